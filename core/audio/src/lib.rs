@@ -1,0 +1,3 @@
+//! Audio in: decode files, resample, streaming log-mel.
+
+#![forbid(unsafe_code)]

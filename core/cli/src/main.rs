@@ -1,0 +1,5 @@
+//! The `sotto` command line.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,192 @@
+//! One memory budget per process: a model asks before it touches a weight, and is refused instead of killed.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A number of bytes; prints with a binary unit (`151.2 MiB`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(pub u64);
+
+impl Bytes {
+    /// `count` values of type `T`; saturates instead of overflowing.
+    #[must_use]
+    pub fn of<T>(count: usize) -> Self {
+        Self((count as u64).saturating_mul(size_of::<T>() as u64))
+    }
+}
+
+impl std::ops::Add for Bytes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl std::iter::Sum for Bytes {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self(0), |total, part| total + part)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} B", self.0);
+        }
+        let mut value = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        while value >= 1024.0 && unit + 1 < UNITS.len() {
+            value /= 1024.0;
+            unit += 1;
+        }
+        write!(f, "{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// A request that the budget refused. Nothing was allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{needed} needed, {available} left of the memory budget; unload a model, choose a smaller one or raise the budget"
+)]
+pub struct OutOfBudget {
+    /// What was asked for.
+    pub needed: Bytes,
+    /// What was left when it was asked for.
+    pub available: Bytes,
+}
+
+/// How much memory the models of this process may use together.
+///
+/// Clones share one account. The budget counts what was reserved, it does not measure: engines reserve their
+/// `estimate` before they load and keep the [`Reservation`] as long as the model lives.
+///
+/// ```
+/// use sotto_runtime::{Bytes, MemoryBudget};
+///
+/// let budget = MemoryBudget::limited(Bytes(1000));
+/// let model = budget.reserve(Bytes(800))?;
+/// assert!(budget.reserve(Bytes(300)).is_err());
+/// drop(model);
+/// assert!(budget.reserve(Bytes(300)).is_ok());
+/// # Ok::<(), sotto_runtime::OutOfBudget>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemoryBudget(Arc<Account>);
+
+#[derive(Debug)]
+struct Account {
+    limit: u64,
+    used: Mutex<u64>,
+}
+
+impl Account {
+    fn used(&self) -> std::sync::MutexGuard<'_, u64> {
+        // A panic while the lock is held cannot leave the sum half-written.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryBudget {
+    /// A budget that refuses what would go beyond `limit`.
+    #[must_use]
+    pub fn limited(limit: Bytes) -> Self {
+        Self(Arc::new(Account { limit: limit.0, used: Mutex::new(0) }))
+    }
+
+    /// A budget that refuses nothing but still counts.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::limited(Bytes(u64::MAX))
+    }
+
+    /// Bytes reserved at the moment.
+    #[must_use]
+    pub fn used(&self) -> Bytes {
+        Bytes(*self.0.used())
+    }
+
+    /// Bytes that can still be reserved.
+    #[must_use]
+    pub fn available(&self) -> Bytes {
+        Bytes(self.0.limit - *self.0.used())
+    }
+
+    /// Takes `needed` bytes out of the budget until the reservation is dropped. Never blocks.
+    ///
+    /// # Errors
+    /// [`OutOfBudget`] when less is left; the budget stays as it was.
+    pub fn reserve(&self, needed: Bytes) -> Result<Reservation, OutOfBudget> {
+        let mut used = self.0.used();
+        let available = self.0.limit - *used;
+        if needed.0 > available {
+            return Err(OutOfBudget { needed, available: Bytes(available) });
+        }
+        *used += needed.0;
+        Ok(Reservation { account: Arc::clone(&self.0), bytes: needed })
+    }
+}
+
+impl Default for MemoryBudget {
+    fn default() -> Self {
+        Self::unlimited()
+    }
+}
+
+/// Bytes taken out of a [`MemoryBudget`]; given back on drop.
+#[derive(Debug)]
+pub struct Reservation {
+    account: Arc<Account>,
+    bytes: Bytes,
+}
+
+impl Reservation {
+    /// How much this reservation holds.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        *self.account.used() -= self.bytes.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_request_changes_nothing_and_says_what_is_left() {
+        let budget = MemoryBudget::limited(Bytes(100));
+        let _held = budget.reserve(Bytes(60)).unwrap();
+        let refused = budget.reserve(Bytes(50)).unwrap_err();
+        assert_eq!(refused, OutOfBudget { needed: Bytes(50), available: Bytes(40) });
+        assert_eq!(budget.used(), Bytes(60));
+    }
+
+    #[test]
+    fn dropping_gives_the_bytes_back_to_every_clone() {
+        let budget = MemoryBudget::limited(Bytes(100));
+        let held = budget.clone().reserve(Bytes(100)).unwrap();
+        assert_eq!(budget.available(), Bytes(0));
+        drop(held);
+        assert_eq!(budget.available(), Bytes(100));
+    }
+
+    #[test]
+    fn an_unlimited_budget_takes_the_largest_request() {
+        let budget = MemoryBudget::unlimited();
+        assert!(budget.reserve(Bytes(u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn bytes_print_with_a_unit() {
+        assert_eq!(Bytes(12).to_string(), "12 B");
+        assert_eq!(Bytes(1536).to_string(), "1.5 KiB");
+        assert_eq!(Bytes(151 << 20).to_string(), "151.0 MiB");
+    }
+}

@@ -1,0 +1,3 @@
+//! Speech-to-text with Whisper models.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The small models that ship with the repository.
+
+#![forbid(unsafe_code)]

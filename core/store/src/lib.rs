@@ -1,0 +1,3 @@
+//! Fetches models from their publishers and keeps them.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Text in and out: tokenizers, normalisation, error rates.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,5 @@
+//! Chores of the workspace.
+
+#![forbid(unsafe_code)]
+
+fn main() {}
