@@ -1,0 +1,119 @@
+//! Views of matrices inside flat slices, with any strides, bounds checked once.
+
+/// A read-only matrix inside a slice.
+///
+/// Rows may overlap (a convolution over time reads windows that share samples): only reading is allowed.
+#[derive(Debug, Clone, Copy)]
+pub struct MatRef<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> MatRef<'a> {
+    /// `rows × cols`, row-major and dense.
+    ///
+    /// # Panics
+    /// When `data` does not hold exactly `rows * cols` values.
+    #[must_use]
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "a dense {rows} × {cols} matrix");
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// A matrix whose rows start `row_stride` values apart, each with its columns side by side.
+    ///
+    /// # Panics
+    /// When the last row ends outside of `data`.
+    #[must_use]
+    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        check(data.len(), rows, cols, row_stride);
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// The same values with rows and columns swapped; nothing is copied.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_stride: self.col_stride, col_stride: self.row_stride, ..self }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Distance between rows, distance between columns.
+    pub(crate) fn strides(&self) -> (isize, isize) {
+        (self.row_stride as isize, self.col_stride as isize)
+    }
+
+    pub(crate) fn as_ptr(&self) -> *const f32 {
+        self.data.as_ptr()
+    }
+}
+
+/// A writable matrix inside a slice: its rows never overlap.
+#[derive(Debug)]
+pub struct MatMut<'a> {
+    data: &'a mut [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+}
+
+impl<'a> MatMut<'a> {
+    /// `rows × cols`, row-major and dense.
+    ///
+    /// # Panics
+    /// When `data` does not hold exactly `rows * cols` values.
+    #[must_use]
+    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "a dense {rows} × {cols} matrix");
+        Self { data, rows, cols, row_stride: cols }
+    }
+
+    /// A matrix whose rows start `row_stride ≥ cols` values apart.
+    ///
+    /// # Panics
+    /// When rows would overlap or the last one ends outside of `data`.
+    #[must_use]
+    pub fn strided(data: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        assert!(row_stride >= cols, "rows of {cols} values overlap at a distance of {row_stride}");
+        check(data.len(), rows, cols, row_stride);
+        Self { data, rows, cols, row_stride }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    #[must_use]
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    pub(crate) fn row_stride(&self) -> isize {
+        self.row_stride as isize
+    }
+
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
+        self.data.as_mut_ptr()
+    }
+}
+
+fn check(len: usize, rows: usize, cols: usize, row_stride: usize) {
+    let end = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
+    assert!(end <= len, "{rows} rows of {cols} values, {row_stride} apart, end at {end} of {len}");
+}
