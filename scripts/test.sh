@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all checks, or the named ones. See --help.
+set -uo pipefail
+
+usage() {
+    cat <<'END'
+Usage: scripts/test.sh [--keep-going] [--dry-run] [STEP…]
+
+Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get, cargo-fuzz by cargo), then runs:
+
+  fmt       formatting
+  clippy    lints of all targets, warnings are errors
+  docs      documentation of all crates, warnings are errors
+  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps)
+  host      all tests on this machine
+  aarch64   tests that need no real model, for ARM under qemu: Cortex-A53 (ARMv8.0) and everything that qemu has
+  cross     type check of the library crates for Android and iOS
+  fuzz      one minute of every fuzz target (longer: scripts/fuzz.sh)
+
+Without STEP all of them, in this order. Stops at the first failure.
+
+  --keep-going   run the remaining steps after a failure
+  --dry-run      print the commands instead of running them
+  --help         this text
+
+Environment:
+  SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
+  SOTTO_QUICK=1     skip the tests that run real models, on the host too
+  CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
+END
+}
+
+all_steps=(fmt clippy docs deps host aarch64 cross fuzz)
+steps=()
+keep_going=false
+dry_run=false
+for argument in "$@"; do
+    case "$argument" in
+        --keep-going) keep_going=true ;;
+        --dry-run) dry_run=true ;;
+        -h | --help) usage; exit 0 ;;
+        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz) steps+=("$argument") ;;
+        *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
+    esac
+done
+[[ ${#steps[@]} -gt 0 ]] || steps=("${all_steps[@]}")
+
+# shellcheck source=scripts/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root" || exit 1
+
+# What ships to phones, bottom up.
+library_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech sotto-starter sotto)
+# Where numbers are made: these must behave the same on ARM.
+numeric_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech)
+arm=aarch64-unknown-linux-musl
+# ARMv8.0 without dotprod, the oldest 64-bit phones; and every extension that qemu knows.
+arm_cpus=(cortex-a53 max)
+mobile_targets=(aarch64-linux-android armv7-linux-androideabi x86_64-linux-android aarch64-apple-ios)
+
+step_fmt() {
+    run cargo fmt --all --check
+    run cargo fmt --check --manifest-path core/fuzz/Cargo.toml
+}
+
+step_clippy() {
+    run cargo clippy --locked --workspace --all-targets -- -D warnings
+}
+
+step_docs() {
+    run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+}
+
+step_deps() {
+    run cargo xtask deps
+}
+
+step_host() {
+    run cargo test --locked --workspace
+}
+
+# Unit tests and the test files that run no real model (those are called real_*.rs): a real encoder takes minutes per
+# clip under emulation.
+step_aarch64() {
+    ensure_command qemu-aarch64-static qemu-user-static
+    ensure_targets "$arm"
+    local crate cpu file name selection=()
+    for crate in "${numeric_crates[@]}"; do
+        selection+=(-p "$crate")
+    done
+    selection+=(--lib)
+    while read -r name; do
+        selection+=(--test "$name")
+    done < <(for crate in "${numeric_crates[@]}"; do
+        for file in core/"${crate#sotto-}"/tests/*.rs; do
+            name="$(basename "$file" .rs)"
+            [[ ! -f "$file" || "$name" == real_* ]] || echo "$name"
+        done
+    done | sort -u)
+    for cpu in "${arm_cpus[@]}"; do
+        echo "--- $arm on $cpu"
+        # Emulation is ten to twenty times slower than the host: fewer random cases, the same properties.
+        run env SOTTO_QUICK=1 PROPTEST_CASES="${PROPTEST_CASES:-32}" \
+            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64-static -cpu $cpu" \
+            cargo test --locked --target "$arm" "${selection[@]}"
+    done
+}
+
+step_cross() {
+    ensure_targets "${mobile_targets[@]}"
+    local crate target packages=()
+    for crate in "${library_crates[@]}"; do
+        packages+=(-p "$crate")
+    done
+    for target in "${mobile_targets[@]}"; do
+        run cargo check --locked --target "$target" "${packages[@]}"
+    done
+}
+
+step_fuzz() {
+    local options=(--seconds 60)
+    "$dry_run" && options+=(--dry-run)
+    scripts/fuzz.sh "${options[@]}"
+}
+
+ensure_toolchain
+failed=()
+passed=0
+for step in "${steps[@]}"; do
+    printf '\n=== %s (step %d of %d)\n' "$step" $((passed + ${#failed[@]} + 1)) "${#steps[@]}"
+    started=$SECONDS
+    # A subshell, so that `set -e` holds inside the step and a failure does not end this loop.
+    (set -e; "step_$step")
+    status=$?
+    if [[ $status -eq 0 ]]; then
+        passed=$((passed + 1))
+        printf '=== %s: passed (%s)\n' "$step" "$(minutes $((SECONDS - started)))"
+    else
+        failed+=("$step")
+        printf '=== %s: FAILED with exit code %d (%s)\n' "$step" "$status" "$(minutes $((SECONDS - started)))"
+        "$keep_going" || break
+    fi
+done
+
+printf '\n'
+if [[ ${#failed[@]} -gt 0 ]]; then
+    printf 'sotto: FAILED: %s; %d of %d steps passed (%s). Repeat one alone: scripts/test.sh %s\n' \
+        "${failed[*]}" "$passed" "${#steps[@]}" "$(minutes $SECONDS)" "${failed[0]}"
+    exit 1
+fi
+"$dry_run" && printf 'sotto: dry run, nothing was checked\n' && exit 0
+printf 'sotto: all checks passed (%d steps, %s)\n' "$passed" "$(minutes $SECONDS)"
