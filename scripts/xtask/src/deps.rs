@@ -1,0 +1,81 @@
+//! `cargo xtask deps`: the rules that keep the dependency tree what `docs/ARCHITECTURE.md` says it is.
+//!
+//! Everything is read from `cargo metadata`; nothing is fetched beyond what cargo itself needs. The rules:
+//!
+//! * [`licences`]: every crate's licence expression is satisfied by the allow-list of `deny.toml`;
+//! * [`duplicates`]: one version of each crate in what ships, but for the entries of `deny.toml` with their reasons;
+//! * [`layers`]: workspace crates depend on lower ones only, and task crates never reach the network;
+//! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
+
+mod duplicates;
+mod finding;
+mod graph;
+mod layers;
+mod licences;
+mod policy;
+mod spdx;
+mod unsafe_code;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub use finding::Report;
+use graph::Graph;
+use policy::Policy;
+
+/// Why the rules could not be checked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum DepsError {
+    #[error("`{command}` could not be started: {source}")]
+    Start { command: String, source: std::io::Error },
+    #[error(
+        "`{command}` failed; if it names the lock file, run `cargo check` there and commit the lock file:\n{stderr}"
+    )]
+    Metadata { command: String, stderr: String },
+    #[error("`{command}` printed JSON that is not cargo metadata: {source}")]
+    Json { command: String, source: serde_json::Error },
+    #[error("{}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}: {source}", path.display())]
+    Policy { path: PathBuf, source: toml::de::Error },
+}
+
+/// Checks the workspace at `root` and its fuzzing workspace against all rules.
+///
+/// # Errors
+/// [`DepsError`] when cargo fails, most often because a lock file is out of date, or when `deny.toml` cannot be read.
+/// Broken rules are not errors: they are in the report.
+pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
+    let policy = Policy::read(&root.join("deny.toml"))?;
+    // Optional features may not bring in what the rules forbid, so the whole workspace is looked at with all of them.
+    let whole = metadata(root, &["--all-features"])?;
+    let fuzz = metadata(&root.join("core/fuzz"), &["--all-features"])?;
+    let shipped = policy
+        .targets()
+        .iter()
+        .map(|target| metadata(root, &["--filter-platform", target]))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let mut report = Report::default();
+    report.add("licences", licences::check(&[&whole, &fuzz], &policy));
+    report.add("duplicate versions", duplicates::check(&shipped, &policy));
+    report.add("layer order", layers::check_order(&whole));
+    report.add("no network in task crates", layers::check_network(&whole));
+    report.add("unsafe code", unsafe_code::check(&whole)?);
+    report.crates = whole.packages().len();
+    Ok(report)
+}
+
+fn metadata(folder: &Path, extra: &[&str]) -> Result<Graph, DepsError> {
+    // The cargo that runs us, so that the toolchain file of the workspace counts.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["metadata", "--format-version", "1", "--locked"]).args(extra).current_dir(folder);
+    let shown = format!("cargo metadata --locked {} (in {})", extra.join(" "), folder.display());
+    let output = command.output().map_err(|source| DepsError::Start { command: shown.clone(), source })?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(DepsError::Metadata { command: shown, stderr });
+    }
+    Graph::from_json(&output.stdout).map_err(|source| DepsError::Json { command: shown, source })
+}

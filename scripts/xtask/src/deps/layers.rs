@@ -1,0 +1,206 @@
+//! Dependencies point one way: the table below is the layer diagram of `docs/ARCHITECTURE.md`.
+
+use super::finding::Finding;
+use super::graph::Graph;
+
+/// One workspace crate, and the workspace crates that its code may use.
+struct Layer {
+    name: &'static str,
+    may_use: &'static [&'static str],
+}
+
+/// Bottom up. A crate may use only crates of earlier lines; its tests may use `sotto-testkit` too.
+const LAYERS: &[Layer] = &[
+    Layer { name: "sotto-runtime", may_use: &[] },
+    Layer { name: "sotto-kernels", may_use: &["sotto-runtime"] },
+    Layer { name: "sotto-nn", may_use: &["sotto-runtime", "sotto-kernels"] },
+    Layer { name: "sotto-audio", may_use: &["sotto-runtime"] },
+    Layer { name: "sotto-text", may_use: &["sotto-runtime"] },
+    Layer { name: "sotto-speech", may_use: TASK },
+    Layer { name: "sotto-starter", may_use: &[] },
+    Layer {
+        name: "sotto",
+        may_use: &[
+            "sotto-runtime",
+            "sotto-kernels",
+            "sotto-nn",
+            "sotto-audio",
+            "sotto-text",
+            "sotto-speech",
+            "sotto-starter",
+        ],
+    },
+    Layer { name: "sotto-store", may_use: &["sotto-runtime"] },
+    Layer {
+        name: "sotto-cli",
+        may_use: &[
+            "sotto-runtime",
+            "sotto-kernels",
+            "sotto-nn",
+            "sotto-audio",
+            "sotto-text",
+            "sotto-speech",
+            "sotto-starter",
+            "sotto",
+            "sotto-store",
+        ],
+    },
+    Layer { name: TESTKIT, may_use: &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-audio", "sotto-text"] },
+    Layer { name: "xtask", may_use: &[] },
+];
+
+/// What every task may use; tasks do not know each other.
+const TASK: &[&str] = &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-audio", "sotto-text"];
+
+const TESTKIT: &str = "sotto-testkit";
+
+/// Crates that talk to a network, and the TLS below them.
+const NETWORK: &[&str] = &[
+    "attohttpc",
+    "curl",
+    "h2",
+    "hf-hub",
+    "hyper",
+    "minreq",
+    "mio",
+    "native-tls",
+    "openssl",
+    "openssl-sys",
+    "quinn",
+    "reqwest",
+    "rustls",
+    "socket2",
+    "tokio",
+    "tungstenite",
+    "ureq",
+];
+
+/// The crates that may reach the network: the store fetches models, and nothing that ships to a phone contains it.
+const ONLINE: &[&str] = &["sotto-store", "sotto-cli", "xtask"];
+
+/// Whether a workspace crate becomes part of what users get.
+pub fn ships(name: &str) -> bool {
+    name != TESTKIT && name != "xtask"
+}
+
+/// Checks that workspace crates use lower ones only.
+pub fn check_order(graph: &Graph) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in graph.members() {
+        let Some(layer) = LAYERS.iter().find(|layer| layer.name == package.name) else {
+            findings.push(Finding {
+                what: format!("{} has no place in the layer order", package.name),
+                remedy: "add it to the table in scripts/xtask/src/deps/layers.rs and to docs/ARCHITECTURE.md".into(),
+            });
+            continue;
+        };
+        for edge in &package.edges {
+            let used = &graph.packages()[edge.to];
+            let of_tests_only = !edge.beyond_tests();
+            let allowed = layer.may_use.contains(&used.name.as_str()) || (of_tests_only && used.name == TESTKIT);
+            if used.member && !allowed {
+                findings.push(misplaced(&package.name, &used.name));
+            }
+        }
+    }
+    findings
+}
+
+fn misplaced(user: &str, used: &str) -> Finding {
+    let remedy = if used == TESTKIT {
+        "make it a dev-dependency: the test kit does not ship"
+    } else {
+        "move the shared part down, or change the seam by an ADR and the table in scripts/xtask/src/deps/layers.rs"
+    };
+    Finding { what: format!("{user} depends on {used}, which is not below it"), remedy: remedy.into() }
+}
+
+/// Checks that no crate but the store and what stands on it reaches a network crate, however deep.
+pub fn check_network(graph: &Graph) -> Vec<Finding> {
+    let offline = graph.members().map(|package| package.name.as_str()).filter(|name| !ONLINE.contains(name));
+    graph
+        .reach(offline)
+        .into_iter()
+        .filter(|&(index, _)| NETWORK.contains(&graph.packages()[index].name.as_str()))
+        .map(|(_, path)| Finding {
+            what: format!("{} reaches the network: {}", path[0], path.join(" → ")),
+            remedy: "turn off the feature that needs it; only sotto-store may fetch anything".into(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::Kind;
+    use super::super::graph::example::{Crate, graph};
+    use super::*;
+
+    #[test]
+    fn the_table_itself_points_one_way() {
+        for (index, layer) in LAYERS.iter().enumerate() {
+            let below: Vec<&str> = LAYERS[..index].iter().map(|layer| layer.name).collect();
+            for used in layer.may_use {
+                assert!(below.contains(used), "{} may use {used}, which is not above it in the table", layer.name);
+            }
+        }
+    }
+
+    #[test]
+    fn tasks_do_not_know_the_store_or_each_other() {
+        for task in ["sotto-store", "sotto", "sotto-speech"] {
+            assert!(!TASK.contains(&task));
+        }
+    }
+
+    fn with_edge(user: &str, used: &str, kind: Kind) -> Graph {
+        graph(&[Crate(user, "0.1.0", "MIT", &[(used, "0.1.0", kind)]), Crate(used, "0.1.0", "MIT", &[])])
+    }
+
+    #[test]
+    fn depending_downwards_passes() {
+        assert_eq!(check_order(&with_edge("sotto-speech", "sotto-nn", Kind::Normal)), []);
+        assert_eq!(check_order(&with_edge("sotto-cli", "sotto-store", Kind::Normal)), []);
+    }
+
+    #[test]
+    fn depending_upwards_or_sideways_is_found_even_from_tests() {
+        for (user, used) in [("sotto-nn", "sotto-speech"), ("sotto-audio", "sotto-text"), ("sotto", "sotto-store")] {
+            for kind in [Kind::Normal, Kind::Build, Kind::Dev] {
+                let findings = check_order(&with_edge(user, used, kind));
+                assert_eq!(findings.len(), 1, "{user} → {used}, {kind:?}");
+                assert!(findings[0].what.contains(used));
+            }
+        }
+    }
+
+    #[test]
+    fn the_test_kit_is_for_tests_only() {
+        assert_eq!(check_order(&with_edge("sotto-nn", "sotto-testkit", Kind::Dev)), []);
+        let findings = check_order(&with_edge("sotto-nn", "sotto-testkit", Kind::Normal));
+        assert!(findings[0].remedy.contains("dev-dependency"), "{}", findings[0]);
+    }
+
+    #[test]
+    fn a_crate_without_a_place_is_found() {
+        let findings = check_order(&graph(&[Crate("sotto-new", "0.1.0", "MIT", &[])]));
+        assert!(findings[0].what.contains("sotto-new"), "{}", findings[0]);
+    }
+
+    #[test]
+    fn a_network_crate_below_a_task_is_found_with_its_path() {
+        let graph = graph(&[
+            Crate("sotto-speech", "0.1.0", "MIT", &[("tokenizers", "0.23.2", Kind::Normal)]),
+            Crate("tokenizers", "0.23.2", "MIT", &[("hf-hub", "0.4.0", Kind::Normal)]),
+            Crate("hf-hub", "0.4.0", "MIT", &[]),
+        ]);
+        let findings = check_network(&graph);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].what.contains("sotto-speech → tokenizers → hf-hub"), "{}", findings[0]);
+    }
+
+    #[test]
+    fn the_store_may_reach_the_network_and_so_may_what_tests_need() {
+        assert_eq!(check_network(&with_edge("sotto-store", "ureq", Kind::Normal)), []);
+        assert_eq!(check_network(&with_edge("sotto-speech", "ureq", Kind::Dev)), []);
+    }
+}
