@@ -54,7 +54,7 @@ build=(env RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir . --target-dir "$build_
 [[ ${#targets[@]} -eq 1 ]] && build+=("${targets[0]}")
 run "${build[@]}" || fail "the fuzz targets do not build"
 
-# fuzz_one TARGET: status 0 when nothing was found; prints one line, and the end of the log after a finding.
+# fuzz_one TARGET: status 0 when nothing was found; prints one line, and what was found.
 fuzz_one() {
     local target="$1" log="artifacts/$1/log.txt" inputs=("corpus/$1") options=()
     [[ -d "seeds/$target" ]] && inputs+=("seeds/$target")
@@ -68,13 +68,15 @@ fuzz_one() {
         "$build_dir/$host/release/$target" "${options[@]}" "${inputs[@]}" >"$log" 2>&1; then
         printf '    %-28s ok, %s inputs tried\n' "$target" "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
     else
-        printf '    %-28s FOUND SOMETHING; the end of core/fuzz/%s:\n' "$target" "$log"
-        tail -n 40 "$log" | sed 's/^/        /'
+        printf '    %-28s FOUND SOMETHING; from core/fuzz/%s:\n' "$target" "$log"
+        # What went wrong and the input that did it; the log has the stack.
+        { grep -A 2 'panicked at' "$log"; grep -E 'ERROR:|^SUMMARY|Test unit written' "$log" || tail -n 20 "$log"; } \
+            | sed 's/^/        /'
         return 1
     fi
 }
 
-echo "Fuzzing ${#targets[@]} targets for $seconds s each, $jobs at a time"
+echo "Fuzzing ${#targets[@]} target(s) for $seconds s each, $jobs at a time"
 if "$dry_run"; then
     printf '    %s\n' "${targets[@]}"
     exit 0
@@ -94,4 +96,4 @@ while [[ $running -gt 0 ]]; do
     running=$((running - 1))
 done
 [[ $findings -eq 0 ]] || fail "$findings of ${#targets[@]} fuzz targets found something; to replay see core/fuzz/README.md"
-echo "sotto: ${#targets[@]} fuzz targets found nothing (${seconds} s each, $(minutes $SECONDS) in all)"
+echo "sotto: ${#targets[@]} fuzz target(s) found nothing (${seconds} s each, $(minutes $SECONDS) in all)"

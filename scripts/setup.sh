@@ -7,6 +7,8 @@ toolchain="$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")"
 # The version that the fuzz recipe was tried with: `RUSTC_BOOTSTRAP=1 cargo fuzz` on the stable toolchain above.
 cargo_fuzz_version=0.13.2
 dry_run="${dry_run:-false}"
+# Where rustup installs itself, for shells that were started before.
+export PATH="$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin"
 
 # Hosted and self-run CI start from a fresh clone: a target folder outside it keeps the dependencies compiled.
 if [[ -n "${CI:-}" && -z "${CARGO_TARGET_DIR:-}" ]]; then
