@@ -4,6 +4,7 @@ Names are `<clip>.<name>` with clip `synthetic` or `real`:
 
     mel              [80, 64]       first 64 frames of the log-mel of the zero-padded 30 s window
     mel_tail         [80, 16]       the 16 frames around the clip's end (from floor(samples / 160) - 8)
+    mel_middle       [80, 16]       16 frames from the middle of the clip (from floor(samples / 320))
     conv             [8, 384]       encoder input after convolutions and positions, at `layer_frames`
     layer.<n>        [8, 384]       output of encoder layer n (before the final norm), at `layer_frames`
     encoder          [30, 384]      encoder output (after the final norm) at every 50th frame
@@ -41,7 +42,7 @@ def encode(encoder, mel):
 def clip_tensors(loaded, pcm):
     model, extractor, _ = loaded
     mel = extractor(pcm, sampling_rate=16_000, return_tensors="pt").input_features
-    tail = len(pcm) // 160 - 8
+    tail, middle = len(pcm) // 160 - 8, len(pcm) // 320
     encoded, conv, layers = encode(model.model.encoder, mel)
     start = torch.tensor([[model.generation_config.decoder_start_token_id, model.generation_config.no_timestamps_token_id]])
     greedy = model.generate(mel, return_timestamps=False, do_sample=False)[0].tolist()
@@ -49,7 +50,8 @@ def clip_tensors(loaded, pcm):
     forced = torch.tensor(greedy[: STEPS - 1])
     logits = model(encoder_outputs=encoded, decoder_input_ids=torch.cat([start, forced[None]], 1)).logits[0, 1:]
     out = {
-        "mel": mel[0, :, :64], "mel_tail": mel[0, :, tail : tail + 16], "forced": forced.to(torch.int32),
+        "mel": mel[0, :, :64], "mel_tail": mel[0, :, tail : tail + 16],
+        "mel_middle": mel[0, :, middle : middle + 16], "forced": forced.to(torch.int32),
         "conv": conv[0, LAYER_FRAMES], "encoder": encoded.last_hidden_state[0, ::50],
     }
     for layer, states in enumerate(layers):
