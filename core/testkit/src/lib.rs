@@ -1,3 +1,14 @@
 //! Goldens, tolerances and synthetic models for Sotto's tests.
+//!
+//! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that says
+//! what to do, since nobody but a test runner reads it.
 
 #![forbid(unsafe_code)]
+
+mod close;
+mod data;
+mod golden;
+
+pub use close::{Tolerance, assert_close};
+pub use data::{data_dir, workspace_root};
+pub use golden::{Golden, GoldenError, golden};

@@ -1,0 +1,52 @@
+//! Where real weights and recordings lie.
+
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+/// The folder of real weights and recordings: `SOTTO_DATA`, else `../shared/data` beside the repository.
+///
+/// `None`, with one message per test program on stderr, where the default folder is absent: such tests skip.
+///
+/// # Panics
+/// When `SOTTO_DATA` is set to something that is not a folder: a typing error must not skip tests.
+#[must_use]
+pub fn data_dir() -> Option<PathBuf> {
+    if let Some(given) = std::env::var_os("SOTTO_DATA") {
+        let folder = PathBuf::from(given);
+        assert!(folder.is_dir(), "SOTTO_DATA={} is not a folder", folder.display());
+        return Some(folder);
+    }
+    let folder = workspace_root().join("../shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        eprintln!("skipped: tests on real data need {} (set SOTTO_DATA to the data folder)", folder.display());
+    });
+    None
+}
+
+/// The folder of the workspace's `Cargo.toml`.
+#[must_use]
+pub fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_root_holds_the_workspace() {
+        let manifest = std::fs::read_to_string(workspace_root().join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("[workspace]"));
+    }
+
+    #[test]
+    fn the_data_folder_is_the_one_described() {
+        let Some(folder) = data_dir() else { return };
+        assert!(folder.join("speech/manifest.tsv").is_file());
+    }
+}
