@@ -5,6 +5,7 @@
 //! * [`licences`]: every crate's licence expression is satisfied by the allow-list of `deny.toml`;
 //! * [`duplicates`]: one version of each crate in what ships, but for the entries of `deny.toml` with their reasons;
 //! * [`layers`]: workspace crates depend on lower ones only, and task crates never reach the network;
+//! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
 //! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
 
 mod duplicates;
@@ -13,6 +14,7 @@ mod graph;
 mod layers;
 mod licences;
 mod policy;
+mod reasons;
 mod spdx;
 mod unsafe_code;
 
@@ -61,9 +63,14 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("duplicate versions", duplicates::check(&shipped, &policy));
     report.add("layer order", layers::check_order(&whole));
     report.add("no network in task crates", layers::check_network(&whole));
+    report.add("a reason for each dependency", reasons::check(&whole, &read(&root.join("docs/ARCHITECTURE.md"))?));
     report.add("unsafe code", unsafe_code::check(&whole)?);
     report.crates = whole.packages().len();
     Ok(report)
+}
+
+fn read(path: &Path) -> Result<String, DepsError> {
+    std::fs::read_to_string(path).map_err(|source| DepsError::Read { path: path.to_owned(), source })
 }
 
 fn metadata(folder: &Path, extra: &[&str]) -> Result<Graph, DepsError> {

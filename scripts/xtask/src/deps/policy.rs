@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::DepsError;
+use super::{DepsError, read};
 
 /// Allowed licences, tolerated duplicates and the platforms that ship.
 #[derive(Debug, Default, Deserialize)]
@@ -60,7 +60,7 @@ impl Policy {
     /// # Errors
     /// When the file is missing or not of the expected form.
     pub fn read(path: &Path) -> Result<Self, DepsError> {
-        let text = std::fs::read_to_string(path).map_err(|source| DepsError::Read { path: path.to_owned(), source })?;
+        let text = read(path)?;
         Self::parse(&text).map_err(|source| DepsError::Policy { path: path.to_owned(), source })
     }
 

@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::DepsError;
 use super::finding::Finding;
 use super::graph::{Graph, Package};
+use super::{DepsError, read};
 
 /// Files that may contain unsafe code, by crate, relative to its `src`. The reason stands in each file.
 const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[("sotto-nn", &["mmap.rs"])];
@@ -77,10 +77,6 @@ fn rust_files(folder: &Path) -> Result<Vec<PathBuf>, DepsError> {
         }
     }
     Ok(files)
-}
-
-fn read(path: &Path) -> Result<String, DepsError> {
-    std::fs::read_to_string(path).map_err(|source| DepsError::Read { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
