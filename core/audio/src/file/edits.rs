@@ -1,0 +1,145 @@
+//! Edit lists of MP4 files (ISO 14496-12 §8.6.6): which part of a track is presented.
+//!
+//! AAC encoders put 1024 or 2112 samples before the audio and tell so only here; symphonia reads the list and does not
+//! apply it. Only the simple form that audio has is understood: one presented segment, perhaps after an empty one.
+
+use super::{Fault, Input};
+
+/// What of a track is presented.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Edit {
+    pub(super) track: u32,
+    pub(super) start_seconds: f64,
+    /// `None`: to the end of the track.
+    pub(super) seconds: Option<f64>,
+}
+
+// More boxes than this on one level are no audio file.
+const MAX_BOXES: usize = 4096;
+const MAX_TRACKS: usize = 64;
+
+/// The edits of all tracks; none for files that have none or whose boxes make no sense (symphonia says why).
+pub(super) fn read(input: &mut Input) -> Result<Vec<Edit>, Fault> {
+    let whole = Range { start: 0, end: input.len };
+    let Some(movie) = child(input, whole, *b"moov")? else { return Ok(Vec::new()) };
+    let Some(header) = child(input, movie, *b"mvhd")? else { return Ok(Vec::new()) };
+    let Some(movie_scale) = timescale(input, header)? else { return Ok(Vec::new()) };
+    let mut edits = Vec::new();
+    let mut rest = movie;
+    while let Some(track) = child(input, rest, *b"trak")? {
+        rest.start = track.end;
+        if let Some(edit) = track_edit(input, track, movie_scale)? {
+            edits.push(edit);
+        }
+        if edits.len() > MAX_TRACKS {
+            break;
+        }
+    }
+    Ok(edits)
+}
+
+fn track_edit(input: &mut Input, track: Range, movie_scale: f64) -> Result<Option<Edit>, Fault> {
+    let Some(header) = child(input, track, *b"tkhd")? else { return Ok(None) };
+    let Some(media) = child(input, track, *b"mdia")? else { return Ok(None) };
+    let Some(media_header) = child(input, media, *b"mdhd")? else { return Ok(None) };
+    let Some(media_scale) = timescale(input, media_header)? else { return Ok(None) };
+    let Some(container) = child(input, track, *b"edts")? else { return Ok(None) };
+    let Some(list) = child(input, container, *b"elst")? else { return Ok(None) };
+    // Version 1 has 64-bit times before the track's number.
+    let number_at = if version(input, header)? == 1 { 20 } else { 12 };
+    let track = read_u32(input, header, number_at)?;
+    let segments = read_segments(input, list)?;
+    let mut presented = segments.iter().filter(|segment| segment.media_time >= 0);
+    Ok(match (presented.next(), presented.next()) {
+        (Some(segment), None) => Some(Edit {
+            track,
+            start_seconds: segment.media_time as f64 / media_scale,
+            seconds: (segment.duration > 0).then(|| segment.duration as f64 / movie_scale),
+        }),
+        _ => None,
+    })
+}
+
+struct Segment {
+    duration: u64,
+    /// −1 for an empty segment.
+    media_time: i64,
+}
+
+fn read_segments(input: &mut Input, list: Range) -> Result<Vec<Segment>, Fault> {
+    let long = version(input, list)? == 1;
+    // More than two are not understood anyway.
+    let count = read_u32(input, list, 4)?.min(3);
+    let size = if long { 20 } else { 12 };
+    (0..u64::from(count))
+        .map(|i| {
+            let at = 8 + i * size;
+            Ok(if long {
+                let duration = u64::from(read_u32(input, list, at)?) << 32 | u64::from(read_u32(input, list, at + 4)?);
+                let time = u64::from(read_u32(input, list, at + 8)?) << 32 | u64::from(read_u32(input, list, at + 12)?);
+                Segment { duration, media_time: time.cast_signed() }
+            } else {
+                let media_time = i64::from(read_u32(input, list, at + 4)?.cast_signed());
+                Segment { duration: u64::from(read_u32(input, list, at)?), media_time }
+            })
+        })
+        .collect()
+}
+
+/// Ticks per second of a movie or media header; `None` for zero.
+fn timescale(input: &mut Input, header: Range) -> Result<Option<f64>, Fault> {
+    let at = if version(input, header)? == 1 { 20 } else { 12 };
+    let ticks = read_u32(input, header, at)?;
+    Ok((ticks > 0).then_some(f64::from(ticks)))
+}
+
+fn version(input: &mut Input, full_box: Range) -> Result<u32, Fault> {
+    Ok(read_u32(input, full_box, 0)? >> 24)
+}
+
+/// The content of a box, as positions in the file.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    start: u64,
+    end: u64,
+}
+
+/// A big-endian number at `offset` of `range`; 0 behind its end.
+fn read_u32(input: &mut Input, range: Range, offset: u64) -> Result<u32, Fault> {
+    let position = range.start + offset;
+    let mut bytes = [0; 4];
+    if position + 4 <= range.end {
+        input.read_at(position, &mut bytes)?;
+    }
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// The content of the first box of a `kind` within `parent`.
+fn child(input: &mut Input, parent: Range, kind: [u8; 4]) -> Result<Option<Range>, Fault> {
+    let mut start = parent.start;
+    for _ in 0..MAX_BOXES {
+        if start + 8 > parent.end {
+            break;
+        }
+        let mut header = [0; 16];
+        let read = input.read_at(start, &mut header)?;
+        let [a, b, c, d, name @ .., _, _, _, _, _, _, _, _] = header;
+        let (size, header_size) = match u32::from_be_bytes([a, b, c, d]) {
+            // To the end of the file.
+            0 => (parent.end - start, 8),
+            1 if read == 16 => {
+                let [_, _, _, _, _, _, _, _, long @ ..] = header;
+                (u64::from_be_bytes(long), 16)
+            }
+            size => (u64::from(size), 8),
+        };
+        if read < 8 || size < header_size || size > parent.end - start {
+            break;
+        }
+        if name == kind {
+            return Ok(Some(Range { start: start + header_size, end: start + size }));
+        }
+        start += size;
+    }
+    Ok(None)
+}

@@ -1,0 +1,112 @@
+//! Slaney's mel filterbank, as librosa 0.9 `filters.mel(sr=16000, n_fft=400)` built it for OpenAI's `mel_filters.npz`.
+
+use super::WINDOW;
+use crate::pcm::SAMPLE_RATE;
+
+/// Spectrum bins of a 400-point real FFT, 0 Hz to 8 kHz.
+pub(super) const BINS: usize = WINDOW / 2 + 1;
+
+/// Triangular mel filters for `n_mels` bins over the 201 bins of a 400-point spectrum at 16 kHz, row-major
+/// `[n_mels, 201]`, each of unit area (Slaney's normalisation).
+///
+/// Source of the scale: M. Slaney, "Auditory Toolbox", 1998: linear below 1 kHz, logarithmic above.
+#[must_use]
+pub fn mel_filterbank(n_mels: usize) -> Vec<f32> {
+    let nyquist = f64::from(SAMPLE_RATE) / 2.0;
+    let top = mel_of_hz(nyquist);
+    let edges: Vec<f64> = (0..n_mels + 2).map(|i| hz_of_mel(top * i as f64 / (n_mels + 1) as f64)).collect();
+    let mut filters = Vec::with_capacity(n_mels * BINS);
+    for edge in edges.windows(3) {
+        let (low, centre, high) = (edge[0], edge[1], edge[2]);
+        let area = 2.0 / (high - low);
+        filters.extend((0..BINS).map(|bin| {
+            let hz = nyquist * bin as f64 / (BINS - 1) as f64;
+            let rising = (hz - low) / (centre - low);
+            let falling = (high - hz) / (high - centre);
+            (rising.min(falling).max(0.0) * area) as f32
+        }));
+    }
+    filters
+}
+
+// 200/3 Hz per mel up to 1 kHz = 15 mel, then 27 mel per factor of 6.4.
+const HZ_PER_MEL: f64 = 200.0 / 3.0;
+const KNEE_HZ: f64 = 1000.0;
+const KNEE_MEL: f64 = KNEE_HZ / HZ_PER_MEL;
+const MEL_PER_OCTAVE_OF_6_4: f64 = 27.0;
+
+fn mel_of_hz(hz: f64) -> f64 {
+    if hz < KNEE_HZ { hz / HZ_PER_MEL } else { KNEE_MEL + (hz / KNEE_HZ).ln() / 6.4f64.ln() * MEL_PER_OCTAVE_OF_6_4 }
+}
+
+fn hz_of_mel(mel: f64) -> f64 {
+    if mel < KNEE_MEL {
+        mel * HZ_PER_MEL
+    } else {
+        KNEE_HZ * ((mel - KNEE_MEL) / MEL_PER_OCTAVE_OF_6_4 * 6.4f64.ln()).exp()
+    }
+}
+
+/// The same filters without their zeros: about 400 weights instead of 16,000.
+#[derive(Debug, Clone)]
+pub(super) struct SparseFilters {
+    /// First spectrum bin and number of weights of each mel bin.
+    spans: Vec<(usize, usize)>,
+    weights: Vec<f64>,
+}
+
+impl SparseFilters {
+    pub(super) fn new(n_mels: usize) -> Self {
+        let mut spans = Vec::with_capacity(n_mels);
+        let mut weights = Vec::new();
+        for filter in mel_filterbank(n_mels).chunks_exact(BINS) {
+            let first = filter.iter().position(|&w| w != 0.0).unwrap_or(0);
+            let end = filter.iter().rposition(|&w| w != 0.0).map_or(first, |last| last + 1);
+            spans.push((first, end - first));
+            weights.extend(filter[first..end].iter().map(|&w| f64::from(w)));
+        }
+        Self { spans, weights }
+    }
+
+    pub(super) fn n_mels(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Mel energies of one power spectrum, in order of the bins.
+    pub(super) fn apply<'a>(&'a self, power: &'a [f64; BINS]) -> impl Iterator<Item = f64> + 'a {
+        let mut weights = self.weights.as_slice();
+        self.spans.iter().map(move |&(first, len)| {
+            let (own, rest) = weights.split_at(len);
+            weights = rest;
+            own.iter().zip(&power[first..first + len]).map(|(w, p)| w * p).sum()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_is_its_own_inverse_and_meets_at_the_knee() {
+        for hz in [0.0, 440.0, 999.9, 1000.0, 1000.1, 4321.0, 8000.0] {
+            assert!((hz_of_mel(mel_of_hz(hz)) - hz).abs() < 1e-9, "{hz}");
+        }
+        assert!((mel_of_hz(1000.0) - 15.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn sparse_filters_equal_the_dense_ones() {
+        let power = std::array::from_fn(|bin| 1.0 + (bin as f64 * 0.37).sin());
+        for n_mels in [80, 128] {
+            let dense = mel_filterbank(n_mels);
+            let sparse = SparseFilters::new(n_mels);
+            let energies: Vec<f64> = sparse.apply(&power).collect();
+            assert_eq!(energies.len(), n_mels);
+            for (filter, energy) in dense.chunks_exact(BINS).zip(energies) {
+                let expected: f64 = filter.iter().zip(&power).map(|(&w, p)| f64::from(w) * p).sum();
+                assert!((energy - expected).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Raw PCM from a pipe: no header, the caller says what the bytes are.
+
+use std::fmt;
+use std::io::{ErrorKind, Read};
+
+use crate::sample::first_unusable;
+use crate::{AudioError, Resampler, SampleFormat};
+
+/// What the bytes of a raw PCM stream mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawFormat {
+    /// How one sample is stored.
+    pub sample: SampleFormat,
+    /// Frames per second, in Hz.
+    pub rate: u32,
+    /// Interleaved channels.
+    pub channels: u32,
+}
+
+impl Default for RawFormat {
+    /// 16-bit, 16 kHz, mono: what `arecord -f S16_LE -r 16000` and `ffmpeg -f s16le -ar 16000 -ac 1` write.
+    fn default() -> Self {
+        Self { sample: SampleFormat::S16Le, rate: crate::SAMPLE_RATE, channels: 1 }
+    }
+}
+
+// A pipe's capacity on Linux: one read empties it, and 64 kB of 16-bit mono at 16 kHz are two seconds.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Raw PCM as a stream of 16 kHz mono blocks.
+///
+/// Made for live pipes: every block is what one `read` call returned, nothing waits for a block to fill. Memory is
+/// constant. Bytes of an incomplete last frame are dropped.
+pub struct RawPcm<R> {
+    reader: R,
+    source_name: String,
+    format: RawFormat,
+    resampler: Resampler,
+    bytes: Vec<u8>,
+    /// Bytes at the start of `bytes` that belong to a sample not complete yet.
+    carried: usize,
+    samples: Vec<f32>,
+    samples_in: u64,
+    ended: bool,
+}
+
+impl<R> fmt::Debug for RawPcm<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawPcm")
+            .field("source_name", &self.source_name)
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> RawPcm<R> {
+    /// Reads `format` from `reader`; `source_name` is what errors call it (`stdin`).
+    ///
+    /// # Errors
+    /// [`AudioError::SampleRate`] and [`AudioError::Channels`] when they are out of range.
+    pub fn new(reader: R, format: RawFormat, source_name: impl Into<String>) -> Result<Self, AudioError> {
+        let source_name = source_name.into();
+        let resampler = Resampler::new(format.rate, format.channels).map_err(|error| error.named(&source_name))?;
+        Ok(Self {
+            reader,
+            source_name,
+            format,
+            resampler,
+            bytes: vec![0; READ_BYTES],
+            carried: 0,
+            samples: Vec::new(),
+            samples_in: 0,
+            ended: false,
+        })
+    }
+
+    /// Appends the 16 kHz mono samples of what the reader has ready to `out`; blocks only while it has nothing.
+    ///
+    /// Returns `false` at the end of the stream. A block may be empty while the resampler waits for more input.
+    ///
+    /// # Errors
+    /// [`AudioError::Io`] when the reader fails, [`AudioError::NotFinite`] for a float that is no number. Both end the
+    /// stream.
+    pub fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let read = self.read().inspect_err(|_| self.ended = true)?;
+        if read == 0 {
+            self.ended = true;
+            let before = out.len();
+            self.resampler.finish(out);
+            return Ok(out.len() > before);
+        }
+        let available = self.carried + read;
+        let whole = available - available % self.format.sample.bytes();
+        self.samples.clear();
+        self.format.sample.decode(&self.bytes[..whole], &mut self.samples);
+        self.bytes.copy_within(whole..available, 0);
+        self.carried = available - whole;
+        if let Some(at) = first_unusable(&self.samples) {
+            self.ended = true;
+            let index = (self.samples_in + at as u64) / u64::from(self.format.channels);
+            return Err(AudioError::NotFinite {
+                source_name: self.source_name.clone(),
+                index,
+                seconds: index as f64 / f64::from(self.format.rate),
+            });
+        }
+        self.samples_in += self.samples.len() as u64;
+        self.resampler.push(&self.samples, out);
+        Ok(true)
+    }
+
+    fn read(&mut self) -> Result<usize, AudioError> {
+        loop {
+            match self.reader.read(&mut self.bytes[self.carried..]) {
+                Ok(read) => return Ok(read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(cause) => return Err(AudioError::Io { source_name: self.source_name.clone(), cause }),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that hands out its bytes in pieces of the given sizes.
+    struct Pipe<'a>(&'a [u8], std::vec::IntoIter<usize>);
+
+    impl Read for Pipe<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let size = self.1.next().unwrap_or(usize::MAX).min(self.0.len()).min(buffer.len());
+            buffer[..size].copy_from_slice(&self.0[..size]);
+            self.0 = &self.0[size..];
+            Ok(size)
+        }
+    }
+
+    #[test]
+    fn every_read_becomes_a_block_at_once() {
+        let bytes: Vec<u8> = (0..2000i16).flat_map(|x| x.to_le_bytes()).collect();
+        let mut raw = RawPcm::new(Pipe(&bytes, vec![1, 1, 3, 100].into_iter()), RawFormat::default(), "pipe").unwrap();
+        let mut out = Vec::new();
+        let mut lengths = Vec::new();
+        while raw.next_block(&mut out).unwrap() {
+            lengths.push(out.len());
+        }
+        assert_eq!(lengths, [0, 1, 2, 52, 2000]);
+        assert!(out.iter().zip(0..2000).all(|(&x, i)| x == i as f32 / 32_768.0));
+    }
+
+    #[test]
+    fn a_float_that_is_no_number_is_named_by_frame_and_time() {
+        let mut samples = vec![0.0f32; 96_000];
+        samples[2 * 16_000 + 1] = f32::NAN;
+        let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let format = RawFormat { sample: SampleFormat::F32Le, rate: 32_000, channels: 2 };
+        let mut raw = RawPcm::new(bytes.as_slice(), format, "stdin").unwrap();
+        let mut out = Vec::new();
+        let error = loop {
+            match raw.next_block(&mut out) {
+                Ok(more) => assert!(more, "the bad sample was not found"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(&error, AudioError::NotFinite { index: 16_000, seconds, .. } if *seconds == 0.5), "{error}");
+        assert!(error.to_string().starts_with("stdin: "));
+        assert!(!raw.next_block(&mut out).unwrap());
+    }
+}
