@@ -11,6 +11,7 @@ case "${1:-}" in
         ;;
 esac
 
+# shellcheck source=scripts/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
 

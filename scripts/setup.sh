@@ -14,6 +14,7 @@ export PATH="$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin"
 if [[ -n "${CI:-}" && -z "${CARGO_TARGET_DIR:-}" ]]; then
     export CARGO_TARGET_DIR="${XDG_CACHE_HOME:-$HOME/.cache}/sotto/target"
 fi
+# shellcheck disable=SC2034 # for the scripts that source this
 target_dir="${CARGO_TARGET_DIR:-$root/target}"
 
 # fail MESSAGE…: says what is wrong and what to do, then leaves the step.

@@ -25,7 +25,7 @@ Without STEP all of them, in this order. Stops at the first failure.
 
 Environment:
   SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
-  SOTTO_QUICK=1     skip the tests that run real models, on the host too
+  SOTTO_QUICK=1     leave out the tests that run real models (tests/real_*.rs) on the host too
   CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
 END
 }
@@ -75,28 +75,38 @@ step_deps() {
     run cargo xtask deps
 }
 
-step_host() {
-    run cargo test --locked --workspace
+# quick_tests CRATE…: cargo's options for unit tests and the test files that run no real model; those are called
+# real_*.rs.
+quick_tests() {
+    local crate file name
+    printf '%s\n' --lib
+    for crate in "$@"; do
+        for file in core/"${crate#sotto-}"/tests/*.rs; do
+            name="$(basename "$file" .rs)"
+            [[ ! -f "$file" || "$name" == real_* ]] || printf -- '--test=%s\n' "$name"
+        done
+    done | sort -u
 }
 
-# Unit tests and the test files that run no real model (those are called real_*.rs): a real encoder takes minutes per
-# clip under emulation.
+step_host() {
+    local crates selection=()
+    if [[ -n "${SOTTO_QUICK:-}" ]]; then
+        mapfile -t crates < <(ls core)
+        mapfile -t selection < <(quick_tests "${crates[@]}")
+        selection+=(--bins)
+    fi
+    run cargo test --locked --workspace "${selection[@]}"
+}
+
+# Without real models: one window of audio takes minutes under emulation.
 step_aarch64() {
     ensure_command qemu-aarch64-static qemu-user-static
     ensure_targets "$arm"
-    local crate cpu file name selection=()
+    local crate cpu selection=()
+    mapfile -t selection < <(quick_tests "${numeric_crates[@]}")
     for crate in "${numeric_crates[@]}"; do
         selection+=(-p "$crate")
     done
-    selection+=(--lib)
-    while read -r name; do
-        selection+=(--test "$name")
-    done < <(for crate in "${numeric_crates[@]}"; do
-        for file in core/"${crate#sotto-}"/tests/*.rs; do
-            name="$(basename "$file" .rs)"
-            [[ ! -f "$file" || "$name" == real_* ]] || echo "$name"
-        done
-    done | sort -u)
     for cpu in "${arm_cpus[@]}"; do
         echo "--- $arm on $cpu"
         # Emulation is ten to twenty times slower than the host: fewer random cases, the same properties.
