@@ -47,7 +47,8 @@ def plan(lengths, seconds, seed):
             for i in range(len(deck) - 1, 0, -1):
                 j = random.below(i + 1)
                 deck[i], deck[j] = deck[j], deck[i]
-        clip, pause = deck.pop(), PAUSE[0] + random.below(PAUSE[1] - PAUSE[0] + 1)
+        # Log-uniform: many short pauses, few long ones, as people speak.
+        clip, pause = deck.pop(), round(PAUSE[0] * (PAUSE[1] / PAUSE[0]) ** (random.below(2**24) / 2**24))
         parts.append([clip, pause])
         total += lengths[clip] + pause
     return parts
