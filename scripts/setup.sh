@@ -13,6 +13,13 @@ export PATH="$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin"
 # Hosted and self-run CI start from a fresh clone: a target folder outside it keeps the dependencies compiled.
 if [[ -n "${CI:-}" && -z "${CARGO_TARGET_DIR:-}" ]]; then
     export CARGO_TARGET_DIR="${XDG_CACHE_HOME:-$HOME/.cache}/sotto/target"
+    # No clone is built twice here, so incremental state only fills the disk.
+    export CARGO_INCREMENTAL=0
+    # Every clone at a new path and every new dependency leaves objects behind: start over before they fill the disk.
+    if [[ "$(du -sm "$CARGO_TARGET_DIR" 2>/dev/null | cut -f 1)" -gt 20000 ]]; then
+        echo "Emptying $CARGO_TARGET_DIR, which has grown beyond 20 GB"
+        rm -rf "${CARGO_TARGET_DIR:?}"
+    fi
 fi
 # shellcheck disable=SC2034 # for the scripts that source this
 target_dir="${CARGO_TARGET_DIR:-$root/target}"
