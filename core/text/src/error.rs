@@ -1,0 +1,119 @@
+//! What can be wrong with a vocabulary file. Messages name the file and the cause, never the text of a user.
+
+use std::path::PathBuf;
+
+/// A vocabulary that cannot be used. `file` is the path, or the name that the caller gave to bytes in memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any vocabulary.
+    #[error("{file}: {bytes} bytes or more, a vocabulary has at most {limit}; is this another kind of file?")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// Its size, or the first size that was too large.
+        bytes: u64,
+        /// The largest size that is read.
+        limit: u64,
+    },
+    /// The file is not JSON, or not the JSON of a tokenizer.
+    #[error("{file}: not a tokenizer.json: {source}; was it downloaded completely?")]
+    Json {
+        /// The file.
+        file: String,
+        /// Where it breaks, and why.
+        source: serde_json::Error,
+    },
+    /// One line of a text vocabulary cannot be understood.
+    #[error("{file}: line {line}: {cause}")]
+    Line {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// The file is sound but asks for something that Whisper's tokenizers do not have.
+    #[error("{file}: {what}; only byte-level BPE vocabularies of Whisper models are supported")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// The setting and its value.
+        what: String,
+    },
+    /// A token id is beyond what any vocabulary has.
+    #[error("{file}: token id {id}, the largest allowed is {limit}; is the file damaged?")]
+    IdTooLarge {
+        /// The file.
+        file: String,
+        /// The id.
+        id: u64,
+        /// The largest allowed id.
+        limit: u32,
+    },
+    /// Two different tokens claim one id.
+    #[error("{file}: token id {id} is given to two different tokens")]
+    DuplicateId {
+        /// The file.
+        file: String,
+        /// The id.
+        id: u32,
+    },
+    /// One token is listed with two ids.
+    #[error("{file}: token ids {first} and {second} stand for the same token")]
+    DuplicateToken {
+        /// The file.
+        file: String,
+        /// The id that came first.
+        first: u32,
+        /// The id that came later.
+        second: u32,
+    },
+    /// A merge rule joins tokens that the vocabulary does not list.
+    #[error("{file}: merge rule {index}: {cause}")]
+    Merge {
+        /// The file.
+        file: String,
+        /// Counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// A token without which no Whisper model can be run is missing.
+    #[error("{file}: special token {token} is missing; is this the tokenizer of a Whisper model?")]
+    MissingSpecial {
+        /// The file.
+        file: String,
+        /// Its content.
+        token: &'static str,
+    },
+    /// Timestamp tokens are not one unbroken run of 0.02 s steps.
+    #[error("{file}: timestamp token {token} does not follow the one before it in steps of 0.02 s")]
+    Timestamps {
+        /// The file.
+        file: String,
+        /// The id of the token that is out of place.
+        token: u32,
+    },
+    /// The number of tokens fits no Whisper model.
+    #[error("{file}: {listed} tokens listed for a vocabulary of {vocabulary}; {expected}")]
+    Size {
+        /// The file.
+        file: String,
+        /// Tokens in the file.
+        listed: usize,
+        /// Size that the model's header or configuration states.
+        vocabulary: usize,
+        /// What would fit.
+        expected: &'static str,
+    },
+}

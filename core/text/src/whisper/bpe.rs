@@ -1,0 +1,233 @@
+//! Byte-pair encoding of one piece of text (Sennrich et al. 2016; references: tiktoken, Hugging Face tokenizers).
+//!
+//! The pair of the lowest rank is merged first, the leftmost of equals. A heap over a linked list keeps this at
+//! O(n log n) for any piece, where the textbook loop is quadratic in a long word that somebody pasted.
+
+use super::vocabulary::{Kind, Vocabulary};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// Which pairs may be merged, and in which order.
+#[derive(Debug, Clone)]
+pub(super) enum Merges {
+    /// The rank of a pair is the id of the token that both bytes make together (tiktoken).
+    ByToken,
+    /// Listed rules: `(left, right)` → `(rank, merged token)` (Hugging Face).
+    Listed {
+        /// Rules by pair.
+        rules: HashMap<(u32, u32), (u32, u32)>,
+        /// A piece that is one token is that token, without asking the rules.
+        whole_piece_first: bool,
+    },
+}
+
+/// One symbol of the piece: a token that covers `len` bytes from `start`. Merged-away symbols have `len` 0.
+#[derive(Clone, Copy)]
+struct Symbol {
+    token: u32,
+    start: usize,
+    len: usize,
+    previous: usize,
+    next: usize,
+}
+
+// A merge that was possible when it was queued: the lowest rank first, then the leftmost.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    rank: u32,
+    left: usize,
+    token: u32,
+    // Bytes that the pair covered; differs from the present when one of the two has been merged since.
+    len: usize,
+}
+
+const NONE: usize = usize::MAX;
+
+/// The encoder's parts that depend on the vocabulary only.
+#[derive(Debug, Clone)]
+pub(super) struct BytePairs {
+    merges: Merges,
+    // Token of each single byte; small vocabularies may lack some.
+    bytes: Vec<Option<u32>>,
+}
+
+impl BytePairs {
+    pub(super) fn new(vocabulary: &Vocabulary, merges: Merges) -> Self {
+        Self { merges, bytes: (0..=u8::MAX).map(|byte| vocabulary.find(&[byte])).collect() }
+    }
+
+    /// Appends the tokens of `piece`. Bytes that are no token of the vocabulary are left out.
+    pub(super) fn encode(&self, vocabulary: &Vocabulary, piece: &[u8], tokens: &mut Vec<u32>) {
+        let whole = match &self.merges {
+            Merges::ByToken => true,
+            Merges::Listed { whole_piece_first, .. } => *whole_piece_first,
+        };
+        if whole && let Some(token) = vocabulary.find(piece) {
+            tokens.push(token);
+            return;
+        }
+        Merging::start(self, vocabulary, piece).finish(tokens);
+    }
+}
+
+struct Merging<'a> {
+    pairs: &'a BytePairs,
+    vocabulary: &'a Vocabulary,
+    known: Vec<u8>,
+    symbols: Vec<Symbol>,
+    queue: BinaryHeap<Reverse<Candidate>>,
+}
+
+impl<'a> Merging<'a> {
+    fn start(pairs: &'a BytePairs, vocabulary: &'a Vocabulary, piece: &[u8]) -> Self {
+        let mut known = Vec::with_capacity(piece.len());
+        let mut symbols = Vec::with_capacity(piece.len());
+        for &byte in piece {
+            let Some(token) = pairs.bytes[usize::from(byte)] else { continue };
+            let index = symbols.len();
+            let previous = index.checked_sub(1).unwrap_or(NONE);
+            symbols.push(Symbol { token, start: index, len: 1, previous, next: index + 1 });
+            known.push(byte);
+        }
+        if let Some(last) = symbols.last_mut() {
+            last.next = NONE;
+        }
+        let mut merging = Self { pairs, vocabulary, known, symbols, queue: BinaryHeap::new() };
+        for left in 0..merging.symbols.len() {
+            merging.offer(left);
+        }
+        merging
+    }
+
+    /// Queues the merge of `left` with its right neighbour, if there is a rule for it.
+    fn offer(&mut self, left: usize) {
+        let a = self.symbols[left];
+        if a.next == NONE {
+            return;
+        }
+        let b = self.symbols[a.next];
+        let len = a.len + b.len;
+        let rule = match &self.pairs.merges {
+            Merges::ByToken => self.vocabulary.find(&self.known[a.start..a.start + len]).map(|token| (token, token)),
+            Merges::Listed { rules, .. } => rules.get(&(a.token, b.token)).copied(),
+        };
+        let Some((rank, token)) = rule else { return };
+        // A file may list a rule that makes a control token: text never becomes one.
+        if self.vocabulary.kind(token) == Kind::Text {
+            self.queue.push(Reverse(Candidate { rank, left, token, len }));
+        }
+    }
+
+    fn finish(mut self, tokens: &mut Vec<u32>) {
+        while let Some(Reverse(candidate)) = self.queue.pop() {
+            self.merge(&candidate);
+        }
+        tokens.extend(self.symbols.iter().filter(|symbol| symbol.len > 0).map(|symbol| symbol.token));
+    }
+
+    fn merge(&mut self, candidate: &Candidate) {
+        let left = self.symbols[candidate.left];
+        if left.len == 0 || left.next == NONE {
+            return;
+        }
+        let right = self.symbols[left.next];
+        // Symbols only grow, so the pair is unchanged exactly when it still covers as many bytes as when queued.
+        if left.len + right.len != candidate.len {
+            return;
+        }
+        self.symbols[left.next].len = 0;
+        if right.next != NONE {
+            self.symbols[right.next].previous = candidate.left;
+        }
+        self.symbols[candidate.left] = Symbol { token: candidate.token, len: candidate.len, next: right.next, ..left };
+        self.offer(candidate.left);
+        if left.previous != NONE {
+            self.offer(left.previous);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vocabulary::VocabularyBuilder;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vocabulary(tokens: &[&str]) -> Vocabulary {
+        let mut builder = VocabularyBuilder::default();
+        for (id, token) in tokens.iter().enumerate() {
+            builder.insert("test", id as u64, token.as_bytes(), Kind::Text).unwrap();
+        }
+        builder.build()
+    }
+
+    /// The textbook loop: look at every pair, merge the leftmost of the lowest rank, start again.
+    fn textbook(vocabulary: &Vocabulary, piece: &[u8]) -> Vec<u32> {
+        let mut parts: Vec<Vec<u8>> =
+            piece.iter().filter(|byte| vocabulary.find(&[**byte]).is_some()).map(|byte| vec![*byte]).collect();
+        loop {
+            let ranks =
+                parts.windows(2).enumerate().filter_map(|(at, pair)| Some((vocabulary.find(&pair.concat())?, at)));
+            let Some((_, at)) = ranks.min() else { break };
+            let right = parts.remove(at + 1);
+            parts[at].extend(right);
+        }
+        parts.iter().filter_map(|part| vocabulary.find(part)).collect()
+    }
+
+    const SMALL: [&str; 12] = ["a", "b", "c", "ab", "bc", "abc", "aa", "aaaa", "ca", "cab", "bb", "abab"];
+
+    fn encode(vocabulary: &Vocabulary, merges: Merges, piece: &str) -> Vec<u32> {
+        let mut tokens = Vec::new();
+        BytePairs::new(vocabulary, merges).encode(vocabulary, piece.as_bytes(), &mut tokens);
+        tokens
+    }
+
+    #[test]
+    fn lowest_rank_is_merged_first() {
+        let vocabulary = vocabulary(&["a", "b", "c", "bc", "ab", "abc"]);
+        assert_eq!(encode(&vocabulary, Merges::ByToken, "abcb"), [5, 1]);
+        let rules = HashMap::from([((0, 1), (0, 4)), ((1, 2), (1, 3))]);
+        let listed = Merges::Listed { rules, whole_piece_first: false };
+        assert_eq!(encode(&vocabulary, listed.clone(), "abc"), [4, 2], "(a, bc) is not listed, so abc is never made");
+        let Merges::Listed { rules, .. } = listed else { unreachable!() };
+        assert_eq!(encode(&vocabulary, Merges::Listed { rules, whole_piece_first: true }, "abc"), [5]);
+    }
+
+    #[test]
+    fn unknown_bytes_are_left_out() {
+        assert_eq!(encode(&vocabulary(&SMALL), Merges::ByToken, "xaxbx"), [3]);
+        assert_eq!(encode(&vocabulary(&SMALL), Merges::ByToken, "xyz"), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn a_rule_that_makes_a_control_token_is_never_applied() {
+        let mut builder = VocabularyBuilder::default();
+        builder.insert("test", 0, b"a", Kind::Text).unwrap();
+        builder.insert("test", 1, b"aa", Kind::Special).unwrap();
+        let rules = HashMap::from([((0, 0), (0, 1))]);
+        let merges = Merges::Listed { rules, whole_piece_first: true };
+        assert_eq!(encode(&builder.build(), merges, "aa"), [0, 0]);
+    }
+
+    #[test]
+    fn a_megabyte_without_a_space_takes_no_quadratic_time() {
+        // Quadratic would be 10^12 steps; this is about 2·10^7.
+        let started = std::time::Instant::now();
+        let tokens = encode(&vocabulary(&SMALL), Merges::ByToken, &"abcab".repeat(200_000));
+        assert!(!tokens.is_empty());
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn heap_and_textbook_agree(piece in "[abcx]{0,40}") {
+            let vocabulary = vocabulary(&SMALL);
+            let expected = match vocabulary.find(piece.as_bytes()) {
+                Some(token) => vec![token],
+                None => textbook(&vocabulary, piece.as_bytes()),
+            };
+            prop_assert_eq!(encode(&vocabulary, Merges::ByToken, &piece), expected);
+        }
+    }
+}

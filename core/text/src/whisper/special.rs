@@ -1,0 +1,126 @@
+//! Control tokens of a vocabulary, found by their content.
+
+use super::languages::{LANGUAGES, Language};
+use super::vocabulary::{Kind, Vocabulary};
+use crate::TextError;
+use std::collections::HashMap;
+
+/// Ids of the tokens that steer a Whisper model. `None` where a small vocabulary goes without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpecialTokens {
+    /// `<|endoftext|>`: the model has finished.
+    pub eot: u32,
+    /// `<|startoftranscript|>`: first token of every prompt.
+    pub sot: u32,
+    /// `<|translate|>`: speech of any language to English text.
+    pub translate: Option<u32>,
+    /// `<|transcribe|>`: speech to text of the same language.
+    pub transcribe: Option<u32>,
+    /// `<|startoflm|>`: used in training only.
+    pub sot_lm: Option<u32>,
+    /// `<|startofprev|>`: text of the window before, or an initial prompt, follows.
+    pub sot_prev: Option<u32>,
+    /// `<|nospeech|>`, in older files `<|nocaptions|>`: its probability right after `sot` is the no-speech probability.
+    pub no_speech: Option<u32>,
+    /// `<|notimestamps|>`: no timestamps are wanted.
+    pub no_timestamps: Option<u32>,
+    /// `<|0.00|>`; token `timestamp_begin + n` is n × 0.02 s.
+    pub timestamp_begin: Option<u32>,
+    /// How many timestamps follow each other from `timestamp_begin`; 1501 in OpenAI's models, which ends at 30.00 s.
+    pub timestamp_count: u32,
+}
+
+/// What the content of the control tokens tells.
+pub(super) struct Specials {
+    pub(super) tokens: SpecialTokens,
+    pub(super) languages: Vec<(&'static str, u32)>,
+}
+
+/// Steps of 0.02 s that a timestamp token such as `<|1.08|>` stands for.
+pub(super) fn timestamp_steps(token: &[u8]) -> Option<u32> {
+    let number = token.strip_prefix(b"<|")?.strip_suffix(b"|>")?;
+    let [seconds @ .., b'.', tenths, hundredths] = number else { return None };
+    // At most 9,999.98 s: no overflow below, and no vocabulary has more.
+    if !(1..=4).contains(&seconds.len()) || !seconds.iter().chain([tenths, hundredths]).all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = seconds.iter().chain([tenths, hundredths]);
+    let centiseconds = digits.fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
+    centiseconds.is_multiple_of(2).then_some(centiseconds / 2)
+}
+
+impl Specials {
+    /// Reads them off the control tokens of `vocabulary`. Of two tokens with the same content the first counts.
+    pub(super) fn find(file: &str, vocabulary: &Vocabulary) -> Result<Self, TextError> {
+        let mut ids = HashMap::new();
+        let mut languages = Vec::new();
+        for (id, token) in vocabulary.controls().filter(|(id, _)| vocabulary.kind(*id) == Kind::Special) {
+            ids.entry(token).or_insert(id);
+            if let Some(language) = language_of(token)
+                && !languages.iter().any(|(code, _)| *code == language.code)
+            {
+                languages.push((language.code, id));
+            }
+        }
+        let find = |content: &str| ids.get(content.as_bytes()).copied();
+        let require = |token| find(token).ok_or(TextError::MissingSpecial { file: file.to_owned(), token });
+        let (timestamp_begin, timestamp_count) = timestamps(file, vocabulary)?;
+        let tokens = SpecialTokens {
+            eot: require("<|endoftext|>")?,
+            sot: require("<|startoftranscript|>")?,
+            translate: find("<|translate|>"),
+            transcribe: find("<|transcribe|>"),
+            sot_lm: find("<|startoflm|>"),
+            sot_prev: find("<|startofprev|>"),
+            no_speech: find("<|nospeech|>").or_else(|| find("<|nocaptions|>")),
+            no_timestamps: find("<|notimestamps|>"),
+            timestamp_begin,
+            timestamp_count,
+        };
+        Ok(Self { tokens, languages })
+    }
+}
+
+fn language_of(token: &[u8]) -> Option<&'static Language> {
+    let code = std::str::from_utf8(token.strip_prefix(b"<|")?.strip_suffix(b"|>")?).ok()?;
+    LANGUAGES.iter().find(|language| language.code == code || language.aliases.contains(&code))
+}
+
+/// First timestamp and how many there are. Decoding rules compute with the ids, so an unordered run is refused.
+fn timestamps(file: &str, vocabulary: &Vocabulary) -> Result<(Option<u32>, u32), TextError> {
+    let mut begin = None;
+    let mut count = 0;
+    for (id, token) in vocabulary.controls().filter(|(id, _)| vocabulary.kind(*id) == Kind::Timestamp) {
+        let first = *begin.get_or_insert(id);
+        if timestamp_steps(token) != Some(count) || id != first + count {
+            return Err(TextError::Timestamps { file: file.to_owned(), token: id });
+        }
+        count += 1;
+    }
+    Ok((begin, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_are_read_in_steps_of_20_ms() {
+        for (token, steps) in [
+            ("<|0.00|>", Some(0)),
+            ("<|1.08|>", Some(54)),
+            ("<|30.00|>", Some(1500)),
+            ("<|0.01|>", None),
+            ("<|0.0|>", None),
+            ("<|.00|>", None),
+            ("<|99999.00|>", None),
+            ("<|-1.00|>", None),
+            ("0.00", None),
+            ("<|en|>", None),
+            ("", None),
+        ] {
+            assert_eq!(timestamp_steps(token.as_bytes()), steps, "{token}");
+        }
+    }
+}

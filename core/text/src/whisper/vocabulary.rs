@@ -1,0 +1,165 @@
+//! Token bytes by id and ids by bytes: one arena, two index arrays.
+
+use crate::TextError;
+
+/// Ids are below this. The largest Whisper vocabulary has 51,866; the bound keeps a hostile id from claiming memory.
+pub(super) const MAX_TOKENS: u32 = 1 << 20;
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A gap in the numbering: no token has this id.
+    Absent,
+    /// Part of the text.
+    Text,
+    /// Control token; not text.
+    Special,
+    /// `<|0.00|>` and following.
+    Timestamp,
+}
+
+/// All tokens of a model, ids dense from 0 (gaps are [`Kind::Absent`] and empty).
+#[derive(Debug, Clone)]
+pub(super) struct Vocabulary {
+    bytes: Vec<u8>,
+    // Token `id` is `bytes[starts[id]..starts[id + 1]]`.
+    starts: Vec<u32>,
+    kinds: Vec<Kind>,
+    // Ids of text tokens ordered by their bytes: half the memory of a hash map, and only prompts are looked up.
+    by_bytes: Vec<u32>,
+}
+
+/// Collects tokens in any order of ids.
+#[derive(Debug, Default)]
+pub(super) struct VocabularyBuilder {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    start: u32,
+    end: u32,
+    kind: Kind,
+}
+
+const ABSENT: Slot = Slot { start: 0, end: 0, kind: Kind::Absent };
+
+impl VocabularyBuilder {
+    /// Adds one token. A second token with the same id must be the same bytes; then its kind replaces the first one's
+    /// (Hugging Face lists `<|endoftext|>` of English-only models twice).
+    pub(super) fn insert(&mut self, file: &str, id: u64, token: &[u8], kind: Kind) -> Result<(), TextError> {
+        let Some(index) = u32::try_from(id).ok().filter(|id| *id < MAX_TOKENS) else {
+            return Err(TextError::IdTooLarge { file: file.to_owned(), id, limit: MAX_TOKENS - 1 });
+        };
+        let slot = index as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, ABSENT);
+        }
+        let known = self.slots[slot];
+        if known.kind != Kind::Absent {
+            if self.bytes[known.start as usize..known.end as usize] != *token {
+                return Err(TextError::DuplicateId { file: file.to_owned(), id: index });
+            }
+            self.slots[slot].kind = kind;
+            return Ok(());
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(token);
+        // Sources are bounded far below 4 GiB before they come here (`source::check_size`).
+        let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(self.bytes.len())) else {
+            let limit = u64::from(u32::MAX);
+            return Err(TextError::TooLarge { file: file.to_owned(), bytes: limit + 1, limit });
+        };
+        self.slots[slot] = Slot { start, end, kind };
+        Ok(())
+    }
+
+    /// Orders the tokens by id and indexes the text tokens. Of equal text tokens the first is found by its bytes.
+    pub(super) fn build(self) -> Vocabulary {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut starts = Vec::with_capacity(self.slots.len() + 1);
+        starts.push(0);
+        for slot in &self.slots {
+            bytes.extend_from_slice(&self.bytes[slot.start as usize..slot.end as usize]);
+            starts.push(bytes.len() as u32);
+        }
+        let kinds = self.slots.iter().map(|slot| slot.kind).collect();
+        let mut vocabulary = Vocabulary { bytes, starts, kinds, by_bytes: Vec::new() };
+        let text = (0..vocabulary.len() as u32).filter(|&id| vocabulary.kind(id) == Kind::Text);
+        let mut by_bytes: Vec<u32> = text.collect();
+        by_bytes.sort_by(|&a, &b| vocabulary.token(a).cmp(vocabulary.token(b)));
+        by_bytes.dedup_by(|later, earlier| vocabulary.token(*later) == vocabulary.token(*earlier));
+        vocabulary.by_bytes = by_bytes;
+        vocabulary
+    }
+}
+
+impl Vocabulary {
+    /// One past the largest id.
+    pub(super) fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Bytes of token `id`; empty for ids that no token has.
+    pub(super) fn token(&self, id: u32) -> &[u8] {
+        let id = id as usize;
+        match (self.starts.get(id), self.starts.get(id + 1)) {
+            (Some(&start), Some(&end)) => &self.bytes[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+
+    pub(super) fn kind(&self, id: u32) -> Kind {
+        self.kinds.get(id as usize).copied().unwrap_or(Kind::Absent)
+    }
+
+    /// The text token that consists of exactly `bytes`.
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<u32> {
+        let index = self.by_bytes.binary_search_by(|&id| self.token(id).cmp(bytes)).ok()?;
+        Some(self.by_bytes[index])
+    }
+
+    /// Tokens that are not text, with their ids, ascending.
+    pub(super) fn controls(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        (0..self.len() as u32)
+            .filter(|&id| matches!(self.kind(id), Kind::Special | Kind::Timestamp))
+            .map(|id| (id, self.token(id)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_by_id_and_by_bytes_whatever_order_they_came_in() {
+        let mut builder = VocabularyBuilder::default();
+        for (id, token, kind) in
+            [(3, "b", Kind::Text), (0, "ab", Kind::Text), (5, "<|x|>", Kind::Special), (4, "ab", Kind::Text)]
+        {
+            builder.insert("test", id, token.as_bytes(), kind).unwrap();
+        }
+        let vocabulary = builder.build();
+        assert_eq!(vocabulary.len(), 6);
+        assert_eq!(vocabulary.token(3), b"b");
+        assert_eq!(vocabulary.token(1), b"");
+        assert_eq!(vocabulary.token(u32::MAX), b"");
+        assert_eq!(vocabulary.kind(1), Kind::Absent);
+        assert_eq!(vocabulary.find(b"ab"), Some(0));
+        assert_eq!(vocabulary.find(b"<|x|>"), None, "control tokens are not text");
+        assert_eq!(vocabulary.controls().collect::<Vec<_>>(), [(5, &b"<|x|>"[..])]);
+    }
+
+    #[test]
+    fn ids_beyond_the_bound_and_ids_given_twice_are_refused() {
+        let mut builder = VocabularyBuilder::default();
+        builder.insert("f", 1, b"a", Kind::Text).unwrap();
+        builder.insert("f", 1, b"a", Kind::Special).unwrap();
+        assert!(matches!(builder.insert("f", 1, b"b", Kind::Text), Err(TextError::DuplicateId { id: 1, .. })));
+        for id in [u64::from(MAX_TOKENS), u64::MAX] {
+            assert!(matches!(builder.insert("f", id, b"c", Kind::Text), Err(TextError::IdTooLarge { .. })));
+        }
+        assert_eq!(builder.build().kind(1), Kind::Special);
+    }
+}

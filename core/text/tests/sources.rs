@@ -1,0 +1,167 @@
+//! One tokenizer, whatever it was read from: Hugging Face, whisper.cpp and OpenAI files of the same model agree.
+//! Needs the files of `SOTTO_DATA`; skips with a message without them.
+
+use sotto_text::whisper::WhisperTokenizer;
+use std::path::{Path, PathBuf};
+
+fn data(path: &str) -> Option<PathBuf> {
+    Some(sotto_testkit::data_dir()?.join(path))
+}
+
+/// Vocabulary size and token list of a ggml file: eleven numbers, the mel filters, then tokens with their lengths.
+fn ggml_vocabulary(path: &Path) -> (usize, Vec<Vec<u8>>) {
+    let bytes = std::fs::read(path).unwrap();
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let mut at = 56 + 4 * number(48) * number(52);
+    let count = number(at);
+    at += 4;
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        let start = at + 4;
+        at = start + number(at);
+        tokens.push(bytes[start..at].to_vec());
+    }
+    (number(4), tokens)
+}
+
+const TEXTS: [&str; 8] = [
+    " Hello world, it's 25 degrees; isn't it?",
+    "  two  spaces\n\nand\ttabs  ",
+    "<|endoftext|><|en|> <|0.00|>",
+    "naïve café — “quotes” … ½ ² Ⅳ",
+    "日本語のテキスト、ไทย, العربية, हिन्दी",
+    "👩‍👩‍👧‍👦🏳️‍🌈 \u{0}\u{7f}\u{a0}\u{2028}",
+    "don'T I'LL we'd've",
+    "",
+];
+
+#[test]
+fn english_vocabularies_of_all_sources_are_the_same() {
+    let (Some(json), Some(ranks)) = (data("whisper-tiny.en/tokenizer.json"), data("whisper-tiny.en/gpt2.tiktoken"))
+    else {
+        return;
+    };
+    let started = std::time::Instant::now();
+    let json = WhisperTokenizer::from_hugging_face(&json).unwrap();
+    eprintln!("tokenizer.json of tiny.en loaded in {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    let ranks = WhisperTokenizer::from_tiktoken(&ranks, 51_864).unwrap();
+    eprintln!("gpt2.tiktoken loaded in {:?}", started.elapsed());
+
+    assert_eq!(json.vocab_size(), 51_864);
+    assert_eq!(ranks.vocab_size(), 51_864);
+    assert_eq!(json.special(), ranks.special());
+    assert_eq!(json.languages(), ranks.languages());
+    assert!(!json.is_multilingual() && !ranks.is_multilingual());
+    for id in 0..51_864 {
+        // Renamed since: Hugging Face's file of tiny.en has the older names, `nocaptions` and `iw`.
+        if Some(id) != json.special().no_speech && Some(id) != json.language_token("he") {
+            assert_eq!(json.token_bytes(id), ranks.token_bytes(id), "token {id}");
+        }
+        assert_eq!(json.is_text(id), ranks.is_text(id), "token {id}");
+    }
+    for text in TEXTS {
+        let tokens = json.encode(text);
+        assert_eq!(tokens, ranks.encode(text), "{text:?}");
+        assert_eq!(json.decode(&tokens), text);
+        assert!(tokens.iter().all(|&token| json.is_text(token)), "{text:?} became a control token");
+    }
+}
+
+#[test]
+fn special_tokens_of_english_and_multilingual_models_have_openai_numbers() {
+    let Some(english) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let english = WhisperTokenizer::from_hugging_face(&english).unwrap();
+    let special = english.special();
+    assert_eq!(
+        (special.eot, special.sot, special.translate, special.transcribe),
+        (50256, 50257, Some(50357), Some(50358))
+    );
+    assert_eq!((special.sot_lm, special.sot_prev, special.no_speech), (Some(50359), Some(50360), Some(50361)));
+    assert_eq!(
+        (special.no_timestamps, special.timestamp_begin, special.timestamp_count),
+        (Some(50362), Some(50363), 1501)
+    );
+    assert_eq!(english.language_token("en"), Some(50258));
+
+    let Some(ranks) = data("whisper-tiny.en/multilingual.tiktoken") else { return };
+    let tiny = WhisperTokenizer::from_tiktoken(&ranks, 51_865).unwrap();
+    let special = tiny.special();
+    assert!(tiny.is_multilingual());
+    assert_eq!(
+        (special.eot, special.sot, special.translate, special.transcribe),
+        (50257, 50258, Some(50358), Some(50359))
+    );
+    assert_eq!(
+        (special.no_speech, special.no_timestamps, special.timestamp_begin),
+        (Some(50362), Some(50363), Some(50364))
+    );
+    assert_eq!(
+        (tiny.language_token("en"), tiny.language_token("su"), tiny.language_token("yue")),
+        (Some(50259), Some(50357), None)
+    );
+
+    let large = WhisperTokenizer::from_tiktoken(&ranks, 51_866).unwrap();
+    assert_eq!(large.languages().len(), 100);
+    assert_eq!((large.language_token("yue"), large.special().translate), (Some(50358), Some(50359)));
+    assert_eq!((large.special().timestamp_begin, large.vocab_size()), (Some(50365), 51_866));
+    assert_eq!(large.timestamp_steps(51_865), Some(1500));
+    assert_eq!(large.timestamp_steps(51_866), None);
+    assert_eq!(large.timestamp_steps(50_364), None);
+}
+
+#[test]
+fn vocabularies_of_whisper_cpp_files_agree_with_the_rank_files() {
+    for (ggml, ranks, n_vocab) in [
+        ("for-tests-ggml-tiny.en.bin", "gpt2.tiktoken", 51_864),
+        ("for-tests-ggml-base.en.bin", "gpt2.tiktoken", 51_864),
+        ("for-tests-ggml-tiny.bin", "multilingual.tiktoken", 51_865),
+    ] {
+        let (Some(ggml), Some(ranks)) =
+            (data(&format!("whisper-ggml-headers/{ggml}")), data(&format!("whisper-tiny.en/{ranks}")))
+        else {
+            return;
+        };
+        let (stated, tokens) = ggml_vocabulary(&ggml);
+        assert_eq!(stated, n_vocab);
+        let ggml = WhisperTokenizer::from_vocabulary(tokens, n_vocab, "ggml").unwrap();
+        let ranks = WhisperTokenizer::from_tiktoken(&ranks, n_vocab).unwrap();
+        assert_eq!(ggml.special(), ranks.special());
+        assert_eq!(ggml.vocab_size(), ranks.vocab_size());
+        let mut lossy = 0;
+        for id in 0..n_vocab as u32 {
+            let (found, expected) = (ggml.token_bytes(id), ranks.token_bytes(id));
+            if std::str::from_utf8(expected).is_ok() || expected.len() == 1 {
+                assert_eq!(found, expected, "token {id}");
+            } else {
+                // These test files were written by a converter that replaced what is no UTF-8.
+                assert_eq!(found, String::from_utf8_lossy(expected).as_bytes(), "token {id}");
+                lossy += 1;
+            }
+        }
+        assert!(lossy < 1500, "{lossy} damaged tokens");
+        for text in TEXTS.into_iter().filter(|text| text.is_ascii()) {
+            assert_eq!(ggml.encode(text), ranks.encode(text), "{text:?}");
+        }
+        for text in TEXTS {
+            let tokens = ggml.encode(text);
+            assert!(!tokens.is_empty() || text.is_empty());
+            assert!(tokens.iter().all(|&token| ggml.is_text(token)));
+        }
+    }
+}
+
+#[test]
+fn encoding_equals_the_tokenizers_crate() {
+    let Some(path) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let started = std::time::Instant::now();
+    let oracle = tokenizers::Tokenizer::from_file(&path).unwrap();
+    eprintln!("the tokenizers crate loads tokenizer.json in {:?}", started.elapsed());
+    let ours = WhisperTokenizer::from_hugging_face(&path).unwrap();
+    // The oracle looks for control tokens in text, so this one is left out.
+    for text in TEXTS.into_iter().filter(|text| !text.contains("<|")) {
+        let expected = oracle.encode_fast(text, false).unwrap();
+        assert_eq!(ours.encode(text), expected.get_ids(), "{text:?}");
+        assert_eq!(ours.decode(expected.get_ids()), text);
+    }
+}
