@@ -1,3 +1,46 @@
 //! Fetches models from their publishers and keeps them.
+//!
+//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one ggml file
+//! of a repository), [`Store::resolve`] finds it again without a network, and [`Store::list`], [`Store::verify`] and
+//! [`Store::remove`] look after it. All network code of Sotto is in this crate; engines only ever see paths.
+//!
+//! What holds at any moment, also after a crash, a power cut or two processes at once: a path that the store gives out
+//! has exactly the files of one commit, and each had the size and the hash that the publisher states.
+//!
+//! ```no_run
+//! use sotto_runtime::{CancelToken, NoProgress};
+//! use sotto_store::{Hub, PullRequest, Store};
+//!
+//! let store = Store::open(Store::default_dir()?);
+//! let request = PullRequest::new("openai/whisper-tiny.en", Hub::from_env()?)?;
+//! let folder = store.pull(&request, &NoProgress, &CancelToken::new())?;
+//! assert_eq!(store.resolve("whisper-tiny.en")?, folder);
+//! # Ok::<(), sotto_store::StoreError>(())
+//! ```
 
 #![forbid(unsafe_code)]
+
+mod api;
+mod digest;
+mod download;
+mod error;
+mod http;
+mod hub;
+mod layout;
+mod manifest;
+mod name;
+mod pull;
+mod remote;
+mod retry;
+mod select;
+mod store;
+mod verify;
+
+pub use api::{RemoteFile, RepositoryInfo};
+pub use digest::Digest;
+pub use error::{NetworkFailure, StoreError};
+pub use hub::{DEFAULT_ENDPOINT, Hub, Patience, Token};
+pub use manifest::{Manifest, ManifestFile};
+pub use name::{Commit, ModelName, Revision};
+pub use pull::PullRequest;
+pub use store::{Installed, Store};

@@ -1,0 +1,252 @@
+//! Where things lie in a store.
+//!
+//! ```text
+//! STORE/
+//!   openai/whisper-tiny.en/                     a model
+//!     active                                    the commit that the name means
+//!     revisions/COMMIT/                         one complete revision: its files and sotto.json; never changed
+//!   ggerganov/whisper.cpp/ggml-tiny.en.bin/     a single file is a model of its own, laid out the same way
+//!   .partial/SLUG@COMMIT/                       a pull that is not complete: NAME.part, NAME.etag, complete files
+//!   .locks/SLUG.lock                            held while a model is changed
+//! ```
+//!
+//! Revisions of one model lie side by side; switching between them rewrites `active` and nothing else. A revision
+//! appears by one rename, so a reader sees all of it or nothing, and needs no lock.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use sotto_runtime::CancelToken;
+
+use crate::error::StoreError;
+use crate::name::{Commit, ModelName};
+
+/// Folder of the revisions inside a model's folder.
+pub(crate) const REVISIONS: &str = "revisions";
+const ACTIVE: &str = "active";
+const PARTIAL: &str = ".partial";
+const LOCKS: &str = ".locks";
+
+/// Paths of one model in one store.
+pub(crate) struct Place<'a> {
+    root: &'a Path,
+    name: &'a ModelName,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn new(root: &'a Path, name: &'a ModelName) -> Self {
+        Self { root, name }
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.root.join(self.name.folder())
+    }
+
+    pub(crate) fn revision(&self, commit: &Commit) -> PathBuf {
+        self.folder().join(REVISIONS).join(commit.as_str())
+    }
+
+    /// Commits whose folders exist, sorted. A model that is not there has none.
+    pub(crate) fn commits(&self) -> Result<Vec<Commit>, StoreError> {
+        let mut commits: Vec<_> =
+            names_in(&self.folder().join(REVISIONS))?.iter().filter_map(|name| Commit::new(name)).collect();
+        commits.sort();
+        Ok(commits)
+    }
+
+    /// The commit that the name means; none where the pointer is missing or unreadable.
+    pub(crate) fn active(&self) -> Option<Commit> {
+        Commit::new(fs::read_to_string(self.folder().join(ACTIVE)).ok()?.trim())
+    }
+
+    pub(crate) fn set_active(&self, commit: &Commit) -> Result<(), StoreError> {
+        write_atomically(&self.folder().join(ACTIVE), format!("{commit}\n").as_bytes())
+    }
+
+    /// Where a pull of `commit` collects its files.
+    pub(crate) fn staging(&self, commit: &Commit) -> PathBuf {
+        self.root.join(PARTIAL).join(format!("{}@{commit}", self.name.slug()))
+    }
+
+    /// A folder that is about to be deleted.
+    fn trash(&self) -> PathBuf {
+        self.root.join(PARTIAL).join(format!("{}@removed", self.name.slug()))
+    }
+
+    /// Folders that earlier pulls and removals of this model left behind, without the one of `keep`.
+    pub(crate) fn leftovers(&self, keep: Option<&Commit>) -> Result<Vec<PathBuf>, StoreError> {
+        let partial = self.root.join(PARTIAL);
+        let kept = keep.map(|commit| self.staging(commit));
+        let prefix = format!("{}@", self.name.slug());
+        let ours = names_in(&partial)?.into_iter().filter(|entry| entry.starts_with(&prefix));
+        Ok(ours.map(|entry| partial.join(entry)).filter(|path| Some(path) != kept.as_ref()).collect())
+    }
+
+    /// Deletes a revision. Renamed first: a removal that is cut short leaves nothing that looks like a model.
+    pub(crate) fn discard(&self, commit: &Commit) -> Result<(), StoreError> {
+        let trash = self.trash();
+        create_folder(&self.root.join(PARTIAL))?;
+        remove_folder(&trash)?;
+        rename(&self.revision(commit), &trash)?;
+        remove_folder(&trash)
+    }
+
+    /// Gives a complete staging folder its final name. What lay there before (a damaged copy) goes.
+    pub(crate) fn install(&self, commit: &Commit) -> Result<(), StoreError> {
+        let (staging, target) = (self.staging(commit), self.revision(commit));
+        let parent = self.folder().join(REVISIONS);
+        create_folder(&parent)?;
+        sync_folder(&staging)?;
+        if target.exists() {
+            self.discard(commit)?;
+        }
+        rename(&staging, &target)?;
+        sync_folder(&parent)
+    }
+
+    /// Deletes the pointer and the folders that are empty without it, up to the store. Other models below stay.
+    pub(crate) fn clear_away(&self) -> Result<(), StoreError> {
+        let folder = self.folder();
+        remove_file(&folder.join(ACTIVE))?;
+        // Fails where something is left, which is the purpose.
+        let _ = fs::remove_dir(folder.join(REVISIONS));
+        let empty = folder.ancestors().take_while(|&ancestor| ancestor != self.root);
+        empty.map(fs::remove_dir).find(Result::is_err);
+        Ok(())
+    }
+
+    /// Takes the lock of this model, waiting at most `patience`; `waiting` is called once when another process has it.
+    pub(crate) fn lock(
+        &self,
+        patience: Duration,
+        cancel: &CancelToken,
+        waiting: impl FnOnce(),
+    ) -> Result<Lock, StoreError> {
+        let folder = self.root.join(LOCKS);
+        create_folder(&folder)?;
+        let path = folder.join(format!("{}.lock", self.name.slug()));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(StoreError::io(&path, "open"))?;
+        let start = Instant::now();
+        let mut waiting = Some(waiting);
+        loop {
+            cancel.check()?;
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, "lock")(error)),
+                Err(TryLockError::WouldBlock) if start.elapsed() >= patience => {
+                    return Err(StoreError::Busy { name: self.name.to_string() });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if let Some(waiting) = waiting.take() {
+                        waiting();
+                    }
+                    std::thread::sleep(POLL);
+                }
+            }
+        }
+    }
+}
+
+/// How often a waiting process looks at the lock and the cancel token.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The right to change one model; given back on drop, and by the system when the process dies.
+///
+/// The file itself stays: deleting it while another process opens it would give two processes two different locks.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Models in the store, sorted by name. Unreadable and foreign folders are passed over.
+pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
+    // Deepest name: owner, repository and a file in a few folders.
+    const DEPTH: usize = 8;
+    let mut found = Vec::new();
+    let mut open: Vec<(String, usize)> = vec![(String::new(), 0)];
+    while let Some((path, depth)) = open.pop() {
+        let folder = root.join(&path);
+        if folder.join(REVISIONS).is_dir() {
+            found.extend(path.parse::<ModelName>());
+        }
+        if depth < DEPTH {
+            let inner = names_in(&folder)?.into_iter().filter(|name| !name.starts_with('.') && name != REVISIONS);
+            open.extend(inner.map(|name| (if path.is_empty() { name } else { format!("{path}/{name}") }, depth + 1)));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Names of the entries of a folder; none where it is missing or not a folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(StoreError::io(folder, "list")(error)),
+    };
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+}
+
+pub(crate) fn create_folder(path: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(path).map_err(StoreError::io(path, "create the folder"))
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(StoreError::io(to, "rename into place"))
+}
+
+/// Bytes of the files directly inside a folder.
+pub(crate) fn folder_size(path: &Path) -> Result<u64, StoreError> {
+    let size =
+        |name: String| fs::metadata(path.join(name)).map_or(0, |found| if found.is_file() { found.len() } else { 0 });
+    Ok(names_in(path)?.into_iter().map(size).fold(0, u64::saturating_add))
+}
+
+/// Deletes a folder; a missing one is fine.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path, "delete")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a file; a missing one is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path, "delete")(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a small file so that a reader or a power cut sees the old contents or the new, never a mixture.
+pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(contents)?;
+        file.sync_all()
+    };
+    write().map_err(StoreError::io(&temporary, "write"))?;
+    rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes renames inside a folder durable. Windows has no such call and needs none.
+#[cfg(unix)]
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(StoreError::io(path, "sync"))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
