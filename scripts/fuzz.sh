@@ -45,7 +45,7 @@ cd "$root/core/fuzz" || exit 1
 # Sanitizer builds share nothing with ordinary ones.
 if [[ -n "${CARGO_TARGET_DIR:-}" ]]; then build_dir="$CARGO_TARGET_DIR/fuzz"; else build_dir="$PWD/target"; fi
 host="$(rustc -vV | sed -n 's/^host: //p')"
-[[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(cargo fuzz list --fuzz-dir .)
+[[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(sed -n '/^\[\[bin\]\]/,/^name/s/^name = "\(.*\)"/\1/p' Cargo.toml)
 [[ ${#targets[@]} -gt 0 ]] || fail "core/fuzz has no targets"
 
 # The sanitizer is an unstable compiler option; RUSTC_BOOTSTRAP allows it on the pinned stable toolchain.

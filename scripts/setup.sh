@@ -21,6 +21,8 @@ if [[ -n "${CI:-}" && -z "${CARGO_TARGET_DIR:-}" ]]; then
         rm -rf "${CARGO_TARGET_DIR:?}"
     fi
 fi
+# The scripts change folders: a relative path means the one that they were started in.
+[[ -z "${CARGO_TARGET_DIR:-}" || "$CARGO_TARGET_DIR" == /* ]] || export CARGO_TARGET_DIR="$PWD/$CARGO_TARGET_DIR"
 # shellcheck disable=SC2034 # for the scripts that source this
 target_dir="${CARGO_TARGET_DIR:-$root/target}"
 

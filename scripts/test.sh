@@ -144,7 +144,7 @@ for step in "${steps[@]}"; do
     status=$?
     if [[ $status -eq 0 ]]; then
         passed=$((passed + 1))
-        printf '=== %s: passed (%s)\n' "$step" "$(minutes $((SECONDS - started)))"
+        "$dry_run" || printf '=== %s: passed (%s)\n' "$step" "$(minutes $((SECONDS - started)))"
     else
         failed+=("$step")
         printf '=== %s: FAILED with exit code %d (%s)\n' "$step" "$status" "$(minutes $((SECONDS - started)))"
