@@ -1,1 +1,5 @@
 //! Weights and layers of Sotto's networks.
+
+#![deny(unsafe_code)]
+
+pub mod weights;

@@ -1,0 +1,256 @@
+//! Model files: safetensors (one file or shards) and ggml, opened without reading the tensors.
+//!
+//! Opening maps the file and checks its whole index: names, element types, shapes and places. A [`Weights`] that exists
+//! has tensors that lie inside the file and do not overlap. Values are converted to f32, and checked to be finite, one
+//! tensor at a time when a layer asks for it; the mapped pages they came from can be dropped by the system afterwards.
+//!
+//! Nothing is allocated because a file claims to be large: memory is bounded by a small multiple of the bytes that are
+//! really there, and the index by its limits on tensors and header size.
+
+mod element;
+mod error;
+mod ggml;
+mod index;
+mod mmap;
+mod safetensors;
+mod sharded;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use error::WeightError;
+pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
+
+use element::Element;
+use error::printable;
+use index::Entry;
+use mmap::MappedFile;
+
+/// An opened model file, or an image of one in memory.
+///
+/// Immutable and safe to share between threads.
+#[derive(Debug)]
+pub struct Weights {
+    name: String,
+    path: Option<PathBuf>,
+    images: Vec<Image>,
+    tensors: BTreeMap<String, Tensor>,
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Tensor {
+    image: usize,
+    entry: Entry,
+}
+
+/// The bytes of one file.
+#[derive(Debug)]
+enum Image {
+    Mapped(MappedFile),
+    Memory(Cow<'static, [u8]>),
+}
+
+impl Image {
+    fn map(path: &Path) -> Result<Self, WeightError> {
+        let io = |source| WeightError::Io { file: path.display().to_string(), source };
+        MappedFile::open(path).map(Self::Mapped).map_err(io)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Mapped(file) => file,
+            Self::Memory(bytes) => bytes,
+        }
+    }
+}
+
+impl Weights {
+    /// Opens a `.safetensors` file.
+    ///
+    /// # Errors
+    /// [`WeightError`] when it cannot be read, is of another format, or its index is damaged.
+    pub fn open_safetensors(path: &Path) -> Result<Self, WeightError> {
+        let mut weights = Self::safetensors(Image::map(path)?, path.display().to_string())?;
+        weights.path = Some(path.to_owned());
+        Ok(weights)
+    }
+
+    /// Opens the shards that a `model.safetensors.index.json` names; they lie beside it.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors), for the index and for each shard.
+    pub fn open_safetensors_sharded(index_json: &Path) -> Result<Self, WeightError> {
+        sharded::open(index_json)
+    }
+
+    /// Uses a safetensors file that is in memory already, for instance compiled into the application. `name` stands
+    /// for the path in messages.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn from_safetensors_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
+        Self::safetensors(Image::Memory(bytes), name.to_owned())
+    }
+
+    /// Opens a Whisper model of whisper.cpp (`ggml-*.bin`; f32, f16, q4_0, q4_1, q5_0, q5_1, q8_0). Tensors have
+    /// OpenAI's names (`encoder.blocks.0.attn.query.weight`); shapes are row-major.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn open_ggml(path: &Path) -> Result<(WhisperGgml, Self), WeightError> {
+        let (header, mut weights) = Self::ggml(Image::map(path)?, path.display().to_string(), ggml::whisper)?;
+        weights.path = Some(path.to_owned());
+        Ok((header, weights))
+    }
+
+    /// As [`open_ggml`](Self::open_ggml), for bytes that are in memory already.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn from_ggml_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<(WhisperGgml, Self), WeightError> {
+        Self::ggml(Image::Memory(bytes), name.to_owned(), ggml::whisper)
+    }
+
+    /// Opens a Silero VAD model of whisper.cpp (`ggml-silero-*.bin`).
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn open_silero_ggml(path: &Path) -> Result<(SileroGgml, Self), WeightError> {
+        let (header, mut weights) = Self::ggml(Image::map(path)?, path.display().to_string(), ggml::silero)?;
+        weights.path = Some(path.to_owned());
+        Ok((header, weights))
+    }
+
+    /// As [`open_silero_ggml`](Self::open_silero_ggml), for bytes that are in memory already.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn from_silero_ggml_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<(SileroGgml, Self), WeightError> {
+        Self::ggml(Image::Memory(bytes), name.to_owned(), ggml::silero)
+    }
+
+    fn safetensors(image: Image, name: String) -> Result<Self, WeightError> {
+        let header = safetensors::read(image.bytes(), &name)?;
+        Ok(Self::new(image, name, header.entries, header.metadata))
+    }
+
+    fn ggml<H>(image: Image, name: String, read: ggml::Read<H>) -> Result<(H, Self), WeightError> {
+        let (header, entries) = read(image.bytes(), &name)?;
+        Ok((header, Self::new(image, name, entries, BTreeMap::new())))
+    }
+
+    fn new(image: Image, name: String, entries: BTreeMap<String, Entry>, metadata: BTreeMap<String, String>) -> Self {
+        let tensors = entries.into_iter().map(|(name, entry)| (name, Tensor { image: 0, entry })).collect();
+        Self { name, path: None, images: vec![image], tensors, metadata }
+    }
+
+    /// Path of the file, or the name that was given to the bytes; for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Path of the file (of the index, for shards); `None` for bytes in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Names of all tensors, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// One entry of the metadata of a safetensors file.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
+    /// Length of the file, or of all shards together.
+    #[must_use]
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.images.iter().map(|image| image.bytes().len() as u64).sum()
+    }
+
+    /// Shape of a tensor, row-major; `None` when there is no such tensor.
+    #[must_use]
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|tensor| tensor.entry.shape.as_slice())
+    }
+
+    /// The values of a tensor as f32, row-major; its shape must be exactly `shape`.
+    ///
+    /// F64 is rounded, F16 and BF16 are widened, ggml's block formats are dequantised, and I8 is multiplied with the
+    /// scales of the companion tensor `<name>_scale`: one per row (`[rows]` or `[rows, 1]`), as compressed-tensors
+    /// stores them. Cost: one pass over the stored bytes and one allocation of four bytes per value.
+    ///
+    /// # Errors
+    /// [`WeightError::Missing`], [`WeightError::Shape`], [`WeightError::ElementType`] for types that hold no weights,
+    /// [`WeightError::NotFinite`].
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        let tensor = self.find(name)?;
+        if tensor.entry.shape != shape {
+            return Err(WeightError::Shape {
+                file: self.name.clone(),
+                name: printable(name),
+                found: tensor.entry.shape.clone(),
+                expected: shape.to_vec(),
+            });
+        }
+        let mut values = self.values(tensor, name)?;
+        if tensor.entry.element == Element::I8 {
+            self.scale_rows(&mut values, name, tensor.entry.shape.first().copied().unwrap_or(1))?;
+        }
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(WeightError::NotFinite { file: self.name.clone(), name: printable(name), index }),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<&Tensor, WeightError> {
+        let missing = || WeightError::Missing { file: self.name.clone(), name: printable(name) };
+        self.tensors.get(name).ok_or_else(missing)
+    }
+
+    fn values(&self, tensor: &Tensor, name: &str) -> Result<Vec<f32>, WeightError> {
+        let Entry { element, start, end, .. } = tensor.entry;
+        element.to_f32(&self.images[tensor.image].bytes()[start..end]).ok_or_else(|| WeightError::ElementType {
+            file: self.name.clone(),
+            name: printable(name),
+            found: element.name().to_owned(),
+        })
+    }
+
+    fn scale_rows(&self, values: &mut [f32], name: &str, rows: usize) -> Result<(), WeightError> {
+        let companion = format!("{name}_scale");
+        let scale = self.find(&companion)?;
+        // An int8 tensor of int8 scales would ask for scales for ever.
+        if scale.entry.element == Element::I8 {
+            return Err(WeightError::ElementType {
+                file: self.name.clone(),
+                name: printable(&companion),
+                found: Element::I8.name().to_owned(),
+            });
+        }
+        if scale.entry.shape != [rows] && scale.entry.shape != [rows, 1] {
+            return Err(WeightError::Shape {
+                file: self.name.clone(),
+                name: printable(&companion),
+                found: scale.entry.shape.clone(),
+                expected: vec![rows],
+            });
+        }
+        let scales = self.values(scale, &companion)?;
+        let width = values.len() / rows.max(1);
+        for (row, scale) in values.chunks_exact_mut(width.max(1)).zip(scales) {
+            row.iter_mut().for_each(|value| *value *= scale);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
