@@ -11,7 +11,7 @@
 //! use sotto_runtime::{CancelToken, NoProgress};
 //! use sotto_store::{Hub, PullRequest, Store};
 //!
-//! let store = Store::open(Store::default_dir()?);
+//! let store = Store::open(Store::default_dir()?)?;
 //! let request = PullRequest::new("openai/whisper-tiny.en", Hub::from_env()?)?;
 //! let folder = store.pull(&request, &NoProgress, &CancelToken::new())?;
 //! assert_eq!(store.resolve("whisper-tiny.en")?, folder);

@@ -37,10 +37,17 @@ pub struct Installed {
 }
 
 impl Store {
-    /// The store in `folder`, which need not exist yet. Touches nothing.
-    #[must_use]
-    pub fn open(folder: impl Into<PathBuf>) -> Self {
-        Self { root: folder.into() }
+    /// The store in `folder`, which need not exist yet. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Configuration`] when there is something else than a folder.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root = folder.into();
+        if root.exists() && !root.is_dir() {
+            let shown = root.display();
+            return Err(configuration(&format!("{shown} is not a folder; set SOTTO_MODELS to one for the models")));
+        }
+        Ok(Self { root })
     }
 
     /// `SOTTO_MODELS`, else `sotto/models` in the user's data folder: `$XDG_DATA_HOME` or `~/.local/share`,
@@ -316,7 +323,7 @@ mod tests {
     #[test]
     fn a_store_that_does_not_exist_is_empty_and_stays_so() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path().join("none"));
+        let store = Store::open(dir.path().join("none")).unwrap();
         assert!(store.list().unwrap().is_empty());
         assert!(matches!(store.resolve("openai/whisper-tiny.en"), Err(StoreError::NotInstalled { .. })));
         assert!(matches!(store.resolve("whisper-tiny.en"), Err(StoreError::NotInstalled { .. })));

@@ -23,7 +23,7 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { hub: FakeHub::start(), store: Store::open(dir.path()), _dir: dir }
+        Self { hub: FakeHub::start(), store: Store::open(dir.path()).unwrap(), _dir: dir }
     }
 
     fn pull(&self) -> Result<std::path::PathBuf, StoreError> {
@@ -316,7 +316,7 @@ fn a_renamed_repository_is_followed() {
 #[test]
 fn without_a_network_the_error_comes_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path());
+    let store = Store::open(dir.path()).unwrap();
     // A port that was just free, and a name that can never exist (RFC 6761).
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let pull = |address: &str| {
@@ -400,7 +400,8 @@ fn a_folder_that_cannot_be_written_is_named() {
     let hub = FakeHub::start();
     let blocked = dir.path().join("a-file");
     std::fs::write(&blocked, "x").unwrap();
-    let store = Store::open(blocked.join("models"));
+    let store = Store::open(blocked.join("models")).unwrap();
+    assert!(matches!(Store::open(&blocked), Err(StoreError::Configuration { .. })));
     let request = PullRequest::new(REPOSITORY, hub.settings()).unwrap();
     let error = store.pull(&request, &NoProgress, &CancelToken::new()).unwrap_err();
     assert!(matches!(&error, StoreError::Io { .. }) && error.to_string().contains("a-file"), "{error:?}");

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 fn fixture() -> (FakeHub, Store, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path().join("models"));
+    let store = Store::open(dir.path().join("models")).unwrap();
     (FakeHub::start(), store, dir)
 }
 

@@ -1,0 +1,248 @@
+//! `sotto models`: fetch, list, check and remove models.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use sotto_runtime::{Bytes, CancelToken};
+use sotto_store::{Hub, Installed, Manifest, PullRequest, Store, StoreError, Token};
+
+use crate::error::CliError;
+use crate::progress::Bars;
+
+/// What to do with the model store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Fetch a model from its publisher, or go on with a pull that was stopped.
+    Pull(PullArgs),
+    /// List the models that are here.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Remove a model, or one revision of it with `NAME@REVISION`.
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Full name, or its last part where that is unambiguous.
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Read models in full and compare them with the hashes that their publishers state.
+    Verify {
+        /// Names as `list` shows them; without any, every model.
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Print the folder of a model, or that of the store.
+    Path {
+        /// Full name, or its last part where that is unambiguous.
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+/// Options of `sotto models pull`.
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    /// A repository such as openai/whisper-tiny.en, or a ggml file such as ggerganov/whisper.cpp/ggml-tiny.en.bin;
+    /// with @REVISION for a branch, tag or commit other than main.
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// Ask the hub also when the model is here: fetch a newer commit, repair damaged files.
+    #[arg(long)]
+    update: bool,
+    /// File with an access token for gated or private models; otherwise HF_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// One revision of a model, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    name: String,
+    commit: &'a str,
+    revision: Option<&'a str>,
+    active: bool,
+    path: String,
+    bytes: Option<u64>,
+    licence: Option<&'a str>,
+    pulled_at: Option<&'a str>,
+    problems: &'a [String],
+}
+
+impl<'a> From<&'a Installed> for Record<'a> {
+    fn from(installed: &'a Installed) -> Self {
+        let manifest = installed.manifest.as_ref().ok();
+        Self {
+            name: installed.name.to_string(),
+            commit: installed.commit.as_str(),
+            revision: manifest.map(|manifest| manifest.revision.as_str()),
+            active: installed.active,
+            path: installed.path.display().to_string(),
+            bytes: manifest.map(Manifest::size),
+            licence: manifest.and_then(|manifest| manifest.licence.as_deref()),
+            pulled_at: manifest.map(|manifest| manifest.pulled_at.as_str()),
+            problems: &installed.problems,
+        }
+    }
+}
+
+/// Runs the command on the store of the environment. Ctrl-C keeps what a pull has fetched.
+pub(crate) fn run(command: &ModelsCommand, json: bool, cancel: &CancelToken) -> Result<(), CliError> {
+    let store = Store::open(Store::default_dir()?)?;
+    let mut out = io::stdout().lock();
+    match command {
+        ModelsCommand::Pull(args) => pull(&store, args, json, cancel, &mut out),
+        ModelsCommand::List => list(&store, json, &mut out),
+        ModelsCommand::Remove { names } => remove(&store, names, json, cancel, &mut out),
+        ModelsCommand::Verify { names } => verify(&store, names, json, cancel, &mut out),
+        ModelsCommand::Path { name } => {
+            let path = name.as_ref().map_or_else(|| Ok(store.dir().to_owned()), |name| store.resolve(name))?;
+            if json {
+                line(&mut out, &serde_json::json!({ "path": path.display().to_string() }))
+            } else {
+                Ok(writeln!(out, "{}", path.display())?)
+            }
+        }
+    }
+}
+
+fn pull(
+    store: &Store,
+    args: &PullArgs,
+    json: bool,
+    cancel: &CancelToken,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let mut hub = Hub::from_env()?;
+    if let Some(path) = &args.token_file {
+        hub = hub.with_token(Token::from_file(path)?)?;
+    }
+    // All names are checked before the first byte is fetched.
+    let requests: Vec<_> = args
+        .names
+        .iter()
+        .map(|name| Ok(PullRequest::new(name, hub.clone())?.with_update(args.update)))
+        .collect::<Result<_, StoreError>>()?;
+    for request in &requests {
+        let bars = Bars::new(false);
+        let pulled = store.pull(request, &bars, cancel);
+        bars.clear();
+        let path = pulled?;
+        let Some(installed) = store.list()?.into_iter().find(|installed| installed.path == path) else { continue };
+        if json {
+            line(out, &Record::from(&installed))?;
+            continue;
+        }
+        let bytes = installed.manifest.as_ref().map_or(0, Manifest::size);
+        let licence = installed.manifest.as_ref().ok().and_then(|manifest| manifest.licence.as_deref());
+        let licence = licence.unwrap_or("not stated; see its model card");
+        writeln!(out, "{} is ready: {}, licence {licence}, {}", installed.name, Bytes(bytes), path.display())?;
+    }
+    Ok(())
+}
+
+fn list(store: &Store, json: bool, out: &mut impl Write) -> Result<(), CliError> {
+    let all = store.list()?;
+    if json {
+        return all.iter().try_for_each(|installed| line(out, &Record::from(installed)));
+    }
+    if all.is_empty() {
+        return Ok(writeln!(
+            out,
+            "no models in {}; fetch one with `sotto models pull openai/whisper-tiny.en`",
+            store.dir().display()
+        )?);
+    }
+    let width = all.iter().map(|installed| installed.name.to_string().len()).max().unwrap_or(0);
+    for installed in &all {
+        let mark = if installed.active { '*' } else { ' ' };
+        let name = installed.name.to_string();
+        let commit = installed.commit.short();
+        match (&installed.manifest, installed.problems.first()) {
+            (Ok(manifest), None) => {
+                let size = Bytes(manifest.size()).to_string();
+                let day = manifest.pulled_at.get(..10).unwrap_or(&manifest.pulled_at);
+                let licence = manifest.licence.as_deref().unwrap_or("licence not stated");
+                writeln!(out, "{mark} {name:width$}  {commit}  {size:>10}  {day}  {licence}")?;
+            }
+            (_, problem) => {
+                let problem = problem.map_or("unreadable", String::as_str);
+                writeln!(out, "{mark} {name:width$}  {commit}  damaged: {problem}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn remove(
+    store: &Store,
+    names: &[String],
+    json: bool,
+    cancel: &CancelToken,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    for name in names {
+        cancel.check()?;
+        let freed = store.remove(name)?;
+        if json {
+            line(out, &serde_json::json!({ "name": name, "removed": true, "bytes": freed }))?;
+        } else {
+            writeln!(out, "{name} is removed, {} freed", Bytes(freed))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks every model before it reports failure, so that one damaged model does not hide another.
+fn verify(
+    store: &Store,
+    names: &[String],
+    json: bool,
+    cancel: &CancelToken,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let names = if names.is_empty() {
+        store.list()?.iter().map(|installed| format!("{}@{}", installed.name, installed.commit)).collect()
+    } else {
+        names.to_vec()
+    };
+    let mut first_failure = None;
+    for name in &names {
+        let bars = Bars::new(false);
+        let checked = store.verify(name, &bars, cancel);
+        bars.clear();
+        match checked {
+            Ok(manifest) if json => line(
+                out,
+                &serde_json::json!({
+                    "name": manifest.name.to_string(), "commit": manifest.commit.as_str(), "intact": true,
+                    "files": manifest.files.len(), "bytes": manifest.size(),
+                }),
+            )?,
+            Ok(manifest) => writeln!(
+                out,
+                "{} {} is intact: {} files, {}",
+                manifest.name,
+                manifest.commit.short(),
+                manifest.files.len(),
+                Bytes(manifest.size())
+            )?,
+            Err(StoreError::Cancelled(cancelled)) => return Err(cancelled.into()),
+            Err(error) => {
+                if json {
+                    let problem = error.to_string();
+                    line(out, &serde_json::json!({ "name": name, "intact": false, "problem": problem }))?;
+                }
+                if let Some(earlier) = first_failure.replace(error) {
+                    eprintln!("sotto: {earlier}");
+                }
+            }
+        }
+    }
+    first_failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn line(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string(value).map_err(io::Error::from)?;
+    Ok(writeln!(out, "{text}")?)
+}
