@@ -5,7 +5,18 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = ["joined", "greedy", "tensors", "random_multilingual", "reference_decoding", "long_form", "silence"]
+SCRIPTS = [
+    "tokenizer",
+    "normalizer",
+    "error_rates",
+    "joined",
+    "greedy",
+    "tensors",
+    "random_multilingual",
+    "reference_decoding",
+    "long_form",
+    "silence",
+]
 
 if __name__ == "__main__":
     here = Path(__file__).resolve().parent

@@ -10,8 +10,8 @@ fn data(path: &str) -> Option<PathBuf> {
 
 /// Vocabulary size and token list of a ggml file: eleven numbers, the mel filters, then tokens with their lengths.
 fn ggml_vocabulary(path: &Path) -> (usize, Vec<Vec<u8>>) {
-    let bytes = std::fs::read(path).unwrap();
-    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let bytes = std::fs::read(path).expect("the header file is readable");
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
     let mut at = 56 + 4 * number(48) * number(52);
     let count = number(at);
     at += 4;
