@@ -1,5 +1,71 @@
-//! The `sotto` command line.
+//! The `sotto` command line: every task of Sotto on a desk.
+//!
+//! Results go to stdout (with `--json` one object per line), progress and messages to stderr. Exit codes: 0 done,
+//! 1 failed, 2 wrong usage, 130 cancelled.
 
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod bench;
+mod demo;
+mod error;
+mod inspect;
+mod model;
+mod models;
+mod progress;
+mod transcribe;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use sotto::CancelToken;
+
+use args::{Arguments, Command};
+use error::CliError;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let cancel = CancelToken::new();
+    if let Err(error) = cancel_on_interrupt(&cancel) {
+        eprintln!("sotto: Ctrl-C cannot be caught ({error}); it will end the program at once");
+    }
+    match run(&arguments, &cancel) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(CliError::Cancelled(_)) => {
+            eprintln!("sotto: cancelled");
+            ExitCode::from(130)
+        }
+        // Whoever read our output has gone, as `sotto … | head` does: nothing is left to say.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sotto: {error}");
+            ExitCode::from(if matches!(error, CliError::Usage(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Demo => demo::run(global, cancel),
+        Command::Transcribe(options) => transcribe::run(options, global, cancel),
+        Command::Models(command) => Ok(models::run(command, global.json, cancel)?),
+        Command::Inspect(options) => inspect::run(options, global),
+        Command::Bench(command) => bench::run(command, global, cancel),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "sotto", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// First Ctrl-C: stop cleanly. Second: stop now.
+fn cancel_on_interrupt(cancel: &CancelToken) -> Result<(), ctrlc::Error> {
+    let cancel = cancel.clone();
+    ctrlc::set_handler(move || {
+        if cancel.is_cancelled() {
+            std::process::exit(130);
+        }
+        cancel.cancel();
+    })
+}

@@ -4,6 +4,8 @@
 //! views whose bounds were checked when they were made, writes into memory of the caller, and allocates nothing that
 //! outlives the call. Shapes that do not fit are a bug of the caller and panic; weights and input are checked above.
 
+#![deny(unsafe_code)]
+
 mod activation;
 mod attention;
 mod matmul;

@@ -2,6 +2,8 @@
 //!
 //! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time) until the quantized kernels take over.
 
+#![allow(unsafe_code)]
+
 use gemm::Parallelism;
 use sotto_runtime::Threads;
 

@@ -2,4 +2,6 @@
 
 #![deny(unsafe_code)]
 
+pub mod layers;
+pub mod sampling;
 pub mod weights;

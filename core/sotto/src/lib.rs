@@ -1,3 +1,64 @@
-//! On-device speech-to-text, translation, typing and text: the public Rust API.
+//! Sotto: speech-to-text on the device. Nothing a user says leaves it.
+//!
+//! An [`Engine`] owns what all tasks of an application share: a memory budget and the number of threads. It loads
+//! models; each task then works on its own:
+//!
+//! ```
+//! use sotto::{CancelToken, Engine, NoProgress, TranscribeOptions, audio, starter};
+//!
+//! let engine = Engine::default();
+//! let cancel = CancelToken::new();
+//! let speech = engine.speech(&starter::speech(), &NoProgress, &cancel)?;
+//! let clip = audio::decode_bytes(starter::demo_clip())?;
+//! let transcript = speech.transcribe(&clip, &TranscribeOptions::default(), &NoProgress, &cancel)?;
+//! assert!(!transcript.text.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Everything here blocks the calling thread until it is done or cancelled, starts no threads but those of
+//! [`stream::Session`] and the matrix product, and is `Send + Sync`.
 
 #![forbid(unsafe_code)]
+
+mod engine;
+pub mod starter;
+
+/// Reading audio: files of many formats, raw samples, resampling.
+pub mod audio {
+    pub use sotto_audio::{
+        AudioError, AudioFile, AudioInfo, Codec, Pcm16k, RawFormat, RawPcm, Resampler, SAMPLE_RATE, SampleFormat,
+        decode_file,
+    };
+
+    /// Decodes a recording in memory, such as one compiled into the application.
+    ///
+    /// # Errors
+    /// [`AudioError`] as [`AudioFile::from_reader`] and [`AudioFile::next_block`].
+    pub fn decode_bytes(bytes: &'static [u8]) -> Result<Pcm16k, AudioError> {
+        let mut file = AudioFile::from_reader(std::io::Cursor::new(bytes), "recording in memory")?;
+        let mut samples = Vec::new();
+        while file.next_block(&mut samples)? {}
+        Pcm16k::new(samples)
+    }
+}
+
+/// Comparing texts: Whisper's English normaliser and error rates.
+pub mod text {
+    pub use sotto_text::metrics::{ErrorCounts, character_errors, word_errors};
+    pub use sotto_text::normalize::{BasicOptions, basic, english};
+}
+
+/// Live transcription.
+pub use sotto_speech::stream;
+/// Voice activity detection.
+pub use sotto_speech::vad;
+
+pub use engine::{Engine, EngineOptions};
+pub use sotto_runtime::{
+    Bytes, CancelToken, Cancelled, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage, Threads,
+};
+pub use sotto_speech::{
+    ConfigError, DetectedLanguage, Dimensions, Hotwords, Language, LoadError, LoadOptions, Model, ModelBytes,
+    ModelSource, Normalization, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task,
+    Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, Word,
+};

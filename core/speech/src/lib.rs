@@ -1,3 +1,30 @@
 //! Speech-to-text with Whisper models.
 
 #![forbid(unsafe_code)]
+
+mod align;
+mod decode;
+mod error;
+mod features;
+mod hotwords;
+mod long_form;
+mod memory;
+mod model;
+mod options;
+mod recognizer;
+mod source;
+pub mod stream;
+mod transcript;
+pub mod vad;
+mod vad_windows;
+mod window;
+
+pub use error::{ConfigError, LoadError, SpeechError};
+pub use hotwords::Hotwords;
+pub use model::{Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource};
+pub use options::{
+    Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Vad,
+};
+pub use recognizer::{DetectedLanguage, SpeechRecognizer};
+pub use source::{SampleSource, Samples};
+pub use transcript::{Segment, Timing, Transcript, Word};

@@ -1,0 +1,224 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::models::ModelsCommand;
+
+/// On-device speech-to-text. Nothing you say leaves this machine.
+#[derive(Debug, Parser)]
+#[command(name = "sotto", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// One JSON object per line on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Compute threads; 0 takes the big cores.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    /// Most memory that models may hold, in MB.
+    #[arg(long, global = true, value_name = "MB")]
+    pub(crate) memory: Option<u64>,
+    /// No progress bars.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run every task on the starter models, offline.
+    Demo,
+    /// Turn recordings, or a live stream, into text.
+    Transcribe(TranscribeArgs),
+    /// Fetch, list and remove models.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Say what a model is: sizes, vocabulary, memory.
+    Inspect(InspectArgs),
+    /// Measure speed, delay, accuracy and memory.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Print the completion script of a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TranscribeArgs {
+    /// Audio files (WAV, FLAC, MP3, M4A/AAC, Ogg Vorbis, Opus); `-` reads raw PCM from stdin.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+    /// Language of the speech: a code, an English name, or `auto`.
+    #[arg(long, default_value = "auto")]
+    pub(crate) language: String,
+    /// Write what was said, or translate it to English.
+    #[arg(long, value_enum, default_value_t = TaskArg::Transcribe)]
+    pub(crate) task: TaskArg,
+    /// How finely times are given.
+    #[arg(long, value_enum, default_value_t = TimestampsArg::Segment)]
+    pub(crate) timestamps: TimestampsArg,
+    /// Text that came before, in the style that is wanted.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Text that the transcription must begin with.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
+    /// Words that are likelier than the model thinks, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hotwords: Option<PathBuf>,
+    /// How much likelier hotwords are (natural logarithm per token).
+    #[arg(long, value_name = "X", requires = "hotwords")]
+    pub(crate) hotword_strength: Option<f32>,
+    /// Hypotheses that beam search follows; 1 is greedy.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) beam: usize,
+    /// Exponent of the length penalty of beam search.
+    #[arg(long, value_name = "X")]
+    pub(crate) length_penalty: Option<f32>,
+    /// Only this temperature, without a second try; by default 0 to 1 in steps of 0.2 while results look wrong.
+    #[arg(long, value_name = "T")]
+    pub(crate) temperature: Option<f32>,
+    /// Feed each window the text before it.
+    #[arg(long)]
+    pub(crate) condition: bool,
+    /// Most tokens per window.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    #[command(flatten)]
+    pub(crate) vad: VadArgs,
+    /// Transcribe live: text is printed as it becomes sure.
+    #[arg(long)]
+    pub(crate) stream: bool,
+    #[command(flatten)]
+    pub(crate) raw: RawArgs,
+    /// Form of the output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Which model to use.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArg {
+    /// A model folder, a ggml `.bin` file, or the name of a pulled model; without it the starter model.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VadArgs {
+    /// Transcribe speech only: no text on silence and noise.
+    #[arg(long)]
+    pub(crate) vad: bool,
+    /// Silero VAD weights (safetensors or ggml), or the name of a pulled model.
+    #[arg(long, value_name = "MODEL", env = "SOTTO_VAD_MODEL")]
+    pub(crate) vad_model: Option<String>,
+    /// Probability from which on a moment counts as speech.
+    #[arg(long, value_name = "P")]
+    pub(crate) vad_threshold: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RawArgs {
+    /// Sample rate of raw PCM from stdin.
+    #[arg(long, value_name = "HZ", default_value_t = 16_000)]
+    pub(crate) rate: u32,
+    /// Channels of raw PCM from stdin.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) channels: u16,
+    /// Sample format of raw PCM from stdin.
+    #[arg(long, value_enum, default_value_t = SampleFormatArg::S16le)]
+    pub(crate) sample_format: SampleFormatArg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SampleFormatArg {
+    /// Signed 16 bit, little-endian.
+    S16le,
+    /// Signed 32 bit, little-endian.
+    S32le,
+    /// 32-bit float, little-endian.
+    F32le,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TaskArg {
+    /// In the language it was said in.
+    Transcribe,
+    /// To English.
+    Translate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TimestampsArg {
+    /// No times.
+    None,
+    /// Times of segments.
+    Segment,
+    /// Times of words.
+    Word,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Plain text.
+    Text,
+    /// SubRip subtitles.
+    Srt,
+    /// WebVTT subtitles.
+    Vtt,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A model folder, a ggml `.bin` file, or the name of a pulled model; without it the starter model.
+    pub(crate) model: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Speed and memory of speech-to-text, or with `--stream` the delays and the stability of live text.
+    Speech(BenchSpeechArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchSpeechArgs {
+    /// Audio files, or a `.tsv` list with columns `file` and `text` (adds the word error rate).
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+    #[command(flatten)]
+    pub(crate) vad: VadArgs,
+    /// Hypotheses that beam search follows.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) beam: usize,
+    /// How finely times are asked for.
+    #[arg(long, value_enum, default_value_t = TimestampsArg::None)]
+    pub(crate) timestamps: TimestampsArg,
+    /// Words that are likelier than the model thinks, one per line: adds their recall.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hotwords: Option<PathBuf>,
+    /// How much likelier hotwords are (natural logarithm per token).
+    #[arg(long, value_name = "X", requires = "hotwords")]
+    pub(crate) hotword_strength: Option<f32>,
+    /// Measure live transcription.
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// Seconds of new audio after which live text is decoded again.
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    pub(crate) step: f64,
+}

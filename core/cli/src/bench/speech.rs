@@ -1,0 +1,163 @@
+//! Speed, memory and accuracy of transcribing recordings.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sotto::audio::decode_file;
+use sotto::text::{ErrorCounts, english, word_errors};
+use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
+
+use super::memory::peak_resident;
+use crate::args::{BenchSpeechArgs, Global};
+use crate::error::CliError;
+use crate::model;
+use crate::progress::Bars;
+use crate::transcribe::output::milliseconds;
+
+/// A recording and, where it is known, what was said.
+pub(super) struct Clip {
+    pub(super) file: PathBuf,
+    pub(super) text: Option<String>,
+}
+
+/// The files of the command line; a `.tsv` list stands for the clips it names (English ones where it says so).
+pub(super) fn clips(files: &[PathBuf]) -> Result<Vec<Clip>, CliError> {
+    let mut clips = Vec::new();
+    for file in files {
+        if file.extension().is_some_and(|extension| extension == "tsv") {
+            clips.extend(read_list(file)?);
+        } else {
+            clips.push(Clip { file: file.clone(), text: None });
+        }
+    }
+    Ok(clips)
+}
+
+fn read_list(list: &Path) -> Result<Vec<Clip>, CliError> {
+    let failed = |problem: String| CliError::Failed(format!("{}: {problem}", list.display()));
+    let text = std::fs::read_to_string(list).map_err(|error| failed(error.to_string()))?;
+    let mut lines = text.lines();
+    let header: Vec<&str> = lines.next().unwrap_or_default().split('\t').collect();
+    let column = |name: &str| header.iter().position(|&column| column == name);
+    let (Some(file), Some(text), language) = (column("file"), column("text"), column("lang")) else {
+        return Err(failed("needs a header line with the columns `file` and `text`".into()));
+    };
+    let folder = list.parent().unwrap_or(Path::new("."));
+    let rows = lines.map(|line| line.split('\t').collect::<Vec<_>>());
+    let english = rows.filter(|row| language.and_then(|column| row.get(column)).is_none_or(|&code| code == "en"));
+    english
+        .map(|row| match (row.get(file), row.get(text)) {
+            (Some(file), Some(text)) => Ok(Clip { file: folder.join(file), text: Some((*text).to_owned()) }),
+            _ => Err(failed("has a row with too few columns".into())),
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Totals {
+    clips: usize,
+    audio: f64,
+    timing: Timing,
+    errors: ErrorCounts,
+    hotwords_said: usize,
+    hotwords_found: usize,
+}
+
+pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
+    let clips = clips(&args.files)?;
+    let start = Instant::now();
+    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &Bars::new(true), cancel)?;
+    let load = start.elapsed();
+    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
+    let (words, hotwords) = hotwords.unzip();
+    let options = TranscribeOptions {
+        timestamps: crate::transcribe::timestamps(args.timestamps),
+        search: Search { beam: args.beam, ..Search::default() },
+        vad: model::vad(&args.vad)?,
+        hotwords,
+        ..TranscribeOptions::default()
+    };
+    let mut totals = Totals::default();
+    for clip in &clips {
+        measure(clip, &recognizer, &options, &words.clone().unwrap_or_default(), &mut totals, cancel)?;
+    }
+    report(&totals, load, global)
+}
+
+fn measure(
+    clip: &Clip,
+    recognizer: &SpeechRecognizer,
+    options: &TranscribeOptions,
+    hotwords: &[String],
+    totals: &mut Totals,
+    cancel: &CancelToken,
+) -> Result<(), CliError> {
+    let audio = decode_file(&clip.file)?;
+    let transcript = recognizer.transcribe(&audio, options, &NoProgress, cancel)?;
+    totals.clips += 1;
+    totals.audio += transcript.duration;
+    totals.timing.encode += transcript.timing.encode;
+    totals.timing.decode += transcript.timing.decode;
+    totals.timing.total += transcript.timing.total;
+    totals.timing.windows += transcript.timing.windows;
+    totals.timing.tokens += transcript.timing.tokens;
+    let Some(text) = &clip.text else { return Ok(()) };
+    let (said, heard) = (english(text), english(&transcript.text));
+    totals.errors += word_errors(&said, &heard);
+    let occurs = |word: &str, text: &str| format!(" {text} ").contains(&format!(" {word} "));
+    for word in hotwords.iter().map(|word| english(word)).filter(|word| occurs(word, &said)) {
+        totals.hotwords_said += 1;
+        totals.hotwords_found += usize::from(occurs(&word, &heard));
+    }
+    Ok(())
+}
+
+fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliError> {
+    let Totals { clips, audio, timing, errors, hotwords_said, hotwords_found } = totals;
+    let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
+    let factor = timing.total.as_secs_f64() / audio.max(1e-9);
+    let has_text = errors.reference_len() > 0;
+    let mut out = std::io::stdout().lock();
+    if global.json {
+        let object = json!({
+            "clips": clips,
+            "audio_s": audio,
+            "load_ms": milliseconds(load),
+            "encode_ms_per_window": per(timing.encode, timing.windows),
+            "decode_ms_per_token": per(timing.decode, timing.tokens),
+            "total_ms": milliseconds(timing.total),
+            "real_time_factor": factor,
+            "peak_resident_bytes": peak_resident(),
+            "word_error_rate": has_text.then(|| errors.rate()),
+            "hotwords_said": hotwords_said,
+            "hotwords_found": hotwords_found,
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    writeln!(out, "{clips} recordings, {audio:.1} s of audio")?;
+    writeln!(out, "  load              {:8.1} ms", milliseconds(load))?;
+    writeln!(out, "  encode per window {:8.1} ms", per(timing.encode, timing.windows))?;
+    writeln!(out, "  decode per token  {:8.2} ms", per(timing.decode, timing.tokens))?;
+    writeln!(out, "  real-time factor  {factor:8.3}")?;
+    if let Some(bytes) = peak_resident() {
+        writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
+    }
+    if has_text {
+        writeln!(
+            out,
+            "  word error rate   {:8.2} % ({} substituted, {} deleted, {} inserted of {} words)",
+            errors.rate() * 100.0,
+            errors.substitutions,
+            errors.deletions,
+            errors.insertions,
+            errors.reference_len()
+        )?;
+    }
+    if *hotwords_said > 0 {
+        writeln!(out, "  hotwords found    {hotwords_found} of {hotwords_said}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Why a command ended early.
+
+use sotto::audio::AudioError;
+use sotto::{Cancelled, LoadError, SpeechError};
+use sotto_store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error("cancelled")]
+    Cancelled(Cancelled),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Load(LoadError),
+    #[error(transparent)]
+    Speech(SpeechError),
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("output cannot be written: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<Cancelled> for CliError {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::Cancelled(cancelled)
+    }
+}
+
+impl From<LoadError> for CliError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Load(other),
+        }
+    }
+}
+
+impl From<SpeechError> for CliError {
+    fn from(error: SpeechError) -> Self {
+        match error {
+            SpeechError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            SpeechError::Option { option, problem } => Self::Usage(format!("--{option}: {problem}")),
+            SpeechError::Load(error) => error.into(),
+            other => Self::Speech(other),
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Store(other),
+        }
+    }
+}

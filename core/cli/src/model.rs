@@ -1,0 +1,95 @@
+//! From what was typed to a loaded model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sotto::vad::{SileroVad, VadOptions};
+use sotto::{
+    Bytes, CancelToken, Engine, EngineOptions, Hotwords, ModelSource, SpeechError, SpeechRecognizer, Threads, Vad,
+    starter,
+};
+use sotto_store::Store;
+
+use crate::args::{Global, VadArgs};
+use crate::error::CliError;
+use crate::progress::Bars;
+
+pub(crate) fn engine(global: &Global) -> Engine {
+    Engine::new(EngineOptions {
+        threads: Threads::new(global.threads),
+        memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
+    })
+}
+
+/// The model that `--model` names; the starter model without it.
+pub(crate) fn source(name: Option<&str>) -> Result<ModelSource, CliError> {
+    name.map_or_else(|| Ok(starter::speech()), |name| Ok(ModelSource::Path(locate(name)?)))
+}
+
+/// A path that exists, or a model of the store.
+fn locate(name: &str) -> Result<PathBuf, CliError> {
+    let path = Path::new(name);
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    Ok(Store::open(Store::default_dir()?)?.resolve(name)?)
+}
+
+pub(crate) fn load(
+    engine: &Engine,
+    name: Option<&str>,
+    bars: &Bars,
+    cancel: &CancelToken,
+) -> Result<SpeechRecognizer, CliError> {
+    let recognizer = engine.speech(&source(name)?, bars, cancel)?;
+    bars.clear();
+    Ok(recognizer)
+}
+
+// What `sotto models pull` fetches it as.
+const VAD_NAME: &str = "ggml-org/whisper-vad/ggml-silero-v6.2.0.bin";
+
+/// The voice activity detector, where it is wanted.
+pub(crate) fn vad(args: &VadArgs) -> Result<Option<Vad>, CliError> {
+    if !args.vad {
+        return Ok(None);
+    }
+    let path = match &args.vad_model {
+        Some(name) => locate(name)?,
+        None => locate(VAD_NAME).map_err(|_| {
+            CliError::Usage(format!(
+                "--vad needs a voice activity detector: fetch one with `sotto models pull {VAD_NAME}`, \
+                 or name one with --vad-model FILE"
+            ))
+        })?,
+    };
+    let model = Arc::new(SileroVad::load(&path).map_err(SpeechError::from)?);
+    let mut options = VadOptions::default();
+    if let Some(threshold) = args.vad_threshold {
+        options.threshold = threshold;
+    }
+    Ok(Some(Vad { model, options }))
+}
+
+/// Words of a file, one per line; `#` begins a comment.
+pub(crate) fn hotwords(
+    file: Option<&Path>,
+    strength: Option<f32>,
+    recognizer: &SpeechRecognizer,
+) -> Result<Option<(Vec<String>, Arc<Hotwords>)>, CliError> {
+    let Some(file) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| CliError::Failed(format!("{}: {error}; expected text, one word per line", file.display())))?;
+    let words: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    let strength = strength.unwrap_or(Hotwords::DEFAULT_STRENGTH);
+    if !strength.is_finite() {
+        return Err(CliError::Usage("--hotword-strength must be a number".into()));
+    }
+    let hotwords = Hotwords::new(&words, strength, recognizer.model().tokenizer());
+    Ok(Some((words, Arc::new(hotwords))))
+}

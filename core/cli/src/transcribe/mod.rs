@@ -1,0 +1,149 @@
+//! `sotto transcribe`.
+
+mod live;
+pub(crate) mod output;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sotto::audio::{AudioFile, RawFormat, RawPcm, SampleFormat};
+use sotto::{CancelToken, Language, SampleSource, Search, SpeechRecognizer, Task, Timestamps, TranscribeOptions};
+
+use crate::args::{Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
+use crate::error::CliError;
+use crate::model;
+use crate::progress::Bars;
+
+pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
+    check_files(args)?;
+    let bars = Bars::new(global.quiet);
+    let start = Instant::now();
+    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
+    let load = start.elapsed();
+    let options = options(args, &recognizer)?;
+    if args.stream {
+        return live::run(args, global, &recognizer, options, cancel);
+    }
+    let mut failed = 0;
+    for file in &args.files {
+        let done = transcribe(file, args, global, &recognizer, &options, load, &bars, cancel);
+        bars.clear();
+        match done {
+            Ok(()) => {}
+            // One bad file does not take the others with it.
+            Err(error @ (CliError::Audio(_) | CliError::Speech(_))) if args.files.len() > 1 => {
+                eprintln!("sotto: {error}");
+                failed += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(CliError::Failed(format!("{failed} of {} files could not be transcribed", args.files.len()))),
+    }
+}
+
+/// What the command line contradicts itself in, before a model is loaded.
+fn check_files(args: &TranscribeArgs) -> Result<(), CliError> {
+    let stdin = args.files.iter().filter(|file| is_stdin(file)).count();
+    if stdin > 0 && args.files.len() > 1 {
+        return Err(CliError::Usage("`-` (stdin) cannot be mixed with files".into()));
+    }
+    if args.stream && args.files.len() > 1 {
+        return Err(CliError::Usage("--stream takes one file, or `-` for stdin".into()));
+    }
+    if args.stream && args.format != Format::Text {
+        return Err(CliError::Usage("--stream prints text or --json; subtitles need the whole recording".into()));
+    }
+    Ok(())
+}
+
+pub(crate) fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+#[expect(clippy::too_many_arguments, reason = "what one file of one command needs")]
+fn transcribe(
+    file: &Path,
+    args: &TranscribeArgs,
+    global: &Global,
+    recognizer: &SpeechRecognizer,
+    options: &TranscribeOptions,
+    load: Duration,
+    bars: &Bars,
+    cancel: &CancelToken,
+) -> Result<(), CliError> {
+    let mut source = open(file, &args.raw)?;
+    let mut stdout = io::stdout().lock();
+    let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1);
+    written.begin(file, &mut stdout)?;
+    let mut failed = None;
+    let mut on_segment = |segment: &sotto::Segment| {
+        bars.clear();
+        if let Err(error) = written.segment(segment, &mut stdout) {
+            failed.get_or_insert(error);
+        }
+    };
+    let transcript = recognizer.transcribe_source(source.as_mut(), options, &mut on_segment, bars, cancel)?;
+    bars.clear();
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    written.end(file, &transcript, load, &mut stdout)?;
+    stdout.flush()?;
+    Ok(())
+}
+
+/// A decoded file, or raw samples from stdin.
+pub(crate) fn open(file: &Path, raw: &RawArgs) -> Result<Box<dyn SampleSource>, CliError> {
+    if !is_stdin(file) {
+        return Ok(Box::new(AudioFile::open(file)?));
+    }
+    Ok(Box::new(RawPcm::new(io::stdin().lock(), raw_format(raw))?))
+}
+
+pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
+    let format = match raw.sample_format {
+        SampleFormatArg::S16le => SampleFormat::S16le,
+        SampleFormatArg::S32le => SampleFormat::S32le,
+        SampleFormatArg::F32le => SampleFormat::F32le,
+    };
+    RawFormat { format, rate: raw.rate, channels: raw.channels }
+}
+
+fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<TranscribeOptions, CliError> {
+    let mut search = Search { beam: args.beam, length_penalty: args.length_penalty, ..Search::default() };
+    if let Some(temperature) = args.temperature {
+        search.temperatures = vec![temperature];
+    }
+    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, recognizer)?;
+    Ok(TranscribeOptions {
+        language: match args.language.as_str() {
+            "auto" => Language::Auto,
+            name => Language::Fixed(name.to_owned()),
+        },
+        task: match args.task {
+            TaskArg::Transcribe => Task::Transcribe,
+            TaskArg::Translate => Task::Translate,
+        },
+        timestamps: timestamps(args.timestamps),
+        search,
+        prompt: args.prompt.clone(),
+        prefix: args.prefix.clone(),
+        condition_on_previous: args.condition,
+        hotwords: hotwords.map(|(_, hotwords)| hotwords),
+        vad: model::vad(&args.vad)?,
+        max_tokens: args.max_tokens,
+        ..TranscribeOptions::default()
+    })
+}
+
+pub(crate) fn timestamps(wanted: TimestampsArg) -> Timestamps {
+    match wanted {
+        TimestampsArg::None => Timestamps::None,
+        TimestampsArg::Segment => Timestamps::Segment,
+        TimestampsArg::Word => Timestamps::Word,
+    }
+}

@@ -1,0 +1,182 @@
+//! Transcripts as text, subtitles or JSON.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sotto::{Segment, Transcript, Word};
+
+use crate::args::{Format, TimestampsArg};
+
+/// Writes one transcript, segment by segment where the form allows it.
+pub(crate) struct Writer {
+    form: Form,
+    timestamps: TimestampsArg,
+    with_names: bool,
+    segments: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Srt,
+    Vtt,
+    Json,
+}
+
+impl Writer {
+    pub(crate) fn new(format: Format, json: bool, timestamps: TimestampsArg, with_names: bool) -> Self {
+        let form = match format {
+            _ if json => Form::Json,
+            Format::Text => Form::Text,
+            Format::Srt => Form::Srt,
+            Format::Vtt => Form::Vtt,
+        };
+        Self { form, timestamps, with_names, segments: 0 }
+    }
+
+    pub(crate) fn begin(&mut self, file: &Path, out: &mut dyn Write) -> io::Result<()> {
+        match self.form {
+            Form::Vtt => writeln!(out, "WEBVTT\n"),
+            Form::Text if self.with_names => writeln!(out, "{}:", file.display()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn segment(&mut self, segment: &Segment, out: &mut dyn Write) -> io::Result<()> {
+        self.segments += 1;
+        match self.form {
+            Form::Json => Ok(()),
+            Form::Text => {
+                writeln!(out, "{}", segment.text.trim())?;
+                out.flush()
+            }
+            Form::Srt => self.cues(segment, out, ','),
+            Form::Vtt => self.cues(segment, out, '.'),
+        }
+    }
+
+    /// One cue per segment, or per word where words are wanted.
+    fn cues(&mut self, segment: &Segment, out: &mut dyn Write, point: char) -> io::Result<()> {
+        let whole = [(segment.start, segment.end, segment.text.as_str())];
+        let words: Vec<_> = segment.words.iter().map(|word| (word.start, word.end, word.text.as_str())).collect();
+        let cues = if self.timestamps == TimestampsArg::Word && !words.is_empty() { &words[..] } else { &whole[..] };
+        for (index, (start, end, text)) in cues.iter().enumerate() {
+            if self.form == Form::Srt {
+                writeln!(out, "{}", self.segments + index)?;
+            }
+            // Subtitles end a cue at an empty line: a text must not contain one.
+            let text = text.trim().replace("-->", "→");
+            writeln!(out, "{} --> {}\n{text}\n", clock(*start, point), clock(*end, point))?;
+        }
+        self.segments += cues.len() - 1;
+        out.flush()
+    }
+
+    pub(crate) fn end(
+        &mut self,
+        file: &Path,
+        transcript: &Transcript,
+        load: Duration,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match self.form {
+            Form::Json => writeln!(out, "{}", transcript_json(file, transcript, load)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `hh:mm:ss.mmm` with the decimal point of the format.
+fn clock(seconds: f64, point: char) -> String {
+    let milliseconds = (seconds.max(0.0) * 1000.0).round() as u64;
+    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
+    format!("{:02}:{:02}:{:02}{point}{milliseconds:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+fn transcript_json(file: &Path, transcript: &Transcript, load: Duration) -> Value {
+    let timing = transcript.timing;
+    json!({
+        "file": file.display().to_string(),
+        "text": transcript.text,
+        "language": transcript.language,
+        "duration": rounded(transcript.duration),
+        "segments": transcript.segments.iter().map(segment_json).collect::<Vec<_>>(),
+        "timing": {
+            "load_ms": milliseconds(load),
+            "encode_ms": milliseconds(timing.encode),
+            "decode_ms": milliseconds(timing.decode),
+            "total_ms": milliseconds(timing.total),
+            "tokens": timing.tokens,
+        },
+    })
+}
+
+fn segment_json(segment: &Segment) -> Value {
+    json!({
+        "start": rounded(segment.start),
+        "end": rounded(segment.end),
+        "text": segment.text,
+        "avg_logprob": segment.avg_logprob,
+        "no_speech_prob": segment.no_speech_prob,
+        "compression_ratio": segment.compression_ratio,
+        "temperature": segment.temperature,
+        "words": segment.words.iter().map(word_json).collect::<Vec<_>>(),
+    })
+}
+
+fn word_json(word: &Word) -> Value {
+    json!({
+        "start": rounded(word.start),
+        "end": rounded(word.end),
+        "text": word.text,
+        "probability": word.probability,
+    })
+}
+
+/// Milliseconds are as fine as audio is cut.
+pub(crate) fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e4).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment() -> Segment {
+        Segment { start: 3661.5, end: 3662.0004, text: " Yes --> no".into(), ..Segment::default() }
+    }
+
+    fn written(format: Format) -> String {
+        let mut writer = Writer::new(format, false, TimestampsArg::Segment, false);
+        let mut out = Vec::new();
+        writer.begin(Path::new("a.wav"), &mut out).unwrap();
+        writer.segment(&segment(), &mut out).unwrap();
+        writer.segment(&segment(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn subtitles_are_numbered_and_timed() {
+        let srt = written(Format::Srt);
+        assert!(srt.starts_with("1\n01:01:01,500 --> 01:01:02,000\nYes → no\n\n2\n"), "{srt}");
+        let vtt = written(Format::Vtt);
+        assert!(vtt.starts_with("WEBVTT\n\n01:01:01.500 --> 01:01:02.000\nYes → no\n"), "{vtt}");
+    }
+
+    #[test]
+    fn json_holds_what_the_contract_names() {
+        let transcript = Transcript { segments: vec![segment()], ..Transcript::default() };
+        let value = transcript_json(Path::new("a.wav"), &transcript, Duration::from_millis(12));
+        for key in ["file", "text", "language", "duration", "segments", "timing"] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["timing"]["load_ms"], 12.0);
+        assert_eq!(value["segments"][0]["start"], 3661.5);
+    }
+}

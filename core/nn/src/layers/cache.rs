@@ -1,0 +1,69 @@
+//! Keys and values of the positions that were decoded already.
+
+/// Key/value cache of one attention layer and one hypothesis: `[len, width]` each, growing up to a fixed capacity.
+///
+/// Memory is taken once, at the capacity; copying between hypotheses copies the used rows only.
+#[derive(Debug)]
+pub struct KvCache {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+    width: usize,
+    capacity: usize,
+}
+
+impl KvCache {
+    /// An empty cache for `capacity` positions of `width` values.
+    #[must_use]
+    pub fn new(capacity: usize, width: usize) -> Self {
+        let room = capacity * width;
+        Self { keys: Vec::with_capacity(room), values: Vec::with_capacity(room), width, capacity }
+    }
+
+    /// Positions stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len() / self.width
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Stores the next position.
+    ///
+    /// # Panics
+    /// When the cache is full or the rows have another width.
+    pub fn push(&mut self, key: &[f32], value: &[f32]) {
+        assert!(self.len() < self.capacity && key.len() == self.width && value.len() == self.width);
+        self.keys.extend_from_slice(key);
+        self.values.extend_from_slice(value);
+    }
+
+    /// Keys of the first `len` positions, `[len, width]`.
+    #[must_use]
+    pub fn keys(&self, len: usize) -> &[f32] {
+        &self.keys[..len * self.width]
+    }
+
+    /// Values of the first `len` positions, `[len, width]`.
+    #[must_use]
+    pub fn values(&self, len: usize) -> &[f32] {
+        &self.values[..len * self.width]
+    }
+
+    /// Forgets all positions from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.keys.truncate(len * self.width);
+        self.values.truncate(len * self.width);
+    }
+
+    /// Becomes a copy of `other` without new memory.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.keys.clear();
+        self.keys.extend_from_slice(&other.keys);
+        self.values.clear();
+        self.values.extend_from_slice(&other.values);
+    }
+}

@@ -1,0 +1,57 @@
+//! What all tasks of an application share.
+
+use sotto_runtime::{Bytes, CancelToken, MemoryBudget, ProgressSink, Threads};
+use sotto_speech::{LoadError, LoadOptions, ModelSource, SpeechRecognizer};
+
+/// Settings of an [`Engine`].
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Threads per task; the big cores by default.
+    pub threads: Threads,
+    /// Most memory that all models of the engine may hold together; unlimited where `None`.
+    pub memory: Option<Bytes>,
+}
+
+/// Loads models within one memory budget. Cheap to clone; clones share the budget. `Send + Sync`.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    threads: Threads,
+    budget: MemoryBudget,
+}
+
+impl Engine {
+    /// An engine with its own budget. Loads nothing yet.
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Self {
+        let budget = options.memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
+        Self { threads: options.threads, budget }
+    }
+
+    /// The budget that loaded models count against.
+    #[must_use]
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
+    /// Loads a speech-to-text model. Blocks while the weights are read.
+    ///
+    /// # Errors
+    /// As [`SpeechRecognizer::load`].
+    pub fn speech(
+        &self,
+        source: &ModelSource,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<SpeechRecognizer, LoadError> {
+        let options = LoadOptions { threads: self.threads, budget: self.budget.clone() };
+        SpeechRecognizer::load(source, &options, progress, cancel)
+    }
+
+    /// Bytes that a speech-to-text model would hold, without loading it.
+    ///
+    /// # Errors
+    /// As [`SpeechRecognizer::estimate`].
+    pub fn estimate_speech(&self, source: &ModelSource) -> Result<Bytes, LoadError> {
+        SpeechRecognizer::estimate(source)
+    }
+}

@@ -1,0 +1,143 @@
+//! Second attempts: a result that repeats itself or that the model doubts is decoded again at a higher temperature.
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use std::io::Write;
+
+use sotto_nn::sampling::Rng;
+use sotto_runtime::Cancelled;
+use sotto_text::whisper::WhisperTokenizer;
+
+use super::inference::{Inference, Prepared};
+use super::search::{self, Candidate, SearchContext};
+use crate::options::{Search, Thresholds};
+
+/// The text of a window and how far it can be trusted.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Attempt {
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) text: String,
+    pub(crate) avg_logprob: f32,
+    pub(crate) no_speech_prob: f32,
+    pub(crate) compression_ratio: f32,
+    pub(crate) temperature: f32,
+}
+
+impl Attempt {
+    /// Whether the window is silent: the model says so, and is not sure of its words either.
+    pub(crate) fn is_silence(&self, thresholds: &Thresholds) -> bool {
+        thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit)
+            && !thresholds.logprob.is_some_and(|limit| self.avg_logprob > limit)
+    }
+
+    /// Whether the text should be decoded again (openai/whisper `transcribe.py`, `decode_with_fallback`).
+    fn has_failed(&self, thresholds: &Thresholds) -> bool {
+        let repeats = thresholds.compression_ratio.is_some_and(|limit| self.compression_ratio > limit);
+        let doubtful = thresholds.logprob.is_some_and(|limit| self.avg_logprob < limit);
+        let silent = doubtful && thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit);
+        (repeats || doubtful) && !silent
+    }
+}
+
+/// Tries the temperatures in turn until a result passes the thresholds; the last one counts if none does.
+pub(crate) fn decode_with_fallback(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+    search: &Search,
+    temperatures: &[f32],
+    thresholds: &Thresholds,
+    tokenizer: &WhisperTokenizer,
+) -> Result<Attempt, Cancelled> {
+    let mut rng = Rng::new(search.seed);
+    let mut last = None;
+    for &temperature in temperatures {
+        let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
+        let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer);
+        let done = !attempt.has_failed(thresholds);
+        last = Some(attempt);
+        if done {
+            break;
+        }
+    }
+    Ok(last.unwrap_or_else(|| judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer)))
+}
+
+fn find(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+    search: &Search,
+    temperature: f32,
+    rng: &mut Rng,
+) -> Result<Candidate, Cancelled> {
+    let penalty = search.length_penalty;
+    if temperature > 0.0 {
+        search::sampled(inference, prepared, context, temperature, search.best_of, penalty, rng)
+    } else if search.beam > 1 {
+        search::beam(inference, prepared, context, search.beam, search.patience, penalty)
+    } else {
+        search::greedy(inference, prepared, context)
+    }
+}
+
+fn judge(candidate: Candidate, no_speech_prob: f32, temperature: f32, tokenizer: &WhisperTokenizer) -> Attempt {
+    let text = tokenizer.decode(&candidate.tokens).trim().to_owned();
+    Attempt {
+        avg_logprob: candidate.avg_logprob(),
+        compression_ratio: compression_ratio(&text),
+        tokens: candidate.tokens,
+        text,
+        no_speech_prob,
+        temperature,
+    }
+}
+
+/// Bytes of the text over its bytes after zlib: high when it repeats itself.
+fn compression_ratio(text: &str) -> f32 {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    // Writing to memory cannot fail; a ratio of 0 would only mean that the text passes.
+    compressed.map_or(0.0, |bytes| text.len() as f32 / bytes.len() as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(compression_ratio: f32, avg_logprob: f32, no_speech_prob: f32) -> Attempt {
+        Attempt {
+            tokens: Vec::new(),
+            text: String::new(),
+            avg_logprob,
+            no_speech_prob,
+            compression_ratio,
+            temperature: 0.0,
+        }
+    }
+
+    #[test]
+    fn repetition_and_doubt_fail_but_silence_does_not() {
+        let thresholds = Thresholds::default();
+        assert!(!attempt(1.5, -0.3, 0.1).has_failed(&thresholds));
+        assert!(attempt(3.0, -0.3, 0.1).has_failed(&thresholds));
+        assert!(attempt(1.5, -1.3, 0.1).has_failed(&thresholds));
+        assert!(!attempt(1.5, -1.3, 0.9).has_failed(&thresholds));
+    }
+
+    #[test]
+    fn silence_needs_both_signs() {
+        let thresholds = Thresholds::default();
+        assert!(attempt(1.0, -1.5, 0.7).is_silence(&thresholds));
+        assert!(!attempt(1.0, -0.5, 0.7).is_silence(&thresholds));
+        assert!(!attempt(1.0, -1.5, 0.5).is_silence(&thresholds));
+    }
+
+    #[test]
+    fn repetition_shows_in_the_compression_ratio() {
+        let ratio = compression_ratio("The quick brown fox jumps over the lazy dog.");
+        assert!((0.7..1.2).contains(&ratio), "{ratio}");
+        assert!(compression_ratio(&"so on and so on ".repeat(20)) > 5.0);
+        assert_eq!(compression_ratio(""), 0.0);
+    }
+}

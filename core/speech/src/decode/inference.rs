@@ -1,0 +1,111 @@
+//! The decoder at work on one encoded window: prompt once, then token by token for all hypotheses together.
+
+use sotto_kernels::softmax;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+
+use super::prompt::Prompt;
+use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
+
+/// Runs the decoder over one window and counts what it did.
+#[derive(Debug)]
+pub(crate) struct Inference<'m> {
+    decoder: &'m Decoder,
+    cross: CrossCache,
+    scratch: DecoderScratch,
+    threads: Threads,
+    cancel: &'m CancelToken,
+    vocabulary: usize,
+    /// Tokens sampled so far, all attempts and hypotheses.
+    pub(crate) sampled: usize,
+}
+
+/// A window whose prompt was fed: every attempt at its text starts from here.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    cache: SelfCache,
+    logits: Vec<f32>,
+    /// Probability of silence, where the vocabulary has a token for it.
+    pub(crate) no_speech_prob: f32,
+}
+
+/// Caches of the hypotheses that advance together.
+#[derive(Debug)]
+pub(crate) struct Beams {
+    caches: Vec<SelfCache>,
+    spare: Vec<SelfCache>,
+}
+
+impl<'m> Inference<'m> {
+    pub(crate) fn new(
+        decoder: &'m Decoder,
+        cross: CrossCache,
+        vocabulary: usize,
+        threads: Threads,
+        cancel: &'m CancelToken,
+    ) -> Self {
+        Self { decoder, cross, scratch: DecoderScratch::default(), threads, cancel, vocabulary, sampled: 0 }
+    }
+
+    /// Feeds the prompt.
+    pub(crate) fn prepare(&mut self, prompt: &Prompt, no_speech: Option<u32>) -> Result<Prepared, Cancelled> {
+        let mut caches = [self.decoder.self_cache()];
+        let rows: Vec<Row> = prompt.tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
+        self.feed(&rows, &mut caches)?;
+        let logits = self.decoder.logits(&[prompt.sot, rows.len() - 1], &mut self.scratch, self.threads);
+        let (silence, next) = logits.split_at_mut(self.vocabulary);
+        softmax(silence);
+        let no_speech_prob = no_speech.and_then(|token| silence.get(token as usize).copied()).unwrap_or(0.0);
+        let logits = next.to_vec();
+        let [cache] = caches;
+        Ok(Prepared { cache, logits, no_speech_prob })
+    }
+
+    /// Logits after one start token: what language the audio is in.
+    pub(crate) fn first_logits(&mut self, token: u32) -> Result<Vec<f32>, Cancelled> {
+        let mut caches = [self.decoder.self_cache()];
+        self.feed(&[Row { hypothesis: 0, token }], &mut caches)?;
+        Ok(self.decoder.logits(&[0], &mut self.scratch, self.threads).to_vec())
+    }
+
+    /// `count` hypotheses that all start after the prompt, and the logits of their first token.
+    pub(crate) fn start(&mut self, prepared: &Prepared, count: usize) -> (Beams, Vec<f32>) {
+        let fork = || {
+            let mut cache = self.decoder.self_cache();
+            cache.copy_from(&prepared.cache);
+            cache
+        };
+        let beams = Beams { caches: (0..count).map(|_| fork()).collect(), spare: Vec::new() };
+        (beams, prepared.logits.clone())
+    }
+
+    /// Feeds one token to each hypothesis and gives the logits of the next ones, `[hypotheses, vocabulary]`.
+    pub(crate) fn step(&mut self, beams: &mut Beams, tokens: &[u32]) -> Result<&mut [f32], Cancelled> {
+        self.sampled += tokens.len();
+        let rows: Vec<Row> = tokens.iter().enumerate().map(|(hypothesis, &token)| Row { hypothesis, token }).collect();
+        self.feed(&rows, &mut beams.caches)?;
+        let picked: Vec<usize> = (0..rows.len()).collect();
+        Ok(self.decoder.logits(&picked, &mut self.scratch, self.threads))
+    }
+
+    fn feed(&mut self, rows: &[Row], caches: &mut [SelfCache]) -> Result<(), Cancelled> {
+        self.decoder.feed(rows, caches, &self.cross, &mut self.scratch, None, self.threads, self.cancel)
+    }
+}
+
+impl Beams {
+    /// Hypothesis `i` continues what was hypothesis `sources[i]`; caches are copied only where lines of descent cross.
+    pub(crate) fn reorder(&mut self, sources: &[usize], decoder: &Inference<'_>) {
+        if sources.len() == self.caches.len() && sources.iter().enumerate().all(|(i, &source)| i == source) {
+            return;
+        }
+        while self.spare.len() < sources.len() {
+            self.spare.push(decoder.decoder.self_cache());
+        }
+        for (target, &source) in self.spare.iter_mut().zip(sources) {
+            target.copy_from(&self.caches[source]);
+        }
+        std::mem::swap(&mut self.caches, &mut self.spare);
+        let left = self.caches.split_off(sources.len());
+        self.spare.extend(left);
+    }
+}

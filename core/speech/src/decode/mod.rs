@@ -1,0 +1,13 @@
+//! From an encoded window to its tokens.
+
+mod fallback;
+mod inference;
+mod prompt;
+mod rules;
+mod search;
+
+pub(crate) use fallback::{Attempt, decode_with_fallback};
+pub(crate) use inference::Inference;
+pub(crate) use prompt::{Prompt, PromptParts};
+pub(crate) use rules::{Rules, TimestampRules};
+pub(crate) use search::SearchContext;

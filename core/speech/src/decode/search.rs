@@ -1,0 +1,217 @@
+//! The search for a window's text: greedy, sampled at a temperature, or with a beam (openai/whisper `decoding.py`).
+
+use sotto_nn::sampling::{Rng, argmax, sample, top};
+use sotto_runtime::Cancelled;
+
+use super::inference::{Inference, Prepared};
+use super::rules::Rules;
+use crate::hotwords::Hotwords;
+
+/// What every search needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SearchContext<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) hotwords: Option<&'a Hotwords>,
+    pub(crate) eot: u32,
+    /// Most tokens to sample, the end of the text included.
+    pub(crate) max_tokens: usize,
+}
+
+/// A text that a search came up with.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Candidate {
+    /// Sampled tokens without the end of the text.
+    pub(crate) tokens: Vec<u32>,
+    /// Sum of their log-probabilities, the end of the text included.
+    pub(crate) sum_logprob: f64,
+}
+
+impl Candidate {
+    /// Mean log-probability per token, the end of the text counted as one.
+    pub(crate) fn avg_logprob(&self) -> f32 {
+        (self.sum_logprob / (self.tokens.len() + 1) as f64) as f32
+    }
+
+    /// Score for ranking complete texts (`MaximumLikelihoodRanker`).
+    fn rank(&self, length_penalty: Option<f32>) -> f64 {
+        let length = self.tokens.len().max(1) as f64;
+        self.sum_logprob / length_penalty.map_or(length, |exponent| ((5.0 + length) / 6.0).powf(f64::from(exponent)))
+    }
+}
+
+/// The best by [`Candidate::rank`]; the first of equals.
+fn best_of(candidates: impl IntoIterator<Item = Candidate>, length_penalty: Option<f32>) -> Candidate {
+    let mut best: Option<Candidate> = None;
+    for candidate in candidates {
+        if best.as_ref().is_none_or(|best| candidate.rank(length_penalty) > best.rank(length_penalty)) {
+            best = Some(candidate);
+        }
+    }
+    best.unwrap_or_default()
+}
+
+/// Always the likeliest next token.
+pub(crate) fn greedy(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+) -> Result<Candidate, Cancelled> {
+    let mut choose = |scores: &[f32]| argmax(scores);
+    Ok(sequences(inference, prepared, context, 1, &mut choose)?.remove(0))
+}
+
+/// Draws `count` texts at a temperature and keeps the likeliest.
+pub(crate) fn sampled(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+    temperature: f32,
+    count: usize,
+    length_penalty: Option<f32>,
+    rng: &mut Rng,
+) -> Result<Candidate, Cancelled> {
+    let mut choose = |scores: &[f32]| sample(scores, temperature, rng);
+    Ok(best_of(sequences(inference, prepared, context, count, &mut choose)?, length_penalty))
+}
+
+/// `count` independent texts, each token picked by `choose` from log-probabilities.
+fn sequences(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+    count: usize,
+    choose: &mut dyn FnMut(&[f32]) -> usize,
+) -> Result<Vec<Candidate>, Cancelled> {
+    let mut finished = Vec::new();
+    let mut active = vec![Candidate::default(); count];
+    let (mut beams, first) = inference.start(prepared, count);
+    let vocabulary = first.len();
+    let mut logits = first.repeat(count);
+    for step in 1..=context.max_tokens {
+        let mut next = Vec::with_capacity(active.len());
+        let mut sources = Vec::with_capacity(active.len());
+        let mut ongoing = Vec::with_capacity(active.len());
+        for (index, (mut candidate, scores)) in active.drain(..).zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
+            let token = context.choose(&candidate.tokens, scores, choose);
+            candidate.sum_logprob += f64::from(scores[token as usize]);
+            if token == context.eot {
+                finished.push(candidate);
+                continue;
+            }
+            candidate.tokens.push(token);
+            next.push(token);
+            sources.push(index);
+            ongoing.push(candidate);
+        }
+        active = ongoing;
+        if active.is_empty() || step == context.max_tokens {
+            break;
+        }
+        beams.reorder(&sources, inference);
+        logits.clear();
+        logits.extend_from_slice(inference.step(&mut beams, &next)?);
+    }
+    finished.extend(active);
+    Ok(finished)
+}
+
+impl SearchContext<'_> {
+    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour.
+    fn choose(&self, sampled: &[u32], scores: &mut [f32], choose: &mut dyn FnMut(&[f32]) -> usize) -> u32 {
+        self.rules.log_probabilities(scores, sampled);
+        match self.hotwords {
+            None => choose(scores) as u32,
+            Some(hotwords) => {
+                let mut biased = scores.to_vec();
+                hotwords.favour(sampled, &mut biased);
+                choose(&biased) as u32
+            }
+        }
+    }
+}
+
+/// A hypothesis of the beam: complete or still growing.
+#[derive(Debug, Clone, Default)]
+struct Hypothesis {
+    candidate: Candidate,
+    /// Log-probability plus what hotwords brought; the beam is sorted by it.
+    score: f64,
+}
+
+/// Follows the `width` best texts at once.
+pub(crate) fn beam(
+    inference: &mut Inference<'_>,
+    prepared: &Prepared,
+    context: SearchContext<'_>,
+    width: usize,
+    patience: f32,
+    length_penalty: Option<f32>,
+) -> Result<Candidate, Cancelled> {
+    let wanted = ((width as f32 * patience).round() as usize).max(1);
+    let mut finished: Vec<Hypothesis> = Vec::new();
+    let mut active = vec![Hypothesis::default()];
+    let (mut beams, mut logits) = inference.start(prepared, 1);
+    let vocabulary = logits.len();
+    for step in 1..=context.max_tokens {
+        let (grown, complete) = context.extend(&active, &mut logits, vocabulary, width);
+        let room = wanted.saturating_sub(finished.len());
+        finished.extend(complete.into_iter().take(room));
+        if finished.len() >= wanted || grown.is_empty() || step == context.max_tokens {
+            active = grown.into_iter().map(|(_, hypothesis)| hypothesis).collect();
+            break;
+        }
+        let (sources, hypotheses): (Vec<usize>, Vec<Hypothesis>) = grown.into_iter().unzip();
+        active = hypotheses;
+        beams.reorder(&sources, inference);
+        let tokens: Vec<u32> = active.iter().filter_map(|h| h.candidate.tokens.last().copied()).collect();
+        logits.clear();
+        logits.extend_from_slice(inference.step(&mut beams, &tokens)?);
+    }
+    if finished.len() < width {
+        active.sort_by(|a, b| b.score.total_cmp(&a.score));
+        finished.extend(active.into_iter().take(width - finished.len()));
+    }
+    Ok(best_of(finished.into_iter().map(|hypothesis| hypothesis.candidate), length_penalty))
+}
+
+impl SearchContext<'_> {
+    /// The best continuations: those that go on, with the index of what they continue, and those that are complete.
+    fn extend(
+        &self,
+        active: &[Hypothesis],
+        logits: &mut [f32],
+        vocabulary: usize,
+        width: usize,
+    ) -> (Vec<(usize, Hypothesis)>, Vec<Hypothesis>) {
+        let mut candidates = Vec::with_capacity(active.len() * (width + 1));
+        for (index, (hypothesis, scores)) in active.iter().zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
+            let sampled = &hypothesis.candidate.tokens;
+            self.rules.log_probabilities(scores, sampled);
+            let plain = self.hotwords.map(|hotwords| {
+                let plain = scores.to_vec();
+                hotwords.favour_with_refund(sampled, scores);
+                plain
+            });
+            for (token, score) in top(scores, width + 1) {
+                let logprob = plain.as_ref().map_or(score, |plain| plain[token]);
+                candidates.push((index, token as u32, hypothesis.score + f64::from(score), logprob));
+            }
+        }
+        candidates.sort_by(|a, b| b.2.total_cmp(&a.2));
+        let (mut grown, mut complete) = (Vec::new(), Vec::new());
+        for (source, token, score, logprob) in candidates {
+            let mut hypothesis = Hypothesis { score, ..active[source].clone() };
+            hypothesis.candidate.sum_logprob += f64::from(logprob);
+            if token == self.eot {
+                complete.push(hypothesis);
+                continue;
+            }
+            hypothesis.candidate.tokens.push(token);
+            grown.push((source, hypothesis));
+            if grown.len() == width {
+                break;
+            }
+        }
+        (grown, complete)
+    }
+}

@@ -1,0 +1,165 @@
+//! What can go wrong with speech-to-text, and what to do about it. Nothing said is ever quoted.
+
+use std::path::PathBuf;
+
+use sotto_audio::AudioError;
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{Cancelled, OutOfBudget};
+use sotto_text::TextError;
+
+use crate::vad::VadError;
+
+/// Why a transcription failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpeechError {
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The model could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The audio could not be read.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// The voice activity detector could not be loaded.
+    #[error(transparent)]
+    Vad(#[from] VadError),
+    /// The options contradict each other or the model.
+    #[error("option `{option}`: {problem}")]
+    Option {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The model is larger than what is left of the memory budget.
+    #[error("{model}: {refused}")]
+    OutOfBudget {
+        /// Which model.
+        model: String,
+        /// What was asked for and what is left.
+        refused: OutOfBudget,
+    },
+    /// There is no model at that place.
+    #[error(
+        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, or a ggml .bin file"
+    )]
+    NotAModel {
+        /// The place.
+        path: PathBuf,
+        /// What is there instead.
+        problem: String,
+    },
+    /// A file of the model could not be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The configuration is not one of a Whisper model.
+    #[error("{model}: {problem}")]
+    Config {
+        /// Which model.
+        model: String,
+        /// What is wrong with it.
+        problem: ConfigError,
+    },
+    /// The weights are damaged or of another model.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The vocabulary is damaged or of another model.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+/// What is wrong with a model's configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Not JSON, or JSON of another kind.
+    #[error("{file} cannot be read ({problem}); fetch it again")]
+    Json {
+        /// Which file.
+        file: &'static str,
+        /// Where the parser stopped.
+        problem: serde_json::Error,
+    },
+    /// The model is of another family.
+    #[error("this is a `{model_type}` model; Sotto's speech-to-text reads Whisper models (model_type `whisper`)")]
+    NotWhisper {
+        /// The family it names.
+        model_type: String,
+    },
+    /// A size that no network has.
+    #[error("{field} is {value}, must be between 1 and {limit}")]
+    OutOfRange {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        value: usize,
+        /// The highest value that is accepted.
+        limit: usize,
+    },
+    /// The width is no multiple of the number of heads.
+    #[error("{field} is {heads}, but a width of {width} cannot be cut into so many heads")]
+    Heads {
+        /// Which field.
+        field: &'static str,
+        /// Its value.
+        heads: usize,
+        /// The width.
+        width: usize,
+    },
+    /// Encoder and decoder do not fit each other.
+    #[error("the encoder is {encoder} wide, the decoder {decoder}; they must be equal")]
+    Widths {
+        /// Encoder width.
+        encoder: usize,
+        /// Decoder width.
+        decoder: usize,
+    },
+    /// An alignment head that the network does not have.
+    #[error("alignment head {head} of layer {layer} does not exist; the decoder has {layers} layers of {heads} heads")]
+    AlignmentHead {
+        /// Named layer.
+        layer: usize,
+        /// Named head.
+        head: usize,
+        /// Layers there are.
+        layers: usize,
+        /// Heads per layer.
+        heads: usize,
+    },
+    /// The vocabulary does not fit the network.
+    #[error("the vocabulary has token {token}, the network only {vocabulary} rows; are both of the same model?")]
+    Vocabulary {
+        /// The token beyond the network.
+        token: u32,
+        /// Rows of the embedding.
+        vocabulary: usize,
+    },
+    /// The vocabulary lacks a token that decoding needs.
+    #[error("the vocabulary lacks `{token}`; is this the tokenizer of a Whisper model?")]
+    MissingToken {
+        /// The token.
+        token: &'static str,
+    },
+}
+
+impl ConfigError {
+    pub(crate) fn json(file: &'static str) -> impl Fn(serde_json::Error) -> Self {
+        move |problem| Self::Json { file, problem }
+    }
+}

@@ -1,0 +1,153 @@
+//! Windows of log-mel features cut out of a recording while it is read: memory for one window, however long it is.
+
+use sotto_audio::{AudioError, HOP, LogMel, normalize};
+
+use crate::options::Normalization;
+use crate::source::SampleSource;
+
+/// Reads samples on demand and hands out windows that start anywhere after the last one dropped.
+pub(crate) struct FeatureWindows<'s> {
+    source: &'s mut dyn SampleSource,
+    mel: LogMel,
+    block: Vec<f32>,
+    samples: u64,
+    ended: bool,
+    window: usize,
+    /// Loudest point of the whole recording, where windows are normalised by it.
+    peak: Option<f32>,
+}
+
+/// A window of features and how much of it is audio.
+#[derive(Debug, PartialEq)]
+pub(crate) struct FeatureWindow {
+    /// Normalised, `[window, n_mels]`.
+    pub(crate) values: Vec<f32>,
+    /// Frames that hold audio; the rest is padding.
+    pub(crate) frames: usize,
+}
+
+impl<'s> FeatureWindows<'s> {
+    pub(crate) fn new(source: &'s mut dyn SampleSource, n_mels: usize, window: usize) -> Result<Self, AudioError> {
+        let mel = LogMel::new(n_mels)?;
+        Ok(Self { source, mel, block: Vec::new(), samples: 0, ended: false, window, peak: None })
+    }
+
+    /// Normalises by the loudest point of the whole recording: reads all of it and keeps its frames.
+    pub(crate) fn normalized_by(mut self, normalization: Normalization) -> Result<Self, AudioError> {
+        if normalization == Normalization::Recording {
+            self.read_to(u64::MAX)?;
+            self.peak = Some(self.mel.peak());
+        }
+        Ok(self)
+    }
+
+    /// The window from frame `seek` on; `None` when the audio ends before it. Frames before `seek` are forgotten.
+    pub(crate) fn at(&mut self, seek: u64) -> Result<Option<FeatureWindow>, AudioError> {
+        self.read_to(seek + self.window as u64)?;
+        self.mel.drain((seek - self.mel.first_frame()) as usize);
+        let left = self.content_frames().saturating_sub(seek);
+        if left == 0 {
+            return Ok(None);
+        }
+        let frames = self.window.min(left as usize);
+        let n_mels = self.mel.n_mels();
+        let values = match self.peak {
+            // The references fill up long recordings after normalising, with zeros.
+            Some(peak) => {
+                let mut values = self.mel.frames()[..frames * n_mels].to_vec();
+                normalize(&mut values, peak);
+                values.resize(self.window * n_mels, 0.0);
+                values
+            }
+            // Windows of their own are filled up with silence before, as in training.
+            None => {
+                let mut values = self.mel.frames()[..self.window * n_mels].to_vec();
+                let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                normalize(&mut values, peak);
+                values
+            }
+        };
+        Ok(Some(FeatureWindow { values, frames }))
+    }
+
+    /// Whether the recording ends within the window that starts at its first frame.
+    pub(crate) fn fits_one_window(&mut self) -> Result<bool, AudioError> {
+        self.read_to(self.window as u64 + 1)?;
+        Ok(self.ended && self.content_frames() <= self.window as u64)
+    }
+
+    /// Seconds of audio read so far; its length once it has ended.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.samples as f64 / f64::from(sotto_audio::SAMPLE_RATE)
+    }
+
+    /// Length of the whole audio, where the source knows it.
+    pub(crate) fn expected_seconds(&self) -> Option<f64> {
+        self.source.seconds()
+    }
+
+    /// Frames that hold audio, as far as they were read. A last piece shorter than a hop counts as a frame of its own
+    /// only if it is all there is.
+    fn content_frames(&self) -> u64 {
+        let whole = self.samples / HOP as u64;
+        if self.samples > 0 { whole.max(1) } else { 0 }
+    }
+
+    /// Reads until `end` frames are there or the audio ends; behind the end comes a window of silence.
+    fn read_to(&mut self, end: u64) -> Result<(), AudioError> {
+        while !self.ended && self.mel.frame_count() < end {
+            self.block.clear();
+            if self.source.next_block(&mut self.block)? {
+                self.samples += self.block.len() as u64;
+                self.mel.push(&self.block);
+            } else {
+                self.ended = true;
+                self.mel.push_silence((self.window + 4) * HOP);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_audio::{Pcm16k, log_mel_spectrogram};
+
+    use super::*;
+    use crate::source::Samples;
+
+    fn tone(samples: usize) -> Pcm16k {
+        Pcm16k::new((0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.1).collect())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_short_recording_equals_the_reference_on_padded_samples() {
+        let audio = tone(20_000);
+        let mut source = Samples::from(&audio);
+        let mut windows = FeatureWindows::new(&mut source, 80, 300).unwrap();
+        assert!(windows.fits_one_window().unwrap());
+        let window = windows.at(0).unwrap().unwrap();
+        let reference = log_mel_spectrogram(audio.samples(), 80, 48_000 - 20_000).unwrap();
+        assert_eq!(window.frames, 125);
+        assert_eq!(window.values, reference.values[..300 * 80]);
+    }
+
+    #[test]
+    fn windows_end_with_the_audio_and_forget_what_lies_behind() {
+        let audio = tone(160 * 700 + 13);
+        let mut source = Samples::from(&audio);
+        let mut windows = FeatureWindows::new(&mut source, 80, 300).unwrap();
+        assert!(!windows.fits_one_window().unwrap());
+        let counts: Vec<_> = [0, 300, 450, 600, 700].map(|at| windows.at(at).unwrap().map(|w| w.frames)).into();
+        assert_eq!(counts, [Some(300), Some(300), Some(250), Some(100), None]);
+        assert!(windows.mel.frames().len() < 80 * 400);
+    }
+
+    #[test]
+    fn an_empty_recording_has_no_window() {
+        let audio = Pcm16k::new(Vec::new()).unwrap();
+        let mut source = Samples::from(&audio);
+        assert_eq!(FeatureWindows::new(&mut source, 80, 300).unwrap().at(0).unwrap(), None);
+    }
+}

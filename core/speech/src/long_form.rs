@@ -1,0 +1,254 @@
+//! Recordings of any length: windows follow the timestamps that the model writes (openai/whisper `transcribe.py`).
+
+use std::ops::Range;
+
+use sotto_audio::SAMPLE_RATE;
+use sotto_runtime::{Cancelled, Progress, ProgressSink, Stage};
+use sotto_text::whisper::WhisperTokenizer;
+
+use crate::align;
+use crate::decode::Attempt;
+use crate::error::SpeechError;
+use crate::features::{FeatureWindow, FeatureWindows};
+use crate::model::CrossCache;
+use crate::options::{TimestampTokens, Timestamps, TranscribeOptions};
+use crate::source::SampleSource;
+use crate::transcript::{Segment, Word};
+use crate::window::{Context, Decoded, WindowDecoder};
+
+/// Mel frames per second.
+const FRAMES_PER_SECOND: f64 = 100.0;
+
+// A window decoded hotter than this is not trusted as context for the next (the reference's `prompt_reset_since`).
+const HOT: f32 = 0.5;
+
+/// Receives segments in the order in which they are final.
+pub(crate) type SegmentSink<'a> = dyn FnMut(Segment) + 'a;
+
+/// Walks through one recording.
+pub(crate) struct LongForm<'d, 'm> {
+    decoder: &'d mut WindowDecoder<'m>,
+    /// Tokens of prompt and text so far, from which the next windows get their context.
+    history: Vec<u32>,
+    /// Where trusted context begins in `history`.
+    trusted: usize,
+    prefix: Vec<u32>,
+    last_speech: f64,
+}
+
+impl<'d, 'm> LongForm<'d, 'm> {
+    pub(crate) fn new(decoder: &'d mut WindowDecoder<'m>) -> Self {
+        let options = decoder.options;
+        let encode = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or_default().trim();
+            if text.is_empty() { Vec::new() } else { decoder.model.tokenizer.encode(&format!(" {text}")) }
+        };
+        let (history, prefix) = (encode(&options.prompt), encode(&options.prefix));
+        Self { decoder, history, trusted: 0, prefix, last_speech: 0.0 }
+    }
+
+    pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
+        self.decoder.cancel.check()
+    }
+
+    /// Transcribes the audio of `source`, which starts `offset` seconds into the whole; returns its length in seconds.
+    pub(crate) fn run(
+        &mut self,
+        source: &mut dyn SampleSource,
+        offset: f64,
+        sink: &mut SegmentSink<'_>,
+        progress: &dyn ProgressSink,
+    ) -> Result<f64, SpeechError> {
+        let dimensions = self.decoder.model.dimensions();
+        let (mels, window_frames) = (dimensions.mels, dimensions.window_frames());
+        let options = self.decoder.options;
+        let mut windows = FeatureWindows::new(source, mels, window_frames)?.normalized_by(options.normalization)?;
+        let timestamps = self.decoder.can_write_timestamps()
+            && (options.timestamp_tokens == TimestampTokens::Always || !windows.fits_one_window()?);
+        let mut seek = 0;
+        while let Some(window) = windows.at(seek)? {
+            self.decoder.cancel.check()?;
+            let start = offset + seek as f64 / FRAMES_PER_SECOND;
+            let (segments, advance) = self.window(&window, timestamps, start)?;
+            let end = offset + windows.seconds();
+            for mut segment in segments.into_iter().filter(|segment| !segment.text.trim().is_empty()) {
+                segment.clamp(offset..end);
+                sink(segment);
+            }
+            seek += advance as u64;
+            report(progress, offset + seek as f64 / FRAMES_PER_SECOND, windows.expected_seconds(), offset);
+        }
+        Ok(windows.seconds())
+    }
+
+    /// One window: its segments in absolute time and the frames to go forward.
+    fn window(
+        &mut self,
+        window: &FeatureWindow,
+        timestamps: bool,
+        start: f64,
+    ) -> Result<(Vec<Segment>, usize), SpeechError> {
+        let options = self.decoder.options;
+        let prefix = std::mem::take(&mut self.prefix);
+        let previous = &self.history[self.trusted..];
+        let context = Context { previous, prefix: &prefix, timestamps, ..Context::default() };
+        let Decoded { attempt, audio } = self.decoder.decode(&window.values, context)?;
+        if attempt.is_silence(&options.thresholds) {
+            return Ok((Vec::new(), window.frames));
+        }
+        if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
+            let segments = self.sentences(&attempt, &audio, window.frames, start)?;
+            self.remember(&segments, &attempt, options);
+            return Ok((segments, window.frames));
+        }
+        let tokenizer = self.decoder.model.tokenizer();
+        let cut = cut(tokenizer, &attempt, window.frames);
+        let mut segments: Vec<Segment> =
+            cut.segments.iter().map(|piece| segment(tokenizer, &attempt, &prefix, piece, start)).collect();
+        self.remember(&segments, &attempt, options);
+        let mut advance = cut.advance;
+        if options.timestamps == Timestamps::Word {
+            let states = window.frames / 2;
+            align::add_words(self.decoder, &audio, states, &mut segments, start, self.last_speech)?;
+            let last_word = segments.iter().rev().find_map(|segment| segment.words.last()).map(|word| word.end);
+            if let Some(end) = last_word {
+                self.last_speech = end;
+                let frames = ((end - start) * FRAMES_PER_SECOND).round();
+                if !cut.ends_with_single_timestamp && frames > 0.0 {
+                    advance = (frames as usize).min(window.frames);
+                }
+            }
+        }
+        Ok((segments, advance))
+    }
+
+    /// Segments of a window without timestamps: the words as the attention places them, cut where sentences end.
+    fn sentences(
+        &mut self,
+        attempt: &Attempt,
+        audio: &CrossCache,
+        frames: usize,
+        start: f64,
+    ) -> Result<Vec<Segment>, SpeechError> {
+        let timed = align::timed_words(self.decoder, audio, frames / 2, &attempt.tokens)?;
+        let with_words = self.decoder.options.timestamps == Timestamps::Word;
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut ended = true;
+        for word in timed {
+            if std::mem::replace(&mut ended, ends_sentence(&word.text)) {
+                let piece = Piece { tokens: 0..0, start: word.start, end: word.end };
+                segments.push(segment(self.decoder.model.tokenizer(), attempt, &[], &piece, start));
+            }
+            let Some(segment) = segments.last_mut() else { continue };
+            segment.end = start + word.end;
+            segment.text.push_str(&word.text);
+            segment.tokens.extend_from_slice(&word.tokens);
+            if with_words {
+                let (start, end) = (start + word.start, start + word.end);
+                segment.words.push(Word { start, end, text: word.text, probability: word.probability });
+            }
+        }
+        self.last_speech = segments.last().map_or(self.last_speech, |segment| segment.end);
+        Ok(segments)
+    }
+
+    fn remember(&mut self, segments: &[Segment], attempt: &Attempt, options: &TranscribeOptions) {
+        for segment in segments {
+            if !segment.text.trim().is_empty() && segment.start != segment.end {
+                self.history.extend_from_slice(&segment.tokens);
+            }
+        }
+        if !options.condition_on_previous || attempt.temperature > HOT {
+            self.trusted = self.history.len();
+        }
+        // Prompts read half of a text context at most; a day of speech must not pile up.
+        let keep = self.decoder.model.dimensions().text_context;
+        let surplus = self.history.len().saturating_sub(keep);
+        self.history.drain(..surplus);
+        self.trusted = self.trusted.saturating_sub(surplus);
+    }
+}
+
+fn report(progress: &dyn ProgressSink, done: f64, total: Option<f64>, offset: f64) {
+    let milliseconds = |seconds: f64| (seconds * 1000.0) as u64;
+    let total = total.map(|seconds| milliseconds(seconds + offset));
+    let done = milliseconds(done).min(total.unwrap_or(u64::MAX));
+    progress.report(&Progress { stage: Stage::Transcribe, done, total, subject: "audio".into() });
+}
+
+/// A stretch of a window's tokens with its times in seconds from the start of the window.
+#[derive(Debug, PartialEq)]
+struct Piece {
+    tokens: Range<usize>,
+    start: f64,
+    end: f64,
+}
+
+/// How a window's tokens fall into segments, and how far the next window starts behind this one.
+#[derive(Debug, PartialEq)]
+struct Cut {
+    segments: Vec<Piece>,
+    advance: usize,
+    ends_with_single_timestamp: bool,
+}
+
+/// Cuts at pairs of timestamps. What follows the last pair is heard again by the next window.
+fn cut(tokenizer: &WhisperTokenizer, attempt: &Attempt, frames: usize) -> Cut {
+    let tokens = &attempt.tokens;
+    let steps = |index: usize| tokenizer.timestamp_steps(tokens[index]);
+    let seconds = |steps: u32| f64::from(steps) * align::STATE_SECONDS;
+    let is_timestamp: Vec<bool> = (0..tokens.len()).map(|index| steps(index).is_some()).collect();
+    let single = matches!(is_timestamp[..], [.., false, true]);
+    let mut bounds: Vec<usize> =
+        (1..tokens.len()).filter(|&index| is_timestamp[index - 1] && is_timestamp[index]).collect();
+    if bounds.is_empty() {
+        let last = (0..tokens.len()).rev().find_map(steps).filter(|&steps| steps > 0);
+        let end = last.map_or(frames as f64 / FRAMES_PER_SECOND, seconds);
+        let segments = vec![Piece { tokens: 0..tokens.len(), start: 0.0, end }];
+        return Cut { segments, advance: frames, ends_with_single_timestamp: single };
+    }
+    if single {
+        bounds.push(tokens.len());
+    }
+    let mut segments = Vec::with_capacity(bounds.len());
+    let mut first = 0;
+    for bound in bounds {
+        let start = seconds(steps(first).unwrap_or(0));
+        let end = seconds(steps(bound - 1).unwrap_or(0));
+        segments.push(Piece { tokens: first..bound, start, end });
+        first = bound;
+    }
+    // Two mel frames per timestamp step.
+    let heard = if single { frames } else { steps(first - 1).map_or(frames, |steps| steps as usize * 2) };
+    Cut { segments, advance: heard.clamp(1, frames), ends_with_single_timestamp: single }
+}
+
+fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, prefix: &[u32], piece: &Piece, offset: f64) -> Segment {
+    let tokens = attempt.tokens[piece.tokens.clone()].to_vec();
+    let mut text = tokenizer.decode(&tokens);
+    if piece.tokens.start == 0 && !prefix.is_empty() {
+        text.insert_str(0, &tokenizer.decode(prefix));
+    }
+    Segment {
+        start: offset + piece.start,
+        end: offset + piece.end.max(piece.start),
+        text,
+        tokens,
+        avg_logprob: attempt.avg_logprob,
+        compression_ratio: attempt.compression_ratio,
+        no_speech_prob: attempt.no_speech_prob,
+        temperature: attempt.temperature,
+        words: Vec::new(),
+    }
+}
+
+/// Whether a sentence ends with this word. An abbreviation does so now and then: its sentence is then shown in two.
+fn ends_sentence(word: &str) -> bool {
+    let word = word.trim_end_matches(['"', '\'', '”', '’', ')', ']']);
+    word.ends_with(['.', '!', '?', '。', '！', '？'])
+}
+
+/// Seconds of `samples` at 16 kHz.
+pub(crate) fn seconds(samples: usize) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE)
+}

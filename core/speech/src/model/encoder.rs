@@ -1,0 +1,118 @@
+//! Whisper's encoder: two convolutions over the log-mel frames, then pre-norm transformer blocks.
+
+use sotto_kernels::{Heads, attend_full, gelu};
+use sotto_nn::layers::{Conv1d, ConvShape, LayerNorm, TensorSource};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+
+use super::block::{Attention, FeedForward, FeedForwardScratch};
+use super::config::Dimensions;
+
+/// Turns log-mel frames into hidden states.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    conv1: Conv1d,
+    conv2: Conv1d,
+    /// Sinusoids, `[audio_context, width]`.
+    positions: Vec<f32>,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    mels: usize,
+    width: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    attention: Attention,
+    feed_forward: FeedForward,
+}
+
+/// Memory that encoding reuses from window to window.
+#[derive(Debug, Default)]
+pub(crate) struct EncoderScratch {
+    padded: Vec<f32>,
+    conv: Vec<f32>,
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    scores: Vec<f32>,
+    feed_forward: FeedForwardScratch,
+}
+
+impl Encoder {
+    pub(crate) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
+        let &Dimensions { mels, width, audio_context, encoder_heads, encoder_ffn, .. } = dimensions;
+        let heads = Heads { count: encoder_heads, width };
+        let block = |index: usize| {
+            let name = format!("encoder.layers.{index}");
+            Ok(Block {
+                attention: Attention::load(source, &name, "self_attn", heads)?,
+                feed_forward: FeedForward::load(source, &name, width, encoder_ffn)?,
+            })
+        };
+        let conv = |inputs, stride| ConvShape { inputs, outputs: width, kernel: 3, stride };
+        Ok(Self {
+            conv1: Conv1d::load(source, "encoder.conv1", conv(mels, 1))?,
+            conv2: Conv1d::load(source, "encoder.conv2", conv(width, 2))?,
+            positions: source.tensor("encoder.embed_positions.weight", &[audio_context, width])?,
+            blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
+            norm: LayerNorm::load(source, "encoder.layer_norm", width)?,
+            mels,
+            width,
+        })
+    }
+
+    /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
+    ///
+    /// Looks at `cancel` before every block.
+    ///
+    /// # Panics
+    /// When `features` is longer than a full window.
+    pub(crate) fn encode<'s>(
+        &self,
+        features: &[f32],
+        scratch: &'s mut EncoderScratch,
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<&'s [f32], Cancelled> {
+        cancel.check()?;
+        self.convolve(features, scratch, threads);
+        for block in &self.blocks {
+            cancel.check()?;
+            self.attend(&block.attention, scratch, threads);
+            cancel.check()?;
+            block.feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
+        }
+        scratch.normed.resize(scratch.x.len(), 0.0);
+        self.norm.forward(&scratch.x, &mut scratch.normed);
+        Ok(&scratch.normed)
+    }
+
+    fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch, threads: Threads) {
+        let frames = self.conv1.output_frames(features.len() / self.mels);
+        scratch.conv.resize(frames * self.width, 0.0);
+        self.conv1.forward(features, &mut scratch.padded, &mut scratch.conv, threads);
+        gelu(&mut scratch.conv);
+        let states = self.conv2.output_frames(frames);
+        scratch.x.resize(states * self.width, 0.0);
+        self.conv2.forward(&scratch.conv, &mut scratch.padded, &mut scratch.x, threads);
+        gelu(&mut scratch.x);
+        let positions = &self.positions[..scratch.x.len()];
+        scratch.x.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
+    }
+
+    fn attend(&self, attention: &Attention, scratch: &mut EncoderScratch, threads: Threads) {
+        let EncoderScratch { x, normed, query, key, value, scores, .. } = scratch;
+        for buffer in [&mut *normed, &mut *query, &mut *key, &mut *value] {
+            buffer.resize(x.len(), 0.0);
+        }
+        attention.norm.forward(x, normed);
+        attention.query.forward(normed, query, threads);
+        attention.key.forward(normed, key, threads);
+        attention.value.forward(normed, value, threads);
+        attend_full(query, key, value, attention.heads, normed, scores, threads);
+        attention.out.forward_add(normed, x, threads);
+    }
+}

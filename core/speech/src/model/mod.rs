@@ -1,0 +1,91 @@
+//! A loaded Whisper model: network, vocabulary and the settings that came with them.
+
+mod block;
+mod config;
+mod decoder;
+mod encoder;
+mod heads;
+mod load;
+mod names;
+
+pub use config::{Dimensions, GenerationConfig};
+pub(crate) use load::Manifest;
+pub use load::{LoadOptions, ModelBytes, ModelSource};
+
+pub(crate) use decoder::{CrossCache, Decoder, DecoderScratch, Recording, Row, SelfCache};
+pub(crate) use encoder::{Encoder, EncoderScratch};
+
+use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
+use sotto_text::whisper::WhisperTokenizer;
+
+/// Network, vocabulary and settings of one model; immutable, shared by any number of transcriptions.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) dimensions: Dimensions,
+    pub(crate) encoder: Encoder,
+    pub(crate) decoder: Decoder,
+    pub(crate) tokenizer: WhisperTokenizer,
+    pub(crate) alignment_heads: Vec<(usize, usize)>,
+    pub(crate) suppress: Vec<u32>,
+    pub(crate) suppress_first: Vec<u32>,
+    pub(crate) max_initial_timestamp: Option<usize>,
+    /// Held as long as the model lives.
+    _memory: Reservation,
+}
+
+impl Model {
+    /// Sizes of the network.
+    #[must_use]
+    pub fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
+    /// The vocabulary.
+    #[must_use]
+    pub fn tokenizer(&self) -> &WhisperTokenizer {
+        &self.tokenizer
+    }
+
+    /// Cross-attention heads that follow the audio, as `(layer, head)`.
+    #[must_use]
+    pub fn alignment_heads(&self) -> &[(usize, usize)] {
+        &self.alignment_heads
+    }
+}
+
+/// The bare network, for comparing it with other implementations; transcriptions go through
+/// [`SpeechRecognizer`](crate::SpeechRecognizer).
+impl Model {
+    /// Encoder states `[frames / 2, width]` of normalised log-mel features `[frames, mels]`.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when `cancel` fires.
+    ///
+    /// # Panics
+    /// When the features are longer than a window or no whole frames.
+    pub fn encode(&self, features: &[f32], threads: Threads, cancel: &CancelToken) -> Result<Vec<f32>, Cancelled> {
+        Ok(self.encoder.encode(features, &mut EncoderScratch::default(), threads, cancel)?.to_vec())
+    }
+
+    /// Logits `[tokens, vocabulary]` after each of `tokens`, given encoder states.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when `cancel` fires.
+    ///
+    /// # Panics
+    /// When there are more tokens than text positions, or one beyond the vocabulary.
+    pub fn logits(
+        &self,
+        states: &[f32],
+        tokens: &[u32],
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<Vec<f32>, Cancelled> {
+        let cross = self.decoder.cross_cache(states, threads, cancel)?;
+        let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
+        let (mut caches, mut scratch) = ([self.decoder.self_cache()], DecoderScratch::default());
+        self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;
+        let picked: Vec<usize> = (0..rows.len()).collect();
+        Ok(self.decoder.logits(&picked, &mut scratch, threads).to_vec())
+    }
+}

@@ -1,0 +1,165 @@
+//! The recognizer: a loaded model and what can be done with it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use sotto_audio::Pcm16k;
+use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
+
+use crate::error::{LoadError, SpeechError};
+use crate::features::FeatureWindows;
+use crate::long_form::{LongForm, SegmentSink};
+use crate::model::{LoadOptions, Model, ModelSource};
+use crate::options::{TranscribeOptions, Vad};
+use crate::source::{SampleSource, Samples};
+use crate::transcript::{Segment, Transcript};
+use crate::vad_windows;
+use crate::window::WindowDecoder;
+
+/// Turns speech into text. Cheap to clone; clones share the model. `Send + Sync`.
+///
+/// ```no_run
+/// use sotto_audio::decode_file;
+/// use sotto_runtime::{CancelToken, NoProgress};
+/// use sotto_speech::{LoadOptions, ModelSource, SpeechRecognizer, TranscribeOptions};
+///
+/// let source = ModelSource::Path("whisper-tiny.en".into());
+/// let cancel = CancelToken::new();
+/// let speech = SpeechRecognizer::load(&source, &LoadOptions::default(), &NoProgress, &cancel)?;
+/// let audio = decode_file("note.m4a".as_ref())?;
+/// let transcript = speech.transcribe(&audio, &TranscribeOptions::default(), &NoProgress, &cancel)?;
+/// println!("{}", transcript.text);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SpeechRecognizer {
+    model: Arc<Model>,
+    threads: Threads,
+}
+
+/// What language a recording is in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DetectedLanguage {
+    /// Two- or three-letter code.
+    pub code: &'static str,
+    /// Its probability among all languages of the model.
+    pub probability: f32,
+}
+
+impl SpeechRecognizer {
+    /// Bytes that the model would hold, one transcription included, without reading its weights.
+    ///
+    /// # Errors
+    /// [`LoadError`] when there is no model at that place or its header is damaged.
+    pub fn estimate(source: &ModelSource) -> Result<Bytes, LoadError> {
+        Ok(crate::model::Manifest::open(source)?.estimate())
+    }
+
+    /// Loads a model. Blocks while the weights are read and converted.
+    ///
+    /// # Errors
+    /// [`LoadError::OutOfBudget`] before any weight is read when the estimate exceeds the budget,
+    /// [`LoadError::Cancelled`] when `cancel` fires, otherwise what is wrong with the model, and where.
+    pub fn load(
+        source: &ModelSource,
+        options: &LoadOptions,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<Self, LoadError> {
+        let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
+        Ok(Self { model: Arc::new(model), threads: options.threads })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Length of the longest piece of audio that the model hears at once, in seconds.
+    #[must_use]
+    pub fn window_seconds(&self) -> f64 {
+        self.model.dimensions().window_frames() as f64 / 100.0
+    }
+
+    pub(crate) fn window_decoder<'r>(
+        &'r self,
+        options: &'r TranscribeOptions,
+        cancel: &'r CancelToken,
+    ) -> Result<WindowDecoder<'r>, SpeechError> {
+        WindowDecoder::new(&self.model, options, self.threads, cancel)
+    }
+
+    /// Transcribes one recording in memory.
+    ///
+    /// Blocks the calling thread; observes `cancel` at least once per decoded token and encoder layer.
+    ///
+    /// # Errors
+    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Option`] when the options contradict the model.
+    pub fn transcribe(
+        &self,
+        audio: &Pcm16k,
+        options: &TranscribeOptions,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<Transcript, SpeechError> {
+        self.transcribe_source(&mut Samples::from(audio), options, &mut |_| {}, progress, cancel)
+    }
+
+    /// Transcribes a recording while it is read, in memory that does not grow with its length.
+    ///
+    /// `on_segment` gets every segment as soon as it is final, on the calling thread.
+    ///
+    /// # Errors
+    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails.
+    pub fn transcribe_source(
+        &self,
+        source: &mut dyn SampleSource,
+        options: &TranscribeOptions,
+        on_segment: &mut dyn FnMut(&Segment),
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<Transcript, SpeechError> {
+        let start = Instant::now();
+        let mut decoder = self.window_decoder(options, cancel)?;
+        let mut segments = Vec::new();
+        let mut sink = |segment: Segment| {
+            on_segment(&segment);
+            segments.push(segment);
+        };
+        let sink: &mut SegmentSink<'_> = &mut sink;
+        let duration = match &options.vad {
+            Some(Vad { model, options: thresholds }) => {
+                vad_windows::run(&mut decoder, source, model, thresholds, sink, progress)?
+            }
+            None => LongForm::new(&mut decoder).run(source, 0.0, sink, progress)?,
+        };
+        let language = decoder.language().to_owned();
+        let mut timing = decoder.timing;
+        timing.total = start.elapsed();
+        let text = segments.iter().map(|segment: &Segment| segment.text.as_str()).collect::<String>().trim().to_owned();
+        Ok(Transcript { text, language, duration, segments, timing })
+    }
+
+    /// The language of the first window of a recording. English-only models answer English.
+    ///
+    /// # Errors
+    /// As [`transcribe_source`](Self::transcribe_source).
+    pub fn detect_language(
+        &self,
+        source: &mut dyn SampleSource,
+        cancel: &CancelToken,
+    ) -> Result<DetectedLanguage, SpeechError> {
+        let options = TranscribeOptions::default();
+        let mut decoder = self.window_decoder(&options, cancel)?;
+        let dimensions = self.model.dimensions();
+        let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames())?;
+        let Some(window) = windows.at(0)? else {
+            let problem = "the audio is empty, so its language cannot be heard".into();
+            return Err(SpeechError::Option { option: "language", problem });
+        };
+        let audio = decoder.encode(&window.values)?;
+        let (code, probability) = decoder.detect(&audio)?;
+        Ok(DetectedLanguage { code, probability })
+    }
+}

@@ -1,0 +1,251 @@
+//! A live transcription on a thread of its own: push samples from anywhere, pull events from anywhere.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sotto_runtime::CancelToken;
+
+use super::event::StreamEvent;
+use super::transcriber::{StreamOptions, StreamTranscriber};
+use crate::error::SpeechError;
+use crate::recognizer::SpeechRecognizer;
+
+/// Format of the samples that are pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionInput {
+    /// Samples per second and channel.
+    pub rate: u32,
+    /// Interleaved channels.
+    pub channels: u16,
+}
+
+impl Default for SessionInput {
+    fn default() -> Self {
+        Self { rate: sotto_audio::SAMPLE_RATE, channels: 1 }
+    }
+}
+
+/// Why a session did not take samples or has no more events.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The transcription failed; every later call says so again.
+    #[error("{0}")]
+    Failed(Arc<SpeechError>),
+    /// Samples come in faster than this device can decode them. Nothing was taken; wait for events and push again.
+    #[error(
+        "{seconds:.0} seconds of audio are waiting to be decoded; push more when events have caught up, or use a smaller model"
+    )]
+    Behind {
+        /// Audio that waits.
+        seconds: f64,
+    },
+    /// Samples after [`Session::finish`].
+    #[error("the session was finished; start another one for more audio")]
+    Finished,
+}
+
+// Five minutes at 16 kHz are 19 MB: enough for a phone that was busy, too little to fill it.
+const MAX_BACKLOG_SECONDS: f64 = 300.0;
+
+/// A live transcription that runs on its own thread. `Send + Sync`; dropping it cancels and waits for the thread, which
+/// notices within one decoded token or encoder layer.
+#[derive(Debug)]
+pub struct Session {
+    shared: Arc<Shared>,
+    worker: Option<JoinHandle<()>>,
+    cancel: CancelToken,
+    input: SessionInput,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Samples came in or the session was told to stop.
+    wake_worker: Condvar,
+    /// Events came out or the worker stopped.
+    wake_reader: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    samples: Vec<f32>,
+    events: VecDeque<StreamEvent>,
+    finished: bool,
+    done: bool,
+    failure: Option<Arc<SpeechError>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does.
+    ///
+    /// # Errors
+    /// When the options contradict the model or the format cannot be resampled.
+    pub fn start(
+        recognizer: &SpeechRecognizer,
+        options: StreamOptions,
+        input: SessionInput,
+        cancel: &CancelToken,
+    ) -> Result<Self, SpeechError> {
+        let cancel = cancel.child();
+        // Options are checked here, where the caller can see the error.
+        StreamTranscriber::new(recognizer, &options, input.rate, input.channels, &cancel)?;
+        let shared = Arc::new(Shared::default());
+        let worker = Worker {
+            recognizer: recognizer.clone(),
+            options,
+            input,
+            cancel: cancel.clone(),
+            shared: Arc::clone(&shared),
+        };
+        let worker = std::thread::Builder::new()
+            .name("sotto-session".into())
+            .spawn(move || worker.run())
+            .map_err(|error| SpeechError::Option { option: "session", problem: format!("no thread: {error}") })?;
+        Ok(Self { shared, worker: Some(worker), cancel, input })
+    }
+
+    /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
+    ///
+    /// # Errors
+    /// [`SessionError::Behind`] when too much waits already (nothing was taken), [`SessionError::Finished`] after
+    /// [`finish`](Self::finish), [`SessionError::Failed`] when the transcription has failed or was cancelled.
+    pub fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
+        let mut state = self.shared.lock();
+        state.check()?;
+        if state.finished {
+            return Err(SessionError::Finished);
+        }
+        let per_second = f64::from(self.input.rate) * f64::from(self.input.channels);
+        let waiting = state.samples.len() as f64 / per_second;
+        if waiting > MAX_BACKLOG_SECONDS {
+            return Err(SessionError::Behind { seconds: waiting });
+        }
+        state.samples.extend_from_slice(samples);
+        self.shared.wake_worker.notify_one();
+        Ok(())
+    }
+
+    /// Says that no more samples come: the rest becomes final. Returns at once; further calls do nothing.
+    pub fn finish(&self) {
+        self.shared.lock().finished = true;
+        self.shared.wake_worker.notify_one();
+    }
+
+    /// Stops decoding and throws away what waits. Events that are out already can still be pulled.
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+        self.shared.wake_worker.notify_one();
+    }
+
+    /// The next event; waits for it at most `timeout`. `Ok(None)` after the last event of a finished session, or when
+    /// the time is over ([`is_done`](Self::is_done) tells which).
+    ///
+    /// # Errors
+    /// [`SessionError::Failed`] once the events before the failure were pulled; a cancelled session fails with
+    /// [`SpeechError::Cancelled`].
+    pub fn next_event(&self, timeout: Duration) -> Result<Option<StreamEvent>, SessionError> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(event) = state.events.pop_front() {
+                return Ok(Some(event));
+            }
+            state.check()?;
+            let left = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+            if state.done || left.is_zero() {
+                return Ok(None);
+            }
+            state = self.shared.wake_reader.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Whether the session has ended and all its events were pulled.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let state = self.shared.lock();
+        state.done && state.events.is_empty()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cancel();
+        if let Some(worker) = self.worker.take() {
+            // A panic of the worker was already reported by its thread; dropping must not panic again.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), SessionError> {
+        self.failure.clone().map_or(Ok(()), |failure| Err(SessionError::Failed(failure)))
+    }
+}
+
+struct Worker {
+    recognizer: SpeechRecognizer,
+    options: StreamOptions,
+    input: SessionInput,
+    cancel: CancelToken,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    fn run(self) {
+        let result = self.transcribe();
+        let mut state = self.shared.lock();
+        state.done = true;
+        state.failure = result.err().map(Arc::new);
+        state.samples = Vec::new();
+        drop(state);
+        self.shared.wake_reader.notify_all();
+    }
+
+    fn transcribe(&self) -> Result<(), SpeechError> {
+        let SessionInput { rate, channels } = self.input;
+        let mut transcriber = StreamTranscriber::new(&self.recognizer, &self.options, rate, channels, &self.cancel)?;
+        let (mut samples, mut events) = (Vec::new(), Vec::new());
+        loop {
+            let finished = self.wait(&mut samples)?;
+            transcriber.push(&samples, &mut events)?;
+            if finished {
+                transcriber.finish(&mut events)?;
+            }
+            self.shared.lock().events.extend(events.drain(..));
+            self.shared.wake_reader.notify_all();
+            if finished {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for samples and takes them; `true` when they are the last ones.
+    fn wait(&self, samples: &mut Vec<f32>) -> Result<bool, SpeechError> {
+        samples.clear();
+        let mut state = self.shared.lock();
+        loop {
+            self.cancel.check()?;
+            if !state.samples.is_empty() || state.finished {
+                // At most a second at a time, so that events come out while a backlog is worked off.
+                let second = self.input.rate as usize * usize::from(self.input.channels);
+                let take = second.min(state.samples.len());
+                samples.extend(state.samples.drain(..take));
+                return Ok(state.finished && state.samples.is_empty());
+            }
+            // A parent token can fire without a wake-up: look at it from time to time.
+            let patience = Duration::from_millis(50);
+            state = self.shared.wake_worker.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}

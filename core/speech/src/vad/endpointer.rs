@@ -1,0 +1,134 @@
+//! Silero's rules (`get_speech_timestamps`, version 6.2), one probability at a time.
+
+use super::options::VadOptions;
+use super::stream::STEP;
+
+const SAMPLES_PER_MS: f64 = 16.0;
+
+/// What one probability decided. Positions are samples since the beginning, without padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The segment that began there is long enough to stay.
+    Started(usize),
+    /// The segment that began at `start` ends at `end`. It was announced by [`Decision::Started`].
+    Ended { start: usize, end: usize },
+}
+
+/// A pause inside a segment at which it may be cut.
+#[derive(Debug, Clone, Copy)]
+struct Pause {
+    at: usize,
+    length: usize,
+}
+
+/// State between probabilities.
+#[derive(Debug, Clone)]
+pub(super) struct Endpointer {
+    threshold: f32,
+    neg_threshold: f32,
+    min_speech: f64,
+    max_speech: f64,
+    min_silence: f64,
+    min_pause: f64,
+    /// First sample of the next step.
+    now: usize,
+    current: Option<Current>,
+}
+
+/// A segment that has not ended.
+#[derive(Debug, Clone, Copy)]
+struct Current {
+    start: usize,
+    announced: bool,
+    /// Where the silence began that may end it.
+    silent_since: Option<usize>,
+    longest_pause: Option<Pause>,
+}
+
+impl Current {
+    fn at(start: usize) -> Self {
+        Self { start, announced: false, silent_since: None, longest_pause: None }
+    }
+}
+
+impl Endpointer {
+    pub(super) fn new(options: &VadOptions) -> Self {
+        let samples = |ms: u32| f64::from(ms) * SAMPLES_PER_MS;
+        let pad = samples(options.speech_pad_ms);
+        Self {
+            threshold: options.threshold,
+            neg_threshold: options.neg_threshold.unwrap_or((options.threshold - 0.15).max(0.01)),
+            min_speech: samples(options.min_speech_ms),
+            max_speech: f64::from(options.max_speech_s) * 1000.0 * SAMPLES_PER_MS - STEP as f64 - 2.0 * pad,
+            min_silence: samples(options.min_silence_ms),
+            min_pause: samples(options.min_pause_at_max_speech_ms),
+            now: 0,
+            current: None,
+        }
+    }
+
+    /// Takes the probability of the next step; at most an end and a start come of it, in this order.
+    pub(super) fn step(&mut self, probability: f32, mut decided: impl FnMut(Decision)) {
+        let now = self.now;
+        self.now += STEP;
+        let speech = probability >= self.threshold;
+        let Some(mut current) = self.current else {
+            self.current = speech.then(|| Current::at(now));
+            return;
+        };
+        if speech && let Some(at) = current.silent_since.take() {
+            let length = now - at;
+            let longer = current.longest_pause.is_none_or(|pause| length > pause.length);
+            if length as f64 > self.min_pause && longer {
+                current.longest_pause = Some(Pause { at, length });
+            }
+        }
+        if (now - current.start) as f64 > self.max_speech {
+            let cut = current.longest_pause;
+            end(&mut current, cut.map_or(now, |pause| pause.at), &mut decided);
+            let Some(pause) = cut else {
+                self.current = None;
+                return;
+            };
+            current = Current::at(pause.at + pause.length);
+        }
+        if probability < self.neg_threshold {
+            let since = *current.silent_since.get_or_insert(now);
+            if (now - since) as f64 >= self.min_silence {
+                if self.long_enough(current.start, since) {
+                    end(&mut current, since, &mut decided);
+                }
+                self.current = None;
+                return;
+            }
+        } else if current.silent_since.is_none() && self.long_enough(current.start, now + STEP) {
+            announce(&mut current, &mut decided);
+        }
+        self.current = Some(current);
+    }
+
+    /// The recording ends after `length` samples.
+    pub(super) fn finish(&mut self, length: usize, mut decided: impl FnMut(Decision)) {
+        if let Some(mut current) = self.current.take()
+            && self.long_enough(current.start, length)
+        {
+            end(&mut current, length, &mut decided);
+        }
+    }
+
+    fn long_enough(&self, start: usize, end: usize) -> bool {
+        end.saturating_sub(start) as f64 > self.min_speech
+    }
+}
+
+fn announce(current: &mut Current, decided: &mut impl FnMut(Decision)) {
+    if !current.announced {
+        current.announced = true;
+        decided(Decision::Started(current.start));
+    }
+}
+
+fn end(current: &mut Current, end: usize, decided: &mut impl FnMut(Decision)) {
+    announce(current, decided);
+    decided(Decision::Ended { start: current.start, end });
+}

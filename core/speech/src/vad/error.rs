@@ -1,0 +1,20 @@
+//! Why voice activity detection cannot be used.
+
+use sotto_nn::weights::WeightError;
+
+/// The weights of a voice activity detector cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VadError {
+    /// The file is missing, damaged, or of another model.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The file is a voice activity detector of another build.
+    #[error("{file}: {problem}; use silero_vad_16k.safetensors or ggml-silero-v5.1.2 or later (16 kHz)")]
+    Unsupported {
+        /// Path or name of the file.
+        file: String,
+        /// What differs.
+        problem: String,
+    },
+}

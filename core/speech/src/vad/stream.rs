@@ -1,0 +1,73 @@
+//! Speech probabilities of audio that arrives in pieces.
+
+use std::sync::Arc;
+
+use super::network::State;
+use super::weights::SileroVad;
+
+/// Samples per probability: 32 ms.
+pub const STEP: usize = 512;
+
+/// Far beyond any recording, near enough that no square overflows.
+const LOUDEST: f32 = 1e6;
+
+/// Gives one probability of speech per [`STEP`] samples of 16 kHz mono audio.
+///
+/// The probabilities do not depend on how the audio was cut into pieces. A step costs about a tenth of a millisecond on
+/// one desktop core (see `docs/PERFORMANCE.md`); nothing is allocated after [`new`](Self::new).
+#[derive(Debug, Clone)]
+pub struct VadStream {
+    vad: Arc<SileroVad>,
+    state: State,
+    pending: [f32; STEP],
+    filled: usize,
+}
+
+impl VadStream {
+    /// A stream at its beginning.
+    #[must_use]
+    pub fn new(vad: &Arc<SileroVad>) -> Self {
+        Self { vad: Arc::clone(vad), state: State::new(), pending: [0.0; STEP], filled: 0 }
+    }
+
+    /// Takes samples and hands each probability that they complete to `each`, in order.
+    ///
+    /// Samples that are not finite count as zero: one broken sample must not silence the rest of a stream.
+    pub fn push(&mut self, mut samples: &[f32], mut each: impl FnMut(f32)) {
+        while !samples.is_empty() {
+            let (now, later) = samples.split_at(samples.len().min(STEP - self.filled));
+            for (slot, &sample) in self.pending[self.filled..].iter_mut().zip(now) {
+                *slot = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
+            }
+            self.filled += now.len();
+            samples = later;
+            if self.filled == STEP {
+                self.filled = 0;
+                each(self.state.step(&self.vad, &self.pending));
+            }
+        }
+    }
+
+    /// The probability of what is left at the end, filled up with zeros; `None` when nothing is. The stream is then at
+    /// its beginning again.
+    pub fn finish(&mut self) -> Option<f32> {
+        let last = (self.filled > 0).then(|| {
+            self.pending[self.filled..].fill(0.0);
+            self.state.step(&self.vad, &self.pending)
+        });
+        self.reset();
+        last
+    }
+
+    /// Forgets everything that was pushed.
+    pub fn reset(&mut self) {
+        self.state = State::new();
+        self.filled = 0;
+    }
+
+    /// Samples that wait for their step to be complete; less than [`STEP`].
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.filled
+    }
+}

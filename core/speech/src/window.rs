@@ -1,0 +1,217 @@
+//! One window of audio: features in, judged tokens out.
+
+use std::time::Instant;
+
+use sotto_nn::sampling::argmax;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+use sotto_text::whisper::language;
+
+use crate::decode::{
+    Attempt, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules, decode_with_fallback,
+};
+use crate::error::SpeechError;
+use crate::model::{CrossCache, EncoderScratch, Model};
+use crate::options::{Language, Task, TranscribeOptions};
+use crate::transcript::Timing;
+
+/// Decodes windows of one recording or stream with one set of options.
+#[derive(Debug)]
+pub(crate) struct WindowDecoder<'m> {
+    pub(crate) model: &'m Model,
+    pub(crate) options: &'m TranscribeOptions,
+    pub(crate) cancel: &'m CancelToken,
+    threads: Threads,
+    scratch: EncoderScratch,
+    /// Code of the language, once it is known.
+    language: Option<&'static str>,
+    pub(crate) timing: Timing,
+}
+
+/// The text of a window and the audio it was read from.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) attempt: Attempt,
+    /// The encoded audio, for aligning words with it.
+    pub(crate) audio: CrossCache,
+}
+
+/// What a window's text continues.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Context<'a> {
+    /// Tokens of the text before this window.
+    pub(crate) previous: &'a [u32],
+    /// Tokens that the window's text must begin with.
+    pub(crate) prefix: &'a [u32],
+    /// Whether the model writes timestamps.
+    pub(crate) timestamps: bool,
+    /// Whether the text may end right away: a stream whose prefix says all there is.
+    pub(crate) may_be_empty: bool,
+    /// Whether only the first temperature is tried: text that will be heard again anyway.
+    pub(crate) one_attempt: bool,
+}
+
+impl<'m> WindowDecoder<'m> {
+    /// Checks the options against the model.
+    pub(crate) fn new(
+        model: &'m Model,
+        options: &'m TranscribeOptions,
+        threads: Threads,
+        cancel: &'m CancelToken,
+    ) -> Result<Self, SpeechError> {
+        options.check()?;
+        let language = fixed_language(model, options)?;
+        let scratch = EncoderScratch::default();
+        Ok(Self { model, options, cancel, threads, scratch, language, timing: Timing::default() })
+    }
+
+    /// Code of the language, once the first window was decoded.
+    pub(crate) fn language(&self) -> &'static str {
+        self.language.unwrap_or("en")
+    }
+
+    pub(crate) fn threads(&self) -> Threads {
+        self.threads
+    }
+
+    /// Whether the vocabulary has timestamps at all.
+    pub(crate) fn can_write_timestamps(&self) -> bool {
+        self.model.tokenizer.special().timestamp_begin.is_some()
+    }
+
+    /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
+    pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
+        let start = Instant::now();
+        let Self { model, scratch, threads, cancel, .. } = self;
+        let states = model.encoder.encode(features, scratch, *threads, cancel)?;
+        let audio = model.decoder.cross_cache(states, *threads, cancel)?;
+        self.timing.encode += start.elapsed();
+        self.timing.windows += 1;
+        Ok(audio)
+    }
+
+    /// Encodes and decodes `[frames, mels]` features.
+    pub(crate) fn decode(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
+        let audio = self.encode(features)?;
+        let start = Instant::now();
+        if self.language.is_none() {
+            self.language = Some(self.detect(&audio)?.0);
+        }
+        let max_tokens = self.max_tokens();
+        let sot_sequence = self.sot_sequence(context.timestamps);
+        let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
+        let special = self.model.tokenizer.special();
+        let prompt = Prompt::new(parts, special, self.model.dimensions.text_context, max_tokens);
+        let rules = self.rules(context);
+        let room = self.model.dimensions.text_context - prompt.tokens.len();
+        let search = SearchContext {
+            rules: &rules,
+            hotwords: self.options.hotwords.as_deref(),
+            eot: special.eot,
+            max_tokens: max_tokens.min(room),
+        };
+        let mut inference = self.inference(audio.clone());
+        let prepared = inference.prepare(&prompt, special.no_speech)?;
+        let TranscribeOptions { search: settings, thresholds, .. } = self.options;
+        let tokenizer = &self.model.tokenizer;
+        let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
+        let attempt = decode_with_fallback(
+            &mut inference,
+            &prepared,
+            search,
+            settings,
+            &settings.temperatures[..attempts],
+            thresholds,
+            tokenizer,
+        )?;
+        self.timing.tokens += inference.sampled;
+        self.timing.decode += start.elapsed();
+        Ok(Decoded { attempt, audio })
+    }
+
+    /// The language of encoded audio and its probability among all languages.
+    pub(crate) fn detect(&self, audio: &CrossCache) -> Result<(&'static str, f32), Cancelled> {
+        let tokenizer = &self.model.tokenizer;
+        if !tokenizer.is_multilingual() {
+            return Ok(("en", 1.0));
+        }
+        let logits = self.inference(audio.clone()).first_logits(tokenizer.special().sot)?;
+        let languages = tokenizer.languages();
+        let mut scores: Vec<f32> = languages
+            .iter()
+            .map(|&(_, token)| logits.get(token as usize).copied().unwrap_or(f32::NEG_INFINITY))
+            .collect();
+        let best = argmax(&scores);
+        sotto_kernels::softmax(&mut scores);
+        Ok((languages[best].0, scores[best]))
+    }
+
+    pub(crate) fn inference(&self, audio: CrossCache) -> Inference<'m> {
+        Inference::new(&self.model.decoder, audio, self.model.dimensions.vocabulary, self.threads, self.cancel)
+    }
+
+    /// Start of transcript with language, task and the wish for no timestamps.
+    pub(crate) fn sot_sequence(&self, timestamps: bool) -> Vec<u32> {
+        let tokenizer = &self.model.tokenizer;
+        let special = tokenizer.special();
+        let mut tokens = vec![special.sot];
+        if tokenizer.is_multilingual() {
+            tokens.extend(tokenizer.language_token(self.language()));
+            tokens.extend(match self.options.task {
+                Task::Transcribe => special.transcribe,
+                Task::Translate => special.translate,
+            });
+        }
+        if !timestamps {
+            tokens.extend(special.no_timestamps);
+        }
+        tokens
+    }
+
+    /// Most tokens that one window may bring.
+    fn max_tokens(&self) -> usize {
+        self.options.max_tokens.unwrap_or(self.model.dimensions.text_context / 2)
+    }
+
+    fn rules(&self, context: Context<'_>) -> Rules {
+        let (model, options) = (self.model, self.options);
+        let mut suppress = options.suppress_tokens.clone();
+        if options.allow_non_speech {
+            let non_speech = model.tokenizer.non_speech_tokens();
+            suppress.extend(model.suppress.iter().filter(|token| !non_speech.contains(token)));
+        } else {
+            suppress.extend_from_slice(&model.suppress);
+        }
+        let timestamps = context
+            .timestamps
+            .then(|| TimestampRules::new(model.tokenizer.special(), model.max_initial_timestamp))
+            .flatten();
+        Rules {
+            suppress,
+            suppress_first: if context.may_be_empty { Vec::new() } else { model.suppress_first.clone() },
+            timestamps,
+            vocabulary: model.tokenizer.vocab_size().min(model.dimensions.vocabulary),
+        }
+    }
+}
+
+/// The language that the options fix, checked against what the model knows.
+fn fixed_language(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
+    let tokenizer = &model.tokenizer;
+    let problem = |option, problem| Err(SpeechError::Option { option, problem });
+    if options.task == Task::Translate && !tokenizer.is_multilingual() {
+        return problem("task", "this model knows English only; translating needs a multilingual model".into());
+    }
+    let Language::Fixed(wanted) = &options.language else {
+        return Ok((!tokenizer.is_multilingual()).then_some("en"));
+    };
+    let Some(language) = language(wanted) else {
+        return problem("language", "not a language code or English language name that Whisper knows".into());
+    };
+    if !tokenizer.is_multilingual() && language.code != "en" {
+        return problem("language", format!("this model knows English only, not {}", language.name));
+    }
+    if tokenizer.is_multilingual() && tokenizer.language_token(language.code).is_none() {
+        return problem("language", format!("this model does not know {}", language.name));
+    }
+    Ok(Some(language.code))
+}
