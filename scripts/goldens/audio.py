@@ -48,9 +48,11 @@ def converted(data, file):
     stream = json.loads(probe.stdout)["streams"][0]
     channels = stream["channels"]
     mean = "|".join(["pan=mono"] + ["c0=" + "+".join(f"{1 / channels}*c{i}" for i in range(channels))])
+    # The reference decoder of Opus: ffmpeg's own resamples SILK in its own way.
+    decoder = ["-c:a", "libopus"] if path.suffix == ".ogg" else []
+    resample = f"{mean},aresample=16000:resampler=soxr:precision=28"
     pcm = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", path, "-af", f"{mean},aresample=16000:resampler=soxr:precision=28",
-         "-f", "f32le", "-"],
+        ["ffmpeg", "-v", "error", *decoder, "-i", path, "-af", resample, "-f", "f32le", "-"],
         capture_output=True, check=True,
     ).stdout
     audio = np.frombuffer(pcm, dtype="<f4")

@@ -4,14 +4,16 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_FLAC, CODEC_ID_MP3, CODEC_ID_VORBIS};
-use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::packet::Packet;
 use symphonia::default::formats::{AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader};
 
+use super::aac::MultichannelAac;
 use super::detect::Container;
-use super::edits::{self, Edit};
+use super::edits::{self, Edit, Presented};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout};
 
@@ -23,11 +25,12 @@ const MAX_FOREIGN_PACKETS: u32 = 1 << 16;
 // Silence put in for a packet that cannot be decoded, at most; codecs have 576 to 4608 frames per packet.
 const MAX_CONCEALED_FRAMES: u64 = 8192;
 // MP4 tells lengths in ticks of its movie clock and counts whole packets.
+const AAC_PACKET_FRAMES: u64 = 1024;
 const LENGTH_SLACK_SECONDS: f64 = 0.2;
 
 pub(super) struct Demuxed {
     format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
+    decoder: Decoder,
     container: Container,
     codec: Codec,
     track: u32,
@@ -41,15 +44,21 @@ pub(super) struct Demuxed {
 
 impl Demuxed {
     pub(super) fn open(mut input: Input, container: Container) -> Result<Self, Fault> {
-        let edits = if container == Container::Mp4 { edits::read(&mut input)? } else { Vec::new() };
+        let presented = if container == Container::Mp4 { edits::read(&mut input)? } else { Presented::default() };
         input.seek(SeekFrom::Start(0))?;
         let format = reader(input, container)?;
         let track = audio_track(format.as_ref())?;
         let (decoder, codec) = decoder_of(track)?;
         let length = track_seconds(track);
-        let (trim, seconds) = match edits.iter().find(|edit| edit.track == track.id) {
-            Some(edit) => trim_of_edit(edit, track, length),
-            None => (trim_of_encoder(track, container), length),
+        let edit = presented.edits.iter().find(|edit| edit.track == track.id);
+        let (trim, seconds) = match (edit, presented.gapless) {
+            (Some(edit), _) => trim_of_edit(edit, track, length),
+            (None, Some(tag)) => {
+                let total = length.unwrap_or(f64::INFINITY);
+                let seconds = track_rate(track).map(|rate| (tag.frames as f64 / rate).min(total));
+                (Trim::new(tag.delay, Some(tag.frames), tag.padding + AAC_PACKET_FRAMES), seconds)
+            }
+            (None, None) => (trim_of_encoder(track, container), length),
         };
         let track = track.id;
         Ok(Self {
@@ -85,6 +94,7 @@ impl Demuxed {
 
     /// What stands for a packet that cannot be decoded, so that what follows keeps its time.
     fn conceal(&mut self, frames: u64, out: &mut Vec<f32>) {
+        out.clear();
         if let Some(layout) = self.layout {
             let channels = layout.channels as usize;
             out.resize(frames.min(MAX_CONCEALED_FRAMES) as usize * channels, 0.0);
@@ -147,33 +157,79 @@ impl Decode for Demuxed {
                 }
                 continue;
             }
-            match self.decoder.decode(&packet) {
-                Ok(buffer) if buffer.frames() > 0 => {
-                    let spec = buffer.spec();
-                    let layout = Layout::new(spec.rate(), spec.channels().count() as u32)?;
-                    buffer.copy_to_vec_interleaved(out);
+            match self.decoder.decode(&packet, out) {
+                Ok(Some(layout)) => {
                     self.layout = Some(layout);
                     self.bad_packets = 0;
                     self.trim.apply(out, layout.channels as usize);
                 }
-                Ok(_) => self.survive("its packets are empty")?,
-                Err(Error::DecodeError(fault)) => {
+                Ok(None) => self.survive("its packets are empty")?,
+                Err(PacketFault::Damaged(fault)) => {
                     self.survive(fault)?;
                     self.conceal(packet.block_dur().get(), out);
                 }
-                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.survive("a packet ends early")?;
-                    self.conceal(packet.block_dur().get(), out);
-                }
-                Err(Error::ResetRequired) => {
+                Err(PacketFault::Reset) => {
                     self.survive("too many streams without audio")?;
                     self.next_stream()?;
                 }
-                Err(error) => return Err(error.into()),
+                Err(PacketFault::Final(fault)) => return Err(fault),
             }
             if !out.is_empty() {
                 return Ok(self.layout);
             }
+        }
+    }
+}
+
+enum Decoder {
+    Symphonia(Box<dyn AudioDecoder>),
+    MultichannelAac(Box<MultichannelAac>),
+}
+
+impl Decoder {
+    /// Decodes a packet into `out`, interleaved; `None` for a packet without audio.
+    fn decode(&mut self, packet: &Packet, out: &mut Vec<f32>) -> Result<Option<Layout>, PacketFault> {
+        match self {
+            Self::Symphonia(decoder) => {
+                let buffer = decoder.decode(packet)?;
+                if buffer.frames() == 0 {
+                    return Ok(None);
+                }
+                let spec = buffer.spec();
+                let layout = Layout::new(spec.rate(), spec.channels().count() as u32)?;
+                buffer.copy_to_vec_interleaved(out);
+                Ok(Some(layout))
+            }
+            Self::MultichannelAac(decoder) => decoder.decode(&packet.data, out).map_err(PacketFault::Damaged),
+        }
+    }
+}
+
+/// What is wrong with one packet.
+enum PacketFault {
+    /// It cannot be decoded, the next one may.
+    Damaged(&'static str),
+    /// The stream ends and another begins.
+    Reset,
+    /// The file cannot be decoded any further.
+    Final(Fault),
+}
+
+impl From<Fault> for PacketFault {
+    fn from(fault: Fault) -> Self {
+        Self::Final(fault)
+    }
+}
+
+impl From<Error> for PacketFault {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DecodeError(fault) => Self::Damaged(fault),
+            Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Damaged("a packet ends early")
+            }
+            Error::ResetRequired => Self::Reset,
+            error => Self::Final(error.into()),
         }
     }
 }
@@ -202,7 +258,7 @@ fn audio_track(format: &dyn FormatReader) -> Result<&Track, Fault> {
     format.default_track(TrackType::Audio).ok_or_else(|| Fault::Unsupported("a file without an audio track".into()))
 }
 
-fn decoder_of(track: &Track) -> Result<(Box<dyn AudioDecoder>, Codec), Fault> {
+fn decoder_of(track: &Track) -> Result<(Decoder, Codec), Fault> {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
         return Err(Fault::Unsupported("a file without an audio track".into()));
     };
@@ -219,7 +275,29 @@ fn decoder_of(track: &Track) -> Result<(Box<dyn AudioDecoder>, Codec), Fault> {
     }
     // MP3 delay and padding are trimmed by `Trim`: symphonia cuts everything after the length in the header.
     let options = AudioDecoderOptions::default().gapless(codec != Codec::Mp3);
-    Ok((symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?, codec))
+    let decoder = match symphonia::default::get_codecs().make_audio_decoder(parameters, &options) {
+        Ok(decoder) => Decoder::Symphonia(decoder),
+        Err(Error::Unsupported(what)) => match multichannel(codec, parameters) {
+            Some((rate, channels)) => Decoder::MultichannelAac(Box::new(MultichannelAac::new(rate, channels)?)),
+            None => return Err(Fault::Unsupported(what.to_owned())),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    Ok((decoder, codec))
+}
+
+/// Rate and channels of AAC that is only refused because it has more than two channels.
+fn multichannel(codec: Codec, parameters: &AudioCodecParameters) -> Option<(u32, u32)> {
+    let plain = parameters.extra_data.as_ref().is_none_or(|config| MultichannelAac::understands(config));
+    let channels = parameters.channels.as_ref()?.count() as u32;
+    (codec == Codec::Aac && plain && channels > 2).then_some((parameters.sample_rate?, channels))
+}
+
+fn track_rate(track: &Track) -> Option<f64> {
+    match &track.codec_params {
+        Some(CodecParameters::Audio(parameters)) => parameters.sample_rate.map(f64::from),
+        _ => None,
+    }
 }
 
 fn track_seconds(track: &Track) -> Option<f64> {
@@ -239,15 +317,15 @@ fn trim_of_encoder(track: &Track, container: Container) -> Trim {
 
 /// The part of an MP4 track that its edit list presents, and how long that is.
 fn trim_of_edit(edit: &Edit, track: &Track, length: Option<f64>) -> (Trim, Option<f64>) {
-    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return (Trim::default(), length) };
-    let Some(rate) = parameters.sample_rate.map(f64::from) else { return (Trim::default(), length) };
+    let Some(rate) = track_rate(track) else { return (Trim::default(), length) };
     let total = length.unwrap_or(0.0);
     let presented = edit.seconds.unwrap_or(total - edit.start_seconds).min(total - edit.start_seconds);
     if presented <= 0.0 {
         return (Trim::default(), length);
     }
     let frames = |seconds: f64| (seconds * rate).round() as u64;
-    let padding = frames((total - edit.start_seconds - presented).max(0.0));
+    // The table of durations may count only the audio of the last packet, the decoder returns all of it.
+    let padding = frames((total - edit.start_seconds - presented).max(0.0)) + AAC_PACKET_FRAMES;
     (Trim::new(frames(edit.start_seconds), Some(frames(presented)), padding), Some(presented))
 }
 

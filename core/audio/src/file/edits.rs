@@ -1,9 +1,26 @@
-//! Edit lists of MP4 files (ISO 14496-12 §8.6.6): which part of a track is presented.
+//! Which part of an MP4 track is presented.
 //!
-//! AAC encoders put 1024 or 2112 samples before the audio and tell so only here; symphonia reads the list and does not
-//! apply it. Only the simple form that audio has is understood: one presented segment, perhaps after an empty one.
+//! AAC encoders put 1024 or 2112 samples before the audio. They tell so in an edit list (ISO 14496-12 §8.6.6), of which
+//! only the simple form that audio has is understood (one presented segment, perhaps after an empty one), or, older
+//! Apple encoders, in an `iTunSMPB` tag. Symphonia reads both and applies neither.
 
 use super::{Fault, Input};
+
+/// What a file says about its tracks.
+#[derive(Debug, Default)]
+pub(super) struct Presented {
+    pub(super) edits: Vec<Edit>,
+    /// For the audio track of a file without edit lists.
+    pub(super) gapless: Option<Gapless>,
+}
+
+/// Apple's gapless tag: frames at the rate of the track.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Gapless {
+    pub(super) delay: u64,
+    pub(super) padding: u64,
+    pub(super) frames: u64,
+}
 
 /// What of a track is presented.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,23 +36,57 @@ const MAX_BOXES: usize = 4096;
 const MAX_TRACKS: usize = 64;
 
 /// The edits of all tracks; none for files that have none or whose boxes make no sense (symphonia says why).
-pub(super) fn read(input: &mut Input) -> Result<Vec<Edit>, Fault> {
+pub(super) fn read(input: &mut Input) -> Result<Presented, Fault> {
     let whole = Range { start: 0, end: input.len };
-    let Some(movie) = child(input, whole, *b"moov")? else { return Ok(Vec::new()) };
-    let Some(header) = child(input, movie, *b"mvhd")? else { return Ok(Vec::new()) };
-    let Some(movie_scale) = timescale(input, header)? else { return Ok(Vec::new()) };
-    let mut edits = Vec::new();
+    let Some(movie) = child(input, whole, *b"moov")? else { return Ok(Presented::default()) };
+    let mut presented = Presented { edits: Vec::new(), gapless: gapless_tag(input, movie)? };
+    let Some(header) = child(input, movie, *b"mvhd")? else { return Ok(presented) };
+    let Some(movie_scale) = timescale(input, header)? else { return Ok(presented) };
     let mut rest = movie;
-    while let Some(track) = child(input, rest, *b"trak")? {
+    for _ in 0..MAX_TRACKS {
+        let Some(track) = child(input, rest, *b"trak")? else { break };
         rest.start = track.end;
-        if let Some(edit) = track_edit(input, track, movie_scale)? {
-            edits.push(edit);
-        }
-        if edits.len() > MAX_TRACKS {
-            break;
+        presented.edits.extend(track_edit(input, track, movie_scale)?);
+    }
+    Ok(presented)
+}
+
+/// The free-form tag `iTunSMPB` of the movie's metadata.
+fn gapless_tag(input: &mut Input, movie: Range) -> Result<Option<Gapless>, Fault> {
+    let Some(user_data) = child(input, movie, *b"udta")? else { return Ok(None) };
+    let Some(mut metadata) = child(input, user_data, *b"meta")? else { return Ok(None) };
+    // A version and flags come before the boxes within.
+    metadata.start += 4;
+    let Some(mut tags) = child(input, metadata, *b"ilst")? else { return Ok(None) };
+    for _ in 0..MAX_BOXES {
+        let Some(tag) = child(input, tags, *b"----")? else { break };
+        tags.start = tag.end;
+        let mut name = [0; 12];
+        let mut value = [0; 128];
+        read_child(input, tag, *b"name", &mut name)?;
+        if name.ends_with(b"iTunSMPB") {
+            let length = read_child(input, tag, *b"data", &mut value)?;
+            // Eight bytes of type and locale, then hexadecimal text.
+            return Ok(value.get(8..length).and_then(parse_gapless));
         }
     }
-    Ok(edits)
+    Ok(None)
+}
+
+/// `00000000 00000840 000001C0 0000000000076E00 …`: unused, delay, padding, frames.
+fn parse_gapless(value: &[u8]) -> Option<Gapless> {
+    let text = std::str::from_utf8(value).ok()?;
+    let mut numbers = text.split_ascii_whitespace().skip(1).map(|number| u64::from_str_radix(number, 16).ok());
+    let (delay, padding, frames) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    // More than a few packets are no encoder's delay.
+    (delay <= 1 << 14 && padding <= 1 << 14 && frames > 0).then_some(Gapless { delay, padding, frames })
+}
+
+/// Reads the content of a child box from its start; the number of bytes, 0 when there is none.
+fn read_child(input: &mut Input, parent: Range, kind: [u8; 4], buffer: &mut [u8]) -> Result<usize, Fault> {
+    let Some(range) = child(input, parent, kind)? else { return Ok(0) };
+    let length = buffer.len().min((range.end - range.start) as usize);
+    Ok(input.read_at(range.start, &mut buffer[..length])?)
 }
 
 fn track_edit(input: &mut Input, track: Range, movie_scale: f64) -> Result<Option<Edit>, Fault> {
@@ -142,4 +193,18 @@ fn child(input: &mut Input, parent: Range, kind: [u8; 4]) -> Result<Option<Range
         start += size;
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gapless_tag_is_hexadecimal() {
+        let tag = b" 00000000 00000840 000001C0 0000000000076E00 00000000 00000000";
+        assert_eq!(parse_gapless(tag), Some(Gapless { delay: 2112, padding: 448, frames: 486_912 }));
+        for bad in [&b""[..], b" 0 840", b" 0 840 1C0 xyz", b" 0 FFFFFFFF 0 1", b" 0 840 1C0 0", b"\xff\xff"] {
+            assert_eq!(parse_gapless(bad), None);
+        }
+    }
 }

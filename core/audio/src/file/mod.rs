@@ -4,6 +4,7 @@
 //! (Ogg Opus); uncompressed WAV is read here. Whatever a file claims, memory stays bounded: blocks are decoded,
 //! mixed down and resampled one after the other.
 
+mod aac;
 mod container;
 mod detect;
 mod edits;

@@ -10,8 +10,8 @@ use crate::SampleFormat;
 
 // A file of empty chunks must not keep us busy; real ones have a handful.
 const MAX_CHUNKS: usize = 1024;
-// Bytes read at once; a block of 16-bit stereo at 48 kHz is a third of a second.
-const BLOCK_BYTES: usize = 64 * 1024;
+// Bytes read at once: one second of 16-bit mono at 8 kHz.
+const BLOCK_BYTES: usize = 16 * 1024;
 
 pub(super) struct Wav {
     input: Input,
@@ -140,7 +140,8 @@ fn read_format(input: &mut Input, position: u64, size: u64) -> Result<(Layout, S
     // What a sample occupies, not how many of its bits are valid: 24 valid bits may lie in the top of four bytes.
     let block_align = u32::from(u16_at(12));
     let occupied = block_align / channels * 8;
-    let bits = if block_align % channels == 0 && occupied > 0 { occupied } else { u32::from(u16_at(14)) };
+    let valid = u32::from(u16_at(14));
+    let bits = if block_align % channels == 0 && occupied >= valid { occupied } else { valid };
     let sample = match (tag, bits) {
         (PCM, 8) => SampleFormat::U8,
         (PCM, 16) => SampleFormat::S16Le,

@@ -1,0 +1,216 @@
+//! AAC with more than two channels, element by element.
+//!
+//! symphonia decodes low-complexity AAC in mono and stereo. A packet with more channels is a sequence of elements (ISO
+//! 14496-3 §4.4.2.1), each the coded form of one channel or of a pair, independent of the others; only their lengths
+//! are not written anywhere. So each element gets a decoder of its own, and where an element ends is asked from a decoder
+//! too: cut short it runs out of bits, followed by the end marker it decodes.
+//!
+//! Cost: some 20 parses per element; 7.1 channels decode about ten times faster than they play.
+
+use symphonia::core::audio::{Channels, Position};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::errors::Error;
+use symphonia::core::packet::Packet;
+use symphonia::core::units::{Duration, Timestamp};
+
+use super::{Fault, Layout};
+
+/// Frames of one packet.
+const FRAMES: usize = 1024;
+// Three bits that name an element, and four that number it.
+const ID_BITS: usize = 3;
+const TAG_BITS: usize = 4;
+// The marker behind the last element.
+const END: u8 = 7;
+const FILL: u16 = 6;
+
+pub(super) struct MultichannelAac {
+    layout: Layout,
+    /// One decoder per element of a packet, in their order.
+    elements: Vec<Element>,
+    /// Parse what need not be decoded: a failed attempt must not change the state of an element's decoder.
+    probes: [Box<dyn AudioDecoder>; 2],
+    /// Samples of one element.
+    decoded: Vec<f32>,
+}
+
+struct Element {
+    channels: usize,
+    decoder: Box<dyn AudioDecoder>,
+}
+
+impl MultichannelAac {
+    /// Whether `config`, a track's AudioSpecificConfig (§1.6.2.1), is plain low complexity with a numbered layout.
+    pub(super) fn understands(config: &[u8]) -> bool {
+        let [first, second, ..] = config else { return false };
+        // Five bits object type, four bits rate, four bits layout; then frames of 1024 samples, no extension.
+        let (object_type, channels) = (first >> 3, second >> 3 & 15);
+        object_type == 2 && (3..=7).contains(&channels) && second & 0b101 == 0
+    }
+
+    pub(super) fn new(rate: u32, channels: u32) -> Result<Self, Fault> {
+        let layout = Layout::new(rate, channels)?;
+        Ok(Self { layout, elements: Vec::new(), probes: [decoder(rate, 1)?, decoder(rate, 2)?], decoded: Vec::new() })
+    }
+
+    /// Decodes one packet into `out`, interleaved in the order of the elements.
+    pub(super) fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Option<Layout>, &'static str> {
+        let total = self.layout.channels as usize;
+        out.clear();
+        out.resize(FRAMES * total, 0.0);
+        let (mut position, mut done, mut index) = (0, 0, 0);
+        while done < total {
+            let mut rest = shifted(packet, position);
+            while let Some(bits) = fill_bits(&rest) {
+                position += bits;
+                rest = shifted(packet, position);
+            }
+            let channels = match rest.first().map(|byte| byte >> (8 - ID_BITS)) {
+                // Single channel, low-frequency channel.
+                Some(0 | 3) => 1,
+                Some(1) => 2,
+                Some(END) if index > 0 => break,
+                _ => return Err("an AAC packet begins with an unexpected element"),
+            };
+            if done + channels > total {
+                return Err("an AAC packet has more channels than its header tells");
+            }
+            let last = done + channels == total;
+            let bits = if last { rest.len() * 8 } else { self.element_bits(&rest, channels)? };
+            let element = if last { rest } else { terminated(&rest, bits) };
+            self.decode_element(index, channels, element)?;
+            for (frame, samples) in out.chunks_exact_mut(total).zip(self.decoded.chunks_exact(channels)) {
+                frame[done..done + channels].copy_from_slice(samples);
+            }
+            position += bits;
+            done += channels;
+            index += 1;
+        }
+        Ok(Some(self.layout))
+    }
+
+    fn decode_element(&mut self, index: usize, channels: usize, data: Vec<u8>) -> Result<(), &'static str> {
+        if index == self.elements.len() {
+            let decoder = decoder(self.layout.rate, channels as u32).map_err(|_| "no decoder for an AAC element")?;
+            self.elements.push(Element { channels, decoder });
+        }
+        let element = &mut self.elements[index];
+        if element.channels != channels {
+            return Err("AAC packets differ in their elements");
+        }
+        let decoded = element.decoder.decode(&raw(data)).map_err(|_| "an AAC element breaks the rules of its codec")?;
+        decoded.copy_to_vec_interleaved(&mut self.decoded);
+        Ok(())
+    }
+
+    /// Bits of the first element of `data`, with fill elements behind it.
+    fn element_bits(&mut self, data: &[u8], channels: usize) -> Result<usize, &'static str> {
+        let probe = &mut self.probes[channels - 1];
+        // The fewest bytes with which the decoder does not run out of bits: it has read the element, and either nothing
+        // is left to read or the name and number of another one, which it refuses.
+        let (mut short, mut enough) = (0, data.len());
+        while enough - short > 1 {
+            let middle = usize::midpoint(short, enough);
+            if runs_out(probe.decode(&raw(data[..middle].to_vec())).err()) { short = middle } else { enough = middle }
+        }
+        // Longer than the element, the next one's name spoils the attempt: it starts with a 0, the end marker does not.
+        (0..8 + ID_BITS + TAG_BITS)
+            .filter_map(|fewer| (enough * 8).checked_sub(fewer))
+            .find(|&bits| probe.decode(&raw(terminated(data, bits))).is_ok())
+            .ok_or("an AAC element breaks the rules of its codec")
+    }
+}
+
+fn decoder(rate: u32, channels: u32) -> Result<Box<dyn AudioDecoder>, Fault> {
+    let positions = if channels == 1 { Position::FRONT_LEFT } else { Position::FRONT_LEFT | Position::FRONT_RIGHT };
+    let mut parameters = AudioCodecParameters::new();
+    parameters.for_codec(CODEC_ID_AAC).with_sample_rate(rate).with_channels(Channels::Positioned(positions));
+    Ok(symphonia::default::get_codecs().make_audio_decoder(&parameters, &AudioDecoderOptions::default())?)
+}
+
+fn raw(data: Vec<u8>) -> Packet {
+    Packet::new(0, Timestamp::new(0), Duration::new(FRAMES as u64), data)
+}
+
+/// Decoders read from memory: an I/O error is the end of it.
+fn runs_out(error: Option<Error>) -> bool {
+    matches!(error, Some(Error::IoError(_)))
+}
+
+/// Bits of the fill element that `data` begins with, if it does (§4.4.2.7; encoders sign their name in the first packet).
+fn fill_bits(data: &[u8]) -> Option<usize> {
+    let header = u16::from_be_bytes([*data.first()?, *data.get(1)?]);
+    if header >> 13 != FILL {
+        return None;
+    }
+    match usize::from(header >> 9 & 15) {
+        15 => Some(ID_BITS + 12 + 8 * (15 + usize::from(header >> 1 & 255) - 1)),
+        count => Some(ID_BITS + 4 + 8 * count),
+    }
+}
+
+/// The bits of `data` from `position` on, moved to the start.
+fn shifted(data: &[u8], position: usize) -> Vec<u8> {
+    let rest = data.get(position / 8..).unwrap_or(&[]);
+    let shift = position % 8;
+    let next = rest.iter().skip(1).chain(std::iter::once(&0));
+    rest.iter().zip(next).map(|(&high, &low)| (u16::from_be_bytes([high, low]) << shift >> 8) as u8).collect()
+}
+
+/// The first `bits` bits of `data` and an end marker.
+fn terminated(data: &[u8], bits: usize) -> Vec<u8> {
+    let mut element = data[..bits.div_ceil(8)].to_vec();
+    element.push(0);
+    element.push(0);
+    if !bits.is_multiple_of(8) {
+        element[bits / 8] &= !(0xff >> (bits % 8));
+    }
+    let marker = (u16::from(END) << (16 - ID_BITS) >> (bits % 8)).to_be_bytes();
+    element[bits / 8] |= marker[0];
+    element[bits / 8 + 1] |= marker[1];
+    element.truncate((bits + ID_BITS).div_ceil(8));
+    element
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_move_to_the_start() {
+        let data = [0b1010_1100, 0b0101_0011, 0b1111_0000];
+        assert_eq!(shifted(&data, 0), data);
+        assert_eq!(shifted(&data, 3), [0b0110_0010, 0b1001_1111, 0b1000_0000]);
+        assert_eq!(shifted(&data, 11), [0b1001_1111, 0b1000_0000]);
+        assert!(shifted(&data, 24).is_empty());
+    }
+
+    #[test]
+    fn the_marker_follows_the_last_bit() {
+        let data = [0b0000_0000, 0b0101_0011];
+        assert_eq!(terminated(&data, 8), [0b0000_0000, 0b1110_0000]);
+        assert_eq!(terminated(&data, 12), [0b0000_0000, 0b0101_1110]);
+        assert_eq!(terminated(&data, 15), [0b0000_0000, 0b0101_0011, 0b1100_0000]);
+        assert_eq!(terminated(&data, 16), [0b0000_0000, 0b0101_0011, 0b1110_0000]);
+        assert_eq!(terminated(&data, 3), [0b0001_1100]);
+    }
+
+    #[test]
+    fn fill_elements_are_measured() {
+        // Name 6, count 2; name 6, count 15 with 3 more; name 0.
+        assert_eq!(fill_bits(&[0b1100_0100, 0, 0]), Some(7 + 16));
+        assert_eq!(fill_bits(&[0b1101_1110, 0b0000_0110, 0]), Some(15 + 8 * 17));
+        assert_eq!(fill_bits(&[0, 0]), None);
+    }
+
+    #[test]
+    fn only_plain_low_complexity_is_understood() {
+        // Object type 2, rate index 3 (48 kHz), layout 7.
+        assert!(MultichannelAac::understands(&[0x11, 0xb8]));
+        // Stereo; object type 5 (SBR); frames of 960 samples.
+        for config in [&[0x11, 0x90][..], &[0x29, 0xb8], &[0x11, 0xbc], &[0x11]] {
+            assert!(!MultichannelAac::understands(config));
+        }
+    }
+}
