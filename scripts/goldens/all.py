@@ -13,6 +13,7 @@ SCRIPTS = [
     "greedy",
     "tensors",
     "random_multilingual",
+    "vad",
     "reference_decoding",
     "long_form",
     "silence",

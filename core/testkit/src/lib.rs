@@ -8,7 +8,9 @@
 mod close;
 mod data;
 mod golden;
+mod onnx;
 
 pub use close::{Tolerance, assert_close};
 pub use data::{data_dir, workspace_root};
 pub use golden::{Golden, GoldenError, golden};
+pub use onnx::{OnnxConstant, onnx_constants};
