@@ -24,6 +24,12 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: boo
     if m == 0 || n == 0 {
         return;
     }
+    if (1..=FEW_ROWS).contains(&m)
+        && k > 0
+        && let (Some(a_rows), Some(b_columns)) = (a.dense_rows(), b.transposed().dense_rows())
+    {
+        return few_rows(a_rows, b_columns, k, &mut out, accumulate);
+    }
     let parallelism = match threads.count() {
         1 => Parallelism::None,
         _ if m * n * k < WORTH_A_THREAD => Parallelism::None,
@@ -54,6 +60,20 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: boo
             false,
             parallelism,
         );
+    }
+}
+
+// A general product packs all of `b` first. For the one row of a decoder step, or the few of a beam, that costs more
+// than the product: the weights are then read once, in place.
+const FEW_ROWS: usize = 8;
+
+/// `out (+)= a · bᵀ` by inner products: `a` is `[m, k]`, `b` is `[n, k]`, each row of `b` serves all rows of `a`.
+fn few_rows(a: &[f32], b: &[f32], k: usize, out: &mut MatMut<'_>, accumulate: bool) {
+    for (col, b) in b.chunks_exact(k).enumerate() {
+        for (row, a) in a.chunks_exact(k).enumerate() {
+            let target = out.at(row, col);
+            *target = if accumulate { *target } else { 0.0 } + dot(a, b);
+        }
     }
 }
 
@@ -94,7 +114,7 @@ mod tests {
 
     #[test]
     fn product_matches_the_definition_for_odd_shapes_and_threads() {
-        for (m, k, n) in [(1, 1, 1), (1, 384, 5), (7, 13, 3), (65, 33, 17), (130, 127, 129)] {
+        for (m, k, n) in [(1, 1, 1), (1, 384, 5), (7, 13, 3), (8, 40, 9), (9, 40, 9), (65, 33, 17), (130, 127, 129)] {
             let (a, b) = (values(m * k, 1), values(n * k, 2));
             for threads in [1, 2] {
                 let mut out = values(m * n, 3);

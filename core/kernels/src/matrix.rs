@@ -56,6 +56,11 @@ impl<'a> MatRef<'a> {
         (self.row_stride as isize, self.col_stride as isize)
     }
 
+    /// The values in row-major order, where they lie so without gaps.
+    pub(crate) fn dense_rows(&self) -> Option<&'a [f32]> {
+        (self.col_stride == 1 && self.row_stride == self.cols).then(|| &self.data[..self.rows * self.cols])
+    }
+
     pub(crate) fn as_ptr(&self) -> *const f32 {
         self.data.as_ptr()
     }
@@ -102,6 +107,11 @@ impl<'a> MatMut<'a> {
     #[must_use]
     pub fn cols(&self) -> usize {
         self.cols
+    }
+
+    pub(crate) fn at(&mut self, row: usize, col: usize) -> &mut f32 {
+        debug_assert!(row < self.rows && col < self.cols);
+        &mut self.data[row * self.row_stride + col]
     }
 
     pub(crate) fn row_stride(&self) -> isize {
