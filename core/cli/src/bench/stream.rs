@@ -134,7 +134,7 @@ impl Watch {
 fn report(totals: &mut Totals, global: &Global) -> Result<(), CliError> {
     let changed = totals.changed_words as f64 / totals.volatile_words.max(1) as f64;
     let factor = totals.compute / totals.audio.max(1e-9);
-    let mut quantiles = |values: &mut Vec<f64>| (percentile(values, 50), percentile(values, 90));
+    let quantiles = |values: &mut Vec<f64>| (percentile(values, 50), percentile(values, 90));
     let (first_word, finalisation) = (quantiles(&mut totals.first_word), quantiles(&mut totals.finalisation));
     let against_text = (totals.against_text.reference_len() > 0).then(|| totals.against_text.rate());
     let mut out = std::io::stdout().lock();

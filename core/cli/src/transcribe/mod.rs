@@ -101,16 +101,16 @@ pub(crate) fn open(file: &Path, raw: &RawArgs) -> Result<Box<dyn SampleSource>, 
     if !is_stdin(file) {
         return Ok(Box::new(AudioFile::open(file)?));
     }
-    Ok(Box::new(RawPcm::new(io::stdin().lock(), raw_format(raw))?))
+    Ok(Box::new(RawPcm::new(io::stdin().lock(), raw_format(raw), "stdin")?))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
-    let format = match raw.sample_format {
-        SampleFormatArg::S16le => SampleFormat::S16le,
-        SampleFormatArg::S32le => SampleFormat::S32le,
-        SampleFormatArg::F32le => SampleFormat::F32le,
+    let sample = match raw.sample_format {
+        SampleFormatArg::S16le => SampleFormat::S16Le,
+        SampleFormatArg::S32le => SampleFormat::S32Le,
+        SampleFormatArg::F32le => SampleFormat::F32Le,
     };
-    RawFormat { format, rate: raw.rate, channels: raw.channels }
+    RawFormat { sample, rate: raw.rate, channels: u32::from(raw.channels) }
 }
 
 fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<TranscribeOptions, CliError> {
