@@ -14,9 +14,12 @@ SCRIPTS = [
     "tensors",
     "random_multilingual",
     "vad",
+    "ggml_blocks",
     "reference_decoding",
     "long_form",
     "silence",
+    "mel",
+    "audio",
 ]
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 
 mod close;
 mod data;
+pub mod ggml;
 mod golden;
 mod onnx;
 

@@ -3,7 +3,7 @@
 use super::element::Element;
 
 /// More tensors than any model of this project has (large-v3 has 1,259); bounds the memory of a hostile index.
-pub(super) const MAX_TENSORS: usize = 1 << 16;
+pub(super) const MAX_TENSORS: usize = 1 << 14;
 
 /// Dimensions per tensor.
 pub(super) const MAX_RANK: usize = 8;

@@ -150,3 +150,14 @@ fn the_silero_ggml_header_is_read() {
     assert_eq!(weights.tensor("_model.encoder.0.reparam_conv.weight", &[128, 129, 3]).unwrap().len(), 128 * 129 * 3);
     assert_eq!(weights.tensor("_model.decoder.rnn.weight_hh", &[512, 128]).unwrap().len(), 512 * 128);
 }
+
+#[test]
+fn blocks_dequantize_as_in_the_gguf_package() {
+    // ggml_blocks.safetensors: scripts/goldens/ggml_blocks.py
+    let golden = sotto_testkit::golden("ggml_blocks").unwrap();
+    for element in [Element::Q4_0, Element::Q4_1, Element::Q5_0, Element::Q5_1, Element::Q8_0] {
+        let name = element.name();
+        let blocks: Vec<u8> = golden.integers(&format!("{name}.blocks")).iter().map(|&byte| byte as u8).collect();
+        assert_eq!(element.to_f32(&blocks).unwrap(), golden[format!("{name}.values").as_str()], "{name}");
+    }
+}

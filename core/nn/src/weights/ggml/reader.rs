@@ -1,5 +1,7 @@
 //! A cursor over the bytes of a ggml file; every read says what it is for, so that a cut file can be described.
 
+use std::fmt::Display;
+
 use sotto_runtime::Bytes;
 
 use crate::weights::error::WeightError;
@@ -52,11 +54,11 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    pub(super) fn take(&mut self, count: usize, what: &str) -> Result<&'a [u8], WeightError> {
+    pub(super) fn take(&mut self, count: usize, what: impl Display) -> Result<&'a [u8], WeightError> {
         let Some(taken) = self.bytes[self.at..].get(..count) else {
             return Err(WeightError::Truncated {
                 file: self.file.to_owned(),
-                what: what.to_owned(),
+                what: what.to_string(),
                 needed: Bytes(count as u64),
                 available: Bytes(self.remaining() as u64),
             });
@@ -66,13 +68,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A signed number, as all of the format are.
-    pub(super) fn int(&mut self, what: &str) -> Result<i32, WeightError> {
+    pub(super) fn int(&mut self, what: impl Display) -> Result<i32, WeightError> {
         let bytes = self.take(4, what)?;
         Ok(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
     /// A number that counts something: not negative.
-    pub(super) fn count(&mut self, what: &str) -> Result<usize, WeightError> {
+    pub(super) fn count(&mut self, what: impl Display + Copy) -> Result<usize, WeightError> {
         let number = self.int(what)?;
         usize::try_from(number).map_err(|_| self.damaged(format!("{what} is {number}")))
     }

@@ -31,19 +31,19 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Entry>, W
 }
 
 fn record(reader: &mut Reader<'_>, number: usize) -> Result<(String, Entry), WeightError> {
-    let head = format!("tensor record {number}");
-    let rank = reader.count(&head)?;
-    let name_length = reader.count(&head)?;
-    let kind = reader.int(&head)?;
+    let head = format_args!("tensor record {number}");
+    let rank = reader.count(head)?;
+    let name_length = reader.count(head)?;
+    let kind = reader.int(head)?;
     if rank > MAX_DIMENSIONS {
         return Err(reader.damaged(format!("{head} has {rank} dimensions")));
     }
     if name_length > MAX_NAME {
         return Err(reader.damaged(format!("{head} has a name of {name_length} bytes")));
     }
-    let mut shape = (0..rank).map(|_| reader.count(&head)).collect::<Result<Vec<_>, _>>()?;
+    let mut shape = (0..rank).map(|_| reader.count(head)).collect::<Result<Vec<_>, _>>()?;
     shape.reverse();
-    let name = std::str::from_utf8(reader.take(name_length, &head)?)
+    let name = std::str::from_utf8(reader.take(name_length, head)?)
         .map_err(|_| reader.damaged(format!("{head} has a name that is not UTF-8")))?;
     let length = byte_length(reader.file(), name, kind, &shape)?;
     let start = reader.position();
@@ -55,7 +55,7 @@ fn record(reader: &mut Reader<'_>, number: usize) -> Result<(String, Entry), Wei
             available: Bytes(reader.remaining() as u64),
         });
     }
-    reader.take(length, &head)?;
+    reader.take(length, head)?;
     let element = Element::from_ggml(kind).ok_or_else(|| unknown_type(reader.file(), name, kind))?;
     Ok((name.to_owned(), Entry { element, shape, start, end: start + length }))
 }

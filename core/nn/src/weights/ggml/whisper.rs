@@ -107,12 +107,12 @@ fn vocabulary(reader: &mut Reader<'_>, n_vocab: usize) -> Result<Vec<Vec<u8>>, W
     // Each token takes at least its length, so the file bounds what is reserved.
     let mut tokens = Vec::with_capacity(count.min(reader.remaining() / 4));
     for id in 0..count {
-        let what = format!("token {id}");
-        let length = reader.count(&what)?;
+        let what = format_args!("token {id}");
+        let length = reader.count(what)?;
         if length > MAX_TOKEN {
             return Err(reader.damaged(format!("{what} has {length} bytes")));
         }
-        tokens.push(reader.take(length, &what)?.to_vec());
+        tokens.push(reader.take(length, what)?.to_vec());
     }
     Ok(tokens)
 }
