@@ -116,8 +116,8 @@ def sections(data, model):
     yield "prefix_plain", lambda: decoded(data, model, PROMPTED, "prefix", prefix=PREFIX, without_timestamps=True)
     yield "prompt_and_prefix", lambda: decoded(data, model, PROMPTED, "both", prompt=PROMPT, prefix=PREFIX)
     yield "beam_penalty", lambda: decoded(data, model, files[::2], "penalty", beam_size=5, length_penalty=0.6)
-    yield "beam_patience", lambda: decoded(data, model, files[::3], "patience", beam_size=5, patience=2.0)
     yield "long_form", lambda: [long_form(data, model, "two_minutes", c) for c in (False, True)]
+    yield "beam_patience", lambda: decoded(data, model, files[:9:4], "patience", beam_size=5, patience=2.0)
 
 
 if __name__ == "__main__":
