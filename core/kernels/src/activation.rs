@@ -22,7 +22,8 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 5.000_000_1e-1;
     let mantissa = p * r * r + r + 1.0;
-    let exponent = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    // The low bits of `shifted` are n; all others fall out of the shift.
+    let exponent = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     let value = mantissa * exponent;
     if x < -87.3 { 0.0 } else { value }
 }

@@ -23,8 +23,8 @@ pub fn layer_norm(input: &[f32], weight: &[f32], bias: &[f32], out: &mut [f32]) 
 /// Sum of `f(x)` in 16 lanes, so that it vectorises and rounds the same everywhere.
 fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 16];
-    let blocks = values.chunks_exact(16);
-    let tail: f32 = blocks.remainder().iter().map(|&x| f(x)).sum();
+    let (blocks, rest) = values.as_chunks::<16>();
+    let tail: f32 = rest.iter().map(|&x| f(x)).sum();
     for block in blocks {
         for (lane, &x) in lanes.iter_mut().zip(block) {
             *lane += f(x);

@@ -10,15 +10,15 @@ pub fn softmax(row: &mut [f32]) {
         return;
     }
     let mut lanes = [0.0f32; 16];
-    let mut blocks = row.chunks_exact_mut(16);
-    for block in &mut blocks {
+    let (blocks, rest) = row.as_chunks_mut::<16>();
+    for block in blocks {
         for (lane, value) in lanes.iter_mut().zip(block) {
             *value = exp(*value - max);
             *lane += *value;
         }
     }
     let mut total: f32 = lanes.iter().sum();
-    for value in blocks.into_remainder() {
+    for value in rest {
         *value = exp(*value - max);
         total += *value;
     }
@@ -41,8 +41,16 @@ pub fn log_softmax(row: &mut [f32]) {
     }
 }
 
+/// The highest value, found in 16 lanes so that it vectorises.
 fn max(row: &[f32]) -> f32 {
-    row.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+    let (blocks, rest) = row.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for block in blocks {
+        for (lane, &value) in lanes.iter_mut().zip(block) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 #[cfg(test)]
