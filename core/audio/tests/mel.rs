@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use sotto_audio::{LogMel, decode_file, log_mel_spectrogram, mel_filterbank, normalize, whisper_features};
 use sotto_testkit::{Tolerance, assert_close, data_dir, golden};
 
-// The issue's bound; measured: 3e-6 against both references.
-const TOLERANCE: Tolerance = Tolerance { abs: 1e-4, rel: 0.0 };
+// The issue asks for 1e-4; measured 2.7e-5.
+const TOLERANCE: Tolerance = Tolerance { abs: 5e-5, rel: 0.0 };
 
 /// The signal of scripts/goldens/mel.py, to the bit.
 fn signal() -> Vec<f32> {
@@ -131,7 +131,6 @@ fn draining_keeps_memory_constant_and_changes_no_frame() {
     let mut drained = LogMel::new(80).unwrap();
     let mut kept = Vec::new();
     let mut longest = 0;
-    // One minute; an hour runs in `examples`-free form in the stream tests of sotto-speech.
     for _ in 0..30 {
         whole.push(&samples);
         for piece in samples.chunks(1600) {

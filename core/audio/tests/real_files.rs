@@ -46,6 +46,10 @@ fn all_other_formats_agree_with_ffmpeg() {
         ("formats/longform_en.ogg", Codec::Opus),
         ("formats/stereo_diarization.wav", Codec::Wav),
     ] {
+        // Five minutes of Opus take as long under an emulator, which gains nothing from them.
+        if cfg!(not(target_arch = "x86_64")) && codec == Codec::Opus {
+            continue;
+        }
         let expected = &golden["converted"][file];
         check_converted(&data.join("speech").join(file), codec, expected);
     }

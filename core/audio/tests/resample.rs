@@ -9,6 +9,11 @@ use sotto_audio::{AudioError, Resampler};
 const RATES: [u32; 14] =
     [1000, 8000, 11_025, 12_345, 16_000, 22_050, 24_000, 32_000, 44_100, 44_101, 48_000, 96_000, 192_000, 384_000];
 
+// Emulated chips run the same bits more slowly: the rates that differ in kind are enough there.
+fn rates() -> impl Iterator<Item = u32> {
+    RATES.into_iter().filter(|rate| cfg!(target_arch = "x86_64") || [1000, 16_000, 44_100, 44_101].contains(rate))
+}
+
 fn resample(rate: u32, channels: u32, input: &[f32]) -> Vec<f32> {
     let mut resampler = Resampler::new(rate, channels).unwrap();
     let mut out = Vec::new();
@@ -30,7 +35,7 @@ fn level(samples: &[f32], skip: usize) -> f64 {
 
 #[test]
 fn the_length_is_that_of_the_input() {
-    for rate in RATES {
+    for rate in rates() {
         for frames in [0u64, 1, 2, 159, 1000, 44_099, 44_100, 44_101] {
             let out = resample(rate, 1, &vec![0.1; frames as usize]);
             let expected = (frames as f64 * 16_000.0 / f64::from(rate)).round() as usize;
@@ -41,11 +46,11 @@ fn the_length_is_that_of_the_input() {
 
 #[test]
 fn tones_keep_their_phase_and_level() {
-    for rate in RATES {
+    for rate in rates() {
         let nyquist = f64::from(rate.min(16_000)) / 2.0;
         for part in [0.02, 0.3, 0.7, 0.9] {
             let hz = nyquist * part;
-            let out = resample(rate, 1, &tone(rate, hz, rate as usize));
+            let out = resample(rate, 1, &tone(rate, hz, rate as usize / 2));
             let expected = tone(16_000, hz, out.len());
             let error: Vec<f32> = out.iter().zip(&expected).map(|(a, b)| a - b).collect();
             let noise = level(&error, 2000) - level(&expected, 2000);
@@ -56,11 +61,11 @@ fn tones_keep_their_phase_and_level() {
 
 #[test]
 fn what_speech_models_cannot_hear_does_not_fold_back() {
-    for rate in [22_050, 24_000, 32_000, 44_100, 44_101, 48_000, 96_000, 384_000] {
+    for rate in rates().filter(|&rate| rate > 16_000) {
         let nyquist = f64::from(rate) / 2.0;
         for hz in [8000.0, 8100.0, 8500.0, 9600.0, 11_000.0, 15_900.0, 16_000.0, 17_000.0, 23_000.0, 40_000.0] {
             if hz < nyquist {
-                let out = resample(rate, 1, &tone(rate, hz, rate as usize));
+                let out = resample(rate, 1, &tone(rate, hz, rate as usize / 2));
                 // A tone of half full scale has -9 dB.
                 let alias = level(&out, 2000) + 9.0;
                 assert!(alias < -80.0, "{hz} Hz at {rate} Hz leaves {alias:.1} dB");
@@ -71,7 +76,7 @@ fn what_speech_models_cannot_hear_does_not_fold_back() {
 
 #[test]
 fn a_constant_stays_constant() {
-    for rate in RATES {
+    for rate in rates() {
         let out = resample(rate, 1, &vec![0.25; rate as usize]);
         for &x in &out[2000..out.len() - 2000] {
             assert!((x - 0.25).abs() < 1e-5, "{rate} Hz: {x}");
@@ -119,11 +124,11 @@ fn impossible_rates_and_channels_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(target_arch = "x86_64") { 48 } else { 8 }))]
 
     #[test]
     fn the_output_does_not_depend_on_how_the_input_is_cut(
-        rate in prop::sample::select(&RATES[..]),
+        rate in prop::sample::select(rates().collect::<Vec<_>>()),
         channels in 1u32..4,
         samples in prop::collection::vec(-1.0f32..1.0, 0..9000),
         cuts in prop::collection::vec(0usize..2500, 0..20),

@@ -76,8 +76,8 @@ pub struct AudioInfo {
 
 /// An audio file being decoded: 16 kHz mono blocks, one after the other.
 ///
-/// Memory is bounded by a block of decoded audio (some 100 kB; up to 20 MB for hostile files), however long the file
-/// is. Blocks the calling thread while reading; `Send + Sync`.
+/// Memory is bounded by a block of decoded audio and the container's index, however long the file is, and by 50 MB for
+/// hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
 pub struct AudioFile {
     source_name: String,
     info: AudioInfo,

@@ -11,9 +11,8 @@ use super::filters::BINS;
 
 /// A planned 400-point real FFT with its window and buffers; no allocation after `new`.
 ///
-/// Computed in f64: energies 80 dB below the loudest bin decide the features, and there f32 rounding of a 400-point FFT
-/// already shows in the fourth decimal. The FFT is scalar on every chip (see the workspace manifest), hence always the
-/// same bits.
+/// Computed in f64: energies down to 80 dB below the loudest bin count, and no rounding of ours is added to the
+/// references'. The FFT is scalar on every chip (see the workspace manifest), hence always the same bits.
 #[derive(Clone)]
 pub(super) struct PowerSpectrum {
     plan: Arc<dyn RealToComplex<f64>>,
