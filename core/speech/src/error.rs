@@ -103,12 +103,14 @@ pub enum ConfigError {
         model_type: String,
     },
     /// A size that no network has.
-    #[error("{field} is {value}, must be between 1 and {limit}")]
+    #[error("{field} is {value}, must be between {least} and {limit}")]
     OutOfRange {
         /// Which field.
         field: &'static str,
         /// Its value.
         value: usize,
+        /// The lowest value that is accepted.
+        least: usize,
         /// The highest value that is accepted.
         limit: usize,
     },

@@ -7,24 +7,48 @@ use crate::model::Dimensions;
 /// Bytes that a loaded model and one transcription at a time hold at their peak.
 ///
 /// Counts the f32 weights, the file's own pages while they are converted, the working memory of the encoder, the
-/// cross-attention cache and the caches of five hypotheses.
+/// cross-attention cache and the caches of five hypotheses. In 64 bits on every machine: a hostile header must not wrap.
 pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64) -> Bytes {
-    let &Dimensions { mels, audio_context, text_context, width, .. } = dimensions;
-    let weights = weight_count(dimensions);
-    let frames = dimensions.window_frames();
+    let Sizes { mels, audio, text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
+    let frames = 2 * audio;
     // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
-    let encoder = frames * mels * 3 + frames * width * 3 + audio_context * width * 5 + 128 * audio_context;
-    let cross = 2 * dimensions.decoder_layers * audio_context * width;
-    let hypotheses = 5 * (2 * dimensions.decoder_layers * text_context * width + 2 * dimensions.vocabulary);
-    Bytes::of::<f32>(weights) + Bytes::of::<f32>(encoder + cross + hypotheses) + Bytes(bytes_on_disk)
+    let encoder = frames * mels * 3 + frames * width * 3 + audio * width * 5 + 128 * audio;
+    let cross = 2 * decoder_layers * audio * width;
+    let hypotheses = 5 * (2 * decoder_layers * text * width + 2 * vocabulary);
+    Bytes(4 * (weight_count(dimensions) + encoder + cross + hypotheses) + bytes_on_disk)
 }
 
-fn weight_count(dimensions: &Dimensions) -> usize {
-    let &Dimensions { mels, audio_context, text_context, width, vocabulary, .. } = dimensions;
+/// [`Dimensions`] in 64 bits.
+struct Sizes {
+    mels: u64,
+    audio: u64,
+    text: u64,
+    width: u64,
+    vocabulary: u64,
+    encoder_layers: u64,
+    decoder_layers: u64,
+}
+
+impl Sizes {
+    fn of(dimensions: &Dimensions) -> Self {
+        Self {
+            mels: dimensions.mels as u64,
+            audio: dimensions.audio_context as u64,
+            text: dimensions.text_context as u64,
+            width: dimensions.width as u64,
+            vocabulary: dimensions.vocabulary as u64,
+            encoder_layers: dimensions.encoder_layers as u64,
+            decoder_layers: dimensions.decoder_layers as u64,
+        }
+    }
+}
+
+fn weight_count(dimensions: &Dimensions) -> u64 {
+    let Sizes { mels, audio, text, width, vocabulary, encoder_layers, decoder_layers } = Sizes::of(dimensions);
     let attention = 4 * width * width + 5 * width;
-    let ffn = |hidden: usize| 2 * width * hidden + hidden + 3 * width;
-    let encoder = dimensions.encoder_layers * (attention + ffn(dimensions.encoder_ffn));
-    let decoder = dimensions.decoder_layers * (2 * attention + ffn(dimensions.decoder_ffn));
+    let ffn = |hidden: usize| 2 * width * hidden as u64 + hidden as u64 + 3 * width;
+    let encoder = encoder_layers * (attention + ffn(dimensions.encoder_ffn));
+    let decoder = decoder_layers * (2 * attention + ffn(dimensions.decoder_ffn));
     let stem = 3 * width * (mels + width) + 2 * width;
-    stem + encoder + decoder + (audio_context + text_context + vocabulary + 4) * width
+    stem + encoder + decoder + (audio + text + vocabulary + 4) * width
 }

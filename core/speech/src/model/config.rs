@@ -38,6 +38,9 @@ const MAX_LAYERS: usize = 128;
 const MAX_CONTEXT: usize = 16_384;
 const MAX_VOCABULARY: usize = 1 << 20;
 
+// Start of transcript, language, task, no timestamps, start of previous text and some text: less cannot decode anything.
+const MIN_TEXT_CONTEXT: usize = 16;
+
 impl Dimensions {
     /// Mel frames of a full window (3000 for OpenAI's models).
     #[must_use]
@@ -61,8 +64,9 @@ impl Dimensions {
             ("vocab_size", self.vocabulary, MAX_VOCABULARY),
         ];
         for (field, value, limit) in fields {
-            if value == 0 || value > limit {
-                return Err(ConfigError::OutOfRange { field, value, limit });
+            let least = if field == "max_target_positions" { MIN_TEXT_CONTEXT } else { 1 };
+            if value < least || value > limit {
+                return Err(ConfigError::OutOfRange { field, value, least, limit });
             }
         }
         for (field, heads) in
@@ -201,6 +205,7 @@ mod tests {
         for (from, to, field) in [
             ("\"d_model\":384", "\"d_model\":99999999999", "d_model"),
             ("\"encoder_layers\":4", "\"encoder_layers\":0", "encoder_layers"),
+            ("\"max_target_positions\":448", "\"max_target_positions\":4", "max_target_positions"),
             ("\"encoder_attention_heads\":6", "\"encoder_attention_heads\":7", "encoder_attention_heads"),
         ] {
             let error = Dimensions::from_config_json(TINY.replace(from, to).as_bytes()).unwrap_err();
