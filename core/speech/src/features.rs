@@ -1,7 +1,9 @@
 //! Windows of log-mel features cut out of a recording while it is read: memory for one window, however long it is.
 
 use sotto_audio::{AudioError, HOP, LogMel, normalize};
+use sotto_runtime::CancelToken;
 
+use crate::error::SpeechError;
 use crate::options::Normalization;
 use crate::source::SampleSource;
 
@@ -33,9 +35,16 @@ impl<'s> FeatureWindows<'s> {
     }
 
     /// Normalises by the loudest point of the whole recording: reads all of it and keeps its frames.
-    pub(crate) fn normalized_by(mut self, normalization: Normalization) -> Result<Self, AudioError> {
+    pub(crate) fn normalized_by(
+        mut self,
+        normalization: Normalization,
+        cancel: &CancelToken,
+    ) -> Result<Self, SpeechError> {
         if normalization == Normalization::Recording {
-            self.read_to(u64::MAX)?;
+            while !self.ended {
+                cancel.check()?;
+                self.read_to(self.mel.frame_count() + self.window as u64)?;
+            }
             self.peak = Some(self.mel.peak());
         }
         Ok(self)

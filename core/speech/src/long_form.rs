@@ -62,7 +62,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let dimensions = self.decoder.model.dimensions();
         let (mels, window_frames) = (dimensions.mels, dimensions.window_frames());
         let options = self.decoder.options;
-        let mut windows = FeatureWindows::new(source, mels, window_frames)?.normalized_by(options.normalization)?;
+        let windows = FeatureWindows::new(source, mels, window_frames)?;
+        let mut windows = windows.normalized_by(options.normalization, self.decoder.cancel)?;
         let timestamps = self.decoder.can_write_timestamps()
             && (options.timestamp_tokens == TimestampTokens::Always || !windows.fits_one_window()?);
         let mut seek = 0;

@@ -102,7 +102,8 @@ pub enum Normalization {
     /// Over each window: what the models were trained with, and possible on a stream.
     #[default]
     Window,
-    /// Over the whole recording, as openai/whisper and transformers do for long files. Reads the audio twice.
+    /// Over the whole recording, as openai/whisper and transformers do for long files. The features of the whole
+    /// recording are kept in memory: 32 KB per second with 80 mel bins.
     Recording,
 }
 
