@@ -45,6 +45,7 @@ pub(crate) fn timed_words(
     let limit = median_duration(&words).min(0.7) * 2.0;
     shorten_at_sentence_ends(&mut words, limit);
     merge_punctuation(&mut words);
+    shorten_after_silence(&mut words, limit);
     words.retain(|word| !word.tokens.is_empty());
     Ok(words)
 }
@@ -83,6 +84,7 @@ pub(crate) fn add_words(
             }
         }
         settle_bounds(segment, median, last_end);
+        in_order(segment, last_end);
         last_end = if segment.words.is_empty() { last_end } else { segment.end };
     }
     Ok(())
@@ -94,7 +96,7 @@ fn align(window: &WindowDecoder<'_>, audio: &CrossCache, states: usize, text: &[
     let special = tokenizer.special();
     let start = window.sot_sequence(false);
     let room = window.model.dimensions.text_context.saturating_sub(start.len() + 1);
-    let text = &text[..text.len().min(room)];
+    let (text, beyond) = text.split_at(text.len().min(room));
     if text.is_empty() || states == 0 {
         return Ok(Vec::new());
     }
@@ -115,6 +117,17 @@ fn align(window: &WindowDecoder<'_>, audio: &CrossCache, states: usize, text: &[
         let probability = probabilities[first..next].iter().sum::<f32>() / tokens.len().max(1) as f32;
         timed.push(Timed { text, tokens, start: starts[first], end: starts[next], probability });
         first = next;
+    }
+    // A text that fills the decoder's context to the last token cannot be heard again as a whole: its end has no times.
+    if !beyond.is_empty() {
+        let end = starts[first];
+        timed.push(Timed {
+            text: tokenizer.decode(beyond),
+            tokens: beyond.to_vec(),
+            start: end,
+            end,
+            probability: 0.0,
+        });
     }
     Ok(timed)
 }
@@ -270,6 +283,16 @@ fn shorten_at_sentence_ends(words: &mut [Timed], limit: f64) {
     }
 }
 
+/// Time warping gives the first word all the silence before it; the rule is that of [`settle_bounds`].
+fn shorten_after_silence(words: &mut [Timed], limit: f64) {
+    if let Some(first) = words.iter_mut().find(|word| !word.tokens.is_empty())
+        && first.end > limit * 2.0
+        && first.end - first.start > limit
+    {
+        first.start = first.end - limit;
+    }
+}
+
 /// Joins opening punctuation to the word behind it and closing punctuation to the word before it.
 fn merge_punctuation(words: &mut [Timed]) {
     let mut following = words.len().saturating_sub(1);
@@ -333,6 +356,21 @@ fn settle_bounds(segment: &mut Segment, median: f64, last_end: f64) {
     }
 }
 
+/// The rules above move single bounds; afterwards no word may begin before `from` or before the end of the last one, and
+/// all lie inside the segment.
+fn in_order(segment: &mut Segment, from: f64) {
+    let mut last = from;
+    for word in &mut segment.words {
+        word.start = word.start.max(last);
+        word.end = word.end.max(word.start);
+        last = word.end;
+    }
+    if let (Some(first), Some(last)) = (segment.words.first(), segment.words.last()) {
+        segment.start = segment.start.min(first.start);
+        segment.end = segment.end.max(last.end);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,6 +410,24 @@ mod tests {
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(texts, [" Yes,", "", "", " \"no"]);
         assert_eq!(words.iter().map(|word| word.tokens.len()).collect::<Vec<_>>(), [2, 0, 0, 2]);
+    }
+
+    #[test]
+    fn silence_before_the_first_word_is_not_part_of_it() {
+        let mut words = [word(" So", 0.0, 5.4), word(" long", 5.4, 5.8)];
+        shorten_after_silence(&mut words, 0.6);
+        assert!((words[0].start - 4.8).abs() < 1e-9 && words[0].end == 5.4, "{words:?}");
+    }
+
+    #[test]
+    fn words_never_run_backwards() {
+        let word = |start, end| Word { start, end, text: " so".into(), probability: 1.0 };
+        let words = vec![word(0.8, 1.4), word(1.2, 1.3), word(1.3, 2.2)];
+        let mut segment = Segment { start: 1.0, end: 2.0, words, ..Segment::default() };
+        in_order(&mut segment, 1.0);
+        let times: Vec<_> = segment.words.iter().map(|word| (word.start, word.end)).collect();
+        assert_eq!(times, [(1.0, 1.4), (1.4, 1.4), (1.4, 2.2)]);
+        assert_eq!((segment.start, segment.end), (1.0, 2.2));
     }
 
     #[test]
