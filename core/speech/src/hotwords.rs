@@ -29,7 +29,7 @@ impl Hotwords {
     /// A sensible strength for OpenAI's weights: enough for a word that sounds right but is rare, too little to invent one.
     pub const DEFAULT_STRENGTH: f32 = 2.0;
 
-    /// Builds the trie. Empty words are left out; each word counts with and without a space in front.
+    /// Builds the trie. Empty words are left out; each counts as a word of its own, with the space in front of it.
     ///
     /// `strength` is added to log-probabilities (natural logarithm).
     #[must_use]

@@ -57,7 +57,7 @@ pub struct Word {
 /// Where the time of one transcription went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
-    /// Log-mel and encoder.
+    /// Encoder.
     pub encode: Duration,
     /// Decoder, all attempts.
     pub decode: Duration,
