@@ -13,6 +13,7 @@ use crate::model::{LoadOptions, Model, ModelSource};
 use crate::options::{TranscribeOptions, Vad};
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
+use crate::vad::VadOptions;
 use crate::vad_windows;
 use crate::window::WindowDecoder;
 
@@ -82,6 +83,13 @@ impl SpeechRecognizer {
         self.model.dimensions().window_frames() as f64 / 100.0
     }
 
+    /// Detector settings whose segments, padding included, fit the model's window.
+    pub(crate) fn vad_options(&self, wanted: &VadOptions) -> VadOptions {
+        let padding = 2.0 * wanted.speech_pad_ms as f32 / 1000.0;
+        let room = (self.window_seconds() as f32 - padding - 0.1).max(1.0);
+        VadOptions { max_speech_s: wanted.max_speech_s.min(room), ..wanted.clone() }
+    }
+
     pub(crate) fn window_decoder<'r>(
         &'r self,
         options: &'r TranscribeOptions,
@@ -130,6 +138,7 @@ impl SpeechRecognizer {
         let sink: &mut SegmentSink<'_> = &mut sink;
         let duration = match &options.vad {
             Some(Vad { model, options: thresholds }) => {
+                let thresholds = self.vad_options(thresholds);
                 vad_windows::run(&mut decoder, source, model, thresholds, sink, progress)?
             }
             None => LongForm::new(&mut decoder).run(source, 0.0, sink, progress)?,

@@ -18,12 +18,12 @@ pub(crate) fn run(
     decoder: &mut WindowDecoder<'_>,
     source: &mut dyn SampleSource,
     vad: &Arc<SileroVad>,
-    options: &VadOptions,
+    options: VadOptions,
     sink: &mut SegmentSink<'_>,
     progress: &dyn ProgressSink,
 ) -> Result<f64, SpeechError> {
     let mut form = LongForm::new(decoder);
-    let mut segmenter = Segmenter::new(vad, options.clone());
+    let mut segmenter = Segmenter::new(vad, options);
     let mut stretch = Stretch::default();
     let mut block = Vec::new();
     loop {
@@ -50,7 +50,7 @@ pub(crate) fn run(
         let heard = stretch.start + stretch.audio.len();
         if !stretch.speaking {
             // What a late start of speech may still reach back to.
-            stretch.forget_before(heard.saturating_sub(segmenter.look_back()));
+            stretch.forget_before(segmenter.earliest_start());
         }
         report(progress, seconds(heard), source.seconds());
         if !more {

@@ -102,12 +102,14 @@ impl<'m> WindowDecoder<'m> {
         let special = self.model.tokenizer.special();
         let prompt = Prompt::new(parts, special, self.model.dimensions.text_context, max_tokens);
         let rules = self.rules(context);
-        let room = self.model.dimensions.text_context - prompt.tokens.len();
+        // The last token is not fed back, so one more fits than there are positions left (as in the reference).
+        let room = self.model.dimensions.text_context - prompt.tokens.len() + 1;
         let search = SearchContext {
             rules: &rules,
             hotwords: self.options.hotwords.as_deref(),
             eot: special.eot,
             max_tokens: max_tokens.min(room),
+            stop_loops: self.options.thresholds.compression_ratio.is_some(),
         };
         let mut inference = self.inference(audio.clone());
         let prepared = inference.prepare(&prompt, special.no_speech)?;

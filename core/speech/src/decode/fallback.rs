@@ -21,6 +21,8 @@ pub(crate) struct Attempt {
     pub(crate) no_speech_prob: f32,
     pub(crate) compression_ratio: f32,
     pub(crate) temperature: f32,
+    /// Whether the text looped and was cut to the loop's first round.
+    pub(crate) looped: bool,
 }
 
 impl Attempt {
@@ -35,11 +37,13 @@ impl Attempt {
         let repeats = thresholds.compression_ratio.is_some_and(|limit| self.compression_ratio > limit);
         let doubtful = thresholds.logprob.is_some_and(|limit| self.avg_logprob < limit);
         let silent = doubtful && thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit);
-        (repeats || doubtful) && !silent
+        (repeats || self.looped || doubtful) && !silent
     }
 }
 
-/// Tries the temperatures in turn until a result passes the thresholds; the last one counts if none does.
+/// Tries the temperatures in turn until a result passes the thresholds.
+///
+/// If none does, the last one without a loop counts, or, where all loop, the first one with its loop cut.
 pub(crate) fn decode_with_fallback(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
@@ -50,17 +54,20 @@ pub(crate) fn decode_with_fallback(
     tokenizer: &WhisperTokenizer,
 ) -> Result<Attempt, Cancelled> {
     let mut rng = Rng::new(search.seed);
-    let mut last = None;
+    let mut failed: Vec<Attempt> = Vec::new();
     for &temperature in temperatures {
         let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
         let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer);
-        let done = !attempt.has_failed(thresholds);
-        last = Some(attempt);
-        if done {
-            break;
+        if !attempt.has_failed(thresholds) {
+            return Ok(attempt);
         }
+        failed.push(attempt);
     }
-    Ok(last.unwrap_or_else(|| judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer)))
+    let whole = failed.iter().rposition(|attempt| !attempt.looped).unwrap_or(0);
+    Ok(match failed.is_empty() {
+        true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer),
+        false => failed.swap_remove(whole),
+    })
 }
 
 fn find(
@@ -90,6 +97,7 @@ fn judge(candidate: Candidate, no_speech_prob: f32, temperature: f32, tokenizer:
         text,
         no_speech_prob,
         temperature,
+        looped: candidate.looped,
     }
 }
 
@@ -113,6 +121,7 @@ mod tests {
             no_speech_prob,
             compression_ratio,
             temperature: 0.0,
+            looped: false,
         }
     }
 

@@ -3,6 +3,7 @@
 mod fallback;
 mod inference;
 mod prompt;
+mod repetition;
 mod rules;
 mod search;
 

@@ -4,6 +4,7 @@ use sotto_nn::sampling::{Rng, argmax, sample, top};
 use sotto_runtime::Cancelled;
 
 use super::inference::{Inference, Prepared};
+use super::repetition::looped_tail;
 use super::rules::Rules;
 use crate::hotwords::Hotwords;
 
@@ -15,6 +16,8 @@ pub(crate) struct SearchContext<'a> {
     pub(crate) eot: u32,
     /// Most tokens to sample, the end of the text included.
     pub(crate) max_tokens: usize,
+    /// Whether a text that loops is given up.
+    pub(crate) stop_loops: bool,
 }
 
 /// A text that a search came up with.
@@ -24,9 +27,19 @@ pub(crate) struct Candidate {
     pub(crate) tokens: Vec<u32>,
     /// Sum of their log-probabilities, the end of the text included.
     pub(crate) sum_logprob: f64,
+    /// Whether it was given up because it loops; the loop is cut to its first round.
+    pub(crate) looped: bool,
 }
 
 impl Candidate {
+    /// Cuts a loop at the end to its first round; `true` if there was one.
+    fn cut_loop(&mut self) -> bool {
+        let tail = looped_tail(&self.tokens);
+        self.tokens.truncate(self.tokens.len() - tail);
+        self.looped |= tail > 0;
+        tail > 0
+    }
+
     /// Mean log-probability per token, the end of the text counted as one.
     pub(crate) fn avg_logprob(&self) -> f32 {
         (self.sum_logprob / (self.tokens.len() + 1) as f64) as f32
@@ -99,6 +112,10 @@ fn sequences(
                 continue;
             }
             candidate.tokens.push(token);
+            if context.stop_loops && candidate.cut_loop() {
+                finished.push(candidate);
+                continue;
+            }
             next.push(token);
             sources.push(index);
             ongoing.push(candidate);
@@ -171,7 +188,11 @@ pub(crate) fn beam(
         active.sort_by(|a, b| b.score.total_cmp(&a.score));
         finished.extend(active.into_iter().take(width - finished.len()));
     }
-    Ok(best_of(finished.into_iter().map(|hypothesis| hypothesis.candidate), length_penalty))
+    let mut best = best_of(finished.into_iter().map(|hypothesis| hypothesis.candidate), length_penalty);
+    if context.stop_loops {
+        best.cut_loop();
+    }
+    Ok(best)
 }
 
 impl SearchContext<'_> {

@@ -22,7 +22,8 @@ pub struct StreamOptions {
     pub transcribe: TranscribeOptions,
     /// Seconds of new audio after which the text is decoded again.
     pub step: f64,
-    /// Seconds of speech without a pause after which audio behind final text is dropped.
+    /// Seconds of speech without a pause after which audio behind final text is dropped; half of the model's window
+    /// where that is shorter.
     pub trim: f64,
 }
 
@@ -84,10 +85,11 @@ impl<'r> StreamTranscriber<'r> {
         if !(0.1..=window / 2.0).contains(&options.step) {
             return problem("step", format!("must be between 0.1 and {} seconds", window / 2.0));
         }
-        if !(options.step..=window).contains(&options.trim) {
-            return problem("trim", format!("must be between the step and {window} seconds"));
+        if !(options.trim.is_finite() && options.trim >= options.step) {
+            return problem("trim", "must be at least the step".into());
         }
-        let segmenter = options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, vad.options.clone()));
+        let segmenter =
+            options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, recognizer.vad_options(&vad.options)));
         Ok(Self {
             recognizer,
             options,
@@ -195,8 +197,7 @@ impl<'r> StreamTranscriber<'r> {
     fn step(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         if !self.speaking {
             // Silence is forgotten but for what a late start of speech may reach back to.
-            let look_back = self.segmenter.as_ref().map_or(0, Segmenter::look_back);
-            self.forget_before(self.heard.saturating_sub(look_back));
+            self.forget_before(self.segmenter.as_ref().map_or(self.heard, Segmenter::earliest_start));
             return Ok(());
         }
         let words = self.decode(self.audio.len(), true)?;
@@ -284,7 +285,7 @@ impl<'r> StreamTranscriber<'r> {
     /// Keeps the audio short while someone speaks without a pause.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let length = seconds(self.audio.len());
-        if length < self.options.trim {
+        if length < self.options.trim.min(self.recognizer.window_seconds() / 2.0) {
             return Ok(());
         }
         let behind = (self.final_end * f64::from(SAMPLE_RATE)) as usize;

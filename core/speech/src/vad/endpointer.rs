@@ -27,6 +27,7 @@ pub(super) struct Endpointer {
     threshold: f32,
     neg_threshold: f32,
     min_speech: f64,
+    min_voiced: f64,
     max_speech: f64,
     min_silence: f64,
     min_pause: f64,
@@ -40,14 +41,16 @@ pub(super) struct Endpointer {
 struct Current {
     start: usize,
     announced: bool,
+    /// Samples at or above the threshold.
+    voiced: usize,
     /// Where the silence began that may end it.
     silent_since: Option<usize>,
     longest_pause: Option<Pause>,
 }
 
 impl Current {
-    fn at(start: usize) -> Self {
-        Self { start, announced: false, silent_since: None, longest_pause: None }
+    fn at(start: usize, voiced: usize) -> Self {
+        Self { start, announced: false, voiced, silent_since: None, longest_pause: None }
     }
 }
 
@@ -59,6 +62,7 @@ impl Endpointer {
             threshold: options.threshold,
             neg_threshold: options.neg_threshold.unwrap_or((options.threshold - 0.15).max(0.01)),
             min_speech: samples(options.min_speech_ms),
+            min_voiced: samples(options.min_voiced_ms),
             max_speech: f64::from(options.max_speech_s) * 1000.0 * SAMPLES_PER_MS - STEP as f64 - 2.0 * pad,
             min_silence: samples(options.min_silence_ms),
             min_pause: samples(options.min_pause_at_max_speech_ms),
@@ -73,51 +77,71 @@ impl Endpointer {
         self.now += STEP;
         let speech = probability >= self.threshold;
         let Some(mut current) = self.current else {
-            self.current = speech.then(|| Current::at(now));
+            self.current = speech.then(|| Current::at(now, STEP));
             return;
         };
-        if speech && let Some(at) = current.silent_since.take() {
-            let length = now - at;
-            let longer = current.longest_pause.is_none_or(|pause| length > pause.length);
-            if length as f64 > self.min_pause && longer {
-                current.longest_pause = Some(Pause { at, length });
-            }
+        if speech {
+            current.voiced += STEP;
+            self.end_pause(&mut current, now);
         }
         if (now - current.start) as f64 > self.max_speech {
             let cut = current.longest_pause;
-            end(&mut current, cut.map_or(now, |pause| pause.at), &mut decided);
+            if self.voiced_enough(&current) {
+                end(&mut current, cut.map_or(now, |pause| pause.at), &mut decided);
+            }
             let Some(pause) = cut else {
                 self.current = None;
                 return;
             };
-            current = Current::at(pause.at + pause.length);
+            // What is left of a long segment is speech as much as its beginning was.
+            current = Current::at(pause.at + pause.length, current.voiced);
         }
         if probability < self.neg_threshold {
             let since = *current.silent_since.get_or_insert(now);
             if (now - since) as f64 >= self.min_silence {
-                if self.long_enough(current.start, since) {
+                if self.stays(&current, since) {
                     end(&mut current, since, &mut decided);
                 }
                 self.current = None;
                 return;
             }
-        } else if current.silent_since.is_none() && self.long_enough(current.start, now + STEP) {
+        } else if current.silent_since.is_none() && self.stays(&current, now + STEP) {
             announce(&mut current, &mut decided);
         }
         self.current = Some(current);
     }
 
+    /// No segment that has not been announced yet begins before this sample.
+    pub(super) fn earliest_start(&self) -> usize {
+        self.current.map_or(self.now, |current| current.start)
+    }
+
     /// The recording ends after `length` samples.
     pub(super) fn finish(&mut self, length: usize, mut decided: impl FnMut(Decision)) {
         if let Some(mut current) = self.current.take()
-            && self.long_enough(current.start, length)
+            && self.stays(&current, length)
         {
             end(&mut current, length, &mut decided);
         }
     }
 
-    fn long_enough(&self, start: usize, end: usize) -> bool {
-        end.saturating_sub(start) as f64 > self.min_speech
+    /// Speech came back: a pause that was long enough is where the segment may be cut later.
+    fn end_pause(&self, current: &mut Current, now: usize) {
+        let Some(at) = current.silent_since.take() else { return };
+        let length = now - at;
+        let longest = current.longest_pause.is_none_or(|pause| length > pause.length);
+        if length as f64 > self.min_pause && longest {
+            current.longest_pause = Some(Pause { at, length });
+        }
+    }
+
+    /// Whether the segment is kept when it ends at `end`.
+    fn stays(&self, current: &Current, end: usize) -> bool {
+        end.saturating_sub(current.start) as f64 > self.min_speech && self.voiced_enough(current)
+    }
+
+    fn voiced_enough(&self, current: &Current) -> bool {
+        current.voiced as f64 >= self.min_voiced
     }
 }
 

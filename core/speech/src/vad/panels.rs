@@ -47,6 +47,8 @@ impl Panels {
         let mut out = out;
         for (panel, (weights, bias)) in self.weights.chunks_exact(self.inputs).zip(&self.biases).enumerate() {
             let mut sums = [*bias; R];
+            // Of the length of the panel, so that the compiler sees that no index is out of bounds.
+            let rows = rows.map(|row| &row[..weights.len()]);
             for (input, weights) in weights.iter().enumerate() {
                 for (sums, row) in sums.iter_mut().zip(rows) {
                     let value = row[input];

@@ -12,7 +12,7 @@ const SAMPLES_PER_MS: usize = 16;
 /// Where speech begins or ends, in samples since the beginning of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Speech begins. Known `min_speech_ms` later: see [`Segmenter::look_back`].
+    /// Speech begins. Known at least `min_speech_ms` later: see [`Segmenter::earliest_start`].
     Start {
         /// First sample.
         sample: usize,
@@ -35,7 +35,6 @@ pub struct Segmenter {
     stream: VadStream,
     endpointer: Endpointer,
     pad: usize,
-    look_back: usize,
     /// Samples that have a probability.
     judged: usize,
     /// Where the last segment ended, padded.
@@ -47,20 +46,14 @@ impl Segmenter {
     #[must_use]
     pub fn new(vad: &Arc<SileroVad>, options: VadOptions) -> Self {
         let pad = options.speech_pad_ms as usize * SAMPLES_PER_MS;
-        Self {
-            stream: VadStream::new(vad),
-            endpointer: Endpointer::new(&options),
-            pad,
-            look_back: options.min_speech_ms as usize * SAMPLES_PER_MS + pad + 2 * STEP,
-            judged: 0,
-            ended: 0,
-        }
+        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), pad, judged: 0, ended: 0 }
     }
 
-    /// How many of the latest samples a later [`Endpoint::Start`] may still reach back to, while nobody speaks.
+    /// While nobody speaks: samples before this one belong to no segment that is still to come, their audio can be
+    /// forgotten. Lies behind what was pushed by less than [`VadOptions::max_speech_s`].
     #[must_use]
-    pub fn look_back(&self) -> usize {
-        self.look_back
+    pub fn earliest_start(&self) -> usize {
+        self.endpointer.earliest_start().saturating_sub(self.pad).max(self.ended)
     }
 
     /// Takes samples and returns the endpoints that they decided, in order.

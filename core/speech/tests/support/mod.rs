@@ -1,6 +1,9 @@
 //! What the tests on real weights share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod formula;
+pub mod joined;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -9,6 +12,8 @@ use sotto_audio::{Pcm16k, decode_file};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{LoadOptions, ModelSource, SpeechRecognizer, TranscribeOptions, Transcript};
 use sotto_testkit::data_dir;
+use sotto_text::metrics::{self, ErrorCounts};
+use sotto_text::normalize::english;
 
 /// The real tiny.en, loaded once per test program; `None` (with a message) without the data folder.
 pub fn tiny_en() -> Option<&'static SpeechRecognizer> {
@@ -49,4 +54,25 @@ pub fn transcribe(audio: &Pcm16k, options: &TranscribeOptions) -> Transcript {
 /// All tokens of a transcript in order.
 pub fn tokens(transcript: &Transcript) -> Vec<u32> {
     transcript.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()
+}
+
+/// A clip of `synthetic.tsv` and its text.
+pub struct Spoken {
+    pub file: String,
+    pub text: String,
+}
+
+/// The 100 synthetic clips.
+pub fn synthetic() -> Vec<Spoken> {
+    let list = std::fs::read_to_string(speech_dir().join("synthetic.tsv")).unwrap();
+    let row = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        Spoken { file: columns[0].to_owned(), text: columns[5].to_owned() }
+    };
+    list.lines().skip(1).map(row).collect()
+}
+
+/// Word errors after Whisper's English normaliser.
+pub fn word_errors(reference: &str, hypothesis: &str) -> ErrorCounts {
+    metrics::word_errors(&english(reference), &english(hypothesis))
 }

@@ -1,0 +1,172 @@
+//! The desk contract: what goes in, what comes out where, and with which exit code. Runs on the starter recognizer.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+fn sotto(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with the demo clip in it.
+fn clip() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo.flac");
+    std::fs::write(&path, sotto_starter::demo_clip()).unwrap();
+    (folder, path)
+}
+
+/// The demo clip as raw 16-bit samples, as a microphone pipe would send them.
+fn raw_clip() -> Vec<u8> {
+    let audio = sotto::audio::decode_bytes(sotto_starter::demo_clip()).unwrap();
+    audio.samples().iter().flat_map(|sample| ((sample * 32767.0) as i16).to_le_bytes()).collect()
+}
+
+fn with_stdin(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_demo_transcribes_its_clip_and_says_how_to_get_a_full_model() {
+    let output = sotto(&["demo"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains(sotto_starter::DEMO_TEXT), "{text}");
+    assert!(text.contains("sotto models pull"), "{text}");
+}
+
+#[test]
+fn json_is_one_object_per_line_and_nothing_else_on_stdout() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let output = sotto(&["transcribe", "--json", "--timestamps", "word", path, path]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let objects: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), 2);
+    for object in objects {
+        assert_eq!(object["file"], path);
+        assert_eq!(object["language"], "en");
+        let duration = object["duration"].as_f64().unwrap();
+        let mut last = 0.0;
+        for segment in object["segments"].as_array().unwrap() {
+            for word in segment["words"].as_array().unwrap() {
+                let (start, end) = (word["start"].as_f64().unwrap(), word["end"].as_f64().unwrap());
+                assert!(last <= start && start <= end && end <= duration, "{word}");
+                assert!((0.0..=1.0).contains(&word["probability"].as_f64().unwrap()));
+                last = start;
+            }
+        }
+        assert!(object["timing"]["total_ms"].as_f64().unwrap() > 0.0);
+    }
+}
+
+#[test]
+fn subtitles_have_their_headers() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    assert!(stdout(&sotto(&["transcribe", "--format", "srt", path])).starts_with("1\n00:00:0"));
+    assert!(stdout(&sotto(&["transcribe", "--format", "vtt", path])).starts_with("WEBVTT\n\n00:00:0"));
+}
+
+#[test]
+fn a_pipe_is_transcribed_live() {
+    let output = with_stdin(&["transcribe", "--stream", "--json", "-"], &raw_clip());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let events: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().all(|event| ["volatile", "final"].contains(&event["event"].as_str().unwrap())));
+    let text: String =
+        events.iter().filter(|event| event["event"] == "final").map(|event| event["text"].as_str().unwrap()).collect();
+    assert!(text.split_whitespace().count() >= 3, "{text}");
+}
+
+#[test]
+fn raw_samples_and_files_give_the_same_text() {
+    let (_folder, path) = clip();
+    let file = stdout(&sotto(&["transcribe", path.to_str().unwrap()]));
+    let pipe = stdout(&with_stdin(&["transcribe", "-"], &raw_clip()));
+    assert_eq!(file, pipe);
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_failure_with_1() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    for arguments in [
+        &["transcribe"][..],
+        &["transcribe", "--beam", "0", path],
+        &["transcribe", "--task", "translate", path],
+        &["transcribe", "--language", "klingon", path],
+        &["transcribe", "--stream", path, path],
+        &["transcribe", "-", path],
+        &["fly"],
+    ] {
+        assert_eq!(sotto(arguments).status.code(), Some(2), "{arguments:?}: {}", stderr(&sotto(arguments)));
+    }
+    for arguments in [
+        &["transcribe", "/nowhere/at/all.wav"][..],
+        &["transcribe", "--model", "/nowhere/at/all", path],
+        &["transcribe", "--memory", "1", path],
+        &["inspect", path],
+    ] {
+        let output = sotto(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty() && stderr(&output).starts_with("sotto: "));
+    }
+}
+
+#[test]
+fn one_bad_file_does_not_take_the_others_with_it() {
+    let (folder, path) = clip();
+    let bad = folder.path().join("bad.wav");
+    std::fs::write(&bad, "not audio").unwrap();
+    let output = sotto(&["transcribe", bad.to_str().unwrap(), path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("bad.wav"));
+    assert!(stdout(&output).contains("demo.flac:"));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(stdout(&sotto(&["completions", shell])).contains("transcribe"), "{shell}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_a_live_transcription_with_130() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["transcribe", "--stream", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The handler is in place once samples are taken: a full pipe buffer proves that some were.
+    let writer = std::thread::spawn(move || while stdin.write_all(&raw_clip()).is_ok() {});
+    std::thread::sleep(Duration::from_secs(2));
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    writer.join().unwrap();
+}

@@ -1,0 +1,54 @@
+//! Loops: a decoder that lost the thread writes the same words again and again.
+
+// Four rounds and a dozen tokens: "no, no, no" is speech, the fourth line of the same chorus is not.
+const ROUNDS: usize = 4;
+const TOKENS: usize = 12;
+
+// Longer loops are left to the compression ratio.
+const MAX_PERIOD: usize = 40;
+
+/// How many tokens at the end of `tokens` only repeat what stands before them; 0 where nothing loops.
+pub(crate) fn looped_tail(tokens: &[u32]) -> usize {
+    (1..=MAX_PERIOD.min(tokens.len() / ROUNDS))
+        .map(|period| (period, repeated(tokens, period)))
+        .filter(|&(period, repeated)| repeated >= period * (ROUNDS - 1) && repeated + period >= TOKENS)
+        .map(|(_, repeated)| repeated)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Length of the longest tail whose every token equals the one `period` before it.
+fn repeated(tokens: &[u32], period: usize) -> usize {
+    let later = tokens.iter().rev();
+    let earlier = tokens[..tokens.len() - period].iter().rev();
+    later.zip(earlier).take_while(|(later, earlier)| later == earlier).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_is_found_with_its_length_whatever_its_period() {
+        let text = [7, 8, 9];
+        for period in [1, 2, 5, 17] {
+            let line: Vec<u32> = (100..100 + period).collect();
+            let tokens: Vec<u32> = text.iter().chain(line.iter().cycle().take(line.len() * 13)).copied().collect();
+            assert_eq!(looped_tail(&tokens), line.len() * 12, "{period}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_is_cut_in_the_middle_is_found() {
+        let tokens: Vec<u32> = [1, 2, 3].into_iter().cycle().take(14).collect();
+        assert_eq!(looped_tail(&tokens), 11);
+    }
+
+    #[test]
+    fn emphasis_and_lists_are_speech() {
+        assert_eq!(looped_tail(&[5, 5, 5]), 0);
+        assert_eq!(looped_tail(&[1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7, 1, 8]), 0);
+        assert_eq!(looped_tail(&[1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]), 0);
+        assert_eq!(looped_tail(&[]), 0);
+    }
+}

@@ -1,0 +1,183 @@
+//! Live transcription with the starter recognizer: runs everywhere, without the data folder.
+
+#[path = "support/starter.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use sotto_audio::SAMPLE_RATE;
+use sotto_runtime::CancelToken;
+use sotto_speech::SpeechError;
+use sotto_speech::stream::{Session, SessionError, SessionInput, StreamEvent, StreamOptions, StreamTranscriber};
+
+use support::{demo_audio, starter};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All events of a session until it ends.
+fn drain(session: &Session) -> Result<Vec<StreamEvent>, SessionError> {
+    let mut events = Vec::new();
+    while let Some(event) = session.next_event(PATIENCE)? {
+        events.push(event);
+    }
+    assert!(session.is_done());
+    Ok(events)
+}
+
+fn final_text(events: &[StreamEvent]) -> String {
+    let text = |event: &StreamEvent| match event {
+        StreamEvent::Final { text, .. } => Some(text.text.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(text).collect()
+}
+
+/// What a transcriber makes of the demo clip, cut into pieces of the given sizes in turn.
+fn transcribe(cuts: &[usize]) -> Vec<StreamEvent> {
+    let (recognizer, audio) = (starter(), demo_audio());
+    let (options, cancel) = (StreamOptions::default(), CancelToken::new());
+    let mut transcriber = StreamTranscriber::new(recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
+    let mut events = Vec::new();
+    let mut left = audio.samples();
+    for &cut in cuts.iter().cycle() {
+        if left.is_empty() {
+            break;
+        }
+        let (now, later) = left.split_at(cut.min(left.len()));
+        transcriber.push(now, &mut events).unwrap();
+        left = later;
+    }
+    transcriber.finish(&mut events).unwrap();
+    events
+}
+
+#[test]
+fn final_text_does_not_depend_on_how_the_input_is_cut() {
+    let whole = final_text(&transcribe(&[usize::MAX]));
+    assert!(whole.split_whitespace().count() >= 3, "{whole}");
+    for cuts in [&[1][..], &[160], &[1, 7, 16_000, 3, 48_000], &[15_999], &[160_000]] {
+        assert_eq!(final_text(&transcribe(cuts)), whole, "{cuts:?}");
+    }
+}
+
+#[test]
+fn finals_follow_each_other_and_nothing_volatile_is_left() {
+    let events = transcribe(&[1600]);
+    let mut last_end = 0.0;
+    let mut open = false;
+    for event in &events {
+        match event {
+            StreamEvent::Final { at, text } => {
+                assert!(text.start >= last_end - 1e-9 && text.end >= text.start && text.end <= *at + 1e-9, "{event:?}");
+                last_end = text.end;
+            }
+            StreamEvent::Volatile { text, .. } => open = !text.words.is_empty(),
+            _ => {}
+        }
+    }
+    assert!(!open, "volatile text was neither confirmed nor taken back");
+}
+
+#[test]
+fn a_session_says_what_the_transcriber_says() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    for block in demo_audio().samples().chunks(1600) {
+        session.push(block).unwrap();
+    }
+    session.finish();
+    assert!(matches!(session.push(&[0.0]), Err(SessionError::Finished)));
+    assert_eq!(final_text(&drain(&session).unwrap()), final_text(&transcribe(&[1600])));
+}
+
+#[test]
+fn other_rates_and_channels_are_heard_too() {
+    let stereo_8k: Vec<f32> = demo_audio().samples().iter().step_by(2).flat_map(|&s| [s, s]).collect();
+    let input = SessionInput { rate: 8000, channels: 2 };
+    let session = Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).unwrap();
+    session.push(&stereo_8k).unwrap();
+    session.finish();
+    assert!(!final_text(&drain(&session).unwrap()).is_empty());
+}
+
+#[test]
+fn an_empty_session_ends_without_events() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    session.finish();
+    session.finish();
+    assert_eq!(drain(&session).unwrap(), []);
+}
+
+#[test]
+fn cancelling_ends_a_session_at_any_moment() {
+    for pushed in [0, 1600, 48_000, 80_000] {
+        for parent in [false, true] {
+            let cancel = CancelToken::new();
+            let session =
+                Session::start(starter(), StreamOptions::default(), SessionInput::default(), &cancel).unwrap();
+            let audio = demo_audio();
+            session.push(&audio.samples()[..pushed.min(audio.samples().len())]).unwrap();
+            if parent {
+                cancel.cancel()
+            } else {
+                session.cancel()
+            }
+            let error = drain(&session).unwrap_err();
+            let SessionError::Failed(reason) = error else { panic!("{error}") };
+            assert!(matches!(*reason, SpeechError::Cancelled(_)));
+            assert!(matches!(session.push(&[0.0]), Err(SessionError::Failed(_))));
+        }
+    }
+}
+
+#[test]
+fn dropping_a_busy_session_returns_soon() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    for _ in 0..20 {
+        session.push(demo_audio().samples()).unwrap();
+    }
+    let start = Instant::now();
+    drop(session);
+    // Far less than the hundred seconds of audio that waited would take, however busy the machine is.
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn waiting_has_an_end() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    assert_eq!(session.next_event(Duration::from_millis(20)).unwrap(), None);
+    assert!(!session.is_done());
+}
+
+#[test]
+fn samples_that_are_not_numbers_fail_the_session_and_name_the_second() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    session.push(&[0.0; 8000]).unwrap();
+    session.push(&[f32::NAN]).unwrap();
+    let error = drain(&session).unwrap_err();
+    assert!(error.to_string().contains("0.500 s"), "{error}");
+}
+
+#[test]
+fn too_much_waiting_audio_is_refused_not_stored() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    let minute = vec![0.0; 60 * SAMPLE_RATE as usize];
+    let refused = (0..12).find_map(|_| session.push(&minute).err());
+    assert!(matches!(refused, Some(SessionError::Behind { .. })), "{refused:?}");
+}
+
+#[test]
+fn impossible_options_are_refused_before_a_thread_starts() {
+    for (step, trim) in [(0.0, 15.0), (f64::NAN, 15.0), (1.0, 0.5), (1.0, f64::INFINITY)] {
+        let options = StreamOptions { step, trim, ..StreamOptions::default() };
+        let result = Session::start(starter(), options, SessionInput::default(), &CancelToken::new());
+        assert!(matches!(result, Err(SpeechError::Option { .. })));
+    }
+    let input = SessionInput { rate: 0, channels: 1 };
+    assert!(Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).is_err());
+}

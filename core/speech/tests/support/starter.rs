@@ -1,0 +1,33 @@
+//! The starter recognizer and its demo clip, for tests that run on every machine.
+
+use std::sync::OnceLock;
+
+use sotto_audio::{AudioFile, Pcm16k};
+use sotto_runtime::{CancelToken, NoProgress, Threads};
+use sotto_speech::{LoadOptions, ModelBytes, ModelSource, SpeechRecognizer};
+
+/// The starter recognizer, loaded once per test program: small, and there on every machine.
+pub fn starter() -> &'static SpeechRecognizer {
+    static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let starter = sotto_starter::speech();
+        let source = ModelSource::Bytes(ModelBytes {
+            name: "starter",
+            config: starter.config_json,
+            generation_config: starter.generation_config_json,
+            tokenizer: starter.tokenizer_json,
+            weights: starter.model_safetensors,
+        });
+        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+        SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
+    })
+}
+
+/// The starter's demo clip.
+pub fn demo_audio() -> Pcm16k {
+    let bytes = std::io::Cursor::new(sotto_starter::demo_clip());
+    let mut file = AudioFile::from_reader(bytes, "demo").unwrap();
+    let mut samples = Vec::new();
+    while file.next_block(&mut samples).unwrap() {}
+    Pcm16k::new(samples).unwrap()
+}
