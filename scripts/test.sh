@@ -56,6 +56,9 @@ numeric_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sott
 arm=aarch64-unknown-linux-musl
 # ARMv8.0 without dotprod, the oldest 64-bit phones; and every extension that qemu knows.
 arm_cpus=(cortex-a53 max)
+# The f32 references of candle. One set of features in all steps on this machine, so that nothing is built twice; the
+# steps for phones do without, as what ships does.
+references=(--features sotto-speech/reference)
 mobile_targets=(aarch64-linux-android armv7-linux-androideabi x86_64-linux-android aarch64-apple-ios)
 
 step_fmt() {
@@ -64,11 +67,11 @@ step_fmt() {
 }
 
 step_clippy() {
-    run cargo clippy --locked --workspace --all-targets -- -D warnings
+    run cargo clippy --locked --workspace --all-targets "${references[@]}" -- -D warnings
 }
 
 step_docs() {
-    run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+    run env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps "${references[@]}"
 }
 
 step_deps() {
@@ -95,7 +98,7 @@ step_host() {
         mapfile -t selection < <(quick_tests "${crates[@]}")
         selection+=(--bins)
     fi
-    run cargo test --locked --workspace "${selection[@]}"
+    run cargo test --locked --workspace "${references[@]}" "${selection[@]}"
 }
 
 # Without real models: one window of audio takes minutes under emulation.

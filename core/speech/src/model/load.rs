@@ -241,7 +241,7 @@ fn open_safetensors(folder: &Path) -> Result<Weights, LoadError> {
 }
 
 /// Reads a configuration file; refuses one that is larger than any configuration.
-fn read_small(path: &Path) -> Result<Vec<u8>, LoadError> {
+pub(super) fn read_small(path: &Path) -> Result<Vec<u8>, LoadError> {
     use std::io::Read;
     const LIMIT: u64 = 4 << 20;
     let io = |source| LoadError::Io { path: path.to_owned(), source };

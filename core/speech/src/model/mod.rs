@@ -7,6 +7,8 @@ mod encoder;
 mod heads;
 mod load;
 mod names;
+#[cfg(feature = "reference")]
+pub mod reference;
 
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use load::Manifest;
