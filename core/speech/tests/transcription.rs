@@ -1,0 +1,247 @@
+//! What every transcription promises whatever the model says: cancellation, progress, edge cases of audio and options.
+//! On a small network whose weights follow a formula.
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use sotto_audio::{AudioError, Pcm16k};
+use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage, Threads};
+use sotto_speech::{
+    Language, LoadOptions, Normalization, SampleSource, Samples, Search, SpeechError, SpeechRecognizer, Task,
+    TimestampTokens, Timestamps, TranscribeOptions, Transcript,
+};
+use support::formula::FormulaModel;
+
+fn small() -> &'static SpeechRecognizer {
+    static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let folder = FormulaModel::small().write();
+        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+        SpeechRecognizer::load(&folder.path().into(), &options, &NoProgress, &CancelToken::new()).unwrap()
+    })
+}
+
+fn tone(samples: usize) -> Pcm16k {
+    Pcm16k::new((0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.1).collect()).unwrap()
+}
+
+fn transcribe(audio: &Pcm16k, options: &TranscribeOptions) -> Result<Transcript, SpeechError> {
+    small().transcribe(audio, options, &NoProgress, &CancelToken::new())
+}
+
+fn every_kind_of_times() -> impl Iterator<Item = TranscribeOptions> {
+    [Timestamps::None, Timestamps::Segment, Timestamps::Word].into_iter().flat_map(|timestamps| {
+        [TimestampTokens::LongForm, TimestampTokens::Always].into_iter().flat_map(move |timestamp_tokens| {
+            [Normalization::Window, Normalization::Recording].map(|normalization| TranscribeOptions {
+                timestamps,
+                timestamp_tokens,
+                normalization,
+                ..TranscribeOptions::greedy()
+            })
+        })
+    })
+}
+
+#[test]
+fn empty_audio_gives_an_empty_transcript() {
+    for options in every_kind_of_times() {
+        let transcript = transcribe(&Pcm16k::default(), &options).unwrap();
+        assert_eq!((transcript.text.as_str(), transcript.segments.len(), transcript.duration), ("", 0, 0.0));
+    }
+}
+
+#[test]
+fn audio_of_any_small_length_is_transcribed_inside_its_bounds() {
+    // One sample, just under and over a hop, 10 ms, and around the window of two seconds.
+    for samples in [1, 159, 160, 161, 199, 200, 201, 320, 1600, 31_999, 32_000, 32_001, 32_160] {
+        let audio = tone(samples);
+        for options in every_kind_of_times() {
+            let transcript = transcribe(&audio, &options).unwrap();
+            let duration = samples as f64 / 16_000.0;
+            assert!((transcript.duration - duration).abs() < 1e-9);
+            for segment in &transcript.segments {
+                assert!(0.0 <= segment.start && segment.start <= segment.end && segment.end <= duration, "{segment:?}");
+                assert!(segment.words.iter().all(|word| 0.0 <= word.start && word.end <= duration), "{segment:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn samples_that_are_not_finite_never_reach_the_model() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        assert!(matches!(Pcm16k::new(vec![0.0, bad]), Err(AudioError::NotFinite { index: 1, .. })));
+    }
+}
+
+#[test]
+fn the_same_audio_gives_the_same_transcript_again() {
+    let (recognizer, audio) = (small(), tone(100_000));
+    // Impossible thresholds: every window goes through all temperatures, sampling included.
+    let mut options = TranscribeOptions::default();
+    options.thresholds.logprob = Some(0.0);
+    options.thresholds.no_speech = None;
+    let run = || recognizer.transcribe(&audio, &options, &NoProgress, &CancelToken::new()).unwrap().segments;
+    let first = run();
+    assert!(first.iter().any(|segment| segment.temperature == 1.0));
+    assert_eq!(first, run());
+}
+
+#[test]
+fn segments_arrive_as_they_are_returned() {
+    let audio = tone(200_000);
+    let mut heard = Vec::new();
+    let transcript = small()
+        .transcribe_source(
+            &mut Samples::from(&audio),
+            &TranscribeOptions::default(),
+            &mut |segment| heard.push(segment.clone()),
+            &NoProgress,
+            &CancelToken::new(),
+        )
+        .unwrap();
+    assert!(!heard.is_empty());
+    assert_eq!(heard, transcript.segments);
+}
+
+#[test]
+fn options_that_contradict_each_other_or_the_model_are_refused_by_name() {
+    let search = |change: fn(&mut Search)| {
+        let mut options = TranscribeOptions::default();
+        change(&mut options.search);
+        options
+    };
+    let language = |code: &str| TranscribeOptions { language: Language::Fixed(code.into()), ..Default::default() };
+    for (option, options) in [
+        ("beam", search(|search| search.beam = 0)),
+        ("beam", search(|search| search.beam = 1000)),
+        ("best_of", search(|search| search.best_of = 0)),
+        ("patience", search(|search| search.patience = f32::NAN)),
+        ("patience", search(|search| search.patience = 0.0)),
+        ("length_penalty", search(|search| search.length_penalty = Some(-1.0))),
+        ("length_penalty", search(|search| search.length_penalty = Some(f32::NAN))),
+        ("temperatures", search(|search| search.temperatures.clear())),
+        ("temperatures", search(|search| search.temperatures = vec![0.0, f32::NAN])),
+        ("max_tokens", TranscribeOptions { max_tokens: Some(0), ..Default::default() }),
+        ("language", language("fr")),
+        ("language", language("no such language")),
+    ] {
+        let error = transcribe(&tone(16_000), &options).unwrap_err();
+        assert!(matches!(error, SpeechError::Option { option: found, .. } if found == option), "{option}: {error}");
+    }
+    transcribe(&tone(16_000), &TranscribeOptions { task: Task::Translate, ..language("German") }).unwrap();
+}
+
+#[test]
+fn prompts_prefixes_and_limits_of_any_size_fit_the_context() {
+    let long = " word after word".repeat(200);
+    for max_tokens in [None, Some(1), Some(50), Some(usize::MAX)] {
+        for (prompt, prefix) in [(None, Some(&long)), (Some(&long), None), (Some(&long), Some(&long))] {
+            let options = TranscribeOptions {
+                prompt: prompt.cloned(),
+                prefix: prefix.cloned(),
+                max_tokens,
+                timestamps: Timestamps::Word,
+                condition_on_previous: true,
+                ..TranscribeOptions::greedy()
+            };
+            transcribe(&tone(100_000), &options).unwrap();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Reports(Mutex<Vec<(u64, Option<u64>)>>);
+
+impl ProgressSink for Reports {
+    fn report(&self, progress: &Progress<'_>) {
+        assert_eq!(progress.stage, Stage::Transcribe);
+        self.0.lock().unwrap().push((progress.done, progress.total));
+    }
+}
+
+#[test]
+fn progress_grows_and_ends_at_the_total() {
+    let reports = Reports::default();
+    let audio = tone(200_000);
+    small().transcribe(&audio, &TranscribeOptions::default(), &reports, &CancelToken::new()).unwrap();
+    let reports = reports.0.into_inner().unwrap();
+    assert!(reports.len() >= 6, "{reports:?}");
+    assert!(reports.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{reports:?}");
+    assert!(reports.iter().all(|report| report.1 == Some(12_500)), "{reports:?}");
+    assert_eq!(reports.last().unwrap().0, 12_500);
+}
+
+#[test]
+fn a_cancelled_token_stops_before_anything_is_done() {
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    for normalization in [Normalization::Window, Normalization::Recording] {
+        let options = TranscribeOptions { normalization, ..TranscribeOptions::default() };
+        let mut source = Endless(AtomicUsize::new(0));
+        let result = small().transcribe_source(&mut source, &options, &mut |_| {}, &NoProgress, &cancel);
+        assert!(matches!(result, Err(SpeechError::Cancelled(_))));
+        assert!(source.0.into_inner() <= 4, "read on after it was cancelled");
+    }
+}
+
+/// A pipe that never ends; counts the blocks of one second that were read.
+struct Endless(AtomicUsize);
+
+impl SampleSource for Endless {
+    fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
+        let block = self.0.fetch_add(1, Ordering::Relaxed);
+        out.extend((0..16_000).map(|i| ((i + block * 31) as f32 * 0.05).sin() * 0.3));
+        Ok(true)
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        None
+    }
+}
+
+#[test]
+fn another_thread_can_cancel_at_any_time() {
+    for (milliseconds, normalization) in [
+        (0, Normalization::Window),
+        (20, Normalization::Window),
+        (90, Normalization::Window),
+        (30, Normalization::Recording),
+    ] {
+        let cancel = CancelToken::new();
+        let (token, options) = (cancel.clone(), TranscribeOptions { normalization, ..TranscribeOptions::default() });
+        // Endless audio: only the token can end this.
+        let running = std::thread::spawn(move || {
+            let mut source = Endless(AtomicUsize::new(0));
+            small().transcribe_source(&mut source, &options, &mut |_| {}, &NoProgress, &token)
+        });
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        cancel.cancel();
+        assert!(matches!(running.join().unwrap(), Err(SpeechError::Cancelled(_))));
+    }
+}
+
+#[test]
+fn a_source_that_fails_ends_the_transcription_with_its_error() {
+    struct Failing(usize);
+    impl SampleSource for Failing {
+        fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
+            self.0 += 1;
+            out.resize(16_000, 0.1);
+            match self.0 {
+                5 => Err(AudioError::NotFinite { source_name: "pipe".into(), index: 7, seconds: 4.0 }),
+                _ => Ok(true),
+            }
+        }
+
+        fn seconds(&self) -> Option<f64> {
+            None
+        }
+    }
+    let options = TranscribeOptions::default();
+    let result = small().transcribe_source(&mut Failing(0), &options, &mut |_| {}, &NoProgress, &CancelToken::new());
+    assert!(matches!(result, Err(SpeechError::Audio(AudioError::NotFinite { index: 7, .. }))));
+}
