@@ -71,12 +71,15 @@ pub(crate) fn vad(args: &VadArgs) -> Result<Option<Vad>, CliError> {
     Ok(Some(Vad { model, options }))
 }
 
+/// The words of a file and the trie that favours them.
+pub(crate) type HotwordList = (Vec<String>, Arc<Hotwords>);
+
 /// Words of a file, one per line; `#` begins a comment.
 pub(crate) fn hotwords(
     file: Option<&Path>,
     strength: Option<f32>,
     recognizer: &SpeechRecognizer,
-) -> Result<Option<(Vec<String>, Arc<Hotwords>)>, CliError> {
+) -> Result<Option<HotwordList>, CliError> {
     let Some(file) = file else { return Ok(None) };
     let text = std::fs::read_to_string(file)
         .map_err(|error| CliError::Failed(format!("{}: {error}; expected text, one word per line", file.display())))?;

@@ -1,5 +1,6 @@
 //! An hour of live audio costs no more memory than its first minutes. Runs on the starter recognizer.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -22,8 +23,7 @@ fn resident(child: &Child) -> Option<u64> {
 #[test]
 fn memory_is_constant_after_the_first_minutes() {
     let clip = decode_bytes(sotto_starter::demo_clip()).unwrap();
-    let bytes: Vec<u8> =
-        clip.samples().iter().flat_map(|sample| ((sample * 32767.0) as i16).to_le_bytes()).collect();
+    let bytes: Vec<u8> = clip.samples().iter().flat_map(|sample| ((sample * 32767.0) as i16).to_le_bytes()).collect();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
         .args(["transcribe", "--stream", "--json", "--threads", "1", "-"])
         .stdin(Stdio::piped())

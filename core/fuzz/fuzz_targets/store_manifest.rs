@@ -10,7 +10,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(manifest) = Manifest::parse(data) {
         assert!(!manifest.files.is_empty());
         for file in &manifest.files {
-            assert!(!file.path.is_empty() && !file.path.contains(['/', '\\', ':', '\0']) && !file.path.starts_with('.'));
+            assert!(
+                !file.path.is_empty() && !file.path.contains(['/', '\\', ':', '\0']) && !file.path.starts_with('.')
+            );
         }
         assert_eq!(Manifest::parse(manifest.to_json().as_bytes()).as_ref(), Ok(&manifest));
     }

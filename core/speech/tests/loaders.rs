@@ -1,4 +1,5 @@
 //! Bad models: a typed error that names the file and the cause, at once, without taking the memory that a header claims.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
 

@@ -1,6 +1,7 @@
 //! Greedy decoding of the real tiny.en equals transformers' token by token.
 //!
 //! Goldens: `greedy_tokens.json` (scripts/goldens/greedy.py; revisions inside).
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
 

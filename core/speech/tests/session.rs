@@ -1,4 +1,5 @@
 //! Live transcription with the starter recognizer: runs everywhere, without the data folder.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 #[path = "support/starter.rs"]
 mod support;

@@ -135,6 +135,7 @@ impl Decoder {
     ///
     /// # Panics
     /// When a token is beyond the vocabulary or a hypothesis beyond the text context: callers check both.
+    #[expect(clippy::too_many_arguments, reason = "what one call of the network reads and writes")]
     pub(crate) fn feed(
         &self,
         rows: &[Row],

@@ -1,4 +1,5 @@
 //! The joined recordings of `scripts/goldens/joined.json`, rebuilt sample for sample.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -1,5 +1,6 @@
 //! What the tests on real weights share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 pub mod formula;
 pub mod joined;
@@ -34,7 +35,7 @@ pub fn speech_dir() -> PathBuf {
 
 /// A clip by its name in the lists, `synthetic/000.flac`.
 pub fn clip(name: &str) -> Pcm16k {
-    decode_file(&speech_dir().join(name)).unwrap()
+    decode_file(speech_dir().join(name)).unwrap()
 }
 
 /// A golden of `tests/goldens`, which must have been made with the weights that are tested.

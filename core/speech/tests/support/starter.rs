@@ -1,4 +1,5 @@
 //! The starter recognizer and its demo clip, for tests that run on every machine.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::sync::OnceLock;
 

@@ -9,7 +9,7 @@ struct Layer {
     may_use: &'static [&'static str],
 }
 
-/// Bottom up. A crate may use only crates of earlier lines; its tests may use `sotto-testkit` too.
+/// Bottom up. A crate may use only crates of earlier lines; its tests may use [`FOR_TESTS`] too.
 const LAYERS: &[Layer] = &[
     Layer { name: "sotto-runtime", may_use: &[] },
     Layer { name: "sotto-kernels", may_use: &["sotto-runtime"] },
@@ -54,6 +54,9 @@ const TASK: &[&str] = &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-aud
 
 const TESTKIT: &str = "sotto-testkit";
 
+/// What the tests of any crate may use as well: the test kit, and the starter models, which are bytes only and run everywhere.
+const FOR_TESTS: &[&str] = &[TESTKIT, "sotto-starter"];
+
 /// Crates that talk to a network, and the TLS below them.
 const NETWORK: &[&str] = &[
     "attohttpc",
@@ -97,7 +100,8 @@ pub fn check_order(graph: &Graph) -> Vec<Finding> {
         for edge in &package.edges {
             let used = &graph.packages()[edge.to];
             let of_tests_only = !edge.beyond_tests();
-            let allowed = layer.may_use.contains(&used.name.as_str()) || (of_tests_only && used.name == TESTKIT);
+            let allowed = layer.may_use.contains(&used.name.as_str())
+                || (of_tests_only && FOR_TESTS.contains(&used.name.as_str()));
             if used.member && !allowed {
                 findings.push(misplaced(&package.name, &used.name));
             }
