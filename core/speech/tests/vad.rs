@@ -170,11 +170,11 @@ fn no_noise_is_speech_and_no_spoken_clip_is_lost_by_default() {
         |vad: &Arc<SileroVad>, samples: &[f32]| speech_segments(vad, samples, &options, &CancelToken::new()).unwrap();
     let minute = 60 * 16_000;
     for vad in [ggml().unwrap(), published().unwrap()] {
-        assert_eq!(segments(&vad, &vec![0.0; minute]), [], "digital silence");
+        assert!(segments(&vad, &vec![0.0; minute]).is_empty(), "digital silence");
         for noise in ["doing_the_dishes", "exercise_bike", "noise1", "noise2", "noise3", "noise4", "noise5"] {
             let samples = decode_file(&data.join(format!("speech/noise/{noise}.flac"))).unwrap().into_samples();
             let looped: Vec<f32> = samples.into_iter().cycle().take(minute).collect();
-            assert_eq!(segments(&vad, &looped), [], "{noise}");
+            assert!(segments(&vad, &looped).is_empty(), "{noise}");
         }
         for list in ["synthetic.tsv", "manifest.tsv"] {
             for line in std::fs::read_to_string(data.join("speech").join(list)).unwrap().lines().skip(1) {
