@@ -70,7 +70,7 @@ fn clips(golden: &Golden) -> Vec<(String, Vec<f32>)> {
     files
         .into_iter()
         .map(|(clip, file)| {
-            let mut samples = decode_file(&data_dir().unwrap().join("speech").join(file)).unwrap().into_samples();
+            let mut samples = decode_file(data_dir().unwrap().join("speech").join(file)).unwrap().into_samples();
             samples.truncate(seconds * 16_000);
             (clip, samples)
         })
@@ -172,14 +172,14 @@ fn no_noise_is_speech_and_no_spoken_clip_is_lost_by_default() {
     for vad in [ggml().unwrap(), published().unwrap()] {
         assert!(segments(&vad, &vec![0.0; minute]).is_empty(), "digital silence");
         for noise in ["doing_the_dishes", "exercise_bike", "noise1", "noise2", "noise3", "noise4", "noise5"] {
-            let samples = decode_file(&data.join(format!("speech/noise/{noise}.flac"))).unwrap().into_samples();
+            let samples = decode_file(data.join(format!("speech/noise/{noise}.flac"))).unwrap().into_samples();
             let looped: Vec<f32> = samples.into_iter().cycle().take(minute).collect();
             assert!(segments(&vad, &looped).is_empty(), "{noise}");
         }
         for list in ["synthetic.tsv", "manifest.tsv"] {
             for line in std::fs::read_to_string(data.join("speech").join(list)).unwrap().lines().skip(1) {
                 let clip = line.split('\t').next().unwrap();
-                let samples = decode_file(&data.join("speech").join(clip)).unwrap().into_samples();
+                let samples = decode_file(data.join("speech").join(clip)).unwrap().into_samples();
                 let energy = |samples: &[f32]| samples.iter().map(|s| f64::from(s * s)).sum::<f64>();
                 let kept: f64 = segments(&vad, &samples).into_iter().map(|segment| energy(&samples[segment])).sum();
                 assert!(kept > 0.97 * energy(&samples), "{clip}: {:.3} of the energy kept", kept / energy(&samples));
