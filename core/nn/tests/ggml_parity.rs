@@ -1,5 +1,7 @@
 //! The same model through both loaders: the real tiny.en as safetensors, and as a whisper.cpp file written from it.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use std::borrow::Cow;
 
 use sotto_nn::weights::Weights;
