@@ -111,7 +111,7 @@ mod tests {
     fn gelu_has_the_right_tails_and_centre() {
         let mut values = [-20.0, -1.0, 0.0, 1.0, 20.0];
         gelu(&mut values);
-        let expected = [0.0, -0.158_655_26, 0.0, 0.841_344_76, 20.0];
+        let expected = [0.0, -0.158_655_3, 0.0, 0.841_344_7, 20.0];
         for (value, expected) in values.iter().zip(expected) {
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");
         }
