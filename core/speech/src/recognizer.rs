@@ -27,7 +27,7 @@ use crate::window::WindowDecoder;
 /// let source = ModelSource::Path("whisper-tiny.en".into());
 /// let cancel = CancelToken::new();
 /// let speech = SpeechRecognizer::load(&source, &LoadOptions::default(), &NoProgress, &cancel)?;
-/// let audio = decode_file("note.m4a".as_ref())?;
+/// let audio = decode_file(std::path::Path::new("note.m4a"))?;
 /// let transcript = speech.transcribe(&audio, &TranscribeOptions::default(), &NoProgress, &cancel)?;
 /// println!("{}", transcript.text);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
