@@ -18,6 +18,8 @@ pub(super) enum Element {
     Bf16,
     /// Needs the scales of a companion tensor.
     I8,
+    /// Two values per byte, the first in the low half, each 8 too large. Needs the scales of a companion tensor.
+    I4,
     Q4_0,
     Q4_1,
     Q5_0,
@@ -80,6 +82,11 @@ impl Element {
         })
     }
 
+    /// Whether a companion tensor holds the scales.
+    pub(super) fn is_scaled_apart(self) -> bool {
+        matches!(self, Self::I8 | Self::I4)
+    }
+
     /// Name for messages.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -88,6 +95,7 @@ impl Element {
             Self::F16 => "F16",
             Self::Bf16 => "BF16",
             Self::I8 => "I8",
+            Self::I4 => "I4",
             Self::Q4_0 => "q4_0",
             Self::Q4_1 => "q4_1",
             Self::Q5_0 => "q5_0",
@@ -112,6 +120,7 @@ impl Element {
             Self::F32 => (1, 32),
             Self::F16 | Self::Bf16 => (1, 16),
             Self::I8 => (1, 8),
+            Self::I4 => (1, 4),
             Self::Q4_0 => (BLOCK, 18 * 8),
             Self::Q4_1 => (BLOCK, 20 * 8),
             Self::Q5_0 => (BLOCK, 22 * 8),
@@ -131,6 +140,7 @@ impl Element {
             Self::F16 => f16_to_f32(bytes),
             Self::Bf16 => each(bytes, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
             Self::I8 => bytes.iter().map(|&b| f32::from(b as i8)).collect(),
+            Self::I4 => bytes.iter().flat_map(|&b| [b & 15, b >> 4].map(|code| f32::from(code) - 8.0)).collect(),
             Self::Q4_0 => blocks(bytes, q4_0),
             Self::Q4_1 => blocks(bytes, q4_1),
             Self::Q5_0 => blocks(bytes, q5_0),

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use error::WeightError;
 pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
 
-use element::Element;
+use element::{BLOCK, Element};
 use error::printable;
 use index::Entry;
 use mmap::MappedFile;
@@ -185,7 +185,9 @@ impl Weights {
     ///
     /// F64 is rounded, F16 and BF16 are widened, ggml's block formats are dequantised, and I8 is multiplied with the
     /// scales of the companion tensor `<name>_scale`: one per row (`[rows]` or `[rows, 1]`), as compressed-tensors
-    /// stores them. Cost: one pass over the stored bytes and one allocation of four bytes per value.
+    /// stores them. U8 with such a companion holds 4-bit values: byte `i` of a row is value `2i` in its low half and
+    /// `2i + 1` in its high half, each 8 too large; the stored second dimension is half of `shape[1]`, and every 32
+    /// values of a flattened row share a scale (`[rows, width / 32]`; one per row where rows are no multiple of 32). Cost: one pass over the stored bytes and one allocation of four bytes per value.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::Shape`], [`WeightError::ElementType`] for types that hold no weights,
@@ -201,8 +203,8 @@ impl Weights {
             });
         }
         let mut values = self.values(tensor, name)?;
-        if tensor.entry.element == Element::I8 {
-            self.scale_rows(&mut values, name, tensor.entry.shape.first().copied().unwrap_or(1))?;
+        if tensor.entry.element.is_scaled_apart() {
+            self.scale(&mut values, name, shape.first().copied().unwrap_or(1), tensor.entry.element)?;
         }
         match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
@@ -224,29 +226,34 @@ impl Weights {
         })
     }
 
-    fn scale_rows(&self, values: &mut [f32], name: &str, rows: usize) -> Result<(), WeightError> {
+    /// Multiplies the values of a tensor of `rows` rows with its companion's scales.
+    fn scale(&self, values: &mut [f32], name: &str, rows: usize, element: Element) -> Result<(), WeightError> {
         let companion = format!("{name}_scale");
         let scale = self.find(&companion)?;
         // An int8 tensor of int8 scales would ask for scales for ever.
-        if scale.entry.element == Element::I8 {
+        if scale.entry.element.is_scaled_apart() {
             return Err(WeightError::ElementType {
                 file: self.name.clone(),
                 name: printable(&companion),
-                found: Element::I8.name().to_owned(),
+                found: scale.entry.element.name().to_owned(),
             });
         }
-        if scale.entry.shape != [rows] && scale.entry.shape != [rows, 1] {
+        let width = values.len() / rows.max(1);
+        let (expected, group) = match element {
+            Element::I4 if width.is_multiple_of(BLOCK) => (vec![rows, width / BLOCK], BLOCK),
+            _ => (vec![rows], width),
+        };
+        if scale.entry.shape != expected && scale.entry.shape != [rows, width / group.max(1)] {
             return Err(WeightError::Shape {
                 file: self.name.clone(),
                 name: printable(&companion),
                 found: scale.entry.shape.clone(),
-                expected: vec![rows],
+                expected,
             });
         }
         let scales = self.values(scale, &companion)?;
-        let width = values.len() / rows.max(1);
-        for (row, scale) in values.chunks_exact_mut(width.max(1)).zip(scales) {
-            row.iter_mut().for_each(|value| *value *= scale);
+        for (group, scale) in values.chunks_exact_mut(group.max(1)).zip(scales) {
+            group.iter_mut().for_each(|value| *value *= scale);
         }
         Ok(())
     }

@@ -49,7 +49,27 @@ pub(super) fn read(file: &[u8], name: &str) -> Result<Header, WeightError> {
         }
         entries.insert(tensor, entry);
     }
+    recognise_nibbles(&mut entries);
     Ok(Header { entries, metadata })
+}
+
+/// Bytes with a tensor of scales beside them are pairs of 4-bit values along the second dimension: safetensors has no
+/// such type of its own.
+fn recognise_nibbles(entries: &mut BTreeMap<String, Entry>) {
+    let scaled: Vec<String> = entries
+        .iter()
+        .filter(|(name, entry)| entry.element.name() == "U8" && entries.contains_key(&format!("{name}_scale")))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in scaled {
+        if let Some(entry) = entries.get_mut(&name)
+            && let Some(columns) = entry.shape.get_mut(1)
+            && let Some(pairs) = columns.checked_mul(2)
+        {
+            *columns = pairs;
+            entry.element = Element::I4;
+        }
+    }
 }
 
 /// The JSON header, and the bytes behind it.

@@ -61,6 +61,36 @@ fn int8_without_fitting_scales_is_refused() {
 }
 
 #[test]
+fn bytes_with_scales_are_pairs_of_4_bit_values_in_blocks_of_32() {
+    // Two rows of 64: code `c` at column `c % 16`, scales 1 and 2 in the first row, 0.5 and -1 in the second.
+    let row: Vec<u8> = (0..32).map(|pair| (2 * pair) % 16 | ((2 * pair + 1) % 16) << 4).collect();
+    let scales = floats(&[1.0, 2.0, 0.5, -1.0]);
+    let rows = row.repeat(2);
+    for (stored, shape) in [([2, 32].as_slice(), [2, 64].as_slice()), (&[2, 8, 4], &[2, 16, 4])] {
+        let weights = open(image(&[("w", "U8", stored, &rows), ("w_scale", "F32", &[2, 2], &scales)])).unwrap();
+        assert_eq!(weights.shape("w"), Some(shape));
+        let values = weights.tensor("w", shape).unwrap();
+        for (index, value) in values.into_iter().enumerate() {
+            let scale = [1.0, 2.0, 0.5, -1.0][index / 32];
+            assert_eq!(value, ((index % 16) as f32 - 8.0) * scale, "{index}");
+        }
+    }
+}
+
+#[test]
+fn bytes_whose_scales_do_not_fit_are_refused() {
+    let bytes = ("w", "U8", [2usize, 16].as_slice(), [0u8; 32].as_slice());
+    for (shape, count) in [([2].as_slice(), 2), (&[1, 2], 2), (&[2, 2], 4)] {
+        let scales = floats(&vec![1.0; count]);
+        let error = open(image(&[bytes, ("w_scale", "F32", shape, &scales)])).unwrap().tensor("w", &[2, 32]).unwrap_err();
+        let fits = matches!(&error, WeightError::Shape { name, expected, .. } if name == "w_scale" && expected == &[2, 1]);
+        assert!(fits, "{error}");
+    }
+    let error = open(image(&[bytes])).unwrap().tensor("w", &[2, 16]).unwrap_err();
+    assert!(matches!(&error, WeightError::ElementType { .. }), "{error}");
+}
+
+#[test]
 fn a_value_that_is_not_finite_is_found_at_its_place() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let weights = open(image(&[("a", "F32", &[3], &floats(&[0.0, bad, 1.0]))])).unwrap();
