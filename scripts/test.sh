@@ -101,7 +101,7 @@ step_host() {
     run cargo test --locked --workspace "${references[@]}" "${selection[@]}"
 }
 
-# Without real models: one window of audio takes minutes under emulation.
+# Without the recognizers: one window of audio takes minutes under emulation.
 step_aarch64() {
     ensure_command qemu-aarch64-static qemu-user-static
     ensure_targets "$arm"

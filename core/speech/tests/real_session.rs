@@ -1,4 +1,4 @@
-//! Live transcription with the starter recognizer: runs everywhere, without the data folder.
+//! Live transcription with the starter recognizer: needs no data folder, but a processor that is not emulated.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 #[path = "support/starter.rs"]
