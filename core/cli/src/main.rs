@@ -49,7 +49,7 @@ fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
     match &arguments.command {
         Command::Demo => demo::run(global, cancel),
         Command::Transcribe(options) => transcribe::run(options, global, cancel),
-        Command::Models(command) => Ok(models::run(command, global.json, cancel)?),
+        Command::Models(command) => Ok(models::run(command, global, cancel)?),
         Command::Inspect(options) => inspect::run(options, global),
         Command::Bench(command) => bench::run(command, global, cancel),
         Command::Completions { shell } => {

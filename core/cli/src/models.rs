@@ -8,6 +8,7 @@ use serde::Serialize;
 use sotto_runtime::{Bytes, CancelToken};
 use sotto_store::{Hub, Installed, Manifest, PullRequest, Store, StoreError, Token};
 
+use crate::args::Global;
 use crate::error::CliError;
 use crate::progress::Bars;
 
@@ -87,14 +88,15 @@ impl<'a> From<&'a Installed> for Record<'a> {
 }
 
 /// Runs the command on the store of the environment. Ctrl-C keeps what a pull has fetched.
-pub(crate) fn run(command: &ModelsCommand, json: bool, cancel: &CancelToken) -> Result<(), CliError> {
+pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
+    let (json, bars) = (global.json, || Bars::new(global.quiet));
     let store = Store::open(Store::default_dir()?)?;
     let mut out = io::stdout().lock();
     match command {
-        ModelsCommand::Pull(args) => pull(&store, args, json, cancel, &mut out),
+        ModelsCommand::Pull(args) => pull(&store, args, json, &bars, cancel, &mut out),
         ModelsCommand::List => list(&store, json, &mut out),
         ModelsCommand::Remove { names } => remove(&store, names, json, cancel, &mut out),
-        ModelsCommand::Verify { names } => verify(&store, names, json, cancel, &mut out),
+        ModelsCommand::Verify { names } => verify(&store, names, json, &bars, cancel, &mut out),
         ModelsCommand::Path { name } => {
             let path = name.as_ref().map_or_else(|| Ok(store.dir().to_owned()), |name| store.resolve(name))?;
             if json {
@@ -110,6 +112,7 @@ fn pull(
     store: &Store,
     args: &PullArgs,
     json: bool,
+    bars: &dyn Fn() -> Bars,
     cancel: &CancelToken,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
@@ -124,7 +127,7 @@ fn pull(
         .map(|name| Ok(PullRequest::new(name, hub.clone())?.with_update(args.update)))
         .collect::<Result<_, StoreError>>()?;
     for request in &requests {
-        let bars = Bars::new(false);
+        let bars = bars();
         let pulled = store.pull(request, &bars, cancel);
         bars.clear();
         let path = pulled?;
@@ -198,6 +201,7 @@ fn verify(
     store: &Store,
     names: &[String],
     json: bool,
+    bars: &dyn Fn() -> Bars,
     cancel: &CancelToken,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
@@ -208,7 +212,7 @@ fn verify(
     };
     let mut first_failure = None;
     for name in &names {
-        let bars = Bars::new(false);
+        let bars = bars();
         let checked = store.verify(name, &bars, cancel);
         bars.clear();
         match checked {

@@ -147,7 +147,7 @@ impl Session {
         self.shared.wake_worker.notify_one();
     }
 
-    /// The next event; waits for it at most `timeout`. `Ok(None)` after the last event of a finished session, or when
+    /// The next event; waits for it at most `timeout`. Volatile text that was replaced before it was pulled is left out. `Ok(None)` after the last event of a finished session, or when
     /// the time is over ([`is_done`](Self::is_done) tells which).
     ///
     /// # Errors
@@ -188,6 +188,18 @@ impl Drop for Session {
 }
 
 impl State {
+    /// Queues events. Volatile text that nobody pulled yet is replaced by what replaces it: what waits for a reader that
+    /// never comes grows with the words that were said, not with the time that passes.
+    fn report(&mut self, events: impl Iterator<Item = StreamEvent>) {
+        for event in events {
+            let replaces = matches!(event, StreamEvent::Volatile { .. });
+            if replaces && matches!(self.events.back(), Some(StreamEvent::Volatile { .. })) {
+                self.events.pop_back();
+            }
+            self.events.push_back(event);
+        }
+    }
+
     fn check(&self) -> Result<(), SessionError> {
         self.failure.clone().map_or(Ok(()), |failure| Err(SessionError::Failed(failure)))
     }
@@ -222,7 +234,7 @@ impl Worker {
             if finished {
                 transcriber.finish(&mut events)?;
             }
-            self.shared.lock().events.extend(events.drain(..));
+            self.shared.lock().report(events.drain(..));
             self.shared.wake_reader.notify_all();
             if finished {
                 return Ok(());
@@ -247,5 +259,27 @@ impl Worker {
             let patience = Duration::from_millis(50);
             state = self.shared.wake_worker.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::StreamText;
+
+    fn volatile(at: f64) -> StreamEvent {
+        StreamEvent::Volatile { at, text: StreamText::default() }
+    }
+
+    fn final_at(at: f64) -> StreamEvent {
+        StreamEvent::Final { at, text: StreamText::default() }
+    }
+
+    #[test]
+    fn volatile_text_that_was_not_pulled_is_replaced_and_final_text_kept() {
+        let mut state = State::default();
+        state.report([volatile(1.0), volatile(2.0), final_at(3.0), volatile(3.0)].into_iter());
+        state.report([volatile(4.0), final_at(5.0), final_at(6.0)].into_iter());
+        assert_eq!(state.events, [volatile(2.0), final_at(3.0), volatile(4.0), final_at(5.0), final_at(6.0)]);
     }
 }
