@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 # name, seconds at least, seed, noise (file, offset, signal-to-noise ratio in dB of speech without its pauses)
 RECORDINGS = [
     ("two_minutes", 120, 2, None),
-    ("five_minutes", 300, 5, ("noise/noise1.flac", 160_000, 10.0)),
+    ("five_minutes", 300, 5, ("noise/noise1.flac", 160_000, 20.0)),
     ("twenty_minutes", 1200, 20, None),
 ]
 PAUSE = (SAMPLE_RATE // 10, 4 * SAMPLE_RATE)

@@ -13,8 +13,8 @@ const LOUDEST: f32 = 1e6;
 
 /// Gives one probability of speech per [`STEP`] samples of 16 kHz mono audio.
 ///
-/// The probabilities do not depend on how the audio was cut into pieces. A step costs about a tenth of a millisecond on
-/// one desktop core (see `docs/PERFORMANCE.md`); nothing is allocated after [`new`](Self::new).
+/// The probabilities do not depend on how the audio was cut into pieces. A step costs about a quarter of a millisecond on
+/// one desktop core (`examples/vad_figures.rs`); nothing is allocated after [`new`](Self::new).
 #[derive(Debug, Clone)]
 pub struct VadStream {
     vad: Arc<SileroVad>,
