@@ -1,0 +1,76 @@
+//! whisper.cpp files hold the same model as the Hugging Face folder: written by the test kit, read by the ggml loader.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod support;
+
+use std::path::PathBuf;
+
+use sotto_runtime::{CancelToken, NoProgress, Threads};
+use sotto_speech::{LoadOptions, ModelSource, SpeechRecognizer, TimestampTokens, Timestamps, TranscribeOptions};
+use sotto_testkit::ggml::{GgmlType, tiny_en_ggml};
+use sotto_text::metrics::ErrorCounts;
+use support::{clip, synthetic, tiny_en, word_errors};
+use tempfile::TempDir;
+
+/// The real tiny.en as a ggml file; the folder goes when it is dropped.
+fn ggml(kind: GgmlType) -> Option<(TempDir, PathBuf)> {
+    let bytes = tiny_en_ggml(kind)?;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ggml-tiny.en.bin");
+    std::fs::write(&path, bytes).unwrap();
+    Some((folder, path))
+}
+
+fn load(kind: GgmlType) -> Option<SpeechRecognizer> {
+    let (_folder, path) = ggml(kind)?;
+    let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+    Some(SpeechRecognizer::load(&ModelSource::Path(path), &options, &NoProgress, &CancelToken::new()).unwrap())
+}
+
+/// With timestamps, words and sampled temperatures: everything that the two files could say differently.
+fn settings() -> TranscribeOptions {
+    TranscribeOptions {
+        timestamps: Timestamps::Word,
+        timestamp_tokens: TimestampTokens::Always,
+        ..TranscribeOptions::default()
+    }
+}
+
+/// The vocabulary of the header folder and of `tokenizer.json` name the same tokens; f32 and f16 hold the same values.
+#[test]
+fn float_files_give_the_same_transcripts_as_safetensors() {
+    let Some(original) = tiny_en() else { return };
+    for kind in [GgmlType::F32, GgmlType::F16] {
+        let recognizer = load(kind).unwrap();
+        assert_eq!(recognizer.model().dimensions(), original.model().dimensions());
+        assert_eq!(recognizer.model().alignment_heads(), original.model().alignment_heads());
+        for name in ["synthetic/003.flac", "synthetic/042.flac"] {
+            let transcribe = |recognizer: &SpeechRecognizer| {
+                recognizer.transcribe(&clip(name), &settings(), &NoProgress, &CancelToken::new()).unwrap()
+            };
+            let (ours, expected) = (transcribe(&recognizer), transcribe(original));
+            assert_eq!(ours.segments, expected.segments, "{name}");
+        }
+    }
+}
+
+#[test]
+fn quantized_files_transcribe() {
+    if tiny_en().is_none() {
+        return;
+    }
+    // Measured on these 20 clips; the original makes 8.1 %. q4_1 and q5_0 differ from these in one field; the test kit and
+    // the loader are held against the gguf package on all of them.
+    for (kind, limit) in [(GgmlType::Q8_0, 10.0), (GgmlType::Q5_1, 15.0), (GgmlType::Q4_0, 30.0)] {
+        let recognizer = load(kind).unwrap();
+        let counts = synthetic().iter().step_by(5).fold(ErrorCounts::default(), |mut sum, spoken| {
+            let options = TranscribeOptions::greedy();
+            let audio = clip(&spoken.file);
+            let transcript = recognizer.transcribe(&audio, &options, &NoProgress, &CancelToken::new()).unwrap();
+            sum += word_errors(&spoken.text, &transcript.text);
+            sum
+        });
+        println!("{kind:?}: {:.2} % {counts:?}", counts.rate() * 100.0);
+        assert!(counts.rate() * 100.0 <= limit, "{kind:?}: {counts:?}");
+    }
+}
