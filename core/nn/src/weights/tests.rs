@@ -82,8 +82,10 @@ fn bytes_whose_scales_do_not_fit_are_refused() {
     let bytes = ("w", "U8", [2usize, 16].as_slice(), [0u8; 32].as_slice());
     for (shape, count) in [([2].as_slice(), 2), (&[1, 2], 2), (&[2, 2], 4)] {
         let scales = floats(&vec![1.0; count]);
-        let error = open(image(&[bytes, ("w_scale", "F32", shape, &scales)])).unwrap().tensor("w", &[2, 32]).unwrap_err();
-        let fits = matches!(&error, WeightError::Shape { name, expected, .. } if name == "w_scale" && expected == &[2, 1]);
+        let error =
+            open(image(&[bytes, ("w_scale", "F32", shape, &scales)])).unwrap().tensor("w", &[2, 32]).unwrap_err();
+        let fits =
+            matches!(&error, WeightError::Shape { name, expected, .. } if name == "w_scale" && expected == &[2, 1]);
         assert!(fits, "{error}");
     }
     let error = open(image(&[bytes])).unwrap().tensor("w", &[2, 16]).unwrap_err();
