@@ -51,10 +51,8 @@ fn the_demo_transcribes_its_clip_and_says_how_to_get_a_full_model() {
     let output = sotto(&["demo"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let text = stdout(&output);
-    // What the starter's present weights reach on the clip; see its card.
     let heard = text.lines().find_map(|line| line.trim().strip_prefix("text ")).unwrap().trim();
-    let errors = sotto::text::word_errors(sotto_starter::DEMO_TEXT, heard);
-    assert!(errors.rate() <= 0.6, "{heard}");
+    assert_eq!(heard, sotto_starter::DEMO_TEXT);
     assert!(text.contains("sotto models pull"), "{text}");
 }
 

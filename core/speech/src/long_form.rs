@@ -65,7 +65,9 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let windows = FeatureWindows::new(source, mels, window_frames)?;
         let mut windows = windows.normalized_by(options.normalization, self.decoder.cancel)?;
         let timestamps = self.decoder.can_write_timestamps()
-            && (options.timestamp_tokens == TimestampTokens::Always || !windows.fits_one_window()?);
+            && (options.timestamp_tokens == TimestampTokens::Always
+                || self.decoder.model.prefers_timestamps
+                || !windows.fits_one_window()?);
         let mut seek = 0;
         while let Some(window) = windows.at(seek)? {
             self.decoder.cancel.check()?;

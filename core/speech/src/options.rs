@@ -41,7 +41,8 @@ pub enum Timestamps {
 /// Whether the model is asked to write timestamps between its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampTokens {
-    /// Only where a recording is longer than a window, whose windows follow them. Shorter recordings get their times from
+    /// Only where a recording is longer than a window, whose windows follow them, or where the model's generation
+    /// settings ask for them (`return_timestamps`, as the starter recognizer's do). Other recordings get their times from
     /// the model's attention, segments end where sentences do.
     #[default]
     LongForm,

@@ -93,7 +93,9 @@ class Composer:
         for clip in voice["digit"]:
             by_digit.setdefault(clip["words"][0], []).append(clip)
         count = int(self.rng.integers(1, most + 1))
-        names = [self.pick(DIGITS) for _ in range(count)]
+        # Strings like "two two zero two" teach to count what looks alike.
+        choice = DIGITS if self.rng.random() < 0.75 else [self.pick(DIGITS), self.pick(DIGITS)]
+        names = [self.pick(choice) for _ in range(count)]
         return [self.pick(by_digit[name]) for name in names if name in by_digit]
 
     def content(self) -> list[list[dict]]:
@@ -105,10 +107,10 @@ class Composer:
             segments = [self.digits({1: 2, 2: 4, 3: 8}[self.level])]
             if self.level > 1 and len(segments[0]) < 5 and rng.random() < 0.25:
                 segments.append(self.digits(3))
-            return segments
+            return self.followed(segments)
         voice = self.corpus.by_voice[self.pick(self.corpus.synthetic)]
         if draw < 0.70:
-            return [[self.pick(voice["carrier"]), *self.digits(2 if self.level == 1 else 4)]]
+            return self.followed([[self.pick(voice["carrier"]), *self.digits(2 if self.level == 1 else 4)]])
         if self.level == 1:
             return [[self.pick(voice["command"])]]
         segments = [[self.pick(voice["command"])] for _ in range(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1]))]
@@ -117,6 +119,13 @@ class Composer:
         if len(segments) > 1 and rng.random() < 0.2:
             segments[:2] = [segments[0] + segments[1]]
         return segments
+
+    def followed(self, segments: list[list[dict]]) -> list[list[dict]]:
+        """Sometimes a command before or after numbers: neither is the end of what is said."""
+        if self.level == 1 or self.rng.random() < 0.6:
+            return segments
+        command = [self.pick(self.corpus.by_voice[self.pick(self.corpus.synthetic)]["command"])]
+        return [command, *segments] if self.rng.random() < 0.4 else [*segments, command]
 
     def utterance(self) -> Utterance:
         """One random utterance, degraded at random, at most one window long."""

@@ -38,7 +38,8 @@ class Recognizer:
     def __init__(self, folder: pathlib.Path):
         config = WhisperConfig.from_pretrained(folder)
         self.model = WhisperForConditionalGeneration(config).eval()
-        missing, unexpected = self.model.load_state_dict(dequantized(folder / "model.safetensors"), strict=False)
+        shapes = {name: tensor.shape for name, tensor in self.model.state_dict().items()}
+        missing, unexpected = self.model.load_state_dict(dequantized(folder / "model.safetensors", shapes), strict=False)
         assert missing == ["proj_out.weight"] and not unexpected, (missing, unexpected)
         self.model.tie_weights()
         self.model.generation_config = GenerationConfig.from_pretrained(folder)

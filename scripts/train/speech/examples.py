@@ -21,7 +21,7 @@ class Targets:
     def build(self, utterance: Utterance):
         """`(input ids, target ids, spans)`; a span is `(start, end)` in positions or None."""
         v, rng = self.vocabulary, self.rng
-        stamps = rng.random() < 0.5
+        stamps = rng.random() < 0.8
         if not utterance.placed:
             second = v.timestamp + int(rng.choice([0, rng.integers(0, 51)])) if stamps else v.notimestamps
             tokens, spans = [second, v.eot], [None, None]
@@ -46,25 +46,17 @@ class Targets:
             tokens.append(v.timestamp + position)
             spans.append((position - 4, position + 4))
 
-        segments = {}
         for item in utterance.placed:
-            segments.setdefault(item.segment, []).append(item)
-        for number, items in segments.items():
-            whole = [item for item in items if cut is None or item.end <= cut]
-            partial = len(whole) < len(items)
-            if partial and (not whole or (number and stamps)):
-                if stamps and items[0].start < cut:
-                    stamp(items[0].start)  # says where the next window has to begin
+            if cut is not None and item.end > cut:
+                if stamps and item.start < cut:
+                    stamp(item.start)  # says where the next window has to begin
                 break
             if stamps:
-                stamp(whole[0].start)
-            for item in whole:
-                tokens.extend(v.word[word] for word in item.clip["words"])
-                spans.extend(word_spans(item))
+                stamp(item.start)
+            tokens.extend(v.word[word] for word in item.clip["words"])
+            spans.extend(word_spans(item))
             if stamps:
-                stamp(whole[-1].end)
-            if partial:
-                break
+                stamp(item.end)
         return [*tokens, v.eot], [*spans, None]
 
 

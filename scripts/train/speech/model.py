@@ -16,12 +16,12 @@ from torch.nn import functional as F
 @dataclasses.dataclass
 class Size:
     vocabulary: int
-    width: int = 192
+    width: int = 384
     heads: int = 6
-    encoder_layers: int = 4
+    encoder_layers: int = 2
     decoder_layers: int = 2
-    encoder_ffn: int = 512
-    decoder_ffn: int = 512
+    encoder_ffn: int = 960
+    decoder_ffn: int = 256
     positions: int = 500
     tokens: int = 96
     dropout: float = 0.0
@@ -106,6 +106,9 @@ class Decoder(nn.Module):
         self.layer_norm = nn.LayerNorm(size.width)
         nn.init.normal_(self.embed_tokens.weight, std=0.02)
         nn.init.normal_(self.embed_positions.weight, std=0.01)
+        # A timestamp starts as the position that it names, so that "what follows this moment" is easy to ask for.
+        with torch.no_grad():
+            self.embed_tokens.weight[size.vocabulary - size.positions - 1 :] = 0.03 * sinusoids(size.positions + 1, size.width)
 
     def forward(self, tokens: torch.Tensor, source: torch.Tensor):
         """Logits and the cross-attention shares `[batch, heads, tokens, positions]` of each layer."""
@@ -115,34 +118,6 @@ class Decoder(nn.Module):
             x, share = layer(x, source)
             shares.append(share)
         return self.layer_norm(x) @ self.embed_tokens.weight.T, shares
-
-
-@torch.no_grad()
-def start_local(encoder: Encoder):
-    """Starts the encoder as a stack of local filters, so that few utterances suffice to learn the sounds.
-
-    Queries and keys read the position table, where sin and cos of one rate make a dot product that peaks at equal
-    positions; rotating the query by an offset moves the peak there. Head 0 looks `reach` positions back, head 1 as far
-    ahead, 2, 4 and 8 positions in the first layers, the last stays free. The convolutions start loud enough to be heard
-    beside the position table. All of it is only the starting point: training moves every weight.
-    """
-    width = encoder.layer_norm.normalized_shape[0]
-    half, count = width // 2, width // encoder.layers[0].self_attn.heads // 2
-    rate = torch.exp(-math.log(10_000) / (half - 1) * torch.arange(count))
-    for layer, reach in zip(encoder.layers[:-1], (2, 4, 8), strict=False):
-        attention = layer.self_attn
-        for head in range(attention.heads):
-            offset = reach * (-1, 1)[head % 2]
-            row = head * 2 * count + torch.arange(count)
-            for projection, shift in ((attention.k_proj, 0), (attention.q_proj, offset)):
-                weight = projection.weight
-                weight[row[0] : row[-1] + 1 + count] *= 0.3
-                weight[row, torch.arange(count)] += torch.cos(rate * shift)
-                weight[row, half + torch.arange(count)] += torch.sin(rate * shift)
-                weight[row + count, half + torch.arange(count)] += torch.cos(rate * shift)
-                weight[row + count, torch.arange(count)] -= torch.sin(rate * shift)
-    encoder.conv1.weight *= 2.5
-    encoder.conv2.weight *= 4.0
 
 
 class Whisper(nn.Module):

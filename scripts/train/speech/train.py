@@ -10,6 +10,7 @@ Checkpoints go to FOLDER/NAME every few minutes and hold everything a resumed ru
 """
 
 import argparse
+import contextlib
 import copy
 import json
 import math
@@ -22,7 +23,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from examples import IGNORE, Batches
-from model import Size, Whisper, start_local
+from export import quantize
+from model import Size, Whisper
 from vocabulary import WORDS, Vocabulary, build_tokenizer
 
 
@@ -105,8 +107,29 @@ def rate(step: int, steps: int, peak: float) -> float:
     return peak if left >= 1 else peak * (0.02 + 0.98 * 0.5 * (1 - math.cos(math.pi * max(0.0, left))))
 
 
+class Rounded:
+    """While it lasts, the model has the weights that `export.py` would write; gradients then serve the exact ones."""
+
+    def __init__(self, model):
+        named = dict(model.named_parameters())
+        # A frozen encoder's states were computed before.
+        self.weights = {name: p for name, p in named.items() if p.dim() >= 2 and p.requires_grad}
+        self.exact = {}
+
+    @torch.no_grad()
+    def __enter__(self):
+        for name, weight in self.weights.items():
+            self.exact[name] = weight.detach().clone()
+            weight.copy_(quantize(name, weight).values())
+
+    @torch.no_grad()
+    def __exit__(self, *_):
+        for name, weight in self.weights.items():
+            weight.copy_(self.exact[name])
+
+
 class Replay:
-    """Batches whose encoder states are known: with a frozen encoder each serves five times, at a tenth of the cost."""
+    """Batches whose encoder states are known: with a frozen encoder each serves four times, at a tenth of the cost."""
 
     def __init__(self, seed: int):
         self.kept, self.turn, self.random = [], 0, random.Random(seed)
@@ -114,10 +137,10 @@ class Replay:
     @torch.no_grad()
     def batch(self, loader, model):
         self.turn += 1
-        if self.turn % 5 == 1 or len(self.kept) < 20:
+        if self.turn % 4 == 1 or len(self.kept) < 20:
             batch = next(loader)
             batch["states"] = model.model["encoder"](batch.pop("mel"))
-            self.kept = [*self.kept[-600:], batch]
+            self.kept = [*self.kept[-400:], batch]
             return batch
         return self.random.choice(self.kept)
 
@@ -134,8 +157,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--positions", type=int, default=1200, help="encoder positions per batch")
     parser.add_argument("--encoder-rate", type=float, default=0.3, help="its share of the learning rate after --start-from")
-    parser.add_argument("--freeze", type=int, default=0, help="leave so many of the encoder's first parts (two convolutions, then layers) as they are")
     parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone, on kept encoder states")
+    parser.add_argument("--quantized", action="store_true", help="train with the weights that export.py will write (straight-through)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start-from", type=pathlib.Path, help="another run's checkpoint, or compress.py's start.pt")
@@ -148,10 +171,9 @@ def main():
     vocabulary = Vocabulary(build_tokenizer())
     size = Size(vocabulary.size)
     model, heads = Whisper(size), Heads(size.width)
-    start_local(model.model["encoder"])
     average = copy.deepcopy(model).requires_grad_(False)
-    for part in [model.model["encoder"].conv1, model.model["encoder"].conv2, *model.model["encoder"].layers][: arguments.freeze]:
-        part.requires_grad_(False)
+    if arguments.freeze_encoder:
+        model.model["encoder"].requires_grad_(False)
     weights = [p for p in [*model.parameters(), *heads.parameters()] if p.requires_grad]
     # An encoder that starts from the teacher's needs smaller steps than a decoder that starts from nothing.
     gentle = arguments.encoder_rate if arguments.start_from else 1.0
@@ -191,9 +213,10 @@ def main():
             batch = replay.batch(loader, model)
         else:
             batch = next(loader)
-        total, parts = losses(model, heads, batch, arguments.distill, vocabulary)
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        with Rounded(model) if arguments.quantized else contextlib.nullcontext():
+            total, parts = losses(model, heads, batch, arguments.distill, vocabulary)
+            total.backward()
         nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         step += 1

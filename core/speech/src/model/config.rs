@@ -157,6 +157,8 @@ pub struct GenerationConfig {
     pub alignment_heads: Option<Vec<(usize, usize)>>,
     /// Highest first timestamp, in steps of 20 ms.
     pub max_initial_timestamp_index: Option<usize>,
+    /// Whether the model writes timestamps unless told otherwise.
+    pub return_timestamps: bool,
 }
 
 impl GenerationConfig {

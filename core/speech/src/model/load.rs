@@ -187,6 +187,7 @@ impl Manifest {
             alignment_heads,
             suppress,
             suppress_first,
+            prefers_timestamps: self.generation.return_timestamps,
             max_initial_timestamp: self.generation.max_initial_timestamp_index.or(Some(50)),
             _memory: memory,
         })

@@ -30,6 +30,8 @@ pub struct Model {
     pub(crate) alignment_heads: Vec<(usize, usize)>,
     pub(crate) suppress: Vec<u32>,
     pub(crate) suppress_first: Vec<u32>,
+    /// The model was made to write timestamps in every window.
+    pub(crate) prefers_timestamps: bool,
     pub(crate) max_initial_timestamp: Option<usize>,
     /// Held as long as the model lives.
     _memory: Reservation,
