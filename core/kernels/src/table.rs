@@ -62,7 +62,8 @@ macro_rules! table {
                 fn to_f16(values: &[f32], out: &mut [u16]) = rows::to_f16;
                 fn from_f16(values: &[u16], out: &mut [f32]) = rows::from_f16;
             );
-            table!(@maps ($($features)?) exp erf tanh sigmoid gelu relu silu);
+            table!(@maps ($($features)?)
+                exp = Exp, erf = Erf, tanh = Tanh, sigmoid = Sigmoid, gelu = Gelu, relu = Relu, silu = Silu);
 
             $(#[target_feature(enable = $features)])?
             unsafe fn rank(row: &[f32], best: &mut TopK) {
@@ -102,15 +103,15 @@ macro_rules! table {
             $kernel(set, $($arg),*);
         }
     };
-    (@maps $features:tt $($name:ident)*) => {
-        $(table!(@map $features $name);)*
+    (@maps $features:tt $($name:ident = $function:ident),*) => {
+        $(table!(@map $features $name = $function);)*
     };
-    (@map ($($features:literal)?) $name:ident) => {
+    (@map ($($features:literal)?) $name:ident = $function:ident) => {
         $(#[target_feature(enable = $features)])?
         unsafe fn $name(values: &mut [f32]) {
             // SAFETY: the table is reached only through the set's proof.
             let set = unsafe { Set::assume() };
-            rows::map(set, values, math::$name);
+            rows::map(set, values, math::$function);
         }
     };
 }

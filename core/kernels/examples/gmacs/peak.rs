@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sotto_kernels::Isa;
 
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 100_000;
 
 /// int8 multiply-adds per second; `None` for the scalar set.
 pub fn measure(isa: Isa) -> Option<f64> {
@@ -22,7 +22,7 @@ pub fn measure(isa: Isa) -> Option<f64> {
         Isa::I8mm => (arm::i8mm, 24.0 * 32.0),
         _ => return None,
     };
-    let best = (0..5).map(|_| {
+    let best = (0..100).map(|_| {
         let started = Instant::now();
         loops(black_box(STEPS));
         started.elapsed().as_secs_f64()

@@ -86,3 +86,52 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
 pub(crate) fn relu<S: Simd>(s: S, x: S::F) -> S::F {
     s.max(x, s.splat(0.0))
 }
+
+/// A function of one value, applied to sixteen at a time. A trait and not a closure: a closure is compiled without the
+/// features of the caller wherever the compiler decides not to inline it.
+pub(crate) trait Function: Copy {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F;
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident = $function:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+
+        impl Function for $name {
+            #[inline(always)]
+            fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+                $function(s, x)
+            }
+        }
+    )*};
+}
+
+functions! {
+    /// [`exp`].
+    Exp = exp;
+    /// [`erf`].
+    Erf = erf;
+    /// [`tanh`].
+    Tanh = tanh;
+    /// [`sigmoid`].
+    Sigmoid = sigmoid;
+    /// [`gelu`].
+    Gelu = gelu;
+    /// [`relu`].
+    Relu = relu;
+    /// [`silu`].
+    Silu = silu;
+}
+
+/// Multiplication by a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale(pub(crate) f32);
+
+impl Function for Scale {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.mul(x, s.splat(self.0))
+    }
+}

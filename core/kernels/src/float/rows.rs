@@ -1,19 +1,20 @@
 //! Elementwise functions over slices, and softmax over rows.
 
+use super::math::{self, Function, Scale};
 use super::reduce;
 use crate::simd::{LANES, Simd};
 
 /// Applies `f` to every element in place.
 #[inline(always)]
-pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], f: impl Fn(S, S::F) -> S::F) {
+pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], function: impl Function) {
     let (blocks, rest) = values.as_chunks_mut::<LANES>();
     for block in blocks {
-        let y = f(s, s.load(block));
+        let y = function.apply(s, s.load(block));
         s.store(y, block);
     }
     if !rest.is_empty() {
         let mut block = reduce::padded(rest, 0.0);
-        let y = f(s, s.load(&block));
+        let y = function.apply(s, s.load(&block));
         s.store(y, &mut block);
         rest.copy_from_slice(&block[..rest.len()]);
     }
@@ -28,8 +29,7 @@ pub(crate) fn softmax<S: Simd>(s: S, row: &mut [f32]) {
         return;
     }
     let total = exp_sum(s, row, max);
-    let scale = s.splat(1.0 / total);
-    map(s, row, |s, x| s.mul(x, scale));
+    map(s, row, Scale(1.0 / total));
 }
 
 /// Replaces each `x` by `e^(x - max)`; returns the sum.
@@ -39,13 +39,13 @@ pub(crate) fn exp_sum<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
     let mut lanes = s.splat(0.0);
     let (blocks, rest) = row.as_chunks_mut::<LANES>();
     for block in blocks {
-        let y = super::math::exp(s, s.sub(s.load(block), shift));
+        let y = math::exp(s, s.sub(s.load(block), shift));
         lanes = s.add(lanes, y);
         s.store(y, block);
     }
     if !rest.is_empty() {
         let mut block = reduce::padded(rest, f32::NEG_INFINITY);
-        let y = super::math::exp(s, s.sub(s.load(&block), shift));
+        let y = math::exp(s, s.sub(s.load(&block), shift));
         lanes = s.add(lanes, y);
         s.store(y, &mut block);
         rest.copy_from_slice(&block[..rest.len()]);

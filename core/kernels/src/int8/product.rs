@@ -182,9 +182,9 @@ fn scale<S: Int8>(
     let used = &mut outputs.0[..(row_scales.len() * width).next_multiple_of(LANES)];
     match activation {
         Activation::Identity => {}
-        Activation::Gelu => map(s, used, math::gelu),
-        Activation::Relu => map(s, used, math::relu),
-        Activation::Silu => map(s, used, math::silu),
+        Activation::Gelu => map(s, used, math::Gelu),
+        Activation::Relu => map(s, used, math::Relu),
+        Activation::Silu => map(s, used, math::Silu),
     }
 }
 
