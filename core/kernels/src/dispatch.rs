@@ -22,7 +22,7 @@ pub const ISA_VARIABLE: &str = "SOTTO_ISA";
 /// from NaN or infinite input may differ.) Copying is free; all methods may be called from any thread.
 #[derive(Clone, Copy)]
 pub struct KernelSet {
-    table: &'static Table,
+    pub(crate) table: &'static Table,
 }
 
 /// Why the set in use is not the one that [`ISA_VARIABLE`] asks for. Worth showing once, never fatal.
@@ -191,7 +191,11 @@ impl KernelSet {
     /// # Panics
     /// When shapes do not fit, or activations or weights belong to another set.
     pub fn product(self, activations: &Activations, weights: &PackedMatrix, epilogue: Epilogue<'_>, out: BlockMut<'_>) {
-        assert_eq!((out.rows(), out.columns()), (activations.rows(), weights.columns()), "rows and columns of the output");
+        assert_eq!(
+            (out.rows(), out.columns()),
+            (activations.rows(), weights.columns()),
+            "rows and columns of the output"
+        );
         self.product_part(activations, weights, epilogue, (0, 0), out);
     }
 

@@ -14,6 +14,7 @@ compile_error!("packed weights are little-endian");
 
 mod activation;
 mod aligned;
+mod attend;
 mod attention;
 mod block;
 mod dispatch;
@@ -29,11 +30,14 @@ mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
 pub use aligned::ALIGNMENT;
+pub use attend::{AttentionScratch, HalfCache, KeyValuePanels};
 pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};
 pub use float::norm::Norm;
-pub use int8::{Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK};
+pub use int8::{
+    Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK,
+};
 pub use isa::{Isa, UnknownIsa};
 pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};

@@ -67,6 +67,13 @@ impl<'a> MatRef<'a> {
         Self { data: &self.data[start * self.row_stride..], rows: count, ..*self }
     }
 
+    /// `count` columns from `start` on.
+    pub(crate) fn columns_range(&self, start: usize, count: usize) -> Self {
+        assert!(start + count <= self.cols && self.col_stride == 1);
+        let start = if self.rows == 0 { 0 } else { start };
+        Self { data: &self.data[start..], cols: count, ..*self }
+    }
+
     /// Distance between rows, distance between columns.
     pub(crate) fn strides(&self) -> (isize, isize) {
         (self.row_stride as isize, self.col_stride as isize)

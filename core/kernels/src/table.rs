@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::attend::{AttentionScratch, CachedQuery, Query};
 use crate::float::norm::Norm;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::{BlockMut, Isa, MatRef};
@@ -32,6 +33,10 @@ pub(crate) struct Table {
     pub(crate) gelu: unsafe fn(&mut [f32]),
     pub(crate) relu: unsafe fn(&mut [f32]),
     pub(crate) silu: unsafe fn(&mut [f32]),
+    /// Query and output have one shape; the scratch is for this head width; there are keys.
+    pub(crate) attend: unsafe fn(&Query<'_>, BlockMut<'_>, &mut AttentionScratch),
+    /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
+    pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
     /// Both have the same length.
     pub(crate) to_f16: unsafe fn(&[f32], &mut [u16]),
     /// Both have the same length.
@@ -48,6 +53,7 @@ macro_rules! table {
     ($module:ident, $isa:ident $(, $features:literal)?) => {
         pub(crate) mod $module {
             use super::{form, Table};
+            use crate::attend::{self, AttentionScratch, CachedQuery, Query};
             use crate::float::{math, norm::{self, Norm}, quantize, rows};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
@@ -59,6 +65,8 @@ macro_rules! table {
                 fn product_ranked(job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) = int8::product_ranked;
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;
+                fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
+                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
                 fn to_f16(values: &[f32], out: &mut [u16]) = rows::to_f16;
                 fn from_f16(values: &[u16], out: &mut [f32]) = rows::from_f16;
             );
@@ -87,6 +95,8 @@ macro_rules! table {
                 gelu,
                 relu,
                 silu,
+                attend,
+                attend_cached,
                 to_f16,
                 from_f16,
             };

@@ -3,7 +3,10 @@
 mod cases;
 
 use cases::{Lcg, bits, sets};
-use sotto_kernels::{Activation, BlockMut, Epilogue, KernelSet, MatRef, Norm, PackedMatrix, TopK};
+use sotto_kernels::{
+    Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
+    PackedMatrix, TopK,
+};
 
 /// Everything that a product reads.
 struct Case {
@@ -51,7 +54,8 @@ impl Case {
         for (row, out) in self.input.chunks_exact(self.depth).zip(out.chunks_exact_mut(self.columns)) {
             let amax = row.iter().fold(0.0f32, |a, x| a.max(x.abs()));
             let (factor, row_scale) = if amax < 1e-30 { (0.0, 0.0) } else { (127.0 / amax, amax / 127.0) };
-            let row: Vec<i64> = row.iter().map(|x| (x * factor).clamp(-127.0, 127.0).round_ties_even() as i64).collect();
+            let row: Vec<i64> =
+                row.iter().map(|x| (x * factor).clamp(-127.0, 127.0).round_ties_even() as i64).collect();
             for (column, out) in out.iter_mut().enumerate() {
                 let weights = &self.weights[column * self.depth..][..self.depth];
                 let sum: i64 = row.iter().zip(weights).map(|(a, &w)| a * i64::from(w)).sum();
@@ -324,5 +328,132 @@ fn half_precision_agrees_on_all_sets_for_every_value() {
         let mut found = vec![0; wide.len()];
         set.to_f16(&wide, &mut found);
         assert_eq!(found, narrow, "{set:?}");
+    }
+}
+
+/// softmax(q · kᵀ / √head) · v in f64.
+fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
+    let (width, head) = (heads.width, heads.head_width());
+    let mut out = Vec::new();
+    for q in q.chunks_exact(width) {
+        for h in 0..heads.count {
+            let range = h * head..(h + 1) * head;
+            let scores: Vec<f64> = k
+                .chunks_exact(width)
+                .map(|k| {
+                    let dot: f64 = range.clone().map(|i| f64::from(q[i]) * f64::from(k[i])).sum();
+                    dot / (head as f64).sqrt()
+                })
+                .collect();
+            let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for i in range {
+                let sum: f64 = v.chunks_exact(width).zip(&weights).map(|(v, weight)| weight * f64::from(v[i])).sum();
+                out.push(sum / total);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn encoder_attention_is_right_and_agrees_on_all_sets() {
+    let mut random = Lcg::new(12);
+    for (rows, keys, count, head) in [
+        (1, 1, 1, 1),
+        (3, 5, 2, 16),
+        (7, 16, 3, 24),
+        (13, 127, 1, 64),
+        (50, 128, 2, 8),
+        (49, 129, 1, 64),
+        (100, 300, 2, 40),
+    ] {
+        let heads = Heads { count, width: count * head };
+        let q = random.floats(rows * heads.width, 4.0);
+        let (k, v) = (random.floats(keys * heads.width, 4.0), random.floats(keys * heads.width, 1.0));
+        let run = |set: KernelSet| {
+            let mut panels = KeyValuePanels::new(heads, 40);
+            panels.fill(MatRef::new(&k, keys, heads.width), MatRef::new(&v, keys, heads.width));
+            let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(head));
+            let queries = MatRef::new(&q, rows, heads.width);
+            set.attend(queries, &panels, BlockMut::new(&mut out, heads.width), &mut scratch);
+            out
+        };
+        let expected = run(KernelSet::scalar());
+        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
+            assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
+        }
+        for set in sets() {
+            assert_eq!(bits(&run(set)), bits(&expected), "{set:?} {rows} × {keys}, {heads:?}");
+        }
+    }
+}
+
+#[test]
+fn panels_can_be_filled_again_with_another_length() {
+    let heads = Heads { count: 2, width: 40 };
+    let set = KernelSet::best();
+    let mut random = Lcg::new(13);
+    let mut used = KeyValuePanels::new(heads, 10);
+    for keys in [200, 3, 17, 90] {
+        let (k, v) = (random.floats(keys * 40, 1.0), random.floats(keys * 40, 1.0));
+        let q = random.floats(40, 1.0);
+        let run = |panels: &mut KeyValuePanels| {
+            panels.fill(MatRef::new(&k, keys, 40), MatRef::new(&v, keys, 40));
+            let (mut out, mut scratch) = (vec![0.0; 40], AttentionScratch::new(20));
+            set.attend(MatRef::new(&q, 1, 40), panels, BlockMut::new(&mut out, 40), &mut scratch);
+            out
+        };
+        assert_eq!(bits(&run(&mut used)), bits(&run(&mut KeyValuePanels::new(heads, 0))));
+    }
+}
+
+#[test]
+fn decoder_attention_is_right_and_agrees_on_all_sets() {
+    let mut random = Lcg::new(14);
+    for (count, head, capacity) in [(1, 1, 70), (2, 64, 130), (3, 20, 65), (1, 80, 200)] {
+        let heads = Heads { count, width: count * head };
+        let (k, v) = (random.floats(capacity * heads.width, 2.0), random.floats(capacity * heads.width, 1.0));
+        let q = random.floats(heads.width, 2.0);
+        let round = |values: &[f32]| -> Vec<f32> {
+            let (mut halves, mut back) = (vec![0; values.len()], vec![0.0; values.len()]);
+            KernelSet::scalar().to_f16(values, &mut halves);
+            KernelSet::scalar().from_f16(&halves, &mut back);
+            back
+        };
+        let (k_half, v_half) = (round(&k), round(&v));
+        for set in sets() {
+            let (mut cache, mut oracle) = (HalfCache::new(heads, capacity), HalfCache::new(heads, capacity));
+            for len in 1..=capacity {
+                let range = (len - 1) * heads.width..len * heads.width;
+                set.append(&mut cache, &k[range.clone()], &v[range.clone()]);
+                KernelSet::scalar().append(&mut oracle, &k[range.clone()], &v[range]);
+                if len % 9 > 1 && len < capacity - 2 {
+                    continue;
+                }
+                let run = |set: KernelSet, cache: &HalfCache| {
+                    let (mut weights, mut out) = (vec![0.0; count * len], vec![0.0; heads.width]);
+                    set.attend_cached(&q, cache, &mut weights, &mut out);
+                    weights.extend(out);
+                    weights
+                };
+                let found = run(set, &cache);
+                assert_eq!(bits(&found), bits(&run(KernelSet::scalar(), &oracle)), "{set:?} {heads:?} {len}");
+                let exact = exact_attention(&q, &k_half[..len * heads.width], &v_half[..len * heads.width], heads);
+                for (found, exact) in found[count * len..].iter().zip(exact) {
+                    assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
+                }
+            }
+            let mut copy = HalfCache::new(heads, capacity);
+            copy.copy_from(&cache);
+            cache.truncate(5);
+            copy.truncate(5);
+            let (mut weights, mut out, mut again) =
+                (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
+            set.attend_cached(&q, &cache, &mut weights, &mut out);
+            set.attend_cached(&q, &copy, &mut weights, &mut again);
+            assert_eq!(bits(&out), bits(&again));
+        }
     }
 }

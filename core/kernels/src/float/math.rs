@@ -49,9 +49,7 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.min(s.max(x, s.splat(-7.998_811_7)), s.splat(7.998_811_7));
     let square = s.mul(x, x);
     let mut p = s.splat(-2.760_768_4e-16);
-    for coefficient in
-        [2.000_188e-13, -8.604_672e-11, 5.122_297_3e-8, 1.485_722_3e-5, 6.372_619_4e-4, 4.893_524_7e-3]
-    {
+    for coefficient in [2.000_188e-13, -8.604_672e-11, 5.122_297_3e-8, 1.485_722_3e-5, 6.372_619_4e-4, 4.893_524_7e-3] {
         p = s.fma(p, square, s.splat(coefficient));
     }
     let mut q = s.splat(1.198_258_4e-6);

@@ -9,3 +9,4 @@ pub(crate) mod norm;
 pub(crate) mod quantize;
 pub(crate) mod reduce;
 pub(crate) mod rows;
+pub(crate) mod tile;

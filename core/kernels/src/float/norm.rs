@@ -50,9 +50,7 @@ impl Norm<'_> {
                 let mean = sum(s, row) / count;
                 (mean, 1.0 / (sum_of_squares(s, row, mean) / count + epsilon).sqrt())
             }
-            Self::RootMeanSquare { epsilon, .. } => {
-                (0.0, 1.0 / (sum_of_squares(s, row, 0.0) / count + epsilon).sqrt())
-            }
+            Self::RootMeanSquare { epsilon, .. } => (0.0, 1.0 / (sum_of_squares(s, row, 0.0) / count + epsilon).sqrt()),
         }
     }
 

@@ -79,10 +79,8 @@ impl Int8 for Avx512Vnni {
                 a = a.add(16);
             }
             for half in 0..2 {
-                let (even, odd) = (
-                    _mm512_add_epi32(acc[0][half], acc[2][half]),
-                    _mm512_add_epi32(acc[1][half], acc[3][half]),
-                );
+                let (even, odd) =
+                    (_mm512_add_epi32(acc[0][half], acc[2][half]), _mm512_add_epi32(acc[1][half], acc[3][half]));
                 _mm512_storeu_si512(sums.as_mut_ptr().add(16 * half).cast(), _mm512_add_epi32(even, odd));
             }
         }

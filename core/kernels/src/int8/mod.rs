@@ -32,8 +32,8 @@ pub(crate) use activations::{Form, RowsMut};
 pub(crate) use kernel::Int8;
 pub use layout::Layout;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
-pub(crate) use product::{Job, product, product_ranked};
 pub use product::{Activation, Epilogue};
+pub(crate) use product::{Job, product, product_ranked};
 pub(crate) use ranking::rank;
 pub use ranking::{Ranked, TopK};
 

@@ -307,9 +307,8 @@ mod tests {
             }
         }
         let file: SharedBytes = Arc::new(File(file));
-        let open = |columns, depth, start| {
-            PackedMatrix::from_shared(Layout::Vnni, columns, depth, Arc::clone(&file), start)
-        };
+        let open =
+            |columns, depth, start| PackedMatrix::from_shared(Layout::Vnni, columns, depth, Arc::clone(&file), start);
         let mapped = open(40, 20, 64).unwrap();
         assert!((0..40).all(|column| mapped.weight(column, 19) == packed.weight(column, 19)));
         assert_eq!(mapped.scales(), packed.scales());

@@ -30,6 +30,8 @@ macro_rules! halves {
 impl Simd for Avx2 {
     type F = [__m256; 2];
 
+    const ROWS: usize = 6;
+
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         halves!(H => { const _: usize = H; _mm256_set1_ps(x) })

@@ -10,6 +10,8 @@ use crate::isa::Avx512Vnni;
 impl Simd for Avx512Vnni {
     type F = __m512;
 
+    const ROWS: usize = 12;
+
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         // SAFETY: `self` proves AVX-512F.

@@ -23,6 +23,9 @@ pub(crate) trait Simd: Copy {
     /// Sixteen f32.
     type F: Copy;
 
+    /// Rows of an f32 tile whose sums, sixteen lanes each, fill the registers without spilling.
+    const ROWS: usize;
+
     fn splat(self, x: f32) -> Self::F;
     fn load(self, from: &[f32; LANES]) -> Self::F;
     fn store(self, x: Self::F, to: &mut [f32; LANES]);

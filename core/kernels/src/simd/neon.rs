@@ -41,6 +41,8 @@ macro_rules! implement {
         impl Simd for $token {
             type F = [float32x4_t; 4];
 
+            const ROWS: usize = 6;
+
             #[inline(always)]
             fn splat(self, x: f32) -> Self::F {
                 quarters!(Q => { const _: usize = Q; vdupq_n_f32(x) })

@@ -17,6 +17,8 @@ fn each(mut lane: impl FnMut(usize) -> f32) -> [f32; LANES] {
 impl Simd for Scalar {
     type F = [f32; LANES];
 
+    const ROWS: usize = 4;
+
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]
