@@ -315,20 +315,20 @@ impl KernelSet {
     ///
     /// # Panics
     /// When the lengths differ.
-    pub fn to_f16(self, values: &[f32], out: &mut [u16]) {
+    pub fn narrow(self, values: &[f32], out: &mut [u16]) {
         assert_eq!(values.len(), out.len());
         // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
-        unsafe { (self.table.to_f16)(values, out) }
+        unsafe { (self.table.narrow)(values, out) }
     }
 
     /// Widens IEEE half precision, exactly.
     ///
     /// # Panics
     /// When the lengths differ.
-    pub fn from_f16(self, values: &[u16], out: &mut [f32]) {
+    pub fn widen(self, values: &[u16], out: &mut [f32]) {
         assert_eq!(values.len(), out.len());
         // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
-        unsafe { (self.table.from_f16)(values, out) }
+        unsafe { (self.table.widen)(values, out) }
     }
 }
 

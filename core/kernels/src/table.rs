@@ -38,9 +38,9 @@ pub(crate) struct Table {
     /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
     /// Both have the same length.
-    pub(crate) to_f16: unsafe fn(&[f32], &mut [u16]),
+    pub(crate) narrow: unsafe fn(&[f32], &mut [u16]),
     /// Both have the same length.
-    pub(crate) from_f16: unsafe fn(&[u16], &mut [f32]),
+    pub(crate) widen: unsafe fn(&[u16], &mut [f32]),
 }
 
 const fn form<S: Int8>(isa: Isa) -> Form {
@@ -67,8 +67,8 @@ macro_rules! table {
                 fn softmax(row: &mut [f32]) = rows::softmax;
                 fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
                 fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
-                fn to_f16(values: &[f32], out: &mut [u16]) = rows::to_f16;
-                fn from_f16(values: &[u16], out: &mut [f32]) = rows::from_f16;
+                fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
+                fn widen(values: &[u16], out: &mut [f32]) = rows::widen;
             );
             table!(@maps ($($features)?)
                 exp = Exp, erf = Erf, tanh = Tanh, sigmoid = Sigmoid, gelu = Gelu, relu = Relu, silu = Silu);
@@ -97,8 +97,8 @@ macro_rules! table {
                 silu,
                 attend,
                 attend_cached,
-                to_f16,
-                from_f16,
+                narrow,
+                widen,
             };
         }
     };

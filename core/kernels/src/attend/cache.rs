@@ -102,11 +102,11 @@ impl HalfCache {
         }
     }
 
-    /// Appends one row, `[width]` each, rounded by `to_f16`.
-    pub(crate) fn push(&mut self, key: &[f32], value: &[f32], to_f16: impl Fn(&[f32], &mut [u16])) {
+    /// Appends one row, `[width]` each, rounded by `narrow`.
+    pub(crate) fn push(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
         let (key_halves, value_halves) = self.row.split_at_mut(self.heads.width);
-        to_f16(key, key_halves);
-        to_f16(value, value_halves);
+        narrow(key, key_halves);
+        narrow(value, value_halves);
         let (key, value) = self.row.split_at(self.heads.width);
         let (row, head_width) = (self.len, self.heads.head_width());
         let dims = head_width.div_ceil(LANES);
@@ -175,10 +175,10 @@ fn scores<S: Simd>(s: S, query: &[f32], scale: f32, keys: &[HalfBlock], out: &mu
     let fourth = &rest[..depth];
     for k in 0..depth {
         let q = s.splat(query[k]);
-        acc[0] = s.fma(q, s.from_f16(&first[k].0), acc[0]);
-        acc[1] = s.fma(q, s.from_f16(&second[k].0), acc[1]);
-        acc[2] = s.fma(q, s.from_f16(&third[k].0), acc[2]);
-        acc[3] = s.fma(q, s.from_f16(&fourth[k].0), acc[3]);
+        acc[0] = s.fma(q, s.load_f16(&first[k].0), acc[0]);
+        acc[1] = s.fma(q, s.load_f16(&second[k].0), acc[1]);
+        acc[2] = s.fma(q, s.load_f16(&third[k].0), acc[2]);
+        acc[3] = s.fma(q, s.load_f16(&fourth[k].0), acc[3]);
     }
     let mut block = [0.0; LANES];
     for (acc, out) in acc.into_iter().zip(out.chunks_mut(LANES)) {
@@ -195,15 +195,15 @@ fn weighted_sum<S: Simd>(s: S, weights: &[f32], values: &[HalfBlock], dims: usiz
         if dims - first >= TOGETHER {
             for (row, &weight) in values.chunks_exact(dims).zip(weights) {
                 let (weight, row) = (s.splat(weight), &row[first..first + TOGETHER]);
-                acc[0] = s.fma(weight, s.from_f16(&row[0].0), acc[0]);
-                acc[1] = s.fma(weight, s.from_f16(&row[1].0), acc[1]);
-                acc[2] = s.fma(weight, s.from_f16(&row[2].0), acc[2]);
-                acc[3] = s.fma(weight, s.from_f16(&row[3].0), acc[3]);
+                acc[0] = s.fma(weight, s.load_f16(&row[0].0), acc[0]);
+                acc[1] = s.fma(weight, s.load_f16(&row[1].0), acc[1]);
+                acc[2] = s.fma(weight, s.load_f16(&row[2].0), acc[2]);
+                acc[3] = s.fma(weight, s.load_f16(&row[3].0), acc[3]);
             }
         } else {
             for (i, acc) in acc.iter_mut().enumerate().take(dims - first) {
                 for (row, &weight) in values.chunks_exact(dims).zip(weights) {
-                    *acc = s.fma(s.splat(weight), s.from_f16(&row[first + i].0), *acc);
+                    *acc = s.fma(s.splat(weight), s.load_f16(&row[first + i].0), *acc);
                 }
             }
         }

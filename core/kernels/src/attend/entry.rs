@@ -57,7 +57,7 @@ impl KernelSet {
         let width = cache.heads().width;
         assert!(keys.len() == values.len() && width > 0 && keys.len().is_multiple_of(width), "whole rows of {width}");
         for (key, value) in keys.chunks_exact(width).zip(values.chunks_exact(width)) {
-            cache.push(key, value, |values, halves| self.to_f16(values, halves));
+            cache.push(key, value, |values, halves| self.narrow(values, halves));
         }
     }
 

@@ -198,8 +198,8 @@ pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, sc
                 }
             }
         }
-        for row in 0..count {
-            let factor = 1.0 / total[row];
+        for (row, total) in total[..count].iter().enumerate() {
+            let factor = 1.0 / total;
             let out = out.row(start + row);
             for (dim, out) in out.chunks_mut(LANES).enumerate() {
                 let values = &scratch.values[dim * QUERY_BLOCK + row].0;

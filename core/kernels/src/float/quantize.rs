@@ -44,7 +44,7 @@ fn write_row<S: Int8>(
         None => &mut *out.bytes,
     };
     norm.for_each(s, normed, |k, y| {
-        s.to_i8(s.min(s.max(s.mul(y, factor), low), high), &mut values);
+        s.store_i8(s.min(s.max(s.mul(y, factor), low), high), &mut values);
         for (sum, &value) in sums.iter_mut().zip(&values) {
             *sum += i32::from(value);
         }

@@ -55,26 +55,26 @@ pub(crate) fn exp_sum<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
 
 /// Rounds to half precision.
 #[inline(always)]
-pub(crate) fn to_f16<S: Simd>(s: S, values: &[f32], out: &mut [u16]) {
+pub(crate) fn narrow<S: Simd>(s: S, values: &[f32], out: &mut [u16]) {
     let ((blocks, rest), (out_blocks, out_rest)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
     for (block, out) in blocks.iter().zip(out_blocks) {
-        s.to_f16(s.load(block), out);
+        s.store_f16(s.load(block), out);
     }
     let mut block = [0; LANES];
-    s.to_f16(s.load(&reduce::padded(rest, 0.0)), &mut block);
+    s.store_f16(s.load(&reduce::padded(rest, 0.0)), &mut block);
     out_rest.copy_from_slice(&block[..rest.len()]);
 }
 
 /// Widens half precision.
 #[inline(always)]
-pub(crate) fn from_f16<S: Simd>(s: S, values: &[u16], out: &mut [f32]) {
+pub(crate) fn widen<S: Simd>(s: S, values: &[u16], out: &mut [f32]) {
     let ((blocks, rest), (out_blocks, out_rest)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
     for (block, out) in blocks.iter().zip(out_blocks) {
-        s.store(s.from_f16(block), out);
+        s.store(s.load_f16(block), out);
     }
     let mut halves = [0; LANES];
     halves[..rest.len()].copy_from_slice(rest);
     let mut block = [0.0; LANES];
-    s.store(s.from_f16(&halves), &mut block);
+    s.store(s.load_f16(&halves), &mut block);
     out_rest.copy_from_slice(&block[..rest.len()]);
 }

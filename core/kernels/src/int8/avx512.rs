@@ -78,10 +78,10 @@ impl Int8 for Avx512Vnni {
                 w = w.add(512);
                 a = a.add(16);
             }
-            for half in 0..2 {
-                let (even, odd) =
-                    (_mm512_add_epi32(acc[0][half], acc[2][half]), _mm512_add_epi32(acc[1][half], acc[3][half]));
-                _mm512_storeu_si512(sums.as_mut_ptr().add(16 * half).cast(), _mm512_add_epi32(even, odd));
+            for (i, sums) in sums.as_chunks_mut::<16>().0[..2].iter_mut().enumerate() {
+                let even = _mm512_add_epi32(acc[0][i], acc[2][i]);
+                let odd = _mm512_add_epi32(acc[1][i], acc[3][i]);
+                _mm512_storeu_si512(sums.as_mut_ptr().cast(), _mm512_add_epi32(even, odd));
             }
         }
     }

@@ -95,7 +95,7 @@ impl PackedMatrix {
     pub fn pack(layout: Layout, depth: usize, weights: &[i8], scales: &[f32]) -> Result<Self, PackError> {
         let columns = scales.len();
         let len = Self::packed_len(layout, columns, depth)?;
-        expect_length("weights", weights.len(), columns.checked_mul(depth).unwrap_or(usize::MAX))?;
+        expect_length("weights", weights.len(), columns.saturating_mul(depth))?;
         if let Some(index) = weights.iter().position(|&weight| weight == i8::MIN) {
             return Err(PackError::OutOfRange { index });
         }

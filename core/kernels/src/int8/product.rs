@@ -171,7 +171,7 @@ fn scale<S: Int8>(
         let row_scale = s.splat(row_scale);
         for column in (0..width).step_by(LANES) {
             let place = row * width + column;
-            let sum = s.from_i32(chunk(&sums.0, place));
+            let sum = s.load_i32(chunk(&sums.0, place));
             let scale = s.mul(row_scale, s.load(chunk(&columns.scales, column)));
             let y = s.fma(sum, scale, s.load(chunk(&columns.bias, column)));
             if let Some(to) = outputs.0[place..].first_chunk_mut() {

@@ -103,12 +103,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_i32(self, from: &[i32; LANES]) -> Self::F {
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         halves!(H => _mm256_cvtepi32_ps(_mm256_loadu_si256(from.as_ptr().add(8 * H).cast())))
     }
 
     #[inline(always)]
-    fn to_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
         // The rounding mode of the process is nearest-even: Rust assumes so, and nothing here changes it.
         let [low, high] = halves!(H => _mm256_cvtps_epi32(x[H]));
         // SAFETY: `self` proves AVX2; `to` holds sixteen bytes.
@@ -120,12 +120,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_f16(self, from: &[u16; LANES]) -> Self::F {
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
         halves!(H => _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(8 * H).cast())))
     }
 
     #[inline(always)]
-    fn to_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
         halves!(H => {
             let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x[H]);
             _mm_storeu_si128(to.as_mut_ptr().add(8 * H).cast(), halves);

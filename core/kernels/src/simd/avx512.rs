@@ -94,25 +94,25 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn from_i32(self, from: &[i32; LANES]) -> Self::F {
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         // SAFETY: `self` proves AVX-512F; `from` holds sixteen values.
         unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(from.as_ptr().cast())) }
     }
 
     #[inline(always)]
-    fn to_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
         // SAFETY: `self` proves AVX-512F; `to` holds sixteen bytes. The rounding mode of the process is nearest-even.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x))) }
     }
 
     #[inline(always)]
-    fn from_f16(self, from: &[u16; LANES]) -> Self::F {
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
         // SAFETY: `self` proves AVX-512F; `from` holds 32 bytes.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.as_ptr().cast())) }
     }
 
     #[inline(always)]
-    fn to_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
         // SAFETY: `self` proves AVX-512F; `to` holds 32 bytes.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x)) }
     }

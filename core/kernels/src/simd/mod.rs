@@ -46,11 +46,11 @@ pub(crate) trait Simd: Copy {
     /// `2^n` from `n + 1.5 · 2^23`, whose low bits are `n`; `-126 ≤ n ≤ 127`.
     fn power_of_two(self, shifted: Self::F) -> Self::F;
     /// Rounds to the nearest f32, ties to even.
-    fn from_i32(self, from: &[i32; LANES]) -> Self::F;
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F;
     /// Rounds to the nearest integer, ties to even; every lane lies within ±127.
-    fn to_i8(self, x: Self::F, to: &mut [i8; LANES]);
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]);
     /// Widens IEEE half precision, exactly.
-    fn from_f16(self, from: &[u16; LANES]) -> Self::F;
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F;
     /// Rounds to IEEE half precision, ties to even.
-    fn to_f16(self, x: Self::F, to: &mut [u16; LANES]);
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]);
 }

@@ -113,12 +113,12 @@ macro_rules! implement {
             }
 
             #[inline(always)]
-            fn from_i32(self, from: &[i32; LANES]) -> Self::F {
+            fn load_i32(self, from: &[i32; LANES]) -> Self::F {
                 quarters!(Q => vcvtq_f32_s32(vld1q_s32(from.as_ptr().add(4 * Q))))
             }
 
             #[inline(always)]
-            fn to_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+            fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
                 let words = quarters!(Q => vqmovn_s32(vcvtnq_s32_f32(x[Q])));
                 // SAFETY: `self` proves NEON; `to` holds sixteen bytes.
                 unsafe {
@@ -130,7 +130,7 @@ macro_rules! implement {
 
             // The conversions are in ARMv8.0, but their intrinsics take a type that is not stable yet.
             #[inline(always)]
-            fn from_f16(self, from: &[u16; LANES]) -> Self::F {
+            fn load_f16(self, from: &[u16; LANES]) -> Self::F {
                 quarters!(Q => {
                     let halves = vld1_u16(from.as_ptr().add(4 * Q));
                     let wide: float32x4_t;
@@ -145,7 +145,7 @@ macro_rules! implement {
             }
 
             #[inline(always)]
-            fn to_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+            fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
                 quarters!(Q => {
                     let halves: uint16x4_t;
                     asm!(

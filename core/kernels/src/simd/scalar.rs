@@ -85,24 +85,24 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn from_i32(self, from: &[i32; LANES]) -> Self::F {
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         each(|i| from[i] as f32)
     }
 
     #[inline(always)]
-    fn to_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
         for (to, x) in to.iter_mut().zip(x) {
             *to = x.round_ties_even() as i8;
         }
     }
 
     #[inline(always)]
-    fn from_f16(self, from: &[u16; LANES]) -> Self::F {
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
         each(|i| f16::from_bits(from[i]).to_f32_const())
     }
 
     #[inline(always)]
-    fn to_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
         for (to, x) in to.iter_mut().zip(x) {
             *to = f16::from_f32_const(x).to_bits();
         }
