@@ -24,7 +24,8 @@ fn products(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
         let (input, weights) = (random.floats(rows * depth, 3.0), random.weights(columns * depth));
         let (gain, shift) = (random.floats(depth, 1.0), random.floats(depth, 1.0));
         let bias = random.floats(columns, 1.0);
-        let packed = PackedMatrix::pack(set.layout(), depth, &weights, &random.floats(columns, 0.01)).unwrap();
+        let packed =
+            PackedMatrix::pack(set.layout(), depth, &weights, &random.floats(columns, 0.01)).expect("valid shapes");
         let norms = [
             Norm::None,
             Norm::Layer { weight: &gain, bias: &shift, epsilon: 1e-5 },

@@ -40,7 +40,7 @@ impl Case {
     }
 
     fn pack(&self, set: KernelSet) -> PackedMatrix {
-        PackedMatrix::pack(set.layout(), self.depth, &self.weights, &self.scales).unwrap()
+        PackedMatrix::pack(set.layout(), self.depth, &self.weights, &self.scales).expect("valid shapes")
     }
 
     fn run(&self, set: KernelSet, epilogue: Epilogue<'_>) -> Vec<f32> {
