@@ -96,8 +96,9 @@ impl Int8 for Dotprod {
                 w = w.add(192);
                 a = a.add(16);
             }
-            for j in 0..3 {
-                let total = vaddq_s32(vaddq_s32(acc[0][j], acc[1][j]), vaddq_s32(acc[2][j], acc[3][j]));
+            let [first, second, third, fourth] = acc;
+            for (j, first) in first.into_iter().enumerate() {
+                let total = vaddq_s32(vaddq_s32(first, second[j]), vaddq_s32(third[j], fourth[j]));
                 vst1q_s32(sums.as_mut_ptr().add(4 * j), total);
             }
         }

@@ -58,15 +58,16 @@ impl Int8 for I8mm {
         // row, below the end checked above.
         unsafe {
             let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
-            let mut acc = [[vdupq_n_s32(0); 6]; 4];
+            // A column pair of four row pairs.
+            let mut acc = [[vdupq_n_s32(0); 4]; 6];
             for _ in 0..depth / 8 {
                 let rows = [vld1q_s8(a), vld1q_s8(a.add(16)), vld1q_s8(a.add(32)), vld1q_s8(a.add(48))];
-                for j in 0..6 {
+                for (j, acc) in acc.iter_mut().enumerate() {
                     let columns = vld1q_s8(w.add(16 * j));
                     macro_rules! pairs {
                         ($($pair:literal)*) => {$(
                             if 2 * $pair < M {
-                                smmla!(acc[$pair][j], rows[$pair], columns);
+                                smmla!(acc[$pair], rows[$pair], columns);
                             }
                         )*};
                     }
@@ -77,8 +78,8 @@ impl Int8 for I8mm {
             }
             for row in 0..M {
                 for j in 0..3 {
-                    let left = vreinterpretq_s64_s32(acc[row / 2][2 * j]);
-                    let right = vreinterpretq_s64_s32(acc[row / 2][2 * j + 1]);
+                    let left = vreinterpretq_s64_s32(acc[2 * j][row / 2]);
+                    let right = vreinterpretq_s64_s32(acc[2 * j + 1][row / 2]);
                     // A block holds two columns of the even row, then two of the odd one.
                     let columns = if row % 2 == 0 { vzip1q_s64(left, right) } else { vzip2q_s64(left, right) };
                     vst1q_s32(sums.as_mut_ptr().add(row * 12 + 4 * j), vreinterpretq_s32_s64(columns));
@@ -102,9 +103,9 @@ impl Int8 for I8mm {
                 prefetch!(w);
                 prefetch!(w.wrapping_add(64));
                 prefetch!(w.wrapping_add(128));
-                for (i, octet) in octets.into_iter().enumerate() {
-                    for j in 0..6 {
-                        sdot!(acc[i][j], vld1q_s8(w.add(96 * i + 16 * j)), vreinterpretq_s8_s64(octet));
+                for (i, (octet, acc)) in octets.into_iter().zip(&mut acc).enumerate() {
+                    for (j, acc) in acc.iter_mut().enumerate() {
+                        sdot!(*acc, vld1q_s8(w.add(96 * i + 16 * j)), vreinterpretq_s8_s64(octet));
                     }
                 }
                 w = w.add(192);
