@@ -79,28 +79,34 @@ impl Int8 for Avx2 {
     #[inline(always)]
     unsafe fn row(self, row: *const i8, weights: *const u8, depth: usize, _row_sum: i32, sums: &mut [i32]) {
         assert!(sums.len() >= 16);
-        for half in 0..2 {
-            // SAFETY: `self` proves AVX2. `depth / 16` steps read 16 bytes of the row and 128 of the half's 8 · `depth`
-            // each. A prefetch may name any address. Eight sums are written per half, below the end checked above.
-            unsafe {
-                let mut w = weights.add(half * 8 * depth);
-                let mut a = row;
-                let ones = _mm256_set1_epi16(1);
-                let mut acc = [_mm256_setzero_si256(); 4];
-                for _ in 0..depth / 16 {
-                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(PREFETCH).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(PREFETCH + 64).cast());
-                    for (i, acc) in acc.iter_mut().enumerate() {
-                        let values = _mm256_set1_epi32(a.add(4 * i).cast::<i32>().read_unaligned());
-                        let signed = _mm256_sign_epi8(_mm256_loadu_si256(w.add(32 * i).cast()), values);
-                        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(values), signed);
+        // SAFETY: `self` proves AVX2. `depth / 16` steps read 16 bytes of the row and 128 of each half's 8 · `depth`. A
+        // prefetch may name any address. Sixteen sums are written, below the end checked above.
+        unsafe {
+            let (mut a, mut left, mut right) = (row, weights, weights.add(8 * depth));
+            let ones = _mm256_set1_epi16(1);
+            let mut acc = [[_mm256_setzero_si256(); 2]; 4];
+            for _ in 0..depth / 16 {
+                for from in [left, right] {
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(PREFETCH).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(PREFETCH + 64).cast());
+                }
+                for (i, acc) in acc.iter_mut().enumerate() {
+                    let values = _mm256_set1_epi32(a.add(4 * i).cast::<i32>().read_unaligned());
+                    let magnitudes = _mm256_abs_epi8(values);
+                    for (acc, from) in acc.iter_mut().zip([left, right]) {
+                        let signed = _mm256_sign_epi8(_mm256_loadu_si256(from.add(32 * i).cast()), values);
+                        let pairs = _mm256_maddubs_epi16(magnitudes, signed);
                         *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(pairs, ones));
                     }
-                    w = w.add(128);
-                    a = a.add(16);
                 }
-                let total = _mm256_add_epi32(_mm256_add_epi32(acc[0], acc[1]), _mm256_add_epi32(acc[2], acc[3]));
-                _mm256_storeu_si256(sums.as_mut_ptr().add(half * 8).cast(), total);
+                left = left.add(128);
+                right = right.add(128);
+                a = a.add(16);
+            }
+            for (i, sums) in sums.as_chunks_mut::<8>().0[..2].iter_mut().enumerate() {
+                let even = _mm256_add_epi32(acc[0][i], acc[2][i]);
+                let odd = _mm256_add_epi32(acc[1][i], acc[3][i]);
+                _mm256_storeu_si256(sums.as_mut_ptr().cast(), _mm256_add_epi32(even, odd));
             }
         }
     }
