@@ -1,5 +1,7 @@
 //! Small f32 products on registers: the core of attention.
 
+#![allow(unsafe_code)]
+
 use crate::attend::FloatBlock;
 use crate::simd::Simd;
 
@@ -13,19 +15,23 @@ pub(crate) const MAX_ROWS: usize = 12;
 #[inline(always)]
 fn tile<S: Simd, const R: usize>(s: S, rows: [&[f32]; R], blocks: &[FloatBlock], sums: &mut [FloatBlock; R]) {
     let depth = blocks.len();
-    let rows = rows.map(|row| &row[..depth]);
+    // Checked once: a check per row and step would cost as much as the products, and spill their sums.
+    assert!(rows.iter().all(|row| row.len() >= depth));
+    let rows = rows.map(<[f32]>::as_ptr);
     let mut acc = [s.splat(0.0); R];
-    for r in 0..R {
-        acc[r] = s.load(&sums[r].0);
+    for (acc, sums) in acc.iter_mut().zip(&*sums) {
+        *acc = s.load(&sums.0);
     }
-    for k in 0..depth {
-        let block = s.load(&blocks[k].0);
-        for r in 0..R {
-            acc[r] = s.fma(s.splat(rows[r][k]), block, acc[r]);
+    for (k, block) in blocks.iter().enumerate() {
+        let block = s.load(&block.0);
+        for (acc, row) in acc.iter_mut().zip(rows) {
+            // SAFETY: `k` is below `depth`, and every row has that many values.
+            let value = unsafe { *row.add(k) };
+            *acc = s.fma(s.splat(value), block, *acc);
         }
     }
-    for r in 0..R {
-        s.store(acc[r], &mut sums[r].0);
+    for (acc, sums) in acc.into_iter().zip(sums) {
+        s.store(acc, &mut sums.0);
     }
 }
 

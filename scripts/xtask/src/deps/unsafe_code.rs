@@ -21,6 +21,7 @@ const KERNELS: &[&str] = &[
     "attend/entry.rs",
     "block.rs",
     "dispatch.rs",
+    "float/tile.rs",
     "int8/avx2.rs",
     "int8/avx512.rs",
     "int8/dotprod.rs",
