@@ -46,34 +46,8 @@ impl Int8 for Avx2 {
         _row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        const { assert!(M <= 12) };
-        assert!(M <= Self::TILE_ROWS && sums.len() >= M * 16);
-        for half in 0..2 {
-            // SAFETY: `self` proves AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and M units
-            // of the panel's `TILE_ROWS`; both are as long as the caller vouches. Eight sums are written per row, below
-            // the end checked above.
-            unsafe {
-                let mut w = weights.add(half * 8 * depth);
-                let mut a = activations;
-                let mut acc = [[_mm256_setzero_si256(); 2]; M];
-                for _ in 0..depth / 4 {
-                    let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
-                    let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.add(16).cast()));
-                    for (row, acc) in acc.iter_mut().enumerate() {
-                        let values = _mm256_set1_epi64x(a.add(row * Self::UNIT).cast::<i64>().read_unaligned());
-                        acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, values));
-                        acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, values));
-                    }
-                    w = w.add(32);
-                    a = a.add(Self::TILE_ROWS * Self::UNIT);
-                }
-                for (row, acc) in acc.iter().enumerate() {
-                    // Pairs of partial sums lie side by side; the horizontal add leaves columns 0 1 4 5 2 3 6 7.
-                    let columns = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(acc[0], acc[1]));
-                    _mm256_storeu_si256(sums.as_mut_ptr().add(row * 16 + half * 8).cast(), columns);
-                }
-            }
-        }
+        // SAFETY: `self` proves AVX2; the caller vouches for the rest.
+        unsafe { tile::<M>(activations, weights, depth, sums) }
     }
 
     #[inline(always)]
@@ -107,6 +81,43 @@ impl Int8 for Avx2 {
                 let even = _mm256_add_epi32(acc[0][i], acc[2][i]);
                 let odd = _mm256_add_epi32(acc[1][i], acc[3][i]);
                 _mm256_storeu_si256(sums.as_mut_ptr().cast(), _mm256_add_epi32(even, odd));
+            }
+        }
+    }
+}
+
+/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+///
+/// # Safety
+/// As [`Int8::tile`], and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    const { assert!(M <= 12) };
+    assert!(M <= Avx2::TILE_ROWS && sums.len() >= M * 16);
+    for half in 0..2 {
+        // SAFETY: the caller vouches for AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and M units
+        // of the panel's `TILE_ROWS`; both are that long. Eight sums are written per row, below
+        // the end checked above.
+        unsafe {
+            let mut w = weights.add(half * 8 * depth);
+            let mut a = activations;
+            let mut acc = [[_mm256_setzero_si256(); 2]; M];
+            for _ in 0..depth / 4 {
+                let low = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.cast()));
+                let high = _mm256_cvtepi8_epi16(_mm_loadu_si128(w.add(16).cast()));
+                for (row, acc) in acc.iter_mut().enumerate() {
+                    let values = _mm256_set1_epi64x(a.add(row * Avx2::UNIT).cast::<i64>().read_unaligned());
+                    acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, values));
+                    acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, values));
+                }
+                w = w.add(32);
+                a = a.add(Avx2::TILE_ROWS * Avx2::UNIT);
+            }
+            for (row, acc) in acc.iter().enumerate() {
+                // Pairs of partial sums lie side by side; the horizontal add leaves columns 0 1 4 5 2 3 6 7.
+                let columns = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(acc[0], acc[1]));
+                _mm256_storeu_si256(sums.as_mut_ptr().add(row * 16 + half * 8).cast(), columns);
             }
         }
     }

@@ -29,31 +29,8 @@ impl Int8 for Avx512Vnni {
         row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        assert!(M <= Self::TILE_ROWS && row_sums.len() >= M && sums.len() >= M * 32);
-        // SAFETY: `self` proves AVX-512F and VNNI. Each of `depth / 4` steps reads 128 bytes of the panel's 32 · `depth`
-        // and M units of the panel's `TILE_ROWS`; both are as long as the caller vouches. 32 sums are written per row,
-        // below the end checked above.
-        unsafe {
-            let (mut a, mut w) = (activations, weights);
-            let mut acc = [[_mm512_setzero_si512(); 2]; M];
-            for (acc, &sum) in acc.iter_mut().zip(row_sums) {
-                *acc = [_mm512_set1_epi32(sum.wrapping_mul(-128)); 2];
-            }
-            for _ in 0..depth / 4 {
-                let (left, right) = (_mm512_loadu_si512(w.cast()), _mm512_loadu_si512(w.add(64).cast()));
-                for (row, acc) in acc.iter_mut().enumerate() {
-                    let values = _mm512_set1_epi32(a.add(row * Self::UNIT).cast::<i32>().read_unaligned());
-                    acc[0] = _mm512_dpbusd_epi32(acc[0], left, values);
-                    acc[1] = _mm512_dpbusd_epi32(acc[1], right, values);
-                }
-                w = w.add(128);
-                a = a.add(Self::TILE_ROWS * Self::UNIT);
-            }
-            for (row, acc) in acc.iter().enumerate() {
-                _mm512_storeu_si512(sums.as_mut_ptr().add(row * 32).cast(), acc[0]);
-                _mm512_storeu_si512(sums.as_mut_ptr().add(row * 32 + 16).cast(), acc[1]);
-            }
-        }
+        // SAFETY: `self` proves AVX-512F and VNNI; the caller vouches for the rest.
+        unsafe { tile::<M>(activations, weights, depth, row_sums, sums) }
     }
 
     #[inline(always)]
@@ -83,6 +60,46 @@ impl Int8 for Avx512Vnni {
                 let odd = _mm512_add_epi32(acc[1][i], acc[3][i]);
                 _mm512_storeu_si512(sums.as_mut_ptr().cast(), _mm512_add_epi32(even, odd));
             }
+        }
+    }
+}
+
+/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+///
+/// # Safety
+/// As [`Int8::tile`], and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512vnni")]
+unsafe fn tile<const M: usize>(
+    activations: *const u8,
+    weights: *const u8,
+    depth: usize,
+    row_sums: &[i32],
+    sums: &mut [i32],
+) {
+    assert!(M <= Avx512Vnni::TILE_ROWS && row_sums.len() >= M && sums.len() >= M * 32);
+    // SAFETY: the caller vouches for AVX-512F and VNNI. Each of `depth / 4` steps reads 128 bytes of the panel's 32 · `depth`
+    // and M units of the panel's `TILE_ROWS`; both are that long. 32 sums are written per row,
+    // below the end checked above.
+    unsafe {
+        let (mut a, mut w) = (activations, weights);
+        let mut acc = [[_mm512_setzero_si512(); 2]; M];
+        for (acc, &sum) in acc.iter_mut().zip(row_sums) {
+            *acc = [_mm512_set1_epi32(sum.wrapping_mul(-128)); 2];
+        }
+        for _ in 0..depth / 4 {
+            let (left, right) = (_mm512_loadu_si512(w.cast()), _mm512_loadu_si512(w.add(64).cast()));
+            for (row, acc) in acc.iter_mut().enumerate() {
+                let values = _mm512_set1_epi32(a.add(row * Avx512Vnni::UNIT).cast::<i32>().read_unaligned());
+                acc[0] = _mm512_dpbusd_epi32(acc[0], left, values);
+                acc[1] = _mm512_dpbusd_epi32(acc[1], right, values);
+            }
+            w = w.add(128);
+            a = a.add(Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT);
+        }
+        for (row, acc) in acc.iter().enumerate() {
+            _mm512_storeu_si512(sums.as_mut_ptr().add(row * 32).cast(), acc[0]);
+            _mm512_storeu_si512(sums.as_mut_ptr().add(row * 32 + 16).cast(), acc[1]);
         }
     }
 }

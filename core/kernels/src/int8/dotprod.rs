@@ -39,35 +39,8 @@ impl Int8 for Dotprod {
         _row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        assert!(M <= Self::TILE_ROWS && sums.len() >= M * 12);
-        // SAFETY: `self` proves `sdot`. Each of `depth / 4` steps reads 48 bytes of the panel's 12 · `depth` and 32 bytes,
-        // all rows, of the panel of activations; both are as long as the caller vouches. Twelve sums are written per
-        // row, below the end checked above.
-        unsafe {
-            let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
-            let mut acc = [[vdupq_n_s32(0); 3]; M];
-            for _ in 0..depth / 4 {
-                let (upper, lower) = (vld1q_s8(a), vld1q_s8(a.add(16)));
-                let columns = [vld1q_s8(w), vld1q_s8(w.add(16)), vld1q_s8(w.add(32))];
-                macro_rules! rows {
-                    ($($row:literal $values:ident $lane:literal;)*) => {$(
-                        if $row < M {
-                            for j in 0..3 {
-                                sdot_lane!(acc[$row][j], columns[j], $values, $lane);
-                            }
-                        }
-                    )*};
-                }
-                rows!(0 upper 0; 1 upper 1; 2 upper 2; 3 upper 3; 4 lower 0; 5 lower 1; 6 lower 2; 7 lower 3;);
-                w = w.add(48);
-                a = a.add(Self::TILE_ROWS * Self::UNIT);
-            }
-            for (row, acc) in acc.iter().enumerate() {
-                for (j, &columns) in acc.iter().enumerate() {
-                    vst1q_s32(sums.as_mut_ptr().add(row * 12 + 4 * j), columns);
-                }
-            }
-        }
+        // SAFETY: `self` proves `sdot`; the caller vouches for the rest.
+        unsafe { tile::<M>(activations, weights, depth, sums) }
     }
 
     #[inline(always)]
@@ -100,6 +73,44 @@ impl Int8 for Dotprod {
             for (j, first) in first.into_iter().enumerate() {
                 let total = vaddq_s32(vaddq_s32(first, second[j]), vaddq_s32(third[j], fourth[j]));
                 vst1q_s32(sums.as_mut_ptr().add(4 * j), total);
+            }
+        }
+    }
+}
+
+/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+///
+/// # Safety
+/// As [`Int8::tile`], and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    assert!(M <= Dotprod::TILE_ROWS && sums.len() >= M * 12);
+    // SAFETY: the caller vouches for `sdot`. Each of `depth / 4` steps reads 48 bytes of the panel's 12 · `depth` and 32 bytes,
+    // all rows, of the panel of activations; both are that long. Twelve sums are written per
+    // row, below the end checked above.
+    unsafe {
+        let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
+        let mut acc = [[vdupq_n_s32(0); 3]; M];
+        for _ in 0..depth / 4 {
+            let (upper, lower) = (vld1q_s8(a), vld1q_s8(a.add(16)));
+            let columns = [vld1q_s8(w), vld1q_s8(w.add(16)), vld1q_s8(w.add(32))];
+            macro_rules! rows {
+                ($($row:literal $values:ident $lane:literal;)*) => {$(
+                    if $row < M {
+                        for j in 0..3 {
+                            sdot_lane!(acc[$row][j], columns[j], $values, $lane);
+                        }
+                    }
+                )*};
+            }
+            rows!(0 upper 0; 1 upper 1; 2 upper 2; 3 upper 3; 4 lower 0; 5 lower 1; 6 lower 2; 7 lower 3;);
+            w = w.add(48);
+            a = a.add(Dotprod::TILE_ROWS * Dotprod::UNIT);
+        }
+        for (row, acc) in acc.iter().enumerate() {
+            for (j, &columns) in acc.iter().enumerate() {
+                vst1q_s32(sums.as_mut_ptr().add(row * 12 + 4 * j), columns);
             }
         }
     }

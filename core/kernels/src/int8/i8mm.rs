@@ -52,40 +52,8 @@ impl Int8 for I8mm {
         _row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        assert!(M <= Self::TILE_ROWS && sums.len() >= M * 12);
-        // SAFETY: `self` proves `smmla`. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and 64 bytes,
-        // all rows, of the panel of activations; both are as long as the caller vouches. Twelve sums are written per
-        // row, below the end checked above.
-        unsafe {
-            let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
-            // A column pair of four row pairs.
-            let mut acc = [[vdupq_n_s32(0); 4]; 6];
-            for _ in 0..depth / 8 {
-                let rows = [vld1q_s8(a), vld1q_s8(a.add(16)), vld1q_s8(a.add(32)), vld1q_s8(a.add(48))];
-                for (j, acc) in acc.iter_mut().enumerate() {
-                    let columns = vld1q_s8(w.add(16 * j));
-                    macro_rules! pairs {
-                        ($($pair:literal)*) => {$(
-                            if 2 * $pair < M {
-                                smmla!(acc[$pair], rows[$pair], columns);
-                            }
-                        )*};
-                    }
-                    pairs!(0 1 2 3);
-                }
-                w = w.add(96);
-                a = a.add(Self::TILE_ROWS * Self::UNIT);
-            }
-            for row in 0..M {
-                for j in 0..3 {
-                    let left = vreinterpretq_s64_s32(acc[2 * j][row / 2]);
-                    let right = vreinterpretq_s64_s32(acc[2 * j + 1][row / 2]);
-                    // A block holds two columns of the even row, then two of the odd one.
-                    let columns = if row % 2 == 0 { vzip1q_s64(left, right) } else { vzip2q_s64(left, right) };
-                    vst1q_s32(sums.as_mut_ptr().add(row * 12 + 4 * j), vreinterpretq_s32_s64(columns));
-                }
-            }
-        }
+        // SAFETY: `self` proves `smmla`; the caller vouches for the rest.
+        unsafe { tile::<M>(activations, weights, depth, sums) }
     }
 
     #[inline(always)]
@@ -116,6 +84,49 @@ impl Int8 for I8mm {
                 *total = vaddq_s32(*total, odd);
             }
             store(&total, sums.as_mut_ptr());
+        }
+    }
+}
+
+/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+///
+/// # Safety
+/// As [`Int8::tile`], and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "neon,dotprod,i8mm")]
+unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    assert!(M <= I8mm::TILE_ROWS && sums.len() >= M * 12);
+    // SAFETY: the caller vouches for `smmla`. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and 64 bytes,
+    // all rows, of the panel of activations; both are that long. Twelve sums are written per
+    // row, below the end checked above.
+    unsafe {
+        let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
+        // A column pair of four row pairs.
+        let mut acc = [[vdupq_n_s32(0); 4]; 6];
+        for _ in 0..depth / 8 {
+            let rows = [vld1q_s8(a), vld1q_s8(a.add(16)), vld1q_s8(a.add(32)), vld1q_s8(a.add(48))];
+            for (j, acc) in acc.iter_mut().enumerate() {
+                let columns = vld1q_s8(w.add(16 * j));
+                macro_rules! pairs {
+                    ($($pair:literal)*) => {$(
+                        if 2 * $pair < M {
+                            smmla!(acc[$pair], rows[$pair], columns);
+                        }
+                    )*};
+                }
+                pairs!(0 1 2 3);
+            }
+            w = w.add(96);
+            a = a.add(I8mm::TILE_ROWS * I8mm::UNIT);
+        }
+        for row in 0..M {
+            for j in 0..3 {
+                let left = vreinterpretq_s64_s32(acc[2 * j][row / 2]);
+                let right = vreinterpretq_s64_s32(acc[2 * j + 1][row / 2]);
+                // A block holds two columns of the even row, then two of the odd one.
+                let columns = if row % 2 == 0 { vzip1q_s64(left, right) } else { vzip2q_s64(left, right) };
+                vst1q_s32(sums.as_mut_ptr().add(row * 12 + 4 * j), vreinterpretq_s32_s64(columns));
+            }
         }
     }
 }

@@ -48,36 +48,8 @@ impl Int8 for Neon {
         _row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        assert!(M <= Self::TILE_ROWS && sums.len() >= M * 12);
-        // SAFETY: `self` proves NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and M units of
-        // the panel's `TILE_ROWS`; both are as long as the caller vouches. Twelve sums are written per row, below the
-        // end checked above.
-        unsafe {
-            let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
-            let mut acc = [[vdupq_n_s32(0); 6]; M];
-            for _ in 0..depth / 8 {
-                let mut values = [vdupq_n_s8(0); M];
-                for (row, values) in values.iter_mut().enumerate() {
-                    *values = vld1q_s8(a.add(row * Self::UNIT));
-                }
-                for j in 0..3 {
-                    let first = vreinterpretq_s64_s8(vld1q_s8(w.add(16 * j)));
-                    let second = vreinterpretq_s64_s8(vld1q_s8(w.add(48 + 16 * j)));
-                    // Two columns each: their first four values in the low half, the next four in the high one.
-                    let left = vreinterpretq_s8_s64(vzip1q_s64(first, second));
-                    let right = vreinterpretq_s8_s64(vzip2q_s64(first, second));
-                    for (acc, values) in acc.iter_mut().zip(values) {
-                        acc[2 * j] = vpadalq_s16(acc[2 * j], products(left, values));
-                        acc[2 * j + 1] = vpadalq_s16(acc[2 * j + 1], products(right, values));
-                    }
-                }
-                w = w.add(96);
-                a = a.add(Self::TILE_ROWS * Self::UNIT);
-            }
-            for (row, acc) in acc.iter().enumerate() {
-                store(acc, sums.as_mut_ptr().add(row * 12));
-            }
-        }
+        // SAFETY: `self` proves NEON; the caller vouches for the rest.
+        unsafe { tile::<M>(activations, weights, depth, sums) }
     }
 
     #[inline(always)]
@@ -106,6 +78,45 @@ impl Int8 for Neon {
                 a = a.add(8);
             }
             store(&acc, sums.as_mut_ptr());
+        }
+    }
+}
+
+/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+///
+/// # Safety
+/// As [`Int8::tile`], and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "neon")]
+unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    assert!(M <= Neon::TILE_ROWS && sums.len() >= M * 12);
+    // SAFETY: the caller vouches for NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and M units of
+    // the panel's `TILE_ROWS`; both are that long. Twelve sums are written per row, below the
+    // end checked above.
+    unsafe {
+        let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
+        let mut acc = [[vdupq_n_s32(0); 6]; M];
+        for _ in 0..depth / 8 {
+            let mut values = [vdupq_n_s8(0); M];
+            for (row, values) in values.iter_mut().enumerate() {
+                *values = vld1q_s8(a.add(row * Neon::UNIT));
+            }
+            for j in 0..3 {
+                let first = vreinterpretq_s64_s8(vld1q_s8(w.add(16 * j)));
+                let second = vreinterpretq_s64_s8(vld1q_s8(w.add(48 + 16 * j)));
+                // Two columns each: their first four values in the low half, the next four in the high one.
+                let left = vreinterpretq_s8_s64(vzip1q_s64(first, second));
+                let right = vreinterpretq_s8_s64(vzip2q_s64(first, second));
+                for (acc, values) in acc.iter_mut().zip(values) {
+                    acc[2 * j] = vpadalq_s16(acc[2 * j], products(left, values));
+                    acc[2 * j + 1] = vpadalq_s16(acc[2 * j + 1], products(right, values));
+                }
+            }
+            w = w.add(96);
+            a = a.add(Neon::TILE_ROWS * Neon::UNIT);
+        }
+        for (row, acc) in acc.iter().enumerate() {
+            store(acc, sums.as_mut_ptr().add(row * 12));
         }
     }
 }
