@@ -20,7 +20,7 @@ impl Heads {
         self.width / self.count
     }
 
-    fn scale(self) -> f32 {
+    pub(crate) fn scale(self) -> f32 {
         1.0 / (self.head_width() as f32).sqrt()
     }
 }

@@ -1,20 +1,44 @@
-//! Numeric kernels of Sotto's networks: matrix product, attention, norms and activations in f32.
+//! Numeric kernels of Sotto's networks.
 //!
-//! The layers of `sotto-nn` reach compute only through these functions. Each takes slices or [`MatRef`]/[`MatMut`]
-//! views whose bounds were checked when they were made, writes into memory of the caller, and allocates nothing that
-//! outlives the call. Shapes that do not fit are a bug of the caller and panic; weights and input are checked above.
+//! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 products, norms, activations. All
+//! sets give the same bits. The functions beside it are the f32 path: matrix product, attention, norms and activations.
+//!
+//! The layers of `sotto-nn` reach compute only through this crate. Functions take slices or views whose bounds were
+//! checked when they were made, write into memory of the caller, and allocate nothing that outlives the call. Shapes
+//! that do not fit are a bug of the caller and panic; weights and input are checked above.
 
 #![deny(unsafe_code)]
 
+#[cfg(not(target_endian = "little"))]
+compile_error!("packed weights are little-endian");
+
 mod activation;
+mod aligned;
+mod attend;
 mod attention;
+mod block;
+mod dispatch;
+mod float;
+mod int8;
+mod isa;
 mod matmul;
 mod matrix;
 mod norm;
+mod simd;
 mod softmax;
+mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
+pub use aligned::ALIGNMENT;
+pub use attend::{AttentionScratch, HalfCache, KeyValuePanels};
 pub use attention::{Heads, attend_full, attend_row};
+pub use block::BlockMut;
+pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};
+pub use float::norm::Norm;
+pub use int8::{
+    Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK,
+};
+pub use isa::{Isa, UnknownIsa};
 pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
 pub use norm::layer_norm;

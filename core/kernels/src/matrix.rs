@@ -51,6 +51,29 @@ impl<'a> MatRef<'a> {
         self.cols
     }
 
+    /// One row, where its columns lie side by side.
+    ///
+    /// # Panics
+    /// When there is no such row, or the matrix is a transposed one.
+    #[inline]
+    pub(crate) fn row(&self, row: usize) -> &'a [f32] {
+        assert!(row < self.rows && self.col_stride == 1);
+        &self.data[row * self.row_stride..][..self.cols]
+    }
+
+    /// `count` rows from `start` on.
+    pub(crate) fn rows_range(&self, start: usize, count: usize) -> Self {
+        assert!(start + count <= self.rows && count > 0);
+        Self { data: &self.data[start * self.row_stride..], rows: count, ..*self }
+    }
+
+    /// `count` columns from `start` on.
+    pub(crate) fn columns_range(&self, start: usize, count: usize) -> Self {
+        assert!(start + count <= self.cols && self.col_stride == 1);
+        let start = if self.rows == 0 { 0 } else { start };
+        Self { data: &self.data[start..], cols: count, ..*self }
+    }
+
     /// Distance between rows, distance between columns.
     pub(crate) fn strides(&self) -> (isize, isize) {
         (self.row_stride as isize, self.col_stride as isize)

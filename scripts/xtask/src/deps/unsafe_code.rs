@@ -11,7 +11,32 @@ use super::graph::{Graph, Package};
 use super::{DepsError, read};
 
 /// Files that may contain unsafe code, by crate, relative to its `src`. The reason stands in each file.
-const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[("sotto-kernels", &["matmul.rs"]), ("sotto-nn", &["weights/mmap.rs"])];
+const MAY_BE_UNSAFE: &[(&str, &[&str])] =
+    &[("sotto-kernels", KERNELS), ("sotto-nn", &["weights/mmap.rs"])];
+
+/// Instructions of one set each, behind a proof that the CPU has them; the tables and safe entries that hold the proofs;
+/// views of plain memory.
+const KERNELS: &[&str] = &[
+    "aligned.rs",
+    "attend/entry.rs",
+    "block.rs",
+    "dispatch.rs",
+    "float/tile.rs",
+    "int8/avx2.rs",
+    "int8/avx512.rs",
+    "int8/dotprod.rs",
+    "int8/i8mm.rs",
+    "int8/kernel.rs",
+    "int8/neon.rs",
+    "int8/product.rs",
+    "int8/scalar.rs",
+    "isa.rs",
+    "matmul.rs",
+    "simd/avx2.rs",
+    "simd/avx512.rs",
+    "simd/neon.rs",
+    "table.rs",
+];
 
 const FORBID: &str = "#![forbid(unsafe_code)]";
 const DENY: &str = "#![deny(unsafe_code)]";

@@ -1,0 +1,216 @@
+//! Decoder attention: one query row to the rows of a half-precision cache.
+
+use crate::attention::Heads;
+use crate::float::rows::softmax;
+use crate::simd::{LANES, Simd};
+
+/// Sixteen half-precision values.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(32))]
+struct HalfBlock([u16; LANES]);
+
+impl HalfBlock {
+    const ZERO: Self = Self([0; LANES]);
+}
+
+/// Blocks of keys whose scores are summed at once, to hide the latency of the multiply-add.
+const TOGETHER: usize = 4;
+
+/// Keys and values of one layer and one hypothesis, rounded to half precision: half the memory traffic of f32, which is
+/// what a decoder step waits for.
+///
+/// Keys: `[heads][blocks of 16 rows][head width]` of sixteen rows; values: `[heads][rows]` of the head width, padded to
+/// sixteen. Allocates once, for `capacity` rows.
+#[derive(Debug, Clone)]
+pub struct HalfCache {
+    heads: Heads,
+    capacity: usize,
+    len: usize,
+    keys: Vec<HalfBlock>,
+    values: Vec<HalfBlock>,
+    /// A key and a value on their way in.
+    row: Vec<u16>,
+}
+
+impl HalfCache {
+    /// An empty cache for at most `capacity` rows.
+    ///
+    /// # Panics
+    /// When the width is not a multiple of the number of heads.
+    #[must_use]
+    pub fn new(heads: Heads, capacity: usize) -> Self {
+        assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
+        // Whole groups of blocks: attention reads as many at a time.
+        let capacity = capacity.next_multiple_of(TOGETHER * LANES);
+        let keys = heads.count * capacity / LANES * heads.head_width();
+        let values = heads.count * capacity * heads.head_width().div_ceil(LANES);
+        Self {
+            heads,
+            capacity,
+            len: 0,
+            keys: vec![HalfBlock::ZERO; keys],
+            values: vec![HalfBlock::ZERO; values],
+            row: vec![0; 2 * heads.width],
+        }
+    }
+
+    /// Bytes that a cache of this shape takes.
+    #[must_use]
+    pub fn bytes(heads: Heads, capacity: usize) -> usize {
+        let capacity = capacity.next_multiple_of(TOGETHER * LANES);
+        2 * heads.count * capacity * (heads.head_width() + heads.head_width().next_multiple_of(LANES))
+    }
+
+    /// Rows stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How rows are cut into heads.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        self.heads
+    }
+
+    /// Forgets all rows from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Takes over the rows of another cache of the same shape: a beam that continues another hypothesis.
+    ///
+    /// # Panics
+    /// When heads or capacity differ.
+    pub fn copy_from(&mut self, other: &Self) {
+        assert_eq!((self.heads, self.capacity), (other.heads, other.capacity), "caches of one shape");
+        self.len = other.len;
+        let (head_width, dims) = (self.heads.head_width(), self.dim_blocks());
+        for h in 0..self.heads.count {
+            let start = h * self.capacity / LANES * head_width;
+            let range = start..start + other.len.div_ceil(LANES) * head_width;
+            self.keys[range.clone()].copy_from_slice(&other.keys[range]);
+            let start = h * self.capacity * dims;
+            let range = start..start + other.len * dims;
+            self.values[range.clone()].copy_from_slice(&other.values[range]);
+        }
+    }
+
+    /// Appends one row, `[width]` each, rounded by `narrow`.
+    pub(crate) fn push(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
+        let (key_halves, value_halves) = self.row.split_at_mut(self.heads.width);
+        narrow(key, key_halves);
+        narrow(value, value_halves);
+        let (key, value) = self.row.split_at(self.heads.width);
+        let (row, head_width) = (self.len, self.heads.head_width());
+        let dims = head_width.div_ceil(LANES);
+        assert!(row < self.capacity, "the cache holds {} rows", self.capacity);
+        for h in 0..self.heads.count {
+            let block = (h * self.capacity + row) / LANES * head_width;
+            let key = &key[h * head_width..][..head_width];
+            for (block, &key) in self.keys[block..block + head_width].iter_mut().zip(key) {
+                block.0[row % LANES] = key;
+            }
+            let blocks = &mut self.values[(h * self.capacity + row) * dims..][..dims];
+            for (block, value) in blocks.iter_mut().zip(value[h * head_width..][..head_width].chunks(LANES)) {
+                block.0[..value.len()].copy_from_slice(value);
+            }
+        }
+        self.len += 1;
+    }
+
+    fn dim_blocks(&self) -> usize {
+        self.heads.head_width().div_ceil(LANES)
+    }
+}
+
+/// One query row and the cache it attends to.
+#[derive(Clone, Copy)]
+pub(crate) struct CachedQuery<'a> {
+    /// `[width]`.
+    pub(crate) query: &'a [f32],
+    pub(crate) cache: &'a HalfCache,
+}
+
+/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the cache's rows; each head's
+/// first `len` values receive its attention. The caller has checked the shapes; the cache is not empty.
+#[inline(always)]
+pub(crate) fn attend_cached<S: Simd>(
+    s: S,
+    query: &CachedQuery<'_>,
+    weights: &mut [f32],
+    stride: usize,
+    out: &mut [f32],
+) {
+    let cache = query.cache;
+    let (head_width, dims) = (cache.heads.head_width(), cache.dim_blocks());
+    for h in 0..cache.heads.count {
+        let query = &query.query[h * head_width..][..head_width];
+        let weights = &mut weights[h * stride..][..cache.len];
+        let keys = &cache.keys[h * cache.capacity / LANES * head_width..];
+        let groups = weights.chunks_mut(TOGETHER * LANES).zip(keys.chunks_exact(TOGETHER * head_width));
+        for (weights, keys) in groups {
+            scores(s, query, cache.heads.scale(), keys, weights);
+        }
+        softmax(s, weights);
+        let values = &cache.values[h * cache.capacity * dims..][..cache.len * dims];
+        weighted_sum(s, weights, values, dims, &mut out[h * head_width..][..head_width]);
+    }
+}
+
+/// Scores of up to 64 keys: products in the order of the dimensions, then the scale.
+#[inline(always)]
+fn scores<S: Simd>(s: S, query: &[f32], scale: f32, keys: &[HalfBlock], out: &mut [f32]) {
+    let depth = query.len();
+    let mut acc = [s.splat(0.0); TOGETHER];
+    let (first, rest) = keys.split_at(depth);
+    let (second, rest) = rest.split_at(depth);
+    let (third, rest) = rest.split_at(depth);
+    let fourth = &rest[..depth];
+    for k in 0..depth {
+        let q = s.splat(query[k]);
+        acc[0] = s.fma(q, s.load_f16(&first[k].0), acc[0]);
+        acc[1] = s.fma(q, s.load_f16(&second[k].0), acc[1]);
+        acc[2] = s.fma(q, s.load_f16(&third[k].0), acc[2]);
+        acc[3] = s.fma(q, s.load_f16(&fourth[k].0), acc[3]);
+    }
+    let mut block = [0.0; LANES];
+    for (acc, out) in acc.into_iter().zip(out.chunks_mut(LANES)) {
+        s.store(s.mul(acc, s.splat(scale)), &mut block);
+        out.copy_from_slice(&block[..out.len()]);
+    }
+}
+
+/// `out = Σⱼ weights[j] · values[j]`, in the order of the rows.
+#[inline(always)]
+fn weighted_sum<S: Simd>(s: S, weights: &[f32], values: &[HalfBlock], dims: usize, out: &mut [f32]) {
+    for (first, out) in (0..dims).step_by(TOGETHER).zip(out.chunks_mut(TOGETHER * LANES)) {
+        let mut acc = [s.splat(0.0); TOGETHER];
+        if dims - first >= TOGETHER {
+            for (row, &weight) in values.chunks_exact(dims).zip(weights) {
+                let (weight, row) = (s.splat(weight), &row[first..first + TOGETHER]);
+                acc[0] = s.fma(weight, s.load_f16(&row[0].0), acc[0]);
+                acc[1] = s.fma(weight, s.load_f16(&row[1].0), acc[1]);
+                acc[2] = s.fma(weight, s.load_f16(&row[2].0), acc[2]);
+                acc[3] = s.fma(weight, s.load_f16(&row[3].0), acc[3]);
+            }
+        } else {
+            for (i, acc) in acc.iter_mut().enumerate().take(dims - first) {
+                for (row, &weight) in values.chunks_exact(dims).zip(weights) {
+                    *acc = s.fma(s.splat(weight), s.load_f16(&row[first + i].0), *acc);
+                }
+            }
+        }
+        let mut block = [0.0; LANES];
+        for (acc, out) in acc.into_iter().zip(out.chunks_mut(LANES)) {
+            s.store(acc, &mut block);
+            out.copy_from_slice(&block[..out.len()]);
+        }
+    }
+}

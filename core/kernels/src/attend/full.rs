@@ -1,0 +1,257 @@
+//! Encoder attention: every query row to every key, streaming softmax, in f32.
+//!
+//! `out = softmax(q · kᵀ / √head) · v`, head by head. Keys come in chunks of 128; each row keeps its greatest score so
+//! far, the sum of its exponentials and its weighted values, and rescales them when a greater score comes (Milakov and
+//! Gimelshein 2018). Scores never leave the L1 cache.
+
+use super::FloatBlock;
+use crate::attention::Heads;
+use crate::float::tile::{self, MAX_ROWS};
+use crate::float::{math, reduce};
+use crate::simd::{LANES, Simd};
+use crate::{BlockMut, MatRef};
+
+/// Keys of a chunk. Part of the definition of the result: the order of the sums depends on it.
+const CHUNK: usize = 128;
+
+/// Query rows that share one pass over keys and values: 48 rows · 64 values · 4 bytes and as much of scores fit L1.
+const QUERY_BLOCK: usize = 48;
+
+/// Keys and values of one layer, all heads, in the order in which attention reads them.
+///
+/// Keys: `[heads][blocks of 16 keys][head width]` of sixteen keys; values: `[heads][blocks of 16 dimensions][keys]` of
+/// sixteen dimensions; padded with zeros. Memory grows to the longest sequence seen.
+#[derive(Debug, Clone)]
+pub struct KeyValuePanels {
+    heads: Heads,
+    len: usize,
+    keys: Vec<FloatBlock>,
+    values: Vec<FloatBlock>,
+}
+
+impl KeyValuePanels {
+    /// Room for `len` rows.
+    ///
+    /// # Panics
+    /// When the width is not a multiple of the number of heads.
+    #[must_use]
+    pub fn new(heads: Heads, len: usize) -> Self {
+        assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
+        let mut new = Self { heads, len: 0, keys: Vec::new(), values: Vec::new() };
+        new.reshape(len);
+        new.len = 0;
+        new
+    }
+
+    fn reshape(&mut self, len: usize) {
+        self.len = len;
+        let blocks = self.key_blocks() * self.heads.head_width();
+        self.keys.resize(self.heads.count * blocks, FloatBlock::ZERO);
+        let blocks = self.padded_len() * self.heads.head_width().div_ceil(LANES);
+        self.values.resize(self.heads.count * blocks, FloatBlock::ZERO);
+    }
+
+    /// Stores keys and values, both `[len, width]`; what was there is lost.
+    ///
+    /// # Panics
+    /// When the shapes differ from each other or from the heads, or rows are empty.
+    pub fn fill(&mut self, keys: MatRef<'_>, values: MatRef<'_>) {
+        let (len, width, head_width) = (keys.rows(), self.heads.width, self.heads.head_width());
+        assert_eq!((keys.cols(), values.rows(), values.cols()), (width, len, width), "keys and values");
+        self.reshape(len);
+        if len == 0 || width == 0 {
+            return;
+        }
+        let key_blocks = self.key_blocks();
+        for (h, panel) in self.keys.chunks_exact_mut(key_blocks * head_width).enumerate() {
+            for (first, block) in (0..len).step_by(LANES).zip(panel.chunks_exact_mut(head_width)) {
+                if len - first < LANES {
+                    block.fill(FloatBlock::ZERO);
+                }
+                for lane in 0..LANES.min(len - first) {
+                    let key = &keys.row(first + lane)[h * head_width..][..head_width];
+                    for (block, key) in block.iter_mut().zip(key) {
+                        block.0[lane] = *key;
+                    }
+                }
+            }
+        }
+        let (dim_blocks, padded_len) = (head_width.div_ceil(LANES), self.padded_len());
+        for (h, panel) in self.values.chunks_exact_mut(dim_blocks * padded_len).enumerate() {
+            for (first, rows) in (0..head_width).step_by(LANES).zip(panel.chunks_exact_mut(padded_len)) {
+                let dims = LANES.min(head_width - first);
+                for (row, block) in rows.iter_mut().enumerate() {
+                    *block = FloatBlock::ZERO;
+                    if row < len {
+                        block.0[..dims].copy_from_slice(&values.row(row)[h * head_width + first..][..dims]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rows stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How rows are cut into heads.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        self.heads
+    }
+
+    fn key_blocks(&self) -> usize {
+        self.len.div_ceil(LANES)
+    }
+
+    fn padded_len(&self) -> usize {
+        self.key_blocks() * LANES
+    }
+}
+
+/// Scratch of one thread's attention; allocated once per head width.
+#[derive(Debug, Clone)]
+pub struct AttentionScratch {
+    /// Scaled queries `[QUERY_BLOCK, head width]`.
+    queries: Vec<f32>,
+    /// Scores `[MAX_ROWS, CHUNK]`.
+    scores: Vec<f32>,
+    /// Weighted values `[blocks of 16 dimensions][QUERY_BLOCK]`.
+    values: Vec<FloatBlock>,
+}
+
+impl AttentionScratch {
+    /// Scratch for heads of `head_width` values.
+    #[must_use]
+    pub fn new(head_width: usize) -> Self {
+        Self {
+            queries: vec![0.0; QUERY_BLOCK * head_width],
+            scores: vec![0.0; MAX_ROWS * CHUNK],
+            values: vec![FloatBlock::ZERO; QUERY_BLOCK * head_width.div_ceil(LANES)],
+        }
+    }
+
+    pub(crate) fn fits(&self, head_width: usize) -> bool {
+        self.queries.len() == QUERY_BLOCK * head_width
+    }
+}
+
+/// Query rows of one head, `[rows, head width]`, and what they attend to.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'a> {
+    pub(crate) rows: MatRef<'a>,
+    pub(crate) panels: &'a KeyValuePanels,
+    pub(crate) head: usize,
+}
+
+/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one key.
+#[inline(always)]
+pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, scratch: &mut AttentionScratch) {
+    let panels = query.panels;
+    let head_width = panels.heads.head_width();
+    let (key_blocks, dim_blocks, padded_len) = (panels.key_blocks(), head_width.div_ceil(LANES), panels.padded_len());
+    let keys = &panels.keys[query.head * key_blocks * head_width..][..key_blocks * head_width];
+    let values = &panels.values[query.head * dim_blocks * padded_len..][..dim_blocks * padded_len];
+    for start in (0..out.rows()).step_by(QUERY_BLOCK) {
+        let count = QUERY_BLOCK.min(out.rows() - start);
+        for (row, scaled) in scratch.queries.chunks_exact_mut(head_width).take(count).enumerate() {
+            for (scaled, q) in scaled.iter_mut().zip(query.rows.row(start + row)) {
+                *scaled = q * panels.heads.scale();
+            }
+        }
+        let mut max = [f32::NEG_INFINITY; QUERY_BLOCK];
+        let mut total = [0.0f32; QUERY_BLOCK];
+        scratch.values.fill(FloatBlock::ZERO);
+        for chunk in (0..padded_len).step_by(CHUNK) {
+            let columns = CHUNK.min(padded_len - chunk);
+            let valid = CHUNK.min(panels.len - chunk);
+            for first in (0..count).step_by(S::ROWS) {
+                let rows = S::ROWS.min(count - first);
+                let queries = &scratch.queries[first * head_width..];
+                scores(s, rows, queries, head_width, &keys[chunk / LANES * head_width..], columns, &mut scratch.scores);
+                for row in 0..rows {
+                    let scores = &mut scratch.scores[row * CHUNK..][..columns];
+                    scores[valid..].fill(f32::NEG_INFINITY);
+                    let state = (&mut max[first + row], &mut total[first + row]);
+                    if let Some(factor) = weigh(s, scores, state) {
+                        for block in scratch.values[first + row..].iter_mut().step_by(QUERY_BLOCK) {
+                            let scaled = s.mul(s.load(&block.0), s.splat(factor));
+                            s.store(scaled, &mut block.0);
+                        }
+                    }
+                }
+                for dim in 0..dim_blocks {
+                    let values = &values[dim * padded_len + chunk..][..columns];
+                    let mut sums = [FloatBlock::ZERO; MAX_ROWS];
+                    let state = &mut scratch.values[dim * QUERY_BLOCK + first..][..rows];
+                    sums[..rows].copy_from_slice(state);
+                    tile::rows(s, rows, &scratch.scores, CHUNK, values, &mut sums);
+                    state.copy_from_slice(&sums[..rows]);
+                }
+            }
+        }
+        for (row, total) in total[..count].iter().enumerate() {
+            let factor = 1.0 / total;
+            let out = out.row(start + row);
+            for (dim, out) in out.chunks_mut(LANES).enumerate() {
+                let values = &scratch.values[dim * QUERY_BLOCK + row].0;
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = value * factor;
+                }
+            }
+        }
+    }
+}
+
+/// Scores of `rows` queries with the keys of one chunk.
+#[inline(always)]
+fn scores<S: Simd>(
+    s: S,
+    rows: usize,
+    queries: &[f32],
+    head_width: usize,
+    keys: &[FloatBlock],
+    columns: usize,
+    out: &mut [f32],
+) {
+    for (block, keys) in keys.chunks_exact(head_width).take(columns / LANES).enumerate() {
+        let mut sums = [FloatBlock::ZERO; MAX_ROWS];
+        tile::rows(s, rows, queries, head_width, keys, &mut sums);
+        for (row, sums) in sums[..rows].iter().enumerate() {
+            out[row * CHUNK + block * LANES..][..LANES].copy_from_slice(&sums.0);
+        }
+    }
+}
+
+/// Turns one row's scores into weights relative to the greatest score so far, and brings maximum and total up to date.
+/// Returns the factor for what was summed before, `None` where it is 1.
+#[inline(always)]
+fn weigh<S: Simd>(s: S, scores: &mut [f32], (max, total): (&mut f32, &mut f32)) -> Option<f32> {
+    let greatest = reduce::row_max(s, scores);
+    let mut factor = None;
+    if greatest > *max {
+        // e^-inf = 0 for the first chunk, before which nothing was summed.
+        let mut lanes = [0.0; LANES];
+        s.store(math::exp(s, s.splat(*max - greatest)), &mut lanes);
+        factor = Some(lanes[0]);
+        *total *= lanes[0];
+        *max = greatest;
+    }
+    let (shift, mut sum) = (s.splat(*max), s.splat(0.0));
+    let (blocks, _) = scores.as_chunks_mut::<LANES>();
+    for block in blocks {
+        let y = math::exp(s, s.sub(s.load(block), shift));
+        sum = s.add(sum, y);
+        s.store(y, block);
+    }
+    *total += reduce::sum(s, sum);
+    factor
+}

@@ -1,0 +1,24 @@
+//! Attention: all rows to all rows (encoder, in f32) and one row to a cache of earlier ones (decoder, in half precision).
+//!
+//! Keys are stored sixteen side by side and values sixteen dimensions side by side, so that both products are vectorised
+//! over their outputs and accumulate in sequence with fused multiply-adds: one order, the same bits everywhere.
+
+mod cache;
+mod entry;
+mod full;
+
+pub use cache::HalfCache;
+pub(crate) use cache::{CachedQuery, attend_cached};
+pub use full::{AttentionScratch, KeyValuePanels};
+pub(crate) use full::{Query, attend};
+
+use crate::simd::LANES;
+
+/// Sixteen f32 on a cache line.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(crate) struct FloatBlock(pub(crate) [f32; LANES]);
+
+impl FloatBlock {
+    pub(crate) const ZERO: Self = Self([0.0; LANES]);
+}

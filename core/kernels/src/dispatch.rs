@@ -1,0 +1,411 @@
+//! The kernels of the best instruction set that the CPU has, chosen once per process.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+
+use once_cell::sync::OnceCell;
+
+use crate::float::norm::Norm;
+use crate::int8::{Activations, Epilogue, Job, Layout, PackError, PackedMatrix, TopK};
+use crate::isa;
+use crate::table::{self, Table};
+use crate::{BlockMut, Isa, MatRef};
+
+/// Environment variable that names the instruction set to use.
+pub const ISA_VARIABLE: &str = "SOTTO_ISA";
+
+/// All kernels of one instruction set that the running CPU has.
+///
+/// A value exists only where the CPU can execute the set, so every method is safe. Sets differ in speed, never in
+/// results: each operation has one defined order, and all sets give the same bits for finite input. (Which NaN results
+/// from NaN or infinite input may differ.) Copying is free; all methods may be called from any thread.
+#[derive(Clone, Copy)]
+pub struct KernelSet {
+    pub(crate) table: &'static Table,
+}
+
+/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for. Worth showing once, never fatal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IsaNotice {
+    /// No instruction set has the name.
+    #[error("{ISA_VARIABLE} is no known instruction set; using {used}")]
+    Unknown {
+        /// What is used instead.
+        used: Isa,
+    },
+    /// The CPU, or this build, does not have the set.
+    #[error("{ISA_VARIABLE} asks for {wanted}, which this CPU does not have; using {used}")]
+    Unavailable {
+        /// What the variable names.
+        wanted: Isa,
+        /// What is used instead.
+        used: Isa,
+    },
+}
+
+/// The choice of this process.
+static CHOSEN: OnceCell<(KernelSet, Option<IsaNotice>)> = OnceCell::new();
+
+impl KernelSet {
+    /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the first
+    /// call; later changes of the variable have no effect.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::chosen().0
+    }
+
+    /// Why [`best`](Self::best) is not the set that was asked for, if so.
+    #[must_use]
+    pub fn notice() -> Option<&'static IsaNotice> {
+        Self::chosen().1.as_ref()
+    }
+
+    fn chosen() -> &'static (Self, Option<IsaNotice>) {
+        CHOSEN.get_or_init(|| {
+            let wanted = std::env::var_os(ISA_VARIABLE).filter(|name| !name.is_empty());
+            Self::choose(wanted.as_deref().map(|name| name.to_str().unwrap_or_default()))
+        })
+    }
+
+    /// What a process chooses where the variable has this value.
+    fn choose(wanted: Option<&str>) -> (Self, Option<IsaNotice>) {
+        let best = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
+        let used = best.isa();
+        match wanted.map(str::parse::<Isa>) {
+            None => (best, None),
+            Some(Err(_)) => (best, Some(IsaNotice::Unknown { used })),
+            Some(Ok(wanted)) => match Self::new(wanted) {
+                Some(set) => (set, None),
+                None => (best, Some(IsaNotice::Unavailable { wanted, used })),
+            },
+        }
+    }
+
+    /// The kernels of `isa`, if the CPU has it.
+    #[must_use]
+    pub fn new(isa: Isa) -> Option<Self> {
+        let table = match isa {
+            Isa::Scalar => isa::Scalar::new().map(|_| &table::scalar::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => isa::Neon::new().map(|_| &table::neon::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod => isa::Dotprod::new().map(|_| &table::dotprod::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm => isa::I8mm::new().map(|_| &table::i8mm::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => isa::Avx2::new().map(|_| &table::avx2::TABLE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => isa::Avx512Vnni::new().map(|_| &table::avx512::TABLE),
+            #[allow(unreachable_patterns, reason = "sets of other architectures than the one compiled for")]
+            _ => None,
+        }?;
+        Some(Self { table })
+    }
+
+    /// The portable kernels, which every CPU has: the specification of all others.
+    #[must_use]
+    pub fn scalar() -> Self {
+        Self { table: &table::scalar::TABLE }
+    }
+
+    /// All sets that the CPU has, the scalar one first, the fastest last.
+    #[must_use]
+    pub fn all_available() -> Vec<Self> {
+        Isa::ALL.into_iter().filter_map(Self::new).collect()
+    }
+
+    /// The instruction set.
+    #[must_use]
+    pub fn isa(self) -> Isa {
+        self.table.isa
+    }
+
+    /// The order of int8 weights that this set reads.
+    #[must_use]
+    pub fn layout(self) -> Layout {
+        self.table.layout
+    }
+
+    /// Room for quantized rows, reserved for `rows × depth` values; grows when more come.
+    #[must_use]
+    pub fn activations(self, rows: usize, depth: usize) -> Activations {
+        Activations::new(self.table.form, rows, depth)
+    }
+
+    /// Checks that these kernels can read the weights: call it once when a model is loaded.
+    ///
+    /// # Errors
+    /// [`PackError::Layout`].
+    pub fn check(self, weights: &PackedMatrix) -> Result<(), PackError> {
+        let (found, expected) = (weights.layout(), self.layout());
+        if found == expected { Ok(()) } else { Err(PackError::Layout { found, expected }) }
+    }
+
+    /// Normalises each row of `input` and quantizes it to int8 with a scale of its own.
+    ///
+    /// `input` is `[rows, depth]`, its rows may overlap (a convolution over time is a product with such rows). Per row:
+    /// scale = greatest magnitude / 127; value = `x · (127 / greatest magnitude)` rounded to nearest, ties to even. Rows
+    /// whose magnitudes stay below 1e-30 become zeros.
+    ///
+    /// # Panics
+    /// When the norm's parameters do not have `depth` values, or `out` belongs to another set.
+    pub fn quantize(self, input: MatRef<'_>, norm: &Norm<'_>, out: &mut Activations) {
+        norm.check(input.cols());
+        assert_eq!(out.form, self.table.form, "activations of another kernel set");
+        out.reshape(input.rows(), input.cols());
+        // SAFETY: `self` exists, so the CPU has the set; the norm fits, and `out` was shaped for the rows of this set.
+        unsafe { (self.table.quantize)(input, norm, out.rows_mut()) }
+    }
+
+    /// As [`quantize`](Self::quantize), with the rows shared out over threads: calls `run` once with the parts, each of
+    /// which may be executed on any thread; all must be executed.
+    ///
+    /// # Panics
+    /// As [`quantize`](Self::quantize).
+    pub fn quantize_parts<'a>(
+        self,
+        input: MatRef<'a>,
+        norm: &'a Norm<'a>,
+        out: &'a mut Activations,
+        rows_per_part: usize,
+    ) -> impl Iterator<Item = QuantizePart<'a>> {
+        norm.check(input.cols());
+        assert_eq!(out.form, self.table.form, "activations of another kernel set");
+        let panel = self.table.form.rows;
+        let rows_per_part = rows_per_part.max(1).next_multiple_of(panel);
+        out.reshape(input.rows(), input.cols());
+        let mut rest = out.rows_mut();
+        (0..input.rows()).step_by(rows_per_part).map(move |start| {
+            let rows = rest.split_off(rows_per_part, panel);
+            QuantizePart { set: self, input: input.rows_range(start, rows.rows), norm, rows }
+        })
+    }
+
+    /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
+    ///
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once, at memory speed; up to a
+    /// tile of rows (4 to 12) costs little more.
+    ///
+    /// # Panics
+    /// When shapes do not fit, or activations or weights belong to another set.
+    pub fn product(self, activations: &Activations, weights: &PackedMatrix, epilogue: Epilogue<'_>, out: BlockMut<'_>) {
+        assert_eq!(
+            (out.rows(), out.columns()),
+            (activations.rows(), weights.columns()),
+            "rows and columns of the output"
+        );
+        self.product_part(activations, weights, epilogue, (0, 0), out);
+    }
+
+    /// The part of a product that `out` holds: rows and columns from `start = (row, column)` on. For threads that share one
+    /// product: `row` is a multiple of [`row_step`](Self::row_step), `column` of [`column_step`](Self::column_step).
+    ///
+    /// # Panics
+    /// As [`product`](Self::product), and when `start` lies elsewhere.
+    pub fn product_part(
+        self,
+        activations: &Activations,
+        weights: &PackedMatrix,
+        epilogue: Epilogue<'_>,
+        start: (usize, usize),
+        out: BlockMut<'_>,
+    ) {
+        if out.rows() == 0 || out.columns() == 0 {
+            return;
+        }
+        let job = self.job(activations, weights, epilogue, start, &out);
+        // SAFETY: `self` exists, so the CPU has the set; `job` has checked the shapes.
+        unsafe { (self.table.product)(&job, out) }
+    }
+
+    /// [`product`](Self::product) of one row that also finds its greatest values while they are in the cache: the logits
+    /// of a vocabulary with the candidates for the next token.
+    ///
+    /// # Panics
+    /// As [`product`](Self::product), and unless there is exactly one row.
+    pub fn product_ranked(
+        self,
+        activations: &Activations,
+        weights: &PackedMatrix,
+        epilogue: Epilogue<'_>,
+        out: &mut [f32],
+        best: &mut TopK,
+    ) {
+        assert_eq!((activations.rows(), out.len()), (1, weights.columns()), "one row, as many outputs as columns");
+        let out = BlockMut::new(out, weights.columns());
+        let job = self.job(activations, weights, epilogue, (0, 0), &out);
+        // SAFETY: `self` exists, so the CPU has the set; `job` has checked the shapes.
+        unsafe { (self.table.product_ranked)(&job, out, best) }
+    }
+
+    fn job<'a>(
+        self,
+        activations: &'a Activations,
+        weights: &'a PackedMatrix,
+        epilogue: Epilogue<'a>,
+        (row, column): (usize, usize),
+        out: &BlockMut<'_>,
+    ) -> Job<'a> {
+        assert_eq!(activations.form, self.table.form, "activations of another kernel set");
+        assert_eq!(weights.layout(), self.layout(), "weights packed for another kernel set");
+        assert_eq!(activations.depth(), weights.depth(), "depth of activations and weights");
+        assert!(
+            out.rows() <= activations.rows().saturating_sub(row)
+                && out.columns() <= weights.columns().saturating_sub(column)
+                && row.is_multiple_of(self.row_step())
+                && column.is_multiple_of(self.column_step()),
+            "block of {} × {} at {row}, {column} in a product of {} × {}",
+            out.rows(),
+            out.columns(),
+            activations.rows(),
+            weights.columns()
+        );
+        if let Some(bias) = epilogue.bias {
+            assert_eq!(bias.len(), weights.columns(), "one bias per column");
+        }
+        Job { activations, row, weights, column, epilogue }
+    }
+
+    /// Rows of a tile: products are cut between multiples of it.
+    #[must_use]
+    pub fn row_step(self) -> usize {
+        self.table.form.rows
+    }
+
+    /// Columns of a panel: products are cut between multiples of it.
+    #[must_use]
+    pub fn column_step(self) -> usize {
+        self.layout().panel()
+    }
+
+    /// Finds the greatest values of a row.
+    pub fn rank(self, row: &[f32], best: &mut TopK) {
+        // SAFETY: `self` exists, so the CPU has the set.
+        unsafe { (self.table.rank)(row, best) }
+    }
+
+    /// Normalises each row of `input`, `columns` values long, into `out`.
+    ///
+    /// # Panics
+    /// When the lengths differ, are not whole rows or do not fit the norm.
+    pub fn normalize(self, norm: &Norm<'_>, columns: usize, input: &[f32], out: &mut [f32]) {
+        norm.check(columns);
+        assert!(columns > 0 && input.len() == out.len() && input.len().is_multiple_of(columns), "whole rows");
+        for (row, out) in input.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
+            // SAFETY: `self` exists, so the CPU has the set; row and output have one length, which the norm fits.
+            unsafe { (self.table.normalize)(norm, row, out) }
+        }
+    }
+
+    /// Softmax of each row of `columns` values, in place. `-inf` becomes 0; a row of only `-inf` becomes zeros.
+    ///
+    /// # Panics
+    /// When the values are not whole rows.
+    pub fn softmax(self, columns: usize, values: &mut [f32]) {
+        assert!(columns > 0 && values.len().is_multiple_of(columns), "whole rows");
+        for row in values.chunks_exact_mut(columns) {
+            // SAFETY: `self` exists, so the CPU has the set.
+            unsafe { (self.table.softmax)(row) }
+        }
+    }
+
+    /// Rounds to IEEE half precision, ties to even.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn narrow(self, values: &[f32], out: &mut [u16]) {
+        assert_eq!(values.len(), out.len());
+        // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
+        unsafe { (self.table.narrow)(values, out) }
+    }
+
+    /// Widens IEEE half precision, exactly.
+    ///
+    /// # Panics
+    /// When the lengths differ.
+    pub fn widen(self, values: &[u16], out: &mut [f32]) {
+        assert_eq!(values.len(), out.len());
+        // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
+        unsafe { (self.table.widen)(values, out) }
+    }
+}
+
+/// Rows of one [`KernelSet::quantize_parts`] call, for one thread.
+pub struct QuantizePart<'a> {
+    set: KernelSet,
+    input: MatRef<'a>,
+    norm: &'a Norm<'a>,
+    rows: crate::int8::RowsMut<'a>,
+}
+
+impl QuantizePart<'_> {
+    /// Quantizes the part.
+    pub fn run(self) {
+        // SAFETY: the set exists, so the CPU has it; the part was cut out of what `quantize_parts` checked.
+        unsafe { (self.set.table.quantize)(self.input, self.norm, self.rows) }
+    }
+}
+
+macro_rules! elementwise {
+    ($($(#[$doc:meta])* $name:ident;)*) => {
+        impl KernelSet {
+            $(
+                $(#[$doc])*
+                pub fn $name(self, values: &mut [f32]) {
+                    // SAFETY: `self` exists, so the CPU has the set.
+                    unsafe { (self.table.$name)(values) }
+                }
+            )*
+        }
+    };
+}
+
+elementwise! {
+    /// `e^x` in place, relative error below 2e-7 on [-87.3, 88.3]; 0 below, `e^88.3` above.
+    exp;
+    /// Error function in place, absolute error below 5e-7.
+    erf;
+    /// Hyperbolic tangent in place, relative error below 5e-7.
+    tanh;
+    /// Logistic function `1 / (1 + e^-x)` in place.
+    sigmoid;
+    /// `x · Φ(x)` in place, the exact form of GELU.
+    gelu;
+    /// `max(x, 0)` in place.
+    relu;
+    /// `x / (1 + e^-x)` in place.
+    silu;
+}
+
+impl fmt::Debug for KernelSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KernelSet({})", self.isa())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_met_or_answered_with_a_notice() {
+        let best = KernelSet::choose(None).0.isa();
+        for isa in Isa::ALL {
+            let (set, notice) = KernelSet::choose(Some(isa.name()));
+            match KernelSet::new(isa) {
+                Some(_) => assert_eq!((set.isa(), notice), (isa, None)),
+                None => {
+                    assert_eq!((set.isa(), notice), (best, Some(IsaNotice::Unavailable { wanted: isa, used: best })));
+                }
+            }
+        }
+        assert_eq!(KernelSet::choose(Some("pentium")).1, Some(IsaNotice::Unknown { used: best }));
+    }
+
+    #[test]
+    fn the_scalar_set_comes_first_and_always() {
+        assert_eq!(KernelSet::all_available()[0].isa(), Isa::Scalar);
+    }
+}

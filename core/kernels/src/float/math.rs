@@ -1,0 +1,135 @@
+//! Exponential, error function, hyperbolic tangent and what is built on them, on sixteen values at a time.
+
+use crate::simd::Simd;
+
+// 1.5 · 2^23: adding it rounds a small f32 to the nearest integer, ties to even, which then stands in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// `e^x`, relative error below 2e-7 on [-87.3, 88.3]; 0 below, `e^88.3` above.
+///
+/// Reduction to `2^n · e^r` in two parts (Cody and Waite), polynomial of degree 7 for `e^r` (Cephes `expf`).
+#[inline(always)]
+pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
+    let lowest = s.splat(-87.3);
+    let clamped = s.min(s.max(x, lowest), s.splat(88.3));
+    let shifted = s.fma(clamped, s.splat(std::f32::consts::LOG2_E), s.splat(ROUND));
+    let n = s.sub(shifted, s.splat(ROUND));
+    // ln 2 in two parts, the first with few enough bits that n times it is exact.
+    let r = s.fma(n, s.splat(-0.693_359_4), clamped);
+    let r = s.fma(n, s.splat(2.121_944_4e-4), r);
+    let mut p = s.splat(1.987_569_1e-4);
+    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+        p = s.fma(p, r, s.splat(coefficient));
+    }
+    let mantissa = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
+    let value = s.mul(mantissa, s.power_of_two(shifted));
+    s.select_gt(lowest, x, s.splat(0.0), value)
+}
+
+/// Error function, absolute error below 5e-7: the rational minimax approximation on [-4, 4] that Eigen and XLA use.
+#[inline(always)]
+pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
+    let x = s.min(s.max(x, s.splat(-4.0)), s.splat(4.0));
+    let square = s.mul(x, x);
+    let mut p = s.splat(-2.726_142_3e-10);
+    for coefficient in [2.770_681_5e-8, -2.101_024e-6, -5.692_506_2e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2] {
+        p = s.fma(p, square, s.splat(coefficient));
+    }
+    let mut q = s.splat(-1.456_607_2e-5);
+    for coefficient in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2] {
+        q = s.fma(q, square, s.splat(coefficient));
+    }
+    s.div(s.mul(x, p), q)
+}
+
+/// Hyperbolic tangent, relative error below 5e-7: the rational minimax approximation that Eigen uses.
+#[inline(always)]
+pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    // Beyond, the quotient would leave [-1, 1].
+    let x = s.min(s.max(x, s.splat(-7.998_811_7)), s.splat(7.998_811_7));
+    let square = s.mul(x, x);
+    let mut p = s.splat(-2.760_768_4e-16);
+    for coefficient in [2.000_188e-13, -8.604_672e-11, 5.122_297_3e-8, 1.485_722_3e-5, 6.372_619_4e-4, 4.893_524_7e-3] {
+        p = s.fma(p, square, s.splat(coefficient));
+    }
+    let mut q = s.splat(1.198_258_4e-6);
+    for coefficient in [1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3] {
+        q = s.fma(q, square, s.splat(coefficient));
+    }
+    s.div(s.mul(x, p), q)
+}
+
+/// Logistic function `1 / (1 + e^-x)`.
+#[inline(always)]
+pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
+    let one = s.splat(1.0);
+    s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
+}
+
+/// `x / (1 + e^-x)`.
+#[inline(always)]
+pub(crate) fn silu<S: Simd>(s: S, x: S::F) -> S::F {
+    s.div(x, s.add(s.splat(1.0), exp(s, s.sub(s.splat(0.0), x))))
+}
+
+/// `x / 2 · (1 + erf(x / √2))`, the exact form.
+#[inline(always)]
+pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
+    let half = s.mul(x, s.splat(0.5));
+    s.fma(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
+}
+
+/// `x` where it is positive, else 0.
+#[inline(always)]
+pub(crate) fn relu<S: Simd>(s: S, x: S::F) -> S::F {
+    s.max(x, s.splat(0.0))
+}
+
+/// A function of one value, applied to sixteen at a time. A trait and not a closure: a closure is compiled without the
+/// features of the caller wherever the compiler decides not to inline it.
+pub(crate) trait Function: Copy {
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F;
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident = $function:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+
+        impl Function for $name {
+            #[inline(always)]
+            fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+                $function(s, x)
+            }
+        }
+    )*};
+}
+
+functions! {
+    /// [`exp`].
+    Exp = exp;
+    /// [`erf`].
+    Erf = erf;
+    /// [`tanh`].
+    Tanh = tanh;
+    /// [`sigmoid`].
+    Sigmoid = sigmoid;
+    /// [`gelu`].
+    Gelu = gelu;
+    /// [`relu`].
+    Relu = relu;
+    /// [`silu`].
+    Silu = silu;
+}
+
+/// Multiplication by a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale(pub(crate) f32);
+
+impl Function for Scale {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.mul(x, s.splat(self.0))
+    }
+}

@@ -1,0 +1,160 @@
+//! Layer norm and root-mean-square norm of a row, sixteen values at a time.
+
+use super::reduce::{self, padded};
+use crate::simd::{LANES, Simd};
+
+/// What happens to a row before it is used.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Norm<'a> {
+    /// Nothing.
+    None,
+    /// `(x - mean) / √(variance + epsilon) · weight + bias` (Ba et al. 2016).
+    Layer {
+        /// One factor per column.
+        weight: &'a [f32],
+        /// One summand per column.
+        bias: &'a [f32],
+        /// Keeps a constant row from dividing by zero; 1e-5 in Whisper and Marian.
+        epsilon: f32,
+    },
+    /// `x / √(mean of squares + epsilon) · weight` (Zhang and Sennrich 2019).
+    RootMeanSquare {
+        /// One factor per column.
+        weight: &'a [f32],
+        /// Keeps a zero row from dividing by zero.
+        epsilon: f32,
+    },
+}
+
+impl Norm<'_> {
+    /// # Panics
+    /// When the parameters do not have one value per column.
+    pub(crate) fn check(&self, columns: usize) {
+        match self {
+            Self::None => {}
+            Self::Layer { weight, bias, .. } => {
+                assert_eq!((weight.len(), bias.len()), (columns, columns), "one weight and bias per column");
+            }
+            Self::RootMeanSquare { weight, .. } => assert_eq!(weight.len(), columns, "one weight per column"),
+        }
+    }
+
+    /// What is subtracted from all values of a row, and what they are multiplied with then.
+    #[inline(always)]
+    fn moments<S: Simd>(&self, s: S, row: &[f32]) -> (f32, f32) {
+        let count = row.len() as f32;
+        match self {
+            Self::None => (0.0, 1.0),
+            Self::Layer { epsilon, .. } => {
+                let mean = sum(s, row) / count;
+                (mean, 1.0 / (sum_of_squares(s, row, mean) / count + epsilon).sqrt())
+            }
+            Self::RootMeanSquare { epsilon, .. } => (0.0, 1.0 / (sum_of_squares(s, row, 0.0) / count + epsilon).sqrt()),
+        }
+    }
+
+    /// The normalised row, block by block; the last block is padded with zeros.
+    ///
+    /// `each` gets a block's first column and its values; it is called in the order of the columns.
+    #[inline(always)]
+    pub(crate) fn for_each<S: Simd>(&self, s: S, row: &Normed<'_, S>, mut each: impl FnMut(usize, S::F)) {
+        // One place that calls `each`, so that it is inlined there, where the CPU's features are enabled.
+        for column in (0..row.values.len()).step_by(LANES) {
+            let rest = &row.values[column..];
+            let y = self.apply(s, block(s, row.values, column), column, row);
+            let y = if rest.len() < LANES { keep(s, y, rest.len()) } else { y };
+            each(column, y);
+        }
+    }
+
+    #[inline(always)]
+    fn apply<S: Simd>(&self, s: S, x: S::F, column: usize, row: &Normed<'_, S>) -> S::F {
+        match self {
+            Self::None => x,
+            Self::Layer { weight, bias, .. } => {
+                let (weight, bias) = (block(s, weight, column), block(s, bias, column));
+                s.fma(s.mul(s.sub(x, row.mean), row.scale), weight, bias)
+            }
+            Self::RootMeanSquare { weight, .. } => s.mul(s.mul(x, row.scale), block(s, weight, column)),
+        }
+    }
+}
+
+/// A row with the moments that its norm needs.
+pub(crate) struct Normed<'a, S: Simd> {
+    values: &'a [f32],
+    mean: S::F,
+    scale: S::F,
+}
+
+impl<'a, S: Simd> Normed<'a, S> {
+    #[inline(always)]
+    pub(crate) fn new(s: S, norm: &Norm<'_>, values: &'a [f32]) -> Self {
+        let (mean, scale) = norm.moments(s, values);
+        Self { values, mean: s.splat(mean), scale: s.splat(scale) }
+    }
+}
+
+/// Normalises one row.
+#[inline(always)]
+pub(crate) fn normalize<S: Simd>(s: S, norm: &Norm<'_>, row: &[f32], out: &mut [f32]) {
+    let row = Normed::new(s, norm, row);
+    norm.for_each(s, &row, |column, y| {
+        if let Some(block) = out[column..].first_chunk_mut::<LANES>() {
+            s.store(y, block);
+        } else {
+            let mut block = [0.0; LANES];
+            s.store(y, &mut block);
+            let rest = &mut out[column..];
+            rest.copy_from_slice(&block[..rest.len()]);
+        }
+    });
+}
+
+/// Sixteen values from `column` on, padded with zeros past the end.
+#[inline(always)]
+fn block<S: Simd>(s: S, values: &[f32], column: usize) -> S::F {
+    match values[column..].first_chunk::<LANES>() {
+        Some(block) => s.load(block),
+        None => s.load(&padded(&values[column..], 0.0)),
+    }
+}
+
+/// The first `count` lanes, zeros after them: lanes beyond the row hold what normalisation makes of the padding.
+#[inline(always)]
+fn keep<S: Simd>(s: S, x: S::F, count: usize) -> S::F {
+    let mut lanes = [0.0; LANES];
+    s.store(x, &mut lanes);
+    lanes[count..].fill(0.0);
+    s.load(&lanes)
+}
+
+#[inline(always)]
+fn sum<S: Simd>(s: S, row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = s.splat(0.0);
+    for block in blocks {
+        lanes = s.add(lanes, s.load(block));
+    }
+    if !rest.is_empty() {
+        lanes = s.add(lanes, s.load(&padded(rest, 0.0)));
+    }
+    reduce::sum(s, lanes)
+}
+
+#[inline(always)]
+fn sum_of_squares<S: Simd>(s: S, row: &[f32], mean: f32) -> f32 {
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    let (mut lanes, shift) = (s.splat(0.0), s.splat(mean));
+    for block in blocks {
+        let d = s.sub(s.load(block), shift);
+        lanes = s.fma(d, d, lanes);
+    }
+    if !rest.is_empty() {
+        // Padding equal to the mean adds nothing.
+        let d = s.sub(s.load(&padded(rest, mean)), shift);
+        lanes = s.fma(d, d, lanes);
+    }
+    reduce::sum(s, lanes)
+}

@@ -1,0 +1,49 @@
+//! Sums and maxima in sixteen lanes and a fixed tree.
+
+use crate::simd::{LANES, Simd};
+
+/// Folds lanes in halves: `i` with `i + 8`, then 4, 2, 1.
+#[inline(always)]
+fn fold<S: Simd>(s: S, x: S::F, join: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    s.store(x, &mut lanes);
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = join(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+/// Sum of the lanes.
+#[inline(always)]
+pub(crate) fn sum<S: Simd>(s: S, x: S::F) -> f32 {
+    fold(s, x, |a, b| a + b)
+}
+
+/// Greatest lane.
+#[inline(always)]
+pub(crate) fn max<S: Simd>(s: S, x: S::F) -> f32 {
+    fold(s, x, |a, b| if a > b { a } else { b })
+}
+
+/// The end of a row that fills no vector, padded.
+#[inline(always)]
+pub(crate) fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
+    let mut block = [padding; LANES];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// Greatest value of a row, `-inf` for an empty one.
+#[inline(always)]
+pub(crate) fn row_max<S: Simd>(s: S, row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = s.load(&padded(rest, f32::NEG_INFINITY));
+    for block in blocks {
+        lanes = s.max(s.load(block), lanes);
+    }
+    max(s, lanes)
+}

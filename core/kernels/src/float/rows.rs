@@ -1,0 +1,80 @@
+//! Elementwise functions over slices, and softmax over rows.
+
+use super::math::{self, Function, Scale};
+use super::reduce;
+use crate::simd::{LANES, Simd};
+
+/// Applies `f` to every element in place.
+#[inline(always)]
+pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], function: impl Function) {
+    let (blocks, rest) = values.as_chunks_mut::<LANES>();
+    for block in blocks {
+        let y = function.apply(s, s.load(block));
+        s.store(y, block);
+    }
+    if !rest.is_empty() {
+        let mut block = reduce::padded(rest, 0.0);
+        let y = function.apply(s, s.load(&block));
+        s.store(y, &mut block);
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
+}
+
+/// Softmax of one row in place: `e^(x - max)` over their sum. A row of only `-inf` becomes zeros.
+#[inline(always)]
+pub(crate) fn softmax<S: Simd>(s: S, row: &mut [f32]) {
+    let max = reduce::row_max(s, row);
+    if max == f32::NEG_INFINITY {
+        row.fill(0.0);
+        return;
+    }
+    let total = exp_sum(s, row, max);
+    map(s, row, Scale(1.0 / total));
+}
+
+/// Replaces each `x` by `e^(x - max)`; returns the sum.
+#[inline(always)]
+pub(crate) fn exp_sum<S: Simd>(s: S, row: &mut [f32], max: f32) -> f32 {
+    let shift = s.splat(max);
+    let mut lanes = s.splat(0.0);
+    let (blocks, rest) = row.as_chunks_mut::<LANES>();
+    for block in blocks {
+        let y = math::exp(s, s.sub(s.load(block), shift));
+        lanes = s.add(lanes, y);
+        s.store(y, block);
+    }
+    if !rest.is_empty() {
+        let mut block = reduce::padded(rest, f32::NEG_INFINITY);
+        let y = math::exp(s, s.sub(s.load(&block), shift));
+        lanes = s.add(lanes, y);
+        s.store(y, &mut block);
+        rest.copy_from_slice(&block[..rest.len()]);
+    }
+    reduce::sum(s, lanes)
+}
+
+/// Rounds to half precision.
+#[inline(always)]
+pub(crate) fn narrow<S: Simd>(s: S, values: &[f32], out: &mut [u16]) {
+    let ((blocks, rest), (out_blocks, out_rest)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+    for (block, out) in blocks.iter().zip(out_blocks) {
+        s.store_f16(s.load(block), out);
+    }
+    let mut block = [0; LANES];
+    s.store_f16(s.load(&reduce::padded(rest, 0.0)), &mut block);
+    out_rest.copy_from_slice(&block[..rest.len()]);
+}
+
+/// Widens half precision.
+#[inline(always)]
+pub(crate) fn widen<S: Simd>(s: S, values: &[u16], out: &mut [f32]) {
+    let ((blocks, rest), (out_blocks, out_rest)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+    for (block, out) in blocks.iter().zip(out_blocks) {
+        s.store(s.load_f16(block), out);
+    }
+    let mut halves = [0; LANES];
+    halves[..rest.len()].copy_from_slice(rest);
+    let mut block = [0.0; LANES];
+    s.store(s.load_f16(&halves), &mut block);
+    out_rest.copy_from_slice(&block[..rest.len()]);
+}

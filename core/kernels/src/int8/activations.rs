@@ -1,0 +1,122 @@
+//! Rows quantized to int8, in the order in which the tiles of one instruction set read them.
+
+use std::ops::Range;
+
+use super::layout::Layout;
+use crate::Isa;
+use crate::aligned::AlignedBytes;
+
+/// How an instruction set wants its activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) isa: Isa,
+    /// Rows of a panel.
+    pub(crate) rows: usize,
+    /// Values that lie side by side.
+    pub(crate) group: usize,
+    /// Bytes that they take.
+    pub(crate) unit: usize,
+}
+
+/// int8 rows with one scale each: the left side of a product, made by the `quantize` functions of a
+/// [`KernelSet`](crate::KernelSet), reused from call to call.
+///
+/// One row is stored plainly, more in panels. Memory grows to the largest shape seen, so that the steady state allocates
+/// nothing; [`KernelSet::activations`](crate::KernelSet::activations) reserves for a known shape.
+#[derive(Debug, Clone)]
+pub struct Activations {
+    pub(crate) form: Form,
+    rows: usize,
+    depth: usize,
+    bytes: AlignedBytes,
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+/// Rows of [`Activations`] that one thread fills: whole panels, or a single plain row.
+pub(crate) struct RowsMut<'a> {
+    pub(crate) rows: usize,
+    /// `None` for one plain row.
+    pub(crate) panels: Option<usize>,
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [i32],
+}
+
+impl Activations {
+    pub(crate) fn new(form: Form, rows: usize, depth: usize) -> Self {
+        let mut new = Self { form, rows: 0, depth: 0, bytes: AlignedBytes::default(), scales: vec![], sums: vec![] };
+        new.reshape(rows, depth);
+        new
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Values per row.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Scale of each row: real value = `scale · int8 value`.
+    #[must_use]
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
+    /// Sum of each row's int8 values.
+    #[must_use]
+    pub fn sums(&self) -> &[i32] {
+        &self.sums
+    }
+
+    /// Prepares for `rows × depth` values; what was there is lost.
+    pub(crate) fn reshape(&mut self, rows: usize, depth: usize) {
+        (self.rows, self.depth) = (rows, depth);
+        let panels = if rows == 1 { 1 } else { rows.div_ceil(self.form.rows) };
+        self.bytes.resize(panels * self.panel_len());
+        self.scales.resize(rows, 0.0);
+        self.sums.resize(rows, 0);
+    }
+
+    /// All rows, to be filled.
+    pub(crate) fn rows_mut(&mut self) -> RowsMut<'_> {
+        RowsMut {
+            rows: self.rows,
+            panels: (self.rows != 1).then(|| self.panel_len()),
+            bytes: self.bytes.bytes_mut(),
+            scales: &mut self.scales,
+            sums: &mut self.sums,
+        }
+    }
+
+    /// Bytes of a panel, or of the one plain row.
+    pub(crate) fn panel_len(&self) -> usize {
+        let padded = Layout::padded_depth(self.depth);
+        if self.rows == 1 { padded } else { padded / self.form.group * self.form.rows * self.form.unit }
+    }
+
+    pub(crate) fn panels(&self, range: Range<usize>) -> &[u8] {
+        let len = self.panel_len();
+        &self.bytes.bytes()[range.start * len..range.end * len]
+    }
+}
+
+impl<'a> RowsMut<'a> {
+    /// Cuts off the first `rows` rows: whole panels, unless it is all.
+    pub(crate) fn split_off(&mut self, rows: usize, panel_rows: usize) -> RowsMut<'a> {
+        let rows = rows.min(self.rows);
+        debug_assert!(rows == self.rows || rows.is_multiple_of(panel_rows));
+        let bytes = self.panels.map_or(self.bytes.len(), |len| (rows.div_ceil(panel_rows) * len).min(self.bytes.len()));
+        let (head_bytes, tail_bytes) = std::mem::take(&mut self.bytes).split_at_mut(bytes);
+        let (head_scales, tail_scales) = std::mem::take(&mut self.scales).split_at_mut(rows);
+        let (head_sums, tail_sums) = std::mem::take(&mut self.sums).split_at_mut(rows);
+        (self.bytes, self.scales, self.sums) = (tail_bytes, tail_scales, tail_sums);
+        self.rows -= rows;
+        RowsMut { rows, bytes: head_bytes, scales: head_scales, sums: head_sums, ..*self }
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the weight of output column `n` at depth `k` lies in a packed matrix.
+
+/// The order of int8 weights in memory that an instruction set reads from front to back.
+///
+/// All layouts cut the columns into panels and the depth, padded with zeros to a multiple of 16, into groups; a panel
+/// holds its groups one after another, a group holds `group` consecutive values of each of its columns:
+/// `[panels][depth / group][columns][group]`. One exception: [`Pairs`](Self::Pairs) stores the two halves of a panel's
+/// columns after each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layout {
+    /// Column after column. For the scalar set.
+    Columns,
+    /// Panels of 2 × 8 columns, groups of 4, for AVX2.
+    Pairs,
+    /// Panels of 32 columns, groups of 4, each weight stored as itself + 128, for AVX-512 VNNI.
+    Vnni,
+    /// Panels of 12 columns, groups of 4, for NEON and `sdot`.
+    Quads,
+    /// Panels of 12 columns, groups of 8, for `smmla`.
+    Octets,
+}
+
+/// Multiple to which the depth is padded: what the widest inner loop takes at a time.
+pub(crate) const DEPTH_STEP: usize = 16;
+
+/// Most columns that a panel of any layout has.
+pub(crate) const MAX_PANEL: usize = 32;
+
+impl Layout {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Columns, Self::Pairs, Self::Vnni, Self::Quads, Self::Octets];
+
+    /// Number that names the layout in files. Never changes meaning; a changed layout gets a new one.
+    #[must_use]
+    pub const fn id(self) -> u32 {
+        match self {
+            Self::Columns => 1,
+            Self::Pairs => 2,
+            Self::Vnni => 3,
+            Self::Quads => 4,
+            Self::Octets => 5,
+        }
+    }
+
+    /// The layout that a file names, if we know it.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.id() == id)
+    }
+
+    /// Columns of a panel.
+    #[must_use]
+    pub const fn panel(self) -> usize {
+        match self {
+            Self::Columns | Self::Pairs => 16,
+            Self::Vnni => 32,
+            Self::Quads | Self::Octets => 12,
+        }
+    }
+
+    /// Depth as stored.
+    pub(crate) const fn padded_depth(depth: usize) -> usize {
+        depth.next_multiple_of(DEPTH_STEP)
+    }
+
+    /// What is added to a weight before it is stored as a byte.
+    pub(crate) const fn offset(self) -> u8 {
+        match self {
+            Self::Vnni => 128,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of one panel.
+    pub(crate) const fn panel_len(self, depth: usize) -> usize {
+        self.panel() * Self::padded_depth(depth)
+    }
+
+    /// Place of one weight inside its panel; `column` counts from the panel's first.
+    pub(crate) const fn index(self, padded_depth: usize, column: usize, k: usize) -> usize {
+        match self {
+            Self::Columns => column * padded_depth + k,
+            Self::Pairs => (column / 8) * 8 * padded_depth + (k / 4) * 32 + (column % 8) * 4 + k % 4,
+            Self::Vnni => (k / 4) * 128 + column * 4 + k % 4,
+            Self::Quads => (k / 4) * 48 + column * 4 + k % 4,
+            Self::Octets => (k / 8) * 96 + column * 8 + k % 8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_panel_has_one_weight() {
+        for layout in Layout::ALL {
+            let depth = 48;
+            let mut seen = vec![false; layout.panel_len(depth)];
+            for column in 0..layout.panel() {
+                for k in 0..depth {
+                    assert!(!std::mem::replace(&mut seen[layout.index(depth, column, k)], true), "{layout:?}");
+                }
+            }
+            assert!(seen.into_iter().all(|seen| seen));
+            assert_eq!(Layout::from_id(layout.id()), Some(layout));
+            assert!(layout.panel() <= MAX_PANEL && layout.panel_len(1) % crate::aligned::ALIGNMENT == 0);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Sixteen lanes as two AVX2 registers.
+
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::{LANES, Simd};
+use crate::isa::Avx2;
+
+/// Both halves through a two-register expression. The one place where an intrinsic is called.
+macro_rules! halves {
+    ($half:ident => $body:expr) => {{
+        // SAFETY: a value of `Avx2` proves AVX2, FMA and F16C; the expression touches registers only, or the halves of
+        // an array of `LANES` elements.
+        unsafe {
+            [
+                {
+                    const $half: usize = 0;
+                    $body
+                },
+                {
+                    const $half: usize = 1;
+                    $body
+                },
+            ]
+        }
+    }};
+}
+
+impl Simd for Avx2 {
+    type F = [__m256; 2];
+
+    const ROWS: usize = 6;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        halves!(H => { const _: usize = H; _mm256_set1_ps(x) })
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        halves!(H => _mm256_loadu_ps(from.as_ptr().add(8 * H)))
+    }
+
+    #[inline(always)]
+    fn store(self, x: Self::F, to: &mut [f32; LANES]) {
+        halves!(H => _mm256_storeu_ps(to.as_mut_ptr().add(8 * H), x[H]));
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_add_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_sub_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_mul_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_div_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        halves!(H => _mm256_fmadd_ps(a[H], b[H], c[H]))
+    }
+
+    // `vmaxps` and `vminps` are exactly the comparison and selection that the trait asks for: the second operand wins
+    // unless the first is strictly greater (less).
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_max_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => _mm256_min_ps(a[H], b[H]))
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F {
+        halves!(H => _mm256_blendv_ps(y[H], x[H], _mm256_cmp_ps::<_CMP_GT_OQ>(a[H], b[H])))
+    }
+
+    #[inline(always)]
+    fn abs(self, x: Self::F) -> Self::F {
+        halves!(H => _mm256_andnot_ps(_mm256_set1_ps(-0.0), x[H]))
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, shifted: Self::F) -> Self::F {
+        halves!(H => {
+            let biased = _mm256_add_epi32(_mm256_castps_si256(shifted[H]), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        })
+    }
+
+    #[inline(always)]
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F {
+        halves!(H => _mm256_cvtepi32_ps(_mm256_loadu_si256(from.as_ptr().add(8 * H).cast())))
+    }
+
+    #[inline(always)]
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+        // The rounding mode of the process is nearest-even: Rust assumes so, and nothing here changes it.
+        let [low, high] = halves!(H => _mm256_cvtps_epi32(x[H]));
+        // SAFETY: `self` proves AVX2; `to` holds sixteen bytes.
+        unsafe {
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
+            let bytes = _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        halves!(H => _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().add(8 * H).cast())))
+    }
+
+    #[inline(always)]
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+        halves!(H => {
+            let halves = _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x[H]);
+            _mm_storeu_si128(to.as_mut_ptr().add(8 * H).cast(), halves);
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! Sixteen lanes as four NEON registers. The later instruction sets of ARM compute floats with the same instructions.
+
+#![allow(unsafe_code)]
+
+use std::arch::aarch64::*;
+use std::arch::asm;
+
+use super::{LANES, Simd};
+use crate::isa::{Dotprod, I8mm, Neon};
+
+/// All four quarters through a one-register expression.
+macro_rules! quarters {
+    ($quarter:ident => $body:expr) => {{
+        // SAFETY: the value that the method is called on proves NEON; the expression touches registers only, or the
+        // quarters of an array of `LANES` elements.
+        unsafe {
+            [
+                {
+                    const $quarter: usize = 0;
+                    $body
+                },
+                {
+                    const $quarter: usize = 1;
+                    $body
+                },
+                {
+                    const $quarter: usize = 2;
+                    $body
+                },
+                {
+                    const $quarter: usize = 3;
+                    $body
+                },
+            ]
+        }
+    }};
+}
+
+macro_rules! implement {
+    ($token:ty) => {
+        impl Simd for $token {
+            type F = [float32x4_t; 4];
+
+            const ROWS: usize = 6;
+
+            #[inline(always)]
+            fn splat(self, x: f32) -> Self::F {
+                quarters!(Q => { const _: usize = Q; vdupq_n_f32(x) })
+            }
+
+            #[inline(always)]
+            fn load(self, from: &[f32; LANES]) -> Self::F {
+                quarters!(Q => vld1q_f32(from.as_ptr().add(4 * Q)))
+            }
+
+            #[inline(always)]
+            fn store(self, x: Self::F, to: &mut [f32; LANES]) {
+                quarters!(Q => vst1q_f32(to.as_mut_ptr().add(4 * Q), x[Q]));
+            }
+
+            #[inline(always)]
+            fn add(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vaddq_f32(a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vsubq_f32(a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vmulq_f32(a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn div(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vdivq_f32(a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+                quarters!(Q => vfmaq_f32(c[Q], a[Q], b[Q]))
+            }
+
+            // Not `fmax`, `fmin`: those return NaN when one operand is NaN.
+            #[inline(always)]
+            fn max(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vbslq_f32(vcgtq_f32(a[Q], b[Q]), a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn min(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => vbslq_f32(vcltq_f32(a[Q], b[Q]), a[Q], b[Q]))
+            }
+
+            #[inline(always)]
+            fn select_gt(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F {
+                quarters!(Q => vbslq_f32(vcgtq_f32(a[Q], b[Q]), x[Q], y[Q]))
+            }
+
+            #[inline(always)]
+            fn abs(self, x: Self::F) -> Self::F {
+                quarters!(Q => vabsq_f32(x[Q]))
+            }
+
+            #[inline(always)]
+            fn power_of_two(self, shifted: Self::F) -> Self::F {
+                quarters!(Q => {
+                    let biased = vaddq_s32(vreinterpretq_s32_f32(shifted[Q]), vdupq_n_s32(127));
+                    vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+                })
+            }
+
+            #[inline(always)]
+            fn load_i32(self, from: &[i32; LANES]) -> Self::F {
+                quarters!(Q => vcvtq_f32_s32(vld1q_s32(from.as_ptr().add(4 * Q))))
+            }
+
+            #[inline(always)]
+            fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+                let words = quarters!(Q => vqmovn_s32(vcvtnq_s32_f32(x[Q])));
+                // SAFETY: `self` proves NEON; `to` holds sixteen bytes.
+                unsafe {
+                    let low = vqmovn_s16(vcombine_s16(words[0], words[1]));
+                    let high = vqmovn_s16(vcombine_s16(words[2], words[3]));
+                    vst1q_s8(to.as_mut_ptr(), vcombine_s8(low, high));
+                }
+            }
+
+            // The conversions are in ARMv8.0, but their intrinsics take a type that is not stable yet.
+            #[inline(always)]
+            fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+                quarters!(Q => {
+                    let halves = vld1_u16(from.as_ptr().add(4 * Q));
+                    let wide: float32x4_t;
+                    asm!(
+                        "fcvtl {wide:v}.4s, {halves:v}.4h",
+                        wide = lateout(vreg) wide,
+                        halves = in(vreg) halves,
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                    wide
+                })
+            }
+
+            #[inline(always)]
+            fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+                quarters!(Q => {
+                    let halves: uint16x4_t;
+                    asm!(
+                        "fcvtn {halves:v}.4h, {wide:v}.4s",
+                        halves = lateout(vreg) halves,
+                        wide = in(vreg) x[Q],
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                    vst1_u16(to.as_mut_ptr().add(4 * Q), halves);
+                });
+            }
+        }
+    };
+}
+
+implement!(Neon);
+implement!(Dotprod);
+implement!(I8mm);

@@ -1,0 +1,110 @@
+//! The specification: each operation lane by lane, in portable Rust.
+
+use half::f16;
+
+use super::{LANES, Simd};
+use crate::isa::Scalar;
+
+#[inline(always)]
+fn each(mut lane: impl FnMut(usize) -> f32) -> [f32; LANES] {
+    let mut out = [0.0; LANES];
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = lane(i);
+    }
+    out
+}
+
+impl Simd for Scalar {
+    type F = [f32; LANES];
+
+    const ROWS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> Self::F {
+        *from
+    }
+
+    #[inline(always)]
+    fn store(self, x: Self::F, to: &mut [f32; LANES]) {
+        *to = x;
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    fn div(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| a[i] / b[i])
+    }
+
+    #[inline(always)]
+    fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        each(|i| a[i].mul_add(b[i], c[i]))
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: Self::F, b: Self::F, x: Self::F, y: Self::F) -> Self::F {
+        each(|i| if a[i] > b[i] { x[i] } else { y[i] })
+    }
+
+    #[inline(always)]
+    fn abs(self, x: Self::F) -> Self::F {
+        each(|i| x[i].abs())
+    }
+
+    #[inline(always)]
+    fn power_of_two(self, shifted: Self::F) -> Self::F {
+        each(|i| f32::from_bits(shifted[i].to_bits().wrapping_add(127) << 23))
+    }
+
+    #[inline(always)]
+    fn load_i32(self, from: &[i32; LANES]) -> Self::F {
+        each(|i| from[i] as f32)
+    }
+
+    #[inline(always)]
+    fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = x.round_ties_even() as i8;
+        }
+    }
+
+    #[inline(always)]
+    fn load_f16(self, from: &[u16; LANES]) -> Self::F {
+        each(|i| f16::from_bits(from[i]).to_f32_const())
+    }
+
+    #[inline(always)]
+    fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
+        for (to, x) in to.iter_mut().zip(x) {
+            *to = f16::from_f32_const(x).to_bits();
+        }
+    }
+}

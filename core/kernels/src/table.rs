@@ -1,0 +1,141 @@
+//! One table of functions per instruction set: every generic kernel compiled with that set's features.
+
+#![allow(unsafe_code)]
+
+use crate::attend::{AttentionScratch, CachedQuery, Query};
+use crate::float::norm::Norm;
+use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
+use crate::{BlockMut, Isa, MatRef};
+
+/// The kernels of one instruction set.
+///
+/// # Safety
+/// Each function may be called only on a CPU that has the set, which the set's proof type attests; shapes must have been
+/// checked as the function says.
+pub(crate) struct Table {
+    pub(crate) isa: Isa,
+    pub(crate) layout: Layout,
+    pub(crate) form: Form,
+    /// `out` has as many rows as `input` has, `input.cols()` deep; the norm's parameters fit.
+    pub(crate) quantize: unsafe fn(MatRef<'_>, &Norm<'_>, RowsMut<'_>),
+    /// Rows and columns of the block lie inside the product; see [`Job`].
+    pub(crate) product: unsafe fn(&Job<'_>, BlockMut<'_>),
+    /// As `product`, with one row.
+    pub(crate) product_ranked: unsafe fn(&Job<'_>, BlockMut<'_>, &mut TopK),
+    pub(crate) rank: unsafe fn(&[f32], &mut TopK),
+    /// Both have the same length; the norm's parameters fit.
+    pub(crate) normalize: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
+    pub(crate) softmax: unsafe fn(&mut [f32]),
+    pub(crate) exp: unsafe fn(&mut [f32]),
+    pub(crate) erf: unsafe fn(&mut [f32]),
+    pub(crate) tanh: unsafe fn(&mut [f32]),
+    pub(crate) sigmoid: unsafe fn(&mut [f32]),
+    pub(crate) gelu: unsafe fn(&mut [f32]),
+    pub(crate) relu: unsafe fn(&mut [f32]),
+    pub(crate) silu: unsafe fn(&mut [f32]),
+    /// Query and output have one shape; the scratch is for this head width; there are keys.
+    pub(crate) attend: unsafe fn(&Query<'_>, BlockMut<'_>, &mut AttentionScratch),
+    /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
+    pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
+    /// Both have the same length.
+    pub(crate) narrow: unsafe fn(&[f32], &mut [u16]),
+    /// Both have the same length.
+    pub(crate) widen: unsafe fn(&[u16], &mut [f32]),
+}
+
+const fn form<S: Int8>(isa: Isa) -> Form {
+    Form { isa, rows: S::TILE_ROWS, group: S::GROUP, unit: S::UNIT }
+}
+
+/// Declares a module with the table of one set. The functions carry the set's features, so that everything generic is
+/// inlined and compiled with them.
+macro_rules! table {
+    ($module:ident, $isa:ident $(, $features:literal)?) => {
+        pub(crate) mod $module {
+            use super::{form, Table};
+            use crate::attend::{self, AttentionScratch, CachedQuery, Query};
+            use crate::float::{math, norm::{self, Norm}, quantize, rows};
+            use crate::int8::{self, Int8, Job, RowsMut, TopK};
+            use crate::isa::$isa as Set;
+            use crate::{BlockMut, Isa, MatRef};
+
+            table!(@functions ($($features)?)
+                fn quantize(input: MatRef<'_>, norm: &Norm<'_>, out: RowsMut<'_>) = quantize::quantize;
+                fn product(job: &Job<'_>, out: BlockMut<'_>) = int8::product;
+                fn product_ranked(job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) = int8::product_ranked;
+                fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
+                fn softmax(row: &mut [f32]) = rows::softmax;
+                fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
+                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
+                fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
+                fn widen(values: &[u16], out: &mut [f32]) = rows::widen;
+            );
+            table!(@maps ($($features)?)
+                exp = Exp, erf = Erf, tanh = Tanh, sigmoid = Sigmoid, gelu = Gelu, relu = Relu, silu = Silu);
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn rank(row: &[f32], best: &mut TopK) {
+                int8::rank(row, best);
+            }
+
+            pub(crate) static TABLE: Table = Table {
+                isa: Isa::$isa,
+                layout: <Set as Int8>::LAYOUT,
+                form: form::<Set>(Isa::$isa),
+                quantize,
+                product,
+                product_ranked,
+                rank,
+                normalize,
+                softmax,
+                exp,
+                erf,
+                tanh,
+                sigmoid,
+                gelu,
+                relu,
+                silu,
+                attend,
+                attend_cached,
+                narrow,
+                widen,
+            };
+        }
+    };
+    (@functions $features:tt $(fn $name:ident($($arg:ident: $type:ty),*) = $kernel:path;)*) => {
+        $(table!(@function $features fn $name($($arg: $type),*) = $kernel);)*
+    };
+    (@function ($($features:literal)?) fn $name:ident($($arg:ident: $type:ty),*) = $kernel:path) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name($($arg: $type),*) {
+            // SAFETY: the table is reached only through the set's proof.
+            let set = unsafe { Set::assume() };
+            $kernel(set, $($arg),*);
+        }
+    };
+    (@maps $features:tt $($name:ident = $function:ident),*) => {
+        $(table!(@map $features $name = $function);)*
+    };
+    (@map ($($features:literal)?) $name:ident = $function:ident) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name(values: &mut [f32]) {
+            // SAFETY: the table is reached only through the set's proof.
+            let set = unsafe { Set::assume() };
+            rows::map(set, values, math::$function);
+        }
+    };
+}
+
+table!(scalar, Scalar);
+
+#[cfg(target_arch = "x86_64")]
+table!(avx2, Avx2, "avx2,fma,f16c");
+#[cfg(target_arch = "x86_64")]
+table!(avx512, Avx512Vnni, "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni");
+
+#[cfg(target_arch = "aarch64")]
+table!(neon, Neon, "neon");
+#[cfg(target_arch = "aarch64")]
+table!(dotprod, Dotprod, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
+table!(i8mm, I8mm, "neon,dotprod,i8mm");

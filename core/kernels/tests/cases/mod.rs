@@ -1,0 +1,37 @@
+//! Random cases that are the same on every machine, and comparison by bits.
+
+use sotto_kernels::KernelSet;
+
+/// A linear congruential generator (Knuth's constants): reproducible, no dependency.
+pub struct Lcg(u64);
+
+impl Lcg {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as u32
+    }
+
+    /// Values in ±`range`.
+    pub fn floats(&mut self, count: usize, range: f32) -> Vec<f32> {
+        (0..count).map(|_| (self.next() as f32 / 8_388_608.0 - 1.0) * range).collect()
+    }
+
+    /// int8 weights in ±127, both ends included often.
+    pub fn weights(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| ((self.next() % 280) as i32 - 140).clamp(-127, 127) as i8).collect()
+    }
+}
+
+/// The sets to test: all but scalar, and scalar itself where there is no other.
+pub fn sets() -> Vec<KernelSet> {
+    let all = KernelSet::all_available();
+    if all.len() > 1 { all[1..].to_vec() } else { all }
+}
+
+pub fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}

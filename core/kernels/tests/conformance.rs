@@ -1,0 +1,502 @@
+//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit.
+
+mod cases;
+
+use cases::{Lcg, bits, sets};
+use proptest::prelude::*;
+use sotto_kernels::{
+    Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
+    PackedMatrix, TopK,
+};
+
+/// Miri interprets: it sees a sample of the values, all other machines see all.
+const STEP: usize = if cfg!(miri) { 97 } else { 1 };
+
+/// Everything that a product reads.
+struct Case {
+    rows: usize,
+    depth: usize,
+    columns: usize,
+    input: Vec<f32>,
+    weights: Vec<i8>,
+    scales: Vec<f32>,
+    bias: Vec<f32>,
+    before: Vec<f32>,
+}
+
+impl Case {
+    fn new(rows: usize, depth: usize, columns: usize) -> Self {
+        let mut random = Lcg::new((rows * 7919 + depth * 104_729 + columns) as u64);
+        Self {
+            rows,
+            depth,
+            columns,
+            input: random.floats(rows * depth, 3.0),
+            weights: random.weights(columns * depth),
+            scales: random.floats(columns, 0.01).iter().map(|scale| scale.abs()).collect(),
+            bias: random.floats(columns, 1.0),
+            before: random.floats(rows * columns, 1.0),
+        }
+    }
+
+    fn pack(&self, set: KernelSet) -> PackedMatrix {
+        PackedMatrix::pack(set.layout(), self.depth, &self.weights, &self.scales).expect("valid shapes")
+    }
+
+    fn run(&self, set: KernelSet, epilogue: Epilogue<'_>) -> Vec<f32> {
+        let mut activations = set.activations(0, 0);
+        let input = MatRef::new(&self.input, self.rows, self.depth);
+        set.quantize(input, &Norm::None, &mut activations);
+        let mut out = self.before.clone();
+        set.product(&activations, &self.pack(set), epilogue, BlockMut::new(&mut out, self.columns));
+        out
+    }
+
+    /// The definition, term by term, in 64-bit integers and single float steps.
+    fn expected(&self, epilogue: Epilogue<'_>) -> Vec<f32> {
+        let mut out = self.before.clone();
+        for (row, out) in self.input.chunks_exact(self.depth).zip(out.chunks_exact_mut(self.columns)) {
+            let amax = row.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+            let (factor, row_scale) = if amax < 1e-30 { (0.0, 0.0) } else { (127.0 / amax, amax / 127.0) };
+            let row: Vec<i64> =
+                row.iter().map(|x| (x * factor).clamp(-127.0, 127.0).round_ties_even() as i64).collect();
+            for (column, out) in out.iter_mut().enumerate() {
+                let weights = &self.weights[column * self.depth..][..self.depth];
+                let sum: i64 = row.iter().zip(weights).map(|(a, &w)| a * i64::from(w)).sum();
+                let bias = epilogue.bias.map_or(0.0, |bias| bias[column]);
+                let y = (sum as f32).mul_add(row_scale * self.scales[column], bias);
+                *out = if epilogue.accumulate { y + *out } else { y };
+            }
+        }
+        out
+    }
+}
+
+fn shapes() -> Vec<(usize, usize, usize)> {
+    if cfg!(miri) {
+        return vec![(0, 5, 7), (1, 37, 33), (2, 16, 5), (7, 20, 33), (13, 33, 65)];
+    }
+    let mut shapes = vec![(0, 5, 7), (0, 64, 64), (1, 1, 1), (2, 1, 1), (1, 384, 1000), (1500 / 20, 80, 96)];
+    for rows in 1..=20 {
+        shapes.extend([(rows, 37, 45), (rows, 64, 32), (rows, 15 + rows, 11 + 3 * rows)]);
+    }
+    for columns in [1, 7, 8, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 32, 33, 63, 64, 65] {
+        shapes.extend([(1, 33, columns), (5, 49, columns), (13, 16, columns)]);
+    }
+    shapes.extend([(25, 1536, 40), (1, 2048, 70), (40, 257, 129)]);
+    shapes
+}
+
+#[test]
+fn scalar_products_follow_the_definition() {
+    for (rows, depth, columns) in shapes() {
+        let case = Case::new(rows, depth, columns);
+        for accumulate in [false, true] {
+            for bias in [None, Some(&case.bias[..])] {
+                let epilogue = Epilogue { bias, accumulate, ..Epilogue::default() };
+                let found = case.run(KernelSet::scalar(), epilogue);
+                assert_eq!(bits(&found), bits(&case.expected(epilogue)), "{rows} × {depth} × {columns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_agree_on_all_sets_for_all_shapes_and_epilogues() {
+    for (rows, depth, columns) in shapes() {
+        let case = Case::new(rows, depth, columns);
+        for activation in [Activation::Identity, Activation::Gelu, Activation::Relu, Activation::Silu] {
+            for (bias, accumulate) in [(None, false), (Some(&case.bias[..]), true)] {
+                let epilogue = Epilogue { bias, activation, accumulate };
+                let expected = bits(&case.run(KernelSet::scalar(), epilogue));
+                for set in sets() {
+                    let found = bits(&case.run(set, epilogue));
+                    assert_eq!(found, expected, "{set:?} {rows} × {depth} × {columns} {activation:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "millions of products")]
+fn the_greatest_sums_are_exact() {
+    // 131,072 products of ±127 · 127: next to the end of i32.
+    let depth = sotto_kernels::MAX_DEPTH;
+    for (input, weight) in [(1.0, 127), (-1.0, 127), (1.0, -127), (-1.0, -127)] {
+        let weights = vec![weight; 3 * depth];
+        let expected = f64::from(input) * f64::from(weight) * 127.0 * depth as f64;
+        for set in sets() {
+            let packed = PackedMatrix::pack(set.layout(), depth, &weights, &[1.0; 3]).unwrap();
+            for rows in [1, 2] {
+                let values = vec![input * 127.0; rows * depth];
+                let mut activations = set.activations(rows, depth);
+                set.quantize(MatRef::new(&values, rows, depth), &Norm::None, &mut activations);
+                let mut out = vec![0.0; rows * 3];
+                set.product(&activations, &packed, Epilogue::default(), BlockMut::new(&mut out, 3));
+                assert!(out.iter().all(|&y| y == expected as f32), "{set:?} {rows} {out:?} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_in_parts_equals_the_whole() {
+    let case = if cfg!(miri) { Case::new(50, 20, 150) } else { Case::new(50, 100, 150) };
+    for set in sets() {
+        let epilogue = Epilogue { bias: Some(&case.bias), activation: Activation::Gelu, accumulate: false };
+        let whole = case.run(set, epilogue);
+        let (packed, mut activations) = (case.pack(set), set.activations(0, 0));
+        let input = MatRef::new(&case.input, case.rows, case.depth);
+        for part in set.quantize_parts(input, &Norm::None, &mut activations, 7) {
+            part.run();
+        }
+        let mut out = vec![0.0; 50 * 150];
+        let (row, column) = (2 * set.row_step(), 2 * set.column_step());
+        let (top, bottom) = BlockMut::new(&mut out, 150).split_rows(row);
+        for (row, block) in [(0, top), (row, bottom)] {
+            let (left, right) = block.split_columns(column);
+            for (column, block) in [(0, left), (column, right)] {
+                set.product_part(&activations, &packed, epilogue, (row, column), block);
+            }
+        }
+        assert_eq!(bits(&out), bits(&whole), "{set:?}");
+    }
+}
+
+#[test]
+fn the_best_logits_are_those_of_the_sorted_row() {
+    let shapes = if cfg!(miri) { vec![(31, 40)] } else { vec![(64, 1000), (31, 5), (384, 777)] };
+    for (depth, columns) in shapes {
+        let mut case = Case::new(1, depth, columns);
+        // Ties: equal columns give equal logits.
+        case.weights.copy_within(0..depth, (columns - 1) * depth);
+        case.scales[columns - 1] = case.scales[0];
+        for set in sets() {
+            let mut activations = set.activations(1, depth);
+            set.quantize(MatRef::new(&case.input, 1, depth), &Norm::None, &mut activations);
+            let packed = case.pack(set);
+            let logits = case.run(set, Epilogue::default());
+            let (mut out, mut best) = (vec![0.0; columns], TopK::new(8));
+            set.product_ranked(&activations, &packed, Epilogue::default(), &mut out, &mut best);
+            assert_eq!(bits(&out), bits(&logits));
+            let mut order: Vec<usize> = (0..columns).collect();
+            order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
+            let found: Vec<usize> = best.best().iter().map(|ranked| ranked.index as usize).collect();
+            assert_eq!(found, order[..8.min(columns)], "{set:?}");
+            // A shortlist gives the very logits of its columns.
+            let shortlist: Vec<u32> = (0..columns as u32).filter(|column| column % 3 != 1).collect();
+            let mut some = vec![0.0; shortlist.len()];
+            let selected = packed.select(&shortlist).unwrap();
+            set.product_ranked(&activations, &selected, Epilogue::default(), &mut some, &mut best);
+            assert!(shortlist.iter().zip(&some).all(|(&column, y)| logits[column as usize].to_bits() == y.to_bits()));
+        }
+    }
+}
+
+#[test]
+fn quantized_rows_agree_on_all_sets() {
+    let mut random = Lcg::new(5);
+    let depths = if cfg!(miri) { vec![17, 80] } else { vec![1, 5, 15, 16, 17, 80, 384, 1001] };
+    for depth in depths {
+        let rows = 7;
+        let mut input = random.floats(rows * depth, 2.0);
+        input[..depth].fill(0.0);
+        input[depth..2 * depth].iter_mut().for_each(|x| *x *= 1e-31);
+        input[2 * depth..3 * depth].iter_mut().for_each(|x| *x *= 1e30);
+        let (weight, bias) = (random.floats(depth, 1.0), random.floats(depth, 1.0));
+        let norms = [
+            Norm::None,
+            Norm::Layer { weight: &weight, bias: &bias, epsilon: 1e-5 },
+            Norm::RootMeanSquare { weight: &weight, epsilon: 1e-6 },
+        ];
+        for norm in norms {
+            let run = |set: KernelSet, rows: usize| {
+                let mut out = set.activations(0, 0);
+                set.quantize(MatRef::new(&input[..rows * depth], rows, depth), &norm, &mut out);
+                (bits(out.scales()), out.sums().to_vec())
+            };
+            for set in sets() {
+                assert_eq!(run(set, rows), run(KernelSet::scalar(), rows), "{set:?} {norm:?}");
+                assert_eq!(run(set, 1), run(KernelSet::scalar(), 1), "{set:?} {norm:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn overlapping_rows_are_a_convolution_without_copies() {
+    let mut random = Lcg::new(9);
+    let (samples, weights) = (random.floats(300, 1.0), random.weights(40 * 24));
+    let windows: Vec<f32> = (0..100).flat_map(|i| samples[2 * i..2 * i + 24].to_vec()).collect();
+    for set in sets() {
+        let packed = PackedMatrix::pack(set.layout(), 24, &weights, &[0.01; 40]).unwrap();
+        let run = |input: MatRef<'_>| {
+            let (mut activations, mut out) = (set.activations(0, 0), vec![0.0; 100 * 40]);
+            set.quantize(input, &Norm::None, &mut activations);
+            set.product(&activations, &packed, Epilogue::default(), BlockMut::new(&mut out, 40));
+            out
+        };
+        assert_eq!(run(MatRef::strided(&samples, 100, 24, 2)), run(MatRef::new(&windows, 100, 24)), "{set:?}");
+    }
+}
+
+#[test]
+fn elementwise_functions_agree_on_all_sets_over_the_whole_range() {
+    let mut values: Vec<f32> = (-2000..2000).step_by(STEP).map(|i| i as f32 * 0.0531).collect();
+    values.extend([0.0, -0.0, 1e-40, -1e-40, 1e-20, 1e30, -1e30, f32::MAX, f32::MIN]);
+    values.extend(Lcg::new(1).floats(1000 / STEP, 10.0));
+    type Function = fn(KernelSet, &mut [f32]);
+    let functions: [(&str, Function); 7] = [
+        ("exp", KernelSet::exp),
+        ("erf", KernelSet::erf),
+        ("tanh", KernelSet::tanh),
+        ("sigmoid", KernelSet::sigmoid),
+        ("gelu", KernelSet::gelu),
+        ("relu", KernelSet::relu),
+        ("silu", KernelSet::silu),
+    ];
+    for (name, function) in functions {
+        let mut expected = values.clone();
+        function(KernelSet::scalar(), &mut expected);
+        for set in sets() {
+            let mut found = values.clone();
+            function(set, &mut found);
+            assert_eq!(bits(&found), bits(&expected), "{name} {set:?}");
+            // Results do not depend on where a value stands.
+            let mut shifted = values[3..].to_vec();
+            function(set, &mut shifted);
+            assert_eq!(bits(&shifted), bits(&expected[3..]), "{name} {set:?}");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "compares the scalar set with libm")]
+fn elementwise_functions_are_accurate() {
+    let x: Vec<f32> = (-30_000..30_000).map(|i| i as f32 * 0.0029).collect();
+    let check = |function: fn(KernelSet, &mut [f32]), exact: fn(f64) -> f64, absolute: f64, relative: f64| {
+        let mut y = x.clone();
+        function(KernelSet::scalar(), &mut y);
+        for (&x, &y) in x.iter().zip(&y) {
+            let exact = exact(f64::from(x));
+            assert!((f64::from(y) - exact).abs() <= absolute + relative * exact.abs(), "f({x}) = {y}, exactly {exact}");
+        }
+    };
+    check(KernelSet::exp, f64::exp, 1.2e-38, 2e-7);
+    check(KernelSet::tanh, f64::tanh, 0.0, 5e-7);
+    check(KernelSet::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 1e-37, 4e-7);
+    check(KernelSet::silu, |x| x / (1.0 + (-x).exp()), 1e-35, 4e-7);
+    check(KernelSet::relu, |x| x.max(0.0), 0.0, 0.0);
+}
+
+#[test]
+fn softmax_and_norms_agree_on_all_sets() {
+    let mut random = Lcg::new(3);
+    let columns = if cfg!(miri) { vec![5, 33] } else { vec![1, 2, 15, 16, 17, 31, 32, 33, 100, 384, 1500] };
+    for columns in columns {
+        let mut scores = random.floats(3 * columns, 20.0);
+        scores[columns..2 * columns].fill(f32::NEG_INFINITY);
+        scores[0] = f32::NEG_INFINITY;
+        let (weight, bias) = (random.floats(columns, 1.0), random.floats(columns, 1.0));
+        let layer = Norm::Layer { weight: &weight, bias: &bias, epsilon: 1e-5 };
+        let rms = Norm::RootMeanSquare { weight: &weight, epsilon: 1e-6 };
+        let input = random.floats(3 * columns, 5.0);
+        let run = |set: KernelSet| {
+            let mut probabilities = scores.clone();
+            set.softmax(columns, &mut probabilities);
+            for norm in [layer, rms, Norm::None] {
+                let mut out = vec![0.0; input.len()];
+                set.normalize(&norm, columns, &input, &mut out);
+                probabilities.extend(out);
+            }
+            bits(&probabilities)
+        };
+        for set in sets() {
+            assert_eq!(run(set), run(KernelSet::scalar()), "{set:?} {columns}");
+        }
+    }
+}
+
+#[test]
+fn half_precision_agrees_on_all_sets_for_every_value() {
+    let halves: Vec<u16> = (0..=u16::MAX).step_by(STEP).filter(|&bits| bits & 0x7fff <= 0x7c00).collect();
+    let mut floats = vec![0.0; halves.len()];
+    KernelSet::scalar().widen(&halves, &mut floats);
+    let mut wide = Lcg::new(4).floats(5000 / STEP, 7e4);
+    wide.extend(Lcg::new(5).floats(5000 / STEP, 1e-6));
+    wide.extend(floats.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).filter(|x| x.is_finite()));
+    let mut narrow = vec![0; wide.len()];
+    KernelSet::scalar().narrow(&wide, &mut narrow);
+    for set in sets() {
+        let mut found = vec![0.0; halves.len()];
+        set.widen(&halves, &mut found);
+        assert_eq!(bits(&found), bits(&floats), "{set:?}");
+        let mut back = vec![0; halves.len()];
+        set.narrow(&found, &mut back);
+        assert_eq!(back, halves, "{set:?}");
+        let mut found = vec![0; wide.len()];
+        set.narrow(&wide, &mut found);
+        assert_eq!(found, narrow, "{set:?}");
+    }
+}
+
+/// softmax(q · kᵀ / √head) · v in f64.
+fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
+    let (width, head) = (heads.width, heads.head_width());
+    let mut out = Vec::new();
+    for q in q.chunks_exact(width) {
+        for h in 0..heads.count {
+            let range = h * head..(h + 1) * head;
+            let scores: Vec<f64> = k
+                .chunks_exact(width)
+                .map(|k| {
+                    let dot: f64 = range.clone().map(|i| f64::from(q[i]) * f64::from(k[i])).sum();
+                    dot / (head as f64).sqrt()
+                })
+                .collect();
+            let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for i in range {
+                let sum: f64 = v.chunks_exact(width).zip(&weights).map(|(v, weight)| weight * f64::from(v[i])).sum();
+                out.push(sum / total);
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn encoder_attention_is_right_and_agrees_on_all_sets() {
+    let mut random = Lcg::new(12);
+    let mut shapes = vec![(1, 1, 1, 1), (3, 5, 2, 16), (7, 130, 1, 24)];
+    if !cfg!(miri) {
+        shapes.extend([(13, 127, 1, 64), (50, 128, 2, 8), (49, 129, 1, 64), (100, 300, 2, 40)]);
+    }
+    for (rows, keys, count, head) in shapes {
+        let heads = Heads { count, width: count * head };
+        let q = random.floats(rows * heads.width, 4.0);
+        let (k, v) = (random.floats(keys * heads.width, 4.0), random.floats(keys * heads.width, 1.0));
+        let run = |set: KernelSet| {
+            let mut panels = KeyValuePanels::new(heads, 40);
+            panels.fill(MatRef::new(&k, keys, heads.width), MatRef::new(&v, keys, heads.width));
+            let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(head));
+            let queries = MatRef::new(&q, rows, heads.width);
+            set.attend(queries, &panels, BlockMut::new(&mut out, heads.width), &mut scratch);
+            out
+        };
+        let expected = run(KernelSet::scalar());
+        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
+            assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
+        }
+        for set in sets() {
+            assert_eq!(bits(&run(set)), bits(&expected), "{set:?} {rows} × {keys}, {heads:?}");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code")]
+fn panels_can_be_filled_again_with_another_length() {
+    let heads = Heads { count: 2, width: 40 };
+    let set = KernelSet::best();
+    let mut random = Lcg::new(13);
+    let mut used = KeyValuePanels::new(heads, 10);
+    for keys in [200, 3, 17, 90] {
+        let (k, v) = (random.floats(keys * 40, 1.0), random.floats(keys * 40, 1.0));
+        let q = random.floats(40, 1.0);
+        let run = |panels: &mut KeyValuePanels| {
+            panels.fill(MatRef::new(&k, keys, 40), MatRef::new(&v, keys, 40));
+            let (mut out, mut scratch) = (vec![0.0; 40], AttentionScratch::new(20));
+            set.attend(MatRef::new(&q, 1, 40), panels, BlockMut::new(&mut out, 40), &mut scratch);
+            out
+        };
+        assert_eq!(bits(&run(&mut used)), bits(&run(&mut KeyValuePanels::new(heads, 0))));
+    }
+}
+
+#[test]
+fn decoder_attention_is_right_and_agrees_on_all_sets() {
+    let mut random = Lcg::new(14);
+    let all = vec![(2, 20, 65), (1, 1, 70), (2, 64, 130), (1, 80, 200)];
+    for (count, head, capacity) in all.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
+        let heads = Heads { count, width: count * head };
+        let (k, v) = (random.floats(capacity * heads.width, 2.0), random.floats(capacity * heads.width, 1.0));
+        let q = random.floats(heads.width, 2.0);
+        let round = |values: &[f32]| -> Vec<f32> {
+            let (mut halves, mut back) = (vec![0; values.len()], vec![0.0; values.len()]);
+            KernelSet::scalar().narrow(values, &mut halves);
+            KernelSet::scalar().widen(&halves, &mut back);
+            back
+        };
+        let (k_half, v_half) = (round(&k), round(&v));
+        for set in sets() {
+            let (mut cache, mut oracle) = (HalfCache::new(heads, capacity), HalfCache::new(heads, capacity));
+            for len in 1..=capacity {
+                let range = (len - 1) * heads.width..len * heads.width;
+                set.append(&mut cache, &k[range.clone()], &v[range.clone()]);
+                KernelSet::scalar().append(&mut oracle, &k[range.clone()], &v[range]);
+                if len % 9 > 1 && len < capacity - 2 {
+                    continue;
+                }
+                let run = |set: KernelSet, cache: &HalfCache| {
+                    let (mut weights, mut out) = (vec![0.0; count * len], vec![0.0; heads.width]);
+                    set.attend_cached(&q, cache, &mut weights, &mut out);
+                    weights.extend(out);
+                    weights
+                };
+                let found = run(set, &cache);
+                assert_eq!(bits(&found), bits(&run(KernelSet::scalar(), &oracle)), "{set:?} {heads:?} {len}");
+                let exact = exact_attention(&q, &k_half[..len * heads.width], &v_half[..len * heads.width], heads);
+                for (found, exact) in found[count * len..].iter().zip(exact) {
+                    assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
+                }
+            }
+            let mut copy = HalfCache::new(heads, capacity);
+            copy.copy_from(&cache);
+            cache.truncate(5);
+            copy.truncate(5);
+            let (mut weights, mut out, mut again) =
+                (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
+            set.attend_cached(&q, &cache, &mut weights, &mut out);
+            set.attend_cached(&q, &copy, &mut weights, &mut again);
+            assert_eq!(bits(&out), bits(&again));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 64 }, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_products_agree_on_all_sets(
+        (rows, depth, columns) in (0usize..30, 1usize..200, 1usize..100),
+        magnitude in -20i32..20,
+        norm in 0..3,
+        seed: u64,
+    ) {
+        let mut random = Lcg::new(seed);
+        let input = random.floats(rows * depth, 2f32.powi(magnitude));
+        let (weights, scales) = (random.weights(columns * depth), random.floats(columns, 0.1));
+        let (gain, shift, bias) = (random.floats(depth, 1.0), random.floats(depth, 1.0), random.floats(columns, 1.0));
+        let norm = match norm {
+            0 => Norm::None,
+            1 => Norm::Layer { weight: &gain, bias: &shift, epsilon: 1e-5 },
+            _ => Norm::RootMeanSquare { weight: &gain, epsilon: 1e-6 },
+        };
+        let run = |set: KernelSet| {
+            let mut activations = set.activations(0, 0);
+            set.quantize(MatRef::new(&input, rows, depth), &norm, &mut activations);
+            let packed = PackedMatrix::pack(set.layout(), depth, &weights, &scales).unwrap();
+            let mut out = vec![0.0; rows * columns];
+            let epilogue = Epilogue { bias: Some(&bias), activation: Activation::Gelu, accumulate: false };
+            set.product(&activations, &packed, epilogue, BlockMut::new(&mut out, columns));
+            bits(&out)
+        };
+        let expected = run(KernelSet::scalar());
+        for set in sets() {
+            prop_assert_eq!(&run(set), &expected, "{:?}", set);
+        }
+    }
+}
