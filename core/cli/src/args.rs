@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use sotto::Precision;
 
 use crate::models::ModelsCommand;
 
@@ -29,9 +30,30 @@ pub(crate) struct Global {
     /// Most memory that models may hold, in MB.
     #[arg(long, global = true, value_name = "MB")]
     pub(crate) memory: Option<u64>,
+    /// How models compute: exactly, or several times as fast with weights of 8 bits.
+    #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::F32)]
+    pub(crate) precision: PrecisionArg,
     /// No progress bars.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// Values of `--precision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// Like the reference, in f32.
+    F32,
+    /// Weights and activations of 8 bits.
+    Int8,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(arg: PrecisionArg) -> Self {
+        match arg {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -18,6 +18,7 @@ pub(crate) fn engine(global: &Global) -> Engine {
     Engine::new(EngineOptions {
         threads: Threads::new(global.threads),
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
+        precision: global.precision.into(),
     })
 }
 

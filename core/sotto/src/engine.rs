@@ -1,7 +1,7 @@
 //! What all tasks of an application share.
 
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, ProgressSink, Threads};
-use sotto_speech::{LoadError, LoadOptions, ModelSource, SpeechRecognizer};
+use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,8 @@ pub struct EngineOptions {
     pub threads: Threads,
     /// Most memory that all models of the engine may hold together; unlimited where `None`.
     pub memory: Option<Bytes>,
+    /// How models compute.
+    pub precision: Precision,
 }
 
 /// Loads models within one memory budget. Cheap to clone; clones share the budget. `Send + Sync`.
@@ -17,6 +19,7 @@ pub struct EngineOptions {
 pub struct Engine {
     threads: Threads,
     budget: MemoryBudget,
+    precision: Precision,
 }
 
 impl Engine {
@@ -24,7 +27,7 @@ impl Engine {
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
         let budget = options.memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
-        Self { threads: options.threads, budget }
+        Self { threads: options.threads, budget, precision: options.precision }
     }
 
     /// The budget that loaded models count against.
@@ -43,7 +46,7 @@ impl Engine {
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<SpeechRecognizer, LoadError> {
-        let options = LoadOptions { threads: self.threads, budget: self.budget.clone() };
+        let options = LoadOptions { threads: self.threads, budget: self.budget.clone(), precision: self.precision };
         SpeechRecognizer::load(source, &options, progress, cancel)
     }
 
@@ -52,6 +55,6 @@ impl Engine {
     /// # Errors
     /// As [`SpeechRecognizer::estimate`].
     pub fn estimate_speech(&self, source: &ModelSource) -> Result<Bytes, LoadError> {
-        SpeechRecognizer::estimate(source)
+        SpeechRecognizer::estimate(source, self.precision)
     }
 }

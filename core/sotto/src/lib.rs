@@ -59,6 +59,6 @@ pub use sotto_runtime::{
 };
 pub use sotto_speech::{
     ConfigError, DetectedLanguage, Dimensions, Hotwords, Language, LoadError, LoadOptions, Model, ModelBytes,
-    ModelSource, Normalization, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task,
+    ModelSource, Normalization, Precision, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task,
     Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, Word,
 };

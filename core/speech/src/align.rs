@@ -6,7 +6,7 @@
 use sotto_kernels::softmax;
 use sotto_runtime::Cancelled;
 
-use crate::model::{CrossCache, DecoderScratch, Recording, Row};
+use crate::model::{CrossCache, Recording, Row};
 use crate::transcript::{Segment, Word};
 use crate::window::WindowDecoder;
 
@@ -142,7 +142,7 @@ fn attend(
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>), Cancelled> {
     let decoder = &window.model.decoder;
     let mut recording = Recording::new(&window.model.alignment_heads);
-    let mut scratch = DecoderScratch::default();
+    let mut scratch = decoder.scratch();
     let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
     let mut caches = [decoder.self_cache()];
     let (threads, cancel) = (window.threads(), window.cancel);

@@ -23,7 +23,7 @@ pub use error::{ConfigError, LoadError, SpeechError};
 pub use hotwords::Hotwords;
 #[cfg(feature = "reference")]
 pub use model::reference;
-pub use model::{Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource};
+pub use model::{Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource, Precision};
 pub use options::{
     Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Vad,
 };

@@ -2,18 +2,21 @@
 
 use sotto_runtime::Bytes;
 
-use crate::model::Dimensions;
+use crate::model::{Dimensions, Precision};
 
 // A token of the vocabulary with its place in the index, by which text is encoded.
 const BYTES_PER_TOKEN: u64 = 100;
 
 /// Bytes that a loaded model and one transcription at a time hold at their peak.
 ///
-/// Counts the f32 weights, the vocabulary, and the larger of two that never exist together: the file's own pages while it
+/// In f32 it counts the weights, the vocabulary, and the larger of two that never exist together: the file's own pages while it
 /// is converted; the working memory of the encoder, the cross-attention cache and the caches of five hypotheses.
 /// Measured with tiny.en in f16 (`tests/real_memory.rs`): 230 MB, estimated 232 MB. In 64 bits on every machine: a hostile
 /// header must not wrap.
-pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64) -> Bytes {
+///
+/// In int8 the largest tensor stands beside the weights in f32 and unpacked while it is packed, and caches are half as
+/// large.
+pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, precision: Precision) -> Bytes {
     let Sizes { mels, audio, text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
     let frames = 2 * audio;
     // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
@@ -21,7 +24,16 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64) -> Bytes {
     let cross = 2 * decoder_layers * audio * width;
     let hypotheses = 5 * (2 * decoder_layers * text * width + 2 * vocabulary);
     let transcription = 4 * (encoder + cross + hypotheses);
-    Bytes(4 * weight_count(dimensions) + BYTES_PER_TOKEN * vocabulary + transcription.max(bytes_on_disk))
+    let weights = weight_count(dimensions);
+    let most = match precision {
+        Precision::F32 => 4 * weights + transcription.max(bytes_on_disk),
+        Precision::Int8 => {
+            let transcription =
+                4 * (encoder + 5 * 2 * vocabulary) + 2 * cross + 2 * 5 * 2 * decoder_layers * text * width;
+            weights + transcription.max(bytes_on_disk + 5 * vocabulary * width)
+        }
+    };
+    Bytes(most + BYTES_PER_TOKEN * vocabulary)
 }
 
 /// [`Dimensions`] in 64 bits.

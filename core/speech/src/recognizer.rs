@@ -9,7 +9,7 @@ use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
 use crate::long_form::{LongForm, SegmentSink};
-use crate::model::{LoadOptions, Model, ModelSource};
+use crate::model::{LoadOptions, Model, ModelSource, Precision};
 use crate::options::{TranscribeOptions, Vad};
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
@@ -52,8 +52,8 @@ impl SpeechRecognizer {
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place or its header is damaged.
-    pub fn estimate(source: &ModelSource) -> Result<Bytes, LoadError> {
-        Ok(crate::model::Manifest::open(source)?.estimate())
+    pub fn estimate(source: &ModelSource, precision: Precision) -> Result<Bytes, LoadError> {
+        Ok(crate::model::Manifest::open(source)?.estimate(precision))
     }
 
     /// Loads a model. Blocks while the weights are read and converted.

@@ -60,7 +60,7 @@ impl<'m> WindowDecoder<'m> {
     ) -> Result<Self, SpeechError> {
         options.check()?;
         let language = fixed_language(model, options)?;
-        let scratch = EncoderScratch::default();
+        let scratch = model.encoder.scratch();
         Ok(Self { model, options, cancel, threads, scratch, language, timing: Timing::default() })
     }
 

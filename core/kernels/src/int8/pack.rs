@@ -223,6 +223,20 @@ impl PackedMatrix {
         self.panel(column / self.layout.panel())[place].wrapping_sub(self.layout.offset()) as i8
     }
 
+    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    ///
+    /// # Panics
+    /// When there is no such column or `out` has another length.
+    pub fn column(&self, column: usize, out: &mut [f32]) {
+        assert!(column < self.columns && out.len() == self.depth);
+        let (panel, scale) = (self.panel(column / self.layout.panel()), self.scales()[column]);
+        let (padded_depth, offset) = (Layout::padded_depth(self.depth), self.layout.offset());
+        for (k, out) in out.iter_mut().enumerate() {
+            let code = panel[self.layout.index(padded_depth, column % self.layout.panel(), k)];
+            *out = f32::from(code.wrapping_sub(offset) as i8) * scale;
+        }
+    }
+
     pub(crate) fn panels(&self) -> usize {
         self.columns.div_ceil(self.layout.panel())
     }

@@ -28,6 +28,28 @@ pub struct ConvShape {
     pub stride: usize,
 }
 
+impl ConvShape {
+    /// Frames that come out for `frames` going in.
+    pub(super) fn output_frames(&self, frames: usize) -> usize {
+        (frames + 2 * (self.kernel / 2)).checked_sub(self.kernel).map_or(0, |last| last / self.stride + 1)
+    }
+
+    /// `[outputs, inputs, kernel]` as stored → `[outputs, kernel, inputs]`: the order in which a window of frames lies
+    /// in memory.
+    pub(super) fn in_order_of_frames(&self, stored: &[f32]) -> Vec<f32> {
+        let (inputs, kernel) = (self.inputs, self.kernel);
+        let mut weight = vec![0.0; stored.len()];
+        for (stored, weight) in stored.chunks_exact(inputs * kernel).zip(weight.chunks_exact_mut(inputs * kernel)) {
+            for input in 0..inputs {
+                for tap in 0..kernel {
+                    weight[tap * inputs + input] = stored[input * kernel + tap];
+                }
+            }
+        }
+        weight
+    }
+}
+
 impl Conv1d {
     /// Reads `{name}.weight` of `[outputs, inputs, kernel]` and `{name}.bias`.
     ///
@@ -37,22 +59,13 @@ impl Conv1d {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
         let stored = source.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
         let bias = source.tensor(&format!("{name}.bias"), &[outputs])?;
-        let mut weight = vec![0.0; stored.len()];
-        for (stored, weight) in stored.chunks_exact(inputs * kernel).zip(weight.chunks_exact_mut(inputs * kernel)) {
-            for input in 0..inputs {
-                for tap in 0..kernel {
-                    weight[tap * inputs + input] = stored[input * kernel + tap];
-                }
-            }
-        }
-        Ok(Self { weight, bias, shape })
+        Ok(Self { weight: shape.in_order_of_frames(&stored), bias, shape })
     }
 
     /// Frames that come out for `frames` going in.
     #[must_use]
     pub fn output_frames(&self, frames: usize) -> usize {
-        let ConvShape { kernel, stride, .. } = self.shape;
-        (frames + 2 * (kernel / 2)).checked_sub(kernel).map_or(0, |last| last / stride + 1)
+        self.shape.output_frames(frames)
     }
 
     /// Convolves `[frames, inputs]` into `out`, `[output_frames, outputs]`; `padded` is scratch.

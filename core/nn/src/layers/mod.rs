@@ -6,6 +6,7 @@
 mod cache;
 mod conv;
 mod embedding;
+mod int8;
 mod linear;
 mod norm;
 mod source;
@@ -13,6 +14,7 @@ mod source;
 pub use cache::KvCache;
 pub use conv::{Conv1d, ConvShape};
 pub use embedding::Embedding;
+pub use int8::{Biased, Int8Conv1d, Int8Embedding, Int8Linear, Int8Norm};
 pub use linear::Linear;
 pub use norm::LayerNorm;
 pub use source::TensorSource;

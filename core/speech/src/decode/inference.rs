@@ -43,7 +43,7 @@ impl<'m> Inference<'m> {
         threads: Threads,
         cancel: &'m CancelToken,
     ) -> Self {
-        Self { decoder, cross, scratch: DecoderScratch::default(), threads, cancel, vocabulary, sampled: 0 }
+        Self { decoder, cross, scratch: decoder.scratch(), threads, cancel, vocabulary, sampled: 0 }
     }
 
     /// Feeds the prompt.

@@ -8,7 +8,7 @@ use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, St
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::names::{NamedWeights, Naming};
-use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model};
+use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision};
 use crate::error::{ConfigError, LoadError};
 use crate::memory;
 
@@ -56,6 +56,8 @@ pub struct LoadOptions {
     pub threads: Threads,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
+    /// How the model computes.
+    pub precision: Precision,
 }
 
 /// Everything of a model but its tensors: small, read first, enough to know what the rest will need.
@@ -139,8 +141,8 @@ impl Manifest {
     }
 
     /// Bytes that the loaded model will hold, with the memory of one transcription on top.
-    pub(crate) fn estimate(&self) -> Bytes {
-        memory::estimate(&self.dimensions, self.weights.bytes_on_disk())
+    pub(crate) fn estimate(&self, precision: Precision) -> Bytes {
+        memory::estimate(&self.dimensions, self.weights.bytes_on_disk(), precision)
     }
 
     pub(crate) fn load(
@@ -150,7 +152,7 @@ impl Manifest {
         cancel: &CancelToken,
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
-        let memory = options.budget.reserve(self.estimate()).map_err(refused)?;
+        let memory = options.budget.reserve(self.estimate(options.precision)).map_err(refused)?;
         let config = |problem| LoadError::Config { model: self.name.clone(), problem };
         let report = Steps { sink: progress, name: &self.name, total: 3 };
         report.done(0);
@@ -158,10 +160,10 @@ impl Manifest {
         report.done(1);
         cancel.check()?;
         let source = NamedWeights { weights: &self.weights, naming: self.naming };
-        let encoder = Encoder::load(&source, &self.dimensions)?;
+        let encoder = Encoder::load(&source, options.precision, &self.dimensions)?;
         report.done(2);
         cancel.check()?;
-        let decoder = Decoder::load(&source, &self.dimensions)?;
+        let decoder = Decoder::load(&source, options.precision, &self.dimensions)?;
         report.done(3);
         let alignment_heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?;
         let special = *tokenizer.special();

@@ -1,12 +1,12 @@
 //! A loaded Whisper model: network, vocabulary and the settings that came with them.
 
-mod block;
 mod config;
-mod decoder;
-mod encoder;
+mod exact;
 mod heads;
+mod int8;
 mod load;
 mod names;
+mod network;
 #[cfg(feature = "reference")]
 pub mod reference;
 
@@ -14,8 +14,8 @@ pub use config::{Dimensions, GenerationConfig};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource};
 
-pub(crate) use decoder::{CrossCache, Decoder, DecoderScratch, Recording, Row, SelfCache};
-pub(crate) use encoder::{Encoder, EncoderScratch};
+pub use network::Precision;
+pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};
 
 use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
 use sotto_text::whisper::WhisperTokenizer;
@@ -68,7 +68,7 @@ impl Model {
     /// # Panics
     /// When the features are longer than a window or no whole frames.
     pub fn encode(&self, features: &[f32], threads: Threads, cancel: &CancelToken) -> Result<Vec<f32>, Cancelled> {
-        Ok(self.encoder.encode(features, &mut EncoderScratch::default(), threads, cancel)?.to_vec())
+        Ok(self.encoder.encode(features, &mut self.encoder.scratch(), threads, cancel)?.to_vec())
     }
 
     /// Logits `[tokens, vocabulary]` after each of `tokens`, given encoder states.
@@ -87,7 +87,7 @@ impl Model {
     ) -> Result<Vec<f32>, Cancelled> {
         let cross = self.decoder.cross_cache(states, threads, cancel)?;
         let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        let (mut caches, mut scratch) = ([self.decoder.self_cache()], DecoderScratch::default());
+        let (mut caches, mut scratch) = ([self.decoder.self_cache()], self.decoder.scratch());
         self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;
         let picked: Vec<usize> = (0..rows.len()).collect();
         Ok(self.decoder.logits(&picked, &mut scratch, threads).to_vec())

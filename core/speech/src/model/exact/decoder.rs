@@ -2,15 +2,14 @@
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
-use std::sync::Arc;
-
 use sotto_kernels::{Heads, attend_full, attend_row};
 use sotto_nn::layers::{Embedding, KvCache, LayerNorm, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::block::{Attention, FeedForward, FeedForwardScratch};
-use super::config::Dimensions;
+use crate::model::config::Dimensions;
+use crate::model::network::{self, Recording, Row};
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
@@ -31,12 +30,9 @@ struct Block {
     feed_forward: FeedForward,
 }
 
-/// Keys and values of the encoded audio for every block: computed once per window, read by every token.
-#[derive(Debug, Clone)]
-pub(crate) struct CrossCache(Arc<Vec<CrossLayer>>);
-
+/// Keys and values of the encoded audio for one block.
 #[derive(Debug)]
-struct CrossLayer {
+pub(crate) struct CrossLayer {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
@@ -54,20 +50,6 @@ impl SelfCache {
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(layer, other)| layer.copy_from(other));
     }
-}
-
-/// One token to feed: it continues hypothesis `hypothesis`, at the position after the last one fed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Row {
-    pub(crate) hypothesis: usize,
-    pub(crate) token: u32,
-}
-
-/// Cross-attention of chosen heads, recorded while tokens are fed: `weights[head]` is `[rows, states]`.
-#[derive(Debug)]
-pub(crate) struct Recording<'a> {
-    pub(crate) heads: &'a [(usize, usize)],
-    pub(crate) weights: Vec<Vec<f32>>,
 }
 
 /// Memory that decoding reuses from token to token.
@@ -113,7 +95,7 @@ impl Decoder {
         states: &[f32],
         threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<CrossCache, Cancelled> {
+    ) -> Result<Vec<CrossLayer>, Cancelled> {
         let layer = |block: &Block| {
             cancel.check()?;
             let (mut keys, mut values) = (vec![0.0; states.len()], vec![0.0; states.len()]);
@@ -121,7 +103,7 @@ impl Decoder {
             block.cross_attention.value.forward(states, &mut values, threads);
             Ok(CrossLayer { keys, values })
         };
-        Ok(CrossCache(Arc::new(self.blocks.iter().map(layer).collect::<Result<_, _>>()?)))
+        self.blocks.iter().map(layer).collect()
     }
 
     /// Empty caches for one hypothesis.
@@ -139,15 +121,15 @@ impl Decoder {
     pub(crate) fn feed(
         &self,
         rows: &[Row],
-        caches: &mut [SelfCache],
-        cross: &CrossCache,
+        caches: &mut [network::SelfCache],
+        cross: &[CrossLayer],
         scratch: &mut DecoderScratch,
         mut recording: Option<&mut Recording<'_>>,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<(), Cancelled> {
         let positions = self.embed(rows, caches, scratch);
-        for (index, (block, cross)) in self.blocks.iter().zip(cross.0.iter()).enumerate() {
+        for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
             cancel.check()?;
             self.attend_self(index, block, rows, &positions, caches, scratch, threads);
             let recording = recording.as_deref_mut().map(|recording| (index, recording));
@@ -176,8 +158,8 @@ impl Decoder {
     }
 
     /// Token and position embedding of every row; returns the positions.
-    fn embed(&self, rows: &[Row], caches: &[SelfCache], scratch: &mut DecoderScratch) -> Vec<usize> {
-        let mut next: Vec<usize> = caches.iter().map(SelfCache::len).collect();
+    fn embed(&self, rows: &[Row], caches: &[network::SelfCache], scratch: &mut DecoderScratch) -> Vec<usize> {
+        let mut next: Vec<usize> = caches.iter().map(network::SelfCache::len).collect();
         scratch.x.clear();
         rows.iter()
             .map(|row| {
@@ -198,7 +180,7 @@ impl Decoder {
         block: &Block,
         rows: &[Row],
         positions: &[usize],
-        caches: &mut [SelfCache],
+        caches: &mut [network::SelfCache],
         scratch: &mut DecoderScratch,
         threads: Threads,
     ) {
@@ -213,12 +195,12 @@ impl Decoder {
         attention.value.forward(normed, value, threads);
         let width = self.width;
         for (row, (key, value)) in rows.iter().zip(key.chunks_exact(width).zip(value.chunks_exact(width))) {
-            caches[row.hypothesis].0[index].push(key, value);
+            caches[row.hypothesis].exact().0[index].push(key, value);
         }
         for (row, (&position, (query, out))) in
             rows.iter().zip(positions.iter().zip(query.chunks_exact(width).zip(attended.chunks_exact_mut(width))))
         {
-            let cache = &caches[row.hypothesis].0[index];
+            let cache = &caches[row.hypothesis].exact().0[index];
             let seen = position + 1;
             attend_row(query, cache.keys(seen), cache.values(seen), attention.heads, out, weights);
         }
@@ -241,7 +223,7 @@ impl Decoder {
             Some((index, recording)) => {
                 for (query, out) in query.chunks_exact(self.width).zip(attended.chunks_exact_mut(self.width)) {
                     attend_row(query, &cross.keys, &cross.values, attention.heads, out, weights);
-                    recording.take(index, weights, attention.heads);
+                    recording.take(index, weights, attention.heads, weights.len() / attention.heads.count);
                 }
             }
             // A prompt of many tokens reads the audio once per block of rows instead of once per row.
@@ -255,21 +237,5 @@ impl Decoder {
             }
         }
         attention.out.forward_add(attended, x, threads);
-    }
-}
-
-impl<'a> Recording<'a> {
-    pub(crate) fn new(heads: &'a [(usize, usize)]) -> Self {
-        Self { heads, weights: vec![Vec::new(); heads.len()] }
-    }
-
-    /// Keeps the rows of the chosen heads of block `layer` out of `[count, states]` attention weights.
-    fn take(&mut self, layer: usize, weights: &[f32], heads: Heads) {
-        let states = weights.len() / heads.count;
-        for (&(chosen, head), kept) in self.heads.iter().zip(&mut self.weights) {
-            if chosen == layer {
-                kept.extend_from_slice(&weights[head * states..(head + 1) * states]);
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::block::{Attention, FeedForward, FeedForwardScratch};
-use super::config::Dimensions;
+use crate::model::config::Dimensions;
 
 /// Turns log-mel frames into hidden states.
 #[derive(Debug)]

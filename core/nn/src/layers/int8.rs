@@ -1,0 +1,241 @@
+//! Layers with int8 weights on the kernels of one instruction set.
+//!
+//! Weights are symmetric per output channel, activations symmetric per row and made on the way in, sums exact in 32 bits;
+//! every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
+
+use sotto_kernels::{Activation, Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
+
+use super::{ConvShape, TensorSource};
+use crate::weights::WeightError;
+
+// OpenAI's and Hugging Face's layer norms.
+const EPSILON: f32 = 1e-5;
+
+/// Layer normalisation whose result goes to int8 rows.
+#[derive(Debug)]
+pub struct Int8Norm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Int8Norm {
+    /// Reads `{name}.weight` and `{name}.bias`.
+    ///
+    /// # Errors
+    /// When one of them is missing or has another shape.
+    pub fn load(source: &impl TensorSource, name: &str, width: usize) -> Result<Self, WeightError> {
+        Ok(Self {
+            weight: source.tensor(&format!("{name}.weight"), &[width])?,
+            bias: source.tensor(&format!("{name}.bias"), &[width])?,
+        })
+    }
+
+    /// Normalises and quantizes the rows of `x`, `[rows, width]`.
+    ///
+    /// # Panics
+    /// When `x` is not whole rows.
+    pub fn quantize(&self, kernels: KernelSet, x: &[f32], out: &mut Activations) {
+        let width = self.weight.len();
+        kernels.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
+    }
+
+    /// Normalises the rows of `x` into `out`, in f32.
+    ///
+    /// # Panics
+    /// When the lengths differ or are not whole rows.
+    pub fn forward(&self, kernels: KernelSet, x: &[f32], out: &mut [f32]) {
+        kernels.normalize(&self.norm(), self.weight.len(), x, out);
+    }
+
+    fn norm(&self) -> Norm<'_> {
+        Norm::Layer { weight: &self.weight, bias: &self.bias, epsilon: EPSILON }
+    }
+}
+
+/// Whether a projection has a bias; Whisper's key projections have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Biased {
+    /// `{name}.bias` must exist.
+    Yes,
+    /// There is none.
+    No,
+}
+
+/// `y = x · Wᵀ + b` in int8; several projections of the same input may be stacked to one.
+#[derive(Debug)]
+pub struct Int8Linear {
+    weights: PackedMatrix,
+    bias: Option<Vec<f32>>,
+}
+
+impl Int8Linear {
+    /// Quantizes `{name}.weight`, `[outputs, inputs]`, and reads `{name}.bias`.
+    ///
+    /// # Errors
+    /// When one of them is missing or has another shape.
+    pub fn load(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        Self::stacked(source, kernels, &[(name, Biased::Yes)], inputs, outputs)
+    }
+
+    /// Stacks projections of `outputs` values each: their results lie side by side in one row. Those without a bias get a
+    /// zero one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn stacked(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        projections: &[(&str, Biased)],
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self, WeightError> {
+        let (mut weights, mut bias) = (Vec::new(), Vec::new());
+        for (name, biased) in projections {
+            weights.extend(source.tensor(&format!("{name}.weight"), &[outputs, inputs])?);
+            match biased {
+                Biased::Yes => bias.extend(source.tensor(&format!("{name}.bias"), &[outputs])?),
+                Biased::No => bias.resize(bias.len() + outputs, 0.0),
+            }
+        }
+        let biased = projections.iter().any(|(_, biased)| *biased == Biased::Yes);
+        Ok(Self { weights: pack(kernels, &weights, inputs), bias: biased.then_some(bias) })
+    }
+
+    /// Values per output row.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.weights.columns()
+    }
+
+    /// Writes `activation(x · Wᵀ + b)` to `out`, `[rows, outputs]`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn forward(&self, kernels: KernelSet, x: &Activations, activation: Activation, out: &mut [f32]) {
+        let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
+        kernels.product(x, &self.weights, epilogue, BlockMut::new(out, self.outputs()));
+    }
+
+    /// Adds `x · Wᵀ + b` to `out`: the residual connection without a copy.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn forward_add(&self, kernels: KernelSet, x: &Activations, out: &mut [f32]) {
+        let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Identity, accumulate: true };
+        kernels.product(x, &self.weights, epilogue, BlockMut::new(out, self.outputs()));
+    }
+}
+
+/// One-dimensional convolution over time in int8, followed by GELU: a product on overlapping rows.
+#[derive(Debug)]
+pub struct Int8Conv1d {
+    weights: PackedMatrix,
+    bias: Vec<f32>,
+    shape: ConvShape,
+}
+
+impl Int8Conv1d {
+    /// Quantizes `{name}.weight` of `[outputs, inputs, kernel]` and reads `{name}.bias`.
+    ///
+    /// # Errors
+    /// When one of them is missing or has another shape.
+    pub fn load(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        name: &str,
+        shape: ConvShape,
+    ) -> Result<Self, WeightError> {
+        let ConvShape { inputs, outputs, kernel, .. } = shape;
+        let stored = source.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
+        let bias = source.tensor(&format!("{name}.bias"), &[outputs])?;
+        Ok(Self { weights: pack(kernels, &shape.in_order_of_frames(&stored), inputs * kernel), bias, shape })
+    }
+
+    /// Frames that come out for `frames` going in.
+    #[must_use]
+    pub fn output_frames(&self, frames: usize) -> usize {
+        self.shape.output_frames(frames)
+    }
+
+    /// Values of zero that lie before and after the frames in the input of [`forward`](Self::forward).
+    #[must_use]
+    pub fn margin(&self) -> usize {
+        self.shape.kernel / 2 * self.shape.inputs
+    }
+
+    /// Convolves frames that lie between two [`margin`](Self::margin)s of zeros in `padded` into `out`,
+    /// `[output frames, outputs]`.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn forward(&self, kernels: KernelSet, padded: &[f32], quantized: &mut Activations, out: &mut [f32]) {
+        let ConvShape { inputs, outputs, kernel, stride } = self.shape;
+        let windows = MatRef::strided(padded, out.len() / outputs, kernel * inputs, stride * inputs);
+        kernels.quantize(windows, &Norm::None, quantized);
+        let epilogue = Epilogue { bias: Some(&self.bias), activation: Activation::Gelu, accumulate: false };
+        kernels.product(quantized, &self.weights, epilogue, BlockMut::new(out, outputs));
+    }
+}
+
+/// Token embedding in int8, also used the other way round as output layer.
+#[derive(Debug)]
+pub struct Int8Embedding {
+    table: PackedMatrix,
+}
+
+impl Int8Embedding {
+    /// Quantizes tensor `name`, `[vocabulary, width]`.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn load(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        name: &str,
+        vocabulary: usize,
+        width: usize,
+    ) -> Result<Self, WeightError> {
+        Ok(Self { table: pack(kernels, &source.tensor(name, &[vocabulary, width])?, width) })
+    }
+
+    /// Number of tokens.
+    #[must_use]
+    pub fn vocabulary(&self) -> usize {
+        self.table.columns()
+    }
+
+    /// Writes the row of a token, `[width]`.
+    ///
+    /// # Panics
+    /// When there is no such token or `out` has another length.
+    pub fn row(&self, token: usize, out: &mut [f32]) {
+        self.table.column(token, out);
+    }
+
+    /// Scores of every token: `[rows, width]` → `[rows, vocabulary]`, the tied output layer.
+    ///
+    /// # Panics
+    /// When the shapes do not fit.
+    pub fn logits(&self, kernels: KernelSet, x: &Activations, out: &mut [f32]) {
+        kernels.product(x, &self.table, Epilogue::default(), BlockMut::new(out, self.vocabulary()));
+    }
+}
+
+/// Quantizes rows of `depth` weights symmetrically, one scale per row, and packs them for the kernels.
+fn pack(kernels: KernelSet, weights: &[f32], depth: usize) -> PackedMatrix {
+    let mut scales = Vec::with_capacity(weights.len() / depth);
+    let mut values = Vec::with_capacity(weights.len());
+    for row in weights.chunks_exact(depth) {
+        let scale = row.iter().fold(0.0f32, |peak, weight| peak.max(weight.abs())) / 127.0;
+        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        values.extend(row.iter().map(|weight| (weight * inverse).round_ties_even() as i8));
+        scales.push(scale);
+    }
+    PackedMatrix::pack(kernels.layout(), depth, &values, &scales).expect("a layer has rows, and |values| ≤ 127")
+}

@@ -1,0 +1,244 @@
+//! Whisper's decoder in int8: pre-norm transformer blocks with half-precision caches.
+//!
+//! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
+
+use sotto_kernels::{Activation, Activations, HalfCache, Heads, KernelSet};
+use sotto_nn::layers::{Biased, Int8Embedding, Int8Linear, Int8Norm, TensorSource};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{CancelToken, Cancelled};
+
+use super::block::{FeedForward, quantize_rows};
+use crate::model::config::Dimensions;
+use crate::model::network::{Recording, Row, SelfCache};
+
+/// Predicts the next token from the tokens so far and the encoded audio.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    kernels: KernelSet,
+    tokens: Int8Embedding,
+    /// Learned positions, `[text_context, width]`.
+    positions: Vec<f32>,
+    blocks: Vec<Block>,
+    norm: Int8Norm,
+    heads: Heads,
+    text_context: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    self_norm: Int8Norm,
+    /// Queries, keys and values side by side.
+    self_projections: Int8Linear,
+    self_out: Int8Linear,
+    cross_norm: Int8Norm,
+    cross_query: Int8Linear,
+    /// Keys and values of the audio side by side.
+    cross_projections: Int8Linear,
+    cross_out: Int8Linear,
+    feed_forward: FeedForward,
+}
+
+/// Memory that decoding reuses from token to token.
+#[derive(Debug)]
+pub(crate) struct DecoderScratch {
+    quantized: Activations,
+    x: Vec<f32>,
+    projected: Vec<f32>,
+    attended: Vec<f32>,
+    weights: Vec<f32>,
+    hidden: Vec<f32>,
+    picked: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+impl Block {
+    fn load(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        name: &str,
+        dimensions: &Dimensions,
+    ) -> Result<Self, WeightError> {
+        let width = dimensions.width;
+        let norm = |part: &str| Int8Norm::load(source, &format!("{name}.{part}_layer_norm"), width);
+        let stack = |attention: &str, parts: &[(&str, Biased)]| {
+            let names: Vec<(String, Biased)> =
+                parts.iter().map(|(part, biased)| (format!("{name}.{attention}.{part}_proj"), *biased)).collect();
+            let names: Vec<(&str, Biased)> = names.iter().map(|(name, biased)| (&**name, *biased)).collect();
+            Int8Linear::stacked(source, kernels, &names, width, width)
+        };
+        let (query, key, value, out) =
+            (("q", Biased::Yes), ("k", Biased::No), ("v", Biased::Yes), ("out", Biased::Yes));
+        Ok(Self {
+            self_norm: norm("self_attn")?,
+            self_projections: stack("self_attn", &[query, key, value])?,
+            self_out: stack("self_attn", &[out])?,
+            cross_norm: norm("encoder_attn")?,
+            cross_query: stack("encoder_attn", &[query])?,
+            cross_projections: stack("encoder_attn", &[key, value])?,
+            cross_out: stack("encoder_attn", &[out])?,
+            feed_forward: FeedForward::load(source, kernels, name, width, dimensions.decoder_ffn)?,
+        })
+    }
+}
+
+impl Decoder {
+    pub(crate) fn load(
+        source: &impl TensorSource,
+        kernels: KernelSet,
+        dimensions: &Dimensions,
+    ) -> Result<Self, WeightError> {
+        let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
+        let block = |index: usize| Block::load(source, kernels, &format!("decoder.layers.{index}"), dimensions);
+        Ok(Self {
+            kernels,
+            tokens: Int8Embedding::load(source, kernels, "decoder.embed_tokens.weight", vocabulary, width)?,
+            positions: source.tensor("decoder.embed_positions.weight", &[text_context, width])?,
+            blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
+            norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
+            heads: Heads { count: decoder_heads, width },
+            text_context,
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> DecoderScratch {
+        DecoderScratch {
+            quantized: self.kernels.activations(0, 0),
+            x: Vec::new(),
+            projected: Vec::new(),
+            attended: Vec::new(),
+            weights: Vec::new(),
+            hidden: Vec::new(),
+            picked: Vec::new(),
+            logits: Vec::new(),
+        }
+    }
+
+    /// Projects encoder states `[states, width]` to the keys and values of every block.
+    pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<HalfCache>, Cancelled> {
+        let (kernels, width) = (self.kernels, self.heads.width);
+        let rows = states.len() / width;
+        let mut quantized = kernels.activations(rows, width);
+        quantize_rows(kernels, states, width, &mut quantized);
+        let mut projected = vec![0.0; 2 * states.len()];
+        let layer = |block: &Block| {
+            cancel.check()?;
+            block.cross_projections.forward(kernels, &quantized, Activation::Identity, &mut projected);
+            let mut cache = HalfCache::new(self.heads, rows);
+            for row in projected.chunks_exact(2 * width) {
+                let (key, value) = row.split_at(width);
+                kernels.append(&mut cache, key, value);
+            }
+            Ok(cache)
+        };
+        self.blocks.iter().map(layer).collect()
+    }
+
+    /// Empty caches for one hypothesis.
+    pub(crate) fn self_cache(&self) -> Vec<HalfCache> {
+        self.blocks.iter().map(|_| HalfCache::new(self.heads, self.text_context)).collect()
+    }
+
+    /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).
+    ///
+    /// Rows of one hypothesis follow each other in order. Observes `cancel` once per block.
+    ///
+    /// # Panics
+    /// When a token is beyond the vocabulary or a hypothesis beyond the text context: callers check both.
+    pub(crate) fn feed(
+        &self,
+        rows: &[Row],
+        caches: &mut [SelfCache],
+        cross: &[HalfCache],
+        scratch: &mut DecoderScratch,
+        mut recording: Option<&mut Recording<'_>>,
+        cancel: &CancelToken,
+    ) -> Result<(), Cancelled> {
+        self.embed(rows, caches, scratch);
+        for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
+            cancel.check()?;
+            self.attend_self(index, block, rows, caches, scratch);
+            let recording = recording.as_deref_mut().map(|recording| (index, recording));
+            self.attend_cross(block, cross, recording, scratch);
+            let DecoderScratch { x, quantized, hidden, .. } = scratch;
+            block.feed_forward.forward_add(self.kernels, x, quantized, hidden);
+        }
+        Ok(())
+    }
+
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, vocabulary]`.
+    pub(crate) fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch) -> &'s mut [f32] {
+        let (width, DecoderScratch { x, quantized, picked: rows, logits, .. }) = (self.heads.width, scratch);
+        rows.clear();
+        for &row in picked {
+            rows.extend_from_slice(&x[row * width..(row + 1) * width]);
+        }
+        self.norm.quantize(self.kernels, rows, quantized);
+        logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
+        self.tokens.logits(self.kernels, quantized, logits);
+        logits
+    }
+
+    /// Token and position embedding of every row.
+    fn embed(&self, rows: &[Row], caches: &[SelfCache], scratch: &mut DecoderScratch) {
+        let width = self.heads.width;
+        scratch.x.resize(rows.len() * width, 0.0);
+        for (index, (row, x)) in rows.iter().zip(scratch.x.chunks_exact_mut(width)).enumerate() {
+            let before = rows[..index].iter().filter(|other| other.hypothesis == row.hypothesis).count();
+            let position = caches[row.hypothesis].len() + before;
+            self.tokens.row(row.token as usize, x);
+            let offset = &self.positions[position * width..(position + 1) * width];
+            x.iter_mut().zip(offset).for_each(|(x, offset)| *x += offset);
+        }
+    }
+
+    fn attend_self(
+        &self,
+        index: usize,
+        block: &Block,
+        rows: &[Row],
+        caches: &mut [SelfCache],
+        scratch: &mut DecoderScratch,
+    ) {
+        let (kernels, width) = (self.kernels, self.heads.width);
+        let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
+        projected.resize(3 * x.len(), 0.0);
+        attended.resize(x.len(), 0.0);
+        block.self_norm.quantize(kernels, x, quantized);
+        block.self_projections.forward(kernels, quantized, Activation::Identity, projected);
+        let parts = projected.chunks_exact(3 * width).zip(attended.chunks_exact_mut(width));
+        for (row, (parts, out)) in rows.iter().zip(parts) {
+            let (query, key_value) = parts.split_at(width);
+            let (key, value) = key_value.split_at(width);
+            let cache = caches[row.hypothesis].half(index);
+            kernels.append(cache, key, value);
+            weights.resize(self.heads.count * self.text_context, 0.0);
+            kernels.attend_cached(query, cache, weights, out);
+        }
+        quantize_rows(kernels, attended, width, quantized);
+        block.self_out.forward_add(kernels, quantized, x);
+    }
+
+    fn attend_cross(
+        &self,
+        block: &Block,
+        cross: &HalfCache,
+        mut recording: Option<(usize, &mut Recording<'_>)>,
+        scratch: &mut DecoderScratch,
+    ) {
+        let (kernels, width) = (self.kernels, self.heads.width);
+        let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
+        projected.resize(x.len(), 0.0);
+        attended.resize(x.len(), 0.0);
+        block.cross_norm.quantize(kernels, x, quantized);
+        block.cross_query.forward(kernels, quantized, Activation::Identity, projected);
+        weights.resize(self.heads.count * cross.len(), 0.0);
+        for (query, out) in projected.chunks_exact(width).zip(attended.chunks_exact_mut(width)) {
+            kernels.attend_cached(query, cross, weights, out);
+            if let Some((index, recording)) = &mut recording {
+                recording.take(*index, weights, self.heads, cross.len());
+            }
+        }
+        quantize_rows(kernels, attended, width, quantized);
+        block.cross_out.forward_add(kernels, quantized, x);
+    }
+}

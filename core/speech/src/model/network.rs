@@ -1,0 +1,260 @@
+//! Encoder and decoder in the form that was chosen at load: the one seam between decoding and computing.
+
+use std::sync::Arc;
+
+use sotto_kernels::{HalfCache, Heads, KernelSet};
+use sotto_nn::layers::TensorSource;
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+
+use super::config::Dimensions;
+use super::{exact, int8};
+
+/// How a model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Precision {
+    /// f32 throughout: the reference, token for token that of other f32 implementations.
+    #[default]
+    F32,
+    /// int8 weights and activations with exact sums: several times as fast in a quarter of the memory, and the same text
+    /// on every processor. The word error rate is in `docs/PERFORMANCE.md`.
+    Int8,
+}
+
+/// Turns log-mel frames into hidden states.
+#[derive(Debug)]
+pub(crate) enum Encoder {
+    Exact(exact::encoder::Encoder),
+    Int8(int8::encoder::Encoder),
+}
+
+/// Predicts the next token from the tokens so far and the encoded audio.
+#[derive(Debug)]
+pub(crate) enum Decoder {
+    Exact(exact::decoder::Decoder),
+    Int8(int8::decoder::Decoder),
+}
+
+/// Memory that encoding reuses from window to window.
+#[derive(Debug)]
+pub(crate) enum EncoderScratch {
+    Exact(exact::encoder::EncoderScratch),
+    Int8(int8::encoder::EncoderScratch),
+}
+
+/// Memory that decoding reuses from token to token.
+#[derive(Debug)]
+pub(crate) enum DecoderScratch {
+    Exact(exact::decoder::DecoderScratch),
+    Int8(int8::decoder::DecoderScratch),
+}
+
+/// Keys and values of the encoded audio for every block: computed once per window, read by every token.
+#[derive(Debug, Clone)]
+pub(crate) enum CrossCache {
+    Exact(Arc<Vec<exact::decoder::CrossLayer>>),
+    Int8(Arc<Vec<HalfCache>>),
+}
+
+/// Self-attention caches of one hypothesis, one per block.
+#[derive(Debug)]
+pub(crate) enum SelfCache {
+    Exact(exact::decoder::SelfCache),
+    Int8(Vec<HalfCache>),
+}
+
+/// One token to feed: it continues hypothesis `hypothesis`, at the position after the last one fed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) hypothesis: usize,
+    pub(crate) token: u32,
+}
+
+/// Cross-attention of chosen heads, recorded while tokens are fed: `weights[head]` is `[rows, states]`.
+#[derive(Debug)]
+pub(crate) struct Recording<'a> {
+    pub(crate) heads: &'a [(usize, usize)],
+    pub(crate) weights: Vec<Vec<f32>>,
+}
+
+// A cache or scratch comes from the network that it is used with: `Model` has one of each, of one form.
+const OTHER_FORM: &str = "caches and scratch belong to the network that made them";
+
+impl Encoder {
+    pub(super) fn load(
+        source: &impl TensorSource,
+        precision: Precision,
+        dimensions: &Dimensions,
+    ) -> Result<Self, WeightError> {
+        Ok(match precision {
+            Precision::F32 => Self::Exact(exact::encoder::Encoder::load(source, dimensions)?),
+            Precision::Int8 => Self::Int8(int8::encoder::Encoder::load(source, KernelSet::best(), dimensions)?),
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> EncoderScratch {
+        match self {
+            Self::Exact(_) => EncoderScratch::Exact(exact::encoder::EncoderScratch::default()),
+            Self::Int8(encoder) => EncoderScratch::Int8(encoder.scratch()),
+        }
+    }
+
+    /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
+    ///
+    /// Looks at `cancel` before every block.
+    ///
+    /// # Panics
+    /// When `features` is longer than a full window.
+    pub(crate) fn encode<'s>(
+        &self,
+        features: &[f32],
+        scratch: &'s mut EncoderScratch,
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<&'s [f32], Cancelled> {
+        match (self, scratch) {
+            (Self::Exact(encoder), EncoderScratch::Exact(scratch)) => {
+                encoder.encode(features, scratch, threads, cancel)
+            }
+            (Self::Int8(encoder), EncoderScratch::Int8(scratch)) => encoder.encode(features, scratch, cancel),
+            _ => unreachable!("{OTHER_FORM}"),
+        }
+    }
+}
+
+impl Decoder {
+    pub(super) fn load(
+        source: &impl TensorSource,
+        precision: Precision,
+        dimensions: &Dimensions,
+    ) -> Result<Self, WeightError> {
+        Ok(match precision {
+            Precision::F32 => Self::Exact(exact::decoder::Decoder::load(source, dimensions)?),
+            Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, KernelSet::best(), dimensions)?),
+        })
+    }
+
+    pub(crate) fn scratch(&self) -> DecoderScratch {
+        match self {
+            Self::Exact(_) => DecoderScratch::Exact(exact::decoder::DecoderScratch::default()),
+            Self::Int8(decoder) => DecoderScratch::Int8(decoder.scratch()),
+        }
+    }
+
+    /// Projects encoder states `[states, width]` to the keys and values of every block.
+    pub(crate) fn cross_cache(
+        &self,
+        states: &[f32],
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<CrossCache, Cancelled> {
+        Ok(match self {
+            Self::Exact(decoder) => CrossCache::Exact(Arc::new(decoder.cross_cache(states, threads, cancel)?)),
+            Self::Int8(decoder) => CrossCache::Int8(Arc::new(decoder.cross_cache(states, cancel)?)),
+        })
+    }
+
+    /// Empty caches for one hypothesis.
+    pub(crate) fn self_cache(&self) -> SelfCache {
+        match self {
+            Self::Exact(decoder) => SelfCache::Exact(decoder.self_cache()),
+            Self::Int8(decoder) => SelfCache::Int8(decoder.self_cache()),
+        }
+    }
+
+    /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).
+    ///
+    /// Rows of one hypothesis follow each other in order. Observes `cancel` once per block.
+    ///
+    /// # Panics
+    /// When a token is beyond the vocabulary or a hypothesis beyond the text context: callers check both.
+    #[expect(clippy::too_many_arguments, reason = "what one call of the network reads and writes")]
+    pub(crate) fn feed(
+        &self,
+        rows: &[Row],
+        caches: &mut [SelfCache],
+        cross: &CrossCache,
+        scratch: &mut DecoderScratch,
+        recording: Option<&mut Recording<'_>>,
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<(), Cancelled> {
+        match (self, cross, scratch) {
+            (Self::Exact(decoder), CrossCache::Exact(cross), DecoderScratch::Exact(scratch)) => {
+                decoder.feed(rows, caches, cross, scratch, recording, threads, cancel)
+            }
+            (Self::Int8(decoder), CrossCache::Int8(cross), DecoderScratch::Int8(scratch)) => {
+                decoder.feed(rows, caches, cross, scratch, recording, cancel)
+            }
+            _ => unreachable!("{OTHER_FORM}"),
+        }
+    }
+
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, vocabulary]`.
+    pub(crate) fn logits<'s>(
+        &self,
+        picked: &[usize],
+        scratch: &'s mut DecoderScratch,
+        threads: Threads,
+    ) -> &'s mut [f32] {
+        match (self, scratch) {
+            (Self::Exact(decoder), DecoderScratch::Exact(scratch)) => decoder.logits(picked, scratch, threads),
+            (Self::Int8(decoder), DecoderScratch::Int8(scratch)) => decoder.logits(picked, scratch),
+            _ => unreachable!("{OTHER_FORM}"),
+        }
+    }
+}
+
+impl SelfCache {
+    /// Positions decoded so far.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Exact(cache) => cache.len(),
+            Self::Int8(caches) => caches.first().map_or(0, HalfCache::len),
+        }
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Exact(cache), Self::Exact(other)) => cache.copy_from(other),
+            (Self::Int8(caches), Self::Int8(others)) => {
+                caches.iter_mut().zip(others).for_each(|(cache, other)| cache.copy_from(other));
+            }
+            _ => unreachable!("{OTHER_FORM}"),
+        }
+    }
+
+    /// The cache of one block of the f32 network.
+    pub(super) fn exact(&mut self) -> &mut exact::decoder::SelfCache {
+        match self {
+            Self::Exact(cache) => cache,
+            Self::Int8(_) => unreachable!("{OTHER_FORM}"),
+        }
+    }
+
+    /// The cache of block `block` of the int8 network.
+    pub(super) fn half(&mut self, block: usize) -> &mut HalfCache {
+        match self {
+            Self::Int8(caches) => &mut caches[block],
+            Self::Exact(_) => unreachable!("{OTHER_FORM}"),
+        }
+    }
+}
+
+impl<'a> Recording<'a> {
+    pub(crate) fn new(heads: &'a [(usize, usize)]) -> Self {
+        Self { heads, weights: vec![Vec::new(); heads.len()] }
+    }
+
+    /// Keeps the rows of the chosen heads of block `layer` out of attention weights: `heads.count` rows, `states` values
+    /// of each.
+    pub(super) fn take(&mut self, layer: usize, weights: &[f32], heads: Heads, states: usize) {
+        let stride = weights.len() / heads.count;
+        for (&(chosen, head), kept) in self.heads.iter().zip(&mut self.weights) {
+            if chosen == layer {
+                kept.extend_from_slice(&weights[head * stride..][..states]);
+            }
+        }
+    }
+}
