@@ -1,0 +1,208 @@
+//! A work-claiming thread pool: threads take chunks of a job when they are free, and nobody waits for one that is not.
+//!
+//! Fork-join pools divide a job among their threads and meet at a barrier: one thread that the system has put aside (a
+//! busy phone, a little core, another program) then holds up all of them. Here the caller claims chunks like any helper
+//! and in the end waits only for chunks that helpers have **claimed and not finished**. A helper that sleeps, has not
+//! started or was descheduled between jobs costs nothing; one that was descheduled inside a chunk costs that chunk.
+//!
+//! * `claim`: the claim word, one atomic number that says who may touch the current job;
+//! * `board`: the job itself, all unsafe code, and the argument why it is sound;
+//! * `park`: short spin, then sleep; `chunk`: how a job is cut; `sync`: `std` or loom.
+//!
+//! Waiting costs a spin of about 20 µs and then no CPU time. A run allocates nothing.
+//!
+//! Model tests (`model.rs`, loom) go through the interleavings of claiming, sleeping and of whole pools, Miri checks the
+//! unsafe code:
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test -p sotto-runtime --lib pool::model --target-dir target/loom
+//! cargo +nightly miri test -p sotto-runtime --lib pool
+//! ```
+
+mod board;
+mod chunk;
+mod claim;
+#[cfg(all(test, loom))]
+mod model;
+mod park;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering::{Acquire, Release};
+
+use self::board::Board;
+pub use self::chunk::Chunk;
+use self::chunk::Partition;
+use self::park::{Bed, before_waking, spin_until};
+use self::sync::{Arc, AtomicBool, thread};
+use crate::Threads;
+
+// No device has more cores, and each helper costs a stack.
+const MOST_HELPERS: usize = 255;
+const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
+
+/// Threads that share the work of one task: the caller's own and helpers.
+///
+/// A task makes its pool once and calls [`run`](Self::run) for every part of a network. Pools do not know each other and
+/// take no work from each other. Helpers start at the first job that has work for them, sleep between jobs, and end when
+/// the pool is dropped.
+///
+/// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from another
+/// thread or from inside a job, runs on its own thread alone and waits for nobody.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use sotto_runtime::{Chunk, Pool, Threads};
+///
+/// let pool = Pool::new(Threads::new(2));
+/// let sum = AtomicUsize::new(0);
+/// pool.run(1000, Chunk::Automatic, |items| {
+///     sum.fetch_add(items.sum(), Ordering::Relaxed);
+/// });
+/// assert_eq!(sum.into_inner(), 499_500);
+/// ```
+pub struct Pool {
+    threads: usize,
+    shared: Arc<Shared>,
+    helpers: OnceLock<Vec<thread::JoinHandle<()>>>,
+}
+
+/// What the caller and the helpers reach.
+#[derive(Debug)]
+struct Shared {
+    board: Board,
+    stop: AtomicBool,
+    /// One per helper.
+    beds: Box<[Bed]>,
+}
+
+impl Pool {
+    /// A pool of the caller's thread and `threads - 1` helpers, at most 255. Starts no thread yet.
+    #[must_use]
+    pub fn new(threads: Threads) -> Self {
+        let helpers = (threads.count() - 1).min(MOST_HELPERS);
+        let beds = (0..helpers).map(|_| Bed::new()).collect();
+        Self {
+            threads: helpers + 1,
+            shared: Arc::new(Shared { board: Board::new(), stop: AtomicBool::new(false), beds }),
+            helpers: OnceLock::new(),
+        }
+    }
+
+    /// Number of threads that may work on a job, the caller's included.
+    ///
+    /// A system that refuses to start a thread leaves fewer.
+    #[must_use]
+    pub fn threads(&self) -> Threads {
+        Threads::new(self.threads)
+    }
+
+    /// Calls `f` with ranges that cover `0..items`, each item once, and returns when all calls have ended.
+    ///
+    /// With [`Chunk::Items`] every range starts at a multiple of the chunk size and has that size, but for the last:
+    /// what `f` does with a range need not depend on the number of threads. Calls happen on this thread and on helpers,
+    /// in no particular order. Everything that they wrote is visible afterwards.
+    ///
+    /// Blocks the calling thread. A job of one chunk is a plain call of `f`; otherwise handing out costs well below a
+    /// microsecond when the helpers are awake, a system call for each that sleeps, and a compare-and-swap per chunk:
+    /// work below about 10 µs is best left in one chunk. Allocates nothing, but starts the helpers in the first job.
+    ///
+    /// # Panics
+    /// When `f` panics, on whichever thread: chunks that nobody has claimed are left out, and when those claimed have
+    /// ended, the first panic goes on in the caller. The pool stays usable.
+    pub fn run(&self, items: usize, chunk: Chunk, f: impl Fn(Range<usize>) + Sync) {
+        let partition = Partition::new(items, chunk, self.threads);
+        let chunks = partition.chunks();
+        let shared =
+            chunks > 1 && self.threads > 1 && self.shared.board.run(partition, &f, || self.wake(chunks - 1)).is_ok();
+        if !shared {
+            (0..chunks).for_each(|index| f(partition.range(index)));
+        }
+    }
+
+    /// Like [`run`](Self::run) with the rows of `values` as items: `f` gets the numbers of some rows and those rows,
+    /// `width` values each, to write to.
+    ///
+    /// # Panics
+    /// When `values` does not hold a whole number of rows, and as `run` does.
+    ///
+    /// ```
+    /// use sotto_runtime::{Chunk, Pool, Threads};
+    ///
+    /// let mut table = [0; 12];
+    /// Pool::new(Threads::new(2)).run_rows(&mut table, 4, Chunk::of(1), |rows, values| {
+    ///     values.fill(rows.start);
+    /// });
+    /// assert_eq!(table, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    /// ```
+    pub fn run_rows<T: Send>(
+        &self,
+        values: &mut [T],
+        width: usize,
+        chunk: Chunk,
+        f: impl Fn(Range<usize>, &mut [T]) + Sync,
+    ) {
+        board::run_rows(self, values, width, chunk, &f);
+    }
+
+    /// Wakes as many helpers as there is work for; starts them in the first job.
+    fn wake(&self, wanted: usize) {
+        let helpers = self.helpers.get_or_init(|| Shared::start_helpers(&self.shared));
+        before_waking();
+        for (bed, helper) in self.shared.beds.iter().zip(helpers).take(wanted) {
+            bed.wake(helper.thread());
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // No job is open: each borrows the pool.
+        self.shared.stop.store(true, Release);
+        let helpers = self.helpers.take().unwrap_or_default();
+        for helper in &helpers {
+            helper.thread().unpark();
+        }
+        for helper in helpers {
+            // A helper catches the panics of jobs and has none of its own.
+            let _ = helper.join();
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let started = self.helpers.get().map_or(0, Vec::len);
+        f.debug_struct("Pool").field("threads", &self.threads).field("started", &started).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Starts a helper for each bed; fewer when the system refuses more threads.
+    fn start_helpers(shared: &Arc<Self>) -> Vec<thread::JoinHandle<()>> {
+        let start = |number: usize| {
+            let shared = Arc::clone(shared);
+            // 15 characters are what Linux keeps of a name.
+            let name = format!("sotto-helper-{}", number + 1);
+            thread::Builder::new().name(name).spawn(move || shared.help(&shared.beds[number])).ok()
+        };
+        (0..shared.beds.len()).map_while(start).collect()
+    }
+
+    /// The life of a helper.
+    fn help(&self, bed: &Bed) {
+        loop {
+            if self.board.help() || spin_until(|| self.board.has_chunks()) {
+                continue;
+            }
+            if self.stop.load(Acquire) {
+                return;
+            }
+            bed.sleep_unless(|| self.board.has_chunks() || self.stop.load(Acquire));
+        }
+    }
+}
