@@ -63,7 +63,7 @@ fn int8_without_fitting_scales_is_refused() {
 #[test]
 fn bytes_with_scales_are_pairs_of_4_bit_values_in_blocks_of_32() {
     // Two rows of 64: code `c` at column `c % 16`, scales 1 and 2 in the first row, 0.5 and -1 in the second.
-    let row: Vec<u8> = (0..32).map(|pair| (2 * pair) % 16 | ((2 * pair + 1) % 16) << 4).collect();
+    let row: Vec<u8> = (0..32).map(|pair| ((2 * pair) % 16) | (((2 * pair + 1) % 16) << 4)).collect();
     let scales = floats(&[1.0, 2.0, 0.5, -1.0]);
     let rows = row.repeat(2);
     for (stored, shape) in [([2, 32].as_slice(), [2, 64].as_slice()), (&[2, 8, 4], &[2, 16, 4])] {
