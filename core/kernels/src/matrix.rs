@@ -62,7 +62,11 @@ impl<'a> MatRef<'a> {
     }
 
     /// `count` rows from `start` on.
-    pub(crate) fn rows_range(&self, start: usize, count: usize) -> Self {
+    ///
+    /// # Panics
+    /// When there are fewer, or `count` is zero.
+    #[must_use]
+    pub fn rows_range(&self, start: usize, count: usize) -> Self {
         assert!(start + count <= self.rows && count > 0);
         Self { data: &self.data[start * self.row_stride..], rows: count, ..*self }
     }

@@ -46,7 +46,12 @@ impl Engine {
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<SpeechRecognizer, LoadError> {
-        let options = LoadOptions { threads: self.threads, budget: self.budget.clone(), precision: self.precision };
+        let options = LoadOptions {
+            threads: self.threads,
+            budget: self.budget.clone(),
+            precision: self.precision,
+            ..LoadOptions::default()
+        };
         SpeechRecognizer::load(source, &options, progress, cancel)
     }
 

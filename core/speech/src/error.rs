@@ -39,6 +39,12 @@ pub enum SpeechError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// The kernels that were asked for need instructions that this CPU lacks.
+    #[error("this CPU has no {isa}; leave the instruction set open to take the best one it has")]
+    UnsupportedIsa {
+        /// What was asked for.
+        isa: sotto_kernels::Isa,
+    },
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -28,5 +28,6 @@ pub use options::{
     Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Vad,
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
+pub use sotto_kernels::Isa;
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

@@ -139,7 +139,9 @@ impl AttentionScratch {
         }
     }
 
-    pub(crate) fn fits(&self, head_width: usize) -> bool {
+    /// Whether it was made for heads of this width.
+    #[must_use]
+    pub fn fits(&self, head_width: usize) -> bool {
         self.queries.len() == QUERY_BLOCK * head_width
     }
 }

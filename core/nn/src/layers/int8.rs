@@ -3,9 +3,9 @@
 //! Weights are symmetric per output channel, activations symmetric per row and made on the way in, sums exact in 32 bits;
 //! every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
 
-use sotto_kernels::{Activation, Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
+use sotto_kernels::{Activation, Activations, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
 
-use super::{ConvShape, TensorSource};
+use super::{Backend, ConvShape, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -34,17 +34,17 @@ impl Int8Norm {
     ///
     /// # Panics
     /// When `x` is not whole rows.
-    pub fn quantize(&self, kernels: KernelSet, x: &[f32], out: &mut Activations) {
+    pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
         let width = self.weight.len();
-        kernels.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
+        backend.kernels().quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
     }
 
     /// Normalises the rows of `x` into `out`, in f32.
     ///
     /// # Panics
     /// When the lengths differ or are not whole rows.
-    pub fn forward(&self, kernels: KernelSet, x: &[f32], out: &mut [f32]) {
-        kernels.normalize(&self.norm(), self.weight.len(), x, out);
+    pub fn forward(&self, backend: &Backend, x: &[f32], out: &mut [f32]) {
+        backend.kernels().normalize(&self.norm(), self.weight.len(), x, out);
     }
 
     fn norm(&self) -> Norm<'_> {
@@ -75,12 +75,12 @@ impl Int8Linear {
     /// When one of them is missing or has another shape.
     pub fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         name: &str,
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, WeightError> {
-        Self::stacked(source, kernels, &[(name, Biased::Yes)], inputs, outputs)
+        Self::stacked(source, backend, &[(name, Biased::Yes)], inputs, outputs)
     }
 
     /// Stacks projections of `outputs` values each: their results lie side by side in one row. Those without a bias get a
@@ -90,7 +90,7 @@ impl Int8Linear {
     /// As [`load`](Self::load).
     pub fn stacked(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         projections: &[(&str, Biased)],
         inputs: usize,
         outputs: usize,
@@ -104,7 +104,7 @@ impl Int8Linear {
             }
         }
         let biased = projections.iter().any(|(_, biased)| *biased == Biased::Yes);
-        Ok(Self { weights: pack(kernels, &weights, inputs), bias: biased.then_some(bias) })
+        Ok(Self { weights: pack(backend.kernels(), &weights, inputs), bias: biased.then_some(bias) })
     }
 
     /// Values per output row.
@@ -117,18 +117,18 @@ impl Int8Linear {
     ///
     /// # Panics
     /// When the shapes do not fit.
-    pub fn forward(&self, kernels: KernelSet, x: &Activations, activation: Activation, out: &mut [f32]) {
+    pub fn forward(&self, backend: &Backend, x: &Activations, activation: Activation, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
-        kernels.product(x, &self.weights, epilogue, BlockMut::new(out, self.outputs()));
+        backend.product(x, &self.weights, epilogue, out);
     }
 
     /// Adds `x · Wᵀ + b` to `out`: the residual connection without a copy.
     ///
     /// # Panics
     /// When the shapes do not fit.
-    pub fn forward_add(&self, kernels: KernelSet, x: &Activations, out: &mut [f32]) {
+    pub fn forward_add(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Identity, accumulate: true };
-        kernels.product(x, &self.weights, epilogue, BlockMut::new(out, self.outputs()));
+        backend.product(x, &self.weights, epilogue, out);
     }
 }
 
@@ -147,14 +147,14 @@ impl Int8Conv1d {
     /// When one of them is missing or has another shape.
     pub fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         name: &str,
         shape: ConvShape,
     ) -> Result<Self, WeightError> {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
         let stored = source.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
         let bias = source.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Self { weights: pack(kernels, &shape.in_order_of_frames(&stored), inputs * kernel), bias, shape })
+        Ok(Self { weights: pack(backend.kernels(), &shape.in_order_of_frames(&stored), inputs * kernel), bias, shape })
     }
 
     /// Frames that come out for `frames` going in.
@@ -174,12 +174,12 @@ impl Int8Conv1d {
     ///
     /// # Panics
     /// When the shapes do not fit.
-    pub fn forward(&self, kernels: KernelSet, padded: &[f32], quantized: &mut Activations, out: &mut [f32]) {
+    pub fn forward(&self, backend: &Backend, padded: &[f32], quantized: &mut Activations, out: &mut [f32]) {
         let ConvShape { inputs, outputs, kernel, stride } = self.shape;
         let windows = MatRef::strided(padded, out.len() / outputs, kernel * inputs, stride * inputs);
-        kernels.quantize(windows, &Norm::None, quantized);
+        backend.kernels().quantize(windows, &Norm::None, quantized);
         let epilogue = Epilogue { bias: Some(&self.bias), activation: Activation::Gelu, accumulate: false };
-        kernels.product(quantized, &self.weights, epilogue, BlockMut::new(out, outputs));
+        backend.product(quantized, &self.weights, epilogue, out);
     }
 }
 
@@ -196,12 +196,12 @@ impl Int8Embedding {
     /// When it is missing or has another shape.
     pub fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         name: &str,
         vocabulary: usize,
         width: usize,
     ) -> Result<Self, WeightError> {
-        Ok(Self { table: pack(kernels, &source.tensor(name, &[vocabulary, width])?, width) })
+        Ok(Self { table: pack(backend.kernels(), &source.tensor(name, &[vocabulary, width])?, width) })
     }
 
     /// Number of tokens.
@@ -222,8 +222,8 @@ impl Int8Embedding {
     ///
     /// # Panics
     /// When the shapes do not fit.
-    pub fn logits(&self, kernels: KernelSet, x: &Activations, out: &mut [f32]) {
-        kernels.product(x, &self.table, Epilogue::default(), BlockMut::new(out, self.vocabulary()));
+    pub fn logits(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
+        backend.product(x, &self.table, Epilogue::default(), out);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each layer owns its weights in the layout that its kernel reads, checks their shapes when it is built, and writes its
 //! result into memory of the caller. A layer that exists has consistent shapes; nothing in it fails afterwards.
 
+mod backend;
 mod cache;
 mod conv;
 mod embedding;
@@ -11,6 +12,7 @@ mod linear;
 mod norm;
 mod source;
 
+pub use backend::Backend;
 pub use cache::KvCache;
 pub use conv::{Conv1d, ConvShape};
 pub use embedding::Embedding;

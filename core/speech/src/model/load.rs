@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use sotto_kernels::{Isa, KernelSet};
+use sotto_nn::layers::Backend;
 use sotto_nn::weights::{Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
@@ -58,6 +60,20 @@ pub struct LoadOptions {
     pub budget: MemoryBudget,
     /// How the model computes.
     pub precision: Precision,
+    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give the
+    /// same bits: choosing is for comparing them.
+    pub isa: Option<Isa>,
+}
+
+impl LoadOptions {
+    fn backend(&self) -> Result<Backend, LoadError> {
+        match self.isa {
+            None => Ok(Backend::new(self.threads)),
+            Some(isa) => KernelSet::new(isa)
+                .map(|kernels| Backend::with_kernels(kernels, self.threads))
+                .ok_or(LoadError::UnsupportedIsa { isa }),
+        }
+    }
 }
 
 /// Everything of a model but its tensors: small, read first, enough to know what the rest will need.
@@ -160,10 +176,11 @@ impl Manifest {
         report.done(1);
         cancel.check()?;
         let source = NamedWeights { weights: &self.weights, naming: self.naming };
-        let encoder = Encoder::load(&source, options.precision, &self.dimensions)?;
+        let backend = options.backend()?;
+        let encoder = Encoder::load(&source, options.precision, &backend, &self.dimensions)?;
         report.done(2);
         cancel.check()?;
-        let decoder = Decoder::load(&source, options.precision, &self.dimensions)?;
+        let decoder = Decoder::load(&source, options.precision, &backend, &self.dimensions)?;
         report.done(3);
         let alignment_heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?;
         let special = *tokenizer.special();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sotto_kernels::{HalfCache, Heads, KernelSet};
-use sotto_nn::layers::TensorSource;
+use sotto_kernels::{HalfCache, Heads};
+use sotto_nn::layers::{Backend, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
@@ -85,11 +85,12 @@ impl Encoder {
     pub(super) fn load(
         source: &impl TensorSource,
         precision: Precision,
+        backend: &Backend,
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
         Ok(match precision {
             Precision::F32 => Self::Exact(exact::encoder::Encoder::load(source, dimensions)?),
-            Precision::Int8 => Self::Int8(int8::encoder::Encoder::load(source, KernelSet::best(), dimensions)?),
+            Precision::Int8 => Self::Int8(int8::encoder::Encoder::load(source, backend, dimensions)?),
         })
     }
 
@@ -127,11 +128,12 @@ impl Decoder {
     pub(super) fn load(
         source: &impl TensorSource,
         precision: Precision,
+        backend: &Backend,
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
         Ok(match precision {
             Precision::F32 => Self::Exact(exact::decoder::Decoder::load(source, dimensions)?),
-            Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, KernelSet::best(), dimensions)?),
+            Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, backend, dimensions)?),
         })
     }
 

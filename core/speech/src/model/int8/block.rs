@@ -1,7 +1,7 @@
 //! The feed-forward layer that encoder and decoder blocks share.
 
-use sotto_kernels::{Activation, Activations, KernelSet, MatRef, Norm};
-use sotto_nn::layers::{Int8Linear, Int8Norm, TensorSource};
+use sotto_kernels::{Activation, Activations, MatRef, Norm};
+use sotto_nn::layers::{Backend, Int8Linear, Int8Norm, TensorSource};
 use sotto_nn::weights::WeightError;
 
 /// `x += fc2(gelu(fc1(norm(x))))`.
@@ -19,15 +19,15 @@ const ROWS: usize = 96;
 impl FeedForward {
     pub(super) fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         block: &str,
         width: usize,
         hidden: usize,
     ) -> Result<Self, WeightError> {
         Ok(Self {
             norm: Int8Norm::load(source, &format!("{block}.final_layer_norm"), width)?,
-            inner: Int8Linear::load(source, kernels, &format!("{block}.fc1"), width, hidden)?,
-            outer: Int8Linear::load(source, kernels, &format!("{block}.fc2"), hidden, width)?,
+            inner: Int8Linear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
+            outer: Int8Linear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
             width,
         })
     }
@@ -35,23 +35,23 @@ impl FeedForward {
     /// Adds the layer's result to `x`, `[rows, width]`; `hidden` grows to 96 rows of the inner layer.
     pub(super) fn forward_add(
         &self,
-        kernels: KernelSet,
+        backend: &Backend,
         x: &mut [f32],
         quantized: &mut Activations,
         hidden: &mut Vec<f32>,
     ) {
         for rows in x.chunks_mut(ROWS * self.width) {
             let (count, inner) = (rows.len() / self.width, self.inner.outputs());
-            self.norm.quantize(kernels, rows, quantized);
+            self.norm.quantize(backend, rows, quantized);
             hidden.resize(count * inner, 0.0);
-            self.inner.forward(kernels, quantized, Activation::Gelu, hidden);
-            quantize_rows(kernels, hidden, inner, quantized);
-            self.outer.forward_add(kernels, quantized, rows);
+            self.inner.forward(backend, quantized, Activation::Gelu, hidden);
+            quantize_rows(backend, hidden, inner, quantized);
+            self.outer.forward_add(backend, quantized, rows);
         }
     }
 }
 
 /// Quantizes rows of `columns` values as they are.
-pub(super) fn quantize_rows(kernels: KernelSet, x: &[f32], columns: usize, out: &mut Activations) {
-    kernels.quantize(MatRef::new(x, x.len() / columns, columns), &Norm::None, out);
+pub(super) fn quantize_rows(backend: &Backend, x: &[f32], columns: usize, out: &mut Activations) {
+    backend.kernels().quantize(MatRef::new(x, x.len() / columns, columns), &Norm::None, out);
 }

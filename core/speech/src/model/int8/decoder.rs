@@ -2,8 +2,8 @@
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
-use sotto_kernels::{Activation, Activations, HalfCache, Heads, KernelSet};
-use sotto_nn::layers::{Biased, Int8Embedding, Int8Linear, Int8Norm, TensorSource};
+use sotto_kernels::{Activation, Activations, HalfCache, Heads};
+use sotto_nn::layers::{Backend, Biased, Int8Embedding, Int8Linear, Int8Norm, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
@@ -14,7 +14,7 @@ use crate::model::network::{Recording, Row, SelfCache};
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    kernels: KernelSet,
+    backend: Backend,
     tokens: Int8Embedding,
     /// Learned positions, `[text_context, width]`.
     positions: Vec<f32>,
@@ -54,7 +54,7 @@ pub(crate) struct DecoderScratch {
 impl Block {
     fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         name: &str,
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
@@ -64,7 +64,7 @@ impl Block {
             let names: Vec<(String, Biased)> =
                 parts.iter().map(|(part, biased)| (format!("{name}.{attention}.{part}_proj"), *biased)).collect();
             let names: Vec<(&str, Biased)> = names.iter().map(|(name, biased)| (&**name, *biased)).collect();
-            Int8Linear::stacked(source, kernels, &names, width, width)
+            Int8Linear::stacked(source, backend, &names, width, width)
         };
         let (query, key, value, out) =
             (("q", Biased::Yes), ("k", Biased::No), ("v", Biased::Yes), ("out", Biased::Yes));
@@ -76,7 +76,7 @@ impl Block {
             cross_query: stack("encoder_attn", &[query])?,
             cross_projections: stack("encoder_attn", &[key, value])?,
             cross_out: stack("encoder_attn", &[out])?,
-            feed_forward: FeedForward::load(source, kernels, name, width, dimensions.decoder_ffn)?,
+            feed_forward: FeedForward::load(source, backend, name, width, dimensions.decoder_ffn)?,
         })
     }
 }
@@ -84,14 +84,14 @@ impl Block {
 impl Decoder {
     pub(crate) fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
-        let block = |index: usize| Block::load(source, kernels, &format!("decoder.layers.{index}"), dimensions);
+        let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
         Ok(Self {
-            kernels,
-            tokens: Int8Embedding::load(source, kernels, "decoder.embed_tokens.weight", vocabulary, width)?,
+            backend: backend.clone(),
+            tokens: Int8Embedding::load(source, backend, "decoder.embed_tokens.weight", vocabulary, width)?,
             positions: source.tensor("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
@@ -102,7 +102,7 @@ impl Decoder {
 
     pub(crate) fn scratch(&self) -> DecoderScratch {
         DecoderScratch {
-            quantized: self.kernels.activations(0, 0),
+            quantized: self.backend.kernels().activations(0, 0),
             x: Vec::new(),
             projected: Vec::new(),
             attended: Vec::new(),
@@ -115,18 +115,18 @@ impl Decoder {
 
     /// Projects encoder states `[states, width]` to the keys and values of every block.
     pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<HalfCache>, Cancelled> {
-        let (kernels, width) = (self.kernels, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width);
         let rows = states.len() / width;
-        let mut quantized = kernels.activations(rows, width);
-        quantize_rows(kernels, states, width, &mut quantized);
+        let mut quantized = backend.kernels().activations(rows, width);
+        quantize_rows(backend, states, width, &mut quantized);
         let mut projected = vec![0.0; 2 * states.len()];
         let layer = |block: &Block| {
             cancel.check()?;
-            block.cross_projections.forward(kernels, &quantized, Activation::Identity, &mut projected);
+            block.cross_projections.forward(backend, &quantized, Activation::Identity, &mut projected);
             let mut cache = HalfCache::new(self.heads, rows);
             for row in projected.chunks_exact(2 * width) {
                 let (key, value) = row.split_at(width);
-                kernels.append(&mut cache, key, value);
+                backend.kernels().append(&mut cache, key, value);
             }
             Ok(cache)
         };
@@ -160,7 +160,7 @@ impl Decoder {
             let recording = recording.as_deref_mut().map(|recording| (index, recording));
             self.attend_cross(block, cross, recording, scratch);
             let DecoderScratch { x, quantized, hidden, .. } = scratch;
-            block.feed_forward.forward_add(self.kernels, x, quantized, hidden);
+            block.feed_forward.forward_add(&self.backend, x, quantized, hidden);
         }
         Ok(())
     }
@@ -172,9 +172,9 @@ impl Decoder {
         for &row in picked {
             rows.extend_from_slice(&x[row * width..(row + 1) * width]);
         }
-        self.norm.quantize(self.kernels, rows, quantized);
+        self.norm.quantize(&self.backend, rows, quantized);
         logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
-        self.tokens.logits(self.kernels, quantized, logits);
+        self.tokens.logits(&self.backend, quantized, logits);
         logits
     }
 
@@ -199,23 +199,23 @@ impl Decoder {
         caches: &mut [SelfCache],
         scratch: &mut DecoderScratch,
     ) {
-        let (kernels, width) = (self.kernels, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width);
         let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.self_norm.quantize(kernels, x, quantized);
-        block.self_projections.forward(kernels, quantized, Activation::Identity, projected);
+        block.self_norm.quantize(backend, x, quantized);
+        block.self_projections.forward(backend, quantized, Activation::Identity, projected);
         let parts = projected.chunks_exact(3 * width).zip(attended.chunks_exact_mut(width));
         for (row, (parts, out)) in rows.iter().zip(parts) {
             let (query, key_value) = parts.split_at(width);
             let (key, value) = key_value.split_at(width);
             let cache = caches[row.hypothesis].half(index);
-            kernels.append(cache, key, value);
+            backend.kernels().append(cache, key, value);
             weights.resize(self.heads.count * self.text_context, 0.0);
-            kernels.attend_cached(query, cache, weights, out);
+            backend.kernels().attend_cached(query, cache, weights, out);
         }
-        quantize_rows(kernels, attended, width, quantized);
-        block.self_out.forward_add(kernels, quantized, x);
+        quantize_rows(backend, attended, width, quantized);
+        block.self_out.forward_add(backend, quantized, x);
     }
 
     fn attend_cross(
@@ -225,20 +225,20 @@ impl Decoder {
         mut recording: Option<(usize, &mut Recording<'_>)>,
         scratch: &mut DecoderScratch,
     ) {
-        let (kernels, width) = (self.kernels, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width);
         let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.cross_norm.quantize(kernels, x, quantized);
-        block.cross_query.forward(kernels, quantized, Activation::Identity, projected);
+        block.cross_norm.quantize(backend, x, quantized);
+        block.cross_query.forward(backend, quantized, Activation::Identity, projected);
         weights.resize(self.heads.count * cross.len(), 0.0);
         for (query, out) in projected.chunks_exact(width).zip(attended.chunks_exact_mut(width)) {
-            kernels.attend_cached(query, cross, weights, out);
+            backend.kernels().attend_cached(query, cross, weights, out);
             if let Some((index, recording)) = &mut recording {
                 recording.take(*index, weights, self.heads, cross.len());
             }
         }
-        quantize_rows(kernels, attended, width, quantized);
-        block.cross_out.forward_add(kernels, quantized, x);
+        quantize_rows(backend, attended, width, quantized);
+        block.cross_out.forward_add(backend, quantized, x);
     }
 }

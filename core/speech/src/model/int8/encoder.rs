@@ -1,7 +1,7 @@
 //! Whisper's encoder in int8: two convolutions over the log-mel frames, then pre-norm transformer blocks.
 
-use sotto_kernels::{Activation, Activations, AttentionScratch, BlockMut, Heads, KernelSet, KeyValuePanels, MatRef};
-use sotto_nn::layers::{Biased, ConvShape, Int8Conv1d, Int8Linear, Int8Norm, TensorSource};
+use sotto_kernels::{Activation, Activations, Heads, KeyValuePanels, MatRef};
+use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Conv1d, Int8Linear, Int8Norm, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
@@ -11,7 +11,7 @@ use crate::model::config::Dimensions;
 /// Turns log-mel frames into hidden states.
 #[derive(Debug)]
 pub(crate) struct Encoder {
-    kernels: KernelSet,
+    backend: Backend,
     conv1: Int8Conv1d,
     conv2: Int8Conv1d,
     /// Sinusoids, `[audio_context, width]`.
@@ -36,7 +36,6 @@ struct Block {
 pub(crate) struct EncoderScratch {
     quantized: Activations,
     panels: KeyValuePanels,
-    attention: AttentionScratch,
     padded: Vec<f32>,
     x: Vec<f32>,
     projected: Vec<f32>,
@@ -47,7 +46,7 @@ pub(crate) struct EncoderScratch {
 impl Encoder {
     pub(crate) fn load(
         source: &impl TensorSource,
-        kernels: KernelSet,
+        backend: &Backend,
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
         let &Dimensions { mels, width, audio_context, encoder_heads, encoder_ffn, .. } = dimensions;
@@ -58,16 +57,16 @@ impl Encoder {
             let stack = [(&*query, Biased::Yes), (&*key, Biased::No), (&*value, Biased::Yes)];
             Ok(Block {
                 norm: Int8Norm::load(source, &format!("{name}.self_attn_layer_norm"), width)?,
-                projections: Int8Linear::stacked(source, kernels, &stack, width, width)?,
-                out: Int8Linear::load(source, kernels, &projection("out"), width, width)?,
-                feed_forward: FeedForward::load(source, kernels, &name, width, encoder_ffn)?,
+                projections: Int8Linear::stacked(source, backend, &stack, width, width)?,
+                out: Int8Linear::load(source, backend, &projection("out"), width, width)?,
+                feed_forward: FeedForward::load(source, backend, &name, width, encoder_ffn)?,
             })
         };
         let conv = |inputs, stride| ConvShape { inputs, outputs: width, kernel: 3, stride };
         Ok(Self {
-            kernels,
-            conv1: Int8Conv1d::load(source, kernels, "encoder.conv1", conv(mels, 1))?,
-            conv2: Int8Conv1d::load(source, kernels, "encoder.conv2", conv(width, 2))?,
+            backend: backend.clone(),
+            conv1: Int8Conv1d::load(source, backend, "encoder.conv1", conv(mels, 1))?,
+            conv2: Int8Conv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
             positions: source.tensor("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "encoder.layer_norm", width)?,
@@ -78,9 +77,8 @@ impl Encoder {
 
     pub(crate) fn scratch(&self) -> EncoderScratch {
         EncoderScratch {
-            quantized: self.kernels.activations(0, 0),
+            quantized: self.backend.kernels().activations(0, 0),
             panels: KeyValuePanels::new(self.heads, 0),
-            attention: AttentionScratch::new(self.heads.width / self.heads.count),
             padded: Vec::new(),
             x: Vec::new(),
             projected: Vec::new(),
@@ -108,15 +106,15 @@ impl Encoder {
             self.attend(block, scratch);
             cancel.check()?;
             let EncoderScratch { x, quantized, hidden, .. } = scratch;
-            block.feed_forward.forward_add(self.kernels, x, quantized, hidden);
+            block.feed_forward.forward_add(&self.backend, x, quantized, hidden);
         }
         scratch.attended.resize(scratch.x.len(), 0.0);
-        self.norm.forward(self.kernels, &scratch.x, &mut scratch.attended);
+        self.norm.forward(&self.backend, &scratch.x, &mut scratch.attended);
         Ok(&scratch.attended)
     }
 
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
-        let (kernels, width) = (self.kernels, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width);
         let EncoderScratch { quantized, padded, x, hidden, .. } = scratch;
         let frames = self.conv1.output_frames(features.len() / self.mels);
         pad(padded, features, self.conv1.margin());
@@ -124,27 +122,27 @@ impl Encoder {
         let (margin, length) = (self.conv2.margin(), frames * width);
         hidden.clear();
         hidden.resize(length + 2 * margin, 0.0);
-        self.conv1.forward(kernels, padded, quantized, &mut hidden[margin..margin + length]);
+        self.conv1.forward(backend, padded, quantized, &mut hidden[margin..margin + length]);
         let states = self.conv2.output_frames(frames);
         x.resize(states * width, 0.0);
-        self.conv2.forward(kernels, hidden, quantized, x);
+        self.conv2.forward(backend, hidden, quantized, x);
         let positions = &self.positions[..x.len()];
         x.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
     }
 
     fn attend(&self, block: &Block, scratch: &mut EncoderScratch) {
-        let (kernels, width) = (self.kernels, self.heads.width);
-        let EncoderScratch { quantized, panels, attention, x, projected, attended, .. } = scratch;
+        let (backend, width) = (&self.backend, self.heads.width);
+        let EncoderScratch { quantized, panels, x, projected, attended, .. } = scratch;
         let rows = x.len() / width;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.norm.quantize(kernels, x, quantized);
-        block.projections.forward(kernels, quantized, Activation::Identity, projected);
+        block.norm.quantize(backend, x, quantized);
+        block.projections.forward(backend, quantized, Activation::Identity, projected);
         let part = |index: usize| MatRef::strided(&projected[index * width..], rows, width, 3 * width);
         panels.fill(part(1), part(2));
-        kernels.attend(part(0), panels, BlockMut::new(attended, width), attention);
-        quantize_rows(kernels, attended, width, quantized);
-        block.out.forward_add(kernels, quantized, x);
+        backend.attend(part(0), panels, attended);
+        quantize_rows(backend, attended, width, quantized);
+        block.out.forward_add(backend, quantized, x);
     }
 }
 
