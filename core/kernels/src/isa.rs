@@ -81,6 +81,7 @@ impl Scalar {
 }
 
 /// Declares a proof type: `new` detects all the features, `assume` is for code that is reached through such a proof only.
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 macro_rules! proof {
     ($(#[$doc:meta])* $name:ident, $detect:ident: $($feature:tt)+) => {
         $(#[$doc])*

@@ -74,7 +74,7 @@ impl Case {
 
 fn shapes() -> Vec<(usize, usize, usize)> {
     if cfg!(miri) {
-        return vec![(0, 5, 7), (1, 37, 33), (2, 16, 5), (7, 20, 33), (13, 33, 65)];
+        return vec![(0, 5, 7), (1, 20, 33), (14, 20, 33)];
     }
     let mut shapes = vec![(0, 5, 7), (0, 64, 64), (1, 1, 1), (2, 1, 1), (1, 384, 1000), (1500 / 20, 80, 96)];
     for rows in 1..=20 {
@@ -105,7 +105,8 @@ fn scalar_products_follow_the_definition() {
 fn products_agree_on_all_sets_for_all_shapes_and_epilogues() {
     for (rows, depth, columns) in shapes() {
         let case = Case::new(rows, depth, columns);
-        for activation in [Activation::Identity, Activation::Gelu, Activation::Relu, Activation::Silu] {
+        let activations = [Activation::Identity, Activation::Gelu, Activation::Relu, Activation::Silu];
+        for activation in activations.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
             for (bias, accumulate) in [(None, false), (Some(&case.bias[..]), true)] {
                 let epilogue = Epilogue { bias, activation, accumulate };
                 let expected = bits(&case.run(KernelSet::scalar(), epilogue));
