@@ -11,9 +11,9 @@ use sotto::audio::{SAMPLE_RATE, decode_bytes};
 
 const MINUTE: usize = 60 * SAMPLE_RATE as usize;
 
-/// Ten minutes, which take a minute or two; the whole hour with `SOTTO_LONG=1`.
+/// Four minutes, which take half a minute; the whole hour with `SOTTO_LONG=1`.
 fn samples_to_hear() -> usize {
-    if std::env::var_os("SOTTO_LONG").is_some() { 60 * MINUTE } else { 10 * MINUTE }
+    if std::env::var_os("SOTTO_LONG").is_some() { 60 * MINUTE } else { 4 * MINUTE }
 }
 
 /// Resident memory in kB, now (`VmRSS:`) or at most so far (`VmHWM:`); `None` once the process is gone.
