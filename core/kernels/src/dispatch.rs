@@ -71,7 +71,6 @@ impl KernelSet {
 
     /// What a process chooses where the variable has this value.
     fn choose(wanted: Option<&str>) -> (Self, Option<IsaNotice>) {
-        // Never an unverified set by itself.
         let best = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
         let used = best.isa();
         match wanted.map(str::parse::<Isa>) {
@@ -111,14 +110,10 @@ impl KernelSet {
         Self { table: &table::scalar::TABLE }
     }
 
-    /// All verified sets that the CPU has, the scalar one first, the fastest last.
-    ///
-    /// Verified are those that passed the conformance tests on a processor or in qemu. AVX-512 has not yet: it is compiled,
-    /// its products agree with the scalar set under Miri, and it is used only where `SOTTO_ISA` or [`new`](Self::new) names
-    /// it.
+    /// All sets that the CPU has, the scalar one first, the fastest last.
     #[must_use]
     pub fn all_available() -> Vec<Self> {
-        Isa::ALL.into_iter().filter(|&isa| isa != Isa::Avx512Vnni).filter_map(Self::new).collect()
+        Isa::ALL.into_iter().filter_map(Self::new).collect()
     }
 
     /// The instruction set.
