@@ -42,6 +42,23 @@ fn encoder(set: KernelSet, heads: Heads, repeats: usize) {
         median * 1e3,
         macs / best / 1e9
     );
+    let (mut panels, mut scratch) = (set.quantized_key_values(heads), set.quantized_scratch(heads));
+    let (best, median) = time(repeats, || {
+        for chunk in panels.chunks_mut(rows) {
+            let range = chunk.rows();
+            let part = |values| view(values).rows_range(range.start, range.len());
+            set.fill_quantized(part(&k), part(&v), chunk);
+        }
+    });
+    println!("  int8, packing:      {:8.3} ms, median {:8.3}", best * 1e3, median * 1e3);
+    let (best, median) =
+        time(repeats, || set.attend_quantized(view(&q), &panels, BlockMut::new(&mut out, width), &mut scratch));
+    println!(
+        "  int8, attention:    {:8.3} ms, median {:8.3}, {:.1} GMAC/s",
+        best * 1e3,
+        median * 1e3,
+        macs / best / 1e9
+    );
 }
 
 fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) {

@@ -30,7 +30,7 @@ mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
 pub use aligned::ALIGNMENT;
-pub use attend::{AttentionScratch, HalfCache, KeyValuePanels};
+pub use attend::{AttentionScratch, ChunkMut, HalfCache, KeyValuePanels, QuantizedKeyValues, QuantizedScratch};
 pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};

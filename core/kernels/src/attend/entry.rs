@@ -2,7 +2,11 @@
 
 #![allow(unsafe_code)]
 
-use super::{AttentionScratch, CachedQuery, HalfCache, KeyValuePanels, Query};
+use super::{
+    AttentionScratch, CachedQuery, ChunkMut, HalfCache, KeyValuePanels, QuantizedKeyValues, QuantizedQuery,
+    QuantizedScratch, Query,
+};
+use crate::attention::Heads;
 use crate::{BlockMut, KernelSet, MatRef};
 
 impl KernelSet {
@@ -47,6 +51,64 @@ impl KernelSet {
         }
         // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
         unsafe { (self.table.attend)(&Query { rows: q, panels, head }, out, scratch) }
+    }
+
+    /// Room for quantized keys and values of these kernels, empty.
+    ///
+    /// # Panics
+    /// When the width is not a multiple of the number of heads.
+    #[must_use]
+    pub fn quantized_key_values(self, heads: Heads) -> QuantizedKeyValues {
+        QuantizedKeyValues::new(heads, self.layout(), self.table.form)
+    }
+
+    /// Scratch of one thread for [`attend_quantized`](Self::attend_quantized).
+    #[must_use]
+    pub fn quantized_scratch(self, heads: Heads) -> QuantizedScratch {
+        QuantizedScratch::new(self.table.form, self.layout(), heads.head_width())
+    }
+
+    /// Quantizes keys and values, both `[rows of the chunk, width]`, into a chunk.
+    ///
+    /// # Panics
+    /// When the shapes do not fit, or the chunk belongs to another set.
+    pub fn fill_quantized(self, keys: MatRef<'_>, values: MatRef<'_>, chunk: ChunkMut<'_>) {
+        let shape = (chunk.rows().len(), chunk.heads().width);
+        assert_eq!(chunk.form(), self.table.form, "keys and values of another kernel set");
+        assert_eq!((keys.rows(), keys.cols()), shape, "rows and columns of the keys");
+        assert_eq!((values.rows(), values.cols()), shape, "rows and columns of the values");
+        // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
+        unsafe { (self.table.fill_quantized)(keys, values, chunk) }
+    }
+
+    /// Every query row attends to every key in int8: [`attend`](Self::attend) up to rounding, several times as fast. `q` and
+    /// `out` are `[rows, width]`. Without keys the output is zero.
+    ///
+    /// # Panics
+    /// When shapes do not fit, or keys, values or scratch belong to another set.
+    pub fn attend_quantized(
+        self,
+        q: MatRef<'_>,
+        panels: &QuantizedKeyValues,
+        out: BlockMut<'_>,
+        scratch: &mut QuantizedScratch,
+    ) {
+        let (heads, head_width) = (panels.heads(), panels.heads().head_width());
+        assert_eq!((q.cols(), out.columns()), (heads.width, heads.width), "columns of queries and output");
+        assert_eq!(q.rows(), out.rows(), "rows of queries and output");
+        assert!(panels.form() == self.table.form && scratch.fits(panels), "keys, values or scratch of another set");
+        let mut rest = out;
+        for head in 0..heads.count {
+            let (mut block, others) = rest.split_columns(head_width);
+            rest = others;
+            if panels.is_empty() || head_width == 0 {
+                (0..block.rows()).for_each(|row| block.row(row).fill(0.0));
+                continue;
+            }
+            let query = QuantizedQuery { rows: q.columns_range(head * head_width, head_width), panels, head };
+            // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
+            unsafe { (self.table.attend_quantized)(&query, block, scratch) }
+        }
     }
 
     /// Rounds keys and values, both `[rows, width]`, to half precision and appends them to a cache.

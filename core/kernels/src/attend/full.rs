@@ -4,6 +4,8 @@
 //! far, the sum of its exponentials and its weighted values, and rescales them when a greater score comes (Milakov and
 //! Gimelshein 2018). Scores never leave the L1 cache.
 
+use std::ops::Range;
+
 use super::FloatBlock;
 use crate::attention::Heads;
 use crate::float::tile::{self, MAX_ROWS};
@@ -124,8 +126,8 @@ pub struct AttentionScratch {
     queries: Vec<f32>,
     /// Scores `[MAX_ROWS, CHUNK]`.
     scores: Vec<f32>,
-    /// Weighted values `[blocks of 16 dimensions][QUERY_BLOCK]`.
-    values: Vec<FloatBlock>,
+    /// Weighted values `[QUERY_BLOCK, padded head width]`.
+    values: Vec<f32>,
 }
 
 impl AttentionScratch {
@@ -135,7 +137,7 @@ impl AttentionScratch {
         Self {
             queries: vec![0.0; QUERY_BLOCK * head_width],
             scores: vec![0.0; MAX_ROWS * CHUNK],
-            values: vec![FloatBlock::ZERO; QUERY_BLOCK * head_width.div_ceil(LANES)],
+            values: vec![0.0; QUERY_BLOCK * head_width.next_multiple_of(LANES)],
         }
     }
 
@@ -159,9 +161,7 @@ pub(crate) struct Query<'a> {
 pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, scratch: &mut AttentionScratch) {
     let panels = query.panels;
     let head_width = panels.heads.head_width();
-    let (key_blocks, dim_blocks, padded_len) = (panels.key_blocks(), head_width.div_ceil(LANES), panels.padded_len());
-    let keys = &panels.keys[query.head * key_blocks * head_width..][..key_blocks * head_width];
-    let values = &panels.values[query.head * dim_blocks * padded_len..][..dim_blocks * padded_len];
+    let padded_width = head_width.next_multiple_of(LANES);
     for start in (0..out.rows()).step_by(QUERY_BLOCK) {
         let count = QUERY_BLOCK.min(out.rows() - start);
         for (row, scaled) in scratch.queries.chunks_exact_mut(head_width).take(count).enumerate() {
@@ -171,66 +171,69 @@ pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, sc
         }
         let mut max = [f32::NEG_INFINITY; QUERY_BLOCK];
         let mut total = [0.0f32; QUERY_BLOCK];
-        scratch.values.fill(FloatBlock::ZERO);
-        for chunk in (0..padded_len).step_by(CHUNK) {
-            let columns = CHUNK.min(padded_len - chunk);
-            let valid = CHUNK.min(panels.len - chunk);
+        scratch.values.fill(0.0);
+        for chunk in (0..panels.padded_len()).step_by(CHUNK) {
             for first in (0..count).step_by(S::ROWS) {
-                let rows = S::ROWS.min(count - first);
-                let queries = &scratch.queries[first * head_width..];
-                scores(s, rows, queries, head_width, &keys[chunk / LANES * head_width..], columns, &mut scratch.scores);
-                for row in 0..rows {
-                    let scores = &mut scratch.scores[row * CHUNK..][..columns];
-                    scores[valid..].fill(f32::NEG_INFINITY);
-                    let state = (&mut max[first + row], &mut total[first + row]);
-                    if let Some(factor) = weigh(s, scores, state) {
-                        for block in scratch.values[first + row..].iter_mut().step_by(QUERY_BLOCK) {
-                            let scaled = s.mul(s.load(&block.0), s.splat(factor));
-                            s.store(scaled, &mut block.0);
-                        }
-                    }
-                }
-                for dim in 0..dim_blocks {
-                    let values = &values[dim * padded_len + chunk..][..columns];
-                    let mut sums = [FloatBlock::ZERO; MAX_ROWS];
-                    let state = &mut scratch.values[dim * QUERY_BLOCK + first..][..rows];
-                    sums[..rows].copy_from_slice(state);
-                    tile::rows(s, rows, &scratch.scores, CHUNK, values, &mut sums);
-                    state.copy_from_slice(&sums[..rows]);
-                }
+                let rows = first..count.min(first + S::ROWS);
+                attend_chunk(s, query, chunk, rows, (&mut max, &mut total), scratch);
             }
         }
         for (row, total) in total[..count].iter().enumerate() {
             let factor = 1.0 / total;
-            let out = out.row(start + row);
-            for (dim, out) in out.chunks_mut(LANES).enumerate() {
-                let values = &scratch.values[dim * QUERY_BLOCK + row].0;
-                for (out, value) in out.iter_mut().zip(values) {
-                    *out = value * factor;
-                }
+            let values = &scratch.values[row * padded_width..];
+            for (out, value) in out.row(start + row).iter_mut().zip(values) {
+                *out = value * factor;
             }
         }
     }
 }
 
-/// Scores of `rows` queries with the keys of one chunk.
+/// Brings some rows' maxima, totals and weighted values up to date with one chunk of keys.
 #[inline(always)]
-fn scores<S: Simd>(
+fn attend_chunk<S: Simd>(
     s: S,
-    rows: usize,
-    queries: &[f32],
-    head_width: usize,
-    keys: &[FloatBlock],
-    columns: usize,
-    out: &mut [f32],
+    query: &Query<'_>,
+    chunk: usize,
+    rows: Range<usize>,
+    (max, total): (&mut [f32; QUERY_BLOCK], &mut [f32; QUERY_BLOCK]),
+    scratch: &mut AttentionScratch,
 ) {
-    for (block, keys) in keys.chunks_exact(head_width).take(columns / LANES).enumerate() {
-        let mut sums = [FloatBlock::ZERO; MAX_ROWS];
-        tile::rows(s, rows, queries, head_width, keys, &mut sums);
-        for (row, sums) in sums[..rows].iter().enumerate() {
-            out[row * CHUNK + block * LANES..][..LANES].copy_from_slice(&sums.0);
+    let panels = query.panels;
+    let (key_blocks, padded_len) = (panels.key_blocks(), panels.padded_len());
+    let head_width = panels.heads.head_width();
+    let dim_blocks = head_width.div_ceil(LANES);
+    let columns = CHUNK.min(padded_len - chunk);
+    let keys = tile::Columns {
+        blocks: &panels.keys[(query.head * key_blocks + chunk / LANES) * head_width..],
+        depth: head_width,
+        stride: head_width,
+        count: columns / LANES,
+    };
+    let queries =
+        tile::Rows { values: &scratch.queries[rows.start * head_width..], stride: head_width, count: rows.len() };
+    scratch.scores.fill(0.0);
+    let mut scores = tile::Outputs { values: &mut scratch.scores, row: CHUNK, column: LANES };
+    tile::product(s, queries, keys, &mut scores);
+    for row in rows.clone() {
+        let scores = &mut scratch.scores[(row - rows.start) * CHUNK..][..columns];
+        scores[CHUNK.min(panels.len - chunk)..].fill(f32::NEG_INFINITY);
+        if let Some(factor) = weigh(s, scores, (&mut max[row], &mut total[row])) {
+            for block in scratch.values[row * dim_blocks * LANES..].as_chunks_mut().0[..dim_blocks].iter_mut() {
+                let scaled = s.mul(s.load(block), s.splat(factor));
+                s.store(scaled, block);
+            }
         }
     }
+    let values = tile::Columns {
+        blocks: &panels.values[query.head * dim_blocks * padded_len + chunk..],
+        depth: columns,
+        stride: padded_len,
+        count: dim_blocks,
+    };
+    let weights = tile::Rows { values: &scratch.scores, stride: CHUNK, count: rows.len() };
+    let width = dim_blocks * LANES;
+    let mut sums = tile::Outputs { values: &mut scratch.values[rows.start * width..], row: width, column: LANES };
+    tile::product(s, weights, values, &mut sums);
 }
 
 /// Turns one row's scores into weights relative to the greatest score so far, and brings maximum and total up to date.

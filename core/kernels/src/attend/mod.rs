@@ -1,4 +1,4 @@
-//! Attention: all rows to all rows (encoder, in f32) and one row to a cache of earlier ones (decoder, in half precision).
+//! Attention: all rows to all rows (encoder, in f32 or int8) and one row to a cache of earlier ones (decoder, in half precision).
 //!
 //! Keys are stored sixteen side by side and values sixteen dimensions side by side, so that both products are vectorised
 //! over their outputs and accumulate in sequence with fused multiply-adds: one order, the same bits everywhere.
@@ -6,11 +6,14 @@
 mod cache;
 mod entry;
 mod full;
+mod quantized;
 
 pub use cache::HalfCache;
 pub(crate) use cache::{CachedQuery, attend_cached};
 pub use full::{AttentionScratch, KeyValuePanels};
 pub(crate) use full::{Query, attend};
+pub use quantized::{ChunkMut, QuantizedKeyValues, QuantizedScratch};
+pub(crate) use quantized::{QuantizedQuery, attend as attend_quantized, fill as fill_quantized};
 
 use crate::simd::LANES;
 

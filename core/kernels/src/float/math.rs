@@ -26,6 +26,28 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     s.select_gt(lowest, x, s.splat(0.0), value)
 }
 
+/// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower, NaN included. For weights that are rounded
+/// to 1/255.
+///
+/// Minimax polynomial of degree 3 on [-1/2, 1/2] (Remez).
+#[inline(always)]
+pub(crate) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
+    let x = s.max(x, s.splat(-120.0));
+    let shifted = s.add(x, s.splat(ROUND));
+    let r = s.sub(x, s.sub(shifted, s.splat(ROUND)));
+    let mut p = s.splat(5.517_167e-2);
+    for coefficient in [2.426_111_2e-1, 6.932_61e-1, 9.999_281e-1] {
+        p = s.fma(p, r, s.splat(coefficient));
+    }
+    s.mul(p, s.power_of_two(shifted))
+}
+
+/// Rounds to the nearest integer, ties to even; magnitudes up to 2^22.
+#[inline(always)]
+pub(crate) fn round<S: Simd>(s: S, x: S::F) -> S::F {
+    s.sub(s.add(x, s.splat(ROUND)), s.splat(ROUND))
+}
+
 /// Error function, absolute error below 5e-7: the rational minimax approximation on [-4, 4] that Eigen and XLA use.
 #[inline(always)]
 pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
@@ -121,6 +143,17 @@ functions! {
     Relu = relu;
     /// [`silu`].
     Silu = silu;
+}
+
+/// `x` as it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity;
+
+impl Function for Identity {
+    #[inline(always)]
+    fn apply<S: Simd>(self, _: S, x: S::F) -> S::F {
+        x
+    }
 }
 
 /// Multiplication by a constant.

@@ -8,7 +8,7 @@ use super::norm::{Norm, Normed};
 use super::reduce;
 use crate::MatRef;
 use crate::int8::{Int8, RowsMut};
-use crate::simd::LANES;
+use crate::simd::{LANES, Simd};
 
 const SMALLEST: f32 = 1e-30;
 
@@ -20,10 +20,26 @@ pub(crate) fn quantize<S: Int8>(s: S, input: MatRef<'_>, norm: &Norm<'_>, mut ou
         let mut lanes = s.splat(0.0);
         norm.for_each(s, &normed, |_, y| lanes = s.max(s.abs(y), lanes));
         let amax = reduce::max(s, lanes);
-        let (factor, scale) = if amax < SMALLEST { (0.0, 0.0) } else { (127.0 / amax, amax / 127.0) };
+        let (factor, scale) = factor_and_scale(amax);
         out.scales[row] = scale;
         out.sums[row] = write_row(s, norm, &normed, factor, row, &mut out);
     }
+}
+
+/// What values with this greatest magnitude are multiplied with, and what the result stands for.
+#[inline(always)]
+pub(crate) fn factor_and_scale(peak: f32) -> (f32, f32) {
+    if peak < SMALLEST { (0.0, 0.0) } else { (127.0 / peak, peak / 127.0) }
+}
+
+/// Quantizes up to sixteen values; zeros behind them.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(s: S, values: &[f32], factor: f32, to: &mut [i8; LANES]) {
+    let x = match values.first_chunk() {
+        Some(values) => s.load(values),
+        None => s.load(&reduce::padded(values, 0.0)),
+    };
+    s.store_i8(s.min(s.max(s.mul(x, s.splat(factor)), s.splat(-127.0)), s.splat(127.0)), to);
 }
 
 /// Writes one row's values and the zeros that pad its depth; returns their sum.

@@ -37,6 +37,17 @@ pub(crate) fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
     block
 }
 
+/// Greatest magnitude of a row.
+#[inline(always)]
+pub(crate) fn row_peak<S: Simd>(s: S, row: &[f32]) -> f32 {
+    let (blocks, rest) = row.as_chunks::<LANES>();
+    let mut lanes = s.abs(s.load(&padded(rest, 0.0)));
+    for block in blocks {
+        lanes = s.max(s.abs(s.load(block)), lanes);
+    }
+    max(s, lanes)
+}
+
 /// Greatest value of a row, `-inf` for an empty one.
 #[inline(always)]
 pub(crate) fn row_max<S: Simd>(s: S, row: &[f32]) -> f32 {

@@ -50,6 +50,30 @@ impl Activations {
         new
     }
 
+    /// Room for one panel of rows, whatever their number: it is never stored plainly.
+    pub(crate) fn panel(form: Form, depth: usize) -> Self {
+        let mut new = Self::new(form, form.rows.max(2), depth);
+        new.reshape(form.rows.max(2), depth);
+        new
+    }
+
+    /// The first `rows` rows of what [`panel`](Self::panel) made, to be filled.
+    pub(crate) fn panel_mut(&mut self, rows: usize) -> RowsMut<'_> {
+        let panel_len = self.panel_len();
+        RowsMut {
+            rows,
+            panels: Some(panel_len),
+            bytes: self.bytes.bytes_mut(),
+            scales: &mut self.scales,
+            sums: &mut self.sums,
+        }
+    }
+
+    /// The bytes and the rows' sums of what [`panel`](Self::panel) made.
+    pub(crate) fn panel_and_sums_mut(&mut self) -> (&mut [u8], &mut [i32]) {
+        (self.bytes.bytes_mut(), &mut self.sums)
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -33,16 +33,21 @@ pub(crate) use kernel::Int8;
 pub use layout::Layout;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
 pub use product::{Activation, Epilogue};
-pub(crate) use product::{Job, product, product_ranked};
+pub(crate) use product::{Job, product, product_ranked, tile_sums};
 pub(crate) use ranking::rank;
 pub use ranking::{Ranked, TopK};
 
 use crate::simd::LANES;
 
 /// Most rows that a tile of any instruction set has.
-const MAX_ROWS: usize = 12;
+pub(crate) const MAX_ROWS: usize = 12;
 
 /// Sums of one tile, row after row, [`Layout::panel`] values each. A row's last vector may reach into the next row, which
 /// is written later, and past the last row into the spare lanes.
 #[repr(align(64))]
-struct Sums([i32; MAX_ROWS * layout::MAX_PANEL + LANES]);
+#[derive(Debug, Clone)]
+pub(crate) struct Sums(pub(crate) [i32; MAX_ROWS * layout::MAX_PANEL + LANES]);
+
+impl Sums {
+    pub(crate) const ZERO: Self = Self([0; MAX_ROWS * layout::MAX_PANEL + LANES]);
+}

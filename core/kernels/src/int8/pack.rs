@@ -247,6 +247,12 @@ impl PackedMatrix {
         &self.bytes()[index * len..(index + 1) * len]
     }
 
+    /// The panels from `first` on, one after another.
+    pub(crate) fn panels_from(&self, first: usize) -> &[u8] {
+        let len = self.layout.panel_len(self.depth);
+        &self.bytes()[first * len..self.panels() * len]
+    }
+
     /// Scales of all panels' columns, those of padding zero.
     pub(crate) fn scales(&self) -> &[f32] {
         let start = self.panels() * self.layout.panel_len(self.depth);

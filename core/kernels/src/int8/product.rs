@@ -2,12 +2,13 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::layout::MAX_PANEL;
-use super::{Activations, Int8, MAX_ROWS, PackedMatrix, Sums, TopK};
+use super::{Activations, Int8, PackedMatrix, Sums, TopK};
 use crate::BlockMut;
-use crate::float::math;
-use crate::float::rows::map;
-use crate::simd::LANES;
+use crate::float::math::{self, Function};
+use crate::simd::{LANES, Simd};
 
 /// Function that follows a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,10 +51,6 @@ pub(crate) struct Job<'a> {
 // Cortex-A76 or Zen core has.
 const ROW_BLOCK_BYTES: usize = 256 << 10;
 
-/// Outputs of one tile before they are stored.
-#[repr(align(64))]
-struct Outputs([f32; MAX_ROWS * MAX_PANEL + LANES]);
-
 /// Scales and biases of one panel's columns, padded with zeros to whole vectors.
 #[repr(align(64))]
 struct Columns {
@@ -62,43 +59,60 @@ struct Columns {
 }
 
 impl Columns {
+    const ZERO: Self = Self { scales: [0.0; MAX_PANEL + LANES], bias: [0.0; MAX_PANEL + LANES] };
+
+    /// Takes over those of panel `panel`. What lies behind a bias that ends inside the panel is never stored.
     #[inline(always)]
-    fn new(job: &Job<'_>, panel: usize) -> Self {
-        let mut new = Self { scales: [0.0; MAX_PANEL + LANES], bias: [0.0; MAX_PANEL + LANES] };
-        let width = job.weights.layout().panel();
-        new.scales[..width].copy_from_slice(&job.weights.scales()[panel * width..(panel + 1) * width]);
-        if let Some(bias) = job.epilogue.bias {
-            let bias = &bias[panel * width..((panel + 1) * width).min(bias.len())];
-            new.bias[..bias.len()].copy_from_slice(bias);
+    fn read(&mut self, scales: &[f32], bias: Option<&[f32]>, panel: usize, width: usize) {
+        self.scales[..width].copy_from_slice(&scales[panel * width..][..width]);
+        if let Some(bias) = bias {
+            let bias = &bias[panel * width..];
+            match bias.get(..width) {
+                Some(bias) => self.bias[..width].copy_from_slice(bias),
+                None => self.bias[..bias.len()].copy_from_slice(bias),
+            }
         }
-        new
     }
 }
 
 /// Computes `job` into `out`.
 #[inline(always)]
-pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, mut out: BlockMut<'_>) {
+pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>) {
     if job.activations.rows() == 1 {
-        return row_product(s, job, out.row(0), &mut None);
+        return row_product(s, job, out, None);
     }
-    let width = S::LAYOUT.panel();
-    let mut sums = Sums([0; MAX_ROWS * MAX_PANEL + LANES]);
-    let mut outputs = Outputs([0.0; MAX_ROWS * MAX_PANEL + LANES]);
-    let block = (ROW_BLOCK_BYTES / job.activations.panel_len()).max(1) * S::TILE_ROWS;
+    match job.epilogue.activation {
+        Activation::Identity => tiles(s, job, math::Identity, out),
+        Activation::Gelu => tiles(s, job, math::Gelu, out),
+        Activation::Relu => tiles(s, job, math::Relu, out),
+        Activation::Silu => tiles(s, job, math::Silu, out),
+    }
+}
+
+/// Tile after tile: each panel of weights passes over a block of rows while it is in the L1 cache.
+#[inline(always)]
+fn tiles<S: Int8>(s: S, job: &Job<'_>, activation: impl Function, mut out: BlockMut<'_>) {
+    let Job { activations, weights, epilogue, .. } = *job;
+    let (width, panel_len) = (S::LAYOUT.panel(), activations.panel_len());
+    let scales = weights.scales();
+    let mut sums = Sums::ZERO;
+    let mut columns = Columns::ZERO;
+    let block = (ROW_BLOCK_BYTES / panel_len).max(1) * S::TILE_ROWS;
     for start in (0..out.rows()).step_by(block) {
         let end = (start + block).min(out.rows());
         for column in (0..out.columns()).step_by(width) {
-            let columns = Columns::new(job, (job.column + column) / width);
+            let panel = (job.column + column) / width;
+            columns.read(scales, epilogue.bias, panel, width);
+            let weights = weights.panel(panel);
             for row in (start..end).step_by(S::TILE_ROWS) {
                 let rows = (end - row).min(S::TILE_ROWS);
-                tile_sums(s, job, row, rows, column, &mut sums);
-                let scales = &job.activations.scales()[job.row + row..][..rows];
-                scale(s, &sums, scales, &columns, job.epilogue.activation, &mut outputs);
-                for row_in_tile in 0..rows {
-                    let row = out.row(row + row_in_tile);
-                    let last = (column + width).min(row.len());
-                    store(&outputs.0[row_in_tile * width..], &mut row[column..last], job.epilogue.accumulate);
-                }
+                let first = job.row + row;
+                let panel = activations.panels(first / S::TILE_ROWS..first / S::TILE_ROWS + 1);
+                expect_stores(s, row..row + rows, column, width, &mut out);
+                tile_sums(s, panel, weights, &activations.sums()[first..][..rows], &mut sums);
+                let scales = &activations.scales()[first..][..rows];
+                let part = Part { row, column, accumulate: epilogue.accumulate };
+                finish(s, &sums, scales, &columns, activation, part, &mut out);
             }
         }
     }
@@ -106,44 +120,68 @@ pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, mut out: BlockMut<'_>) {
 
 /// Computes the one row of `job` and keeps its greatest values.
 #[inline(always)]
-pub(crate) fn product_ranked<S: Int8>(s: S, job: &Job<'_>, mut out: BlockMut<'_>, best: &mut TopK) {
+pub(crate) fn product_ranked<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) {
     best.clear();
-    row_product(s, job, out.row(0), &mut Some(best));
+    row_product(s, job, out, Some(best));
 }
 
 #[inline(always)]
-fn row_product<S: Int8>(s: S, job: &Job<'_>, out: &mut [f32], best: &mut Option<&mut TopK>) {
+fn row_product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: Option<&mut TopK>) {
+    match job.epilogue.activation {
+        Activation::Identity => row_panels(s, job, math::Identity, out, best),
+        Activation::Gelu => row_panels(s, job, math::Gelu, out, best),
+        Activation::Relu => row_panels(s, job, math::Relu, out, best),
+        Activation::Silu => row_panels(s, job, math::Silu, out, best),
+    }
+}
+
+#[inline(always)]
+fn row_panels<S: Int8>(
+    s: S,
+    job: &Job<'_>,
+    activation: impl Function,
+    mut out: BlockMut<'_>,
+    mut best: Option<&mut TopK>,
+) {
+    let Job { activations, weights, epilogue, .. } = *job;
     let width = S::LAYOUT.panel();
-    let mut sums = Sums([0; MAX_ROWS * MAX_PANEL + LANES]);
-    let mut outputs = Outputs([0.0; MAX_ROWS * MAX_PANEL + LANES]);
-    let row = job.activations.panels(0..1);
-    for (i, out) in out.chunks_mut(width).enumerate() {
-        let panel = job.column / width + i;
-        let weights = job.weights.panel(panel);
-        debug_assert_eq!(weights.len(), row.len() * width);
+    let scales = weights.scales();
+    let row = activations.panels(0..1);
+    let mut sums = Sums::ZERO;
+    let mut columns = Columns::ZERO;
+    let all = weights.panels_from(job.column / width);
+    for (i, weights) in all.chunks_exact(row.len() * width).take(out.columns().div_ceil(width)).enumerate() {
+        let (panel, column) = (job.column / width + i, i * width);
         // SAFETY: `s` proves the features; the row is padded as the panels are, and both are whole slices of that depth.
-        unsafe { s.row(row.as_ptr().cast(), weights.as_ptr(), row.len(), job.activations.sums()[0], &mut sums.0) };
-        let columns = Columns::new(job, panel);
-        scale(s, &sums, job.activations.scales(), &columns, job.epilogue.activation, &mut outputs);
-        store(&outputs.0, out, job.epilogue.accumulate);
-        if let Some(best) = best {
-            best.offer(panel * width, out);
+        unsafe { s.row(row.as_ptr().cast(), weights.as_ptr(), row.len(), activations.sums()[0], &mut sums.0) };
+        columns.read(scales, epilogue.bias, panel, width);
+        let part = Part { row: 0, column, accumulate: epilogue.accumulate };
+        finish(s, &sums, activations.scales(), &columns, activation, part, &mut out);
+        if let Some(best) = &mut best {
+            let out = &out.row(0)[column..];
+            best.offer(panel * width, &out[..width.min(out.len())]);
         }
     }
 }
 
-/// Integer sums of `rows` rows with one panel of weights.
+/// Tells the memory which lines a tile will write: their way into the cache overlaps with the sums.
 #[inline(always)]
-fn tile_sums<S: Int8>(s: S, job: &Job<'_>, row: usize, rows: usize, column: usize, sums: &mut Sums) {
-    let panel = (job.row + row) / S::TILE_ROWS;
-    let activations = job.activations.panels(panel..panel + 1);
-    let weights = job.weights.panel((job.column + column) / S::LAYOUT.panel());
+fn expect_stores<S: Int8>(s: S, rows: Range<usize>, column: usize, width: usize, out: &mut BlockMut<'_>) {
+    for row in rows {
+        for line in out.row(row)[column..].chunks(LANES).take(width.div_ceil(LANES)) {
+            s.prefetch_for_store(line);
+        }
+    }
+}
+
+/// Integer sums of as many rows as there are `row_sums` with one panel of weights.
+#[inline(always)]
+pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_sums: &[i32], sums: &mut Sums) {
     let depth = weights.len() / S::LAYOUT.panel();
     debug_assert_eq!(activations.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT);
-    let row_sums = &job.activations.sums()[job.row + row..][..rows];
     macro_rules! with_rows {
         ($($m:literal)*) => {
-            match rows {
+            match row_sums.len() {
                 $($m if $m <= S::TILE_ROWS => {
                     // SAFETY: `s` proves the features; the number of rows was compared with the tile; both panels are
                     // whole slices of `depth`, checked by slicing.
@@ -156,35 +194,52 @@ fn tile_sums<S: Int8>(s: S, job: &Job<'_>, row: usize, rows: usize, column: usiz
     with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
-/// The one float step per output, and the activation.
+/// Where the outputs of a tile go.
+#[derive(Clone, Copy)]
+struct Part {
+    row: usize,
+    column: usize,
+    accumulate: bool,
+}
+
+/// The one float step per output, the activation and the residual, from the sums straight to the output.
 #[inline(always)]
-fn scale<S: Int8>(
+fn finish<S: Int8>(
     s: S,
     sums: &Sums,
     row_scales: &[f32],
     columns: &Columns,
-    activation: Activation,
-    outputs: &mut Outputs,
+    activation: impl Function,
+    part: Part,
+    out: &mut BlockMut<'_>,
 ) {
     let width = S::LAYOUT.panel();
     for (row, &row_scale) in row_scales.iter().enumerate() {
         let row_scale = s.splat(row_scale);
+        let out = &mut out.row(part.row + row)[part.column..];
         for column in (0..width).step_by(LANES) {
-            let place = row * width + column;
-            let sum = s.load_i32(chunk(&sums.0, place));
+            let sum = s.load_i32(chunk(&sums.0, row * width + column));
             let scale = s.mul(row_scale, s.load(chunk(&columns.scales, column)));
-            let y = s.fma(sum, scale, s.load(chunk(&columns.bias, column)));
-            if let Some(to) = outputs.0[place..].first_chunk_mut() {
-                s.store(y, to);
+            let y = activation.apply(s, s.fma(sum, scale, s.load(chunk(&columns.bias, column))));
+            // Known to the compiler but for the last vector of a panel that is not whole vectors.
+            let count = LANES.min(width - column);
+            let Some(out) = out.get_mut(column..) else { break };
+            match out.first_chunk_mut::<LANES>() {
+                Some(out) if count == LANES => s.store(if part.accumulate { s.add(s.load(out), y) } else { y }, out),
+                _ => store_some(s, y, count, part.accumulate, out),
             }
         }
     }
-    let used = &mut outputs.0[..(row_scales.len() * width).next_multiple_of(LANES)];
-    match activation {
-        Activation::Identity => {}
-        Activation::Gelu => map(s, used, math::Gelu),
-        Activation::Relu => map(s, used, math::Relu),
-        Activation::Silu => map(s, used, math::Silu),
+}
+
+/// Stores the first `count` lanes, or as many as `out` has room for.
+#[inline(always)]
+fn store_some<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [f32]) {
+    let mut lanes = [0.0; LANES];
+    s.store(y, &mut lanes);
+    let count = count.min(out.len());
+    for (out, lane) in out[..count].iter_mut().zip(lanes) {
+        *out = if accumulate { *out + lane } else { lane };
     }
 }
 
@@ -192,15 +247,4 @@ fn scale<S: Int8>(
 fn chunk<T>(values: &[T], start: usize) -> &[T; LANES] {
     // The buffers have spare lanes behind the last panel.
     values[start..].first_chunk().unwrap_or_else(|| unreachable!("sixteen values from {start}"))
-}
-
-#[inline(always)]
-fn store(values: &[f32], out: &mut [f32], accumulate: bool) {
-    if accumulate {
-        for (out, value) in out.iter_mut().zip(values) {
-            *out += value;
-        }
-    } else {
-        out.copy_from_slice(&values[..out.len()]);
-    }
 }

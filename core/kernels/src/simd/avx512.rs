@@ -10,7 +10,8 @@ use crate::isa::Avx512Vnni;
 impl Simd for Avx512Vnni {
     type F = __m512;
 
-    const ROWS: usize = 12;
+    const ROWS: usize = 6;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
@@ -115,5 +116,11 @@ impl Simd for Avx512Vnni {
     fn store_f16(self, x: Self::F, to: &mut [u16; LANES]) {
         // SAFETY: `self` proves AVX-512F; `to` holds 32 bytes.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(x)) }
+    }
+
+    #[inline(always)]
+    fn prefetch_for_store(self, line: &[f32]) {
+        // SAFETY: a prefetch may name any address; every CPU with AVX-512 has `prefetchw`.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast()) }
     }
 }

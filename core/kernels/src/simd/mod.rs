@@ -25,6 +25,8 @@ pub(crate) trait Simd: Copy {
 
     /// Rows of an f32 tile whose sums, sixteen lanes each, fill the registers without spilling.
     const ROWS: usize;
+    /// Whether the registers hold four times as many.
+    const WIDE: bool = false;
 
     fn splat(self, x: f32) -> Self::F;
     fn load(self, from: &[f32; LANES]) -> Self::F;
@@ -47,10 +49,13 @@ pub(crate) trait Simd: Copy {
     fn power_of_two(self, shifted: Self::F) -> Self::F;
     /// Rounds to the nearest f32, ties to even.
     fn load_i32(self, from: &[i32; LANES]) -> Self::F;
-    /// Rounds to the nearest integer, ties to even; every lane lies within ±127.
+    /// Rounds to the nearest integer, ties to even; every lane lies between -128 and 127.
     fn store_i8(self, x: Self::F, to: &mut [i8; LANES]);
     /// Widens IEEE half precision, exactly.
     fn load_f16(self, from: &[u16; LANES]) -> Self::F;
     /// Rounds to IEEE half precision, ties to even.
     fn store_f16(self, x: Self::F, to: &mut [u16; LANES]);
+    /// Hints that the line of the first value will be written soon.
+    #[inline(always)]
+    fn prefetch_for_store(self, _line: &[f32]) {}
 }
