@@ -420,37 +420,58 @@ fn weigh<S: Int8>(
     let QuantizedScratch { weights, scores, values, .. } = scratch;
     let scores = &scores[row * SCORES..][..depth(keys)];
     let greatest = reduce::row_max(s, scores);
-    let relative = |score: f32| {
-        let mut lanes = [0.0; LANES];
-        s.store(math::exp2(s, s.splat(score * unit)), &mut lanes);
-        lanes[0]
-    };
     if greatest > seen.max {
         // 2^-inf = 0 for the first chunk, before which nothing was summed.
-        let factor = relative(seen.max - greatest);
+        let factor = weight(s, seen.max - greatest, unit);
         seen.total *= factor;
-        for block in values[row * dimensions..][..dimensions].chunks_exact_mut(4) {
-            block.iter_mut().for_each(|value| *value *= factor);
+        let factor = s.splat(factor);
+        // Whole vectors: what lies behind the last dimension is padding, the next row's values or spare.
+        for first in (0..dimensions).step_by(LANES) {
+            scale_some(s, &mut values[row * dimensions + first..], factor, LANES.min(dimensions - first));
         }
         (seen.max, seen.weight) = (greatest, 1.0);
     } else {
-        seen.weight = relative(greatest - seen.max);
+        seen.weight = weight(s, greatest - seen.max, unit);
     }
     let (shift, unit) = (s.splat(greatest), s.splat(unit));
     let mut total = s.splat(0.0);
     let (panel, sums) = weights.panel_and_sums_mut();
     let mut steps = [0i8; LANES];
     for (block, scores) in scores.as_chunks::<LANES>().0.iter().enumerate() {
-        let weight = math::exp2(s, s.mul(s.sub(s.load(scores), shift), unit));
-        let step = math::round(s, s.fma(weight, s.splat(255.0), s.splat(-128.0)));
-        total = s.add(total, step);
-        s.store_i8(step, &mut steps);
+        let (mantissa, power) = math::exp2_parts(s, s.mul(s.sub(s.load(scores), shift), unit));
+        let step = s.fma(s.mul(mantissa, s.splat(255.0)), power, s.splat(-128.0));
+        // Rounds to the nearest integer, which then stands in the low bits.
+        let shifted = s.add(step, s.splat(math::ROUND));
+        total = s.add(total, s.sub(shifted, s.splat(math::ROUND)));
+        s.store_shifted_i8(shifted, &mut steps);
         s.write(&steps, panel, row, block * LANES);
     }
     // Exact in any order: integers of at most 128 · 192.
     let total = reduce::sum(s, total);
     sums[row] = total as i32;
     seen.total += seen.weight * (total + (128 * depth(keys)) as f32);
+}
+
+/// What a difference of scores means as a weight.
+#[inline(always)]
+fn weight<S: Int8>(s: S, score: f32, unit: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    s.store(math::exp2(s, s.splat(score * unit)), &mut lanes);
+    lanes[0]
+}
+
+/// Multiplies the first `count` of sixteen values.
+#[inline(always)]
+fn scale_some<S: Int8>(s: S, values: &mut [f32], factor: S::F, count: usize) {
+    let values = lanes_mut(values);
+    let scaled = s.mul(s.load(values), factor);
+    if count == LANES {
+        s.store(scaled, values);
+    } else {
+        let mut all = [0.0; LANES];
+        s.store(scaled, &mut all);
+        values[..count].copy_from_slice(&all[..count]);
+    }
 }
 
 /// Adds a chunk's weighted values to the rows' sums.

@@ -3,7 +3,7 @@
 use crate::simd::Simd;
 
 // 1.5 · 2^23: adding it rounds a small f32 to the nearest integer, ties to even, which then stands in the low bits.
-const ROUND: f32 = 12_582_912.0;
+pub(crate) const ROUND: f32 = 12_582_912.0;
 
 /// `e^x`, relative error below 2e-7 on [-87.3, 88.3]; 0 below, `e^88.3` above.
 ///
@@ -29,23 +29,27 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
 /// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower, NaN included. For weights that are rounded
 /// to 1/255.
 ///
-/// Minimax polynomial of degree 3 on [-1/2, 1/2] (Remez).
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
+    let (mantissa, power) = exp2_parts(s, x);
+    s.mul(mantissa, power)
+}
+
+/// [`exp2`] as two factors, so that the last product can be fused with what follows.
+///
+/// Minimax polynomial of degree 3 on [-1/2, 1/2] (Remez).
+#[inline(always)]
+pub(crate) fn exp2_parts<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
+    // With the exponent's bias, so that the low bits are the exponent as it is stored.
+    const BIASED: f32 = ROUND + 127.0;
     let x = s.max(x, s.splat(-120.0));
-    let shifted = s.add(x, s.splat(ROUND));
-    let r = s.sub(x, s.sub(shifted, s.splat(ROUND)));
+    let shifted = s.add(x, s.splat(BIASED));
+    let r = s.sub(x, s.sub(shifted, s.splat(BIASED)));
     let mut p = s.splat(5.517_167e-2);
     for coefficient in [2.426_111_2e-1, 6.932_61e-1, 9.999_281e-1] {
         p = s.fma(p, r, s.splat(coefficient));
     }
-    s.mul(p, s.power_of_two(shifted))
-}
-
-/// Rounds to the nearest integer, ties to even; magnitudes up to 2^22.
-#[inline(always)]
-pub(crate) fn round<S: Simd>(s: S, x: S::F) -> S::F {
-    s.sub(s.add(x, s.splat(ROUND)), s.splat(ROUND))
+    (p, s.biased_power_of_two(shifted))
 }
 
 /// Error function, absolute error below 5e-7: the rational minimax approximation on [-4, 4] that Eigen and XLA use.

@@ -54,18 +54,13 @@ impl Norm<'_> {
         }
     }
 
-    /// The normalised row, block by block; the last block is padded with zeros.
-    ///
-    /// `each` gets a block's first column and its values; it is called in the order of the columns.
+    /// Sixteen values of the normalised row from `column` on; zeros behind its end. (No closure for each block: one that
+    /// the compiler does not inline is compiled without the CPU's features.)
     #[inline(always)]
-    pub(crate) fn for_each<S: Simd>(&self, s: S, row: &Normed<'_, S>, mut each: impl FnMut(usize, S::F)) {
-        // One place that calls `each`, so that it is inlined there, where the CPU's features are enabled.
-        for column in (0..row.values.len()).step_by(LANES) {
-            let rest = &row.values[column..];
-            let y = self.apply(s, block(s, row.values, column), column, row);
-            let y = if rest.len() < LANES { keep(s, y, rest.len()) } else { y };
-            each(column, y);
-        }
+    pub(crate) fn block<S: Simd>(&self, s: S, row: &Normed<'_, S>, column: usize) -> S::F {
+        let count = row.values.len() - column;
+        let y = self.apply(s, block(s, row.values, column), column, row);
+        if count < LANES { keep(s, y, count) } else { y }
     }
 
     #[inline(always)]
@@ -100,7 +95,8 @@ impl<'a, S: Simd> Normed<'a, S> {
 #[inline(always)]
 pub(crate) fn normalize<S: Simd>(s: S, norm: &Norm<'_>, row: &[f32], out: &mut [f32]) {
     let row = Normed::new(s, norm, row);
-    norm.for_each(s, &row, |column, y| {
+    for column in (0..out.len()).step_by(LANES) {
+        let y = norm.block(s, &row, column);
         if let Some(block) = out[column..].first_chunk_mut::<LANES>() {
             s.store(y, block);
         } else {
@@ -109,7 +105,7 @@ pub(crate) fn normalize<S: Simd>(s: S, norm: &Norm<'_>, row: &[f32], out: &mut [
             let rest = &mut out[column..];
             rest.copy_from_slice(&block[..rest.len()]);
         }
-    });
+    }
 }
 
 /// Sixteen values from `column` on, padded with zeros past the end.

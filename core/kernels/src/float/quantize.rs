@@ -5,7 +5,7 @@
 //! The norm is computed twice instead of stored: a few multiply-adds cost less than the round trip through memory.
 
 use super::norm::{Norm, Normed};
-use super::reduce;
+use super::{math, reduce};
 use crate::MatRef;
 use crate::int8::{Int8, RowsMut};
 use crate::simd::{LANES, Simd};
@@ -18,11 +18,12 @@ pub(crate) fn quantize<S: Int8>(s: S, input: MatRef<'_>, norm: &Norm<'_>, mut ou
     for row in 0..out.rows {
         let normed = Normed::new(s, norm, input.row(row));
         let mut lanes = s.splat(0.0);
-        norm.for_each(s, &normed, |_, y| lanes = s.max(s.abs(y), lanes));
-        let amax = reduce::max(s, lanes);
-        let (factor, scale) = factor_and_scale(amax);
+        for k in (0..input.cols()).step_by(LANES) {
+            lanes = s.max(s.abs(norm.block(s, &normed, k)), lanes);
+        }
+        let (factor, scale) = factor_and_scale(reduce::max(s, lanes));
         out.scales[row] = scale;
-        out.sums[row] = write_row(s, norm, &normed, factor, row, &mut out);
+        out.sums[row] = write_row(s, norm, &normed, input.cols(), factor, row, &mut out);
     }
 }
 
@@ -48,27 +49,30 @@ fn write_row<S: Int8>(
     s: S,
     norm: &Norm<'_>,
     normed: &Normed<'_, S>,
+    depth: usize,
     factor: f32,
     row: usize,
     out: &mut RowsMut<'_>,
 ) -> i32 {
     let (factor, low, high) = (s.splat(factor), s.splat(-127.0), s.splat(127.0));
     let mut values = [0i8; LANES];
-    let mut sums = [0i32; LANES];
+    let mut sum = s.splat(0.0);
     let panel = match out.panels {
         Some(len) => &mut out.bytes[row / S::TILE_ROWS * len..][..len],
         None => &mut *out.bytes,
     };
-    norm.for_each(s, normed, |k, y| {
-        s.store_i8(s.min(s.max(s.mul(y, factor), low), high), &mut values);
-        for (sum, &value) in sums.iter_mut().zip(&values) {
-            *sum += i32::from(value);
-        }
+    for k in (0..depth).step_by(LANES) {
+        let y = norm.block(s, normed, k);
+        // Rounds to the nearest integer, which then stands in the low bits.
+        let shifted = s.add(s.min(s.max(s.mul(y, factor), low), high), s.splat(math::ROUND));
+        sum = s.add(sum, s.sub(shifted, s.splat(math::ROUND)));
+        s.store_shifted_i8(shifted, &mut values);
         if out.panels.is_some() {
             s.write(&values, panel, row % S::TILE_ROWS, k);
         } else {
             crate::aligned::as_i8_mut(panel)[k..k + LANES].copy_from_slice(&values);
         }
-    });
-    sums.iter().sum()
+    }
+    // Exact in any order: a lane sums at most 127 · 131,072 / 16, all of them 2^24 - 2^17.
+    reduce::sum(s, sum) as i32
 }

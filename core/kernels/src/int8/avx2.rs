@@ -31,9 +31,12 @@ impl Int8 for Avx2 {
             let bytes = _mm_loadu_si128(values.as_ptr().cast());
             _mm256_storeu_si256(wide.as_mut_ptr().cast(), _mm256_cvtepi8_epi16(bytes));
         }
+        const STRIDE: usize = Avx2::TILE_ROWS * Avx2::UNIT;
+        let start = k / Self::GROUP * STRIDE + row * Self::UNIT;
+        // One check for all groups.
+        let place = &mut panel[start..start + 3 * STRIDE + Self::UNIT];
         for (i, group) in wide.as_chunks::<{ Self::UNIT }>().0.iter().enumerate() {
-            let start = ((k / Self::GROUP + i) * Self::TILE_ROWS + row) * Self::UNIT;
-            panel[start..start + Self::UNIT].copy_from_slice(group);
+            place[i * STRIDE..i * STRIDE + Self::UNIT].copy_from_slice(group);
         }
     }
 

@@ -20,9 +20,12 @@ pub(crate) trait Int8: Simd {
     /// `[depth / GROUP][TILE_ROWS][GROUP]`.
     #[inline(always)]
     fn write(self, values: &[i8; LANES], panel: &mut [u8], row: usize, k: usize) {
+        let stride = Self::TILE_ROWS * Self::UNIT;
+        // One check for all groups.
+        let start = k / Self::GROUP * stride + row * Self::UNIT;
+        let place = &mut panel[start..start + (LANES / Self::GROUP - 1) * stride + Self::UNIT];
         for (i, group) in crate::aligned::as_bytes(values).chunks_exact(Self::GROUP).enumerate() {
-            let start = ((k / Self::GROUP + i) * Self::TILE_ROWS + row) * Self::UNIT;
-            panel[start..start + Self::UNIT].copy_from_slice(group);
+            place[i * stride..i * stride + Self::UNIT].copy_from_slice(group);
         }
     }
 

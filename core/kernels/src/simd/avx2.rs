@@ -103,6 +103,22 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn biased_power_of_two(self, shifted: Self::F) -> Self::F {
+        halves!(H => _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(shifted[H]))))
+    }
+
+    #[inline(always)]
+    fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
+        let [low, high] = halves!(H => _mm256_and_si256(_mm256_castps_si256(shifted[H]), _mm256_set1_epi32(0xff)));
+        // SAFETY: `self` proves AVX2; `to` holds sixteen bytes.
+        unsafe {
+            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(low, high));
+            let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
+        }
+    }
+
+    #[inline(always)]
     fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         halves!(H => _mm256_cvtepi32_ps(_mm256_loadu_si256(from.as_ptr().add(8 * H).cast())))
     }

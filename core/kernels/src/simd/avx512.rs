@@ -95,6 +95,18 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn biased_power_of_two(self, shifted: Self::F) -> Self::F {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(shifted))) }
+    }
+
+    #[inline(always)]
+    fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
+        // SAFETY: `self` proves AVX-512F; `to` holds sixteen bytes.
+        unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted))) }
+    }
+
+    #[inline(always)]
     fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         // SAFETY: `self` proves AVX-512F; `from` holds sixteen values.
         unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(from.as_ptr().cast())) }

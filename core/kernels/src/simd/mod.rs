@@ -47,6 +47,10 @@ pub(crate) trait Simd: Copy {
     fn abs(self, x: Self::F) -> Self::F;
     /// `2^n` from `n + 1.5 · 2^23`, whose low bits are `n`; `-126 ≤ n ≤ 127`.
     fn power_of_two(self, shifted: Self::F) -> Self::F;
+    /// `2^(n - 127)` from `n + 1.5 · 2^23`, whose low bits are `n`; `1 ≤ n ≤ 254`.
+    fn biased_power_of_two(self, shifted: Self::F) -> Self::F;
+    /// Stores the low byte of each lane: the integer `n` from `n + 1.5 · 2^23`, `-128 ≤ n ≤ 127`.
+    fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]);
     /// Rounds to the nearest f32, ties to even.
     fn load_i32(self, from: &[i32; LANES]) -> Self::F;
     /// Rounds to the nearest integer, ties to even; every lane lies between -128 and 127.

@@ -113,6 +113,22 @@ macro_rules! implement {
             }
 
             #[inline(always)]
+            fn biased_power_of_two(self, shifted: Self::F) -> Self::F {
+                quarters!(Q => vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(shifted[Q]))))
+            }
+
+            #[inline(always)]
+            fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
+                let words = quarters!(Q => vmovn_s32(vreinterpretq_s32_f32(shifted[Q])));
+                // SAFETY: `self` proves NEON; `to` holds sixteen bytes.
+                unsafe {
+                    let low = vmovn_s16(vcombine_s16(words[0], words[1]));
+                    let high = vmovn_s16(vcombine_s16(words[2], words[3]));
+                    vst1q_s8(to.as_mut_ptr(), vcombine_s8(low, high));
+                }
+            }
+
+            #[inline(always)]
             fn load_i32(self, from: &[i32; LANES]) -> Self::F {
                 quarters!(Q => vcvtq_f32_s32(vld1q_s32(from.as_ptr().add(4 * Q))))
             }

@@ -85,6 +85,18 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn biased_power_of_two(self, shifted: Self::F) -> Self::F {
+        each(|i| f32::from_bits(shifted[i].to_bits() << 23))
+    }
+
+    #[inline(always)]
+    fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
+        for (to, x) in to.iter_mut().zip(shifted) {
+            *to = x.to_bits() as i8;
+        }
+    }
+
+    #[inline(always)]
     fn load_i32(self, from: &[i32; LANES]) -> Self::F {
         each(|i| from[i] as f32)
     }
