@@ -42,17 +42,19 @@ fn encoder(set: KernelSet, heads: Heads, repeats: usize) {
         median * 1e3,
         macs / best / 1e9
     );
-    let (mut panels, mut scratch) = (set.quantized_key_values(heads), set.quantized_scratch(heads));
+    let mut layer = set.quantized_attention(heads);
+    let projected = values(3 * rows * width, 0);
+    let view = MatRef::new(&projected, rows, 3 * width);
     let (best, median) = time(repeats, || {
-        for chunk in panels.chunks_mut(rows) {
+        for chunk in layer.chunks_mut(rows) {
             let range = chunk.rows();
-            let part = |values| view(values).rows_range(range.start, range.len());
-            set.fill_quantized(part(&k), part(&v), chunk);
+            set.fill_quantized(view.rows_range(range.start, range.len()), chunk);
         }
     });
     println!("  int8, packing:      {:8.3} ms, median {:8.3}", best * 1e3, median * 1e3);
+    let mut scratch = set.quantized_scratch(heads);
     let (best, median) =
-        time(repeats, || set.attend_quantized(view(&q), &panels, BlockMut::new(&mut out, width), &mut scratch));
+        time(repeats, || set.attend_quantized(0..rows, &layer, BlockMut::new(&mut out, width), &mut scratch));
     println!(
         "  int8, attention:    {:8.3} ms, median {:8.3}, {:.1} GMAC/s",
         best * 1e3,

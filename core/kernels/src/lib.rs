@@ -30,7 +30,9 @@ mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
 pub use aligned::ALIGNMENT;
-pub use attend::{AttentionScratch, ChunkMut, HalfCache, KeyValuePanels, QuantizedKeyValues, QuantizedScratch};
+pub use attend::{
+    AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedScratch,
+};
 pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::attend::{AttentionScratch, CachedQuery, ChunkMut, QuantizedQuery, QuantizedScratch, Query};
+use crate::attend::{AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedScratch, Query};
 use crate::float::norm::Norm;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::{BlockMut, Isa, MatRef};
@@ -35,8 +35,8 @@ pub(crate) struct Table {
     pub(crate) silu: unsafe fn(&mut [f32]),
     /// Query and output have one shape; the scratch is for this head width; there are keys.
     pub(crate) attend: unsafe fn(&Query<'_>, BlockMut<'_>, &mut AttentionScratch),
-    /// Keys and values have the chunk's rows and width.
-    pub(crate) fill_quantized: unsafe fn(MatRef<'_>, MatRef<'_>, ChunkMut<'_>),
+    /// As many rows as the chunk has, three times as wide.
+    pub(crate) fill_quantized: unsafe fn(MatRef<'_>, &mut AttentionChunk),
     /// As `attend`.
     pub(crate) attend_quantized: unsafe fn(&QuantizedQuery<'_>, BlockMut<'_>, &mut QuantizedScratch),
     /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
@@ -57,7 +57,7 @@ macro_rules! table {
     ($module:ident, $isa:ident $(, $features:literal)?) => {
         pub(crate) mod $module {
             use super::{form, Table};
-            use crate::attend::{self, AttentionScratch, CachedQuery, ChunkMut, QuantizedQuery, QuantizedScratch, Query};
+            use crate::attend::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedScratch, Query};
             use crate::float::{math, norm::{self, Norm}, quantize, rows};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
@@ -70,7 +70,7 @@ macro_rules! table {
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;
                 fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
-                fn fill_quantized(keys: MatRef<'_>, values: MatRef<'_>, chunk: ChunkMut<'_>) = attend::fill_quantized;
+                fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attend::fill_quantized;
                 fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attend::attend_quantized;
                 fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
                 fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;

@@ -417,42 +417,47 @@ fn panels_can_be_filled_again_with_another_length() {
     }
 }
 
-/// Attention in int8 on one set.
+/// Self-attention in int8 on one set; queries, keys and values have as many rows.
 fn quantized_attention(set: KernelSet, heads: Heads, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-    let width = heads.width;
-    let view = |values, rows: std::ops::Range<usize>| {
-        MatRef::new(values, k.len() / width, width).rows_range(rows.start, rows.len())
-    };
-    let mut panels = set.quantized_key_values(heads);
-    for chunk in panels.chunks_mut(k.len() / width) {
-        let rows = chunk.rows();
-        set.fill_quantized(view(k, rows.clone()), view(v, rows), chunk);
+    let (width, rows) = (heads.width, q.len() / heads.width);
+    let parts = q.chunks_exact(width).zip(k.chunks_exact(width)).zip(v.chunks_exact(width));
+    let projected: Vec<f32> = parts.flat_map(|((q, k), v)| [q, k, v].concat()).collect();
+    let mut layer = set.quantized_attention(heads);
+    for chunk in layer.chunks_mut(rows) {
+        let range = chunk.rows();
+        set.fill_quantized(MatRef::new(&projected, rows, 3 * width).rows_range(range.start, range.len()), chunk);
     }
-    let (mut out, mut scratch) = (vec![0.0; q.len()], set.quantized_scratch(heads));
-    let queries = MatRef::new(q, q.len() / width, width);
-    set.attend_quantized(queries, &panels, BlockMut::new(&mut out, width), &mut scratch);
+    let mut out = vec![0.0; q.len()];
+    // In two parts: rows do not depend on what else is computed.
+    let middle = (rows / 2).next_multiple_of(set.row_step()).min(rows);
+    let (top, bottom) = out.split_at_mut(middle * width);
+    let mut scratch = set.quantized_scratch(heads);
+    set.attend_quantized(0..middle, &layer, BlockMut::new(top, width), &mut scratch);
+    if middle < rows {
+        set.attend_quantized(middle..rows, &layer, BlockMut::new(bottom, width), &mut scratch);
+    }
     out
 }
 
 #[test]
 fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
     let mut random = Lcg::new(21);
-    let mut shapes = vec![(1, 1, 1, 1), (3, 5, 2, 16), (7, 193, 1, 24)];
+    let mut shapes = vec![(1, 1, 1), (5, 2, 16), (17, 1, 24)];
     if !cfg!(miri) {
-        shapes.extend([(13, 192, 1, 64), (50, 191, 2, 8), (49, 385, 1, 64), (100, 600, 2, 40), (12, 13, 1, 80)]);
+        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (385, 1, 64), (600, 2, 40), (13, 1, 80)]);
     }
-    for (rows, keys, count, head) in shapes {
+    for (rows, count, head) in shapes {
         let heads = Heads { count, width: count * head };
         let q = random.floats(rows * heads.width, 2.0);
-        let (k, v) = (random.floats(keys * heads.width, 2.0), random.floats(keys * heads.width, 1.0));
+        let (k, v) = (random.floats(rows * heads.width, 2.0), random.floats(rows * heads.width, 1.0));
         let expected = quantized_attention(KernelSet::scalar(), heads, &q, &k, &v);
         for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
             // Queries, keys and weights in steps of about 1/127 of their greatest value.
-            assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {rows} × {keys}, {heads:?}");
+            assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {rows}, {heads:?}");
         }
         for set in sets() {
             let found = quantized_attention(set, heads, &q, &k, &v);
-            assert_eq!(bits(&found), bits(&expected), "{set:?} {rows} × {keys}, {heads:?}");
+            assert_eq!(bits(&found), bits(&expected), "{set:?} {rows}, {heads:?}");
         }
     }
 }
@@ -464,7 +469,7 @@ fn quantized_attention_to_one_of_many_keys_is_that_value() {
     let (mut k, mut v) = (vec![0.0; 401 * 16], vec![0.0; 401 * 16]);
     k[200 * 16..201 * 16].fill(8.0);
     v[200 * 16..201 * 16].fill(1.0);
-    let q = [vec![8.0; 16], vec![0.0; 16]].concat();
+    let q = [vec![8.0; 16], vec![0.0; 400 * 16]].concat();
     for set in sets() {
         let out = quantized_attention(set, heads, &q, &k, &v);
         assert!(out[..16].iter().all(|&y| (y - 1.0).abs() < 1e-4), "{set:?}");

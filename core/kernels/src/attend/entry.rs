@@ -2,8 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::{
-    AttentionScratch, CachedQuery, ChunkMut, HalfCache, KeyValuePanels, QuantizedKeyValues, QuantizedQuery,
+    AttentionChunk, AttentionScratch, CachedQuery, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedQuery,
     QuantizedScratch, Query,
 };
 use crate::attention::Heads;
@@ -53,13 +55,13 @@ impl KernelSet {
         unsafe { (self.table.attend)(&Query { rows: q, panels, head }, out, scratch) }
     }
 
-    /// Room for quantized keys and values of these kernels, empty.
+    /// Room for a layer of quantized self-attention on these kernels, empty.
     ///
     /// # Panics
     /// When the width is not a multiple of the number of heads.
     #[must_use]
-    pub fn quantized_key_values(self, heads: Heads) -> QuantizedKeyValues {
-        QuantizedKeyValues::new(heads, self.layout(), self.table.form)
+    pub fn quantized_attention(self, heads: Heads) -> QuantizedAttention {
+        QuantizedAttention::new(heads, self.layout(), self.table.form)
     }
 
     /// Scratch of one thread for [`attend_quantized`](Self::attend_quantized).
@@ -68,44 +70,40 @@ impl KernelSet {
         QuantizedScratch::new(self.table.form, self.layout(), heads.head_width())
     }
 
-    /// Quantizes keys and values, both `[rows of the chunk, width]`, into a chunk.
+    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`.
     ///
     /// # Panics
     /// When the shapes do not fit, or the chunk belongs to another set.
-    pub fn fill_quantized(self, keys: MatRef<'_>, values: MatRef<'_>, chunk: ChunkMut<'_>) {
-        let shape = (chunk.rows().len(), chunk.heads().width);
-        assert_eq!(chunk.form(), self.table.form, "keys and values of another kernel set");
-        assert_eq!((keys.rows(), keys.cols()), shape, "rows and columns of the keys");
-        assert_eq!((values.rows(), values.cols()), shape, "rows and columns of the values");
+    pub fn fill_quantized(self, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
+        assert_eq!(chunk.form(), self.table.form, "a chunk of another kernel set");
+        let shape = (chunk.rows().len(), 3 * chunk.heads().width);
+        assert_eq!((projected.rows(), projected.cols()), shape, "rows and columns of queries, keys and values");
         // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
-        unsafe { (self.table.fill_quantized)(keys, values, chunk) }
+        unsafe { (self.table.fill_quantized)(projected, chunk) }
     }
 
-    /// Every query row attends to every key in int8: [`attend`](Self::attend) up to rounding, several times as fast. `q` and
-    /// `out` are `[rows, width]`. Without keys the output is zero.
+    /// The query rows `rows` attend to all rows of the layer in int8: [`attend`](Self::attend) up to rounding, twice as fast.
+    /// `out` is `[rows, width]`.
     ///
     /// # Panics
-    /// When shapes do not fit, or keys, values or scratch belong to another set.
+    /// When there are no such rows, they do not begin at a multiple of [`row_step`](Self::row_step), shapes do not fit, or
+    /// layer or scratch belong to another set.
     pub fn attend_quantized(
         self,
-        q: MatRef<'_>,
-        panels: &QuantizedKeyValues,
+        rows: Range<usize>,
+        layer: &QuantizedAttention,
         out: BlockMut<'_>,
         scratch: &mut QuantizedScratch,
     ) {
-        let (heads, head_width) = (panels.heads(), panels.heads().head_width());
-        assert_eq!((q.cols(), out.columns()), (heads.width, heads.width), "columns of queries and output");
-        assert_eq!(q.rows(), out.rows(), "rows of queries and output");
-        assert!(panels.form() == self.table.form && scratch.fits(panels), "keys, values or scratch of another set");
+        let (heads, head_width) = (layer.heads(), layer.heads().head_width());
+        assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.len(), "{rows:?} of {}", layer.len());
+        assert_eq!((rows.len(), heads.width), (out.rows(), out.columns()), "rows and columns of the output");
+        assert!(layer.form() == self.table.form && scratch.fits(layer), "layer or scratch of another set");
         let mut rest = out;
         for head in 0..heads.count {
-            let (mut block, others) = rest.split_columns(head_width);
+            let (block, others) = rest.split_columns(head_width);
             rest = others;
-            if panels.is_empty() || head_width == 0 {
-                (0..block.rows()).for_each(|row| block.row(row).fill(0.0));
-                continue;
-            }
-            let query = QuantizedQuery { rows: q.columns_range(head * head_width, head_width), panels, head };
+            let query = QuantizedQuery { rows: rows.clone(), layer, head };
             // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
             unsafe { (self.table.attend_quantized)(&query, block, scratch) }
         }

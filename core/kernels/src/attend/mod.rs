@@ -12,7 +12,7 @@ pub use cache::HalfCache;
 pub(crate) use cache::{CachedQuery, attend_cached};
 pub use full::{AttentionScratch, KeyValuePanels};
 pub(crate) use full::{Query, attend};
-pub use quantized::{ChunkMut, QuantizedKeyValues, QuantizedScratch};
+pub use quantized::{AttentionChunk, QuantizedAttention, QuantizedScratch};
 pub(crate) use quantized::{QuantizedQuery, attend as attend_quantized, fill as fill_quantized};
 
 use crate::simd::LANES;

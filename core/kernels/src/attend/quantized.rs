@@ -1,6 +1,6 @@
 //! Encoder attention in int8: both products run on the tiles of the int8 product, the softmax between them in f32.
 //!
-//! Keys and values come in chunks of [`CHUNK`] rows. Queries and keys are quantized per row and head, values per
+//! Queries, keys and values come in chunks of [`CHUNK`] rows. Queries and keys are quantized per row and head, values per
 //! dimension and chunk. In a chunk, each score becomes a weight `2^(score - greatest of the chunk)` in steps of 1/255;
 //! the chunk's weighted values are exact integers, and enter the row's result with one f32 factor (streaming softmax,
 //! Milakov and Gimelshein 2018). So a chunk's rounding is relative to its own greatest weight, and the order of all float
@@ -14,7 +14,7 @@ use crate::aligned::{AlignedBytes, as_bytes};
 use crate::attention::Heads;
 use crate::float::norm::Norm;
 use crate::float::{math, quantize, reduce};
-use crate::int8::{Activations, Form, Int8, Layout, MAX_ROWS, Sums, tile_sums};
+use crate::int8::{Activations, Form, Int8, Layout, MAX_ROWS, RowsMut, Sums, tile_sums};
 use crate::simd::LANES;
 use crate::{BlockMut, MatRef};
 
@@ -22,18 +22,16 @@ use crate::{BlockMut, MatRef};
 /// the result.
 pub(crate) const CHUNK: usize = 192;
 
-/// Keys and values of one layer, all heads, quantized for the int8 kernels of one instruction set.
+/// Queries, keys and values of one layer of self-attention, all heads, quantized for the int8 kernels of one instruction
+/// set.
 ///
-/// Filled chunk by chunk, so that rows can be quantized while they are in the cache. Memory grows to the longest
-/// sequence seen.
+/// Filled chunk by chunk, so that rows can be quantized while they are in the cache, and by several threads. Memory grows
+/// to the longest sequence seen.
 #[derive(Debug, Clone)]
-pub struct QuantizedKeyValues {
+pub struct QuantizedAttention {
     shape: Shape,
     len: usize,
-    /// Of each chunk: each head's keys, then each head's values.
-    bytes: AlignedBytes,
-    /// Of each chunk: each head's scales of keys, scales of values, and 128 times the sums of values.
-    floats: Vec<f32>,
+    chunks: Vec<AttentionChunk>,
 }
 
 /// Sizes that follow from the heads and the instruction set.
@@ -47,6 +45,16 @@ struct Shape {
 impl Shape {
     fn head_width(self) -> usize {
         self.heads.head_width()
+    }
+
+    /// Bytes of a panel of queries.
+    fn query_panel(self) -> usize {
+        self.form.panel_len(self.head_width())
+    }
+
+    /// Bytes of one head's queries in a chunk.
+    fn query_bytes(self) -> usize {
+        CHUNK / self.form.rows * self.query_panel()
     }
 
     /// Bytes of one head's keys in a chunk.
@@ -64,41 +72,57 @@ impl Shape {
         self.dimensions() * CHUNK
     }
 
-    fn chunk_bytes(self) -> usize {
-        self.heads.count * (self.key_bytes() + self.value_bytes())
+    fn head_bytes(self) -> usize {
+        self.query_bytes() + self.key_bytes() + self.value_bytes()
     }
 
-    /// Floats that belong to one head of a chunk, each part with spare lanes behind it.
+    /// Floats that belong to one head of a chunk, all but the first part with spare lanes behind it.
     fn head_floats(self) -> usize {
-        CHUNK + LANES + 2 * (self.dimensions() + LANES)
+        CHUNK + CHUNK + LANES + 2 * (self.dimensions() + LANES)
     }
+}
 
-    fn chunk_floats(self) -> usize {
-        self.heads.count * self.head_floats()
-    }
+/// Some rows of [`QuantizedAttention`]: filled by one thread.
+#[derive(Debug, Clone)]
+pub struct AttentionChunk {
+    shape: Shape,
+    rows: Range<usize>,
+    /// Of each head: queries, keys, values.
+    bytes: AlignedBytes,
+    /// Of each head: scales of queries, scales of keys, scales of values, 128 times the sums of values.
+    floats: Vec<f32>,
+    /// Sums of the queries' values, `[heads, CHUNK]`.
+    sums: Vec<i32>,
 }
 
 /// One head of a chunk, for reading.
 #[derive(Clone, Copy)]
 struct HeadChunk<'a> {
+    queries: &'a [u8],
     keys: &'a [u8],
     values: &'a [u8],
+    query_scales: &'a [f32],
     key_scales: &'a [f32],
     value_scales: &'a [f32],
     /// 128 times the sum of each dimension's values.
     value_sums: &'a [f32],
+    /// Sums of the queries' values.
+    query_sums: &'a [i32],
 }
 
-/// A chunk of [`QuantizedKeyValues`] to be filled, on any thread.
-pub struct ChunkMut<'a> {
-    pub(crate) rows: Range<usize>,
-    shape: Shape,
-    bytes: &'a mut [u8],
-    floats: &'a mut [f32],
-}
+impl AttentionChunk {
+    fn new(shape: Shape) -> Self {
+        let heads = shape.heads.count;
+        Self {
+            shape,
+            rows: 0..0,
+            bytes: AlignedBytes::zeroed(heads * shape.head_bytes()),
+            floats: vec![0.0; heads * shape.head_floats()],
+            sums: vec![0; heads * CHUNK],
+        }
+    }
 
-impl ChunkMut<'_> {
-    /// The rows of keys and values that belong to it.
+    /// The rows of the layer that belong to it.
     #[must_use]
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
@@ -111,12 +135,32 @@ impl ChunkMut<'_> {
     pub(crate) fn form(&self) -> Form {
         self.shape.form
     }
+
+    fn head(&self, head: usize) -> HeadChunk<'_> {
+        let shape = self.shape;
+        let bytes = &self.bytes.bytes()[head * shape.head_bytes()..][..shape.head_bytes()];
+        let (queries, bytes) = bytes.split_at(shape.query_bytes());
+        let (keys, values) = bytes.split_at(shape.key_bytes());
+        let floats = &self.floats[head * shape.head_floats()..][..shape.head_floats()];
+        let (query_scales, floats) = floats.split_at(CHUNK);
+        let (key_scales, floats) = floats.split_at(CHUNK + LANES);
+        let (value_scales, value_sums) = floats.split_at(shape.dimensions() + LANES);
+        let query_sums = &self.sums[head * CHUNK..][..CHUNK];
+        HeadChunk { queries, keys, values, query_scales, key_scales, value_scales, value_sums, query_sums }
+    }
 }
 
-impl QuantizedKeyValues {
+impl QuantizedAttention {
     pub(crate) fn new(heads: Heads, layout: Layout, form: Form) -> Self {
         assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
-        Self { shape: Shape { heads, layout, form }, len: 0, bytes: AlignedBytes::default(), floats: Vec::new() }
+        Self { shape: Shape { heads, layout, form }, len: 0, chunks: Vec::new() }
+    }
+
+    /// Bytes that `len` rows take.
+    #[must_use]
+    pub fn bytes(&self, len: usize) -> usize {
+        let (shape, heads) = (self.shape, self.shape.heads.count);
+        len.div_ceil(CHUNK) * heads * (shape.head_bytes() + 4 * (shape.head_floats() + CHUNK))
     }
 
     /// Rows stored.
@@ -141,35 +185,18 @@ impl QuantizedKeyValues {
         self.shape.form
     }
 
-    /// Prepares for `len` rows, and hands out the chunks; what was there is lost. All must be filled before anything attends.
-    pub fn chunks_mut(&mut self, len: usize) -> impl Iterator<Item = ChunkMut<'_>> {
-        let (shape, chunks) = (self.shape, len.div_ceil(CHUNK));
+    /// Prepares for `len` rows, and gives the chunks to be filled; what was there is lost. All must be filled before anything
+    /// attends.
+    pub fn chunks_mut(&mut self, len: usize) -> &mut [AttentionChunk] {
         self.len = len;
-        self.bytes.resize(chunks * shape.chunk_bytes());
-        self.floats.resize(chunks * shape.chunk_floats(), 0.0);
-        let bytes = self.bytes.bytes_mut().chunks_exact_mut(shape.chunk_bytes().max(1));
-        let floats = self.floats.chunks_exact_mut(shape.chunk_floats().max(1));
-        bytes.zip(floats).enumerate().map(move |(index, (bytes, floats))| {
-            let rows = index * CHUNK..len.min((index + 1) * CHUNK);
-            ChunkMut { rows, shape, bytes, floats }
-        })
-    }
-
-    fn head_chunk(&self, chunk: usize, head: usize) -> HeadChunk<'_> {
-        let shape = self.shape;
-        let (keys, values) = (shape.key_bytes(), shape.value_bytes());
-        let bytes = &self.bytes.bytes()[chunk * shape.chunk_bytes()..][..shape.chunk_bytes()];
-        let (all_keys, all_values) = bytes.split_at(shape.heads.count * keys);
-        let floats = &self.floats[chunk * shape.chunk_floats() + head * shape.head_floats()..][..shape.head_floats()];
-        let (key_scales, value_floats) = floats.split_at(CHUNK + LANES);
-        let (value_scales, value_sums) = value_floats.split_at(shape.dimensions() + LANES);
-        HeadChunk {
-            keys: &all_keys[head * keys..][..keys],
-            values: &all_values[head * values..][..values],
-            key_scales,
-            value_scales,
-            value_sums,
+        let chunks = len.div_ceil(CHUNK);
+        while self.chunks.len() < chunks {
+            self.chunks.push(AttentionChunk::new(self.shape));
         }
+        for (index, chunk) in self.chunks[..chunks].iter_mut().enumerate() {
+            chunk.rows = index * CHUNK..len.min((index + 1) * CHUNK);
+        }
+        &mut self.chunks[..chunks]
     }
 }
 
@@ -178,26 +205,31 @@ fn depth(rows: usize) -> usize {
     Layout::padded_depth(rows)
 }
 
-/// Quantizes the rows of one chunk; both are `[rows of the chunk, width]`.
+/// Quantizes the rows of one chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`.
 #[inline(always)]
-pub(crate) fn fill<S: Int8>(s: S, keys: MatRef<'_>, values: MatRef<'_>, chunk: ChunkMut<'_>) {
-    let ChunkMut { rows, shape, bytes, floats } = chunk;
-    let rows = rows.len();
-    let (head_width, heads) = (shape.head_width(), shape.heads.count);
-    bytes.fill(shape.layout.offset());
-    floats.fill(0.0);
-    let (all_keys, all_values) = bytes.split_at_mut(heads * shape.key_bytes());
-    let all_keys = all_keys.chunks_exact_mut(shape.key_bytes());
-    let all_values = all_values.chunks_exact_mut(shape.value_bytes());
+pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
+    let AttentionChunk { rows, shape, bytes, floats, sums } = chunk;
+    let (rows, shape) = (rows.len(), *shape);
+    let (head_width, width) = (shape.head_width(), shape.heads.width);
+    let all_bytes = bytes.bytes_mut().chunks_exact_mut(shape.head_bytes());
     let all_floats = floats.chunks_exact_mut(shape.head_floats());
-    for (head, ((key_bytes, value_bytes), floats)) in all_keys.zip(all_values).zip(all_floats).enumerate() {
-        let (key_scales, value_floats) = floats.split_at_mut(CHUNK + LANES);
-        let (value_scales, value_sums) = value_floats.split_at_mut(shape.dimensions() + LANES);
-        let part = head * head_width..(head + 1) * head_width;
+    let all_sums = sums.chunks_exact_mut(CHUNK);
+    for (head, ((bytes, floats), sums)) in all_bytes.zip(all_floats).zip(all_sums).enumerate() {
+        let (queries, bytes) = bytes.split_at_mut(shape.query_bytes());
+        // Columns and depth that fill up a panel are zeros.
+        bytes.fill(shape.layout.offset());
+        let (keys, values) = bytes.split_at_mut(shape.key_bytes());
+        let (query_scales, floats) = floats.split_at_mut(CHUNK);
+        let (key_scales, floats) = floats.split_at_mut(CHUNK + LANES);
+        let (value_scales, value_sums) = floats.split_at_mut(shape.dimensions() + LANES);
+        let part = |index: usize| projected.columns_range(index * width + head * head_width, head_width);
+        let panels = Some(shape.query_panel());
+        let to = RowsMut { rows, panels, bytes: queries, scales: query_scales, sums };
+        quantize::quantize(s, part(0), &Norm::None, to);
         for row in 0..rows {
-            key_scales[row] = fill_key::<S>(s, &keys.row(row)[part.clone()], row, key_bytes);
+            key_scales[row] = fill_key(s, part(1).row(row), row, keys);
         }
-        fill_values::<S>(s, values, part, rows, value_bytes, (value_scales, value_sums));
+        fill_values(s, part(2), rows, values, (value_scales, value_sums));
     }
 }
 
@@ -232,23 +264,17 @@ fn scatter<S: Int8>(values: &[i8; LANES], padded_depth: usize, column: usize, k:
 fn fill_values<S: Int8>(
     s: S,
     values: MatRef<'_>,
-    part: Range<usize>,
     rows: usize,
     panels: &mut [u8],
     (scales, sums): (&mut [f32], &mut [f32]),
 ) {
     let (width, depth) = (S::LAYOUT.panel(), depth(rows));
     let panel_len = width * depth;
-    for dimension in (0..part.len()).step_by(LANES) {
-        let columns = part.start + dimension..part.end.min(part.start + dimension + LANES);
-        let count = columns.len();
-        let load = |row: usize| {
-            let row = &values.row(row)[columns.clone()];
-            row.first_chunk().map_or_else(|| s.load(&reduce::padded(row, 0.0)), |row| s.load(row))
-        };
+    for dimension in (0..values.cols()).step_by(LANES) {
+        let count = LANES.min(values.cols() - dimension);
         let mut peak = s.splat(0.0);
         for row in 0..rows {
-            peak = s.max(s.abs(load(row)), peak);
+            peak = s.max(s.abs(sixteen(s, &values.row(row)[dimension..])), peak);
         }
         let (mut peaks, mut factors) = ([0.0; LANES], [0.0; LANES]);
         s.store(peak, &mut peaks);
@@ -260,8 +286,9 @@ fn fill_values<S: Int8>(
         for first in (0..rows).step_by(4) {
             // Four rows side by side, as the panels want them.
             let mut four = [[0i8; LANES]; 4];
-            for (values, row) in four.iter_mut().zip(first..rows) {
-                s.store_i8(s.min(s.max(s.mul(load(row), factors), low), high), values);
+            for (four, row) in four.iter_mut().zip(first..rows) {
+                let x = sixteen(s, &values.row(row)[dimension..]);
+                s.store_i8(s.min(s.max(s.mul(x, factors), low), high), four);
             }
             for (lane, total) in totals.iter_mut().enumerate().take(count) {
                 let group = [four[0][lane], four[1][lane], four[2][lane], four[3][lane]];
@@ -279,13 +306,20 @@ fn fill_values<S: Int8>(
     }
 }
 
+/// The first sixteen values of a row, padded with zeros.
+#[inline(always)]
+fn sixteen<S: Int8>(s: S, row: &[f32]) -> S::F {
+    match row.first_chunk() {
+        Some(row) => s.load(row),
+        None => s.load(&reduce::padded(row, 0.0)),
+    }
+}
+
 /// Scratch of one thread's attention; allocated once per head width and instruction set.
 #[derive(Debug, Clone)]
 pub struct QuantizedScratch {
     form: Form,
     head_width: usize,
-    /// One panel of queries.
-    queries: Activations,
     /// One panel of weights.
     weights: Activations,
     /// Scores `[MAX_ROWS, SCORES]`, in units of the query's scale.
@@ -301,7 +335,6 @@ impl QuantizedScratch {
         Self {
             form,
             head_width,
-            queries: Activations::panel(form, head_width),
             weights: Activations::panel(form, CHUNK),
             scores: vec![0.0; MAX_ROWS * SCORES],
             values: vec![0.0; MAX_ROWS * dimensions + LANES],
@@ -311,16 +344,17 @@ impl QuantizedScratch {
 
     /// Whether it was made for heads of this width and the same kernels.
     #[must_use]
-    pub fn fits(&self, panels: &QuantizedKeyValues) -> bool {
+    pub fn fits(&self, panels: &QuantizedAttention) -> bool {
         self.form == panels.form() && self.head_width == panels.heads().head_width()
     }
 }
 
-/// Query rows of one head, `[rows, head width]`, and what they attend to.
-#[derive(Clone, Copy)]
+/// Some query rows of one head, and what they attend to: all rows of the layer.
+#[derive(Clone)]
 pub(crate) struct QuantizedQuery<'a> {
-    pub(crate) rows: MatRef<'a>,
-    pub(crate) panels: &'a QuantizedKeyValues,
+    /// Begins with a panel.
+    pub(crate) rows: Range<usize>,
+    pub(crate) layer: &'a QuantizedAttention,
     pub(crate) head: usize,
 }
 
@@ -335,7 +369,7 @@ struct Seen {
     weight: f32,
 }
 
-/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one key.
+/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one row.
 #[inline(always)]
 pub(crate) fn attend<S: Int8>(
     s: S,
@@ -343,55 +377,62 @@ pub(crate) fn attend<S: Int8>(
     mut out: BlockMut<'_>,
     scratch: &mut QuantizedScratch,
 ) {
-    let panels = query.panels;
-    let (head_width, dimensions) = (panels.shape.head_width(), panels.shape.dimensions());
+    let QuantizedQuery { rows, layer, head } = query.clone();
+    let (dimensions, query_panel) = (layer.shape.dimensions(), layer.shape.query_panel());
     // From scores to exponents of two.
-    let unit = panels.shape.heads.scale() * std::f32::consts::LOG2_E;
-    for first in (0..out.rows()).step_by(S::TILE_ROWS) {
-        let rows = S::TILE_ROWS.min(out.rows() - first);
-        quantize_queries(s, query.rows.rows_range(first, rows), scratch);
+    let unit = layer.shape.heads.scale() * std::f32::consts::LOG2_E;
+    for first in rows.clone().step_by(S::TILE_ROWS) {
+        let own = layer.chunks[first / CHUNK].head(head);
+        let queries = Queries {
+            panel: &own.queries[first % CHUNK / S::TILE_ROWS * query_panel..][..query_panel],
+            sums: &own.query_sums[first % CHUNK..][..S::TILE_ROWS.min(rows.end - first)],
+        };
         let mut seen = [Seen { max: f32::NEG_INFINITY, total: 0.0, weight: 1.0 }; MAX_ROWS];
+        let seen = &mut seen[..queries.sums.len()];
         scratch.values.fill(0.0);
-        for chunk in 0..panels.len.div_ceil(CHUNK) {
-            let head = panels.head_chunk(chunk, query.head);
-            let keys = CHUNK.min(panels.len - chunk * CHUNK);
-            score(s, rows, keys, head_width, head, scratch);
-            for (row, seen) in seen[..rows].iter_mut().enumerate() {
-                let unit = unit * scratch.queries.scales()[row];
+        for (index, chunk) in layer.chunks[..layer.len.div_ceil(CHUNK)].iter().enumerate() {
+            let keys = CHUNK.min(layer.len - index * CHUNK);
+            let chunk = chunk.head(head);
+            score(s, queries, keys, chunk, scratch);
+            for (row, seen) in seen.iter_mut().enumerate() {
+                let unit = unit * own.query_scales[first % CHUNK + row];
                 weigh(s, row, keys, unit, seen, dimensions, scratch);
             }
-            add_values(s, &seen[..rows], keys, dimensions, head, scratch);
+            add_values(s, seen, keys, dimensions, chunk, scratch);
         }
-        for (row, seen) in seen[..rows].iter().enumerate() {
+        for (row, seen) in seen.iter().enumerate() {
             let factor = 1.0 / seen.total;
             let values = &scratch.values[row * dimensions..];
-            for (out, value) in out.row(first + row).iter_mut().zip(values) {
+            for (out, value) in out.row(first - rows.start + row).iter_mut().zip(values) {
                 *out = value * factor;
             }
         }
     }
 }
 
-/// Quantizes up to a panel of query rows.
-#[inline(always)]
-fn quantize_queries<S: Int8>(s: S, rows: MatRef<'_>, scratch: &mut QuantizedScratch) {
-    quantize::quantize(s, rows, &Norm::None, scratch.queries.panel_mut(rows.rows()));
+/// A panel of quantized queries.
+#[derive(Clone, Copy)]
+struct Queries<'a> {
+    panel: &'a [u8],
+    /// Sum of each row's values.
+    sums: &'a [i32],
 }
 
 /// Scores of the queries with a chunk of keys, in units of the queries' scales; `-inf` behind the last key.
 #[inline(always)]
 fn score<S: Int8>(
     s: S,
-    rows: usize,
+    queries: Queries<'_>,
     keys: usize,
-    head_width: usize,
     head: HeadChunk<'_>,
     scratch: &mut QuantizedScratch,
 ) {
-    let QuantizedScratch { queries, scores, sums, .. } = scratch;
-    let (width, panel_len) = (S::LAYOUT.panel(), S::LAYOUT.panel_len(head_width));
+    let QuantizedScratch { scores, sums, .. } = scratch;
+    let rows = queries.sums.len();
+    let width = S::LAYOUT.panel();
+    let panel_len = head.keys.len() / (CHUNK / width);
     for (panel, weights) in head.keys.chunks_exact(panel_len).take(keys.div_ceil(width)).enumerate() {
-        tile_sums(s, queries.panels(0..1), weights, &queries.sums()[..rows], sums);
+        tile_sums(s, queries.panel, weights, queries.sums, sums);
         for row in 0..rows {
             for column in (0..width).step_by(LANES) {
                 let sum = s.load_i32(lanes(&sums.0[row * width + column..]));
@@ -433,12 +474,12 @@ fn weigh<S: Int8>(
     } else {
         seen.weight = weight(s, greatest - seen.max, unit);
     }
-    let (shift, unit) = (s.splat(greatest), s.splat(unit));
+    let (shift, unit) = (s.splat(-greatest * unit), s.splat(unit));
     let mut total = s.splat(0.0);
     let (panel, sums) = weights.panel_and_sums_mut();
     let mut steps = [0i8; LANES];
     for (block, scores) in scores.as_chunks::<LANES>().0.iter().enumerate() {
-        let (mantissa, power) = math::exp2_parts(s, s.mul(s.sub(s.load(scores), shift), unit));
+        let (mantissa, power) = math::exp2_parts(s, s.fma(s.load(scores), unit, shift));
         let step = s.fma(s.mul(mantissa, s.splat(255.0)), power, s.splat(-128.0));
         // Rounds to the nearest integer, which then stands in the low bits.
         let shifted = s.add(step, s.splat(math::ROUND));

@@ -18,6 +18,13 @@ pub(crate) struct Form {
     pub(crate) unit: usize,
 }
 
+impl Form {
+    /// Bytes of a panel of rows.
+    pub(crate) const fn panel_len(self, depth: usize) -> usize {
+        Layout::padded_depth(depth) / self.group * self.rows * self.unit
+    }
+}
+
 /// int8 rows with one scale each: the left side of a product, made by the `quantize` functions of a
 /// [`KernelSet`](crate::KernelSet), reused from call to call.
 ///
@@ -55,18 +62,6 @@ impl Activations {
         let mut new = Self::new(form, form.rows.max(2), depth);
         new.reshape(form.rows.max(2), depth);
         new
-    }
-
-    /// The first `rows` rows of what [`panel`](Self::panel) made, to be filled.
-    pub(crate) fn panel_mut(&mut self, rows: usize) -> RowsMut<'_> {
-        let panel_len = self.panel_len();
-        RowsMut {
-            rows,
-            panels: Some(panel_len),
-            bytes: self.bytes.bytes_mut(),
-            scales: &mut self.scales,
-            sums: &mut self.sums,
-        }
     }
 
     /// The bytes and the rows' sums of what [`panel`](Self::panel) made.
@@ -120,8 +115,7 @@ impl Activations {
 
     /// Bytes of a panel, or of the one plain row.
     pub(crate) fn panel_len(&self) -> usize {
-        let padded = Layout::padded_depth(self.depth);
-        if self.rows == 1 { padded } else { padded / self.form.group * self.form.rows * self.form.unit }
+        if self.rows == 1 { Layout::padded_depth(self.depth) } else { self.form.panel_len(self.depth) }
     }
 
     pub(crate) fn panels(&self, range: Range<usize>) -> &[u8] {
