@@ -43,6 +43,8 @@ pub(crate) struct Global {
 pub(crate) enum PrecisionArg {
     /// Like the reference, in f32.
     F32,
+    /// Weights and activations of 8 bits, the encoder's attention in f32.
+    Mixed,
     /// Weights and activations of 8 bits.
     Int8,
 }
@@ -51,6 +53,7 @@ impl From<PrecisionArg> for Precision {
     fn from(arg: PrecisionArg) -> Self {
         match arg {
             PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Mixed => Self::Mixed,
             PrecisionArg::Int8 => Self::Int8,
         }
     }

@@ -27,7 +27,7 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, precision: P
     let weights = weight_count(dimensions);
     let most = match precision {
         Precision::F32 => 4 * weights + transcription.max(bytes_on_disk),
-        Precision::Int8 => {
+        Precision::Mixed | Precision::Int8 => {
             let transcription =
                 4 * (encoder + 5 * 2 * vocabulary) + 2 * cross + 2 * 5 * 2 * decoder_layers * text * width;
             weights + transcription.max(bytes_on_disk + 5 * vocabulary * width)

@@ -1,29 +1,23 @@
 //! Where layers compute: the kernels of the CPU and the threads that share them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
-use sotto_kernels::{
-    Activations, AttentionScratch, BlockMut, Epilogue, KernelSet, KeyValuePanels, MatRef, PackedMatrix,
-};
+use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, PackedMatrix};
 use sotto_runtime::{Chunk, Pool, Threads};
 
 /// The seam between layers and processors: a kernel set and a pool, chosen when a model is loaded.
 ///
-/// Divides products and attention among the threads of its pool; what comes out does not depend on their number. Cheap to
+/// Divides rows and products among the threads of its pool; what comes out does not depend on their number. Cheap to
 /// clone; clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Backend {
     kernels: KernelSet,
     pool: Arc<Pool>,
-    /// One per thread that attends at this moment; kept, so that the steady state allocates nothing.
-    attention: Arc<Mutex<Vec<AttentionScratch>>>,
 }
 
 // Multiply-adds that take a thread about 10 µs: less is not worth waking another one for.
 const WORTH_DIVIDING: usize = 1 << 20;
-
-// Query rows that read one head's keys and values from the cache together.
-const QUERY_ROWS: usize = 96;
 
 impl Backend {
     /// The best kernels of this CPU on up to `threads` threads, which start when there is work for them.
@@ -35,7 +29,7 @@ impl Backend {
     /// Chosen kernels, for tests that compare them.
     #[must_use]
     pub fn with_kernels(kernels: KernelSet, threads: Threads) -> Self {
-        Self { kernels, pool: Arc::new(Pool::new(threads)), attention: Arc::default() }
+        Self { kernels, pool: Arc::new(Pool::new(threads)) }
     }
 
     /// The kernels, for what is too small to be divided.
@@ -68,23 +62,19 @@ impl Backend {
         }
     }
 
-    /// Every row of `query` attends to all rows of `panels`: see [`KernelSet::attend`].
+    /// Calls `f` with blocks of `block` rows of `values`, each row `width` values, on the threads of the pool. What `f`
+    /// computes with this backend stays on the thread of its block.
     ///
     /// # Panics
-    /// When the shapes do not fit.
-    pub fn attend(&self, query: MatRef<'_>, panels: &KeyValuePanels, out: &mut [f32]) {
-        let (kernels, width) = (self.kernels, panels.heads().width);
-        let chunk = Chunk::of(QUERY_ROWS);
-        self.pool.run_rows(out, width, chunk, |range, out| {
-            let mut scratch = self.take_scratch(panels.heads().head_width());
-            kernels.attend(query.rows_range(range.start, range.len()), panels, BlockMut::new(out, width), &mut scratch);
-            self.attention.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        });
-    }
-
-    fn take_scratch(&self, head_width: usize) -> AttentionScratch {
-        let kept = self.attention.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.filter(|scratch| scratch.fits(head_width)).unwrap_or_else(|| AttentionScratch::new(head_width))
+    /// When `values` is not whole rows, and when `f` panics.
+    pub fn blocks<T: Send>(
+        &self,
+        values: &mut [T],
+        width: usize,
+        block: usize,
+        f: impl Fn(Range<usize>, &mut [T]) + Sync,
+    ) {
+        self.pool.run_rows(values, width, Chunk::of(block), f);
     }
 
     /// About a quarter of a thread's share of `items`, in whole steps of the kernels.

@@ -170,13 +170,21 @@ impl Int8Conv1d {
     }
 
     /// Convolves frames that lie between two [`margin`](Self::margin)s of zeros in `padded` into `out`,
-    /// `[output frames, outputs]`.
+    /// `[output frames, outputs]`: those from output frame `first` on.
     ///
     /// # Panics
     /// When the shapes do not fit.
-    pub fn forward(&self, backend: &Backend, padded: &[f32], quantized: &mut Activations, out: &mut [f32]) {
+    pub fn forward(
+        &self,
+        backend: &Backend,
+        padded: &[f32],
+        first: usize,
+        quantized: &mut Activations,
+        out: &mut [f32],
+    ) {
         let ConvShape { inputs, outputs, kernel, stride } = self.shape;
-        let windows = MatRef::strided(padded, out.len() / outputs, kernel * inputs, stride * inputs);
+        let from = &padded[first * stride * inputs..];
+        let windows = MatRef::strided(from, out.len() / outputs, kernel * inputs, stride * inputs);
         backend.kernels().quantize(windows, &Norm::None, quantized);
         let epilogue = Epilogue { bias: Some(&self.bias), activation: Activation::Gelu, accumulate: false };
         backend.product(quantized, &self.weights, epilogue, out);

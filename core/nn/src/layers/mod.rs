@@ -11,6 +11,7 @@ mod int8;
 mod linear;
 mod norm;
 mod source;
+mod stash;
 
 pub use backend::Backend;
 pub use cache::KvCache;
@@ -20,6 +21,7 @@ pub use int8::{Biased, Int8Conv1d, Int8Embedding, Int8Linear, Int8Norm};
 pub use linear::Linear;
 pub use norm::LayerNorm;
 pub use source::TensorSource;
+pub use stash::Stash;
 
 #[cfg(test)]
 mod tests {
