@@ -268,8 +268,7 @@ fn fill_values<S: Int8>(
     panels: &mut [u8],
     (scales, sums): (&mut [f32], &mut [f32]),
 ) {
-    let (width, depth) = (S::LAYOUT.panel(), depth(rows));
-    let panel_len = width * depth;
+    let depth = depth(rows);
     for dimension in (0..values.cols()).step_by(LANES) {
         let count = LANES.min(values.cols() - dimension);
         let mut peak = s.splat(0.0);
@@ -282,27 +281,49 @@ fn fill_values<S: Int8>(
             (*factor, *scale) = quantize::factor_and_scale(*peak);
         }
         let (factors, low, high) = (s.load(&factors), s.splat(-127.0), s.splat(127.0));
-        let mut totals = [0i32; LANES];
+        let mut total = s.splat(0.0);
         for first in (0..rows).step_by(4) {
             // Four rows side by side, as the panels want them.
             let mut four = [[0i8; LANES]; 4];
             for (four, row) in four.iter_mut().zip(first..rows) {
-                let x = sixteen(s, &values.row(row)[dimension..]);
-                s.store_i8(s.min(s.max(s.mul(x, factors), low), high), four);
+                let x = s.min(s.max(s.mul(sixteen(s, &values.row(row)[dimension..]), factors), low), high);
+                let shifted = s.add(x, s.splat(math::ROUND));
+                total = s.add(total, s.sub(shifted, s.splat(math::ROUND)));
+                s.store_shifted_i8(shifted, four);
             }
-            for (lane, total) in totals.iter_mut().enumerate().take(count) {
-                let group = [four[0][lane], four[1][lane], four[2][lane], four[3][lane]];
-                *total += group.iter().map(|&value| i32::from(value)).sum::<i32>();
-                let column = dimension + lane;
-                let panel = &mut panels[column / width * panel_len..][..panel_len];
-                let place = S::LAYOUT.index(depth, column % width, first);
-                panel[place..place + 4].copy_from_slice(&group.map(|v| (v as u8).wrapping_add(S::LAYOUT.offset())));
+            let mut groups = [0u8; 4 * LANES];
+            for (lane, group) in groups.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                *group = four.map(|row| (row[lane] as u8).wrapping_add(S::LAYOUT.offset()));
             }
+            write_groups::<S>(&groups, depth, dimension, count, first, panels);
         }
+        let mut totals = [0.0; LANES];
+        s.store(total, &mut totals);
         for (sum, total) in sums[dimension..].iter_mut().zip(totals).take(count) {
             // Exact: at most 128 · 127 · 192, below 2^24.
-            *sum = (128 * total) as f32;
+            *sum = 128.0 * total;
         }
+    }
+}
+
+/// Writes four values each of up to sixteen columns from `column` on, at depth `k`, into their panels.
+#[inline(always)]
+fn write_groups<S: Int8>(
+    groups: &[u8; 4 * LANES],
+    depth: usize,
+    column: usize,
+    count: usize,
+    k: usize,
+    panels: &mut [u8],
+) {
+    let width = S::LAYOUT.panel();
+    let place = |column: usize| column / width * width * depth + S::LAYOUT.index(depth, column % width, k);
+    if count == LANES && place(column + LANES - 1) - place(column) == 4 * (LANES - 1) {
+        panels[place(column)..][..4 * LANES].copy_from_slice(groups);
+        return;
+    }
+    for (lane, group) in groups.as_chunks::<4>().0.iter().enumerate().take(count) {
+        panels[place(column + lane)..][..4].copy_from_slice(group);
     }
 }
 
@@ -358,15 +379,18 @@ pub(crate) struct QuantizedQuery<'a> {
     pub(crate) head: usize,
 }
 
-/// What a row has seen so far.
-#[derive(Clone, Copy)]
+/// What the rows of a tile have seen so far, a lane for each.
 struct Seen {
-    /// Greatest score, in units of the query's scale.
-    max: f32,
+    /// From scores, in units of the query's scale, to exponents of two.
+    unit: [f32; LANES],
+    /// Greatest score.
+    max: [f32; LANES],
     /// Sum of the weights relative to it, 255 times.
-    total: f32,
-    /// What the weights of the chunk at hand count relative to it.
-    weight: f32,
+    total: [f32; LANES],
+    /// Greatest score of the chunk at hand.
+    greatest: [f32; LANES],
+    /// What the weights of the chunk at hand count relative to `max`.
+    weight: [f32; LANES],
 }
 
 /// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one row.
@@ -387,21 +411,32 @@ pub(crate) fn attend<S: Int8>(
             panel: &own.queries[first % CHUNK / S::TILE_ROWS * query_panel..][..query_panel],
             sums: &own.query_sums[first % CHUNK..][..S::TILE_ROWS.min(rows.end - first)],
         };
-        let mut seen = [Seen { max: f32::NEG_INFINITY, total: 0.0, weight: 1.0 }; MAX_ROWS];
-        let seen = &mut seen[..queries.sums.len()];
+        let rows_here = queries.sums.len();
+        let mut seen = Seen {
+            unit: [0.0; LANES],
+            max: [f32::NEG_INFINITY; LANES],
+            total: [0.0; LANES],
+            greatest: [f32::NEG_INFINITY; LANES],
+            weight: [0.0; LANES],
+        };
+        let scales = &own.query_scales[first % CHUNK..][..rows_here];
+        seen.unit.iter_mut().zip(scales).for_each(|(to, scale)| *to = unit * scale);
         scratch.values.fill(0.0);
         for (index, chunk) in layer.chunks[..layer.len.div_ceil(CHUNK)].iter().enumerate() {
             let keys = CHUNK.min(layer.len - index * CHUNK);
             let chunk = chunk.head(head);
             score(s, queries, keys, chunk, scratch);
-            for (row, seen) in seen.iter_mut().enumerate() {
-                let unit = unit * own.query_scales[first % CHUNK + row];
-                weigh(s, row, keys, unit, seen, dimensions, scratch);
+            for row in 0..rows_here {
+                seen.greatest[row] = reduce::row_max(s, &scratch.scores[row * SCORES..][..depth(keys)]);
             }
-            add_values(s, seen, keys, dimensions, chunk, scratch);
+            look_back(s, rows_here, &mut seen, dimensions, &mut scratch.values);
+            for row in 0..rows_here {
+                weigh(s, row, keys, &mut seen, scratch);
+            }
+            add_values(s, &seen.weight[..rows_here], keys, dimensions, chunk, scratch);
         }
-        for (row, seen) in seen.iter().enumerate() {
-            let factor = 1.0 / seen.total;
+        for row in 0..rows_here {
+            let factor = 1.0 / seen.total[row];
             let values = &scratch.values[row * dimensions..];
             for (out, value) in out.row(first - rows.start + row).iter_mut().zip(values) {
                 *out = value * factor;
@@ -447,34 +482,34 @@ fn score<S: Int8>(
     }
 }
 
-/// Turns one row's scores into weights relative to the greatest of the chunk, and brings what the row has seen up to date.
+/// Brings maxima, totals and sums of values up to date with the greatest scores of a new chunk.
 #[inline(always)]
-fn weigh<S: Int8>(
-    s: S,
-    row: usize,
-    keys: usize,
-    unit: f32,
-    seen: &mut Seen,
-    dimensions: usize,
-    scratch: &mut QuantizedScratch,
-) {
-    let QuantizedScratch { weights, scores, values, .. } = scratch;
-    let scores = &scores[row * SCORES..][..depth(keys)];
-    let greatest = reduce::row_max(s, scores);
-    if greatest > seen.max {
-        // 2^-inf = 0 for the first chunk, before which nothing was summed.
-        let factor = weight(s, seen.max - greatest, unit);
-        seen.total *= factor;
+fn look_back<S: Int8>(s: S, rows: usize, seen: &mut Seen, dimensions: usize, values: &mut [f32]) {
+    let (before, greatest, unit) = (s.load(&seen.max), s.load(&seen.greatest), s.load(&seen.unit));
+    let max = s.max(greatest, before);
+    // 2^-inf = 0 before the first chunk, and lanes without a row give anything but are not read.
+    let mut factors = [0.0; LANES];
+    s.store(math::exp2(s, s.mul(s.sub(before, max), unit)), &mut factors);
+    s.store(math::exp2(s, s.mul(s.sub(greatest, max), unit)), &mut seen.weight);
+    for (row, &factor) in factors[..rows].iter().enumerate() {
+        if seen.greatest[row] <= seen.max[row] {
+            continue;
+        }
+        seen.total[row] *= factor;
         let factor = s.splat(factor);
-        // Whole vectors: what lies behind the last dimension is padding, the next row's values or spare.
         for first in (0..dimensions).step_by(LANES) {
             scale_some(s, &mut values[row * dimensions + first..], factor, LANES.min(dimensions - first));
         }
-        (seen.max, seen.weight) = (greatest, 1.0);
-    } else {
-        seen.weight = weight(s, greatest - seen.max, unit);
     }
-    let (shift, unit) = (s.splat(-greatest * unit), s.splat(unit));
+    s.store(max, &mut seen.max);
+}
+
+/// Turns one row's scores into weights relative to the greatest of the chunk.
+#[inline(always)]
+fn weigh<S: Int8>(s: S, row: usize, keys: usize, seen: &mut Seen, scratch: &mut QuantizedScratch) {
+    let QuantizedScratch { weights, scores, .. } = scratch;
+    let scores = &scores[row * SCORES..][..depth(keys)];
+    let (shift, unit) = (s.splat(-seen.greatest[row] * seen.unit[row]), s.splat(seen.unit[row]));
     let mut total = s.splat(0.0);
     let (panel, sums) = weights.panel_and_sums_mut();
     let mut steps = [0i8; LANES];
@@ -490,15 +525,7 @@ fn weigh<S: Int8>(
     // Exact in any order: integers of at most 128 · 192.
     let total = reduce::sum(s, total);
     sums[row] = total as i32;
-    seen.total += seen.weight * (total + (128 * depth(keys)) as f32);
-}
-
-/// What a difference of scores means as a weight.
-#[inline(always)]
-fn weight<S: Int8>(s: S, score: f32, unit: f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    s.store(math::exp2(s, s.splat(score * unit)), &mut lanes);
-    lanes[0]
+    seen.total[row] += seen.weight[row] * (total + (128 * depth(keys)) as f32);
 }
 
 /// Multiplies the first `count` of sixteen values.
@@ -519,7 +546,7 @@ fn scale_some<S: Int8>(s: S, values: &mut [f32], factor: S::F, count: usize) {
 #[inline(always)]
 fn add_values<S: Int8>(
     s: S,
-    seen: &[Seen],
+    row_weights: &[f32],
     keys: usize,
     dimensions: usize,
     head: HeadChunk<'_>,
@@ -529,14 +556,14 @@ fn add_values<S: Int8>(
     let (width, depth) = (S::LAYOUT.panel(), depth(keys));
     let panel = &weights.panels(0..1)[..depth / S::GROUP * S::TILE_ROWS * S::UNIT];
     for (index, panel_values) in head.values.chunks_exact(width * depth).take(dimensions / width).enumerate() {
-        tile_sums(s, panel, panel_values, &weights.sums()[..seen.len()], sums);
-        for (row, seen) in seen.iter().enumerate() {
+        tile_sums(s, panel, panel_values, &weights.sums()[..row_weights.len()], sums);
+        for (row, &weight) in row_weights.iter().enumerate() {
             for column in (0..width).step_by(LANES) {
                 let dimension = index * width + column;
                 // Exact in f32: the sums stay below 2^24.
                 let sum = s.load_i32(lanes(&sums.0[row * width + column..]));
                 let sum = s.add(sum, s.load(lanes(&head.value_sums[dimension..])));
-                let scale = s.mul(s.splat(seen.weight), s.load(lanes(&head.value_scales[dimension..])));
+                let scale = s.mul(s.splat(weight), s.load(lanes(&head.value_scales[dimension..])));
                 let to = lanes_mut(&mut values[row * dimensions + dimension..]);
                 let y = s.fma(sum, scale, s.load(to));
                 if width - column >= LANES {

@@ -59,20 +59,17 @@ impl Norm<'_> {
     #[inline(always)]
     pub(crate) fn block<S: Simd>(&self, s: S, row: &Normed<'_, S>, column: usize) -> S::F {
         let count = row.values.len() - column;
-        let y = self.apply(s, block(s, row.values, column), column, row);
-        if count < LANES { keep(s, y, count) } else { y }
-    }
-
-    #[inline(always)]
-    fn apply<S: Simd>(&self, s: S, x: S::F, column: usize, row: &Normed<'_, S>) -> S::F {
-        match self {
-            Self::None => x,
+        let y = match self {
+            Self::None => block(s, row.values, column),
             Self::Layer { weight, bias, .. } => {
                 let (weight, bias) = (block(s, weight, column), block(s, bias, column));
-                s.fma(s.mul(s.sub(x, row.mean), row.scale), weight, bias)
+                s.fma(s.mul(s.sub(block(s, row.values, column), row.mean), row.scale), weight, bias)
             }
-            Self::RootMeanSquare { weight, .. } => s.mul(s.mul(x, row.scale), block(s, weight, column)),
-        }
+            Self::RootMeanSquare { weight, .. } => {
+                s.mul(s.mul(block(s, row.values, column), row.scale), block(s, weight, column))
+            }
+        };
+        if count < LANES { keep(s, y, count) } else { y }
     }
 }
 
@@ -88,6 +85,90 @@ impl<'a, S: Simd> Normed<'a, S> {
     pub(crate) fn new(s: S, norm: &Norm<'_>, values: &'a [f32]) -> Self {
         let (mean, scale) = norm.moments(s, values);
         Self { values, mean: s.splat(mean), scale: s.splat(scale) }
+    }
+}
+
+/// The whole blocks of a normalised row, with one check for all of them.
+pub(crate) trait Blocks<S: Simd>: Copy {
+    /// Number of whole blocks.
+    fn count(self) -> usize;
+    /// Block `index`, below [`count`](Self::count).
+    fn get(self, s: S, index: usize) -> S::F;
+}
+
+/// A row as it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<'a>(pub(crate) &'a [[f32; LANES]]);
+
+/// A row under layer normalisation.
+#[derive(Clone, Copy)]
+pub(crate) struct Layered<'a, S: Simd> {
+    values: &'a [[f32; LANES]],
+    weight: &'a [[f32; LANES]],
+    bias: &'a [[f32; LANES]],
+    mean: S::F,
+    scale: S::F,
+}
+
+/// A row under root-mean-square normalisation.
+#[derive(Clone, Copy)]
+pub(crate) struct Scaled<'a, S: Simd> {
+    values: &'a [[f32; LANES]],
+    weight: &'a [[f32; LANES]],
+    scale: S::F,
+}
+
+impl<'a, S: Simd> Layered<'a, S> {
+    #[inline(always)]
+    pub(crate) fn new(row: &Normed<'a, S>, weight: &'a [f32], bias: &'a [f32]) -> Self {
+        let values = row.values.as_chunks().0;
+        let (weight, bias) = (&weight.as_chunks().0[..values.len()], &bias.as_chunks().0[..values.len()]);
+        Self { values, weight, bias, mean: row.mean, scale: row.scale }
+    }
+}
+
+impl<'a, S: Simd> Scaled<'a, S> {
+    #[inline(always)]
+    pub(crate) fn new(row: &Normed<'a, S>, weight: &'a [f32]) -> Self {
+        let values = row.values.as_chunks().0;
+        Self { values, weight: &weight.as_chunks().0[..values.len()], scale: row.scale }
+    }
+}
+
+impl<S: Simd> Blocks<S> for Plain<'_> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn get(self, s: S, index: usize) -> S::F {
+        s.load(&self.0[index])
+    }
+}
+
+impl<S: Simd> Blocks<S> for Layered<'_, S> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.values.len()
+    }
+
+    #[inline(always)]
+    fn get(self, s: S, index: usize) -> S::F {
+        let x = s.mul(s.sub(s.load(&self.values[index]), self.mean), self.scale);
+        s.fma(x, s.load(&self.weight[index]), s.load(&self.bias[index]))
+    }
+}
+
+impl<S: Simd> Blocks<S> for Scaled<'_, S> {
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.values.len()
+    }
+
+    #[inline(always)]
+    fn get(self, s: S, index: usize) -> S::F {
+        s.mul(s.mul(s.load(&self.values[index]), self.scale), s.load(&self.weight[index]))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Dynamic quantization of rows to int8, with a norm before it where one is wanted.
 //!
-//! Per row: `amax` is the greatest magnitude; scale = `amax / 127`; values = `x · (127 / amax)`, clamped to ±127 and
-//! rounded to nearest, ties to even. A row with `amax` below 1e-30 is zero, its scale too: the factor would overflow.
+//! Per row: `amax` is the greatest magnitude; scale = `amax / 127`; values = `x · (127 / amax)` rounded to
+//! nearest, ties to even. A row with `amax` below 1e-30 is zero, its scale too: the factor would overflow.
 //! The norm is computed twice instead of stored: a few multiply-adds cost less than the round trip through memory.
 
-use super::norm::{Norm, Normed};
+use super::norm::{Blocks, Layered, Norm, Normed, Plain, Scaled};
 use super::{math, reduce};
 use crate::MatRef;
 use crate::int8::{Int8, RowsMut};
@@ -17,14 +17,72 @@ const SMALLEST: f32 = 1e-30;
 pub(crate) fn quantize<S: Int8>(s: S, input: MatRef<'_>, norm: &Norm<'_>, mut out: RowsMut<'_>) {
     for row in 0..out.rows {
         let normed = Normed::new(s, norm, input.row(row));
-        let mut lanes = s.splat(0.0);
-        for k in (0..input.cols()).step_by(LANES) {
-            lanes = s.max(s.abs(norm.block(s, &normed, k)), lanes);
+        let rest = input.cols() / LANES * LANES;
+        let rest = (rest < input.cols()).then(|| (rest, norm.block(s, &normed, rest)));
+        match norm {
+            Norm::None => quantize_row(s, Plain(input.row(row).as_chunks().0), rest, row, &mut out),
+            Norm::Layer { weight, bias, .. } => {
+                quantize_row(s, Layered::new(&normed, weight, bias), rest, row, &mut out);
+            }
+            Norm::RootMeanSquare { weight, .. } => {
+                quantize_row(s, Scaled::new(&normed, weight), rest, row, &mut out);
+            }
         }
-        let (factor, scale) = factor_and_scale(reduce::max(s, lanes));
-        out.scales[row] = scale;
-        out.sums[row] = write_row(s, norm, &normed, input.cols(), factor, row, &mut out);
     }
+}
+
+/// Quantizes the whole blocks of one row, and the rest behind them with the column where it begins.
+#[inline(always)]
+fn quantize_row<S: Int8>(
+    s: S,
+    blocks: impl Blocks<S>,
+    rest: Option<(usize, S::F)>,
+    row: usize,
+    out: &mut RowsMut<'_>,
+) {
+    let mut lanes = rest.map_or(s.splat(0.0), |(_, y)| s.abs(y));
+    for index in 0..blocks.count() {
+        lanes = s.max(s.abs(blocks.get(s, index)), lanes);
+    }
+    let (factor, scale) = factor_and_scale(reduce::max(s, lanes));
+    let factor = s.splat(factor);
+    out.scales[row] = scale;
+    let mut sum = s.splat(0.0);
+    let mut values = [0i8; LANES];
+    match out.panels {
+        Some(len) => {
+            let panel = &mut out.bytes[row / S::TILE_ROWS * len..][..len];
+            for index in 0..blocks.count() {
+                sum = s.add(sum, step(s, blocks.get(s, index), factor, &mut values));
+                s.write(&values, panel, row % S::TILE_ROWS, index * LANES);
+            }
+            if let Some((column, y)) = rest {
+                sum = s.add(sum, step(s, y, factor, &mut values));
+                s.write(&values, panel, row % S::TILE_ROWS, column);
+            }
+        }
+        None => {
+            let to = crate::aligned::as_i8_mut(out.bytes).as_chunks_mut::<LANES>().0;
+            for (index, to) in to.iter_mut().enumerate().take(blocks.count()) {
+                sum = s.add(sum, step(s, blocks.get(s, index), factor, to));
+            }
+            if let Some((column, y)) = rest {
+                sum = s.add(sum, step(s, y, factor, &mut to[column / LANES]));
+            }
+        }
+    }
+    // Exact in any order: at most 127 · 131,072, below 2^24.
+    out.sums[row] = reduce::sum(s, sum) as i32;
+}
+
+/// Quantizes sixteen values; returns them as floats. No product exceeds 127 by as much as rounding forgives: the factor is
+/// 127 over the greatest magnitude.
+#[inline(always)]
+fn step<S: Simd>(s: S, y: S::F, factor: S::F, to: &mut [i8; LANES]) -> S::F {
+    // Rounds to the nearest integer, which then stands in the low bits.
+    let shifted = s.add(s.mul(y, factor), s.splat(math::ROUND));
+    s.store_shifted_i8(shifted, to);
+    s.sub(shifted, s.splat(math::ROUND))
 }
 
 /// What values with this greatest magnitude are multiplied with, and what the result stands for.
@@ -41,38 +99,4 @@ pub(crate) fn store<S: Simd>(s: S, values: &[f32], factor: f32, to: &mut [i8; LA
         None => s.load(&reduce::padded(values, 0.0)),
     };
     s.store_i8(s.min(s.max(s.mul(x, s.splat(factor)), s.splat(-127.0)), s.splat(127.0)), to);
-}
-
-/// Writes one row's values and the zeros that pad its depth; returns their sum.
-#[inline(always)]
-fn write_row<S: Int8>(
-    s: S,
-    norm: &Norm<'_>,
-    normed: &Normed<'_, S>,
-    depth: usize,
-    factor: f32,
-    row: usize,
-    out: &mut RowsMut<'_>,
-) -> i32 {
-    let (factor, low, high) = (s.splat(factor), s.splat(-127.0), s.splat(127.0));
-    let mut values = [0i8; LANES];
-    let mut sum = s.splat(0.0);
-    let panel = match out.panels {
-        Some(len) => &mut out.bytes[row / S::TILE_ROWS * len..][..len],
-        None => &mut *out.bytes,
-    };
-    for k in (0..depth).step_by(LANES) {
-        let y = norm.block(s, normed, k);
-        // Rounds to the nearest integer, which then stands in the low bits.
-        let shifted = s.add(s.min(s.max(s.mul(y, factor), low), high), s.splat(math::ROUND));
-        sum = s.add(sum, s.sub(shifted, s.splat(math::ROUND)));
-        s.store_shifted_i8(shifted, &mut values);
-        if out.panels.is_some() {
-            s.write(&values, panel, row % S::TILE_ROWS, k);
-        } else {
-            crate::aligned::as_i8_mut(panel)[k..k + LANES].copy_from_slice(&values);
-        }
-    }
-    // Exact in any order: a lane sums at most 127 · 131,072 / 16, all of them 2^24 - 2^17.
-    reduce::sum(s, sum) as i32
 }
