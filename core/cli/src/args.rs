@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sotto::Precision;
+use sotto::{AudioContext, Precision};
 
 use crate::models::ModelsCommand;
 
@@ -141,6 +141,27 @@ pub(crate) struct ModelArg {
     /// A model folder, a ggml `.bin` file, or the name of a pulled model; without it the starter model.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+    /// How much of a window of 30 s is computed for a shorter recording.
+    #[arg(long, value_enum, default_value_t = AudioContextArg::Window)]
+    pub(crate) audio_context: AudioContextArg,
+}
+
+/// Values of `--audio-context`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AudioContextArg {
+    /// All of it.
+    Window,
+    /// As much as there is audio.
+    TrueLength,
+}
+
+impl From<AudioContextArg> for AudioContext {
+    fn from(arg: AudioContextArg) -> Self {
+        match arg {
+            AudioContextArg::Window => Self::Window,
+            AudioContextArg::TrueLength => Self::TrueLength,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -311,6 +311,19 @@ impl KernelSet {
         }
     }
 
+    /// Log-probabilities of one row of scores in place, summed in f64. `-inf` stays; a row of only `-inf` too.
+    pub fn log_softmax(self, row: &mut [f32]) {
+        // SAFETY: `self` exists, so the CPU has the set.
+        unsafe { (self.table.log_softmax)(row) }
+    }
+
+    /// Place of the greatest value, the first of equals; 0 where there is none. NaN is never it.
+    #[must_use]
+    pub fn argmax(self, row: &[f32]) -> usize {
+        // SAFETY: `self` exists, so the CPU has the set.
+        unsafe { (self.table.argmax)(row) }
+    }
+
     /// Rounds to IEEE half precision, ties to even.
     ///
     /// # Panics

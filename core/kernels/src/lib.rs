@@ -44,4 +44,4 @@ pub use isa::{Isa, UnknownIsa};
 pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
 pub use norm::layer_norm;
-pub use softmax::{log_softmax, softmax};
+pub use softmax::{argmax, log_softmax, softmax};

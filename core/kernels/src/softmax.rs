@@ -1,56 +1,23 @@
-//! Softmax and its logarithm over one row.
+//! Softmax, its logarithm and the greatest value of one row, on the kernels of this CPU: the same bits on every one.
 
-use crate::exp;
+use crate::KernelSet;
 
 /// Turns scores into probabilities in place. `-inf` becomes 0; a row of only `-inf` becomes all zeros.
 pub fn softmax(row: &mut [f32]) {
-    let max = max(row);
-    if max == f32::NEG_INFINITY {
-        row.fill(0.0);
-        return;
-    }
-    let mut lanes = [0.0f32; 16];
-    let (blocks, rest) = row.as_chunks_mut::<16>();
-    for block in blocks {
-        for (lane, value) in lanes.iter_mut().zip(block) {
-            *value = exp(*value - max);
-            *lane += *value;
-        }
-    }
-    let mut total: f32 = lanes.iter().sum();
-    for value in rest {
-        *value = exp(*value - max);
-        total += *value;
-    }
-    let scale = 1.0 / total;
-    for value in row {
-        *value *= scale;
+    if !row.is_empty() {
+        KernelSet::best().softmax(row.len(), row);
     }
 }
 
-/// Log-probabilities of a row of logits in place, summed in f64: vocabularies of 50,000 words lose digits in f32.
+/// Log-probabilities of a row of logits in place: see [`KernelSet::log_softmax`].
 pub fn log_softmax(row: &mut [f32]) {
-    let max = max(row);
-    if max == f32::NEG_INFINITY {
-        return;
-    }
-    let total: f64 = row.iter().map(|&x| f64::from(exp(x - max))).sum();
-    let shift = max + total.ln() as f32;
-    for value in row {
-        *value -= shift;
-    }
+    KernelSet::best().log_softmax(row);
 }
 
-/// The highest value, found in 16 lanes so that it vectorises.
-fn max(row: &[f32]) -> f32 {
-    let (blocks, rest) = row.as_chunks::<16>();
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    for block in blocks {
-        for (lane, &value) in lanes.iter_mut().zip(block) {
-            *lane = if value > *lane { value } else { *lane };
-        }
-    }
-    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
+/// Place of the greatest value: see [`KernelSet::argmax`].
+#[must_use]
+pub fn argmax(row: &[f32]) -> usize {
+    KernelSet::best().argmax(row)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(crate) struct Table {
     /// Both have the same length; the norm's parameters fit.
     pub(crate) normalize: unsafe fn(&Norm<'_>, &[f32], &mut [f32]),
     pub(crate) softmax: unsafe fn(&mut [f32]),
+    pub(crate) log_softmax: unsafe fn(&mut [f32]),
+    pub(crate) argmax: unsafe fn(&[f32]) -> usize,
     pub(crate) exp: unsafe fn(&mut [f32]),
     pub(crate) erf: unsafe fn(&mut [f32]),
     pub(crate) tanh: unsafe fn(&mut [f32]),
@@ -69,6 +71,7 @@ macro_rules! table {
                 fn product_ranked(job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) = int8::product_ranked;
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;
+                fn log_softmax(row: &mut [f32]) = rows::log_softmax;
                 fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
                 fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attend::fill_quantized;
                 fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attend::attend_quantized;
@@ -84,6 +87,12 @@ macro_rules! table {
                 int8::rank(row, best);
             }
 
+            $(#[target_feature(enable = $features)])?
+            unsafe fn argmax(row: &[f32]) -> usize {
+                // SAFETY: the table is reached only through the set's proof.
+                rows::argmax(unsafe { Set::assume() }, row)
+            }
+
             pub(crate) static TABLE: Table = Table {
                 isa: Isa::$isa,
                 layout: <Set as Int8>::LAYOUT,
@@ -94,6 +103,8 @@ macro_rules! table {
                 rank,
                 normalize,
                 softmax,
+                log_softmax,
+                argmax,
                 exp,
                 erf,
                 tanh,

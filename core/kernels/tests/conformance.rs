@@ -306,6 +306,12 @@ fn softmax_and_norms_agree_on_all_sets() {
         let run = |set: KernelSet| {
             let mut probabilities = scores.clone();
             set.softmax(columns, &mut probabilities);
+            let mut logarithms = scores.clone();
+            for row in logarithms.chunks_exact_mut(columns) {
+                set.log_softmax(row);
+                probabilities.push(set.argmax(row) as f32);
+            }
+            probabilities.extend(logarithms);
             for norm in [layer, rms, Norm::None] {
                 let mut out = vec![0.0; input.len()];
                 set.normalize(&norm, columns, &input, &mut out);
@@ -316,6 +322,24 @@ fn softmax_and_norms_agree_on_all_sets() {
         for set in sets() {
             assert_eq!(run(set), run(KernelSet::scalar()), "{set:?} {columns}");
         }
+    }
+}
+
+#[test]
+fn log_probabilities_of_a_vocabulary_keep_their_digits() {
+    let mut random = Lcg::new(22);
+    let scores = random.floats(if cfg!(miri) { 1_500 } else { 51_865 }, 10.0);
+    let max = scores.iter().copied().fold(f32::MIN, f32::max);
+    let total: f64 = scores.iter().map(|&x| f64::from(x - max).exp()).sum();
+    for set in sets() {
+        let mut found = scores.clone();
+        set.log_softmax(&mut found);
+        for (found, score) in found.iter().zip(&scores) {
+            assert!((f64::from(*found) - (f64::from(score - max) - total.ln())).abs() < 4e-6);
+        }
+        assert_eq!(scores[set.argmax(&scores)], max);
+        assert_eq!(set.argmax(&[f32::NAN, 1.0, 3.0, 3.0, f32::NEG_INFINITY]), 2);
+        assert_eq!(set.argmax(&[]), 0);
     }
 }
 

@@ -29,13 +29,7 @@ impl Rng {
 /// Index of the highest score; the first of equals. 0 for an empty or all `-inf` row.
 #[must_use]
 pub fn argmax(scores: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, score) in scores.iter().enumerate() {
-        if *score > scores[best] {
-            best = index;
-        }
-    }
-    best
+    sotto_kernels::argmax(scores)
 }
 
 /// Draws an index with probability `softmax(scores / temperature)`; the highest score at temperature 0.

@@ -95,7 +95,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let prefix = std::mem::take(&mut self.prefix);
         let previous = &self.history[self.trusted..];
         let context = Context { previous, prefix: &prefix, timestamps, ..Context::default() };
-        let Decoded { attempt, audio } = self.decoder.decode(&window.values, context)?;
+        let Decoded { attempt, audio } = self.decoder.decode(&window.values, window.frames, context)?;
         if attempt.is_silence(&options.thresholds) {
             return Ok((Vec::new(), window.frames));
         }

@@ -108,6 +108,17 @@ pub enum Normalization {
     Recording,
 }
 
+/// How much of a window the encoder computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AudioContext {
+    /// All of it, filled up with silence, as the models were trained.
+    #[default]
+    Window,
+    /// The audio and a little silence behind it: several times as fast for short recordings and streams. A text that
+    /// fails the thresholds is decoded again from the whole window.
+    TrueLength,
+}
+
 /// Voice activity detection in front of the recognizer.
 #[derive(Debug, Clone)]
 pub struct Vad {
@@ -150,6 +161,8 @@ pub struct TranscribeOptions {
     pub allow_non_speech: bool,
     /// How features are normalised.
     pub normalization: Normalization,
+    /// How much of a window is computed.
+    pub audio_context: AudioContext,
 }
 
 impl TranscribeOptions {

@@ -11,7 +11,7 @@ use crate::decode::{
 };
 use crate::error::SpeechError;
 use crate::model::{CrossCache, EncoderScratch, Model};
-use crate::options::{Language, Task, TranscribeOptions};
+use crate::options::{AudioContext, Language, Task, TranscribeOptions};
 use crate::transcript::Timing;
 
 /// Decodes windows of one recording or stream with one set of options.
@@ -89,8 +89,29 @@ impl<'m> WindowDecoder<'m> {
         Ok(audio)
     }
 
-    /// Encodes and decodes `[frames, mels]` features.
-    pub(crate) fn decode(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
+    /// Encodes and decodes a window of `[frames, mels]` features, of which the first `frames` hold audio.
+    pub(crate) fn decode(
+        &mut self,
+        features: &[f32],
+        frames: usize,
+        context: Context<'_>,
+    ) -> Result<Decoded, Cancelled> {
+        let mels = self.model.dimensions.mels;
+        let needed = match self.options.audio_context {
+            AudioContext::Window => features.len() / mels,
+            AudioContext::TrueLength => true_length(frames).min(features.len() / mels),
+        };
+        if needed * mels == features.len() {
+            return self.decode_all(features, context);
+        }
+        let first = self.decode_all(&features[..needed * mels], Context { one_attempt: true, ..context })?;
+        if context.one_attempt || !first.attempt.has_failed(&self.options.thresholds) {
+            return Ok(first);
+        }
+        self.decode_all(features, context)
+    }
+
+    fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
         let audio = self.encode(features)?;
         let start = Instant::now();
         if self.language.is_none() {
@@ -194,6 +215,12 @@ impl<'m> WindowDecoder<'m> {
             vocabulary: model.tokenizer.vocab_size().min(model.dimensions.vocabulary),
         }
     }
+}
+
+/// Mel frames that are encoded for `frames` of audio.
+fn true_length(frames: usize) -> usize {
+    let var = |name: &str, default| std::env::var(name).ok().and_then(|x| x.parse().ok()).unwrap_or(default);
+    (frames + var("TL_MARGIN", 64)).next_multiple_of(var("TL_STEP", 128))
 }
 
 /// The language that the options fix, checked against what the model knows.

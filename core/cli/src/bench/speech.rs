@@ -77,6 +77,7 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         search: Search { beam: args.beam, ..Search::default() },
         vad: model::vad(&args.vad)?,
         hotwords,
+        audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()
     };
     let mut totals = Totals::default();

@@ -38,7 +38,11 @@ struct Totals {
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let clips = clips(&args.files)?;
     let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &Bars::new(true), cancel)?;
-    let transcribe = TranscribeOptions { vad: model::vad(&args.vad)?, ..TranscribeOptions::default() };
+    let transcribe = TranscribeOptions {
+        vad: model::vad(&args.vad)?,
+        audio_context: args.model.audio_context.into(),
+        ..TranscribeOptions::default()
+    };
     let options = StreamOptions { transcribe, step: args.step, ..StreamOptions::default() };
     let mut totals = Totals::default();
     for clip in &clips {

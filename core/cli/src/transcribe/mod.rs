@@ -129,6 +129,7 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
             TaskArg::Translate => Task::Translate,
         },
         timestamps: timestamps(args.timestamps),
+        audio_context: args.model.audio_context.into(),
         search,
         prompt: args.prompt.clone(),
         prefix: args.prefix.clone(),

@@ -160,6 +160,17 @@ impl Function for Identity {
     }
 }
 
+/// Addition of a constant.
+#[derive(Clone, Copy)]
+pub(crate) struct Add(pub(crate) f32);
+
+impl Function for Add {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, x: S::F) -> S::F {
+        s.add(x, s.splat(self.0))
+    }
+}
+
 /// Multiplication by a constant.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale(pub(crate) f32);

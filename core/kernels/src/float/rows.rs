@@ -1,6 +1,6 @@
 //! Elementwise functions over slices, and softmax over rows.
 
-use super::math::{self, Function, Scale};
+use super::math::{self, Add, Function, Scale};
 use super::reduce;
 use crate::simd::{LANES, Simd};
 
@@ -30,6 +30,39 @@ pub(crate) fn softmax<S: Simd>(s: S, row: &mut [f32]) {
     }
     let total = exp_sum(s, row, max);
     map(s, row, Scale(1.0 / total));
+}
+
+/// Log-probabilities of one row of scores in place. A row of only `-inf` stays as it is.
+///
+/// Sums of 1,024 exponentials each are added up in f64: vocabularies of 50,000 words lose digits in f32.
+#[inline(always)]
+pub(crate) fn log_softmax<S: Simd>(s: S, row: &mut [f32]) {
+    let max = reduce::row_max(s, row);
+    if max == f32::NEG_INFINITY {
+        return;
+    }
+    let shift = s.splat(max);
+    let mut total = 0.0f64;
+    for part in row.chunks(1024) {
+        let mut lanes = s.splat(0.0);
+        let (blocks, rest) = part.as_chunks::<LANES>();
+        for block in blocks {
+            lanes = s.add(lanes, math::exp(s, s.sub(s.load(block), shift)));
+        }
+        if !rest.is_empty() {
+            let block = reduce::padded(rest, f32::NEG_INFINITY);
+            lanes = s.add(lanes, math::exp(s, s.sub(s.load(&block), shift)));
+        }
+        total += f64::from(reduce::sum(s, lanes));
+    }
+    map(s, row, Add(-(max + total.ln() as f32)));
+}
+
+/// Place of the greatest value, the first of equals; 0 where there is none. NaN is never it.
+#[inline(always)]
+pub(crate) fn argmax<S: Simd>(s: S, row: &[f32]) -> usize {
+    let max = reduce::row_max(s, row);
+    row.iter().position(|&value| value == max).unwrap_or(0)
 }
 
 /// Replaces each `x` by `e^(x - max)`; returns the sum.

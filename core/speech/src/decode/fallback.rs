@@ -33,7 +33,7 @@ impl Attempt {
     }
 
     /// Whether the text should be decoded again (openai/whisper `transcribe.py`, `decode_with_fallback`).
-    fn has_failed(&self, thresholds: &Thresholds) -> bool {
+    pub(crate) fn has_failed(&self, thresholds: &Thresholds) -> bool {
         let repeats = thresholds.compression_ratio.is_some_and(|limit| self.compression_ratio > limit);
         let doubtful = thresholds.logprob.is_some_and(|limit| self.avg_logprob < limit);
         let silent = doubtful && thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit);

@@ -1,6 +1,6 @@
 //! The state machine of a live transcription. What it says depends on the samples alone, not on how they arrive.
 
-use sotto_audio::{AudioError, LogMel, Resampler, SAMPLE_RATE, normalize};
+use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 
 use super::agreement::Agreement;
@@ -233,7 +233,7 @@ impl<'r> StreamTranscriber<'r> {
         let features = features(samples, self.recognizer)?;
         let context =
             Context { prefix: &self.prefix, may_be_empty: !self.prefix.is_empty(), one_attempt, ..Context::default() };
-        let decoded = self.decoder.decode(&features, context)?;
+        let decoded = self.decoder.decode(&features, samples.len().div_ceil(HOP), context)?;
         let thresholds = &self.options.transcribe.thresholds;
         let loops = thresholds.compression_ratio.is_some_and(|limit| decoded.attempt.compression_ratio > limit);
         if decoded.attempt.is_silence(thresholds) || (loops && one_attempt) {
@@ -337,7 +337,7 @@ fn features(samples: &[f32], recognizer: &SpeechRecognizer) -> Result<Vec<f32>, 
     let window = dimensions.window_frames();
     let mut mel = LogMel::new(dimensions.mels)?;
     mel.push(samples);
-    mel.push_silence((window + 4) * sotto_audio::HOP);
+    mel.push_silence((window + 4) * HOP);
     let mut values = mel.frames()[..window * dimensions.mels].to_vec();
     let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     normalize(&mut values, peak);
