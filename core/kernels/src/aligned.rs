@@ -55,6 +55,12 @@ pub(crate) fn as_bytes(values: &[i8]) -> &[u8] {
 }
 
 /// Bytes as the i8 values that they hold.
+pub(crate) fn as_i8(bytes: &[u8]) -> &[i8] {
+    // SAFETY: i8 and u8 have one size and alignment, and every bit pattern is valid in both.
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// Bytes as the i8 values that they hold.
 pub(crate) fn as_i8_mut(bytes: &mut [u8]) -> &mut [i8] {
     // SAFETY: i8 and u8 have one size and alignment, every bit pattern is valid in both, and the borrow is unique.
     unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }

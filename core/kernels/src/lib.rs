@@ -31,7 +31,8 @@ mod table;
 pub use activation::{erf, exp, gelu, relu, sigmoid};
 pub use aligned::ALIGNMENT;
 pub use attend::{
-    AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedScratch,
+    AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
+    QuantizedScratch,
 };
 pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::attend::{AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedScratch, Query};
+use crate::attend::{AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
 use crate::float::norm::Norm;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::{BlockMut, Isa, MatRef};
@@ -37,10 +37,13 @@ pub(crate) struct Table {
     pub(crate) silu: unsafe fn(&mut [f32]),
     /// Query and output have one shape; the scratch is for this head width; there are keys.
     pub(crate) attend: unsafe fn(&Query<'_>, BlockMut<'_>, &mut AttentionScratch),
-    /// As many rows as the chunk has, three times as wide.
+    /// As many rows and columns as the chunk has.
     pub(crate) fill_quantized: unsafe fn(MatRef<'_>, &mut AttentionChunk),
     /// As `attend`.
     pub(crate) attend_quantized: unsafe fn(&QuantizedQuery<'_>, BlockMut<'_>, &mut QuantizedScratch),
+    /// Query and output are one row; the recorded attention has a value per head and key; the scratch was fitted; there are
+    /// keys.
+    pub(crate) attend_quantized_row: unsafe fn(&RowQuery<'_>, Option<&mut [f32]>, &mut [f32], &mut QuantizedRowScratch),
     /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
     /// Both have the same length.
@@ -59,7 +62,7 @@ macro_rules! table {
     ($module:ident, $isa:ident $(, $features:literal)?) => {
         pub(crate) mod $module {
             use super::{form, Table};
-            use crate::attend::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedScratch, Query};
+            use crate::attend::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
             use crate::float::{math, norm::{self, Norm}, quantize, rows};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
@@ -75,6 +78,7 @@ macro_rules! table {
                 fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
                 fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attend::fill_quantized;
                 fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attend::attend_quantized;
+                fn attend_quantized_row(query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32], scratch: &mut QuantizedRowScratch) = attend::attend_quantized_row;
                 fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
                 fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
                 fn widen(values: &[u16], out: &mut [f32]) = rows::widen;
@@ -115,6 +119,7 @@ macro_rules! table {
                 attend,
                 fill_quantized,
                 attend_quantized,
+                attend_quantized_row,
                 attend_cached,
                 narrow,
                 widen,

@@ -6,6 +6,7 @@ use cases::{Lcg, bits, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
+    QuantizedRowScratch,
     PackedMatrix, TopK,
 };
 
@@ -482,6 +483,45 @@ fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
         for set in sets() {
             let found = quantized_attention(set, heads, &q, &k, &v);
             assert_eq!(bits(&found), bits(&expected), "{set:?} {rows}, {heads:?}");
+        }
+    }
+}
+
+#[test]
+fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
+    let mut random = Lcg::new(23);
+    let mut shapes = vec![(1, 1, 1), (5, 2, 16)];
+    if !cfg!(miri) {
+        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (600, 2, 40), (1500, 6, 64)]);
+    }
+    for (keys, count, head) in shapes {
+        let heads = Heads { count, width: count * head };
+        let q = random.floats(heads.width, 2.0);
+        let (k, v) = (random.floats(keys * heads.width, 2.0), random.floats(keys * heads.width, 1.0));
+        let pairs = k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width));
+        let projected: Vec<f32> = pairs.flat_map(|(k, v)| [k, v].concat()).collect();
+        let run = |set: KernelSet| {
+            let mut layer = set.quantized_key_values(heads);
+            for chunk in layer.chunks_mut(keys) {
+                let rows = chunk.rows();
+                let all = MatRef::new(&projected, keys, 2 * heads.width);
+                set.fill_quantized(all.rows_range(rows.start, rows.len()), chunk);
+            }
+            let (mut out, mut recorded) = (vec![0.0; heads.width], vec![0.0; count * keys]);
+            let mut scratch = QuantizedRowScratch::default();
+            set.attend_quantized_row(&q, &layer, Some(&mut recorded), &mut out, &mut scratch);
+            (out, recorded)
+        };
+        let (expected, recorded) = run(KernelSet::scalar());
+        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
+            assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {keys}, {heads:?}");
+        }
+        for attention in recorded.chunks_exact(keys) {
+            assert!((attention.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        for set in sets() {
+            let (out, attention) = run(set);
+            assert_eq!((bits(&out), bits(&attention)), (bits(&expected), bits(&recorded)), "{set:?} {keys}, {heads:?}");
         }
     }
 }

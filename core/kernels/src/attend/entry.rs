@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{
     AttentionChunk, AttentionScratch, CachedQuery, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedQuery,
-    QuantizedScratch, Query,
+    QuantizedRowScratch, QuantizedScratch, Query, RowQuery,
 };
 use crate::attention::Heads;
 use crate::{BlockMut, KernelSet, MatRef};
@@ -61,7 +61,16 @@ impl KernelSet {
     /// When the width is not a multiple of the number of heads.
     #[must_use]
     pub fn quantized_attention(self, heads: Heads) -> QuantizedAttention {
-        QuantizedAttention::new(heads, self.layout(), self.table.form)
+        QuantizedAttention::new(heads, self.layout(), self.table.form, true)
+    }
+
+    /// Room for quantized keys and values of a layer, without queries.
+    ///
+    /// # Panics
+    /// When the width is not a multiple of the number of heads.
+    #[must_use]
+    pub fn quantized_key_values(self, heads: Heads) -> QuantizedAttention {
+        QuantizedAttention::new(heads, self.layout(), self.table.form, false)
     }
 
     /// Scratch of one thread for [`attend_quantized`](Self::attend_quantized).
@@ -70,13 +79,14 @@ impl KernelSet {
         QuantizedScratch::new(self.table.form, self.layout(), heads.head_width())
     }
 
-    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`.
+    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`, or keys and
+    /// values, where the layer has no queries.
     ///
     /// # Panics
     /// When the shapes do not fit, or the chunk belongs to another set.
     pub fn fill_quantized(self, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
         assert_eq!(chunk.form(), self.table.form, "a chunk of another kernel set");
-        let shape = (chunk.rows().len(), 3 * chunk.heads().width);
+        let shape = (chunk.rows().len(), chunk.columns());
         assert_eq!((projected.rows(), projected.cols()), shape, "rows and columns of queries, keys and values");
         // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
         unsafe { (self.table.fill_quantized)(projected, chunk) }
@@ -99,6 +109,7 @@ impl KernelSet {
         assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.len(), "{rows:?} of {}", layer.len());
         assert_eq!((rows.len(), heads.width), (out.rows(), out.columns()), "rows and columns of the output");
         assert!(layer.form() == self.table.form && scratch.fits(layer), "layer or scratch of another set");
+        assert!(layer.has_queries(), "a layer without queries");
         let mut rest = out;
         for head in 0..heads.count {
             let (block, others) = rest.split_columns(head_width);
@@ -107,6 +118,34 @@ impl KernelSet {
             // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
             unsafe { (self.table.attend_quantized)(&query, block, scratch) }
         }
+    }
+
+    /// One query row attends to all rows of a quantized layer, head by head. `q` and `out` are `[width]`; `recorded`, where it
+    /// is wanted, receives each head's attention, `[heads, rows of the layer]`. An empty layer gives zeros.
+    ///
+    /// # Panics
+    /// When the lengths do not fit or the layer belongs to another set.
+    pub fn attend_quantized_row(
+        self,
+        q: &[f32],
+        layer: &QuantizedAttention,
+        recorded: Option<&mut [f32]>,
+        out: &mut [f32],
+        scratch: &mut QuantizedRowScratch,
+    ) {
+        let heads = layer.heads();
+        assert_eq!(layer.form(), self.table.form, "a layer of another set");
+        assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
+        if let Some(recorded) = &recorded {
+            assert_eq!(recorded.len(), heads.count * layer.len(), "a value per head and row");
+        }
+        if layer.is_empty() || heads.width == 0 {
+            out.fill(0.0);
+            return;
+        }
+        scratch.fit(layer);
+        // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
+        unsafe { (self.table.attend_quantized_row)(&RowQuery { query: q, layer }, recorded, out, scratch) }
     }
 
     /// Rounds keys and values, both `[rows, width]`, to half precision and appends them to a cache.

@@ -22,8 +22,8 @@ use crate::{BlockMut, MatRef};
 /// the result.
 pub(crate) const CHUNK: usize = 192;
 
-/// Queries, keys and values of one layer of self-attention, all heads, quantized for the int8 kernels of one instruction
-/// set.
+/// Keys and values of one layer, all heads, and the queries where it is self-attention of all rows: quantized for the int8
+/// kernels of one instruction set.
 ///
 /// Filled chunk by chunk, so that rows can be quantized while they are in the cache, and by several threads. Memory grows
 /// to the longest sequence seen.
@@ -36,10 +36,12 @@ pub struct QuantizedAttention {
 
 /// Sizes that follow from the heads and the instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shape {
-    heads: Heads,
+pub(super) struct Shape {
+    pub(super) heads: Heads,
     layout: Layout,
     form: Form,
+    /// Whether queries are kept beside keys and values: self-attention, where all rows attend.
+    queries: bool,
 }
 
 impl Shape {
@@ -54,7 +56,7 @@ impl Shape {
 
     /// Bytes of one head's queries in a chunk.
     fn query_bytes(self) -> usize {
-        CHUNK / self.form.rows * self.query_panel()
+        if self.queries { CHUNK / self.form.rows * self.query_panel() } else { 0 }
     }
 
     /// Bytes of one head's keys in a chunk.
@@ -63,7 +65,7 @@ impl Shape {
     }
 
     /// Dimensions of a head, in whole panels.
-    fn dimensions(self) -> usize {
+    pub(super) fn dimensions(self) -> usize {
         self.head_width().next_multiple_of(self.layout.panel())
     }
 
@@ -97,15 +99,15 @@ pub struct AttentionChunk {
 
 /// One head of a chunk, for reading.
 #[derive(Clone, Copy)]
-struct HeadChunk<'a> {
+pub(super) struct HeadChunk<'a> {
     queries: &'a [u8],
-    keys: &'a [u8],
-    values: &'a [u8],
+    pub(super) keys: &'a [u8],
+    pub(super) values: &'a [u8],
     query_scales: &'a [f32],
-    key_scales: &'a [f32],
-    value_scales: &'a [f32],
+    pub(super) key_scales: &'a [f32],
+    pub(super) value_scales: &'a [f32],
     /// 128 times the sum of each dimension's values.
-    value_sums: &'a [f32],
+    pub(super) value_sums: &'a [f32],
     /// Sums of the queries' values.
     query_sums: &'a [i32],
 }
@@ -128,15 +130,16 @@ impl AttentionChunk {
         self.rows.clone()
     }
 
-    pub(crate) fn heads(&self) -> Heads {
-        self.shape.heads
+    /// Values per row of what fills it: queries, keys and values, or keys and values.
+    pub(crate) fn columns(&self) -> usize {
+        self.shape.heads.width * if self.shape.queries { 3 } else { 2 }
     }
 
     pub(crate) fn form(&self) -> Form {
         self.shape.form
     }
 
-    fn head(&self, head: usize) -> HeadChunk<'_> {
+    pub(super) fn head(&self, head: usize) -> HeadChunk<'_> {
         let shape = self.shape;
         let bytes = &self.bytes.bytes()[head * shape.head_bytes()..][..shape.head_bytes()];
         let (queries, bytes) = bytes.split_at(shape.query_bytes());
@@ -151,16 +154,22 @@ impl AttentionChunk {
 }
 
 impl QuantizedAttention {
-    pub(crate) fn new(heads: Heads, layout: Layout, form: Form) -> Self {
+    pub(crate) fn new(heads: Heads, layout: Layout, form: Form, queries: bool) -> Self {
         assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
-        Self { shape: Shape { heads, layout, form }, len: 0, chunks: Vec::new() }
+        Self { shape: Shape { heads, layout, form, queries }, len: 0, chunks: Vec::new() }
     }
 
-    /// Bytes that `len` rows take.
-    #[must_use]
-    pub fn bytes(&self, len: usize) -> usize {
-        let (shape, heads) = (self.shape, self.shape.heads.count);
-        len.div_ceil(CHUNK) * heads * (shape.head_bytes() + 4 * (shape.head_floats() + CHUNK))
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The chunks that hold rows, each with the number of its rows.
+    pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &AttentionChunk)> {
+        self.chunks[..self.len.div_ceil(CHUNK)].iter().map(|chunk| (chunk.rows.len(), chunk))
+    }
+
+    pub(crate) fn has_queries(&self) -> bool {
+        self.shape.queries
     }
 
     /// Rows stored.
@@ -201,11 +210,11 @@ impl QuantizedAttention {
 }
 
 /// Depth of the product with a chunk's values.
-fn depth(rows: usize) -> usize {
+pub(super) fn depth(rows: usize) -> usize {
     Layout::padded_depth(rows)
 }
 
-/// Quantizes the rows of one chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`.
+/// Quantizes the rows of one chunk: queries where it keeps them, keys and values side by side.
 #[inline(always)]
 pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
     let AttentionChunk { rows, shape, bytes, floats, sums } = chunk;
@@ -223,13 +232,16 @@ pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionCh
         let (key_scales, floats) = floats.split_at_mut(CHUNK + LANES);
         let (value_scales, value_sums) = floats.split_at_mut(shape.dimensions() + LANES);
         let part = |index: usize| projected.columns_range(index * width + head * head_width, head_width);
-        let panels = Some(shape.query_panel());
-        let to = RowsMut { rows, panels, bytes: queries, scales: query_scales, sums };
-        quantize::quantize(s, part(0), &Norm::None, to);
-        for row in 0..rows {
-            key_scales[row] = fill_key(s, part(1).row(row), row, keys);
+        if shape.queries {
+            let panels = Some(shape.query_panel());
+            let to = RowsMut { rows, panels, bytes: queries, scales: query_scales, sums };
+            quantize::quantize(s, part(0), &Norm::None, to);
         }
-        fill_values(s, part(2), rows, values, (value_scales, value_sums));
+        let first = usize::from(shape.queries);
+        for row in 0..rows {
+            key_scales[row] = fill_key(s, part(first).row(row), row, keys);
+        }
+        fill_values(s, part(first + 1), rows, values, (value_scales, value_sums));
     }
 }
 
@@ -583,12 +595,12 @@ fn add_values<S: Int8>(
 const SCORES: usize = CHUNK + LANES;
 
 #[inline(always)]
-fn lanes<T>(values: &[T]) -> &[T; LANES] {
+pub(super) fn lanes<T>(values: &[T]) -> &[T; LANES] {
     // The buffers have spare lanes behind the last value.
     values.first_chunk().unwrap_or_else(|| unreachable!("sixteen values"))
 }
 
 #[inline(always)]
-fn lanes_mut<T>(values: &mut [T]) -> &mut [T; LANES] {
+pub(super) fn lanes_mut<T>(values: &mut [T]) -> &mut [T; LANES] {
     values.first_chunk_mut().unwrap_or_else(|| unreachable!("sixteen values"))
 }

@@ -1,0 +1,182 @@
+//! Decoder attention in int8: one query row to the quantized keys and values of the audio, half the bytes of half
+//! precision.
+//!
+//! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks beforehand.
+
+use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, lanes, lanes_mut};
+use crate::float::norm::Norm;
+use crate::float::{math, quantize, reduce};
+use crate::int8::{Int8, Layout, RowsMut, Sums};
+use crate::simd::LANES;
+use crate::{MatRef, aligned};
+
+/// Scratch of one thread's attention of single rows.
+#[derive(Debug, Clone)]
+pub struct QuantizedRowScratch {
+    query: Vec<u8>,
+    weights: [i8; CHUNK],
+    /// Scores of all keys, in units of the query's scale.
+    scores: Vec<f32>,
+    /// Weighted values, one per dimension.
+    values: Vec<f32>,
+    sums: Box<Sums>,
+}
+
+impl Default for QuantizedRowScratch {
+    fn default() -> Self {
+        Self {
+            query: Vec::new(),
+            weights: [0; CHUNK],
+            scores: Vec::new(),
+            values: Vec::new(),
+            sums: Box::new(Sums::ZERO),
+        }
+    }
+}
+
+impl QuantizedRowScratch {
+    /// Grows to what a layer needs.
+    pub(crate) fn fit(&mut self, layer: &QuantizedAttention) {
+        let shape = layer.shape();
+        self.query.resize(Layout::padded_depth(shape.heads.head_width()), 0);
+        self.scores.resize(layer.len().next_multiple_of(CHUNK) + LANES, 0.0);
+        self.values.resize(shape.dimensions() + LANES, 0.0);
+    }
+}
+
+/// One query row, `[width]`, and what it attends to.
+#[derive(Clone, Copy)]
+pub(crate) struct RowQuery<'a> {
+    pub(crate) query: &'a [f32],
+    pub(crate) layer: &'a QuantizedAttention,
+}
+
+/// Attention of one row, all heads, into `out`, `[width]`. Where `recorded` is asked for, `[heads, keys]`, it receives the
+/// attention. The caller has checked the shapes and fitted the scratch; there is at least one key.
+#[inline(always)]
+pub(crate) fn attend<S: Int8>(
+    s: S,
+    query: &RowQuery<'_>,
+    mut recorded: Option<&mut [f32]>,
+    out: &mut [f32],
+    scratch: &mut QuantizedRowScratch,
+) {
+    let RowQuery { query, layer } = *query;
+    let (heads, keys) = (layer.heads(), layer.len());
+    let head_width = heads.head_width();
+    for head in 0..heads.count {
+        let part = head * head_width..(head + 1) * head_width;
+        let unit = score(s, &query[part.clone()], layer, head, scratch) * heads.scale();
+        let max = reduce::row_max(s, &scratch.scores[..keys]);
+        add_values(s, layer, head, unit * std::f32::consts::LOG2_E, max, scratch);
+        out[part.clone()].copy_from_slice(&scratch.values[..part.len()]);
+        if let Some(recorded) = &mut recorded {
+            let recorded = &mut recorded[head * keys..(head + 1) * keys];
+            for (to, score) in recorded.iter_mut().zip(&scratch.scores) {
+                *to = (score - max) * unit;
+            }
+            crate::float::rows::softmax(s, recorded);
+        }
+    }
+}
+
+/// Scores of all keys of one head, in units of the query's scale, which is returned.
+#[inline(always)]
+fn score<S: Int8>(
+    s: S,
+    query: &[f32],
+    layer: &QuantizedAttention,
+    head: usize,
+    scratch: &mut QuantizedRowScratch,
+) -> f32 {
+    let QuantizedRowScratch { query: bytes, scores, sums, .. } = scratch;
+    let (mut scale, mut total) = ([0.0], [0]);
+    let to = RowsMut { rows: 1, panels: None, bytes, scales: &mut scale, sums: &mut total };
+    quantize::quantize(s, MatRef::new(query, 1, query.len()), &Norm::None, to);
+    let (width, panel_len) = (S::LAYOUT.panel(), S::LAYOUT.panel_len(query.len()));
+    for (index, (keys, chunk)) in layer.filled().enumerate() {
+        let chunk: HeadChunk<'_> = chunk.head(head);
+        for (panel, weights) in chunk.keys.chunks_exact(panel_len).take(keys.div_ceil(width)).enumerate() {
+            row_sums(s, aligned::as_i8(bytes), weights, total[0], sums);
+            for column in (0..width).step_by(LANES) {
+                let sum = s.load_i32(lanes(&sums.0[column..]));
+                let score = s.mul(sum, s.load(lanes(&chunk.key_scales[panel * width + column..])));
+                // Lanes beyond the panel are the next one's, or spare.
+                s.store(score, lanes_mut(&mut scores[index * CHUNK + panel * width + column..]));
+            }
+        }
+        scores[index * CHUNK..][keys..depth(keys)].fill(f32::NEG_INFINITY);
+    }
+    scale[0]
+}
+
+/// The weighted mean of one head's values, left in the scratch.
+#[inline(always)]
+fn add_values<S: Int8>(
+    s: S,
+    layer: &QuantizedAttention,
+    head: usize,
+    unit: f32,
+    max: f32,
+    scratch: &mut QuantizedRowScratch,
+) {
+    let QuantizedRowScratch { weights, scores, values, sums, .. } = scratch;
+    let (width, dimensions) = (S::LAYOUT.panel(), layer.shape().dimensions());
+    values.fill(0.0);
+    let mut all = 0.0;
+    for (index, (keys, chunk)) in layer.filled().enumerate() {
+        let (chunk, depth) = (chunk.head(head), depth(keys));
+        let scores = &scores[index * CHUNK..][..depth];
+        let greatest = reduce::row_max(s, scores);
+        let total = weigh(s, scores, greatest, unit, &mut weights[..depth]);
+        let mut relative = [0.0; LANES];
+        s.store(math::exp2(s, s.splat((greatest - max) * unit)), &mut relative);
+        let relative = relative[0];
+        all += relative * (total as f32 + (128 * depth) as f32);
+        for (panel, weights_of) in chunk.values.chunks_exact(width * depth).take(dimensions / width).enumerate() {
+            row_sums(s, &weights[..depth], weights_of, total, sums);
+            for column in (0..width).step_by(LANES) {
+                let dimension = panel * width + column;
+                // Exact in f32: the sums stay below 2^24.
+                let sum = s.load_i32(lanes(&sums.0[column..]));
+                let sum = s.add(sum, s.load(lanes(&chunk.value_sums[dimension..])));
+                let scale = s.mul(s.splat(relative), s.load(lanes(&chunk.value_scales[dimension..])));
+                let to = lanes_mut(&mut values[dimension..]);
+                let y = s.fma(sum, scale, s.load(to));
+                if width - column >= LANES {
+                    s.store(y, to);
+                } else {
+                    // The other lanes belong to the next panel.
+                    let mut lanes = [0.0; LANES];
+                    s.store(y, &mut lanes);
+                    to[..width % LANES].copy_from_slice(&lanes[..width % LANES]);
+                }
+            }
+        }
+    }
+    crate::float::rows::map(s, values, math::Scale(1.0 / all));
+}
+
+/// Weights of a chunk in steps of 1/255 of the greatest, less 128; returns their sum.
+#[inline(always)]
+fn weigh<S: Int8>(s: S, scores: &[f32], greatest: f32, unit: f32, weights: &mut [i8]) -> i32 {
+    let (shift, unit) = (s.splat(-greatest * unit), s.splat(unit));
+    let mut total = s.splat(0.0);
+    for (scores, weights) in scores.as_chunks::<LANES>().0.iter().zip(weights.as_chunks_mut::<LANES>().0) {
+        let (mantissa, power) = math::exp2_parts(s, s.fma(s.load(scores), unit, shift));
+        let step = s.fma(s.mul(mantissa, s.splat(255.0)), power, s.splat(-128.0));
+        let shifted = s.add(step, s.splat(math::ROUND));
+        total = s.add(total, s.sub(shifted, s.splat(math::ROUND)));
+        s.store_shifted_i8(shifted, weights);
+    }
+    reduce::sum(s, total) as i32
+}
+
+/// Integer sums of one plain row with one panel of weights.
+#[allow(unsafe_code)]
+#[inline(always)]
+fn row_sums<S: Int8>(s: S, row: &[i8], weights: &[u8], row_sum: i32, sums: &mut Sums) {
+    assert_eq!(row.len() * S::LAYOUT.panel(), weights.len(), "row and panel of one depth");
+    // SAFETY: `s` proves the features; row and panel are whole slices of one depth, a multiple of 16: padded depths are.
+    unsafe { s.row(row.as_ptr(), weights.as_ptr(), row.len(), row_sum, &mut sums.0) }
+}
