@@ -7,7 +7,7 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use sotto_text::whisper::language;
 
 use crate::decode::{
-    Attempt, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules, decode_with_fallback,
+    Attempt, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules, decode_with_fallback, repeats,
 };
 use crate::error::SpeechError;
 use crate::model::{CrossCache, EncoderScratch, Model};
@@ -105,7 +105,8 @@ impl<'m> WindowDecoder<'m> {
             return self.decode_all(features, context);
         }
         let first = self.decode_all(&features[..needed * mels], Context { one_attempt: true, ..context })?;
-        if context.one_attempt || !first.attempt.has_failed(&self.options.thresholds) {
+        let doubtful = first.attempt.has_failed(&self.options.thresholds) || repeats(&first.attempt.tokens);
+        if !doubtful || context.one_attempt {
             return Ok(first);
         }
         self.decode_all(features, context)
@@ -217,10 +218,13 @@ impl<'m> WindowDecoder<'m> {
     }
 }
 
+// 256 encoder states. Shorter steps bring more inserted words, and longer silence behind the audio no fewer.
+const STEP_FRAMES: usize = 512;
+const MARGIN_FRAMES: usize = 64;
+
 /// Mel frames that are encoded for `frames` of audio.
 fn true_length(frames: usize) -> usize {
-    let var = |name: &str, default| std::env::var(name).ok().and_then(|x| x.parse().ok()).unwrap_or(default);
-    (frames + var("TL_MARGIN", 64)).next_multiple_of(var("TL_STEP", 128))
+    (frames + MARGIN_FRAMES).next_multiple_of(STEP_FRAMES)
 }
 
 /// The language that the options fix, checked against what the model knows.

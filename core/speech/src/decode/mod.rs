@@ -10,5 +10,6 @@ mod search;
 pub(crate) use fallback::{Attempt, decode_with_fallback};
 pub(crate) use inference::Inference;
 pub(crate) use prompt::{Prompt, PromptParts};
+pub(crate) use repetition::repeats;
 pub(crate) use rules::{Rules, TimestampRules};
 pub(crate) use search::SearchContext;

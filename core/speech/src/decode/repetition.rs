@@ -17,6 +17,12 @@ pub(crate) fn looped_tail(tokens: &[u32]) -> usize {
         .unwrap_or(0)
 }
 
+/// Whether three tokens in a row come twice: in a sentence or two of speech a sign that the text goes on after the audio.
+pub(crate) fn repeats(tokens: &[u32]) -> bool {
+    let triples = || tokens.windows(3).enumerate();
+    triples().any(|(index, triple)| triples().skip(index + 1).any(|(_, later)| later == triple))
+}
+
 /// Length of the longest tail whose every token equals the one `period` before it.
 fn repeated(tokens: &[u32], period: usize) -> usize {
     let later = tokens.iter().rev();

@@ -56,7 +56,7 @@ pub(crate) enum DecoderScratch {
 #[derive(Debug, Clone)]
 pub(crate) enum CrossCache {
     Exact(Arc<Vec<exact::decoder::CrossLayer>>),
-    Int8(Arc<Vec<HalfCache>>),
+    Int8(Arc<Vec<int8::decoder::CrossLayer>>),
 }
 
 /// Self-attention caches of one hypothesis, one per block.
@@ -135,7 +135,7 @@ impl Decoder {
     ) -> Result<Self, WeightError> {
         Ok(match precision {
             Precision::F32 => Self::Exact(exact::decoder::Decoder::load(source, dimensions)?),
-            Precision::Mixed | Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, backend, dimensions)?),
+            Precision::Mixed | Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, backend, dimensions, precision)?),
         })
     }
 

@@ -2,14 +2,14 @@
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
-use sotto_kernels::{Activation, Activations, HalfCache, Heads};
-use sotto_nn::layers::{Backend, Biased, Int8Embedding, Int8Linear, Int8Norm, TensorSource};
+use sotto_kernels::{Activation, Activations, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch};
+use sotto_nn::layers::{Backend, Biased, Int8Embedding, Int8Linear, Int8Norm, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
 use super::block::{FeedForward, quantize_rows};
 use crate::model::config::Dimensions;
-use crate::model::network::{Recording, Row, SelfCache};
+use crate::model::network::{Precision, Recording, Row, SelfCache};
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
@@ -22,6 +22,16 @@ pub(crate) struct Decoder {
     norm: Int8Norm,
     heads: Heads,
     text_context: usize,
+    precision: Precision,
+}
+
+/// Keys and values of the audio for one block.
+#[derive(Debug)]
+pub(crate) enum CrossLayer {
+    /// In half precision.
+    Half(HalfCache),
+    /// In 8 bits.
+    Int8(QuantizedAttention),
 }
 
 #[derive(Debug)]
@@ -46,6 +56,7 @@ pub(crate) struct DecoderScratch {
     projected: Vec<f32>,
     attended: Vec<f32>,
     weights: Vec<f32>,
+    row: QuantizedRowScratch,
     hidden: Vec<f32>,
     picked: Vec<f32>,
     logits: Vec<f32>,
@@ -86,6 +97,7 @@ impl Decoder {
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
+        precision: Precision,
     ) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
@@ -97,6 +109,7 @@ impl Decoder {
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
             heads: Heads { count: decoder_heads, width },
             text_context,
+            precision,
         })
     }
 
@@ -107,6 +120,7 @@ impl Decoder {
             projected: Vec::new(),
             attended: Vec::new(),
             weights: Vec::new(),
+            row: QuantizedRowScratch::default(),
             hidden: Vec::new(),
             picked: Vec::new(),
             logits: Vec::new(),
@@ -114,23 +128,54 @@ impl Decoder {
     }
 
     /// Projects encoder states `[states, width]` to the keys and values of every block.
-    pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<HalfCache>, Cancelled> {
+    pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<CrossLayer>, Cancelled> {
+        let scratch = Stash::new();
+        let layer = |block: &Block| {
+            cancel.check()?;
+            Ok(match self.precision {
+                Precision::Int8 => CrossLayer::Int8(self.quantized_cross(block, states, &scratch)),
+                Precision::F32 | Precision::Mixed => CrossLayer::Half(self.half_cross(block, states)),
+            })
+        };
+        self.blocks.iter().map(layer).collect()
+    }
+
+    fn quantized_cross(
+        &self,
+        block: &Block,
+        states: &[f32],
+        scratch: &Stash<(Activations, Vec<f32>)>,
+    ) -> QuantizedAttention {
+        let (backend, width) = (&self.backend, self.heads.width);
+        let mut layer = backend.kernels().quantized_key_values(self.heads);
+        backend.blocks(layer.chunks_mut(states.len() / width), 1, 1, |_, chunks| {
+            let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
+                for chunk in chunks {
+                    let rows = chunk.rows();
+                    quantize_rows(backend, &states[rows.start * width..rows.end * width], width, quantized);
+                    projected.resize(2 * width * rows.len(), 0.0);
+                    block.cross_projections.forward(backend, quantized, Activation::Identity, projected);
+                    backend.kernels().fill_quantized(MatRef::new(projected, rows.len(), 2 * width), chunk);
+                }
+            };
+            scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
+        });
+        layer
+    }
+
+    fn half_cross(&self, block: &Block, states: &[f32]) -> HalfCache {
         let (backend, width) = (&self.backend, self.heads.width);
         let rows = states.len() / width;
         let mut quantized = backend.kernels().activations(rows, width);
         quantize_rows(backend, states, width, &mut quantized);
         let mut projected = vec![0.0; 2 * states.len()];
-        let layer = |block: &Block| {
-            cancel.check()?;
-            block.cross_projections.forward(backend, &quantized, Activation::Identity, &mut projected);
-            let mut cache = HalfCache::new(self.heads, rows);
-            for row in projected.chunks_exact(2 * width) {
-                let (key, value) = row.split_at(width);
-                backend.kernels().append(&mut cache, key, value);
-            }
-            Ok(cache)
-        };
-        self.blocks.iter().map(layer).collect()
+        block.cross_projections.forward(backend, &quantized, Activation::Identity, &mut projected);
+        let mut cache = HalfCache::new(self.heads, rows);
+        for row in projected.chunks_exact(2 * width) {
+            let (key, value) = row.split_at(width);
+            backend.kernels().append(&mut cache, key, value);
+        }
+        cache
     }
 
     /// Empty caches for one hypothesis.
@@ -148,7 +193,7 @@ impl Decoder {
         &self,
         rows: &[Row],
         caches: &mut [SelfCache],
-        cross: &[HalfCache],
+        cross: &[CrossLayer],
         scratch: &mut DecoderScratch,
         mut recording: Option<&mut Recording<'_>>,
         cancel: &CancelToken,
@@ -221,24 +266,41 @@ impl Decoder {
     fn attend_cross(
         &self,
         block: &Block,
-        cross: &HalfCache,
+        cross: &CrossLayer,
         mut recording: Option<(usize, &mut Recording<'_>)>,
         scratch: &mut DecoderScratch,
     ) {
         let (backend, width) = (&self.backend, self.heads.width);
-        let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
+        let DecoderScratch { quantized, x, projected, attended, weights, row, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
         block.cross_norm.quantize(backend, x, quantized);
         block.cross_query.forward(backend, quantized, Activation::Identity, projected);
-        weights.resize(self.heads.count * cross.len(), 0.0);
+        let states = cross.states();
+        weights.resize(self.heads.count * states, 0.0);
         for (query, out) in projected.chunks_exact(width).zip(attended.chunks_exact_mut(width)) {
-            backend.kernels().attend_cached(query, cross, weights, out);
+            match cross {
+                CrossLayer::Half(cache) => backend.kernels().attend_cached(query, cache, weights, out),
+                CrossLayer::Int8(layer) => {
+                    let recorded = recording.is_some().then_some(&mut **weights);
+                    backend.kernels().attend_quantized_row(query, layer, recorded, out, row);
+                }
+            }
             if let Some((index, recording)) = &mut recording {
-                recording.take(*index, weights, self.heads, cross.len());
+                recording.take(*index, weights, self.heads, states);
             }
         }
         quantize_rows(backend, attended, width, quantized);
         block.cross_out.forward_add(backend, quantized, x);
+    }
+}
+
+impl CrossLayer {
+    /// Encoder states that it was made from.
+    fn states(&self) -> usize {
+        match self {
+            Self::Half(cache) => cache.len(),
+            Self::Int8(layer) => layer.len(),
+        }
     }
 }
