@@ -21,7 +21,7 @@ pub const MAX_CHANNELS: u32 = 32;
 
 // Zero crossings of the sinc on each side. With the window below: transition band 9 % of the Nyquist frequency.
 const ZERO_CROSSINGS: f64 = 64.0;
-// Kaiser's formula for 90 dB: 0.1102 · (90 − 8.7); the issue asks for 80.
+// Kaiser's formula for 90 dB: 0.1102 · (90 − 8.7); 80 dB are promised.
 const KAISER_BETA: f64 = 8.96;
 // Half the transition band below Nyquist, so that the stop band begins at Nyquist itself:
 // (90 − 8) / (2.285 · 2 · 64 · 2π) · 2 = 0.0893 of Nyquist wide.

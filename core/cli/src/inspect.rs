@@ -3,16 +3,16 @@
 use std::io::Write;
 
 use serde_json::json;
-use sotto::{CancelToken, Engine, NoProgress};
+use sotto::{CancelToken, NoProgress};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;
 use crate::model;
 
-pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), CliError> {
+pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let source = model::source(args.model.as_deref())?;
-    let estimate = Engine::default().estimate_speech(&source)?;
-    let recognizer = model::engine(global).speech(&source, &NoProgress, &CancelToken::new())?;
+    let estimate = model::engine(global).estimate_speech(&source)?;
+    let recognizer = model::engine(global).speech(&source, &NoProgress, cancel)?;
     let loaded = recognizer.model();
     let sizes = loaded.dimensions();
     let tokenizer = loaded.tokenizer();

@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     }
     match run(&arguments, &cancel) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(CliError::Cancelled(_)) => {
+        // Whatever was interrupted by it may say so in its own words.
+        Err(error) if cancel.is_cancelled() || matches!(error, CliError::Cancelled(_)) => {
             eprintln!("sotto: cancelled");
             ExitCode::from(130)
         }
@@ -50,7 +51,7 @@ fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
         Command::Demo => demo::run(global, cancel),
         Command::Transcribe(options) => transcribe::run(options, global, cancel),
         Command::Models(command) => Ok(models::run(command, global, cancel)?),
-        Command::Inspect(options) => inspect::run(options, global),
+        Command::Inspect(options) => inspect::run(options, global, cancel),
         Command::Bench(command) => bench::run(command, global, cancel),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "sotto", &mut std::io::stdout());

@@ -1,7 +1,7 @@
 //! The desk contract: what goes in, what comes out where, and with which exit code. Runs on the starter recognizer.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -150,6 +150,52 @@ fn one_bad_file_does_not_take_the_others_with_it() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(stdout(&sotto(&["completions", shell])).contains("transcribe"), "{shell}");
+    }
+}
+
+#[test]
+fn a_pipe_gives_final_text_while_it_is_open() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["transcribe", "--stream", "--json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    // The clip again and again: more than a window, so that text becomes final on the way.
+    let clip = raw_clip();
+    let writer = std::thread::spawn(move || {
+        while stdin.write_all(&clip).is_ok() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    });
+    let is_final = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|event| event["event"] == "final");
+    let found = output.lines().map_while(Result::ok).find(|line| is_final(line));
+    assert!(found.is_some(), "the output ended without final text");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    writer.join().unwrap();
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_is_answered_while_a_pipe_is_silent() {
+    for arguments in [&["transcribe", "--stream", "-"][..], &["transcribe", "-"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        std::thread::sleep(Duration::from_secs(2));
+        let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(interrupted.success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
+        drop(stdin);
     }
 }
 

@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use crate::attend::{AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
+use crate::attend::{
+    AttentionChunk, AttentionScratch, CachedQuery, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, Query,
+    RowQuery,
+};
 use crate::float::norm::Norm;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::{BlockMut, Isa, MatRef};

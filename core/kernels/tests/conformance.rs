@@ -6,8 +6,7 @@ use cases::{Lcg, bits, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
-    QuantizedRowScratch,
-    PackedMatrix, TopK,
+    PackedMatrix, QuantizedRowScratch, TopK,
 };
 
 /// Miri interprets: it sees a sample of the values, all other machines see all.

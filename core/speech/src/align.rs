@@ -150,6 +150,7 @@ fn attend(
     let eot = window.model.tokenizer.special().eot as usize;
     let mut probabilities = Vec::with_capacity(text.len());
     for (index, &token) in text.iter().enumerate() {
+        cancel.check()?;
         let logits = decoder.logits(&[first - 1 + index], &mut scratch, threads);
         softmax(&mut logits[..eot]);
         probabilities.push(logits[token as usize]);

@@ -25,7 +25,8 @@ pub use hotwords::Hotwords;
 pub use model::reference;
 pub use model::{Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource, Precision};
 pub use options::{
-    AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Vad,
+    AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions,
+    Vad,
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
 pub use sotto_kernels::Isa;

@@ -12,12 +12,17 @@ mod support;
 use std::sync::Arc;
 
 use serde_json::Value;
+use sotto_audio::AudioFile;
+use sotto_runtime::{CancelToken, NoProgress};
 use sotto_speech::vad::{SileroVad, VadOptions};
-use sotto_speech::{Normalization, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Transcript, Vad};
+use sotto_speech::{
+    AudioContext, LoadOptions, ModelSource, Normalization, Precision, SpeechRecognizer, Thresholds, TimestampTokens,
+    Timestamps, TranscribeOptions, Transcript, Vad,
+};
 use sotto_testkit::data_dir;
 use sotto_text::metrics::ErrorCounts;
 use support::joined::joined;
-use support::{clip, golden, synthetic, tiny_en, token_ids, transcribe, word_errors};
+use support::{clip, golden, speech_dir, synthetic, tiny_en, token_ids, transcribe, word_errors};
 
 const TIMESTAMPS: u32 = 50_363;
 
@@ -125,6 +130,28 @@ fn voice_activity_and_fallback_transcribe_two_minutes_without_loss() {
     let counts = word_errors(&recording.text, &transcript.text);
     eprintln!("two_minutes, voice activity: {:.2} % {counts:?}", percent(counts));
     assert!(percent(counts) <= 8.7, "{counts:?}");
+}
+
+/// These weights know few of its words; what is tested is that nothing stops, hangs or leaves the audio.
+#[test]
+fn five_minutes_of_opus_run_through() {
+    let Some(data) = data_dir().filter(|_| tiny_en().is_some()) else { return };
+    let source = ModelSource::Path(data.join("whisper-tiny.en"));
+    let options = LoadOptions { precision: Precision::Int8, ..LoadOptions::default() };
+    let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
+    let mut file = AudioFile::open(speech_dir().join("formats/longform_en.ogg")).unwrap();
+    let length = file.info().duration.unwrap().as_secs_f64();
+    let options =
+        with_vad(TranscribeOptions { audio_context: AudioContext::TrueLength, ..TranscribeOptions::greedy() });
+    let mut segments = Vec::new();
+    let transcript = recognizer
+        .transcribe_source(&mut file, &options, &mut |s| segments.push(s.clone()), &NoProgress, &CancelToken::new())
+        .unwrap();
+    assert!((transcript.duration - length).abs() < 0.1, "{} s of {length}", transcript.duration);
+    assert!(segments.windows(2).all(|pair| pair[0].start <= pair[1].start), "segments out of order");
+    let last = segments.last().map_or(0.0, |segment| segment.end);
+    assert!(last > length - 30.0 && last <= length + 0.01, "the last text ends at {last} s of {length}");
+    assert_eq!(transcript.segments, segments);
 }
 
 fn long() -> bool {

@@ -63,7 +63,7 @@ fn final_text(audio: &Pcm16k, mut cuts: Cuts) -> String {
 }
 
 /// The recordings of this run; none without the data folder. Each second is decoded about as long as it lasts, so short
-/// runs hear the first `seconds` of the first one.
+/// runs hear the clips in the first `seconds` of the first one.
 fn recordings(seconds: usize) -> Vec<(&'static str, Joined)> {
     let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
     let names: &[&str] = match (tiny_en(), long) {
@@ -71,11 +71,7 @@ fn recordings(seconds: usize) -> Vec<(&'static str, Joined)> {
         (_, true) => &["two_minutes", "five_minutes", "twenty_minutes"],
         (_, false) => &["two_minutes"],
     };
-    let begun = |recording: Joined| {
-        let samples = recording.audio.samples();
-        let heard = if long { samples.len() } else { samples.len().min(seconds * SAMPLE_RATE as usize) };
-        Joined { audio: Pcm16k::new(samples[..heard].to_vec()).unwrap(), text: recording.text }
-    };
+    let begun = |recording: Joined| if long { recording } else { recording.beginning(seconds) };
     names.iter().map(|&name| (name, begun(joined(name)))).collect()
 }
 

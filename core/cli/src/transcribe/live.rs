@@ -17,7 +17,7 @@ pub(super) fn run(
     options: TranscribeOptions,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
-    let mut source = super::open(&args.files[0], &args.raw)?;
+    let mut source = super::open(&args.files[0], &args.raw, cancel)?;
     let options = StreamOptions { transcribe: options, ..StreamOptions::default() };
     let mut transcriber = StreamTranscriber::new(recognizer, &options, sotto::audio::SAMPLE_RATE, 1, cancel)?;
     let mut printer = Printer { json: global.json, draws: !global.json && io::stdout().is_terminal(), drawn: 0 };

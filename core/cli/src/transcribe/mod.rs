@@ -2,6 +2,7 @@
 
 mod live;
 pub(crate) mod output;
+mod stdin;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -75,7 +76,7 @@ fn transcribe(
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
-    let mut source = open(file, &args.raw)?;
+    let mut source = open(file, &args.raw, cancel)?;
     let mut stdout = io::stdout().lock();
     let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1);
     written.begin(file, &mut stdout)?;
@@ -97,11 +98,11 @@ fn transcribe(
 }
 
 /// A decoded file, or raw samples from stdin.
-pub(crate) fn open(file: &Path, raw: &RawArgs) -> Result<Box<dyn SampleSource>, CliError> {
+pub(crate) fn open(file: &Path, raw: &RawArgs, cancel: &CancelToken) -> Result<Box<dyn SampleSource>, CliError> {
     if !is_stdin(file) {
         return Ok(Box::new(AudioFile::open(file)?));
     }
-    Ok(Box::new(RawPcm::new(io::stdin().lock(), raw_format(raw), "stdin")?))
+    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel)?, raw_format(raw), "stdin")?))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {

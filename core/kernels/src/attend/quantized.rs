@@ -238,8 +238,8 @@ pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionCh
             quantize::quantize(s, part(0), &Norm::None, to);
         }
         let first = usize::from(shape.queries);
-        for row in 0..rows {
-            key_scales[row] = fill_key(s, part(first).row(row), row, keys);
+        for (row, scale) in key_scales[..rows].iter_mut().enumerate() {
+            *scale = fill_key(s, part(first).row(row), row, keys);
         }
         fill_values(s, part(first + 1), rows, values, (value_scales, value_sums));
     }
@@ -407,12 +407,7 @@ struct Seen {
 
 /// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one row.
 #[inline(always)]
-pub(crate) fn attend<S: Int8>(
-    s: S,
-    query: &QuantizedQuery<'_>,
-    mut out: BlockMut<'_>,
-    scratch: &mut QuantizedScratch,
-) {
+pub(crate) fn attend<S: Int8>(s: S, query: &QuantizedQuery<'_>, mut out: BlockMut<'_>, scratch: &mut QuantizedScratch) {
     let QuantizedQuery { rows, layer, head } = query.clone();
     let (dimensions, query_panel) = (layer.shape.dimensions(), layer.shape.query_panel());
     // From scores to exponents of two.
@@ -467,13 +462,7 @@ struct Queries<'a> {
 
 /// Scores of the queries with a chunk of keys, in units of the queries' scales; `-inf` behind the last key.
 #[inline(always)]
-fn score<S: Int8>(
-    s: S,
-    queries: Queries<'_>,
-    keys: usize,
-    head: HeadChunk<'_>,
-    scratch: &mut QuantizedScratch,
-) {
+fn score<S: Int8>(s: S, queries: Queries<'_>, keys: usize, head: HeadChunk<'_>, scratch: &mut QuantizedScratch) {
     let QuantizedScratch { scores, sums, .. } = scratch;
     let rows = queries.sums.len();
     let width = S::LAYOUT.panel();

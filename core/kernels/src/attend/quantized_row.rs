@@ -14,7 +14,7 @@ use crate::{MatRef, aligned};
 #[derive(Debug, Clone)]
 pub struct QuantizedRowScratch {
     query: Vec<u8>,
-    weights: [i8; CHUNK],
+    weights: Vec<i8>,
     /// Scores of all keys, in units of the query's scale.
     scores: Vec<f32>,
     /// Weighted values, one per dimension.
@@ -26,7 +26,7 @@ impl Default for QuantizedRowScratch {
     fn default() -> Self {
         Self {
             query: Vec::new(),
-            weights: [0; CHUNK],
+            weights: vec![0; CHUNK],
             scores: Vec::new(),
             values: Vec::new(),
             sums: Box::new(Sums::ZERO),

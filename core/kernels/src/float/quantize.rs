@@ -33,13 +33,7 @@ pub(crate) fn quantize<S: Int8>(s: S, input: MatRef<'_>, norm: &Norm<'_>, mut ou
 
 /// Quantizes the whole blocks of one row, and the rest behind them with the column where it begins.
 #[inline(always)]
-fn quantize_row<S: Int8>(
-    s: S,
-    blocks: impl Blocks<S>,
-    rest: Option<(usize, S::F)>,
-    row: usize,
-    out: &mut RowsMut<'_>,
-) {
+fn quantize_row<S: Int8>(s: S, blocks: impl Blocks<S>, rest: Option<(usize, S::F)>, row: usize, out: &mut RowsMut<'_>) {
     let mut lanes = rest.map_or(s.splat(0.0), |(_, y)| s.abs(y));
     for index in 0..blocks.count() {
         lanes = s.max(s.abs(blocks.get(s, index)), lanes);

@@ -27,6 +27,8 @@ pub(crate) struct Candidate {
     pub(crate) tokens: Vec<u32>,
     /// Sum of their log-probabilities, the end of the text included.
     pub(crate) sum_logprob: f64,
+    /// What hotwords brought: counts where texts compete, not where one is judged.
+    pub(crate) bonus: f64,
     /// Whether it was given up because it loops; the loop is cut to its first round.
     pub(crate) looped: bool,
 }
@@ -48,7 +50,8 @@ impl Candidate {
     /// Score for ranking complete texts (`MaximumLikelihoodRanker`).
     fn rank(&self, length_penalty: Option<f32>) -> f64 {
         let length = self.tokens.len().max(1) as f64;
-        self.sum_logprob / length_penalty.map_or(length, |exponent| ((5.0 + length) / 6.0).powf(f64::from(exponent)))
+        (self.sum_logprob + self.bonus)
+            / length_penalty.map_or(length, |exponent| ((5.0 + length) / 6.0).powf(f64::from(exponent)))
     }
 }
 
@@ -105,8 +108,9 @@ fn sequences(
         let mut sources = Vec::with_capacity(active.len());
         let mut ongoing = Vec::with_capacity(active.len());
         for (index, (mut candidate, scores)) in active.drain(..).zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
-            let token = context.choose(&candidate.tokens, scores, choose);
+            let (token, bonus) = context.choose(&candidate.tokens, scores, choose);
             candidate.sum_logprob += f64::from(scores[token as usize]);
+            candidate.bonus += f64::from(bonus);
             if token == context.eot {
                 finished.push(candidate);
                 continue;
@@ -133,15 +137,17 @@ fn sequences(
 }
 
 impl SearchContext<'_> {
-    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour.
-    fn choose(&self, sampled: &[u32], scores: &mut [f32], choose: &mut dyn FnMut(&[f32]) -> usize) -> u32 {
+    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour; with it comes what they
+    /// brought.
+    fn choose(&self, sampled: &[u32], scores: &mut [f32], choose: &mut dyn FnMut(&[f32]) -> usize) -> (u32, f32) {
         self.rules.log_probabilities(scores, sampled);
         match self.hotwords {
-            None => choose(scores) as u32,
+            None => (choose(scores) as u32, 0.0),
             Some(hotwords) => {
                 let mut biased = scores.to_vec();
                 hotwords.favour(sampled, &mut biased);
-                choose(&biased) as u32
+                let token = choose(&biased);
+                (token as u32, biased[token] - scores[token])
             }
         }
     }
@@ -153,6 +159,18 @@ struct Hypothesis {
     candidate: Candidate,
     /// Log-probability plus what hotwords brought; the beam is sorted by it.
     score: f64,
+}
+
+/// One way to continue a hypothesis.
+struct Step {
+    source: usize,
+    token: u32,
+    /// Score of the hypothesis with this token.
+    score: f64,
+    /// Log-probability of the token.
+    logprob: f32,
+    /// What hotwords bring, or take back, for the token.
+    bonus: f32,
 }
 
 /// Follows the `width` best texts at once.
@@ -215,14 +233,21 @@ impl SearchContext<'_> {
             });
             for (token, score) in top(scores, width + 1) {
                 let logprob = plain.as_ref().map_or(score, |plain| plain[token]);
-                candidates.push((index, token as u32, hypothesis.score + f64::from(score), logprob));
+                candidates.push(Step {
+                    source: index,
+                    token: token as u32,
+                    score: hypothesis.score + f64::from(score),
+                    logprob,
+                    bonus: score - logprob,
+                });
             }
         }
-        candidates.sort_by(|a, b| b.2.total_cmp(&a.2));
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         let (mut grown, mut complete) = (Vec::new(), Vec::new());
-        for (source, token, score, logprob) in candidates {
+        for Step { source, token, score, logprob, bonus } in candidates {
             let mut hypothesis = Hypothesis { score, ..active[source].clone() };
             hypothesis.candidate.sum_logprob += f64::from(logprob);
+            hypothesis.candidate.bonus += f64::from(bonus);
             if token == self.eot {
                 complete.push(hypothesis);
                 continue;
@@ -234,5 +259,21 @@ impl SearchContext<'_> {
             }
         }
         (grown, complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hotword_decides_between_near_texts_but_not_how_a_text_is_judged() {
+        let plain = Candidate { tokens: vec![1, 2], sum_logprob: -1.0, ..Candidate::default() };
+        let favoured = Candidate { tokens: vec![1, 3], sum_logprob: -1.5, bonus: 2.0, ..Candidate::default() };
+        let average = favoured.avg_logprob();
+        for length_penalty in [None, Some(1.0)] {
+            assert_eq!(best_of([plain.clone(), favoured.clone()], length_penalty), favoured);
+        }
+        assert_eq!(Candidate { bonus: 0.0, ..favoured }.avg_logprob(), average);
     }
 }

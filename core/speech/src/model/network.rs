@@ -92,7 +92,9 @@ impl Encoder {
     ) -> Result<Self, WeightError> {
         Ok(match precision {
             Precision::F32 => Self::Exact(exact::encoder::Encoder::load(source, dimensions)?),
-            Precision::Mixed | Precision::Int8 => Self::Int8(int8::encoder::Encoder::load(source, backend, dimensions, precision)?),
+            Precision::Mixed | Precision::Int8 => {
+                Self::Int8(int8::encoder::Encoder::load(source, backend, dimensions, precision)?)
+            }
         })
     }
 
@@ -135,7 +137,9 @@ impl Decoder {
     ) -> Result<Self, WeightError> {
         Ok(match precision {
             Precision::F32 => Self::Exact(exact::decoder::Decoder::load(source, dimensions)?),
-            Precision::Mixed | Precision::Int8 => Self::Int8(int8::decoder::Decoder::load(source, backend, dimensions, precision)?),
+            Precision::Mixed | Precision::Int8 => {
+                Self::Int8(int8::decoder::Decoder::load(source, backend, dimensions, precision)?)
+            }
         })
     }
 

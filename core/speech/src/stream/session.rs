@@ -117,7 +117,7 @@ impl Session {
     /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
     ///
     /// # Errors
-    /// [`SessionError::Behind`] when too much waits already (nothing was taken), [`SessionError::Finished`] after
+    /// [`SessionError::Behind`] when too much would wait (nothing was taken), [`SessionError::Finished`] after
     /// [`finish`](Self::finish), [`SessionError::Failed`] when the transcription has failed or was cancelled.
     pub fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
         let mut state = self.shared.lock();
@@ -126,7 +126,7 @@ impl Session {
             return Err(SessionError::Finished);
         }
         let per_second = f64::from(self.input.rate) * f64::from(self.input.channels);
-        let waiting = state.samples.len() as f64 / per_second;
+        let waiting = (state.samples.len() + samples.len()) as f64 / per_second;
         if waiting > MAX_BACKLOG_SECONDS {
             return Err(SessionError::Behind { seconds: waiting });
         }
@@ -205,6 +205,23 @@ impl State {
     }
 }
 
+/// Ends the session when it is dropped.
+struct EndOfSession<'a>(&'a Shared);
+
+impl Drop for EndOfSession<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.done = true;
+        state.samples = Vec::new();
+        if std::thread::panicking() {
+            let problem = "its thread panicked".into();
+            state.failure = Some(Arc::new(SpeechError::Option { option: "session", problem }));
+        }
+        drop(state);
+        self.0.wake_reader.notify_all();
+    }
+}
+
 struct Worker {
     recognizer: SpeechRecognizer,
     options: StreamOptions,
@@ -215,13 +232,11 @@ struct Worker {
 
 impl Worker {
     fn run(self) {
+        // Readers must not wait for ever, even where a bug panics: the guard ends the session, the panic goes on.
+        let guard = EndOfSession(&self.shared);
         let result = self.transcribe();
-        let mut state = self.shared.lock();
-        state.done = true;
-        state.failure = result.err().map(Arc::new);
-        state.samples = Vec::new();
-        drop(state);
-        self.shared.wake_reader.notify_all();
+        self.shared.lock().failure = result.err().map(Arc::new);
+        drop(guard);
     }
 
     fn transcribe(&self) -> Result<(), SpeechError> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sotto_audio::Pcm16k;
+use sotto_audio::{Pcm16k, SAMPLE_RATE};
 use sotto_testkit::workspace_root;
 
 use super::{clip, synthetic};
@@ -12,6 +12,19 @@ use super::{clip, synthetic};
 pub struct Joined {
     pub audio: Pcm16k,
     pub text: String,
+    /// Where each clip's pause ends, in samples, and what the clip says.
+    parts: Vec<(usize, String)>,
+}
+
+impl Joined {
+    /// The whole clips that end within the first `seconds`, with what they say.
+    pub fn beginning(&self, seconds: usize) -> Self {
+        let parts: Vec<_> =
+            self.parts.iter().take_while(|(end, _)| *end <= seconds * SAMPLE_RATE as usize).cloned().collect();
+        let end = parts.last().unwrap().0;
+        let text = parts.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(" ");
+        Self { audio: Pcm16k::new(self.audio.samples()[..end].to_vec()).unwrap(), text, parts }
+    }
 }
 
 /// Builds the recording `two_minutes`, `five_minutes` or `twenty_minutes`.
@@ -20,12 +33,14 @@ pub fn joined(name: &str) -> Joined {
     let recipes: Value = serde_json::from_slice(&recipes).unwrap();
     let recipes = recipes["recordings"].as_array().unwrap();
     let recipe = recipes.iter().find(|recipe| recipe["name"] == name).unwrap();
-    let clips: Vec<Vec<f32>> = synthetic().iter().map(|row| clip(&row.file).into_samples()).collect();
-    let mut samples = Vec::new();
+    let rows = synthetic();
+    let clips: Vec<Vec<f32>> = rows.iter().map(|row| clip(&row.file).into_samples()).collect();
+    let (mut samples, mut parts) = (Vec::new(), Vec::new());
     for part in recipe["parts"].as_array().unwrap() {
         let (number, pause) = (part[0].as_u64().unwrap() as usize, part[1].as_u64().unwrap() as usize);
         samples.extend_from_slice(&clips[number]);
         samples.resize(samples.len() + pause, 0.0);
+        parts.push((samples.len(), rows[number].text.clone()));
     }
     if let Some(noise) = recipe["noise"].as_object() {
         let recorded = clip(noise["file"].as_str().unwrap());
@@ -37,5 +52,5 @@ pub fn joined(name: &str) -> Joined {
     let bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
     let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(sum, recipe["sha256"].as_str().unwrap(), "{name}: other samples than joined.json names");
-    Joined { audio: Pcm16k::new(samples).unwrap(), text: recipe["text"].as_str().unwrap().to_owned() }
+    Joined { audio: Pcm16k::new(samples).unwrap(), text: recipe["text"].as_str().unwrap().to_owned(), parts }
 }

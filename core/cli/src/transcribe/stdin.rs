@@ -1,0 +1,78 @@
+//! Standard input that can be left: a silent pipe must not hold up Ctrl-C.
+
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use sotto::CancelToken;
+
+// What a pipe holds on Linux; a second of 16 kHz mono is half of it.
+const PIECE: usize = 64 << 10;
+
+// Pieces that wait: enough to keep the reading thread from being the bottleneck, too few to run ahead of the decoder.
+const PIECES: usize = 4;
+
+// Ctrl-C is answered within this time.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Reads standard input on a thread of its own, which ends with the input or with the process.
+pub(crate) struct Stdin {
+    pieces: Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    read: usize,
+    cancel: CancelToken,
+}
+
+impl Stdin {
+    pub(crate) fn start(cancel: &CancelToken) -> io::Result<Self> {
+        let (sender, pieces) = sync_channel(PIECES);
+        std::thread::Builder::new().name("sotto-stdin".into()).spawn(move || forward(io::stdin().lock(), &sender))?;
+        Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone() })
+    }
+
+    /// The next piece; `None` at the end of the input.
+    fn next_piece(&self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(io::Error::other("cancelled"));
+            }
+            match self.pieces.recv_timeout(PATIENCE) {
+                Ok(piece) => return piece.map(Some),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.piece.len() {
+            match self.next_piece()? {
+                Some(piece) => (self.piece, self.read) = (piece, 0),
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.piece.len() - self.read);
+        buffer[..count].copy_from_slice(&self.piece[self.read..self.read + count]);
+        self.read += count;
+        Ok(count)
+    }
+}
+
+/// Sends what is read until the input ends or nobody receives.
+fn forward(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let piece = match input.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => Ok(buffer[..count].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = piece.is_err();
+        if sender.send(piece).is_err() || failed {
+            return;
+        }
+    }
+}
