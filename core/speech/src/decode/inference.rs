@@ -15,6 +15,9 @@ pub(crate) struct Inference<'m> {
     threads: Threads,
     cancel: &'m CancelToken,
     vocabulary: usize,
+    /// The rows of a step, and all their numbers: kept, so that a step allocates nothing.
+    rows: Vec<Row>,
+    picked: Vec<usize>,
     /// Tokens sampled so far, all attempts and hypotheses.
     pub(crate) sampled: usize,
 }
@@ -43,7 +46,8 @@ impl<'m> Inference<'m> {
         threads: Threads,
         cancel: &'m CancelToken,
     ) -> Self {
-        Self { decoder, cross, scratch: decoder.scratch(), threads, cancel, vocabulary, sampled: 0 }
+        let scratch = decoder.scratch();
+        Self { decoder, cross, scratch, threads, cancel, vocabulary, rows: Vec::new(), picked: Vec::new(), sampled: 0 }
     }
 
     /// Feeds the prompt.
@@ -81,10 +85,13 @@ impl<'m> Inference<'m> {
     /// Feeds one token to each hypothesis and gives the logits of the next ones, `[hypotheses, vocabulary]`.
     pub(crate) fn step(&mut self, beams: &mut Beams, tokens: &[u32]) -> Result<&mut [f32], Cancelled> {
         self.sampled += tokens.len();
-        let rows: Vec<Row> = tokens.iter().enumerate().map(|(hypothesis, &token)| Row { hypothesis, token }).collect();
-        self.feed(&rows, &mut beams.caches)?;
-        let picked: Vec<usize> = (0..rows.len()).collect();
-        Ok(self.decoder.logits(&picked, &mut self.scratch, self.threads))
+        let Self { decoder, cross, scratch, threads, cancel, rows, picked, .. } = self;
+        rows.clear();
+        rows.extend(tokens.iter().enumerate().map(|(hypothesis, &token)| Row { hypothesis, token }));
+        decoder.feed(rows, &mut beams.caches, cross, scratch, None, *threads, cancel)?;
+        picked.clear();
+        picked.extend(0..rows.len());
+        Ok(decoder.logits(picked, scratch, *threads))
     }
 
     fn feed(&mut self, rows: &[Row], caches: &mut [SelfCache]) -> Result<(), Cancelled> {

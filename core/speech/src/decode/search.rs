@@ -99,14 +99,16 @@ fn sequences(
     choose: &mut dyn FnMut(&[f32]) -> usize,
 ) -> Result<Vec<Candidate>, Cancelled> {
     let mut finished = Vec::new();
-    let mut active = vec![Candidate::default(); count];
+    // Reserved once: the steady state allocates nothing (tests/real_allocations.rs).
+    let tokens = || Candidate { tokens: Vec::with_capacity(context.max_tokens), ..Candidate::default() };
+    let mut active: Vec<Candidate> = (0..count).map(|_| tokens()).collect();
+    let (mut next, mut sources, mut ongoing) = (Vec::new(), Vec::new(), Vec::with_capacity(count));
     let (mut beams, first) = inference.start(prepared, count);
     let vocabulary = first.len();
     let mut logits = first.repeat(count);
     for step in 1..=context.max_tokens {
-        let mut next = Vec::with_capacity(active.len());
-        let mut sources = Vec::with_capacity(active.len());
-        let mut ongoing = Vec::with_capacity(active.len());
+        next.clear();
+        sources.clear();
         for (index, (mut candidate, scores)) in active.drain(..).zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
             let (token, bonus) = context.choose(&candidate.tokens, scores, choose);
             candidate.sum_logprob += f64::from(scores[token as usize]);
@@ -124,7 +126,7 @@ fn sequences(
             sources.push(index);
             ongoing.push(candidate);
         }
-        active = ongoing;
+        std::mem::swap(&mut active, &mut ongoing);
         if active.is_empty() || step == context.max_tokens {
             break;
         }
