@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use sotto::packing::Layout;
 use sotto::{AudioContext, Precision};
 
 use crate::models::ModelsCommand;
@@ -31,7 +32,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "MB")]
     pub(crate) memory: Option<u64>,
     /// How models compute: exactly, or several times as fast with weights of 8 bits.
-    #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::F32)]
+    #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::Auto)]
     pub(crate) precision: PrecisionArg,
     /// No progress bars.
     #[arg(long, short, global = true)]
@@ -41,6 +42,8 @@ pub(crate) struct Global {
 /// Values of `--precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PrecisionArg {
+    /// Packed models in int8, others in f32.
+    Auto,
     /// Like the reference, in f32.
     F32,
     /// Weights and activations of 8 bits, the encoder's attention in f32.
@@ -49,12 +52,13 @@ pub(crate) enum PrecisionArg {
     Int8,
 }
 
-impl From<PrecisionArg> for Precision {
-    fn from(arg: PrecisionArg) -> Self {
-        match arg {
-            PrecisionArg::F32 => Self::F32,
-            PrecisionArg::Mixed => Self::Mixed,
-            PrecisionArg::Int8 => Self::Int8,
+impl PrecisionArg {
+    pub(crate) fn precision(self) -> Option<Precision> {
+        match self {
+            Self::Auto => None,
+            Self::F32 => Some(Precision::F32),
+            Self::Mixed => Some(Precision::Mixed),
+            Self::Int8 => Some(Precision::Int8),
         }
     }
 }
@@ -68,6 +72,8 @@ pub(crate) enum Command {
     /// Fetch, list and remove models.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Pack a model: one file with weights of 8 bits that loads in milliseconds.
+    Quantize(QuantizeArgs),
     /// Say what a model is: sizes, vocabulary, memory.
     Inspect(InspectArgs),
     /// Measure speed, delay, accuracy and memory.
@@ -138,7 +144,7 @@ pub(crate) struct TranscribeArgs {
 /// Which model to use.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArg {
-    /// A model folder, a ggml `.bin` file, or the name of a pulled model; without it the starter model.
+    /// A model folder, a ggml `.bin` file, a packed model, or the name of a pulled one; without it the starter model.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// How much of a window of 30 s is computed for a shorter recording.
@@ -229,8 +235,75 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct QuantizeArgs {
+    /// A model folder, a ggml `.bin` file, or the name of a pulled model. A packed model gets another layout.
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+    /// The file to write, such as `tiny.en.sotto`.
+    #[arg(value_name = "DST")]
+    pub(crate) destination: PathBuf,
+    /// Bits of the weights: int8 for Whisper; int4 is for language models.
+    #[arg(long, value_enum, default_value_t = WeightsArg::Int8)]
+    pub(crate) weights: WeightsArg,
+    /// Order of the weights: which CPUs use the file as it lies. Others copy the weights when they load it.
+    #[arg(long, value_enum, default_value_t = LayoutArg::Auto)]
+    pub(crate) layout: LayoutArg,
+    /// Replace DST if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Licence of the model, where the source does not state it.
+    #[arg(long, value_name = "ID")]
+    pub(crate) licence: Option<String>,
+    /// Measure word error rates in f32 and int8 on a `.tsv` list with columns `file` and `text`, and note them in DST.
+    #[arg(long, value_name = "LIST")]
+    pub(crate) measure: Option<PathBuf>,
+    /// Note the figures of a JSON object in DST as well.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) quality: Option<PathBuf>,
+}
+
+/// Values of `--weights`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WeightsArg {
+    /// 8 bits, one scale per output.
+    Int8,
+    /// 4 bits in blocks of 32, for language models.
+    Int4,
+}
+
+/// Values of `--layout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LayoutArg {
+    /// For the best kernels of this machine.
+    Auto,
+    /// ARM: NEON and dot product, most phones.
+    Quads,
+    /// ARM with int8 matrix product (i8mm).
+    Octets,
+    /// x86 with AVX-512 VNNI.
+    Vnni,
+    /// x86 with AVX2.
+    Pairs,
+    /// The portable kernels.
+    Columns,
+}
+
+impl LayoutArg {
+    pub(crate) fn layout(self) -> Option<Layout> {
+        match self {
+            Self::Auto => None,
+            Self::Quads => Some(Layout::Quads),
+            Self::Octets => Some(Layout::Octets),
+            Self::Vnni => Some(Layout::Vnni),
+            Self::Pairs => Some(Layout::Pairs),
+            Self::Columns => Some(Layout::Columns),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// A model folder, a ggml `.bin` file, or the name of a pulled model; without it the starter model.
+    /// A model folder, a ggml `.bin` file, a packed model, or the name of a pulled one; without it the starter model.
     pub(crate) model: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Why a command ended early.
 
 use sotto::audio::AudioError;
+use sotto::packing::{QuantizeError, WriteError};
 use sotto::{Cancelled, LoadError, SpeechError};
 use sotto_store::StoreError;
 
@@ -20,6 +21,8 @@ pub(crate) enum CliError {
     Audio(#[from] AudioError),
     #[error(transparent)]
     Store(StoreError),
+    #[error(transparent)]
+    Write(WriteError),
     #[error("output cannot be written: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -35,6 +38,17 @@ impl From<LoadError> for CliError {
         match error {
             LoadError::Cancelled(cancelled) => Self::Cancelled(cancelled),
             other => Self::Load(other),
+        }
+    }
+}
+
+impl From<QuantizeError> for CliError {
+    fn from(error: QuantizeError) -> Self {
+        match error {
+            QuantizeError::Load(error) => error.into(),
+            QuantizeError::Write(WriteError::Cancelled(cancelled)) => Self::Cancelled(cancelled),
+            QuantizeError::Write(error) => Self::Write(error),
+            other => Self::Failed(other.to_string()),
         }
     }
 }

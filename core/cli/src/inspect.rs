@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use serde_json::json;
-use sotto::{CancelToken, NoProgress};
+use serde_json::{Value, json};
+use sotto::{CancelToken, NoProgress, PackedInfo};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;
@@ -11,8 +11,9 @@ use crate::model;
 
 pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let source = model::source(args.model.as_deref())?;
-    let estimate = model::engine(global).estimate_speech(&source)?;
-    let recognizer = model::engine(global).speech(&source, &NoProgress, cancel)?;
+    let engine = model::engine(global);
+    let estimate = engine.estimate_speech(&source)?;
+    let recognizer = engine.speech(&source, &NoProgress, cancel)?;
     let loaded = recognizer.model();
     let sizes = loaded.dimensions();
     let tokenizer = loaded.tokenizer();
@@ -31,6 +32,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
             "multilingual": tokenizer.is_multilingual(),
             "languages": tokenizer.languages().len(),
             "memory_bytes": estimate.0,
+            "packed": loaded.packed().map(packed_json),
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -46,5 +48,42 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
     };
     writeln!(out, "  vocabulary  {} tokens, {languages}", sizes.vocabulary)?;
     writeln!(out, "  memory      {estimate} with one transcription at a time")?;
+    if let Some(packed) = loaded.packed() {
+        write_packed(&mut out, &packed)?;
+    }
+    Ok(())
+}
+
+/// A JSON object of the file's metadata; null where it is none.
+fn object(json: Option<&str>) -> Value {
+    json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default()
+}
+
+fn packed_json(packed: PackedInfo<'_>) -> Value {
+    json!({
+        "bytes": packed.bytes.0,
+        "weights": "int8",
+        "layout": packed.layout.name(),
+        "source": object(packed.source),
+        "licence": packed.licence,
+        "quality": object(packed.quality),
+    })
+}
+
+fn write_packed(out: &mut impl Write, packed: &PackedInfo<'_>) -> std::io::Result<()> {
+    let (source, quality) = (object(packed.source), object(packed.quality));
+    let text = |value: &Value| value.as_str().unwrap_or("not stated").to_owned();
+    writeln!(out, "  packed      {} of int8 weights for {} kernels, mapped", packed.bytes, packed.layout)?;
+    writeln!(out, "  made from   {}, SHA-256 {}", text(&source["format"]), text(&source["sha256"]))?;
+    if let Some(repository) = source["repository"].as_str() {
+        writeln!(out, "              {repository}@{}", text(&source["revision"]))?;
+    }
+    writeln!(out, "  licence     {}", packed.licence.unwrap_or("not stated"))?;
+    for (class, error) in quality["relative_error"].as_object().into_iter().flatten() {
+        writeln!(out, "  {:.2} % off  {class}", 100.0 * error.as_f64().unwrap_or_default())?;
+    }
+    for (figure, value) in quality["measured"].as_object().into_iter().flatten() {
+        writeln!(out, "  measured    {figure}: {value}")?;
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod inspect;
 mod model;
 mod models;
 mod progress;
+mod quantize;
 mod transcribe;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
         Command::Demo => demo::run(global, cancel),
         Command::Transcribe(options) => transcribe::run(options, global, cancel),
         Command::Models(command) => Ok(models::run(command, global, cancel)?),
+        Command::Quantize(options) => quantize::run(options, global, cancel),
         Command::Inspect(options) => inspect::run(options, global, cancel),
         Command::Bench(command) => bench::run(command, global, cancel),
         Command::Completions { shell } => {

@@ -18,7 +18,7 @@ pub(crate) fn engine(global: &Global) -> Engine {
     Engine::new(EngineOptions {
         threads: Threads::new(global.threads),
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
-        precision: global.precision.into(),
+        precision: global.precision.precision(),
     })
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn source(name: Option<&str>) -> Result<ModelSource, CliError> {
 }
 
 /// A path that exists, or a model of the store.
-fn locate(name: &str) -> Result<PathBuf, CliError> {
+pub(crate) fn locate(name: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(name);
     if path.exists() {
         return Ok(path.to_owned());

@@ -57,6 +57,8 @@ fn bar(progress: &Progress<'_>) -> ProgressBar {
         Stage::Load => ("loading", "{pos}/{len}"),
         Stage::Download => ("fetching", "{bytes}/{total_bytes} {bytes_per_sec} {eta}"),
         Stage::Verify => ("checking", "{bytes}/{total_bytes}"),
+        Stage::Quantize => ("quantizing", "{percent} % {eta}"),
+        Stage::Write => ("writing", "{bytes}/{total_bytes} {bytes_per_sec}"),
         _ => ("transcribing", "{pos} s of {len} s, {eta} left"),
     };
     let template = format!("{verb} {{msg}} {{wide_bar}} {unit}");

@@ -135,6 +135,64 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
     }
 }
 
+/// The starter recognizer as a model folder.
+fn starter_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let starter = sotto_starter::speech();
+    for (name, bytes) in [
+        ("config.json", starter.config_json),
+        ("generation_config.json", starter.generation_config_json),
+        ("tokenizer.json", starter.tokenizer_json),
+        ("model.safetensors", starter.model_safetensors),
+        ("LICENSE", &b"Free for all.\n"[..]),
+    ] {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
+    let (folder, (_clip, clip)) = (starter_folder(), clip());
+    let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
+    let (source, packed, clip) = (source.to_str().unwrap(), packed.to_str().unwrap(), clip.to_str().unwrap());
+    let run = |arguments: &[&str]| {
+        let output = sotto(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let report: Value =
+        serde_json::from_str(&run(&["quantize", "--json", "--licence", "mit", source, packed])).unwrap();
+    assert_eq!(report["bytes"], std::fs::metadata(packed).unwrap().len());
+    assert_eq!(
+        run(&["transcribe", "--model", packed, clip]),
+        run(&["transcribe", "--precision", "int8", "--model", source, clip])
+    );
+    let about: Value = serde_json::from_str(&run(&["inspect", "--json", packed])).unwrap();
+    let about = &about["packed"];
+    assert_eq!((&about["licence"], &about["layout"]), (&"mit".into(), &report["layout"]));
+    assert_eq!(about["source"]["sha256"].as_str().map(str::len), Some(64));
+    assert!(about["quality"]["relative_error"]["token embedding"].as_f64().unwrap() < 0.05);
+    assert!(run(&["inspect", packed]).contains("mit"));
+}
+
+#[test]
+fn packing_refuses_what_it_should_not_do() {
+    let folder = starter_folder();
+    let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
+    let (source, packed) = (source.to_str().unwrap(), packed.to_str().unwrap());
+    std::fs::write(packed, "mine").unwrap();
+    let code = |arguments: &[&str]| sotto(arguments).status.code();
+    assert_eq!(code(&["quantize", source, packed]), Some(1));
+    assert_eq!(std::fs::read(packed).unwrap(), b"mine");
+    assert_eq!(code(&["quantize", "--weights", "int4", source, "other.sotto"]), Some(2));
+    assert_eq!(code(&["quantize", "--layout", "diagonal", source, "other.sotto"]), Some(2));
+    assert_eq!(code(&["quantize", "/nowhere/at/all", packed]), Some(1));
+    assert_eq!(code(&["quantize", "--force", source, packed]), Some(0));
+    assert_eq!(code(&["transcribe", "--precision", "f32", "--model", packed, "x.wav"]), Some(1));
+    assert_eq!(std::fs::read_dir(source).unwrap().count(), 6, "five files of the model and the packed one");
+}
+
 #[test]
 fn one_bad_file_does_not_take_the_others_with_it() {
     let (folder, path) = clip();

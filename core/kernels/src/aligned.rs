@@ -13,7 +13,7 @@ const ZERO: Line = Line([0; ALIGNMENT]);
 
 /// A growable buffer of plain bytes, aligned to [`ALIGNMENT`].
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AlignedBytes {
+pub struct AlignedBytes {
     lines: Vec<Line>,
     len: usize,
 }
@@ -38,6 +38,20 @@ impl AlignedBytes {
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `bytes`; any byte is valid in a line, and the borrow is unique.
         unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+    }
+}
+
+impl From<&[u8]> for AlignedBytes {
+    fn from(bytes: &[u8]) -> Self {
+        let mut aligned = Self::zeroed(bytes.len());
+        aligned.bytes_mut().copy_from_slice(bytes);
+        aligned
+    }
+}
+
+impl AsRef<[u8]> for AlignedBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
     }
 }
 

@@ -116,6 +116,21 @@ impl KernelSet {
         Isa::ALL.into_iter().filter_map(Self::new).collect()
     }
 
+    /// The set for weights that lie packed as `layout`: [`best`](Self::best) where it reads them, otherwise the fastest
+    /// other set of the CPU that does, the portable one left out: repacking is faster than computing with it.
+    ///
+    /// `None` where there is none, or where [`ISA_VARIABLE`] asks for a set that reads another layout.
+    #[must_use]
+    pub fn reading(layout: Layout) -> Option<Self> {
+        let best = Self::best();
+        if best.layout() == layout {
+            return Some(best);
+        }
+        let is_free = std::env::var_os(ISA_VARIABLE).is_none_or(|name| name.is_empty());
+        let others = Self::all_available().into_iter().rev().filter(|set| set.isa() != Isa::Scalar);
+        others.filter(|_| is_free).find(|set| set.layout() == layout)
+    }
+
     /// The instruction set.
     #[must_use]
     pub fn isa(self) -> Isa {
@@ -415,6 +430,16 @@ mod tests {
             }
         }
         assert_eq!(KernelSet::choose(Some("pentium")).1, Some(IsaNotice::Unknown { used: best }));
+    }
+
+    #[test]
+    fn packed_weights_are_read_by_the_best_set_that_can() {
+        assert_eq!(KernelSet::reading(KernelSet::best().layout()).map(KernelSet::isa), Some(KernelSet::best().isa()));
+        for layout in Layout::ALL {
+            if let Some(set) = KernelSet::reading(layout) {
+                assert_eq!(set.layout(), layout);
+            }
+        }
     }
 
     #[test]

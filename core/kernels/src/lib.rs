@@ -19,6 +19,7 @@ mod attention;
 mod block;
 mod dispatch;
 mod float;
+mod floats;
 mod int8;
 mod isa;
 mod matmul;
@@ -29,7 +30,7 @@ mod softmax;
 mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
-pub use aligned::ALIGNMENT;
+pub use aligned::{ALIGNMENT, AlignedBytes};
 pub use attend::{
     AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
     QuantizedScratch,
@@ -38,6 +39,7 @@ pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};
 pub use float::norm::Norm;
+pub use floats::Floats;
 pub use int8::{
     Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK,
 };

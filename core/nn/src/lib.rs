@@ -3,5 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod layers;
+pub mod packed;
 pub mod sampling;
 pub mod weights;

@@ -12,6 +12,10 @@ pub enum Stage {
     Download,
     /// Checking a file against its hash; counts are bytes.
     Verify,
+    /// Packing a model with fewer bits; counts are weights.
+    Quantize,
+    /// Writing a model; counts are bytes.
+    Write,
     /// Turning audio into text; counts are milliseconds of audio.
     Transcribe,
 }

@@ -10,8 +10,8 @@ pub struct EngineOptions {
     pub threads: Threads,
     /// Most memory that all models of the engine may hold together; unlimited where `None`.
     pub memory: Option<Bytes>,
-    /// How models compute.
-    pub precision: Precision,
+    /// How models compute; `None` as their files are made: packed models in int8, others in f32.
+    pub precision: Option<Precision>,
 }
 
 /// Loads models within one memory budget. Cheap to clone; clones share the budget. `Send + Sync`.
@@ -19,7 +19,7 @@ pub struct EngineOptions {
 pub struct Engine {
     threads: Threads,
     budget: MemoryBudget,
-    precision: Precision,
+    precision: Option<Precision>,
 }
 
 impl Engine {
@@ -46,13 +46,7 @@ impl Engine {
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<SpeechRecognizer, LoadError> {
-        let options = LoadOptions {
-            threads: self.threads,
-            budget: self.budget.clone(),
-            precision: self.precision,
-            ..LoadOptions::default()
-        };
-        SpeechRecognizer::load(source, &options, progress, cancel)
+        SpeechRecognizer::load(source, &self.options(), progress, cancel)
     }
 
     /// Bytes that a speech-to-text model would hold, without loading it.
@@ -60,6 +54,15 @@ impl Engine {
     /// # Errors
     /// As [`SpeechRecognizer::estimate`].
     pub fn estimate_speech(&self, source: &ModelSource) -> Result<Bytes, LoadError> {
-        SpeechRecognizer::estimate(source, self.precision)
+        SpeechRecognizer::estimate(source, &self.options())
+    }
+
+    fn options(&self) -> LoadOptions {
+        LoadOptions {
+            threads: self.threads,
+            budget: self.budget.clone(),
+            precision: self.precision,
+            ..LoadOptions::default()
+        }
     }
 }

@@ -48,6 +48,13 @@ pub mod text {
     pub use sotto_text::normalize::{BasicOptions, basic, english};
 }
 
+/// Packing models: one file with int8 weights that is mapped and used where it lies.
+pub mod packing {
+    pub use sotto_speech::{
+        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WriteError, quantize,
+    };
+}
+
 /// Live transcription.
 pub use sotto_speech::stream;
 /// Voice activity detection.
@@ -59,6 +66,7 @@ pub use sotto_runtime::{
 };
 pub use sotto_speech::{
     AudioContext, ConfigError, DetectedLanguage, Dimensions, Hotwords, Language, LoadError, LoadOptions, Model,
-    ModelBytes, ModelSource, Normalization, Precision, SampleSource, Samples, Search, Segment, SpeechError,
-    SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, Word,
+    ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, SampleSource, Samples, Search, Segment,
+    SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript,
+    Vad, Word,
 };

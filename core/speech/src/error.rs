@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
+use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
 use sotto_text::TextError;
@@ -58,7 +59,7 @@ pub enum LoadError {
     },
     /// There is no model at that place.
     #[error(
-        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, or a ggml .bin file"
+        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, a ggml .bin file or a packed model"
     )]
     NotAModel {
         /// The place.
@@ -82,12 +83,47 @@ pub enum LoadError {
         /// What is wrong with it.
         problem: ConfigError,
     },
+    /// A packed model holds int8 weights only.
+    #[error(
+        "{model}: packed in int8, so it cannot compute in f32; leave the precision open, or load the original model"
+    )]
+    Precision {
+        /// Which model.
+        model: String,
+    },
     /// The weights are damaged or of another model.
     #[error(transparent)]
-    Weights(#[from] WeightError),
+    Weights(WeightError),
     /// The vocabulary is damaged or of another model.
     #[error(transparent)]
     Text(#[from] TextError),
+}
+
+impl From<WeightError> for LoadError {
+    fn from(error: WeightError) -> Self {
+        match error {
+            WeightError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Weights(other),
+        }
+    }
+}
+
+/// Why a model could not be packed. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantizeError {
+    /// The model cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The packed file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl From<WeightError> for QuantizeError {
+    fn from(error: WeightError) -> Self {
+        Self::Load(error.into())
+    }
 }
 
 /// What is wrong with a model's configuration.

@@ -19,16 +19,20 @@ pub mod vad;
 mod vad_windows;
 mod window;
 
-pub use error::{ConfigError, LoadError, SpeechError};
+pub use error::{ConfigError, LoadError, QuantizeError, SpeechError};
 pub use hotwords::Hotwords;
 #[cfg(feature = "reference")]
 pub use model::reference;
-pub use model::{Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource, Precision};
+pub use model::{
+    ClassError, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource, OtherLayout, PackedInfo,
+    Precision, Provenance, QuantizeOptions, Quantized, quantize,
+};
 pub use options::{
     AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions,
     Vad,
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
-pub use sotto_kernels::Isa;
+pub use sotto_kernels::{Isa, Layout};
+pub use sotto_nn::packed::WriteError;
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

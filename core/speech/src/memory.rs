@@ -7,6 +7,18 @@ use crate::model::{Dimensions, Precision};
 // A token of the vocabulary with its place in the index, by which text is encoded.
 const BYTES_PER_TOKEN: u64 = 100;
 
+/// Where a model's weights are while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Residence {
+    /// Made in memory, in this precision, from a file of other weights.
+    Converted(Precision),
+    /// In the mapped file; where the kernels read another layout, also repacked in memory.
+    Mapped {
+        /// Whether they are repacked.
+        repacked: bool,
+    },
+}
+
 /// Bytes that a loaded model and one transcription at a time hold at their peak.
 ///
 /// In f32 it counts the weights, the vocabulary, and the larger of two that never exist together: the file's own pages while it
@@ -15,25 +27,27 @@ const BYTES_PER_TOKEN: u64 = 100;
 /// header must not wrap.
 ///
 /// In int8 the largest tensor stands beside the weights in f32 and unpacked while it is packed, and caches are half as
-/// large.
-pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, precision: Precision) -> Bytes {
+/// large. A packed model is its file, vocabulary included, and the working memory.
+pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> Bytes {
     let Sizes { mels, audio, text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
     let frames = 2 * audio;
     // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
     let encoder = frames * mels * 3 + frames * width * 3 + audio * width * 5 + 128 * audio;
     let cross = 2 * decoder_layers * audio * width;
-    let hypotheses = 5 * (2 * decoder_layers * text * width + 2 * vocabulary);
-    let transcription = 4 * (encoder + cross + hypotheses);
+    let caches = 5 * 2 * decoder_layers * text * width;
+    let logits = 5 * 2 * vocabulary;
+    let exact = 4 * (encoder + cross + caches + logits);
+    let int8 = 4 * (encoder + logits) + 2 * (cross + caches);
     let weights = weight_count(dimensions);
-    let most = match precision {
-        Precision::F32 => 4 * weights + transcription.max(bytes_on_disk),
-        Precision::Mixed | Precision::Int8 => {
-            let transcription =
-                4 * (encoder + 5 * 2 * vocabulary) + 2 * cross + 2 * 5 * 2 * decoder_layers * text * width;
-            weights + transcription.max(bytes_on_disk + 5 * vocabulary * width)
+    Bytes(match residence {
+        Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + BYTES_PER_TOKEN * vocabulary,
+        Residence::Converted(Precision::Mixed | Precision::Int8) => {
+            weights + int8.max(bytes_on_disk + 5 * vocabulary * width) + BYTES_PER_TOKEN * vocabulary
         }
-    };
-    Bytes(most + BYTES_PER_TOKEN * vocabulary)
+        Residence::Mapped { repacked: false } => bytes_on_disk + int8,
+        // The largest matrix is unpacked while it is packed again.
+        Residence::Mapped { repacked: true } => bytes_on_disk + weights + int8.max(vocabulary * width),
+    })
 }
 
 /// [`Dimensions`] in 64 bits.
@@ -61,7 +75,8 @@ impl Sizes {
     }
 }
 
-fn weight_count(dimensions: &Dimensions) -> u64 {
+/// Weights of the network, biases and norms included.
+pub(crate) fn weight_count(dimensions: &Dimensions) -> u64 {
     let Sizes { mels, audio, text, width, vocabulary, encoder_layers, decoder_layers } = Sizes::of(dimensions);
     let attention = 4 * width * width + 5 * width;
     let ffn = |hidden: usize| 2 * width * hidden as u64 + hidden as u64 + 3 * width;

@@ -9,7 +9,7 @@ use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
 use crate::long_form::{LongForm, SegmentSink};
-use crate::model::{LoadOptions, Model, ModelSource, Precision};
+use crate::model::{LoadOptions, Model, ModelSource};
 use crate::options::{TranscribeOptions, Vad};
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
@@ -48,15 +48,16 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold, one transcription included, without reading its weights.
+    /// Bytes that the model would hold if it were loaded so, one transcription included, without reading its weights.
     ///
     /// # Errors
-    /// [`LoadError`] when there is no model at that place or its header is damaged.
-    pub fn estimate(source: &ModelSource, precision: Precision) -> Result<Bytes, LoadError> {
-        Ok(crate::model::Manifest::open(source)?.estimate(precision))
+    /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
+    pub fn estimate(source: &ModelSource, options: &LoadOptions) -> Result<Bytes, LoadError> {
+        crate::model::Manifest::open(source)?.estimate(options)
     }
 
-    /// Loads a model. Blocks while the weights are read and converted.
+    /// Loads a model. Blocks while the weights are read and converted; a packed model is mapped, which takes milliseconds,
+    /// and its file must not be written to while the model lives (replace it by renaming).
     ///
     /// # Errors
     /// [`LoadError::OutOfBudget`] before any weight is read when the estimate exceeds the budget,
@@ -95,6 +96,9 @@ impl SpeechRecognizer {
         options: &'r TranscribeOptions,
         cancel: &'r CancelToken,
     ) -> Result<WindowDecoder<'r>, SpeechError> {
+        if let Some(file) = &self.model.packed {
+            file.check_unchanged().map_err(LoadError::from)?;
+        }
         WindowDecoder::new(&self.model, options, self.threads, cancel)
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress};
-use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
+use sotto_speech::{LoadError, LoadOptions, ModelSource, SpeechRecognizer};
 use sotto_testkit::data_dir;
 use support::formula::FormulaModel;
 use tempfile::TempDir;
@@ -224,7 +224,7 @@ fn a_budget_refuses_before_a_weight_is_read() {
     // Broken weights that would be found if they were read.
     let model = Damaged::new().tensors(|_, values| values.fill(f32::NAN));
     let source = ModelSource::Path(model.path().to_owned());
-    let needed = SpeechRecognizer::estimate(&source, Precision::F32).unwrap();
+    let needed = SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap();
     let budget = MemoryBudget::limited(Bytes(needed.0 - 1));
     let options = LoadOptions { budget: budget.clone(), ..LoadOptions::default() };
     let error = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap_err();
@@ -236,7 +236,7 @@ fn a_budget_refuses_before_a_weight_is_read() {
 fn a_model_holds_its_reservation_as_long_as_it_lives() {
     let model = Damaged::new();
     let source = ModelSource::Path(model.path().to_owned());
-    let budget = MemoryBudget::limited(SpeechRecognizer::estimate(&source, Precision::F32).unwrap());
+    let budget = MemoryBudget::limited(SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap());
     let options = LoadOptions { budget: budget.clone(), ..LoadOptions::default() };
     let load = || SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new());
     let first = load().unwrap();

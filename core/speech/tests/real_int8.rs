@@ -20,7 +20,7 @@ const SECONDS: usize = 3;
 
 fn load(isa: Option<Isa>, threads: Threads) -> Option<SpeechRecognizer> {
     let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
-    let options = LoadOptions { precision: Precision::Int8, isa, threads, ..LoadOptions::default() };
+    let options = LoadOptions { precision: Some(Precision::Int8), isa, threads, ..LoadOptions::default() };
     SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).ok()
 }
 

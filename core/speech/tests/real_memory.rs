@@ -4,7 +4,7 @@
 mod support;
 
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::{LoadOptions, ModelSource, Precision, Search, SpeechRecognizer, TranscribeOptions};
+use sotto_speech::{LoadOptions, ModelSource, Search, SpeechRecognizer, TranscribeOptions};
 use sotto_testkit::data_dir;
 use support::joined::joined;
 
@@ -22,7 +22,7 @@ fn the_estimate_is_within_15_percent_of_the_measured_peak() {
     let source = ModelSource::Path(data.join("whisper-tiny.en"));
     let audio = joined("two_minutes").audio;
     let before = resident("VmRSS");
-    let estimate = SpeechRecognizer::estimate(&source, Precision::F32).unwrap().0;
+    let estimate = SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap().0;
     let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
     let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
     let loaded = resident("VmHWM") - before;

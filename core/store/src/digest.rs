@@ -61,6 +61,25 @@ pub(crate) struct FileHash {
     git_blob: [u8; 20],
 }
 
+/// The SHA-256 of a file in hexadecimal digits. `progress` gets the bytes read so far.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read, and when `cancel` fires.
+pub fn sha256(path: &Path, cancel: &CancelToken, mut progress: impl FnMut(u64)) -> Result<String, StoreError> {
+    let mut done = 0;
+    let block = |bytes| {
+        done += bytes;
+        progress(done);
+    };
+    Ok(hex(&FileHash::of(path, cancel, block)?.sha256))
+}
+
+/// The SHA-256 of bytes in hexadecimal digits.
+#[must_use]
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 impl FileHash {
     /// Reads the whole file from disk; `progress` gets the bytes of each block. Observes `cancel` once per block of 256 KiB.
     pub(crate) fn of(path: &Path, cancel: &CancelToken, mut progress: impl FnMut(u64)) -> Result<Self, StoreError> {

@@ -37,7 +37,7 @@ mod store;
 mod verify;
 
 pub use api::{RemoteFile, RepositoryInfo};
-pub use digest::Digest;
+pub use digest::{Digest, sha256, sha256_of};
 pub use error::{NetworkFailure, StoreError};
 pub use hub::{DEFAULT_ENDPOINT, Hub, Patience, Token};
 pub use manifest::{Manifest, ManifestFile};

@@ -116,4 +116,12 @@ pub enum TextError {
         /// What would fit.
         expected: &'static str,
     },
+    /// The packed vocabulary inside a model file is damaged.
+    #[error("{file}: the packed vocabulary is damaged: {cause}; download the model or pack it again")]
+    Packed {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
 }

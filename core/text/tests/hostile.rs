@@ -1,6 +1,9 @@
 //! Damaged and hostile input of every kind: a value or a typed error, soon, and never a panic.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
+use sotto_text::TextError;
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
 use sotto_text::whisper::{IncrementalDecoder, WhisperTokenizer};
@@ -16,7 +19,39 @@ fn uses(tokenizer: &WhisperTokenizer, text: &str) {
     let _ = tokenizer.non_speech_tokens();
 }
 
+fn packed() -> Vec<u8> {
+    WhisperTokenizer::from_hugging_face_bytes(SMALL.as_bytes(), "small.json").expect("a sound file").to_packed()
+}
+
+fn open(packed: Vec<u8>) -> Result<WhisperTokenizer, TextError> {
+    let length = packed.len();
+    WhisperTokenizer::from_packed(Arc::new(packed), 0..length, "model.sotto")
+}
+
+#[test]
+fn a_packed_vocabulary_is_refused_wherever_it_is_cut() {
+    let packed = packed();
+    for length in 0..packed.len() {
+        let error = open(packed[..length].to_vec()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("model.sotto"), "{error}");
+    }
+    assert!(open([&packed[..], &[0]].concat()).is_err());
+    assert!(WhisperTokenizer::from_packed(Arc::new(packed), 8..usize::MAX, "model.sotto").is_err());
+}
+
 proptest! {
+    #[test]
+    fn a_packed_vocabulary_with_any_bytes_changed_is_a_tokenizer_or_an_error(
+        changes in proptest::collection::vec((0..packed().len(), any::<u8>()), 1..4),
+    ) {
+        let mut packed = packed();
+        changes.iter().for_each(|&(at, byte)| packed[at] = byte);
+        if let Ok(tokenizer) = open(packed) {
+            uses(&tokenizer, "ab <|endoftext|> ab");
+            let _ = tokenizer.decode(&[0, 4, 5, 6, u32::MAX]);
+        }
+    }
+
     #[test]
     fn a_json_with_any_byte_changed_is_a_tokenizer_or_an_error(at in 0..SMALL.len(), byte in any::<u8>(), cut in any::<bool>()) {
         let mut json = SMALL.as_bytes().to_vec();

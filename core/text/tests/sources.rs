@@ -165,3 +165,35 @@ fn encoding_equals_the_tokenizers_crate() {
         assert_eq!(ours.decode(expected.get_ids()), text);
     }
 }
+
+#[test]
+fn a_packed_vocabulary_is_the_one_that_was_packed() {
+    let (Some(json), Some(ranks)) = (data("whisper-tiny.en/tokenizer.json"), data("whisper-tiny.en/gpt2.tiktoken"))
+    else {
+        return;
+    };
+    let json = WhisperTokenizer::from_hugging_face(&json).unwrap();
+    let ranks = WhisperTokenizer::from_tiktoken(&ranks, 51_864).unwrap();
+    for tokenizer in [json, ranks] {
+        let packed = tokenizer.to_packed();
+        assert!(packed == tokenizer.to_packed(), "the same tokenizer gives the same bytes");
+        // Somewhere inside a file, on an odd address.
+        let (start, end) = (3, 3 + packed.len());
+        let file = [&[7; 3][..], &packed, &[7; 5]].concat();
+        let started = std::time::Instant::now();
+        let opened = WhisperTokenizer::from_packed(std::sync::Arc::new(file), start..end, "model.sotto").unwrap();
+        eprintln!("{} bytes opened in {:?}", packed.len(), started.elapsed());
+        assert_eq!(opened.special(), tokenizer.special());
+        assert_eq!(opened.languages(), tokenizer.languages());
+        assert_eq!(opened.vocab_size(), tokenizer.vocab_size());
+        for id in 0..51_865 {
+            assert_eq!(opened.token_bytes(id), tokenizer.token_bytes(id), "token {id}");
+            assert_eq!(opened.is_text(id), tokenizer.is_text(id), "token {id}");
+        }
+        for text in TEXTS {
+            assert_eq!(opened.encode(text), tokenizer.encode(text), "{text}");
+        }
+        assert_eq!(opened.non_speech_tokens(), tokenizer.non_speech_tokens());
+        assert!(opened.to_packed() == packed);
+    }
+}

@@ -1,7 +1,7 @@
 //! `sotto bench`: what a task costs and how good it is, on this machine.
 
 mod memory;
-mod speech;
+pub(crate) mod speech;
 mod stream;
 
 use sotto::CancelToken;

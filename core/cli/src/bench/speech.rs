@@ -17,13 +17,13 @@ use crate::progress::Bars;
 use crate::transcribe::output::milliseconds;
 
 /// A recording and, where it is known, what was said.
-pub(super) struct Clip {
-    pub(super) file: PathBuf,
-    pub(super) text: Option<String>,
+pub(crate) struct Clip {
+    pub(crate) file: PathBuf,
+    pub(crate) text: Option<String>,
 }
 
 /// The files of the command line; a `.tsv` list stands for the clips it names (English ones where it says so).
-pub(super) fn clips(files: &[PathBuf]) -> Result<Vec<Clip>, CliError> {
+pub(crate) fn clips(files: &[PathBuf]) -> Result<Vec<Clip>, CliError> {
     let mut clips = Vec::new();
     for file in files {
         if file.extension().is_some_and(|extension| extension == "tsv") {

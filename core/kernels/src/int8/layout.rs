@@ -1,5 +1,7 @@
 //! Where the weight of output column `n` at depth `k` lies in a packed matrix.
 
+use std::fmt;
+
 /// The order of int8 weights in memory that an instruction set reads from front to back.
 ///
 /// All layouts cut the columns into panels and the depth, padded with zeros to a multiple of 16, into groups; a panel
@@ -49,6 +51,18 @@ impl Layout {
         Self::ALL.into_iter().find(|layout| layout.id() == id)
     }
 
+    /// Name in files' metadata, on command lines and in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Columns => "columns",
+            Self::Pairs => "pairs",
+            Self::Vnni => "vnni",
+            Self::Quads => "quads",
+            Self::Octets => "octets",
+        }
+    }
+
     /// Columns of a panel.
     #[must_use]
     pub const fn panel(self) -> usize {
@@ -72,8 +86,15 @@ impl Layout {
         }
     }
 
-    /// Bytes of one panel.
-    pub(crate) const fn panel_len(self, depth: usize) -> usize {
+    /// Whether weights are stored as int8; otherwise as bytes that are 128 too large.
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        self.offset() == 0
+    }
+
+    /// Bytes of one panel of columns that are `depth` long.
+    #[must_use]
+    pub const fn panel_len(self, depth: usize) -> usize {
         self.panel() * Self::padded_depth(depth)
     }
 
@@ -86,6 +107,12 @@ impl Layout {
             Self::Quads => (k / 4) * 48 + column * 4 + k % 4,
             Self::Octets => (k / 8) * 96 + column * 8 + k % 8,
         }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

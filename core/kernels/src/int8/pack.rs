@@ -16,7 +16,7 @@ pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 /// int8 weights `[columns, depth]` of a linear layer with one f32 scale per column, in the order of one [`Layout`].
 ///
 /// Stored as one run of bytes: all panels, then the scales of all panels' columns as little-endian f32. Columns and depth
-/// that fill up a panel are zero. Cheap to share between threads; a clone of mapped weights copies nothing.
+/// that fill up a panel are zero. Cheap to share between threads; a clone copies no weights.
 #[derive(Clone)]
 pub struct PackedMatrix {
     layout: Layout,
@@ -27,7 +27,7 @@ pub struct PackedMatrix {
 
 #[derive(Clone)]
 enum Storage {
-    Owned(AlignedBytes),
+    Owned(Arc<AlignedBytes>),
     Shared(SharedBytes, Range<usize>),
 }
 
@@ -114,7 +114,7 @@ impl PackedMatrix {
         for (bytes, scale) in scale_bytes.chunks_exact_mut(4).zip(scales) {
             bytes.copy_from_slice(&scale.to_le_bytes());
         }
-        Ok(Self { layout, columns, depth, storage: Storage::Owned(bytes) })
+        Ok(Self { layout, columns, depth, storage: Storage::Owned(Arc::new(bytes)) })
     }
 
     /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
@@ -184,7 +184,30 @@ impl PackedMatrix {
             }
             scale_bytes[4 * to..4 * to + 4].copy_from_slice(&self.scales()[from].to_le_bytes());
         }
-        Ok(Self { layout, columns: columns.len(), depth, storage: Storage::Owned(bytes) })
+        Ok(Self { layout, columns: columns.len(), depth, storage: Storage::Owned(Arc::new(bytes)) })
+    }
+
+    /// The same weights in the order of another layout. Exact: int8 values and scales do not change.
+    ///
+    /// Copies where the layout differs, otherwise it shares the bytes. Cost: one pass over the weights.
+    ///
+    /// # Errors
+    /// [`PackError::OutOfRange`] for mapped weights that [`pack`](Self::pack) would have refused.
+    pub fn repacked(&self, layout: Layout) -> Result<Self, PackError> {
+        if layout == self.layout {
+            return Ok(self.clone());
+        }
+        let (columns, depth) = (self.columns, self.depth);
+        let mut values = vec![0i8; columns.saturating_mul(depth)];
+        let padded_depth = Layout::padded_depth(depth);
+        for (column, row) in values.chunks_exact_mut(depth).enumerate() {
+            let panel = self.panel(column / self.layout.panel());
+            for (k, value) in row.iter_mut().enumerate() {
+                let code = panel[self.layout.index(padded_depth, column % self.layout.panel(), k)];
+                *value = code.wrapping_sub(self.layout.offset()) as i8;
+            }
+        }
+        Self::pack(layout, depth, &values, &self.scales()[..columns])
     }
 
     /// Order of the weights.
@@ -299,6 +322,22 @@ mod tests {
     }
 
     #[test]
+    fn weights_read_the_same_in_every_other_layout() {
+        for from in Layout::ALL {
+            let scales: Vec<f32> = (0..50).map(|i| 0.5 + i as f32).collect();
+            let packed = PackedMatrix::pack(from, 20, &weights(50 * 20), &scales).unwrap();
+            for to in Layout::ALL {
+                let direct = PackedMatrix::pack(to, 20, &weights(50 * 20), &scales).unwrap();
+                assert!(packed.repacked(to).unwrap().bytes() == direct.bytes(), "{from:?} to {to:?}");
+            }
+        }
+        let mut hostile = AlignedBytes::zeroed(PackedMatrix::packed_len(Layout::Columns, 1, 16).unwrap());
+        hostile.bytes_mut()[3] = i8::MIN as u8;
+        let hostile = PackedMatrix::from_shared(Layout::Columns, 1, 16, Arc::new(hostile), 0).unwrap();
+        assert_eq!(hostile.repacked(Layout::Quads).unwrap_err(), PackError::OutOfRange { index: 3 });
+    }
+
+    #[test]
     fn a_selection_holds_the_named_columns() {
         for layout in Layout::ALL {
             let values = weights(70 * 20);
@@ -320,13 +359,7 @@ mod tests {
         let packed = PackedMatrix::pack(Layout::Vnni, 20, &weights(20 * 40), &[0.25; 40]).unwrap();
         let mut file = AlignedBytes::zeroed(64 + packed.bytes().len());
         file.bytes_mut()[64..].copy_from_slice(packed.bytes());
-        struct File(AlignedBytes);
-        impl AsRef<[u8]> for File {
-            fn as_ref(&self) -> &[u8] {
-                self.0.bytes()
-            }
-        }
-        let file: SharedBytes = Arc::new(File(file));
+        let file: SharedBytes = Arc::new(file);
         let open =
             |columns, depth, start| PackedMatrix::from_shared(Layout::Vnni, columns, depth, Arc::clone(&file), start);
         let mapped = open(40, 20, 64).unwrap();

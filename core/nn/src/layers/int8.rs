@@ -3,9 +3,9 @@
 //! Weights are symmetric per output channel, activations symmetric per row and made on the way in, sums exact in 32 bits;
 //! every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
 
-use sotto_kernels::{Activation, Activations, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
+use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm, PackedMatrix};
 
-use super::{Backend, ConvShape, TensorSource};
+use super::{Backend, Biased, ConvShape, Int8Request, Int8Weights, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -14,8 +14,8 @@ const EPSILON: f32 = 1e-5;
 /// Layer normalisation whose result goes to int8 rows.
 #[derive(Debug)]
 pub struct Int8Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    weight: Floats,
+    bias: Floats,
 }
 
 impl Int8Norm {
@@ -25,8 +25,8 @@ impl Int8Norm {
     /// When one of them is missing or has another shape.
     pub fn load(source: &impl TensorSource, name: &str, width: usize) -> Result<Self, WeightError> {
         Ok(Self {
-            weight: source.tensor(&format!("{name}.weight"), &[width])?,
-            bias: source.tensor(&format!("{name}.bias"), &[width])?,
+            weight: source.floats(&format!("{name}.weight"), &[width])?,
+            bias: source.floats(&format!("{name}.bias"), &[width])?,
         })
     }
 
@@ -52,24 +52,15 @@ impl Int8Norm {
     }
 }
 
-/// Whether a projection has a bias; Whisper's key projections have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Biased {
-    /// `{name}.bias` must exist.
-    Yes,
-    /// There is none.
-    No,
-}
-
 /// `y = x · Wᵀ + b` in int8; several projections of the same input may be stacked to one.
 #[derive(Debug)]
 pub struct Int8Linear {
     weights: PackedMatrix,
-    bias: Option<Vec<f32>>,
+    bias: Option<Floats>,
 }
 
 impl Int8Linear {
-    /// Quantizes `{name}.weight`, `[outputs, inputs]`, and reads `{name}.bias`.
+    /// Loads `{name}.weight`, `[outputs, inputs]`, in int8 and `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
@@ -95,16 +86,9 @@ impl Int8Linear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, WeightError> {
-        let (mut weights, mut bias) = (Vec::new(), Vec::new());
-        for (name, biased) in projections {
-            weights.extend(source.tensor(&format!("{name}.weight"), &[outputs, inputs])?);
-            match biased {
-                Biased::Yes => bias.extend(source.tensor(&format!("{name}.bias"), &[outputs])?),
-                Biased::No => bias.resize(bias.len() + outputs, 0.0),
-            }
-        }
-        let biased = projections.iter().any(|(_, biased)| *biased == Biased::Yes);
-        Ok(Self { weights: pack(backend.kernels(), &weights, inputs), bias: biased.then_some(bias) })
+        let request = Int8Request { parts: projections, outputs, rows: StoredRows::Linear { inputs } };
+        let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
+        Ok(Self { weights: matrix, bias })
     }
 
     /// Values per output row.
@@ -136,12 +120,12 @@ impl Int8Linear {
 #[derive(Debug)]
 pub struct Int8Conv1d {
     weights: PackedMatrix,
-    bias: Vec<f32>,
+    bias: Option<Floats>,
     shape: ConvShape,
 }
 
 impl Int8Conv1d {
-    /// Quantizes `{name}.weight` of `[outputs, inputs, kernel]` and reads `{name}.bias`.
+    /// Loads `{name}.weight` of `[outputs, inputs, kernel]` in int8 and `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
@@ -152,9 +136,10 @@ impl Int8Conv1d {
         shape: ConvShape,
     ) -> Result<Self, WeightError> {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
-        let stored = source.tensor(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
-        let bias = source.tensor(&format!("{name}.bias"), &[outputs])?;
-        Ok(Self { weights: pack(backend.kernels(), &shape.in_order_of_frames(&stored), inputs * kernel), bias, shape })
+        let rows = StoredRows::Convolution { inputs, kernel };
+        let request = Int8Request { parts: &[(name, Biased::Yes)], outputs, rows };
+        let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
+        Ok(Self { weights: matrix, bias, shape })
     }
 
     /// Frames that come out for `frames` going in.
@@ -186,7 +171,7 @@ impl Int8Conv1d {
         let from = &padded[first * stride * inputs..];
         let windows = MatRef::strided(from, out.len() / outputs, kernel * inputs, stride * inputs);
         backend.kernels().quantize(windows, &Norm::None, quantized);
-        let epilogue = Epilogue { bias: Some(&self.bias), activation: Activation::Gelu, accumulate: false };
+        let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Gelu, accumulate: false };
         backend.product(quantized, &self.weights, epilogue, out);
     }
 }
@@ -198,7 +183,7 @@ pub struct Int8Embedding {
 }
 
 impl Int8Embedding {
-    /// Quantizes tensor `name`, `[vocabulary, width]`.
+    /// Loads `{name}.weight`, `[vocabulary, width]`, in int8.
     ///
     /// # Errors
     /// When it is missing or has another shape.
@@ -209,7 +194,9 @@ impl Int8Embedding {
         vocabulary: usize,
         width: usize,
     ) -> Result<Self, WeightError> {
-        Ok(Self { table: pack(backend.kernels(), &source.tensor(name, &[vocabulary, width])?, width) })
+        let rows = StoredRows::Linear { inputs: width };
+        let request = Int8Request { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
+        Ok(Self { table: source.int8(backend.kernels().layout(), &request)?.matrix })
     }
 
     /// Number of tokens.
@@ -233,17 +220,4 @@ impl Int8Embedding {
     pub fn logits(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
         backend.product(x, &self.table, Epilogue::default(), out);
     }
-}
-
-/// Quantizes rows of `depth` weights symmetrically, one scale per row, and packs them for the kernels.
-fn pack(kernels: KernelSet, weights: &[f32], depth: usize) -> PackedMatrix {
-    let mut scales = Vec::with_capacity(weights.len() / depth);
-    let mut values = Vec::with_capacity(weights.len());
-    for row in weights.chunks_exact(depth) {
-        let scale = row.iter().fold(0.0f32, |peak, weight| peak.max(weight.abs())) / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        values.extend(row.iter().map(|weight| (weight * inverse).round_ties_even() as i8));
-        scales.push(scale);
-    }
-    PackedMatrix::pack(kernels.layout(), depth, &values, &scales).expect("a layer has rows, and |values| ≤ 127")
 }

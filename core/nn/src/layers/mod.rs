@@ -10,6 +10,7 @@ mod embedding;
 mod int8;
 mod linear;
 mod norm;
+mod request;
 mod source;
 mod stash;
 
@@ -17,9 +18,10 @@ pub use backend::Backend;
 pub use cache::KvCache;
 pub use conv::{Conv1d, ConvShape};
 pub use embedding::Embedding;
-pub use int8::{Biased, Int8Conv1d, Int8Embedding, Int8Linear, Int8Norm};
+pub use int8::{Int8Conv1d, Int8Embedding, Int8Linear, Int8Norm};
 pub use linear::Linear;
 pub use norm::LayerNorm;
+pub use request::{Biased, Int8Request, Int8Weights, StoredRows};
 pub use source::TensorSource;
 pub use stash::Stash;
 

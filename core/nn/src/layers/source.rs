@@ -1,10 +1,14 @@
 //! Where layers get their tensors from.
 
+use sotto_kernels::{Floats, Layout};
+
+use super::{Int8Request, Int8Weights};
 use crate::weights::{WeightError, Weights};
 
-/// Hands out named tensors as f32.
+/// Hands out named tensors as f32, and matrices of int8 weights.
 ///
-/// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names.
+/// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names. A packed model is one
+/// too: what it hands out lies in the mapped file.
 pub trait TensorSource {
     /// The values of tensor `name`, row-major, exactly of `shape`.
     ///
@@ -14,6 +18,22 @@ pub trait TensorSource {
 
     /// Whether a tensor of that name exists.
     fn contains(&self, name: &str) -> bool;
+
+    /// As [`tensor`](Self::tensor), without a copy where the values lie ready.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
+        Ok(self.tensor(name, shape)?.into())
+    }
+
+    /// int8 weights for kernels that read `layout`: quantized from f32 tensors, or without a copy where they lie ready.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+        request.quantized(self, layout)
+    }
 }
 
 impl TensorSource for Weights {

@@ -1,6 +1,7 @@
 //! What can be wrong with a model file.
 
-use sotto_runtime::Bytes;
+use sotto_kernels::{Layout, PackError};
+use sotto_runtime::{Bytes, Cancelled};
 
 /// Why a model file, or one tensor of it, cannot be used. Every message names the file.
 #[derive(Debug, thiserror::Error)]
@@ -106,10 +107,71 @@ pub enum WeightError {
         /// Row-major index of the first such value.
         index: usize,
     },
+    /// The file is sound safetensors but was not written by the packer.
+    #[error("{file}: a safetensors file, but not a packed model; name the folder of the model, or pack it")]
+    NotPacked {
+        /// Path or name of the file.
+        file: String,
+    },
+    /// The file is packed in a form that this version does not know.
+    #[error(
+        "{file}: packed in format {found}, this version of Sotto reads {known}; pack the model again or update Sotto"
+    )]
+    PackedVersion {
+        /// Path or name of the file.
+        file: String,
+        /// The version that the file names.
+        found: String,
+        /// The version that is read.
+        known: u32,
+    },
+    /// The file's weights lie in an order that this version does not know.
+    #[error("{file}: packed for unknown kernels (layout {found}); pack the model again or update Sotto")]
+    UnknownLayout {
+        /// Path or name of the file.
+        file: String,
+        /// The layout that the file names.
+        found: String,
+    },
+    /// The file's weights lie in another order than the kernels read, and repacking was not wanted.
+    #[error("{file}: packed as `{found}`, the kernels of this CPU read `{expected}`; pack the model for this CPU")]
+    KernelLayout {
+        /// Path or name of the file.
+        file: String,
+        /// Layout of the file.
+        found: Layout,
+        /// Layout that the kernels read.
+        expected: Layout,
+    },
+    /// The header of a packed file has changed since it was written.
+    #[error("{file}: damaged: the header does not have its checksum; download or pack the model again")]
+    Checksum {
+        /// Path or name of the file.
+        file: String,
+    },
+    /// Packed weights of one layer cannot be used.
+    #[error("{file}: tensor `{name}`: {problem}")]
+    Packed {
+        /// Path or name of the file.
+        file: String,
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        problem: PackError,
+    },
+    /// The file lost or gained bytes since it was opened.
+    #[error("{file}: the file was changed while it was in use; load the model again, and replace models by renaming")]
+    Changed {
+        /// Path or name of the file.
+        file: String,
+    },
+    /// The caller cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
 }
 
 /// A name out of a file as messages show it: one line, bounded.
-pub(super) fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     const LIMIT: usize = 100;
     let mut shown: String = name.chars().take(LIMIT).flat_map(char::escape_debug).collect();
     if name.chars().nth(LIMIT).is_some() {

@@ -17,13 +17,17 @@ mod sharded;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::WeightError;
 pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
 
 use element::{BLOCK, Element};
-use error::printable;
+use sotto_kernels::{ALIGNMENT, AlignedBytes, SharedBytes};
+
+pub(crate) use error::printable;
 use index::Entry;
 use mmap::MappedFile;
 
@@ -34,9 +38,18 @@ use mmap::MappedFile;
 pub struct Weights {
     name: String,
     path: Option<PathBuf>,
-    images: Vec<Image>,
+    images: Vec<Arc<Image>>,
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
+}
+
+/// A tensor as it lies in the file.
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
+    /// Element type as safetensors names it.
+    pub(crate) kind: &'static str,
+    pub(crate) shape: &'a [usize],
+    pub(crate) range: Range<usize>,
 }
 
 #[derive(Debug)]
@@ -50,6 +63,13 @@ struct Tensor {
 enum Image {
     Mapped(MappedFile),
     Memory(Cow<'static, [u8]>),
+    Aligned(AlignedBytes),
+}
+
+impl AsRef<[u8]> for Image {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
 }
 
 impl Image {
@@ -62,6 +82,7 @@ impl Image {
         match self {
             Self::Mapped(file) => file,
             Self::Memory(bytes) => bytes,
+            Self::Aligned(bytes) => bytes.as_ref(),
         }
     }
 }
@@ -131,6 +152,46 @@ impl Weights {
         Self::ggml(Image::Memory(bytes), name.to_owned(), ggml::silero)
     }
 
+    /// Opens a safetensors file that stays mapped as long as any of its bytes are shared.
+    pub(crate) fn open_to_keep(path: &Path) -> Result<Self, WeightError> {
+        let io = |source| WeightError::Io { file: path.display().to_string(), source };
+        let image = Image::Mapped(MappedFile::open_locked(path).map_err(io)?);
+        let mut weights = Self::safetensors(image, path.display().to_string())?;
+        weights.path = Some(path.to_owned());
+        Ok(weights)
+    }
+
+    /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for them.
+    pub(crate) fn keep_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
+        let image = match bytes.as_ptr().align_offset(ALIGNMENT) {
+            0 => Image::Memory(bytes),
+            _ => Image::Aligned(AlignedBytes::from(&*bytes)),
+        };
+        Self::safetensors(image, name.to_owned())
+    }
+
+    /// The whole file, as long as it is one.
+    pub(crate) fn shared(&self) -> SharedBytes {
+        match self.images.first() {
+            Some(image) => Arc::clone(image) as SharedBytes,
+            None => Arc::new([0u8; 0]),
+        }
+    }
+
+    /// Type, shape and place of a tensor in [`shared`](Self::shared).
+    pub(crate) fn stored(&self, name: &str) -> Result<Stored<'_>, WeightError> {
+        let Entry { element, ref shape, start, end } = self.find(name)?.entry;
+        Ok(Stored { kind: element.name(), shape, range: start..end })
+    }
+
+    /// Whether the file still has the length that was mapped.
+    pub(crate) fn has_its_length(&self) -> bool {
+        self.images.iter().all(|image| match &**image {
+            Image::Mapped(file) => file.has_its_length(),
+            Image::Memory(_) | Image::Aligned(_) => true,
+        })
+    }
+
     fn safetensors(image: Image, name: String) -> Result<Self, WeightError> {
         let header = safetensors::read(image.bytes(), &name)?;
         Ok(Self::new(image, name, header.entries, header.metadata))
@@ -143,7 +204,7 @@ impl Weights {
 
     fn new(image: Image, name: String, entries: BTreeMap<String, Entry>, metadata: BTreeMap<String, String>) -> Self {
         let tensors = entries.into_iter().map(|(name, entry)| (name, Tensor { image: 0, entry })).collect();
-        Self { name, path: None, images: vec![image], tensors, metadata }
+        Self { name, path: None, images: vec![Arc::new(image)], tensors, metadata }
     }
 
     /// Path of the file, or the name that was given to the bytes; for messages.
@@ -179,6 +240,12 @@ impl Weights {
     #[must_use]
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|tensor| tensor.entry.shape.as_slice())
+    }
+
+    /// How the file calls the type of a tensor's elements; `None` when there is no such tensor.
+    #[must_use]
+    pub fn element(&self, name: &str) -> Option<&'static str> {
+        self.tensors.get(name).map(|tensor| tensor.entry.element.name())
     }
 
     /// The values of a tensor as f32, row-major; its shape must be exactly `shape`.

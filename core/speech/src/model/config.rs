@@ -1,6 +1,7 @@
 //! Sizes and generation settings of a Whisper model, read from Hugging Face JSON or a ggml header.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sotto_nn::weights::WhisperHeader;
 
 use crate::error::ConfigError;
@@ -104,6 +105,26 @@ impl Dimensions {
         .checked()
     }
 
+    /// The sizes as the text of a `config.json`, as [`from_config_json`](Self::from_config_json) reads it.
+    #[must_use]
+    pub(crate) fn to_config_json(&self) -> String {
+        json!({
+            "model_type": "whisper",
+            "num_mel_bins": self.mels,
+            "max_source_positions": self.audio_context,
+            "max_target_positions": self.text_context,
+            "d_model": self.width,
+            "encoder_layers": self.encoder_layers,
+            "encoder_attention_heads": self.encoder_heads,
+            "encoder_ffn_dim": self.encoder_ffn,
+            "decoder_layers": self.decoder_layers,
+            "decoder_attention_heads": self.decoder_heads,
+            "decoder_ffn_dim": self.decoder_ffn,
+            "vocab_size": self.vocabulary,
+        })
+        .to_string()
+    }
+
     /// Sizes from the header of a whisper.cpp file.
     ///
     /// # Errors
@@ -146,7 +167,7 @@ struct ConfigJson {
 }
 
 /// Generation settings that come with a model.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
 #[serde(default)]
 pub struct GenerationConfig {
     /// Tokens that are never sampled; the reference's list of non-speech symbols where absent.
@@ -200,6 +221,7 @@ mod tests {
     fn sizes_are_read_from_config_json() {
         let tiny = Dimensions::from_config_json(TINY.as_bytes()).unwrap();
         assert_eq!((tiny.width, tiny.window_frames(), tiny.vocabulary), (384, 3000, 51864));
+        assert_eq!(Dimensions::from_config_json(tiny.to_config_json().as_bytes()).unwrap(), tiny);
     }
 
     #[test]

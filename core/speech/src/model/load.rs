@@ -1,24 +1,27 @@
-//! Loading: a Hugging Face folder, a whisper.cpp file, or the bytes of a model inside the application.
+//! Loading: a Hugging Face folder, a whisper.cpp file, a packed model, or the bytes of a model inside the application.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sotto_kernels::{Isa, KernelSet};
 use sotto_nn::layers::Backend;
-use sotto_nn::weights::{Weights, WhisperGgml, WhisperHeader};
+use sotto_nn::packed::PackedModel;
+use sotto_nn::weights::{WeightError, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
-use super::names::{NamedWeights, Naming};
+use super::names::{NamedWeights, Naming, Tensors};
 use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision};
 use crate::error::{ConfigError, LoadError};
-use crate::memory;
+use crate::memory::{self, Residence};
 
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json`, `generation_config.json` if there
-    /// is one) or a whisper.cpp `.bin` file.
+    /// is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files are told by what they contain.
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
@@ -58,22 +61,25 @@ pub struct LoadOptions {
     pub threads: Threads,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
-    /// How the model computes.
-    pub precision: Precision,
+    /// How the model computes; `None` as its file is made: a packed model in int8, any other in f32.
+    pub precision: Option<Precision>,
     /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give the
     /// same bits: choosing is for comparing them.
     pub isa: Option<Isa>,
+    /// What happens to a packed model whose weights lie in an order that the kernels do not read.
+    pub other_layout: OtherLayout,
 }
 
-impl LoadOptions {
-    fn backend(&self) -> Result<Backend, LoadError> {
-        match self.isa {
-            None => Ok(Backend::new(self.threads)),
-            Some(isa) => KernelSet::new(isa)
-                .map(|kernels| Backend::with_kernels(kernels, self.threads))
-                .ok_or(LoadError::UnsupportedIsa { isa }),
-        }
-    }
+/// What happens to a packed model that was packed for another kind of CPU. Where this CPU has slower kernels for its
+/// layout (those for `sdot` on a CPU with `smmla`), they are used; this is for where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherLayout {
+    /// The weights are copied into the order of the best kernels, exactly. Takes their size in memory, which the estimate
+    /// counts, and some time.
+    #[default]
+    Repack,
+    /// [`WeightError::KernelLayout`]: an app that ships files per CPU wants to hear of a mistake.
+    Refuse,
 }
 
 /// Everything of a model but its tensors: small, read first, enough to know what the rest will need.
@@ -82,14 +88,29 @@ pub(crate) struct Manifest {
     dimensions: Dimensions,
     generation: GenerationConfig,
     vocabulary: Vocabulary,
-    weights: Weights,
-    naming: Naming,
+    file: ModelFile,
 }
 
 enum Vocabulary {
     File(PathBuf),
     Bytes(&'static [u8]),
     Ggml(Vec<Vec<u8>>),
+    Packed,
+}
+
+/// What holds the tensors.
+pub(super) enum ModelFile {
+    Original(Weights, Naming),
+    Packed(PackedModel),
+}
+
+/// Settings that come with a model, complete.
+pub(super) struct Settings {
+    pub(super) alignment_heads: Vec<(usize, usize)>,
+    pub(super) suppress: Vec<u32>,
+    pub(super) suppress_first: Vec<u32>,
+    pub(super) prefers_timestamps: bool,
+    pub(super) max_initial_timestamp: Option<usize>,
 }
 
 impl Manifest {
@@ -97,6 +118,7 @@ impl Manifest {
         match source {
             ModelSource::Bytes(bytes) => Self::from_bytes(bytes),
             ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
+            ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
             ModelSource::Path(path) => Self::open_ggml(path),
         }
     }
@@ -108,8 +130,10 @@ impl Manifest {
             dimensions: Dimensions::from_config_json(bytes.config).map_err(config)?,
             generation: GenerationConfig::from_json(bytes.generation_config).map_err(config)?,
             vocabulary: Vocabulary::Bytes(bytes.tokenizer),
-            weights: Weights::from_safetensors_bytes(Cow::Borrowed(bytes.weights), bytes.name)?,
-            naming: Naming::HuggingFace,
+            file: ModelFile::Original(
+                Weights::from_safetensors_bytes(Cow::Borrowed(bytes.weights), bytes.name)?,
+                Naming::HuggingFace,
+            ),
         })
     }
 
@@ -133,8 +157,7 @@ impl Manifest {
             dimensions,
             generation,
             vocabulary: Vocabulary::File(tokenizer),
-            weights: open_safetensors(folder)?,
-            naming: Naming::HuggingFace,
+            file: ModelFile::Original(open_safetensors(folder)?, Naming::HuggingFace),
         })
     }
 
@@ -151,14 +174,83 @@ impl Manifest {
             generation: known_generation_config(&header),
             dimensions,
             vocabulary: Vocabulary::Ggml(vocabulary),
-            weights,
-            naming: Naming::OpenAi,
+            file: ModelFile::Original(weights, Naming::OpenAi),
         })
     }
 
+    fn open_packed(model: PackedModel) -> Result<Self, LoadError> {
+        let name = model.name().to_owned();
+        let config = |problem| LoadError::Config { model: name.clone(), problem };
+        let task = model.metadata(TASK_KEY).unwrap_or_default();
+        if task != TASK {
+            let shown: String = task.chars().filter(|c| c.is_ascii_alphanumeric()).take(40).collect();
+            let problem = format!("a packed model for another task (`{shown}`), not a Whisper model");
+            return Err(LoadError::NotAModel { path: PathBuf::from(&name), problem });
+        }
+        let json = |key| model.metadata(key).unwrap_or_default().as_bytes();
+        Ok(Self {
+            dimensions: Dimensions::from_config_json(json(CONFIG_KEY)).map_err(config)?,
+            generation: GenerationConfig::from_json(json(GENERATION_KEY)).map_err(config)?,
+            vocabulary: Vocabulary::Packed,
+            file: ModelFile::Packed(model),
+            name,
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn dimensions(&self) -> &Dimensions {
+        &self.dimensions
+    }
+
+    pub(super) fn file(&self) -> &ModelFile {
+        &self.file
+    }
+
+    pub(super) fn tensors(&self) -> Tensors<'_> {
+        match &self.file {
+            &ModelFile::Original(ref weights, naming) => Tensors::Named(NamedWeights { weights, naming }),
+            ModelFile::Packed(model) => Tensors::Packed(model),
+        }
+    }
+
     /// Bytes that the loaded model will hold, with the memory of one transcription on top.
-    pub(crate) fn estimate(&self, precision: Precision) -> Bytes {
-        memory::estimate(&self.dimensions, self.weights.bytes_on_disk(), precision)
+    pub(crate) fn estimate(&self, options: &LoadOptions) -> Result<Bytes, LoadError> {
+        let precision = self.precision(options)?;
+        Ok(match &self.file {
+            ModelFile::Original(weights, _) => {
+                memory::estimate(&self.dimensions, weights.bytes_on_disk(), Residence::Converted(precision))
+            }
+            ModelFile::Packed(model) => {
+                let repacked = self.kernels(options)?.layout() != model.layout();
+                memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { repacked })
+            }
+        })
+    }
+
+    fn precision(&self, options: &LoadOptions) -> Result<Precision, LoadError> {
+        match (&self.file, options.precision) {
+            (ModelFile::Original(..), precision) => Ok(precision.unwrap_or(Precision::F32)),
+            (ModelFile::Packed(_), Some(Precision::F32)) => Err(LoadError::Precision { model: self.name.clone() }),
+            (ModelFile::Packed(_), precision) => Ok(precision.unwrap_or(Precision::Int8)),
+        }
+    }
+
+    /// The kernels to compute with: what was asked for, else what reads the file in place, else the best.
+    fn kernels(&self, options: &LoadOptions) -> Result<KernelSet, LoadError> {
+        let ModelFile::Packed(model) = &self.file else { return chosen(options.isa) };
+        let (found, name) = (model.layout(), model.name());
+        let kernels = match options.isa {
+            None => KernelSet::reading(found).unwrap_or_else(KernelSet::best),
+            isa => chosen(isa)?,
+        };
+        if kernels.layout() != found && options.other_layout == OtherLayout::Refuse {
+            let expected = kernels.layout();
+            return Err(WeightError::KernelLayout { file: name.to_owned(), found, expected }.into());
+        }
+        Ok(kernels)
     }
 
     pub(crate) fn load(
@@ -168,23 +260,45 @@ impl Manifest {
         cancel: &CancelToken,
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
-        let memory = options.budget.reserve(self.estimate(options.precision)).map_err(refused)?;
-        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
+        let memory = options.budget.reserve(self.estimate(options)?).map_err(refused)?;
         let report = Steps { sink: progress, name: &self.name, total: 3 };
         report.done(0);
         let tokenizer = self.tokenizer()?;
         report.done(1);
         cancel.check()?;
-        let source = NamedWeights { weights: &self.weights, naming: self.naming };
-        let backend = options.backend()?;
-        let encoder = Encoder::load(&source, options.precision, &backend, &self.dimensions)?;
+        let (source, precision) = (self.tensors(), self.precision(options)?);
+        let backend = Backend::with_kernels(self.kernels(options)?, options.threads);
+        let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
         report.done(2);
         cancel.check()?;
-        let decoder = Decoder::load(&source, options.precision, &backend, &self.dimensions)?;
+        let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
         report.done(3);
-        let alignment_heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?;
+        let settings = self.settings(&tokenizer)?;
+        let packed = match self.file {
+            ModelFile::Packed(model) => Some(model),
+            ModelFile::Original(..) => None,
+        };
+        Ok(Model {
+            dimensions: self.dimensions,
+            encoder,
+            decoder,
+            tokenizer,
+            alignment_heads: settings.alignment_heads,
+            suppress: settings.suppress,
+            suppress_first: settings.suppress_first,
+            prefers_timestamps: settings.prefers_timestamps,
+            max_initial_timestamp: settings.max_initial_timestamp,
+            packed,
+            _memory: memory,
+        })
+    }
+
+    /// The settings of the file, and the reference's where it has none.
+    pub(super) fn settings(&self, tokenizer: &WhisperTokenizer) -> Result<Settings, LoadError> {
+        let generation = &self.generation;
+        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
         let special = *tokenizer.special();
-        let suppress = match &self.generation.suppress_tokens {
+        let suppress = match &generation.suppress_tokens {
             Some(list) => tokens(list),
             None => {
                 let controls = [special.transcribe, special.translate, special.sot_lm, special.sot_prev];
@@ -194,30 +308,30 @@ impl Manifest {
                 list
             }
         };
-        let suppress_first = match &self.generation.begin_suppress_tokens {
+        let suppress_first = match &generation.begin_suppress_tokens {
             Some(list) => tokens(list),
             None => tokenizer.encode(" ").into_iter().chain([special.eot]).collect(),
         };
-        Ok(Model {
-            dimensions: self.dimensions,
-            encoder,
-            decoder,
-            tokenizer,
-            alignment_heads,
+        Ok(Settings {
+            alignment_heads: generation.alignment_heads(&self.dimensions).map_err(config)?,
             suppress,
             suppress_first,
-            prefers_timestamps: self.generation.return_timestamps,
-            max_initial_timestamp: self.generation.max_initial_timestamp_index.or(Some(50)),
-            _memory: memory,
+            prefers_timestamps: generation.return_timestamps,
+            max_initial_timestamp: generation.max_initial_timestamp_index.or(Some(50)),
         })
     }
 
-    fn tokenizer(&self) -> Result<WhisperTokenizer, LoadError> {
+    pub(super) fn tokenizer(&self) -> Result<WhisperTokenizer, LoadError> {
         let tokenizer = match &self.vocabulary {
             Vocabulary::File(path) => WhisperTokenizer::from_hugging_face(path)?,
             Vocabulary::Bytes(bytes) => WhisperTokenizer::from_hugging_face_bytes(bytes, &self.name)?,
             Vocabulary::Ggml(tokens) => {
                 WhisperTokenizer::from_vocabulary(tokens.clone(), self.dimensions.vocabulary, &self.name)?
+            }
+            Vocabulary::Packed => {
+                let ModelFile::Packed(model) = &self.file else { unreachable!("packed files hold their vocabulary") };
+                let (shared, range) = model.bytes(TOKENIZER)?;
+                WhisperTokenizer::from_packed(shared, range, &self.name)?
             }
         };
         if tokenizer.vocab_size() > self.dimensions.vocabulary {
@@ -229,6 +343,20 @@ impl Manifest {
         }
         Ok(tokenizer)
     }
+}
+
+/// The kernels that were asked for, or the best.
+fn chosen(isa: Option<Isa>) -> Result<KernelSet, LoadError> {
+    match isa {
+        None => Ok(KernelSet::best()),
+        Some(isa) => KernelSet::new(isa).ok_or(LoadError::UnsupportedIsa { isa }),
+    }
+}
+
+/// Whether a file begins as safetensors do: a length, then JSON.
+fn is_safetensors(path: &Path) -> bool {
+    let mut start = [0; 9];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start[8] == b'{'
 }
 
 struct Steps<'a> {
@@ -243,6 +371,14 @@ impl Steps<'_> {
         self.sink.report(&Progress { stage: Stage::Load, done, total: Some(self.total), subject });
     }
 }
+
+// Entries of a packed Whisper model, beside those of the packed form itself.
+pub(super) const TASK_KEY: &str = "sotto.task";
+pub(super) const TASK: &str = "whisper";
+pub(super) const CONFIG_KEY: &str = "sotto.config";
+pub(super) const GENERATION_KEY: &str = "sotto.generation_config";
+/// The tensor that holds the vocabulary.
+pub(super) const TOKENIZER: &str = "tokenizer";
 
 fn tokens(list: &[i64]) -> Vec<u32> {
     list.iter().filter_map(|&token| u32::try_from(token).ok()).collect()
@@ -262,11 +398,10 @@ fn open_safetensors(folder: &Path) -> Result<Weights, LoadError> {
 
 /// Reads a configuration file; refuses one that is larger than any configuration.
 pub(super) fn read_small(path: &Path) -> Result<Vec<u8>, LoadError> {
-    use std::io::Read;
     const LIMIT: u64 = 4 << 20;
     let io = |source| LoadError::Io { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    std::fs::File::open(path).map_err(io)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
+    File::open(path).map_err(io)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > LIMIT {
         return Err(LoadError::NotAModel { path: path.to_owned(), problem: "larger than 4 MB".into() });
     }

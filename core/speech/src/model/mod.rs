@@ -7,16 +7,19 @@ mod int8;
 mod load;
 mod names;
 mod network;
+mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
 
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use load::Manifest;
-pub use load::{LoadOptions, ModelBytes, ModelSource};
+pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
+pub use quantize::{ClassError, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
 
 pub use network::Precision;
 pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};
 
+use sotto_nn::packed::PackedModel;
 use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
@@ -33,6 +36,8 @@ pub struct Model {
     /// The model was made to write timestamps in every window.
     pub(crate) prefers_timestamps: bool,
     pub(crate) max_initial_timestamp: Option<usize>,
+    /// The file that the weights lie in.
+    pub(crate) packed: Option<PackedModel>,
     /// Held as long as the model lives.
     _memory: Reservation,
 }
@@ -48,6 +53,12 @@ impl Model {
     #[must_use]
     pub fn tokenizer(&self) -> &WhisperTokenizer {
         &self.tokenizer
+    }
+
+    /// What a packed model's file says of itself; `None` for other models.
+    #[must_use]
+    pub fn packed(&self) -> Option<PackedInfo<'_>> {
+        self.packed.as_ref().map(PackedInfo::of)
     }
 
     /// Cross-attention heads that follow the audio, as `(layer, head)`.

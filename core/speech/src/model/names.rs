@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use sotto_nn::layers::TensorSource;
+use sotto_kernels::{Floats, Layout};
+use sotto_nn::layers::{Int8Request, Int8Weights, TensorSource};
+use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights};
 
 /// How a file names its tensors.
@@ -14,6 +16,16 @@ pub(crate) enum Naming {
     OpenAi,
 }
 
+impl Naming {
+    /// The file format that names its tensors so.
+    pub(crate) fn file_format(self) -> &'static str {
+        match self {
+            Self::HuggingFace => "safetensors",
+            Self::OpenAi => "ggml",
+        }
+    }
+}
+
 /// A weight file whose tensors are asked for by their Hugging Face name without the `model.` prefix.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NamedWeights<'a> {
@@ -22,6 +34,11 @@ pub(crate) struct NamedWeights<'a> {
 }
 
 impl NamedWeights<'_> {
+    /// How the file calls the type of a tensor's elements.
+    pub(crate) fn element(&self, name: &str) -> Option<&'static str> {
+        self.weights.element(&self.name(name))
+    }
+
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self.naming {
             Naming::HuggingFace => Cow::Owned(format!("model.{name}")),
@@ -42,6 +59,45 @@ impl TensorSource for NamedWeights<'_> {
 
     fn contains(&self, name: &str) -> bool {
         self.weights.shape(&self.name(name)).is_some()
+    }
+}
+
+/// The tensors of a model, whatever file holds them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tensors<'a> {
+    /// A file of the model's publisher.
+    Named(NamedWeights<'a>),
+    /// A packed model; its tensors have the names that layers ask for.
+    Packed(&'a PackedModel),
+}
+
+impl TensorSource for Tensors<'_> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        match self {
+            Self::Named(weights) => weights.tensor(name, shape),
+            Self::Packed(model) => model.tensor(name, shape),
+        }
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        match self {
+            Self::Named(weights) => weights.contains(name),
+            Self::Packed(model) => model.contains(name),
+        }
+    }
+
+    fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
+        match self {
+            Self::Named(weights) => weights.floats(name, shape),
+            Self::Packed(model) => model.floats(name, shape),
+        }
+    }
+
+    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+        match self {
+            Self::Named(weights) => weights.int8(layout, request),
+            Self::Packed(model) => model.int8(layout, request),
+        }
     }
 }
 

@@ -3,22 +3,58 @@
 //! The pair of the lowest rank is merged first, the leftmost of equals. A heap over a linked list keeps this at
 //! O(n log n) for any piece, where the textbook loop is quadratic in a long word that somebody pasted.
 
+use super::table::Table;
 use super::vocabulary::{Kind, Vocabulary};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 /// Which pairs may be merged, and in which order.
 #[derive(Debug, Clone)]
 pub(super) enum Merges {
     /// The rank of a pair is the id of the token that both bytes make together (tiktoken).
     ByToken,
-    /// Listed rules: `(left, right)` → `(rank, merged token)` (Hugging Face).
+    /// Listed rules (Hugging Face).
     Listed {
         /// Rules by pair.
-        rules: HashMap<(u32, u32), (u32, u32)>,
+        rules: Rules,
         /// A piece that is one token is that token, without asking the rules.
         whole_piece_first: bool,
     },
+}
+
+/// Merge rules `(left, right)` → `(rank, merged token)`, ordered by pair: four numbers each.
+#[derive(Debug, Clone)]
+pub(super) struct Rules(Table);
+
+impl Rules {
+    /// Bytes of a rule.
+    pub(super) const BYTES: usize = 16;
+
+    /// Rules in the order of their ranks. Of two for one pair the later counts.
+    pub(super) fn new(mut rules: Vec<[u32; 4]>) -> Self {
+        rules.sort_unstable_by_key(|&[left, right, rank, _]| (left, right, std::cmp::Reverse(rank)));
+        rules.dedup_by_key(|&mut [left, right, ..]| (left, right));
+        Self(Table::of_words(rules.into_iter().flatten()))
+    }
+
+    /// Rules that lie ready, as [`bytes`](Self::bytes) gives them.
+    pub(super) fn from_table(table: Table) -> Self {
+        Self(table)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
+    /// Rank and merged token of a pair.
+    fn get(&self, left: u32, right: u32) -> Option<(u32, u32)> {
+        let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();
+        let number = |rule: &[u8; Self::BYTES], index: usize| {
+            u32::from_le_bytes([rule[4 * index], rule[4 * index + 1], rule[4 * index + 2], rule[4 * index + 3]])
+        };
+        let found = rules.binary_search_by_key(&(left, right), |rule| (number(rule, 0), number(rule, 1))).ok()?;
+        Some((number(&rules[found], 2), number(&rules[found], 3)))
+    }
 }
 
 /// One symbol of the piece: a token that covers `len` bytes from `start`. Merged-away symbols have `len` 0.
@@ -52,6 +88,10 @@ pub(super) struct BytePairs {
 }
 
 impl BytePairs {
+    pub(super) fn merges(&self) -> &Merges {
+        &self.merges
+    }
+
     pub(super) fn new(vocabulary: &Vocabulary, merges: Merges) -> Self {
         Self { merges, bytes: (0..=u8::MAX).map(|byte| vocabulary.find(&[byte])).collect() }
     }
@@ -109,7 +149,7 @@ impl<'a> Merging<'a> {
         let len = a.len + b.len;
         let rule = match &self.pairs.merges {
             Merges::ByToken => self.vocabulary.find(&self.known[a.start..a.start + len]).map(|token| (token, token)),
-            Merges::Listed { rules, .. } => rules.get(&(a.token, b.token)).copied(),
+            Merges::Listed { rules, .. } => rules.get(a.token, b.token),
         };
         let Some((rank, token)) = rule else { return };
         // A file may list a rule that makes a control token: text never becomes one.
@@ -187,11 +227,18 @@ mod tests {
     fn lowest_rank_is_merged_first() {
         let vocabulary = vocabulary(&["a", "b", "c", "bc", "ab", "abc"]);
         assert_eq!(encode(&vocabulary, Merges::ByToken, "abcb"), [5, 1]);
-        let rules = HashMap::from([((0, 1), (0, 4)), ((1, 2), (1, 3))]);
+        let rules = Rules::new(vec![[0, 1, 0, 4], [1, 2, 1, 3]]);
         let listed = Merges::Listed { rules, whole_piece_first: false };
         assert_eq!(encode(&vocabulary, listed.clone(), "abc"), [4, 2], "(a, bc) is not listed, so abc is never made");
         let Merges::Listed { rules, .. } = listed else { unreachable!() };
         assert_eq!(encode(&vocabulary, Merges::Listed { rules, whole_piece_first: true }, "abc"), [5]);
+    }
+
+    #[test]
+    fn of_two_rules_for_a_pair_the_later_counts() {
+        let rules = Rules::new(vec![[5, 6, 0, 7], [1, 2, 1, 3], [5, 6, 2, 8]]);
+        assert_eq!(rules.get(5, 6), Some((2, 8)));
+        assert_eq!((rules.get(1, 2), rules.get(2, 1)), (Some((1, 3)), None));
     }
 
     #[test]
@@ -205,7 +252,7 @@ mod tests {
         let mut builder = VocabularyBuilder::default();
         builder.insert("test", 0, b"a", Kind::Text).unwrap();
         builder.insert("test", 1, b"aa", Kind::Special).unwrap();
-        let rules = HashMap::from([((0, 0), (0, 1))]);
+        let rules = Rules::new(vec![[0, 0, 0, 1]]);
         let merges = Merges::Listed { rules, whole_piece_first: true };
         assert_eq!(encode(&builder.build(), merges, "aa"), [0, 0]);
     }

@@ -4,7 +4,7 @@
 //! name instead of being ignored. The file's post-processor is not used: prompts are built by the decoder.
 
 use super::WhisperTokenizer;
-use super::bpe::Merges;
+use super::bpe::{Merges, Rules};
 use super::byte_alphabet::append_bytes;
 use super::source;
 use super::special::timestamp_steps;
@@ -233,7 +233,7 @@ fn merges(file: &str, model: &Model<'_>) -> Result<Merges, TextError> {
             return Err(TextError::DuplicateToken { file: file.to_owned(), first, second: id });
         }
     }
-    let mut rules = HashMap::with_capacity(model.merges.len());
+    let mut rules = Vec::with_capacity(model.merges.len());
     let mut joined = String::new();
     for (index, merge) in model.merges.iter().enumerate() {
         let broken = |cause| TextError::Merge { file: file.to_owned(), index, cause };
@@ -245,7 +245,7 @@ fn merges(file: &str, model: &Model<'_>) -> Result<Merges, TextError> {
         let right = id(&merge.right, "its right token is not in the vocabulary")?;
         let whole = id(&joined, "the token that it makes is not in the vocabulary")?;
         // Bounded by the file size, far below u32.
-        rules.insert((left, right), (index as u32, whole));
+        rules.push([left, right, index as u32, whole]);
     }
-    Ok(Merges::Listed { rules, whole_piece_first: model.ignore_merges })
+    Ok(Merges::Listed { rules: Rules::new(rules), whole_piece_first: model.ignore_merges })
 }

@@ -35,6 +35,18 @@ impl WhisperTokenizer {
         Ok(Self { vocabulary, pairs, special: tokens, languages, prefix_space })
     }
 
+    pub(super) fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    pub(super) fn merges(&self) -> &Merges {
+        self.pairs.merges()
+    }
+
+    pub(super) fn prefix_space(&self) -> bool {
+        self.prefix_space
+    }
+
     /// Tokens of `text`. Never a control token: `<|en|>` in a text is just these six characters.
     ///
     /// O(n log n) in the length of the longest word. Bytes that a small vocabulary does not have are left out; OpenAI's

@@ -1,5 +1,6 @@
 //! Token bytes by id and ids by bytes: one arena, two index arrays.
 
+use super::table::Table;
 use crate::TextError;
 
 /// Ids are below this. The largest Whisper vocabulary has 51,866; the bound keeps a hostile id from claiming memory.
@@ -18,15 +19,29 @@ pub(super) enum Kind {
     Timestamp,
 }
 
+impl Kind {
+    const ALL: [Self; 4] = [Self::Absent, Self::Text, Self::Special, Self::Timestamp];
+
+    /// The kind that a table stores as its place in [`ALL`](Self::ALL).
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    fn number(self) -> u8 {
+        self as u8
+    }
+}
+
 /// All tokens of a model, ids dense from 0 (gaps are [`Kind::Absent`] and empty).
 #[derive(Debug, Clone)]
 pub(super) struct Vocabulary {
-    bytes: Vec<u8>,
-    // Token `id` is `bytes[starts[id]..starts[id + 1]]`.
-    starts: Vec<u32>,
-    kinds: Vec<Kind>,
-    // Ids of text tokens ordered by their bytes: half the memory of a hash map, and only prompts are looked up.
-    by_bytes: Vec<u32>,
+    bytes: Table,
+    // Numbers: token `id` is `bytes[starts[id]..starts[id + 1]]`.
+    starts: Table,
+    // One byte per token, `Kind::number`.
+    kinds: Table,
+    // Numbers: ids of text tokens ordered by their bytes. Half the memory of a hash map, and only prompts are looked up.
+    by_bytes: Table,
 }
 
 /// Collects tokens in any order of ids.
@@ -84,40 +99,58 @@ impl VocabularyBuilder {
             bytes.extend_from_slice(&self.bytes[slot.start as usize..slot.end as usize]);
             starts.push(bytes.len() as u32);
         }
-        let kinds = self.slots.iter().map(|slot| slot.kind).collect();
-        let mut vocabulary = Vocabulary { bytes, starts, kinds, by_bytes: Vec::new() };
+        let kinds = self.slots.iter().map(|slot| slot.kind.number()).collect();
+        let mut vocabulary = Vocabulary {
+            bytes: Table::of_bytes(bytes),
+            starts: Table::of_words(starts),
+            kinds: Table::of_bytes(kinds),
+            by_bytes: Table::of_bytes(Vec::new()),
+        };
         let text = (0..vocabulary.len() as u32).filter(|&id| vocabulary.kind(id) == Kind::Text);
         let mut by_bytes: Vec<u32> = text.collect();
         by_bytes.sort_by(|&a, &b| vocabulary.token(a).cmp(vocabulary.token(b)));
         by_bytes.dedup_by(|later, earlier| vocabulary.token(*later) == vocabulary.token(*earlier));
-        vocabulary.by_bytes = by_bytes;
+        vocabulary.by_bytes = Table::of_words(by_bytes);
         vocabulary
     }
 }
 
 impl Vocabulary {
+    /// Tables that lie ready; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
+    pub(super) fn from_tables(starts: Table, by_bytes: Table, kinds: Table, bytes: Table) -> Self {
+        Self { bytes, starts, kinds, by_bytes }
+    }
+
+    /// Starts, ids by bytes, kinds and bytes, as [`from_tables`](Self::from_tables) takes them.
+    pub(super) fn tables(&self) -> [&[u8]; 4] {
+        [self.starts.bytes(), self.by_bytes.bytes(), self.kinds.bytes(), self.bytes.bytes()]
+    }
+
     /// One past the largest id.
     pub(super) fn len(&self) -> usize {
-        self.kinds.len()
+        self.kinds.bytes().len()
     }
 
     /// Bytes of token `id`; empty for ids that no token has.
     pub(super) fn token(&self, id: u32) -> &[u8] {
         let id = id as usize;
-        match (self.starts.get(id), self.starts.get(id + 1)) {
-            (Some(&start), Some(&end)) => &self.bytes[start as usize..end as usize],
+        match (self.starts.word(id), self.starts.word(id + 1)) {
+            (Some(start), Some(end)) => self.bytes.bytes().get(start as usize..end as usize).unwrap_or(&[]),
             _ => &[],
         }
     }
 
     pub(super) fn kind(&self, id: u32) -> Kind {
-        self.kinds.get(id as usize).copied().unwrap_or(Kind::Absent)
+        self.kinds.bytes().get(id as usize).and_then(|&kind| Kind::from_number(kind)).unwrap_or(Kind::Absent)
     }
 
     /// The text token that consists of exactly `bytes`.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<u32> {
-        let index = self.by_bytes.binary_search_by(|&id| self.token(id).cmp(bytes)).ok()?;
-        Some(self.by_bytes[index])
+        let (ids, _) = self.by_bytes.bytes().as_chunks::<4>();
+        let index = ids.binary_search_by(|id| self.token(u32::from_le_bytes(*id)).cmp(bytes)).ok()?;
+        let id = u32::from_le_bytes(ids[index]);
+        // A packed table is not looked through when it is opened.
+        (self.kind(id) == Kind::Text).then_some(id)
     }
 
     /// Tokens that are not text, with their ids, ascending.

@@ -2,7 +2,9 @@
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
-use sotto_kernels::{Activation, Activations, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch};
+use sotto_kernels::{
+    Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
+};
 use sotto_nn::layers::{Backend, Biased, Int8Embedding, Int8Linear, Int8Norm, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
@@ -17,7 +19,7 @@ pub(crate) struct Decoder {
     backend: Backend,
     tokens: Int8Embedding,
     /// Learned positions, `[text_context, width]`.
-    positions: Vec<f32>,
+    positions: Floats,
     blocks: Vec<Block>,
     norm: Int8Norm,
     heads: Heads,
@@ -103,8 +105,8 @@ impl Decoder {
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
         Ok(Self {
             backend: backend.clone(),
-            tokens: Int8Embedding::load(source, backend, "decoder.embed_tokens.weight", vocabulary, width)?,
-            positions: source.tensor("decoder.embed_positions.weight", &[text_context, width])?,
+            tokens: Int8Embedding::load(source, backend, "decoder.embed_tokens", vocabulary, width)?,
+            positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
             heads: Heads { count: decoder_heads, width },

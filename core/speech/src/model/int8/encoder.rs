@@ -1,7 +1,7 @@
 //! Whisper's encoder in int8: two convolutions over the log-mel frames, then pre-norm transformer blocks.
 
 use sotto_kernels::{
-    Activation, Activations, AttentionScratch, BlockMut, Heads, KeyValuePanels, MatRef, QuantizedAttention,
+    Activation, Activations, AttentionScratch, BlockMut, Floats, Heads, KeyValuePanels, MatRef, QuantizedAttention,
     QuantizedScratch,
 };
 use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Conv1d, Int8Linear, Int8Norm, Stash, TensorSource};
@@ -19,7 +19,7 @@ pub(crate) struct Encoder {
     conv1: Int8Conv1d,
     conv2: Int8Conv1d,
     /// Sinusoids, `[audio_context, width]`.
-    positions: Vec<f32>,
+    positions: Floats,
     blocks: Vec<Block>,
     norm: Int8Norm,
     heads: Heads,
@@ -95,7 +95,7 @@ impl Encoder {
             backend: backend.clone(),
             conv1: Int8Conv1d::load(source, backend, "encoder.conv1", conv(mels, 1))?,
             conv2: Int8Conv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
-            positions: source.tensor("encoder.embed_positions.weight", &[audio_context, width])?,
+            positions: source.floats("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "encoder.layer_norm", width)?,
             heads: Heads { count: encoder_heads, width },

@@ -1,0 +1,178 @@
+//! `sotto quantize`: packs a model into one file that is mapped and used where it lies.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use sotto::audio::decode_file;
+use sotto::packing::{Provenance, QuantizeOptions, Quantized, quantize};
+use sotto::text::{ErrorCounts, english, word_errors};
+use sotto::{CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precision, Progress, ProgressSink, Stage};
+use sotto::{Threads, TranscribeOptions};
+use sotto_store::Manifest;
+
+use crate::args::{Global, QuantizeArgs, WeightsArg};
+use crate::bench::speech::clips;
+use crate::error::CliError;
+use crate::model::locate;
+use crate::progress::Bars;
+
+pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
+    if args.weights == WeightsArg::Int4 {
+        let problem = "--weights int4 is for language models (4-bit blocks of 32); Whisper models are packed with int8";
+        return Err(CliError::Usage(problem.into()));
+    }
+    // Before minutes of work, and again when the file is moved into its place.
+    if !args.force && args.destination.exists() {
+        let problem = format!("{}: exists already; --force replaces it", args.destination.display());
+        return Err(CliError::Failed(problem));
+    }
+    let path = locate(&args.source)?;
+    let source = ModelSource::Path(path.clone());
+    let bars = Bars::new(global.quiet);
+    let mut measured = args.quality.as_deref().map(figures).transpose()?.unwrap_or_default();
+    if let Some(list) = &args.measure {
+        measured.insert("word_error_rate".into(), word_error_rates(&source, list, global, &bars, cancel)?);
+    }
+    let options = QuantizeOptions {
+        layout: args.layout.layout(),
+        replace: args.force,
+        provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
+        measured,
+    };
+    let quantized = quantize(&source, &args.destination, &options, &bars, cancel)?;
+    bars.clear();
+    report(args, global, &quantized)
+}
+
+fn report(args: &QuantizeArgs, global: &Global, quantized: &Quantized) -> Result<(), CliError> {
+    let Quantized { bytes, layout, errors, worst } = quantized;
+    let mut out = std::io::stdout().lock();
+    if global.json {
+        let errors: Map<String, Value> =
+            errors.iter().map(|class| (class.name.clone(), class.relative.into())).collect();
+        let worst = worst.as_ref().map(|worst| json!({"matrix": worst.name, "relative_error": worst.relative}));
+        let file = args.destination.display().to_string();
+        let object = json!({
+            "file": file, "bytes": bytes.0, "weights": "int8", "layout": layout.name(), "relative_error": errors, "worst": worst,
+        });
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    writeln!(out, "{}: {bytes}, int8 weights for {layout} kernels", args.destination.display())?;
+    for class in errors {
+        writeln!(out, "  {:5.2} % off the source  {}", 100.0 * class.relative, class.name)?;
+    }
+    if let Some(worst) = worst {
+        writeln!(out, "  {:5.2} % at most         {}", 100.0 * worst.relative, worst.name)?;
+    }
+    if errors.is_empty() {
+        writeln!(out, "  the weights are those of the packed source")?;
+    }
+    Ok(())
+}
+
+/// A JSON object of figures.
+fn figures(file: &Path) -> Result<Map<String, Value>, CliError> {
+    let failed = |problem: String| CliError::Failed(format!("{}: {problem}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(figures)) => Ok(figures),
+        Ok(_) => Err(failed("not a JSON object".into())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Word error rates of greedy decoding on a list, in f32 and in int8: what packing costs. The packed file computes as the
+/// source does when it is quantized at load, bit for bit.
+fn word_error_rates(
+    source: &ModelSource,
+    list: &Path,
+    global: &Global,
+    bars: &Bars,
+    cancel: &CancelToken,
+) -> Result<Value, CliError> {
+    let clips = clips(&[list.to_owned()])?;
+    let rate = |precision| -> Result<ErrorCounts, CliError> {
+        let options = EngineOptions { threads: Threads::new(global.threads), precision: Some(precision), memory: None };
+        let recognizer = Engine::new(options).speech(source, bars, cancel)?;
+        bars.clear();
+        let mut errors = ErrorCounts::default();
+        for (index, clip) in clips.iter().enumerate() {
+            let (done, total) = (index as u64 * 1000, Some(clips.len() as u64 * 1000));
+            bars.report(&Progress { stage: Stage::Transcribe, done, total, subject: "the measured clips".into() });
+            let Some(text) = &clip.text else { continue };
+            let audio = decode_file(&clip.file)?;
+            let heard = recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, cancel)?.text;
+            errors += word_errors(&english(text), &english(&heard));
+        }
+        bars.clear();
+        Ok(errors)
+    };
+    let (exact, int8) = (rate(Precision::F32)?, rate(Precision::Int8)?);
+    let rounded = |errors: &ErrorCounts| (errors.rate() * 1e4).round() / 1e4;
+    let list = list.file_name().unwrap_or_default().display().to_string();
+    Ok(json!({
+        "f32": rounded(&exact), "int8": rounded(&int8), "words": exact.reference_len(), "clips": clips.len(), "list": list,
+    }))
+}
+
+/// What is known of where the model comes from: the hash of its weights, what the store noted, its licence.
+fn provenance(path: &Path, licence: Option<String>, bars: &Bars, cancel: &CancelToken) -> Result<Provenance, CliError> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    let manifest = std::fs::read(folder.join("sotto.json")).ok().and_then(|json| Manifest::parse(&json).ok());
+    let repository = manifest.as_ref().map(|manifest| manifest.name.to_string());
+    let revision = manifest.as_ref().map(|manifest| manifest.commit.as_str().to_owned());
+    let stated = manifest.as_ref().and_then(|manifest| manifest.licence.clone());
+    // A file lies beside anything; a folder is the model's own.
+    let licence_text = if path.is_dir() { licence_file(path) } else { None };
+    Ok(Provenance {
+        sha256: Some(hash(path, bars, cancel)?),
+        repository,
+        revision,
+        licence: licence.or(stated),
+        licence_text,
+    })
+}
+
+// The longest licence text in use, the GPL's, has 35 kB.
+const MAX_LICENCE: u64 = 64 << 10;
+
+fn licence_file(folder: &Path) -> Option<String> {
+    let names = ["LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE"];
+    let path = names.iter().map(|name| folder.join(name)).find(|path| path.is_file())?;
+    (path.metadata().ok()?.len() <= MAX_LICENCE).then(|| std::fs::read_to_string(path).ok())?
+}
+
+/// SHA-256 of the weights: of the one file, or of the shards' names and hashes as `sha256sum` prints them, sorted by name.
+fn hash(path: &Path, bars: &Bars, cancel: &CancelToken) -> Result<String, CliError> {
+    let single = path.join("model.safetensors");
+    let files: Vec<PathBuf> = match path.is_dir() {
+        false => vec![path.to_owned()],
+        true if single.is_file() => vec![single],
+        true => {
+            let is_shard = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "safetensors");
+            let mut shards: Vec<PathBuf> =
+                std::fs::read_dir(path)?.filter_map(|entry| Some(entry.ok()?.path())).filter(is_shard).collect();
+            shards.sort();
+            shards
+        }
+    };
+    let mut hashes = Vec::new();
+    for file in &files {
+        let total = file.metadata().ok().map(|metadata| metadata.len());
+        let name = file.file_name().unwrap_or_default().display().to_string();
+        let report = |done| {
+            bars.report(&Progress { stage: Stage::Verify, done, total, subject: (&*name).into() });
+        };
+        hashes.push((sotto_store::sha256(file, cancel, report)?, name.clone()));
+    }
+    bars.clear();
+    match &hashes[..] {
+        [(only, _)] => Ok(only.clone()),
+        shards => {
+            let lines: String = shards.iter().map(|(hash, name)| format!("{hash}  {name}\n")).collect();
+            Ok(sotto_store::sha256_of(lines.as_bytes()))
+        }
+    }
+}

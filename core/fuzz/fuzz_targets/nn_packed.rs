@@ -1,0 +1,50 @@
+//! Any bytes as a packed model, with the checksum of its header made to fit so that what lies behind is reached: an error,
+//! or matrices and vectors that lie inside the file, finite where they are floats, in memory bounded by the file; repacking
+//! them for other kernels keeps every weight.
+
+#![no_main]
+
+use std::borrow::Cow;
+
+use libfuzzer_sys::fuzz_target;
+use sotto_kernels::Layout;
+use sotto_nn::layers::{Biased, Int8Request, StoredRows, TensorSource};
+use sotto_nn::packed::{PackedModel, reseal};
+
+fuzz_target!(|data: &[u8]| {
+    let mut file = data.to_vec();
+    reseal(&mut file);
+    let Ok(model) = PackedModel::from_bytes(Cow::Owned(file), "fuzz") else { return };
+    assert_eq!(model.bytes_on_disk(), data.len() as u64);
+    let layout = model.layout();
+    for (name, kind, shape) in model.tensors() {
+        match (kind, name.strip_suffix(".int8"), shape) {
+            ("F32", _, _) => {
+                if let Ok(values) = model.floats(name, shape) {
+                    assert!(4 * values.len() <= data.len() && values.iter().all(|value| value.is_finite()));
+                }
+            }
+            (_, Some(name), &[panels, panel]) => read(&model, name, panels * layout.panel(), panel / layout.panel()),
+            ("U8", _, _) => {
+                if let Ok((shared, range)) = model.bytes(name) {
+                    assert!((*shared).as_ref().get(range).is_some());
+                }
+            }
+            _ => {}
+        }
+    }
+});
+
+fn read(model: &PackedModel, name: &str, columns: usize, depth: usize) {
+    for (outputs, biased) in [(columns, Biased::No), (columns.saturating_sub(1), Biased::Yes)] {
+        let parts = [(name, biased)];
+        let request = Int8Request { parts: &parts, outputs, rows: StoredRows::Linear { inputs: depth } };
+        let Ok(here) = model.int8(model.layout(), &request) else { continue };
+        assert!(here.matrix.bytes().len() <= model.bytes_on_disk() as usize);
+        assert!(here.bias.is_none_or(|bias| bias.len() == outputs));
+        let Ok(there) = model.int8(Layout::Vnni, &request) else { continue };
+        for (column, k) in [(0, 0), (outputs / 2, depth / 2), (outputs - 1, depth - 1)] {
+            assert_eq!(here.matrix.weight(column, k), there.matrix.weight(column, k));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A packed model, opened: tensors that are read where they lie.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::Path;
+
+use sotto_kernels::{ALIGNMENT, Floats, Layout, PackError, PackedMatrix, SharedBytes};
+
+use super::{INT8, SCALES, header};
+use crate::layers::{Int8Request, Int8Weights, TensorSource};
+use crate::weights::{WeightError, Weights, printable};
+
+/// A packed model file, mapped, or an image of one in memory.
+///
+/// What it hands out keeps the file mapped, so it may be dropped before the layers. Immutable, `Send + Sync`.
+#[derive(Debug)]
+pub struct PackedModel {
+    weights: Weights,
+    layout: Layout,
+}
+
+impl PackedModel {
+    /// Maps a packed model. Reads its header, and of the rest nothing.
+    ///
+    /// # Errors
+    /// [`WeightError`] when it cannot be read, is no packed model, is of an unknown version or layout, or when its header
+    /// is damaged.
+    pub fn open(path: &Path) -> Result<Self, WeightError> {
+        Self::checked(Weights::open_to_keep(path)?)
+    }
+
+    /// Uses a packed model in memory; `name` stands for the path in messages. Copied once where it does not start on a
+    /// cache line.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
+        Self::checked(Weights::keep_bytes(bytes, name)?)
+    }
+
+    fn checked(weights: Weights) -> Result<Self, WeightError> {
+        let layout = header::check((*weights.shared()).as_ref(), &weights)?;
+        let model = Self { weights, layout };
+        for name in model.weights.names() {
+            let start = model.weights.stored(name)?.range.start;
+            if !start.is_multiple_of(ALIGNMENT) && !name.starts_with("_padding.") && !name.ends_with(SCALES) {
+                return Err(model.unfit(name, PackError::Misaligned { start }));
+            }
+        }
+        Ok(model)
+    }
+
+    /// Path of the file, or the name that was given to the bytes; for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.weights.name()
+    }
+
+    /// Path of the file; `None` for bytes in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.weights.path()
+    }
+
+    /// Order of the int8 weights.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Length of the file.
+    #[must_use]
+    pub fn bytes_on_disk(&self) -> u64 {
+        self.weights.bytes_on_disk()
+    }
+
+    /// One entry of the metadata.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.weights.metadata(key)
+    }
+
+    /// Names of all tensors with their element types and shapes, in alphabetical order.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &'static str, &[usize])> {
+        self.weights.names().filter_map(|name| {
+            let stored = self.weights.stored(name).ok()?;
+            Some((name, stored.kind, stored.shape))
+        })
+    }
+
+    /// The whole file, and where the bytes of a tensor that is no part of the network lie in it.
+    ///
+    /// # Errors
+    /// [`WeightError::Missing`], [`WeightError::ElementType`].
+    pub fn bytes(&self, name: &str) -> Result<(SharedBytes, Range<usize>), WeightError> {
+        let stored = self.weights.stored(name)?;
+        self.expect_kind(name, stored.kind, "U8")?;
+        Ok((self.weights.shared(), stored.range))
+    }
+
+    /// Looks whether the file still has the length that was mapped: one system call.
+    ///
+    /// # Errors
+    /// [`WeightError::Changed`].
+    pub fn check_unchanged(&self) -> Result<(), WeightError> {
+        match self.weights.has_its_length() {
+            true => Ok(()),
+            false => Err(WeightError::Changed { file: self.name().to_owned() }),
+        }
+    }
+
+    fn expect_kind(&self, name: &str, found: &str, expected: &str) -> Result<(), WeightError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(WeightError::ElementType {
+            file: self.name().to_owned(),
+            name: printable(name),
+            found: format!("{found} instead of {expected}"),
+        })
+    }
+
+    fn expect_shape(&self, name: &str, found: &[usize], expected: &[usize]) -> Result<(), WeightError> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(WeightError::Shape {
+            file: self.name().to_owned(),
+            name: printable(name),
+            found: found.to_vec(),
+            expected: expected.to_vec(),
+        })
+    }
+
+    fn unfit(&self, name: &str, problem: PackError) -> WeightError {
+        WeightError::Packed { file: self.name().to_owned(), name: printable(name), problem }
+    }
+
+    /// The matrix as it lies in the file.
+    fn mapped(&self, request: &Int8Request<'_>) -> Result<PackedMatrix, WeightError> {
+        let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
+        let (name, scales) = (format!("{}.{INT8}", request.name()), format!("{}.{SCALES}", request.name()));
+        // Refuses what has no size before sizes are computed with.
+        PackedMatrix::packed_len(layout, columns, depth).map_err(|problem| self.unfit(&name, problem))?;
+        let panels = columns.div_ceil(layout.panel());
+        let stored = self.weights.stored(&name)?;
+        self.expect_kind(&name, stored.kind, if layout.is_signed() { "I8" } else { "U8" })?;
+        self.expect_shape(&name, stored.shape, &[panels, layout.panel_len(depth)])?;
+        let stored_scales = self.weights.stored(&scales)?;
+        if stored_scales.range.start != stored.range.end {
+            return Err(WeightError::Layout {
+                file: self.name().to_owned(),
+                name: printable(&scales),
+                problem: "does not follow its weights".to_owned(),
+            });
+        }
+        self.floats(&scales, &[panels * layout.panel()])?;
+        PackedMatrix::from_shared(layout, columns, depth, self.weights.shared(), stored.range.start)
+            .map_err(|problem| self.unfit(&name, problem))
+    }
+}
+
+impl TensorSource for PackedModel {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        Ok(self.floats(name, shape)?.to_vec())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.weights.shape(name).is_some()
+    }
+
+    fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
+        let stored = self.weights.stored(name)?;
+        self.expect_kind(name, stored.kind, "F32")?;
+        self.expect_shape(name, stored.shape, shape)?;
+        let start = stored.range.start;
+        let floats = Floats::from_shared(self.weights.shared(), stored.range)
+            .ok_or_else(|| self.unfit(name, PackError::Misaligned { start }))?;
+        match floats.iter().position(|value| !value.is_finite()) {
+            None => Ok(floats),
+            Some(index) => Err(WeightError::NotFinite { file: self.name().to_owned(), name: printable(name), index }),
+        }
+    }
+
+    /// In place where the file has that layout; otherwise repacked, which copies the weights and changes none.
+    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+        let matrix = self.mapped(request)?;
+        let matrix = matrix.repacked(layout).map_err(|problem| self.unfit(&request.name(), problem))?;
+        let bias = match request.has_bias() {
+            true => Some(self.floats(&format!("{}.bias", request.name()), &[request.columns()])?),
+            false => None,
+        };
+        Ok(Int8Weights { matrix, bias })
+    }
+}

@@ -1,0 +1,123 @@
+//! Makes the content of a packed model by watching layers load.
+
+use std::cell::RefCell;
+
+use sotto_kernels::{Floats, Layout, PackedMatrix};
+use sotto_runtime::CancelToken;
+
+use super::contents::{Contents, Data};
+use super::{INT8, SCALES};
+use crate::layers::{Int8Request, Int8Weights, TensorSource};
+use crate::weights::WeightError;
+
+/// A source of tensors that keeps what it hands out, packed for one layout.
+///
+/// Load a network from it, then take the [`Contents`] and the errors that quantization made. The network that was loaded
+/// is packed for the recorder's layout, whatever kernels it was loaded for: drop it.
+pub struct Recorder<'a, S> {
+    source: &'a S,
+    layout: Layout,
+    cancel: &'a CancelToken,
+    on_weights: &'a dyn Fn(u64),
+    state: RefCell<State>,
+}
+
+struct State {
+    contents: Contents,
+    errors: Vec<TensorError>,
+    weights: u64,
+}
+
+/// How far the int8 weights of one matrix are from the source's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorError {
+    /// Name of the matrix.
+    pub name: String,
+    /// Sum of the squared differences.
+    pub squared_error: f64,
+    /// Sum of the squared weights of the source.
+    pub squared_weights: f64,
+}
+
+impl TensorError {
+    /// Root of error over weights: 0 is exact, 0.005 half a percent.
+    #[must_use]
+    pub fn relative(&self) -> f64 {
+        match self.squared_weights {
+            0.0 => 0.0,
+            squared => (self.squared_error / squared).sqrt(),
+        }
+    }
+}
+
+impl<'a, S: TensorSource> Recorder<'a, S> {
+    /// Watches `source`. Reports the number of weights seen so far to `on_weights`, after each matrix.
+    #[must_use]
+    pub fn new(source: &'a S, layout: Layout, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
+        let state = State { contents: Contents::new(layout), errors: Vec::new(), weights: 0 };
+        Self { source, layout, cancel, on_weights, state: RefCell::new(state) }
+    }
+
+    /// What was handed out, and the error of each matrix that was made from f32 tensors.
+    #[must_use]
+    pub fn finish(self) -> (Contents, Vec<TensorError>) {
+        let State { contents, errors, .. } = self.state.into_inner();
+        (contents, errors)
+    }
+
+    /// Compares a finished matrix with the source; `None` where the source is packed itself.
+    fn error(&self, request: &Int8Request<'_>, matrix: &PackedMatrix) -> Result<Option<TensorError>, WeightError> {
+        let mut error = TensorError { name: request.name(), squared_error: 0.0, squared_weights: 0.0 };
+        let mut quantized = vec![0.0; request.depth()];
+        for (index, (part, _)) in request.parts.iter().enumerate() {
+            if !self.source.contains(&format!("{part}.weight")) {
+                return Ok(None);
+            }
+            let rows = request.rows_of(self.source, part)?;
+            for (row, weights) in rows.chunks_exact(request.depth()).enumerate() {
+                matrix.column(index * request.outputs + row, &mut quantized);
+                for (weight, quantized) in weights.iter().zip(&quantized) {
+                    error.squared_error += f64::from(weight - quantized).powi(2);
+                    error.squared_weights += f64::from(*weight).powi(2);
+                }
+            }
+        }
+        Ok(Some(error))
+    }
+}
+
+impl<S: TensorSource> TensorSource for Recorder<'_, S> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        Ok(self.floats(name, shape)?.to_vec())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.source.contains(name)
+    }
+
+    fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
+        self.cancel.check()?;
+        let floats = self.source.floats(name, shape)?;
+        let mut state = self.state.borrow_mut();
+        state.contents.add(name.to_owned(), Data::Floats { shape: shape.to_vec(), values: floats.clone() });
+        Ok(floats)
+    }
+
+    fn int8(&self, _: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+        self.cancel.check()?;
+        let weights = self.source.int8(self.layout, request)?;
+        self.cancel.check()?;
+        let error = self.error(request, &weights.matrix)?;
+        let (name, mut state) = (request.name(), self.state.borrow_mut());
+        state.contents.add(format!("{name}.{INT8}"), Data::Weights(weights.matrix.clone()));
+        state.contents.add(format!("{name}.{SCALES}"), Data::Scales(weights.matrix.clone()));
+        if let Some(bias) = &weights.bias {
+            let bias = Data::Floats { shape: vec![bias.len()], values: bias.clone() };
+            state.contents.add(format!("{name}.bias"), bias);
+        }
+        state.errors.extend(error);
+        state.weights += (request.columns() * request.depth()) as u64;
+        (self.on_weights)(state.weights);
+        Ok(weights)
+    }
+}

@@ -1,0 +1,372 @@
+//! The packed form: what is written, that it is used in place, and what happens to damaged files.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+use sotto_kernels::{Layout, PackedMatrix};
+use sotto_runtime::CancelToken;
+
+use super::header::LENGTH;
+use super::*;
+use crate::layers::{Biased, Int8Request, Int8Weights, StoredRows, TensorSource};
+use crate::weights::WeightError;
+
+/// Two stacked projections, a convolution, a norm of an odd width, and bytes.
+struct Source(HashMap<String, (Vec<usize>, Vec<f32>)>);
+
+const WIDTH: usize = 20;
+
+impl Source {
+    fn new() -> Self {
+        let shapes: [(&str, &[usize]); 7] = [
+            ("a.q.weight", &[33, WIDTH]),
+            ("a.k.weight", &[33, WIDTH]),
+            ("a.q.bias", &[33]),
+            ("conv.weight", &[5, 4, 3]),
+            ("conv.bias", &[5]),
+            ("norm.weight", &[7]),
+            ("embed.weight", &[50, WIDTH]),
+        ];
+        let values = |shape: &[usize], seed: usize| {
+            (0..shape.iter().product()).map(|i| ((i * 31 + seed * 7) as f32).sin()).collect()
+        };
+        let tensor =
+            |(seed, (name, shape)): (usize, (&str, &[usize]))| (name.to_owned(), (shape.to_vec(), values(shape, seed)));
+        Self(shapes.into_iter().enumerate().map(tensor).collect())
+    }
+}
+
+impl TensorSource for Source {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        let missing = || WeightError::Missing { file: "source".to_owned(), name: name.to_owned() };
+        let (known, values) = self.0.get(name).ok_or_else(missing)?;
+        assert_eq!(known, shape);
+        Ok(values.clone())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+}
+
+const LINEAR: StoredRows = StoredRows::Linear { inputs: WIDTH };
+const STACKED: Int8Request<'_> =
+    Int8Request { parts: &[("a.q", Biased::Yes), ("a.k", Biased::No)], outputs: 33, rows: LINEAR };
+const CONV: Int8Request<'_> =
+    Int8Request { parts: &[("conv", Biased::Yes)], outputs: 5, rows: StoredRows::Convolution { inputs: 4, kernel: 3 } };
+const EMBED: Int8Request<'_> = Int8Request { parts: &[("embed", Biased::No)], outputs: 50, rows: LINEAR };
+
+/// All that a network asks for.
+fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<Int8Weights>, Vec<f32>), WeightError> {
+    let norm = source.floats("norm.weight", &[7])?.to_vec();
+    let matrices =
+        [STACKED, CONV, EMBED].iter().map(|request| source.int8(layout, request)).collect::<Result<_, _>>()?;
+    Ok((matrices, norm))
+}
+
+fn contents(layout: Layout) -> (Contents, Vec<TensorError>) {
+    let (source, cancel) = (Source::new(), CancelToken::new());
+    let recorder = Recorder::new(&source, layout, &cancel, &|_| {});
+    load(&recorder, Layout::Columns).unwrap();
+    let (mut contents, errors) = recorder.finish();
+    contents.add_bytes("words", b"some bytes".to_vec());
+    contents.set_metadata("title", "a \"quoted\" title".to_owned());
+    (contents, errors)
+}
+
+fn file(layout: Layout) -> Vec<u8> {
+    contents(layout).0.to_bytes()
+}
+
+fn open(bytes: &[u8]) -> Result<PackedModel, WeightError> {
+    PackedModel::from_bytes(Cow::Owned(bytes.to_vec()), "model.sotto")
+}
+
+fn write(contents: &Contents, path: &Path, replace: bool) -> Result<u64, WriteError> {
+    contents.write(path, replace, &|_, _| {}, &CancelToken::new())
+}
+
+#[test]
+fn any_safetensors_reader_lists_the_tensors() {
+    let bytes = file(Layout::Quads);
+    let reference = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let stacked = reference.tensor("a.q+k.int8").unwrap();
+    assert_eq!((stacked.dtype(), stacked.shape()), (safetensors::Dtype::I8, &[6, 12 * 32][..]));
+    assert_eq!(reference.tensor("a.q+k.scales").unwrap().shape(), [72]);
+    assert_eq!(reference.tensor("a.q+k.bias").unwrap().shape(), [66]);
+    assert_eq!(reference.tensor("words").unwrap().data(), b"some bytes");
+    for (name, tensor) in reference.tensors() {
+        let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
+        let is_free = name.starts_with("_padding") || name.ends_with(".scales");
+        assert!(start.is_multiple_of(ALIGNMENT) || is_free, "{name} at {start}");
+    }
+    assert_eq!(open(&bytes).unwrap().metadata("title"), Some("a \"quoted\" title"));
+}
+
+#[test]
+fn the_same_weights_give_the_same_bytes() {
+    for layout in Layout::ALL {
+        assert!(file(layout) == file(layout));
+    }
+}
+
+#[test]
+fn weights_are_those_that_quantizing_at_load_gives_in_every_layout() {
+    let source = Source::new();
+    for from in Layout::ALL {
+        let packed = open(&file(from)).unwrap();
+        assert_eq!(packed.layout(), from);
+        for to in Layout::ALL {
+            let (expected, expected_norm) = load(&source, to).unwrap();
+            let (found, norm) = load(&packed, to).unwrap();
+            assert_eq!(norm, expected_norm);
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!(found.matrix.bytes() == expected.matrix.bytes(), "{from} to {to}");
+                assert_eq!(found.bias.as_deref(), expected.bias.as_deref());
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_and_norms_lie_in_the_mapped_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.sotto");
+    let (contents, _) = contents(Layout::Vnni);
+    assert_eq!(write(&contents, &path, false).unwrap(), std::fs::metadata(&path).unwrap().len());
+    assert!(std::fs::read(&path).unwrap() == contents.to_bytes());
+    let model = PackedModel::open(&path).unwrap();
+    let (shared, words) = model.bytes("words").unwrap();
+    let mapped = (*shared).as_ref().as_ptr_range();
+    let is_inside = |bytes: *const u8| mapped.contains(&bytes);
+    let weights = [STACKED, CONV, EMBED].map(|request| model.int8(Layout::Vnni, &request).unwrap());
+    let norm = model.floats("norm.weight", &[7]).unwrap();
+    drop(model);
+    for Int8Weights { matrix, bias } in &weights {
+        assert!(is_inside(matrix.bytes().as_ptr()));
+        assert!(bias.as_ref().is_none_or(|bias| is_inside(bias.as_ptr().cast())));
+    }
+    assert!(is_inside(norm.as_ptr().cast()));
+    assert_eq!((*shared).as_ref()[words], *b"some bytes");
+}
+
+#[test]
+fn errors_are_measured_against_the_source() {
+    let (_, errors) = contents(Layout::Pairs);
+    let names: Vec<&str> = errors.iter().map(|error| error.name.as_str()).collect();
+    assert_eq!(names, ["a.q+k", "conv", "embed"]);
+    // Uniform rounding by half a step of 1/127: 1/127/√12 over the sine's root mean square of 0.7.
+    assert!(errors.iter().all(|error| (0.001..0.006).contains(&error.relative())), "{errors:?}");
+    let (packed, cancel) = (open(&file(Layout::Pairs)).unwrap(), CancelToken::new());
+    let again = Recorder::new(&packed, Layout::Octets, &cancel, &|_| {});
+    load(&again, Layout::Columns).unwrap();
+    assert!(again.finish().1.is_empty(), "a packed model has nothing to be compared with");
+}
+
+#[test]
+fn a_file_is_replaced_only_on_demand_and_nothing_else_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.sotto");
+    let only_file = || {
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| name == "model.sotto"), "{names:?}");
+        names.len()
+    };
+    std::fs::write(&path, "mine").unwrap();
+    let (contents, _) = contents(Layout::Columns);
+    assert!(matches!(write(&contents, &path, false), Err(WriteError::Exists { .. })));
+    assert_eq!((std::fs::read(&path).unwrap(), only_file()), (b"mine".to_vec(), 1));
+    let cancel = CancelToken::new();
+    let stop = |_: u64, _: u64| cancel.cancel();
+    assert!(matches!(contents.write(&path, true, &stop, &cancel), Err(WriteError::Cancelled(_))));
+    assert_eq!((std::fs::read(&path).unwrap(), only_file()), (b"mine".to_vec(), 1));
+    write(&contents, &path, true).unwrap();
+    assert_eq!((std::fs::read(&path).unwrap() == contents.to_bytes(), only_file()), (true, 1));
+    // A loaded model keeps the file that it was loaded from.
+    let model = PackedModel::open(&path).unwrap();
+    let matrix = model.int8(Layout::Columns, &EMBED).unwrap().matrix;
+    let before: Vec<u8> = matrix.bytes().to_vec();
+    write(&contents, &path, true).unwrap();
+    assert!(matrix.bytes() == before);
+    model.check_unchanged().unwrap();
+    assert!(matches!(write(&contents, &folder.path().join("no/where.sotto"), false), Err(WriteError::Io { .. })));
+}
+
+#[test]
+fn a_file_that_is_cut_under_a_model_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.sotto");
+    write(&contents(Layout::Columns).0, &path, false).unwrap();
+    let model = PackedModel::open(&path).unwrap();
+    model.check_unchanged().unwrap();
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(100).unwrap();
+    assert!(matches!(model.check_unchanged(), Err(WeightError::Changed { .. })));
+}
+
+/// The message of a refusal, which names the file.
+fn refusal(bytes: &[u8]) -> String {
+    let message = open(bytes).map(|_| ()).unwrap_err().to_string();
+    assert!(message.contains("model.sotto") && message.len() < 600, "{message}");
+    message
+}
+
+#[test]
+fn a_file_is_refused_wherever_it_is_cut() {
+    let bytes = file(Layout::Quads);
+    for length in 0..bytes.len() {
+        refusal(&bytes[..length]);
+    }
+    refusal(&[&bytes[..], &[0]].concat());
+}
+
+#[test]
+fn every_changed_bit_of_the_header_is_noticed() {
+    let mut bytes = file(Layout::Quads);
+    let header = LENGTH + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    for at in 0..header {
+        for bit in 0..8 {
+            bytes[at] ^= 1 << bit;
+            refusal(&bytes);
+            bytes[at] ^= 1 << bit;
+        }
+    }
+}
+
+/// The file with one piece of its header replaced by another of the same length, and a checksum that fits.
+fn changed(from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = file(Layout::Quads);
+    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).expect("the header has it");
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    reseal(&mut bytes);
+    bytes
+}
+
+#[test]
+fn unknown_versions_and_layouts_are_named() {
+    assert!(matches!(open(&changed("\"sotto.format\":\"1\"", "\"sotto.format\":\"9\"")),
+        Err(WeightError::PackedVersion { found, .. }) if found == "9"));
+    assert!(matches!(open(&changed("\"4 quads\"", "\"9 quads\"")), Err(WeightError::UnknownLayout { .. })));
+    assert!(matches!(open(&changed("sotto.format", "other.format")), Err(WeightError::NotPacked { .. })));
+    assert!(matches!(open(&changed("sotto.checksum", "sotto.checksun")), Err(WeightError::Checksum { .. })));
+    // The name is for people, the number counts.
+    assert!(open(&changed("\"4 quads\"", "\"4 other\"")).is_ok());
+}
+
+#[test]
+fn tensors_of_another_kind_shape_or_place_are_refused() {
+    let model = open(&file(Layout::Quads)).unwrap();
+    let other = |outputs, inputs| Int8Request { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
+    for (outputs, inputs) in [(49, 200), (13, WIDTH), (500, WIDTH)] {
+        assert!(matches!(model.int8(Layout::Quads, &other(outputs, inputs)), Err(WeightError::Shape { .. })));
+    }
+    for (outputs, inputs) in [(0, WIDTH), (1, 0), (usize::MAX, WIDTH), (50, 1 << 18)] {
+        assert!(model.int8(Layout::Quads, &other(outputs, inputs)).is_err());
+    }
+    assert!(matches!(model.floats("norm.weight", &[8]), Err(WeightError::Shape { .. })));
+    assert!(matches!(model.floats("words", &[10]), Err(WeightError::ElementType { .. })));
+    assert!(matches!(model.bytes("norm.weight"), Err(WeightError::ElementType { .. })));
+    assert!(matches!(model.bytes("absent"), Err(WeightError::Missing { .. })));
+    // Weights that say they are stored with an offset, in a layout without one.
+    let kind = changed("\"embed.int8\":{\"dtype\":\"I8\"", "\"embed.int8\":{\"dtype\":\"U8\"");
+    assert!(matches!(open(&kind).unwrap().int8(Layout::Quads, &EMBED), Err(WeightError::ElementType { .. })));
+    // Scales under another name than the weights before them.
+    let swapped = changed("\"embed.scales\"", "\"ombed.scales\"");
+    assert!(matches!(open(&swapped).unwrap().int8(Layout::Quads, &EMBED), Err(WeightError::Missing { .. })));
+}
+
+#[test]
+fn weights_beyond_the_file_overlapping_or_misaligned_are_refused() {
+    let bytes = file(Layout::Quads);
+    let header = String::from_utf8_lossy(&bytes[LENGTH..]).into_owned();
+    let offsets = |name: &str| {
+        let entry = &header[header.find(&format!("\"{name}\"")).unwrap()..];
+        let start = entry.find("[").unwrap();
+        let list = &entry[entry[start + 1..].find('[').unwrap() + start + 2..];
+        list[..list.find(']').unwrap()].to_owned()
+    };
+    let norm = offsets("norm.weight");
+    assert_eq!(norm, "0,28");
+    for (from, to, cause) in [
+        ("[0,28]", "[4,32]", "leaves a hole"),
+        ("[0,28]", "[0,29]", "where its shape"),
+        (
+            "\"norm.weight\":{\"dtype\":\"F32\",\"shape\":[7]",
+            "\"norm.weight\":{\"dtype\":\"F32\",\"shape\":[9]",
+            "shape",
+        ),
+    ] {
+        let message = refusal(&changed(from, to));
+        assert!(message.contains(cause), "{message}");
+    }
+    // A file of sound tensors whose header is not padded: the first one starts between two lines.
+    let metadata = HashMap::from([
+        ("sotto.format".to_owned(), "1".to_owned()),
+        ("sotto.layout".to_owned(), "4 quads".to_owned()),
+        ("sotto.checksum".to_owned(), header::NO_CHECKSUM.to_owned()),
+    ]);
+    let values = [0u8; 28];
+    let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![7], &values).unwrap();
+    let mut unpadded = safetensors::serialize([("norm.weight", view)], Some(metadata)).unwrap();
+    let length = u64::from_le_bytes(*unpadded.first_chunk().unwrap());
+    let spaces = if (LENGTH as u64 + length + 8).is_multiple_of(ALIGNMENT as u64) { 16 } else { 8 };
+    let end = LENGTH + length as usize;
+    unpadded.splice(end..end, vec![b' '; spaces]);
+    unpadded.splice(..LENGTH, (length + spaces as u64).to_le_bytes());
+    assert!(reseal(&mut unpadded));
+    assert!(refusal(&unpadded).contains("not aligned"));
+}
+
+#[test]
+fn values_that_are_not_finite_are_refused() {
+    let bytes = file(Layout::Quads);
+    let model = open(&bytes).unwrap();
+    let offset = |pointer: *const u8| {
+        let (shared, _) = model.bytes("words").unwrap();
+        pointer as usize - (*shared).as_ref().as_ptr() as usize
+    };
+    let norm = offset(model.floats("norm.weight", &[7]).unwrap().as_ptr().cast());
+    let embed = model.int8(Layout::Quads, &EMBED).unwrap().matrix;
+    let scales = offset(embed.bytes().as_ptr()) + 5 * Layout::Quads.panel_len(WIDTH);
+    for (at, name) in [(norm, "norm.weight"), (scales, "embed.scales")] {
+        let mut bytes = bytes.clone();
+        bytes[at..at + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+        let error = load(&open(&bytes).unwrap(), Layout::Quads).map(|_| ()).unwrap_err();
+        assert!(matches!(&error, WeightError::NotFinite { index: 0, .. }), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+fn all_weights(matrix: &PackedMatrix) -> i64 {
+    let cells = (0..matrix.columns()).flat_map(|column| (0..matrix.depth()).map(move |k| (column, k)));
+    cells.map(|(column, k)| i64::from(matrix.weight(column, k))).sum()
+}
+
+proptest! {
+    /// Whatever a header with a sound checksum says, a model opens and reads inside the file, or is refused.
+    #[test]
+    fn damaged_files_never_read_out_of_bounds(
+        changes in prop::collection::vec((0..file(Layout::Quads).len(), any::<u8>()), 1..4),
+        in_header in any::<bool>(),
+        cut in prop::option::of(0..file(Layout::Quads).len()),
+    ) {
+        let mut bytes = file(Layout::Quads);
+        let header = LENGTH + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        for (at, byte) in changes {
+            let at = if in_header { at % header } else { at };
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut.unwrap_or(bytes.len()));
+        reseal(&mut bytes);
+        if let Ok(model) = open(&bytes) {
+            for layout in [Layout::Quads, Layout::Vnni] {
+                if let Ok((matrices, norm)) = load(&model, layout) {
+                    prop_assert!(norm.iter().all(|value| value.is_finite()));
+                    prop_assert!(matrices.iter().all(|weights| all_weights(&weights.matrix).abs() < 1 << 24));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Packing: a model of its publisher becomes one file of int8 weights that is mapped and used where it lies.
+//!
+//! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. With it
+//! go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the vocabulary in
+//! a form that needs no parsing, and where the weights come from.
+
+use std::cell::Cell;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use sotto_kernels::{KernelSet, Layout};
+use sotto_nn::layers::Backend;
+use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
+use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
+
+use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, TASK, TASK_KEY, TOKENIZER};
+use super::names::Tensors;
+use super::network::Precision;
+use super::{Decoder, Encoder, GenerationConfig};
+use crate::error::QuantizeError;
+use crate::memory::weight_count;
+
+const WEIGHTS_KEY: &str = "sotto.weights";
+const SOURCE_KEY: &str = "sotto.source";
+const LICENCE_KEY: &str = "sotto.licence";
+const LICENCE_TEXT_KEY: &str = "sotto.licence_text";
+const QUALITY_KEY: &str = "sotto.quality";
+const WRITER_KEY: &str = "sotto.writer";
+
+/// How a model is packed.
+#[derive(Debug, Clone, Default)]
+pub struct QuantizeOptions {
+    /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
+    pub layout: Option<Layout>,
+    /// Whether a file at the destination is replaced.
+    pub replace: bool,
+    /// Where the model comes from. Kept as it is when a packed model is packed again.
+    pub provenance: Provenance,
+    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights.
+    pub measured: Map<String, Value>,
+}
+
+/// Where a model comes from, as far as it is known. It ends up in the packed file word for word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// SHA-256 of the weight file, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Name of the repository that it was fetched from.
+    pub repository: Option<String>,
+    /// Commit of the repository.
+    pub revision: Option<String>,
+    /// Licence, as short as its publisher states it.
+    pub licence: Option<String>,
+    /// Text of the licence.
+    pub licence_text: Option<String>,
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantized {
+    /// Size of the file.
+    pub bytes: Bytes,
+    /// Order of its weights.
+    pub layout: Layout,
+    /// How far the int8 weights are from the source's, by kind of layer; empty for a model that was packed before.
+    pub errors: Vec<ClassError>,
+    /// The matrix that is farthest from the source's.
+    pub worst: Option<ClassError>,
+}
+
+/// Quantization error of a group of weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassError {
+    /// What the weights belong to.
+    pub name: String,
+    /// Root mean square of the differences over that of the weights: 0.005 is half a percent.
+    pub relative: f64,
+}
+
+/// What a packed model says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackedInfo<'a> {
+    /// Length of the file.
+    pub bytes: Bytes,
+    /// Order of its weights.
+    pub layout: Layout,
+    /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
+    pub source: Option<&'a str>,
+    /// Licence of the model.
+    pub licence: Option<&'a str>,
+    /// JSON object: `relative_error` by kind of layer, `worst` matrix, `measured`.
+    pub quality: Option<&'a str>,
+}
+
+impl<'a> PackedInfo<'a> {
+    pub(super) fn of(model: &'a PackedModel) -> Self {
+        Self {
+            bytes: Bytes(model.bytes_on_disk()),
+            layout: model.layout(),
+            source: model.metadata(SOURCE_KEY),
+            licence: model.metadata(LICENCE_KEY),
+            quality: model.metadata(QUALITY_KEY),
+        }
+    }
+}
+
+/// Packs the model at `source` with int8 weights into the file `destination`.
+///
+/// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
+/// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed weights
+/// in memory; takes a few seconds for base, a minute or two for large.
+///
+/// # Errors
+/// [`QuantizeError`]. There is a whole file at `destination` or, after an error or when `cancel` fires, none.
+pub fn quantize(
+    source: &ModelSource,
+    destination: &Path,
+    options: &QuantizeOptions,
+    progress: &dyn ProgressSink,
+    cancel: &CancelToken,
+) -> Result<Quantized, QuantizeError> {
+    let manifest = Manifest::open(source)?;
+    let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
+    let (mut contents, errors) = record(&manifest, layout, progress, cancel)?;
+    let tokenizer = manifest.tokenizer()?;
+    contents.add_bytes(TOKENIZER, tokenizer.to_packed());
+    contents.set_metadata(TASK_KEY, TASK.to_owned());
+    contents.set_metadata(WEIGHTS_KEY, "int8".to_owned());
+    contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
+    contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
+    let settings = manifest.settings(&tokenizer)?;
+    let numbers = |tokens: &[u32]| Some(tokens.iter().map(|&token| i64::from(token)).collect());
+    let generation = GenerationConfig {
+        suppress_tokens: numbers(&settings.suppress),
+        begin_suppress_tokens: numbers(&settings.suppress_first),
+        alignment_heads: Some(settings.alignment_heads),
+        max_initial_timestamp_index: settings.max_initial_timestamp,
+        return_timestamps: settings.prefers_timestamps,
+    };
+    contents.set_metadata(GENERATION_KEY, json!(generation).to_string());
+    let (classes, worst) = (by_class(&errors), worst(&errors));
+    describe(&mut contents, &manifest, options, &classes, worst.as_ref());
+    let subject = || manifest.name().into();
+    let written = |done, total| {
+        progress.report(&Progress { stage: Stage::Write, done, total: Some(total), subject: subject() });
+    };
+    let bytes = Bytes(contents.write(destination, options.replace, &written, cancel)?);
+    Ok(Quantized { bytes, layout, errors: classes, worst })
+}
+
+/// Loads the network and keeps what it is made of.
+fn record(
+    manifest: &Manifest,
+    layout: Layout,
+    progress: &dyn ProgressSink,
+    cancel: &CancelToken,
+) -> Result<(Contents, Vec<TensorError>), QuantizeError> {
+    let (tensors, total) = (manifest.tensors(), weight_count(manifest.dimensions()));
+    let last = Cell::new(0);
+    let seen = |done: u64| {
+        last.set(done.min(total));
+        let subject = manifest.name().into();
+        progress.report(&Progress { stage: Stage::Quantize, done: last.get(), total: Some(total), subject });
+    };
+    seen(0);
+    let recorder = Recorder::new(&tensors, layout, cancel, &seen);
+    // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
+    let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
+    Encoder::load(&recorder, Precision::Int8, &backend, manifest.dimensions())?;
+    Decoder::load(&recorder, Precision::Int8, &backend, manifest.dimensions())?;
+    let recorded = recorder.finish();
+    seen(total);
+    Ok(recorded)
+}
+
+/// Source, licence and quality.
+fn describe(
+    contents: &mut Contents,
+    manifest: &Manifest,
+    options: &QuantizeOptions,
+    classes: &[ClassError],
+    worst: Option<&ClassError>,
+) {
+    let mut quality = Map::new();
+    match (manifest.file(), manifest.tensors()) {
+        (ModelFile::Packed(model), _) => {
+            for key in [SOURCE_KEY, LICENCE_KEY, LICENCE_TEXT_KEY] {
+                if let Some(value) = model.metadata(key) {
+                    contents.set_metadata(key, value.to_owned());
+                }
+            }
+            let kept = model.metadata(QUALITY_KEY).and_then(|json| serde_json::from_str(json).ok());
+            quality = kept.unwrap_or_default();
+        }
+        (ModelFile::Original(..), tensors) => {
+            let Provenance { sha256, repository, revision, licence, licence_text } = &options.provenance;
+            let mut origin = Map::new();
+            origin.insert("format".into(), format_of(&tensors).into());
+            for (key, value) in [("sha256", sha256), ("repository", repository), ("revision", revision)] {
+                if let Some(value) = value {
+                    origin.insert(key.into(), value.clone().into());
+                }
+            }
+            contents.set_metadata(SOURCE_KEY, Value::from(origin).to_string());
+            for (key, value) in [(LICENCE_KEY, licence), (LICENCE_TEXT_KEY, licence_text)] {
+                if let Some(value) = value {
+                    contents.set_metadata(key, value.clone());
+                }
+            }
+            let errors: Map<String, Value> =
+                classes.iter().map(|class| (class.name.clone(), rounded(class.relative).into())).collect();
+            quality.insert("relative_error".into(), errors.into());
+            if let Some(worst) = worst {
+                let relative = rounded(worst.relative);
+                quality.insert("worst".into(), json!({ "matrix": worst.name, "relative_error": relative }));
+            }
+        }
+    }
+    if !options.measured.is_empty() {
+        quality.insert("measured".into(), options.measured.clone().into());
+    }
+    contents.set_metadata(QUALITY_KEY, Value::from(quality).to_string());
+}
+
+/// `safetensors F16`, `ggml q8_0`: the form of most of the source's weights.
+fn format_of(tensors: &Tensors<'_>) -> String {
+    let Tensors::Named(weights) = tensors else { return "packed".to_owned() };
+    let element = weights.element("encoder.layers.0.fc1.weight").unwrap_or_default();
+    format!("{} {element}", weights.naming.file_format())
+}
+
+/// Six digits say enough, and the same on every machine.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+const CLASSES: [(&str, &str); 7] = [
+    ("encoder.conv", "encoder convolutions"),
+    ("encoder.layers.*.self_attn", "encoder attention"),
+    ("encoder.layers.*.fc", "encoder feed-forward"),
+    ("decoder.layers.*.self_attn", "decoder self-attention"),
+    ("decoder.layers.*.encoder_attn", "decoder cross-attention"),
+    ("decoder.layers.*.fc", "decoder feed-forward"),
+    ("decoder.embed_tokens", "token embedding"),
+];
+
+/// The errors of all matrices of each kind together.
+fn by_class(errors: &[TensorError]) -> Vec<ClassError> {
+    let is_of = |name: &str, pattern: &str| match pattern.split_once('*') {
+        None => name.starts_with(pattern),
+        Some((stem, part)) => {
+            let rest = name.strip_prefix(stem).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+            rest.is_some_and(|rest| rest.starts_with(part))
+        }
+    };
+    let class = |(pattern, name): &(&str, &str)| {
+        let mut sum = TensorError { name: (*name).to_owned(), squared_error: 0.0, squared_weights: 0.0 };
+        for error in errors.iter().filter(|error| is_of(&error.name, pattern)) {
+            sum.squared_error += error.squared_error;
+            sum.squared_weights += error.squared_weights;
+        }
+        ClassError { relative: sum.relative(), name: sum.name }
+    };
+    if errors.is_empty() { Vec::new() } else { CLASSES.iter().map(class).collect() }
+}
+
+fn worst(errors: &[TensorError]) -> Option<ClassError> {
+    let worst = errors.iter().max_by(|a, b| a.relative().total_cmp(&b.relative()))?;
+    Some(ClassError { name: worst.name.clone(), relative: worst.relative() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_matrix_belongs_to_one_kind_of_layer() {
+        let names = [
+            "encoder.conv1",
+            "encoder.layers.10.self_attn.q_proj+k_proj+v_proj",
+            "encoder.layers.0.fc2",
+            "decoder.layers.3.self_attn.out_proj",
+            "decoder.layers.3.encoder_attn.k_proj+v_proj",
+            "decoder.layers.3.fc1",
+            "decoder.embed_tokens",
+        ];
+        for (index, name) in names.iter().enumerate() {
+            let error = TensorError { name: (*name).to_owned(), squared_error: 1.0, squared_weights: 4.0 };
+            let classes = by_class(&[error]);
+            let counted: Vec<usize> = (0..classes.len()).filter(|&class| classes[class].relative > 0.0).collect();
+            assert_eq!(counted, [index], "{name}");
+            assert_eq!(classes[index].relative, 0.5);
+        }
+    }
+}
