@@ -67,6 +67,6 @@ pub use sotto_runtime::{
 pub use sotto_speech::{
     AudioContext, ConfigError, DetectedLanguage, Dimensions, Hotwords, Language, LoadError, LoadOptions, Model,
     ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, SampleSource, Samples, Search, Segment,
-    SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript,
-    Vad, Word,
+    SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions,
+    Transcript, Vad, Word,
 };

