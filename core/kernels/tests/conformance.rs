@@ -468,7 +468,7 @@ fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
     let mut random = Lcg::new(21);
     let mut shapes = vec![(1, 1, 1), (5, 2, 16), (17, 1, 24)];
     if !cfg!(miri) {
-        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (385, 1, 64), (600, 2, 40), (13, 1, 80)]);
+        shapes.extend([(191, 2, 8), (193, 1, 24), (385, 1, 64), (13, 1, 80)]);
     }
     for (rows, count, head) in shapes {
         let heads = Heads { count, width: count * head };
@@ -491,7 +491,7 @@ fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
     let mut random = Lcg::new(23);
     let mut shapes = vec![(1, 1, 1), (5, 2, 16)];
     if !cfg!(miri) {
-        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (600, 2, 40), (1500, 6, 64)]);
+        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (390, 2, 40)]);
     }
     for (keys, count, head) in shapes {
         let heads = Heads { count, width: count * head };
