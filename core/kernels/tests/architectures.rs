@@ -5,7 +5,7 @@ mod cases;
 use cases::{Lcg, bits, sets};
 use sotto_kernels::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
-    PackedMatrix,
+    PackedMatrix, QuantizedRowScratch,
 };
 
 /// FNV-1a over the bits of all results, in the order in which they come.
@@ -77,6 +77,47 @@ fn attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
     digest.add(&out);
 }
 
+/// Self-attention and attention of one row in int8, and log-probabilities.
+fn quantized_attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
+    let heads = Heads { count: 2, width: 96 };
+    let rows = 200;
+    let projected = random.floats(3 * rows * heads.width, 3.0);
+    let mut layer = set.quantized_attention(heads);
+    let mut audio = set.quantized_key_values(heads);
+    for (layer, columns) in [(&mut layer, 3), (&mut audio, 2)] {
+        for chunk in layer.chunks_mut(rows) {
+            let range = chunk.rows();
+            let all = MatRef::strided(&projected, rows, columns * heads.width, 3 * heads.width);
+            set.fill_quantized(all.rows_range(range.start, range.len()), chunk);
+        }
+    }
+    let mut out = vec![0.0; rows * heads.width];
+    set.attend_quantized(
+        0..rows,
+        &layer,
+        BlockMut::new(&mut out, heads.width),
+        &mut set.quantized_scratch(heads),
+    );
+    digest.add(&out);
+    let (mut recorded, mut out) = (vec![0.0; heads.count * rows], vec![0.0; heads.width]);
+    let mut scratch = QuantizedRowScratch::default();
+    set.attend_quantized_row(&projected[..heads.width], &audio, Some(&mut recorded), &mut out, &mut scratch);
+    digest.add(&recorded);
+    digest.add(&out);
+    let mut scores = random.floats(2500, 20.0);
+    set.log_softmax(&mut scores);
+    digest.add(&scores);
+}
+
+#[test]
+fn every_architecture_attends_in_int8_with_the_same_bits() {
+    for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
+        let (mut random, mut digest) = (Lcg::new(2027), Digest(0xcbf2_9ce4_8422_2325));
+        quantized_attention(set, &mut random, &mut digest);
+        assert_eq!(format!("{:016x}", digest.0), EXPECTED_INT8, "{set:?}");
+    }
+}
+
 #[test]
 fn every_architecture_gives_the_same_bits() {
     for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
@@ -90,3 +131,6 @@ fn every_architecture_gives_the_same_bits() {
 
 /// From the scalar set on x86-64; a change of any operation's definition changes it, and nothing else may.
 const EXPECTED: &str = "310b84a16f512d1f";
+
+/// As [`EXPECTED`].
+const EXPECTED_INT8: &str = "";
