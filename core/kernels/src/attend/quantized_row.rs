@@ -6,7 +6,7 @@
 use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, lanes, lanes_mut};
 use crate::float::norm::Norm;
 use crate::float::{math, quantize, reduce};
-use crate::int8::{Int8, Layout, RowsMut, Sums};
+use crate::int8::{Int8, Layout, RowsMut, Sums, row_sums};
 use crate::simd::LANES;
 use crate::{MatRef, aligned};
 
@@ -170,13 +170,4 @@ fn weigh<S: Int8>(s: S, scores: &[f32], greatest: f32, unit: f32, weights: &mut 
         s.store_shifted_i8(shifted, weights);
     }
     reduce::sum(s, total) as i32
-}
-
-/// Integer sums of one plain row with one panel of weights.
-#[allow(unsafe_code)]
-#[inline(always)]
-fn row_sums<S: Int8>(s: S, row: &[i8], weights: &[u8], row_sum: i32, sums: &mut Sums) {
-    assert_eq!(row.len() * S::LAYOUT.panel(), weights.len(), "row and panel of one depth");
-    // SAFETY: `s` proves the features; row and panel are whole slices of one depth, a multiple of 16: padded depths are.
-    unsafe { s.row(row.as_ptr(), weights.as_ptr(), row.len(), row_sum, &mut sums.0) }
 }

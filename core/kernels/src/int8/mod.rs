@@ -33,7 +33,7 @@ pub(crate) use kernel::Int8;
 pub use layout::Layout;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
 pub use product::{Activation, Epilogue};
-pub(crate) use product::{Job, product, product_ranked, tile_sums};
+pub(crate) use product::{Job, product, product_ranked, row_sums, tile_sums};
 pub(crate) use ranking::rank;
 pub use ranking::{Ranked, TopK};
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::layout::MAX_PANEL;
 use super::{Activations, Int8, PackedMatrix, Sums, TopK};
 use crate::BlockMut;
+use crate::aligned::as_i8;
 use crate::float::math::{self, Function};
 use crate::simd::{LANES, Simd};
 
@@ -152,8 +153,7 @@ fn row_panels<S: Int8>(
     let all = weights.panels_from(job.column / width);
     for (i, weights) in all.chunks_exact(row.len() * width).take(out.columns().div_ceil(width)).enumerate() {
         let (panel, column) = (job.column / width + i, i * width);
-        // SAFETY: `s` proves the features; the row is padded as the panels are, and both are whole slices of that depth.
-        unsafe { s.row(row.as_ptr().cast(), weights.as_ptr(), row.len(), activations.sums()[0], &mut sums.0) };
+        row_sums(s, as_i8(row), weights, activations.sums()[0], &mut sums);
         columns.read(scales, epilogue.bias, panel, width);
         let part = Part { row: 0, column, accumulate: epilogue.accumulate };
         finish(s, &sums, activations.scales(), &columns, activation, part, &mut out);
@@ -192,6 +192,14 @@ pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_s
         };
     }
     with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// Integer sums of one plain row with one panel of weights; `row_sum` is the sum of the row's values.
+#[inline(always)]
+pub(crate) fn row_sums<S: Int8>(s: S, row: &[i8], weights: &[u8], row_sum: i32, sums: &mut Sums) {
+    assert_eq!(row.len() * S::LAYOUT.panel(), weights.len(), "row and panel of one depth");
+    // SAFETY: `s` proves the features; row and panel are whole slices of one depth, a multiple of 16: padded depths are.
+    unsafe { s.row(row.as_ptr(), weights.as_ptr(), row.len(), row_sum, &mut sums.0) }
 }
 
 /// Where the outputs of a tile go.
