@@ -187,7 +187,7 @@ pub(crate) fn check_component(component: &str) -> Result<(), &'static str> {
     if !component.chars().all(is_plain) {
         return Err("only letters, digits, `.`, `_` and `-` are allowed");
     }
-    if component.starts_with(['.', '-']) || component.ends_with('.') || component.contains("..") {
+    if component.starts_with(['.', '-']) || component.ends_with(['.', '-']) || component.contains("..") {
         return Err("a part of it starts or ends with a dot or a dash");
     }
     if component.contains("--") || component == crate::layout::REVISIONS {
@@ -253,6 +253,8 @@ mod tests {
             "a/revisions",
             "a/b--c",
             "a/b/-x.bin",
+            "a-/b",
+            "a/b-",
             "a/b\0",
             "a//b.bin",
             "http://a/b",
