@@ -44,6 +44,25 @@ fn the_length_is_that_of_the_input() {
     }
 }
 
+/// Harmonics up to 3.4 kHz whose pitch and loudness change, as in a voice, at `t` seconds.
+fn voice(t: f64) -> f32 {
+    let pitch = 110.0 * t + 8.0 * (2.0 * t).sin();
+    let harmonic = |k: i32| (std::f64::consts::TAU * pitch * f64::from(k)).sin() / f64::from(k);
+    ((1..24).map(harmonic).sum::<f64>() * (0.2 + 0.1 * (9.0 * t).sin())) as f32
+}
+
+#[test]
+fn a_voice_comes_out_as_it_is_sampled_at_the_other_rate() {
+    let sampled = |rate: u32, frames: usize| (0..frames).map(|i| voice(i as f64 / f64::from(rate))).collect::<Vec<_>>();
+    for rate in rates().filter(|&rate| rate >= 8000) {
+        let out = resample(rate, 1, &sampled(rate, rate as usize));
+        let expected = sampled(16_000, out.len());
+        let error: Vec<f32> = out.iter().zip(&expected).map(|(a, b)| a - b).collect();
+        let noise = level(&error, 2000) - level(&expected, 2000);
+        assert!(noise < -80.0, "{rate} Hz: error {noise:.1} dB");
+    }
+}
+
 #[test]
 fn tones_keep_their_phase_and_level() {
     for rate in rates() {

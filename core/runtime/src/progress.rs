@@ -6,7 +6,7 @@ use std::borrow::Cow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Reading a model; counts are bytes.
+    /// Reading a model; counts are weights.
     Load,
     /// Fetching a model; counts are bytes.
     Download,

@@ -3,42 +3,22 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use sotto_audio::Pcm16k;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
 use sotto_testkit::data_dir;
+use sotto_testkit::heap::{CountingAllocator, asked};
 use support::clip;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: forwards to the system allocator unchanged; counting does not allocate.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise about `pointer` and `layout` is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Allocations of one transcription, and the tokens that it sampled.
 fn allocations(recognizer: &SpeechRecognizer, audio: &Pcm16k, max_tokens: usize) -> (usize, usize) {
     let options = TranscribeOptions { max_tokens: Some(max_tokens), ..TranscribeOptions::greedy() };
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = asked().calls;
     let transcript = recognizer.transcribe(audio, &options, &NoProgress, &CancelToken::new()).unwrap();
-    (ALLOCATIONS.load(Ordering::Relaxed) - before, transcript.timing.tokens)
+    (asked().calls - before, transcript.timing.tokens)
 }
 
 #[test]

@@ -8,8 +8,8 @@
 
 /// The files of the starter recognizer, in Hugging Face's form for Whisper.
 ///
-/// It knows the ten digits and about sixty commands in English, sees 10 s at once, and says nothing where nobody
-/// speaks. Trained by `scripts/train/speech`; weights are under CC BY-SA 4.0 (see `models/speech/README.md`).
+/// It knows the ten digits and about sixty commands in English and sees 10 s at once. In noise without speech it now and
+/// then writes a word; a voice activity detector in front prevents that. Trained by `scripts/train/speech`; weights are under CC BY-SA 4.0 (see `models/speech/README.md`).
 #[derive(Debug, Clone, Copy)]
 pub struct StarterSpeech {
     /// `config.json`: the network's sizes; `max_source_positions` is 500.

@@ -3,12 +3,13 @@
 //! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that says
 //! what to do, since nobody but a test runner reads it.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod close;
 mod data;
 pub mod ggml;
 mod golden;
+pub mod heap;
 mod onnx;
 
 pub use close::{Tolerance, assert_close};

@@ -1,12 +1,16 @@
-//! Damaged and hostile input of every kind: a value or a typed error, soon, and never a panic.
+//! Damaged and hostile input of every kind: a value or a typed error, within 100 ms and 50 MB, and never a panic.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sotto_testkit::heap::{CountingAllocator, assert_soon};
 use sotto_text::TextError;
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
 use sotto_text::whisper::{IncrementalDecoder, WhisperTokenizer};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const SMALL: &str = r#"{"added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},
 {"id":1,"content":"<|startoftranscript|>","special":true},{"id":2,"content":"<|0.00|>"},{"id":3,"content":"<|0.02|>"}],
@@ -32,11 +36,72 @@ fn open(packed: Vec<u8>) -> Result<WhisperTokenizer, TextError> {
 fn a_packed_vocabulary_is_refused_wherever_it_is_cut() {
     let packed = packed();
     for length in 0..packed.len() {
-        let error = open(packed[..length].to_vec()).map(|_| ()).unwrap_err().to_string();
+        let error = assert_soon(|| open(packed[..length].to_vec()).map(|_| ())).unwrap_err().to_string();
         assert!(error.contains("model.sotto"), "{error}");
     }
     assert!(open([&packed[..], &[0]].concat()).is_err());
     assert!(WhisperTokenizer::from_packed(Arc::new(packed), 8..usize::MAX, "model.sotto").is_err());
+}
+
+/// The message of a file that must be refused, soon, by its name.
+fn refused(json: &str) -> String {
+    let open = || WhisperTokenizer::from_hugging_face_bytes(json.as_bytes(), "hostile.json").map(|_| ());
+    let message = assert_soon(open).unwrap_err().to_string();
+    assert!(message.starts_with("hostile.json: ") && message.len() < 600, "{message}");
+    message
+}
+
+/// `SMALL` with one part replaced.
+fn with(part: &str, other: &str) -> String {
+    assert!(SMALL.contains(part));
+    SMALL.replacen(part, other, 1)
+}
+
+#[test]
+fn files_that_swell_when_they_are_read_are_refused_in_time_and_memory() {
+    let tokens: String = (0..400_000).map(|id| format!(r#""{id:x}":{id},"#)).collect();
+    assert!(refused(&with(r#""a":4,"#, &tokens)).contains("more than 131072 tokens"));
+    let rules = r#"["a","b"],"#.repeat(700_000);
+    assert!(refused(&with(r#""a b""#, &format!(r#"{rules}"a b""#))).contains("more than 131072 merge rules"));
+    let added = r#"{"id":9,"content":"x"},"#.repeat(300_000);
+    refused(&with("{\"id\":0,", &format!("{added}{{\"id\":2000000,")));
+    // A token of a million spaces is odd, but a token.
+    let long = with("Ġ", &"\\u0120".repeat(1_300_000));
+    assert!(assert_soon(|| WhisperTokenizer::from_hugging_face_bytes(long.as_bytes(), "long.json").is_ok()));
+    refused(&"[".repeat(8 << 20));
+    refused(&" ".repeat((8 << 20) + 1));
+    refused(&with(r#""b":5"#, r#""b":1048576"#));
+    refused(&with(r#""b":5"#, r#""b":-1"#));
+    refused(&with(r#""a b""#, r#""a z""#));
+}
+
+#[test]
+fn rank_files_are_refused_in_time_and_memory() {
+    let refused = |ranks: &[u8]| {
+        let open = || WhisperTokenizer::from_tiktoken_bytes(ranks, 51_864, "hostile.tiktoken").map(|_| ());
+        let message = assert_soon(open).unwrap_err().to_string();
+        assert!(message.starts_with("hostile.tiktoken: "), "{message}");
+        message
+    };
+    let long: String = (0..400_000).map(|rank| format!("IQ== {rank}\n")).collect();
+    assert!(refused(long.as_bytes()).contains("more tokens than any Whisper model has"));
+    for ranks in [&b""[..], b"IQ==", b"IQ== 0\nIg== 2\n", b"\xff\xfe 0\n", b"!! 0\n", b"IQ== 99999999999999999999\n"] {
+        refused(ranks);
+    }
+    refused(&b"\n".repeat(8 << 20));
+    refused(&b"A".repeat((8 << 20) + 1));
+}
+
+#[test]
+fn lists_that_no_model_has_are_refused_in_time_and_memory() {
+    for (tokens, n_vocab) in
+        [(0, 51_864), (10, 51_865), (50_000, 51_864), (300_000, 51_866), (300_000, 7), (3, usize::MAX)]
+    {
+        let list = vec![b"x".to_vec(); tokens];
+        let open = || WhisperTokenizer::from_vocabulary(list.clone(), n_vocab, "hostile.bin").map(|_| ());
+        let message = assert_soon(open).unwrap_err().to_string();
+        assert!(message.starts_with("hostile.bin: "), "{message}");
+    }
 }
 
 proptest! {

@@ -1,7 +1,8 @@
 //! One tokenizer, whatever it was read from: Hugging Face, whisper.cpp and OpenAI files of the same model agree.
 //! Needs the files of `SOTTO_DATA`; skips with a message without them.
 
-use sotto_text::whisper::WhisperTokenizer;
+use serde_json::Value;
+use sotto_text::whisper::{VocabMerges, WhisperTokenizer};
 use std::path::{Path, PathBuf};
 
 fn data(path: &str) -> Option<PathBuf> {
@@ -65,6 +66,41 @@ fn english_vocabularies_of_all_sources_are_the_same() {
         assert_eq!(tokens, ranks.encode(text), "{text:?}");
         assert_eq!(json.decode(&tokens), text);
         assert!(tokens.iter().all(|&token| json.is_text(token)), "{text:?} became a control token");
+    }
+}
+
+#[test]
+fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
+    let Some(path) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let rules = json["model"]["merges"].as_array().unwrap().iter();
+    let rules: Vec<String> = rules
+        .map(|rule| match rule.as_str() {
+            Some(rule) => rule.to_owned(),
+            None => format!("{} {}", rule[0].as_str().unwrap(), rule[1].as_str().unwrap()),
+        })
+        .collect();
+    let merges = format!("#version: 0.2\n{}\n", rules.join("\n"));
+    let vocab = json["model"]["vocab"].to_string();
+    let whole = WhisperTokenizer::from_hugging_face(&path).unwrap();
+    // Old files end before the timestamps.
+    for listed in [usize::MAX, 50_363] {
+        let added = json["added_tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .take_while(|token| token["id"].as_u64().unwrap() < listed as u64);
+        let added = added.map(|token| (token["content"].as_str().unwrap().to_owned(), token["id"].clone()));
+        let added = Value::Object(added.collect()).to_string();
+        let files = VocabMerges { vocab: vocab.as_bytes(), merges: merges.as_bytes(), added: Some(added.as_bytes()) };
+        let parts = WhisperTokenizer::from_vocab_and_merges_bytes(files, 51_864, "tiny.en").unwrap();
+        assert_eq!((parts.special(), parts.vocab_size()), (whole.special(), whole.vocab_size()));
+        for id in 0..51_864 {
+            assert_eq!((parts.token_bytes(id), parts.is_text(id)), (whole.token_bytes(id), whole.is_text(id)), "{id}");
+        }
+        for text in TEXTS {
+            assert_eq!(parts.encode(text), whole.encode(text), "{text:?}");
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! Nothing is allocated because a file claims to be large: memory is bounded by a small multiple of the bytes that are
 //! really there, and the index by its limits on tensors and header size.
 
+mod bounded;
 mod element;
 mod error;
 mod ggml;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub use error::WeightError;
 pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
+pub use sharded::ShardIndex;
 
 use element::{BLOCK, Element};
 use sotto_kernels::{ALIGNMENT, AlignedBytes, SharedBytes};
@@ -260,6 +262,27 @@ impl Weights {
     /// [`WeightError::Missing`], [`WeightError::Shape`], [`WeightError::ElementType`] for types that hold no weights,
     /// [`WeightError::NotFinite`].
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        let tensor = self.shaped(name, shape)?;
+        let mut values = self.values(tensor, name)?;
+        if tensor.entry.element.is_scaled_apart() {
+            self.scale(&mut values, name, shape.first().copied().unwrap_or(1), tensor.entry.element)?;
+        }
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(index) => Err(WeightError::NotFinite { file: self.name.clone(), name: printable(name), index }),
+        }
+    }
+
+    /// Checks that [`tensor`](Self::tensor) would find the tensor in this shape, without reading it: whether a file is
+    /// for a network is then known before any of it is converted.
+    ///
+    /// # Errors
+    /// [`WeightError::Missing`], [`WeightError::Shape`].
+    pub fn check(&self, name: &str, shape: &[usize]) -> Result<(), WeightError> {
+        self.shaped(name, shape).map(|_| ())
+    }
+
+    fn shaped(&self, name: &str, shape: &[usize]) -> Result<&Tensor, WeightError> {
         let tensor = self.find(name)?;
         if tensor.entry.shape != shape {
             return Err(WeightError::Shape {
@@ -269,14 +292,7 @@ impl Weights {
                 expected: shape.to_vec(),
             });
         }
-        let mut values = self.values(tensor, name)?;
-        if tensor.entry.element.is_scaled_apart() {
-            self.scale(&mut values, name, shape.first().copied().unwrap_or(1), tensor.entry.element)?;
-        }
-        match values.iter().position(|value| !value.is_finite()) {
-            None => Ok(values),
-            Some(index) => Err(WeightError::NotFinite { file: self.name.clone(), name: printable(name), index }),
-        }
+        Ok(tensor)
     }
 
     fn find(&self, name: &str) -> Result<&Tensor, WeightError> {

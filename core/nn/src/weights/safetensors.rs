@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use sotto_runtime::Bytes;
 
+use super::bounded::BoundedMap;
 use super::element::Element;
 use super::error::{WeightError, printable};
 use super::index::{Entry, MAX_RANK, MAX_TENSORS, elements};
@@ -22,7 +23,10 @@ const FORMAT: &str = "safetensors";
 const LENGTH: usize = 8;
 
 /// A header is about 120 bytes per tensor (large-v3: 140 kB); this bounds the time and memory of a hostile one.
-const MAX_HEADER: usize = 8 << 20;
+const MAX_HEADER: usize = 2 << 20;
+
+/// Packed models have a dozen.
+const MAX_METADATA: usize = 1024;
 
 pub(super) struct Header {
     pub(super) entries: BTreeMap<String, Entry>,
@@ -206,7 +210,7 @@ impl<'de> Visitor<'de> for HeaderVisitor {
         let mut header = RawHeader { metadata: BTreeMap::new(), tensors: Vec::new() };
         while let Some(key) = map.next_key::<String>()? {
             if key == "__metadata__" {
-                header.metadata = map.next_value()?;
+                header.metadata = map.next_value::<BoundedMap<MAX_METADATA>>()?.0;
             } else if header.tensors.len() == MAX_TENSORS {
                 return Err(M::Error::custom(format_args!("more than {MAX_TENSORS} tensors")));
             } else {

@@ -12,7 +12,9 @@ use sotto_nn::weights::{WeightError, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
+use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
+use super::watched::Watched;
 use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision};
 use crate::error::{ConfigError, LoadError};
 use crate::memory::{self, Residence};
@@ -20,8 +22,8 @@ use crate::memory::{self, Residence};
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
-    /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json`, `generation_config.json` if there
-    /// is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files are told by what they contain.
+    /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.json` with `merges.txt`,
+    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files are told by what they contain.
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
@@ -93,6 +95,8 @@ pub(crate) struct Manifest {
 
 enum Vocabulary {
     File(PathBuf),
+    /// A folder with `vocab.json` and `merges.txt`.
+    Folder(PathBuf),
     Bytes(&'static [u8]),
     Ggml(Vec<Vec<u8>>),
     Packed,
@@ -115,12 +119,16 @@ pub(super) struct Settings {
 
 impl Manifest {
     pub(crate) fn open(source: &ModelSource) -> Result<Self, LoadError> {
-        match source {
+        let manifest = match source {
             ModelSource::Bytes(bytes) => Self::from_bytes(bytes),
             ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
             ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
             ModelSource::Path(path) => Self::open_ggml(path),
+        }?;
+        if let Tensors::Named(weights) = manifest.tensors() {
+            inventory::check(&weights, &manifest.dimensions)?;
         }
+        Ok(manifest)
     }
 
     fn from_bytes(bytes: &ModelBytes) -> Result<Self, LoadError> {
@@ -139,12 +147,19 @@ impl Manifest {
 
     fn open_folder(folder: &Path) -> Result<Self, LoadError> {
         let config = |problem| LoadError::Config { model: folder.display().to_string(), problem };
-        let tokenizer = folder.join("tokenizer.json");
-        for required in [folder.join("config.json"), tokenizer.clone()] {
-            if !required.is_file() {
-                let problem = format!("the folder has no {}", required.file_name().unwrap_or_default().display());
-                return Err(LoadError::NotAModel { path: folder.to_owned(), problem });
-            }
+        let has = |name: &str| folder.join(name).is_file();
+        let vocabulary = match has("tokenizer.json") {
+            false if has("vocab.json") && has("merges.txt") => Vocabulary::Folder(folder.to_owned()),
+            _ => Vocabulary::File(folder.join("tokenizer.json")),
+        };
+        let missing = match &vocabulary {
+            _ if !has("config.json") => Some("config.json"),
+            Vocabulary::File(file) if !file.is_file() => Some("tokenizer.json"),
+            _ => None,
+        };
+        if let Some(file) = missing {
+            let problem = format!("the folder has no {file}");
+            return Err(LoadError::NotAModel { path: folder.to_owned(), problem });
         }
         let dimensions = Dimensions::from_config_json(&read_small(&folder.join("config.json"))?).map_err(config)?;
         let generation = folder.join("generation_config.json");
@@ -156,7 +171,7 @@ impl Manifest {
             name: folder.display().to_string(),
             dimensions,
             generation,
-            vocabulary: Vocabulary::File(tokenizer),
+            vocabulary,
             file: ModelFile::Original(open_safetensors(folder)?, Naming::HuggingFace),
         })
     }
@@ -261,18 +276,19 @@ impl Manifest {
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
         let memory = options.budget.reserve(self.estimate(options)?).map_err(refused)?;
-        let report = Steps { sink: progress, name: &self.name, total: 3 };
-        report.done(0);
-        let tokenizer = self.tokenizer()?;
-        report.done(1);
+        let total = Some(memory::weight_count(&self.dimensions));
+        let report = |done| {
+            let subject = Cow::Borrowed(self.name.as_str());
+            progress.report(&Progress { stage: Stage::Load, done, total, subject });
+        };
+        report(0);
         cancel.check()?;
-        let (source, precision) = (self.tensors(), self.precision(options)?);
+        let tokenizer = self.tokenizer()?;
+        let (tensors, precision) = (self.tensors(), self.precision(options)?);
+        let source = Watched::new(&tensors, cancel, &report);
         let backend = Backend::with_kernels(self.kernels(options)?, options.threads);
         let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
-        report.done(2);
-        cancel.check()?;
         let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
-        report.done(3);
         let settings = self.settings(&tokenizer)?;
         let packed = match self.file {
             ModelFile::Packed(model) => Some(model),
@@ -324,6 +340,7 @@ impl Manifest {
     pub(super) fn tokenizer(&self) -> Result<WhisperTokenizer, LoadError> {
         let tokenizer = match &self.vocabulary {
             Vocabulary::File(path) => WhisperTokenizer::from_hugging_face(path)?,
+            Vocabulary::Folder(folder) => WhisperTokenizer::from_vocab_and_merges(folder, self.dimensions.vocabulary)?,
             Vocabulary::Bytes(bytes) => WhisperTokenizer::from_hugging_face_bytes(bytes, &self.name)?,
             Vocabulary::Ggml(tokens) => {
                 WhisperTokenizer::from_vocabulary(tokens.clone(), self.dimensions.vocabulary, &self.name)?
@@ -357,19 +374,6 @@ fn chosen(isa: Option<Isa>) -> Result<KernelSet, LoadError> {
 fn is_safetensors(path: &Path) -> bool {
     let mut start = [0; 9];
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start[8] == b'{'
-}
-
-struct Steps<'a> {
-    sink: &'a dyn ProgressSink,
-    name: &'a str,
-    total: u64,
-}
-
-impl Steps<'_> {
-    fn done(&self, done: u64) {
-        let subject = Cow::Borrowed(self.name);
-        self.sink.report(&Progress { stage: Stage::Load, done, total: Some(self.total), subject });
-    }
 }
 
 // Entries of a packed Whisper model, beside those of the packed form itself.

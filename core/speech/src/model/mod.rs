@@ -4,12 +4,14 @@ mod config;
 mod exact;
 mod heads;
 mod int8;
+mod inventory;
 mod load;
 mod names;
 mod network;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
+mod watched;
 
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use load::Manifest;

@@ -39,6 +39,15 @@ impl NamedWeights<'_> {
         self.weights.element(&self.name(name))
     }
 
+    /// Checks that the file has the tensor in this shape; reads none of it.
+    pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<(), WeightError> {
+        let name = self.name(name);
+        match self.naming {
+            Naming::OpenAi if is_column(&name) => self.weights.check(&name, &[shape[0], 1]),
+            _ => self.weights.check(&name, shape),
+        }
+    }
+
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self.naming {
             Naming::HuggingFace => Cow::Owned(format!("model.{name}")),
@@ -50,11 +59,10 @@ impl NamedWeights<'_> {
 impl TensorSource for NamedWeights<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
         let name = self.name(name);
-        // whisper.cpp stores the biases of the convolutions as columns.
-        if self.naming == Naming::OpenAi && name.starts_with("encoder.conv") && name.ends_with("bias") {
-            return self.weights.tensor(&name, &[shape[0], 1]);
+        match self.naming {
+            Naming::OpenAi if is_column(&name) => self.weights.tensor(&name, &[shape[0], 1]),
+            _ => self.weights.tensor(&name, shape),
         }
-        self.weights.tensor(&name, shape)
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -99,6 +107,11 @@ impl TensorSource for Tensors<'_> {
             Self::Packed(model) => model.int8(layout, request),
         }
     }
+}
+
+/// whisper.cpp stores the biases of the convolutions as columns.
+fn is_column(openai_name: &str) -> bool {
+    openai_name.starts_with("encoder.conv") && openai_name.ends_with("bias")
 }
 
 fn openai_name(name: &str) -> String {

@@ -75,11 +75,17 @@ struct Model<'a> {
     #[serde(borrow)]
     vocab: Vocab<'a>,
     #[serde(borrow)]
-    merges: Vec<Merge<'a>>,
+    merges: MergeList<'a>,
 }
 
+/// More than any vocabulary has: a hostile list ends here instead of in memory.
+pub(super) const MAX_ENTRIES: usize = 1 << 17;
+
 /// The vocabulary as listed: a map would swallow a token that is listed twice.
-struct Vocab<'a>(Vec<(Cow<'a, str>, u64)>);
+pub(super) struct Vocab<'a>(pub(super) Vec<(Cow<'a, str>, u64)>);
+
+/// The merge rules in the order of their ranks.
+struct MergeList<'a>(Vec<Merge<'a>>);
 
 /// A JSON string, borrowed where it has no escapes.
 #[derive(Deserialize)]
@@ -104,12 +110,40 @@ impl<'de: 'a, 'a> Deserialize<'de> for Vocab<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut entries = Vec::new();
                 while let Some((Text(token), id)) = map.next_entry()? {
+                    if entries.len() == MAX_ENTRIES {
+                        return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} tokens")));
+                    }
                     entries.push((token, id));
                 }
                 Ok(Vocab(entries))
             }
         }
         deserializer.deserialize_map(Entries)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for MergeList<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = MergeList<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of merge rules")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut rules = Vec::new();
+                while let Some(rule) = list.next_element()? {
+                    if rules.len() == MAX_ENTRIES {
+                        return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} merge rules")));
+                    }
+                    rules.push(rule);
+                }
+                Ok(MergeList(rules))
+            }
+        }
+        deserializer.deserialize_seq(List)
     }
 }
 
@@ -147,7 +181,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Merge<'a> {
 
 const NOT_A_PAIR: &str = "a merge rule that is not exactly two tokens";
 
-fn pair(rule: &str) -> Option<(&str, &str)> {
+pub(super) fn pair(rule: &str) -> Option<(&str, &str)> {
     rule.split_once(' ').filter(|(left, right)| !left.is_empty() && !right.is_empty() && !right.contains(' '))
 }
 
@@ -173,7 +207,9 @@ impl WhisperTokenizer {
         let json: TokenizerJson<'_> =
             serde_json::from_slice(json).map_err(|source| TextError::Json { file: name.to_owned(), source })?;
         refuse_other_tokenizers(&json).map_err(|what| TextError::Unsupported { file: name.to_owned(), what })?;
-        let merges = merges(name, &json.model)?;
+        let Model { vocab, merges, ignore_merges, .. } = &json.model;
+        let rules = merges.0.iter().map(|merge| (&*merge.left, &*merge.right));
+        let merges = listed_merges(name, vocab, rules, *ignore_merges)?;
         let mut builder = VocabularyBuilder::default();
         let mut bytes = Vec::new();
         for (token, id) in &json.model.vocab.0 {
@@ -224,28 +260,34 @@ fn refuse_other_tokenizers(json: &TokenizerJson<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn merges(file: &str, model: &Model<'_>) -> Result<Merges, TextError> {
-    let mut ids: HashMap<&str, u32> = HashMap::with_capacity(model.vocab.0.len());
-    for (token, id) in &model.vocab.0 {
+/// The merge rules, given as pairs of tokens in the order of their ranks, by token ids.
+pub(super) fn listed_merges<'r>(
+    file: &str,
+    vocab: &Vocab<'_>,
+    listed: impl Iterator<Item = (&'r str, &'r str)>,
+    whole_piece_first: bool,
+) -> Result<Merges, TextError> {
+    let mut ids: HashMap<&str, u32> = HashMap::with_capacity(vocab.0.len());
+    for (token, id) in &vocab.0 {
         // Ids beyond u32 are refused when the vocabulary is built; none of them is ever used.
         let id = u32::try_from(*id).unwrap_or(u32::MAX);
         if let Some(first) = ids.insert(token, id) {
             return Err(TextError::DuplicateToken { file: file.to_owned(), first, second: id });
         }
     }
-    let mut rules = Vec::with_capacity(model.merges.len());
+    let mut rules = Vec::with_capacity(listed.size_hint().0);
     let mut joined = String::new();
-    for (index, merge) in model.merges.iter().enumerate() {
+    for (index, (left, right)) in listed.enumerate() {
         let broken = |cause| TextError::Merge { file: file.to_owned(), index, cause };
         joined.clear();
-        joined.push_str(&merge.left);
-        joined.push_str(&merge.right);
+        joined.push_str(left);
+        joined.push_str(right);
         let id = |token: &str, cause| ids.get(token).copied().ok_or_else(|| broken(cause));
-        let left = id(&merge.left, "its left token is not in the vocabulary")?;
-        let right = id(&merge.right, "its right token is not in the vocabulary")?;
+        let left = id(left, "its left token is not in the vocabulary")?;
+        let right = id(right, "its right token is not in the vocabulary")?;
         let whole = id(&joined, "the token that it makes is not in the vocabulary")?;
         // Bounded by the file size, far below u32.
         rules.push([left, right, index as u32, whole]);
     }
-    Ok(Merges::Listed { rules: Rules::new(rules), whole_piece_first: model.ignore_merges })
+    Ok(Merges::Listed { rules: Rules::new(rules), whole_piece_first })
 }

@@ -18,6 +18,7 @@ mod source;
 mod special;
 mod table;
 mod tokenizer;
+mod vocab_merges;
 mod vocabulary;
 mod words;
 
@@ -26,3 +27,4 @@ pub use languages::{LANGUAGES, Language, language};
 pub use special::SpecialTokens;
 pub use table::SharedBytes;
 pub use tokenizer::WhisperTokenizer;
+pub use vocab_merges::VocabMerges;

@@ -9,14 +9,16 @@ use super::byte_alphabet::TOKEN_ORDER;
 use super::languages::LANGUAGES;
 use super::source;
 use super::special::timestamp_steps;
-use super::vocabulary::{Kind, MAX_TOKENS, Vocabulary, VocabularyBuilder};
+use super::vocabulary::{Kind, Vocabulary, VocabularyBuilder};
 use crate::TextError;
 use base64::Engine;
 use std::path::Path;
 
 const END_OF_TEXT: &[u8] = b"<|endoftext|>";
 // 0.00 s to 30.00 s in steps of 0.02 s.
-const TIMESTAMPS: usize = 1501;
+pub(super) const TIMESTAMPS: usize = 1501;
+// Text tokens of the multilingual vocabulary: no rank file is longer.
+const LARGEST: usize = 50_257;
 // <|endoftext|>, <|startoftranscript|>, and the six between the languages and the timestamps.
 const CONTROLS: usize = 8;
 const AFTER_LANGUAGES: [&str; 6] =
@@ -83,9 +85,16 @@ impl WhisperTokenizer {
     /// [`TextError::Read`], [`TextError::Line`] for lines that are not a token and the next rank, and those of
     /// [`from_vocabulary`](Self::from_vocabulary).
     pub fn from_tiktoken(path: &Path, n_vocab: usize) -> Result<Self, TextError> {
-        let name = path.display().to_string();
-        let tokens = rank_file(&source::read(path)?, &name)?;
-        Self::from_vocabulary(tokens, n_vocab, &name)
+        Self::from_tiktoken_bytes(&source::read(path)?, n_vocab, &path.display().to_string())
+    }
+
+    /// As [`from_tiktoken`](Self::from_tiktoken), from bytes in memory; `name` stands for them in errors.
+    ///
+    /// # Errors
+    /// As [`from_tiktoken`](Self::from_tiktoken).
+    pub fn from_tiktoken_bytes(ranks: &[u8], n_vocab: usize, name: &str) -> Result<Self, TextError> {
+        source::check_size(name, ranks.len() as u64)?;
+        Self::from_vocabulary(rank_file(ranks, name)?, n_vocab, name)
     }
 }
 
@@ -136,7 +145,7 @@ fn custom_vocabulary(tokens: &[Vec<u8>], n_vocab: usize, name: &str) -> Result<V
 }
 
 /// In a list without marks, what is written like a special token is one.
-fn custom_kind(token: &[u8]) -> Kind {
+pub(super) fn custom_kind(token: &[u8]) -> Kind {
     if timestamp_steps(token).is_some() {
         return Kind::Timestamp;
     }
@@ -161,7 +170,10 @@ fn rank_file(text: &[u8], name: &str) -> Result<Vec<Vec<u8>>, TextError> {
             return Err(broken("not a token and its rank"));
         };
         let rank = std::str::from_utf8(rank).ok().and_then(|rank| rank.parse::<usize>().ok());
-        if rank != Some(tokens.len()) || tokens.len() >= MAX_TOKENS as usize {
+        if tokens.len() == LARGEST {
+            return Err(broken("more tokens than any Whisper model has"));
+        }
+        if rank != Some(tokens.len()) {
             return Err(broken("the rank is not the one after that of the line before"));
         }
         tokens.push(base64_token(token).ok_or_else(|| broken("the token is not base64"))?);

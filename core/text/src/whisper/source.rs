@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-// tokenizer.json of large-v3 is 2.5 MB, the largest byte-level ones of other models 20 MB.
-pub(super) const MAX_FILE: u64 = 64 << 20;
+// The tokenizer.json of large-v3 is 2.5 MB.
+pub(super) const MAX_FILE: u64 = 8 << 20;
 
 /// All bytes of the file, at most [`MAX_FILE`]. The stated size is not trusted: pipes and devices state none.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TextError> {

@@ -1,0 +1,127 @@
+//! The tensors of a Whisper network: what a file must hold, known from the sizes alone.
+
+use sotto_nn::weights::WeightError;
+
+use super::Dimensions;
+use super::names::NamedWeights;
+
+/// Checks a file's index against the network, so that a wrong file is refused before a tensor is converted.
+pub(super) fn check(weights: &NamedWeights<'_>, dimensions: &Dimensions) -> Result<(), WeightError> {
+    let mut checked = Ok(());
+    for_each_tensor(dimensions, |name, shape| {
+        if checked.is_ok() {
+            checked = weights.check(name, shape);
+        }
+    });
+    checked
+}
+
+/// Name and shape of every tensor, in the order in which they are loaded.
+fn for_each_tensor(dimensions: &Dimensions, mut each: impl FnMut(&str, &[usize])) {
+    let &Dimensions { mels, width, audio_context, text_context, vocabulary, .. } = dimensions;
+    let mut conv = |name: &str, inputs| {
+        each(&format!("encoder.{name}.weight"), &[width, inputs, 3]);
+        each(&format!("encoder.{name}.bias"), &[width]);
+    };
+    conv("conv1", mels);
+    conv("conv2", width);
+    each("encoder.embed_positions.weight", &[audio_context, width]);
+    for layer in 0..dimensions.encoder_layers {
+        let block = format!("encoder.layers.{layer}");
+        attention(&block, "self_attn", width, &mut each);
+        feed_forward(&block, width, dimensions.encoder_ffn, &mut each);
+    }
+    norm("encoder.layer_norm", width, &mut each);
+    each("decoder.embed_tokens.weight", &[vocabulary, width]);
+    each("decoder.embed_positions.weight", &[text_context, width]);
+    for layer in 0..dimensions.decoder_layers {
+        let block = format!("decoder.layers.{layer}");
+        attention(&block, "self_attn", width, &mut each);
+        attention(&block, "encoder_attn", width, &mut each);
+        feed_forward(&block, width, dimensions.decoder_ffn, &mut each);
+    }
+    norm("decoder.layer_norm", width, &mut each);
+}
+
+fn attention(block: &str, name: &str, width: usize, each: &mut impl FnMut(&str, &[usize])) {
+    norm(&format!("{block}.{name}_layer_norm"), width, each);
+    for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
+        each(&format!("{block}.{name}.{projection}.weight"), &[width, width]);
+        if projection != "k_proj" {
+            each(&format!("{block}.{name}.{projection}.bias"), &[width]);
+        }
+    }
+}
+
+fn feed_forward(block: &str, width: usize, hidden: usize, each: &mut impl FnMut(&str, &[usize])) {
+    norm(&format!("{block}.final_layer_norm"), width, each);
+    for (name, inputs, outputs) in [("fc1", width, hidden), ("fc2", hidden, width)] {
+        each(&format!("{block}.{name}.weight"), &[outputs, inputs]);
+        each(&format!("{block}.{name}.bias"), &[outputs]);
+    }
+}
+
+fn norm(name: &str, width: usize, each: &mut impl FnMut(&str, &[usize])) {
+    each(&format!("{name}.weight"), &[width]);
+    each(&format!("{name}.bias"), &[width]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use sotto_kernels::KernelSet;
+    use sotto_nn::layers::{Backend, TensorSource};
+    use sotto_runtime::Threads;
+
+    use super::*;
+    use crate::memory::weight_count;
+    use crate::model::{Decoder, Encoder, Precision};
+
+    /// Has every tensor, of zeros, and remembers what was asked for.
+    #[derive(Default)]
+    struct Asked(RefCell<Vec<(String, Vec<usize>)>>);
+
+    impl TensorSource for Asked {
+        fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+            self.0.borrow_mut().push((name.to_owned(), shape.to_vec()));
+            Ok(vec![0.0; shape.iter().product()])
+        }
+
+        fn contains(&self, _: &str) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn the_inventory_is_what_the_networks_load() {
+        // No two sizes are equal.
+        let dimensions = Dimensions {
+            mels: 5,
+            audio_context: 7,
+            text_context: 16,
+            width: 8,
+            encoder_layers: 3,
+            encoder_heads: 2,
+            encoder_ffn: 24,
+            decoder_layers: 2,
+            decoder_heads: 4,
+            decoder_ffn: 40,
+            vocabulary: 33,
+        };
+        let mut inventory = Vec::new();
+        for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
+        let weights: usize = inventory.iter().map(|(_, shape): &(_, Vec<usize>)| shape.iter().product::<usize>()).sum();
+        assert_eq!(weights as u64, weight_count(&dimensions));
+        inventory.sort();
+        let backend = Backend::with_kernels(KernelSet::best(), Threads::ONE);
+        for precision in [Precision::F32, Precision::Int8] {
+            let asked = Asked::default();
+            Encoder::load(&asked, precision, &backend, &dimensions).unwrap();
+            Decoder::load(&asked, precision, &backend, &dimensions).unwrap();
+            let mut asked = asked.0.into_inner();
+            asked.sort();
+            assert_eq!(asked, inventory, "{precision:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Loading that can be watched and cancelled: between any two tensors.
+
+use std::cell::Cell;
+
+use sotto_kernels::{Floats, Layout};
+use sotto_nn::layers::{Int8Request, Int8Weights, TensorSource};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::CancelToken;
+
+/// A source that looks at a token before each tensor and counts the weights that it has handed out.
+pub(super) struct Watched<'a, S> {
+    source: &'a S,
+    cancel: &'a CancelToken,
+    on_weights: &'a dyn Fn(u64),
+    weights: Cell<u64>,
+}
+
+impl<'a, S: TensorSource> Watched<'a, S> {
+    /// Watches `source`; `on_weights` hears the number of weights so far after each tensor.
+    pub(super) fn new(source: &'a S, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
+        Self { source, cancel, on_weights, weights: Cell::new(0) }
+    }
+
+    fn count(&self, weights: usize) {
+        self.weights.set(self.weights.get() + weights as u64);
+        (self.on_weights)(self.weights.get());
+    }
+}
+
+impl<S: TensorSource> TensorSource for Watched<'_, S> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
+        self.cancel.check()?;
+        let values = self.source.tensor(name, shape)?;
+        self.count(values.len());
+        Ok(values)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.source.contains(name)
+    }
+
+    fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
+        self.cancel.check()?;
+        let values = self.source.floats(name, shape)?;
+        self.count(values.len());
+        Ok(values)
+    }
+
+    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+        self.cancel.check()?;
+        let weights = self.source.int8(layout, request)?;
+        self.count(request.columns() * request.depth() + weights.bias.as_ref().map_or(0, |bias| bias.len()));
+        Ok(weights)
+    }
+}
