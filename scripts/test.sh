@@ -17,7 +17,10 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   cross     type check of the library crates for Android and iOS
   fuzz      one minute of every fuzz target (longer: scripts/fuzz.sh)
 
-Without STEP all of them, in this order. Stops at the first failure.
+Without STEP all of them, in this order. Stops at the first failure. By name only:
+
+  long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
+            of live audio in constant memory; optimised, with word error rates on the screen
 
   --keep-going   run the remaining steps after a failure
   --dry-run      print the commands instead of running them
@@ -39,7 +42,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -134,6 +137,12 @@ step_fuzz() {
     local options=(--seconds 60)
     "$dry_run" && options+=(--dry-run)
     scripts/fuzz.sh "${options[@]}"
+}
+
+step_long() {
+    local long=(env SOTTO_LONG=1 cargo test --locked --release)
+    run "${long[@]}" -p sotto-speech --test real_greedy --test real_int8 --test real_long_form --test real_reference --test real_stream -- --nocapture
+    run "${long[@]}" -p sotto-cli --test constant_memory -- --nocapture
 }
 
 ensure_toolchain

@@ -1,7 +1,8 @@
 """Multilingual and 128-mel paths of transformers on weights made by a formula: language detection, translate task, start ids.
 
-No multilingual weights are in the data folder; these two tiny models have the vocabulary, the special ids and the shapes of the real
-ones (`multilingual`: 80 mels, 51865 ids, 99 languages; `large_v3`: 128 mels, 51866 ids, 100 languages). Exact in f32:
+No multilingual weights are in the data folder; these tiny models have the vocabulary, the special ids and the shapes of the real
+ones (`multilingual`: 80 mels, 51865 ids, 99 languages; `large_v3`: 128 mels, 51866 ids, 100 languages; `distilled`: encoder and
+decoder of different depth, heads and feed-forward width, as turbo and Distil-Whisper are). Exact in f32:
 
     hash(name)  = FNV-1a, 64 bits, of the tensor's name in UTF-8
     bits(name,i)= splitmix64(hash(name) + i) >> 40                  i: row-major element index; sums wrap at 2^64
@@ -20,7 +21,11 @@ from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtracto
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 
 MAX_NEW_TOKENS = 16
-MODELS = {"multilingual": {"mels": 80, "languages": 99}, "large_v3": {"mels": 128, "languages": 100}}
+MODELS = {
+    "multilingual": {"mels": 80, "languages": 99}, "large_v3": {"mels": 128, "languages": 100},
+    "distilled": {"mels": 80, "languages": 99, "encoder": {"layers": 3, "heads": 4, "ffn": 48}, "decoder": {"layers": 1, "heads": 2, "ffn": 80}},
+}
+SIZES = {"layers": 2, "heads": 2, "ffn": 64}
 # (name, language, task, timestamps); None is not passed.
 RUNS = [
     ("transcribe_de", "de", "transcribe", False), ("translate_de", "de", "translate", False),
@@ -72,14 +77,15 @@ def generation_values(tokenizer):
     }
 
 
-def build(mels, languages):
+def build(mels, languages, encoder=SIZES, decoder=SIZES):
     """(model, config, generation values, tensor list) of one formula model."""
     tokenizer = get_tokenizer(True, num_languages=languages)
     generation = generation_values(tokenizer)
     config = {
         "model_type": "whisper", "architectures": ["WhisperForConditionalGeneration"], "d_model": 16, "num_mel_bins": mels,
-        "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-        "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "max_source_positions": 1500, "max_target_positions": 448,
+        "encoder_layers": encoder["layers"], "decoder_layers": decoder["layers"],
+        "encoder_attention_heads": encoder["heads"], "decoder_attention_heads": decoder["heads"],
+        "encoder_ffn_dim": encoder["ffn"], "decoder_ffn_dim": decoder["ffn"], "max_source_positions": 1500, "max_target_positions": 448,
         "vocab_size": tokenizer.timestamp_begin + 1501, "scale_embedding": False, "activation_function": "gelu",
         "tie_word_embeddings": True, "is_encoder_decoder": True, "decoder_start_token_id": tokenizer.sot,
         "bos_token_id": tokenizer.eot, "eos_token_id": tokenizer.eot, "pad_token_id": tokenizer.eot,

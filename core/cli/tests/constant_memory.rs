@@ -11,9 +11,10 @@ use sotto::audio::{SAMPLE_RATE, decode_bytes};
 
 const MINUTE: usize = 60 * SAMPLE_RATE as usize;
 
-/// Four minutes, which take half a minute; the whole hour with `SOTTO_LONG=1`.
-fn samples_to_hear() -> usize {
-    if std::env::var_os("SOTTO_LONG").is_some() { 60 * MINUTE } else { 4 * MINUTE }
+/// The minutes at which memory is read: three, which take half a minute; the whole hour with `SOTTO_LONG=1`.
+fn minutes() -> &'static [usize] {
+    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    if long { &[1, 2, 10, 30, 60] } else { &[1, 2, 3] }
 }
 
 /// Resident memory in kB, now (`VmRSS:`) or at most so far (`VmHWM:`); `None` once the process is gone.
@@ -22,31 +23,49 @@ fn resident(child: &Child, field: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(field))?.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
-#[test]
-fn memory_is_constant_after_the_first_minutes() {
+/// Resident memory of a live transcription at each of [`minutes`], in kB.
+fn listening(options: &[&str]) -> Vec<u64> {
     let clip = decode_bytes(sotto_starter::demo_clip()).unwrap();
     let bytes: Vec<u8> = clip.samples().iter().flat_map(|sample| ((sample * 32767.0) as i16).to_le_bytes()).collect();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-        .args(["transcribe", "--stream", "--json", "--threads", "1", "-"])
+        .args(["transcribe", "--stream", "--json", "--threads", "1"])
+        .args(options)
+        .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // Blocks while the program decodes: what was written was heard, but for a pipe's buffer.
-    let mut hear = |samples: usize| {
-        for _ in 0..samples / clip.samples().len() {
+    let (mut heard, mut found) = (0, Vec::new());
+    for minute in minutes() {
+        // Blocks while the program decodes: what was written was heard, but for a pipe's buffer.
+        while heard < minute * MINUTE {
             stdin.write_all(&bytes).unwrap();
+            heard += clip.samples().len();
         }
-    };
-    hear(2 * MINUTE);
-    let early = resident(&child, "VmRSS:").unwrap();
-    hear(samples_to_hear());
-    let late = resident(&child, "VmRSS:").unwrap();
+        found.push(resident(&child, "VmRSS:").unwrap());
+    }
     drop(stdin);
     assert!(child.wait().unwrap().success());
-    println!("resident after two minutes {early} kB, at the end {late} kB");
-    assert!(late < early + 2048, "{early} kB after two minutes, {late} kB at the end");
+    println!("resident kB after minutes {:?}: {found:?}", minutes());
+    found
+}
+
+fn assert_constant(resident: &[u64]) {
+    let (first, most) = (resident[0], *resident.iter().max().unwrap());
+    assert!(most < first + 2048, "grew from {first} kB after a minute: {resident:?}");
+}
+
+#[test]
+fn memory_is_constant_after_the_first_minute() {
+    assert_constant(&listening(&[]));
+}
+
+#[test]
+fn memory_is_constant_with_voice_activity_detection_too() {
+    let Some(data) = sotto_testkit::data_dir() else { return };
+    let weights = data.join("vad/silero_vad_16k.safetensors");
+    assert_constant(&listening(&["--vad", "--vad-model", weights.to_str().unwrap()]));
 }
 
 /// A WAV file of 16-bit mono samples at 16 kHz: the demo clip, repeated.

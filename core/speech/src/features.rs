@@ -10,6 +10,7 @@ use crate::source::SampleSource;
 /// Reads samples on demand and hands out windows that start anywhere after the last one dropped.
 pub(crate) struct FeatureWindows<'s> {
     source: &'s mut dyn SampleSource,
+    cancel: &'s CancelToken,
     mel: LogMel,
     block: Vec<f32>,
     samples: u64,
@@ -29,20 +30,21 @@ pub(crate) struct FeatureWindow {
 }
 
 impl<'s> FeatureWindows<'s> {
-    pub(crate) fn new(source: &'s mut dyn SampleSource, n_mels: usize, window: usize) -> Result<Self, AudioError> {
+    /// Looks at `cancel` before every block that is read.
+    pub(crate) fn new(
+        source: &'s mut dyn SampleSource,
+        n_mels: usize,
+        window: usize,
+        cancel: &'s CancelToken,
+    ) -> Result<Self, AudioError> {
         let mel = LogMel::new(n_mels)?;
-        Ok(Self { source, mel, block: Vec::new(), samples: 0, ended: false, window, peak: None })
+        Ok(Self { source, cancel, mel, block: Vec::new(), samples: 0, ended: false, window, peak: None })
     }
 
     /// Normalises by the loudest point of the whole recording: reads all of it and keeps its frames.
-    pub(crate) fn normalized_by(
-        mut self,
-        normalization: Normalization,
-        cancel: &CancelToken,
-    ) -> Result<Self, SpeechError> {
+    pub(crate) fn normalized_by(mut self, normalization: Normalization) -> Result<Self, SpeechError> {
         if normalization == Normalization::Recording {
             while !self.ended {
-                cancel.check()?;
                 self.read_to(self.mel.frame_count() + self.window as u64)?;
             }
             self.peak = Some(self.mel.peak());
@@ -51,7 +53,7 @@ impl<'s> FeatureWindows<'s> {
     }
 
     /// The window from frame `seek` on; `None` when the audio ends before it. Frames before `seek` are forgotten.
-    pub(crate) fn at(&mut self, seek: u64) -> Result<Option<FeatureWindow>, AudioError> {
+    pub(crate) fn at(&mut self, seek: u64) -> Result<Option<FeatureWindow>, SpeechError> {
         self.read_to(seek + self.window as u64)?;
         self.mel.drain((seek - self.mel.first_frame()) as usize);
         let left = self.content_frames().saturating_sub(seek);
@@ -80,7 +82,7 @@ impl<'s> FeatureWindows<'s> {
     }
 
     /// Whether the recording ends within the window that starts at its first frame.
-    pub(crate) fn fits_one_window(&mut self) -> Result<bool, AudioError> {
+    pub(crate) fn fits_one_window(&mut self) -> Result<bool, SpeechError> {
         self.read_to(self.window as u64 + 1)?;
         Ok(self.ended && self.content_frames() <= self.window as u64)
     }
@@ -103,8 +105,9 @@ impl<'s> FeatureWindows<'s> {
     }
 
     /// Reads until `end` frames are there or the audio ends; behind the end comes a window of silence.
-    fn read_to(&mut self, end: u64) -> Result<(), AudioError> {
+    fn read_to(&mut self, end: u64) -> Result<(), SpeechError> {
         while !self.ended && self.mel.frame_count() < end {
+            self.cancel.check()?;
             self.block.clear();
             if self.source.next_block(&mut self.block)? {
                 self.samples += self.block.len() as u64;
@@ -133,8 +136,8 @@ mod tests {
     #[test]
     fn a_short_recording_equals_the_reference_on_padded_samples() {
         let audio = tone(20_000);
-        let mut source = Samples::from(&audio);
-        let mut windows = FeatureWindows::new(&mut source, 80, 300).unwrap();
+        let (mut source, cancel) = (Samples::from(&audio), CancelToken::new());
+        let mut windows = FeatureWindows::new(&mut source, 80, 300, &cancel).unwrap();
         assert!(windows.fits_one_window().unwrap());
         let window = windows.at(0).unwrap().unwrap();
         let reference = log_mel_spectrogram(audio.samples(), 80, 48_000 - 20_000).unwrap();
@@ -145,8 +148,8 @@ mod tests {
     #[test]
     fn windows_end_with_the_audio_and_forget_what_lies_behind() {
         let audio = tone(160 * 700 + 13);
-        let mut source = Samples::from(&audio);
-        let mut windows = FeatureWindows::new(&mut source, 80, 300).unwrap();
+        let (mut source, cancel) = (Samples::from(&audio), CancelToken::new());
+        let mut windows = FeatureWindows::new(&mut source, 80, 300, &cancel).unwrap();
         assert!(!windows.fits_one_window().unwrap());
         let counts: Vec<_> = [0, 300, 450, 600, 700].map(|at| windows.at(at).unwrap().map(|w| w.frames)).into();
         assert_eq!(counts, [Some(300), Some(300), Some(250), Some(100), None]);
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn an_empty_recording_has_no_window() {
         let audio = Pcm16k::new(Vec::new()).unwrap();
-        let mut source = Samples::from(&audio);
-        assert_eq!(FeatureWindows::new(&mut source, 80, 300).unwrap().at(0).unwrap(), None);
+        let (mut source, cancel) = (Samples::from(&audio), CancelToken::new());
+        assert_eq!(FeatureWindows::new(&mut source, 80, 300, &cancel).unwrap().at(0).unwrap(), None);
     }
 }

@@ -62,8 +62,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let dimensions = self.decoder.model.dimensions();
         let (mels, window_frames) = (dimensions.mels, dimensions.window_frames());
         let options = self.decoder.options;
-        let windows = FeatureWindows::new(source, mels, window_frames)?;
-        let mut windows = windows.normalized_by(options.normalization, self.decoder.cancel)?;
+        let windows = FeatureWindows::new(source, mels, window_frames, self.decoder.cancel)?;
+        let mut windows = windows.normalized_by(options.normalization)?;
         let timestamps = self.decoder.can_write_timestamps()
             && (options.timestamp_tokens == TimestampTokens::Always
                 || self.decoder.model.prefers_timestamps

@@ -26,8 +26,8 @@ pub(crate) enum Residence {
 /// Measured with tiny.en in f16 (`tests/real_memory.rs`): 230 MB, estimated 232 MB. In 64 bits on every machine: a hostile
 /// header must not wrap.
 ///
-/// In int8 the largest tensor stands beside the weights in f32 and unpacked while it is packed, and caches are half as
-/// large. A packed model is its file, vocabulary included, and the working memory.
+/// In int8 the peak is that of loading or of working, whichever is higher. A packed model is its file, vocabulary included,
+/// and the working memory.
 pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> Bytes {
     let Sizes { mels, audio, text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
     let frames = 2 * audio;
@@ -37,12 +37,21 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     let caches = 5 * 2 * decoder_layers * text * width;
     let logits = 5 * 2 * vocabulary;
     let exact = 4 * (encoder + cross + caches + logits);
-    let int8 = 4 * (encoder + logits) + 2 * (cross + caches);
+    // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
+    let int8_encoder = frames * mels * 3 + frames * width + audio * width * 4;
+    let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
     let weights = weight_count(dimensions);
+    let tokens = BYTES_PER_TOKEN * vocabulary;
     Bytes(match residence {
-        Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + BYTES_PER_TOKEN * vocabulary,
+        Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + tokens,
         Residence::Converted(Precision::Mixed | Precision::Int8) => {
-            weights + int8.max(bytes_on_disk + 5 * vocabulary * width) + BYTES_PER_TOKEN * vocabulary
+            // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
+            // in f32 and in int8.
+            let embedding = vocabulary * width;
+            let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
+            let encoder = encoder_weights(dimensions);
+            let at_vocabulary = encoder + on_disk(encoder + embedding) + 5 * embedding;
+            at_vocabulary.max(weights + bytes_on_disk).max(weights + int8) + tokens
         }
         Residence::Mapped { repacked: false } => bytes_on_disk + int8,
         // The largest matrix is unpacked while it is packed again.
@@ -77,11 +86,21 @@ impl Sizes {
 
 /// Weights of the network, biases and norms included.
 pub(crate) fn weight_count(dimensions: &Dimensions) -> u64 {
-    let Sizes { mels, audio, text, width, vocabulary, encoder_layers, decoder_layers } = Sizes::of(dimensions);
-    let attention = 4 * width * width + 5 * width;
-    let ffn = |hidden: usize| 2 * width * hidden as u64 + hidden as u64 + 3 * width;
-    let encoder = encoder_layers * (attention + ffn(dimensions.encoder_ffn));
-    let decoder = decoder_layers * (2 * attention + ffn(dimensions.decoder_ffn));
-    let stem = 3 * width * (mels + width) + 2 * width;
-    stem + encoder + decoder + (audio + text + vocabulary + 4) * width
+    let Sizes { text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
+    let decoder = decoder_layers * (2 * attention(width) + feed_forward(width, dimensions.decoder_ffn));
+    encoder_weights(dimensions) + decoder + (text + vocabulary + 2) * width
+}
+
+fn encoder_weights(dimensions: &Dimensions) -> u64 {
+    let Sizes { mels, audio, width, encoder_layers, .. } = Sizes::of(dimensions);
+    let layers = encoder_layers * (attention(width) + feed_forward(width, dimensions.encoder_ffn));
+    3 * width * (mels + width) + 2 * width + layers + (audio + 2) * width
+}
+
+fn attention(width: u64) -> u64 {
+    4 * width * width + 5 * width
+}
+
+fn feed_forward(width: u64, hidden: usize) -> u64 {
+    2 * width * hidden as u64 + hidden as u64 + 3 * width
 }

@@ -166,7 +166,7 @@ impl SpeechRecognizer {
         let options = TranscribeOptions::default();
         let mut decoder = self.window_decoder(&options, cancel)?;
         let dimensions = self.model.dimensions();
-        let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames())?;
+        let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames(), cancel)?;
         let Some(window) = windows.at(0)? else {
             let problem = "the audio is empty, so its language cannot be heard".into();
             return Err(SpeechError::Option { option: "language", problem });

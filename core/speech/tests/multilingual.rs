@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use serde_json::Value;
 use sotto_audio::{Pcm16k, log_mel_spectrogram};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
@@ -13,7 +15,7 @@ use sotto_speech::{
 };
 use sotto_testkit::{Tolerance, assert_close};
 use support::formula::FormulaModel;
-use support::{golden, token_ids};
+use support::{golden, kept, token_ids};
 
 // Sums of 16 to 384 f32 products in another order.
 const CLOSE: Tolerance = Tolerance { abs: 2e-4, rel: 1e-4 };
@@ -65,16 +67,6 @@ fn check_detection(recognizer: &SpeechRecognizer, outputs: &Value) {
     assert_close(&[detected.probability], &floats(&outputs["language_probabilities"])[..1], Tolerance::abs(1e-4));
 }
 
-/// What of a window's tokens belongs to its segments.
-fn kept(tokens: &[u32], begin: u32) -> &[u32] {
-    let timestamp = |index: usize| tokens[index] >= begin;
-    match (1..tokens.len()).rev().find(|&index| timestamp(index - 1) && timestamp(index)) {
-        _ if timestamp(tokens.len() - 1) && !timestamp(tokens.len() - 2) => tokens,
-        Some(pair) => &tokens[..pair],
-        None => tokens,
-    }
-}
-
 fn check_runs(recognizer: &SpeechRecognizer, outputs: &Value) {
     let begin = recognizer.model().tokenizer().special().timestamp_begin.unwrap();
     for (name, run) in outputs["runs"].as_object().unwrap() {
@@ -121,6 +113,39 @@ fn a_network_of_128_mels_and_100_languages_does_so_too() {
     check_network(&recognizer, outputs);
     check_detection(&recognizer, outputs);
     check_runs(&recognizer, outputs);
+}
+
+#[test]
+fn a_network_whose_decoder_differs_from_its_encoder_does_so_too() {
+    let recognizer = load("distilled");
+    let outputs = &golden("random_multilingual")["models"]["distilled"]["outputs"];
+    let dimensions = recognizer.model().dimensions();
+    assert_eq!((dimensions.encoder_layers, dimensions.decoder_layers), (3, 1));
+    assert_eq!((dimensions.encoder_heads, dimensions.decoder_heads), (4, 2));
+    assert_eq!((dimensions.encoder_ffn, dimensions.decoder_ffn), (48, 80));
+    check_network(&recognizer, outputs);
+    check_detection(&recognizer, outputs);
+    check_runs(&recognizer, outputs);
+}
+
+#[test]
+fn a_model_in_shards_says_what_it_says_in_one_file() {
+    let model = FormulaModel::of_golden("distilled");
+    let (whole, sharded) = (model.write(), model.write());
+    model.write_shards(sharded.path(), 3);
+    let text = |folder: &Path| {
+        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+        let recognizer = SpeechRecognizer::load(&folder.into(), &options, &NoProgress, &CancelToken::new()).unwrap();
+        recognizer
+            .transcribe(&chirp(), &TranscribeOptions::greedy(), &NoProgress, &CancelToken::new())
+            .unwrap()
+            .segments
+    };
+    assert_eq!(text(sharded.path()), text(whole.path()));
+    std::fs::remove_file(sharded.path().join("model-00002-of-00003.safetensors")).unwrap();
+    let options = LoadOptions::default();
+    let error = SpeechRecognizer::load(&sharded.path().into(), &options, &NoProgress, &CancelToken::new());
+    assert!(error.unwrap_err().to_string().contains("model-00002-of-00003.safetensors"));
 }
 
 #[test]

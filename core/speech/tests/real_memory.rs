@@ -1,12 +1,67 @@
-//! The memory estimate is what a transcription really takes at its peak. One test: the peak of a process never falls.
+//! The memory estimate is what a transcription really takes at its peak, in every form of a model and of a transcription.
+//!
+//! The peak of a process never falls: each case runs in a process of its own, which is this program again.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+#[path = "support/starter.rs"]
+mod starter;
 mod support;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use sotto_audio::{Pcm16k, SAMPLE_RATE};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::{LoadOptions, ModelSource, Search, SpeechRecognizer, TranscribeOptions};
+use sotto_speech::stream::{StreamOptions, StreamTranscriber};
+use sotto_speech::vad::{SileroVad, VadOptions};
+use sotto_speech::{
+    LoadOptions, ModelSource, Precision, QuantizeOptions, Search, SpeechRecognizer, Timestamps, TranscribeOptions, Vad,
+    quantize,
+};
 use sotto_testkit::data_dir;
+use sotto_testkit::ggml::{GgmlType, tiny_en_ggml};
 use support::joined::joined;
+
+/// Names the case that a child runs, and the folder of the models that were made for it.
+const CASE: &str = "SOTTO_MEMORY_CASE";
+const FOLDER: &str = "SOTTO_MEMORY_FOLDER";
+
+/// Estimated bytes may differ from the measured ones by this share of them.
+const TOLERANCE: f64 = 0.15;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Model {
+    Safetensors,
+    Ggml,
+    Packed,
+    Starter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Run {
+    Greedy,
+    Beam,
+    Words,
+    VoiceActivity,
+    Stream,
+}
+
+const CASES: [(&str, Model, Option<Precision>, Run); 12] = [
+    ("f32 greedy", Model::Safetensors, None, Run::Greedy),
+    ("f32 beam", Model::Safetensors, None, Run::Beam),
+    ("f32 words", Model::Safetensors, None, Run::Words),
+    ("int8 beam", Model::Safetensors, Some(Precision::Int8), Run::Beam),
+    ("int8 words", Model::Safetensors, Some(Precision::Int8), Run::Words),
+    ("mixed greedy", Model::Safetensors, Some(Precision::Mixed), Run::Greedy),
+    ("int8 voice activity", Model::Safetensors, Some(Precision::Int8), Run::VoiceActivity),
+    ("int8 stream", Model::Safetensors, Some(Precision::Int8), Run::Stream),
+    ("ggml q8_0 int8 greedy", Model::Ggml, Some(Precision::Int8), Run::Greedy),
+    ("packed words", Model::Packed, None, Run::Words),
+    ("packed beam", Model::Packed, None, Run::Beam),
+    ("starter words", Model::Starter, None, Run::Words),
+];
 
 /// Resident bytes of this process: `VmRSS` now, `VmHWM` at the peak.
 fn resident(field: &str) -> u64 {
@@ -15,28 +70,88 @@ fn resident(field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
-#[cfg(target_os = "linux")]
+fn source(model: Model, folder: &Path) -> ModelSource {
+    match model {
+        Model::Safetensors => ModelSource::Path(data_dir().unwrap().join("whisper-tiny.en")),
+        Model::Ggml => ModelSource::Path(folder.join("ggml-tiny.en-q8_0.bin")),
+        Model::Packed => ModelSource::Path(folder.join("tiny.en.sotto")),
+        Model::Starter => starter::starter_source(),
+    }
+}
+
+fn transcribe(recognizer: &SpeechRecognizer, run: Run, audio: &Pcm16k) {
+    let search = Search { beam: if run == Run::Beam { 5 } else { 1 }, temperatures: vec![0.0], ..Search::default() };
+    let vad = matches!(run, Run::VoiceActivity | Run::Stream).then(|| {
+        let weights = data_dir().unwrap().join("vad/silero_vad_16k.safetensors");
+        Vad { model: Arc::new(SileroVad::load(&weights).unwrap()), options: VadOptions::default() }
+    });
+    let timestamps = if run == Run::Words { Timestamps::Word } else { Timestamps::None };
+    let options = TranscribeOptions { search, vad, timestamps, ..TranscribeOptions::greedy() };
+    let cancel = CancelToken::new();
+    if run != Run::Stream {
+        recognizer.transcribe(audio, &options, &NoProgress, &cancel).unwrap();
+        return;
+    }
+    let options = StreamOptions { transcribe: options, ..StreamOptions::default() };
+    let mut transcriber = StreamTranscriber::new(recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
+    let mut events = Vec::new();
+    for block in audio.samples().chunks(SAMPLE_RATE as usize / 10) {
+        transcriber.push(block, &mut events).unwrap();
+        events.clear();
+    }
+    transcriber.finish(&mut events).unwrap();
+}
+
+/// What a child measures; nothing without a case.
+#[test]
+fn child() {
+    let Some(case) = std::env::var_os(CASE) else { return };
+    let (_, model, precision, run) = CASES.into_iter().find(|&(name, ..)| case == name).unwrap();
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let seconds = if run == Run::Stream { 12 } else { 40 };
+    let audio = Pcm16k::new(joined("two_minutes").audio.samples()[..seconds * SAMPLE_RATE as usize].to_vec()).unwrap();
+    let source = source(model, &folder);
+    let options = LoadOptions { threads: Threads::ONE, precision, ..LoadOptions::default() };
+    let before = resident("VmRSS");
+    let estimate = SpeechRecognizer::estimate(&source, &options).unwrap().0;
+    let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
+    let loaded = resident("VmHWM") - before;
+    transcribe(&recognizer, run, &audio);
+    let used = resident("VmHWM") - before;
+    let off = estimate.abs_diff(used) as f64 / used as f64;
+    println!("MEASURED {off:.3} estimate {:.1} MB, loaded {:.1} MB, peak {:.1} MB", mb(estimate), mb(loaded), mb(used));
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
 #[test]
 fn the_estimate_is_within_15_percent_of_the_measured_peak() {
     let Some(data) = data_dir() else { return };
-    let source = ModelSource::Path(data.join("whisper-tiny.en"));
-    let audio = joined("two_minutes").audio;
-    let before = resident("VmRSS");
-    let estimate = SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap().0;
-    let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-    let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
-    let loaded = resident("VmHWM") - before;
-    let search = Search { beam: 5, temperatures: vec![0.0], ..Search::default() };
-    let options = TranscribeOptions { search, ..TranscribeOptions::greedy() };
-    let part = sotto_audio::Pcm16k::new(audio.samples()[..40 * 16_000].to_vec()).unwrap();
-    recognizer.transcribe(&part, &options, &NoProgress, &CancelToken::new()).unwrap();
-    let used = resident("VmHWM") - before;
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    println!(
-        "estimate {:.1} MB, loaded {:.1} MB, peak {:.1} MB",
-        megabytes(estimate),
-        megabytes(loaded),
-        megabytes(used)
-    );
-    assert!(estimate.abs_diff(used) as f64 <= 0.15 * used as f64, "estimated {estimate}, used {used}");
+    let folder = tempfile::tempdir().unwrap();
+    let original = ModelSource::Path(data.join("whisper-tiny.en"));
+    let packed = folder.path().join("tiny.en.sotto");
+    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap();
+    std::fs::write(folder.path().join("ggml-tiny.en-q8_0.bin"), tiny_en_ggml(GgmlType::Q8_0).unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for (name, ..) in CASES {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture"])
+            .env(CASE, name)
+            .env(FOLDER, folder.path())
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout);
+        let line = output
+            .lines()
+            .find_map(|line| line.split_once("MEASURED "))
+            .unwrap_or_else(|| panic!("{name}: {child:?}"))
+            .1;
+        println!("{name}: {line}");
+        if line.split(' ').next().unwrap().parse::<f64>().unwrap() > TOLERANCE {
+            wrong.push(format!("{name}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -91,14 +91,77 @@ fn a_session_says_what_the_transcriber_says() {
     assert_eq!(final_text(&drain(&session).unwrap()), final_text(&transcribe(&[1600])));
 }
 
+/// The demo clip at `rate`, each sample in `channels` channels; between two samples by a straight line.
+fn demo_at(rate: u32, channels: usize) -> Vec<f32> {
+    let audio = demo_audio();
+    let samples = audio.samples();
+    let length = samples.len() as u64 * u64::from(rate) / u64::from(SAMPLE_RATE);
+    let at = |index: u64| {
+        let position = index as f64 * f64::from(SAMPLE_RATE) / f64::from(rate);
+        let (whole, part) = (position as usize, position.fract() as f32);
+        let next = samples.get(whole + 1).copied().unwrap_or(0.0);
+        samples[whole] + part * (next - samples[whole])
+    };
+    (0..length).flat_map(|index| std::iter::repeat_n(at(index), channels)).collect()
+}
+
 #[test]
-fn other_rates_and_channels_are_heard_too() {
-    let stereo_8k: Vec<f32> = demo_audio().samples().iter().step_by(2).flat_map(|&s| [s, s]).collect();
-    let input = SessionInput { rate: 8000, channels: 2 };
-    let session = Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).unwrap();
-    session.push(&stereo_8k).unwrap();
-    session.finish();
-    assert!(!final_text(&drain(&session).unwrap()).is_empty());
+fn the_usual_rates_and_channels_are_heard_alike() {
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let expected = words(&final_text(&transcribe(&[1600])));
+    for (rate, channels) in [(8000, 1), (22_050, 1), (44_100, 2), (48_000, 1), (48_000, 6), (96_000, 2)] {
+        let input = SessionInput { rate, channels };
+        let session = Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).unwrap();
+        // Buffers of 10 ms, as a phone's microphone delivers them.
+        for block in demo_at(rate, channels.into()).chunks(rate as usize / 100 * usize::from(channels)) {
+            session.push(block).unwrap();
+        }
+        session.finish();
+        let found = words(&final_text(&drain(&session).unwrap()));
+        assert_eq!(found, expected, "{rate} Hz, {channels} channels");
+    }
+}
+
+/// Waits until the session has said something: its thread is at work then.
+fn at_work() -> Session {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    session.push(demo_audio().samples()).unwrap();
+    assert!(session.next_event(PATIENCE).unwrap().is_some());
+    session
+}
+
+#[test]
+fn a_session_that_is_decoding_can_be_cancelled_finished_and_dropped() {
+    let cancelled = at_work();
+    cancelled.push(demo_audio().samples()).unwrap();
+    cancelled.cancel();
+    assert!(
+        matches!(drain(&cancelled), Err(SessionError::Failed(reason)) if matches!(*reason, SpeechError::Cancelled(_)))
+    );
+    let finished = at_work();
+    finished.finish();
+    assert!(!final_text(&drain(&finished).unwrap()).is_empty());
+    drop(at_work());
+}
+
+/// Without a clock: the token fires at one look after the other, in the middle of whatever the thread does then.
+#[test]
+fn a_session_ends_at_whatever_look_its_token_fires() {
+    let listen = |look| {
+        let cancel = CancelToken::firing_at_look(look);
+        let session = Session::start(starter(), StreamOptions::default(), SessionInput::default(), &cancel).unwrap();
+        let pushed = session.push(demo_audio().samples());
+        session.finish();
+        (pushed.and_then(|()| drain(&session)), cancel.looks())
+    };
+    let (whole, looks) = listen(usize::MAX);
+    let text = final_text(&whole.unwrap());
+    for look in (1..looks * 3 / 4).step_by(looks / 6) {
+        let error = listen(look).0.unwrap_err();
+        assert!(matches!(error, SessionError::Failed(reason) if matches!(*reason, SpeechError::Cancelled(_))));
+    }
+    assert!(!text.is_empty());
 }
 
 #[test]

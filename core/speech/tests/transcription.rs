@@ -11,8 +11,8 @@ use std::time::Duration;
 use sotto_audio::{AudioError, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage, Threads};
 use sotto_speech::{
-    Language, LoadOptions, Normalization, SampleSource, Samples, Search, SpeechError, SpeechRecognizer, Task,
-    TimestampTokens, Timestamps, TranscribeOptions, Transcript,
+    Language, LoadOptions, Normalization, Precision, SampleSource, Samples, Search, SpeechError, SpeechRecognizer,
+    Task, TimestampTokens, Timestamps, TranscribeOptions, Transcript,
 };
 use support::formula::FormulaModel;
 
@@ -186,6 +186,42 @@ fn a_cancelled_token_stops_before_anything_is_done() {
         let result = small().transcribe_source(&mut source, &options, &mut |_| {}, &NoProgress, &cancel);
         assert!(matches!(result, Err(SpeechError::Cancelled(_))));
         assert!(source.0.into_inner() <= 4, "read on after it was cancelled");
+    }
+}
+
+/// Without a clock: the token is looked at once per layer and token at least, and the first look that finds it fired is
+/// the last thing that happens.
+#[test]
+fn work_ends_at_the_very_look_at_which_the_token_fires() {
+    let audio = tone(80_000);
+    // With the most tokens that one step of the decoder samples.
+    let options = [
+        (1, TranscribeOptions { timestamps: Timestamps::Word, ..TranscribeOptions::greedy() }),
+        (5, TranscribeOptions { search: Search { beam: 3, ..Search::default() }, ..TranscribeOptions::default() }),
+        (5, TranscribeOptions { normalization: Normalization::Recording, ..TranscribeOptions::default() }),
+    ];
+    for precision in [Precision::F32, Precision::Int8] {
+        let folder = FormulaModel::small().write();
+        let load = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
+        let recognizer =
+            SpeechRecognizer::load(&folder.path().into(), &load, &NoProgress, &CancelToken::new()).unwrap();
+        let dimensions = recognizer.model().dimensions();
+        for (rows, options) in &options {
+            let run = |look| {
+                let cancel = CancelToken::firing_at_look(look);
+                let result = recognizer.transcribe(&audio, options, &NoProgress, &cancel);
+                (result, cancel.looks())
+            };
+            let (whole, looks) = run(usize::MAX);
+            let timing = whole.unwrap().timing;
+            let layers = timing.windows * dimensions.encoder_layers + timing.tokens / rows * dimensions.decoder_layers;
+            assert!(looks >= layers, "{looks} looks in {layers} layers");
+            for look in (1..=looks).step_by(looks / 60 + 1).chain([looks]) {
+                let (result, looks) = run(look);
+                assert!(matches!(result, Err(SpeechError::Cancelled(_))), "{precision:?} at look {look}");
+                assert_eq!(looks, look, "{precision:?}: went on after it was cancelled");
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::http::{Fetch, Head, Transfer};
 use crate::layout::{remove_file, rename, sync_folder, write_atomically};
 use crate::manifest::ManifestFile;
 use crate::name::Commit;
+use crate::range::ContentRange;
 use crate::remote::Remote;
 use crate::retry::Attempts;
 
@@ -138,7 +139,7 @@ impl Download<'_> {
                 self.keep_tag(&head)?;
                 self.receive(0, &transfer, &head)
             }
-            206 if from > 0 && content_range(&head) == Some((from, Some(self.wanted.size))) => {
+            206 if from > 0 && self.continues(&head, from) => {
                 self.expect_length(head.number("content-length"), from)?;
                 self.receive(from, &transfer, &head)
             }
@@ -153,6 +154,12 @@ impl Download<'_> {
             }),
             _ => Err(self.remote.refusal(&head, Some(&self.wanted.path))),
         }
+    }
+
+    /// Whether the server sends what is missing behind byte `from` of the very file.
+    fn continues(&self, head: &Head, from: u64) -> bool {
+        let range = head.text("content-range").and_then(ContentRange::parse);
+        range.is_some_and(|range| range.first == from && range.total == Some(self.wanted.size))
     }
 
     /// A stated length that cannot lead to the right size ends the pull before a byte is written.
@@ -242,13 +249,6 @@ fn is_strong_tag(tag: &str) -> bool {
         && tag.starts_with('"')
         && tag.ends_with('"')
         && tag[1..tag.len() - 1].bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
-}
-
-/// First byte and whole length of `Content-Range: bytes 5-9/10`.
-fn content_range(head: &Head) -> Option<(u64, Option<u64>)> {
-    let (range, total) = head.text("content-range")?.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let first = range.split_once('-')?.0.trim().parse().ok()?;
-    Some((first, total.trim().parse().ok()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use sotto_runtime::Cancelled;
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::inference::{Inference, Prepared};
+use super::repetition::stutters;
 use super::search::{self, Candidate, SearchContext};
 use crate::options::{Search, Thresholds};
 
@@ -41,9 +42,10 @@ impl Attempt {
     }
 }
 
-/// Tries the temperatures in turn until a result passes the thresholds.
+/// Tries the temperatures in turn until a result passes the thresholds and does not stutter.
 ///
-/// If none does, the last one without a loop counts, or, where all loop, the first one with its loop cut.
+/// If none does, the first one counts that only stutters: someone may have spoken so. Else the last one without a loop, or,
+/// where all loop, the first one with its loop cut.
 pub(crate) fn decode_with_fallback(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
@@ -58,12 +60,14 @@ pub(crate) fn decode_with_fallback(
     for &temperature in temperatures {
         let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
         let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer);
-        if !attempt.has_failed(thresholds) {
+        let passed = !attempt.has_failed(thresholds);
+        if passed && !(thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
             return Ok(attempt);
         }
         failed.push(attempt);
     }
-    let whole = failed.iter().rposition(|attempt| !attempt.looped).unwrap_or(0);
+    let stuttered = failed.iter().position(|attempt| !attempt.has_failed(thresholds));
+    let whole = stuttered.or_else(|| failed.iter().rposition(|attempt| !attempt.looped)).unwrap_or(0);
     Ok(match failed.is_empty() {
         true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer),
         false => failed.swap_remove(whole),

@@ -90,22 +90,36 @@ impl FormulaModel {
         folder
     }
 
+    /// Replaces `model.safetensors` by an index and `count` shards.
+    pub fn write_shards(&self, folder: &Path, count: usize) {
+        std::fs::remove_file(folder.join("model.safetensors")).unwrap();
+        let mut map = serde_json::Map::new();
+        for (index, tensors) in self.tensors.chunks(self.tensors.len().div_ceil(count)).enumerate() {
+            let name = format!("model-{:05}-of-{count:05}.safetensors", index + 1);
+            write_safetensors(tensors, &folder.join(&name), |_, _| {});
+            map.extend(tensors.iter().map(|tensor| (tensor.name.clone(), json!(name))));
+        }
+        let index = json!({ "metadata": { "total_size": 0 }, "weight_map": map });
+        std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).unwrap();
+    }
+
     /// Writes the tensors after `change` was let at each of them.
     pub fn write_tensors(&self, path: &Path, change: impl Fn(&str, &mut Vec<f32>)) {
-        let bytes: Vec<Vec<u8>> = self
-            .tensors
-            .iter()
-            .map(|tensor| {
-                let mut values = tensor.values();
-                change(&tensor.name, &mut values);
-                values.iter().flat_map(|value| value.to_le_bytes()).collect()
-            })
-            .collect();
-        let views = self.tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-            (tensor.name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap())
-        });
-        serialize_to_file(views, None, path).unwrap();
+        write_safetensors(&self.tensors, path, change);
     }
+}
+
+fn write_safetensors(tensors: &[Tensor], path: &Path, change: impl Fn(&str, &mut Vec<f32>)) {
+    let values = |tensor: &Tensor| {
+        let mut values = tensor.values();
+        change(&tensor.name, &mut values);
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    };
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(values).collect();
+    let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+        (tensor.name.as_str(), TensorView::new(Dtype::F32, tensor.shape.clone(), bytes).unwrap())
+    });
+    serialize_to_file(views, None, path).unwrap();
 }
 
 impl Tensor {

@@ -13,7 +13,7 @@ pub struct Joined {
     pub audio: Pcm16k,
     pub text: String,
     /// Where each clip's pause ends, in samples, and what the clip says.
-    parts: Vec<(usize, String)>,
+    pub parts: Vec<(usize, String)>,
 }
 
 impl Joined {

@@ -11,22 +11,28 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sotto_audio::{Pcm16k, decode_file};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::{LoadOptions, ModelSource, SpeechRecognizer, TranscribeOptions, Transcript};
+use sotto_speech::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions, Transcript};
 use sotto_testkit::data_dir;
 use sotto_text::metrics::{self, ErrorCounts};
 use sotto_text::normalize::english;
 
-/// The real tiny.en, loaded once per test program; `None` (with a message) without the data folder.
+/// The real tiny.en in f32, loaded once per test program; `None` (with a message) without the data folder.
 pub fn tiny_en() -> Option<&'static SpeechRecognizer> {
     static MODEL: OnceLock<Option<SpeechRecognizer>> = OnceLock::new();
-    MODEL
-        .get_or_init(|| {
-            let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
-            // Tests run beside each other: one thread each.
-            let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-            Some(SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap())
-        })
-        .as_ref()
+    MODEL.get_or_init(|| load_tiny_en(Precision::F32)).as_ref()
+}
+
+/// As [`tiny_en`], in int8.
+pub fn tiny_en_int8() -> Option<&'static SpeechRecognizer> {
+    static MODEL: OnceLock<Option<SpeechRecognizer>> = OnceLock::new();
+    MODEL.get_or_init(|| load_tiny_en(Precision::Int8)).as_ref()
+}
+
+fn load_tiny_en(precision: Precision) -> Option<SpeechRecognizer> {
+    let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+    // Tests run beside each other: one thread each.
+    let options = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
+    Some(SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap())
 }
 
 pub fn speech_dir() -> PathBuf {
@@ -55,6 +61,17 @@ pub fn transcribe(audio: &Pcm16k, options: &TranscribeOptions) -> Transcript {
 /// All tokens of a transcript in order.
 pub fn tokens(transcript: &Transcript) -> Vec<u32> {
     transcript.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()
+}
+
+/// What of one window's tokens belongs to its segments: what follows the last pair of timestamps is heard again by the
+/// next window, which a golden of single windows does not show.
+pub fn kept(tokens: &[u32], timestamp_begin: u32) -> &[u32] {
+    let timestamp = |index: usize| tokens[index] >= timestamp_begin;
+    match (1..tokens.len()).rev().find(|&index| timestamp(index - 1) && timestamp(index)) {
+        _ if timestamp(tokens.len() - 1) && !timestamp(tokens.len() - 2) => tokens,
+        Some(pair) => &tokens[..pair],
+        None => tokens,
+    }
 }
 
 /// A clip of `synthetic.tsv` and its text.

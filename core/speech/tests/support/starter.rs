@@ -1,5 +1,6 @@
 //! The starter recognizer and its demo clip, for tests that run on every machine.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::sync::OnceLock;
 
@@ -11,16 +12,20 @@ use sotto_speech::{LoadOptions, ModelBytes, ModelSource, SpeechRecognizer};
 pub fn starter() -> &'static SpeechRecognizer {
     static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let starter = sotto_starter::speech();
-        let source = ModelSource::Bytes(ModelBytes {
-            name: "starter",
-            config: starter.config_json,
-            generation_config: starter.generation_config_json,
-            tokenizer: starter.tokenizer_json,
-            weights: starter.model_safetensors,
-        });
         let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-        SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
+        SpeechRecognizer::load(&starter_source(), &options, &NoProgress, &CancelToken::new()).unwrap()
+    })
+}
+
+/// The files of the starter recognizer.
+pub fn starter_source() -> ModelSource {
+    let starter = sotto_starter::speech();
+    ModelSource::Bytes(ModelBytes {
+        name: "starter",
+        config: starter.config_json,
+        generation_config: starter.generation_config_json,
+        tokenizer: starter.tokenizer_json,
+        weights: starter.model_safetensors,
     })
 }
 
