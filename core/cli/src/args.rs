@@ -99,9 +99,9 @@ pub(crate) struct TranscribeArgs {
     /// Write what was said, or translate it to English.
     #[arg(long, value_enum, default_value_t = TaskArg::Transcribe)]
     pub(crate) task: TaskArg,
-    /// How finely times are given.
-    #[arg(long, value_enum, default_value_t = TimestampsArg::Segment)]
-    pub(crate) timestamps: TimestampsArg,
+    /// How finely times are given: text is plain unless they are asked for, subtitles and JSON have those of segments.
+    #[arg(long, value_enum)]
+    pub(crate) timestamps: Option<TimestampsArg>,
     /// Text that came before, in the style that is wanted.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
@@ -136,9 +136,9 @@ pub(crate) struct TranscribeArgs {
     pub(crate) stream: bool,
     #[command(flatten)]
     pub(crate) raw: RawArgs,
-    /// Form of the output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    /// Form of the output [default: text].
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
 }
 
 /// Which model to use.
@@ -198,12 +198,22 @@ pub(crate) struct RawArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum SampleFormatArg {
+    /// Unsigned 8 bit.
+    U8,
     /// Signed 16 bit, little-endian.
     S16le,
+    /// Signed 24 bit, little-endian.
+    S24le,
     /// Signed 32 bit, little-endian.
     S32le,
     /// 32-bit float, little-endian.
     F32le,
+    /// 64-bit float, little-endian.
+    F64le,
+    /// G.711 A-law.
+    Alaw,
+    /// G.711 µ-law.
+    Mulaw,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -325,8 +335,8 @@ pub(crate) struct BenchSpeechArgs {
     /// Hypotheses that beam search follows.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) beam: usize,
-    /// How finely times are asked for.
-    #[arg(long, value_enum, default_value_t = TimestampsArg::None)]
+    /// How finely times are asked for; live text always has those of words.
+    #[arg(long, value_enum, default_value_t = TimestampsArg::None, conflicts_with = "stream")]
     pub(crate) timestamps: TimestampsArg,
     /// Words that are likelier than the model thinks, one per line: adds their recall.
     #[arg(long, value_name = "FILE")]
@@ -338,6 +348,9 @@ pub(crate) struct BenchSpeechArgs {
     #[arg(long)]
     pub(crate) stream: bool,
     /// Seconds of new audio after which live text is decoded again.
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    #[arg(long, value_name = "S", default_value_t = 1.0, requires = "stream")]
     pub(crate) step: f64,
+    /// Only the first N recordings.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
 }

@@ -57,10 +57,20 @@ impl From<SpeechError> for CliError {
     fn from(error: SpeechError) -> Self {
         match error {
             SpeechError::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            SpeechError::Option { option, problem } => Self::Usage(format!("--{option}: {problem}")),
+            SpeechError::Option { option, problem } => Self::Usage(format!("{}: {problem}", flag(option))),
             SpeechError::Load(error) => error.into(),
             other => Self::Speech(other),
         }
+    }
+}
+
+/// What the command line calls a field of the options.
+fn flag(option: &str) -> String {
+    match option {
+        "temperatures" => "--temperature".to_owned(),
+        // No flag sets them.
+        "best_of" | "patience" | "trim" | "session" => format!("option `{option}`"),
+        option => format!("--{}", option.replace('_', "-")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Progress bars on stderr, for people only: nothing is drawn where stderr is not a terminal.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ pub(crate) struct Bars {
 impl Bars {
     pub(crate) fn new(quiet: bool) -> Self {
         Self { quiet, current: Mutex::new(None) }
+    }
+
+    /// Shows that recording `done` of `total` is being measured.
+    pub(crate) fn measuring(&self, done: usize, total: usize, file: &Path) {
+        let subject = file.file_name().unwrap_or_default().to_string_lossy();
+        self.report(&Progress { stage: Stage::Measure, done: done as u64, total: Some(total as u64), subject });
     }
 
     /// Takes the bar away before something else is printed.
@@ -54,11 +61,12 @@ fn bar(progress: &Progress<'_>) -> ProgressBar {
     let total = progress.total.map(|total| position(progress.stage, total));
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
     let (verb, unit) = match progress.stage {
-        Stage::Load => ("loading", "{pos}/{len}"),
+        Stage::Load => ("loading", "{percent} %"),
         Stage::Download => ("fetching", "{bytes}/{total_bytes} {bytes_per_sec} {eta}"),
         Stage::Verify => ("checking", "{bytes}/{total_bytes}"),
         Stage::Quantize => ("quantizing", "{percent} % {eta}"),
         Stage::Write => ("writing", "{bytes}/{total_bytes} {bytes_per_sec}"),
+        Stage::Measure => ("measuring", "{pos}/{len} {eta}"),
         _ => ("transcribing", "{pos} s of {len} s, {eta} left"),
     };
     let template = format!("{verb} {{msg}} {{wide_bar}} {unit}");

@@ -12,7 +12,7 @@ use sotto::{Threads, TranscribeOptions};
 use sotto_store::Manifest;
 
 use crate::args::{Global, QuantizeArgs, WeightsArg};
-use crate::bench::speech::clips;
+use crate::bench::speech::listed;
 use crate::error::CliError;
 use crate::model::locate;
 use crate::progress::Bars;
@@ -92,7 +92,7 @@ fn word_error_rates(
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<Value, CliError> {
-    let clips = clips(&[list.to_owned()])?;
+    let clips = listed(&[list.to_owned()])?;
     let rate = |precision| -> Result<ErrorCounts, CliError> {
         let options = EngineOptions { threads: Threads::new(global.threads), precision: Some(precision), memory: None };
         let recognizer = Engine::new(options).speech(source, bars, cancel)?;

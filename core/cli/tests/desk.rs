@@ -119,6 +119,15 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
         &["transcribe", "--language", "klingon", path],
         &["transcribe", "--stream", path, path],
         &["transcribe", "-", path],
+        &["transcribe", "--json", "--format", "srt", path],
+        &["transcribe", "--format", "srt", "--timestamps", "none", path],
+        &["transcribe", "--stream", "--format", "vtt", path],
+        &["transcribe", "--stream", "--timestamps", "word", path],
+        &["transcribe", "--hotword-strength", "2", path],
+        &["transcribe", "--length-penalty", "-1", "--beam", "2", path],
+        &["bench", "speech", "--step", "2", path],
+        &["bench", "speech", "--stream", "--timestamps", "word", path],
+        &["bench", "speech"],
         &["fly"],
     ] {
         assert_eq!(sotto(arguments).status.code(), Some(2), "{arguments:?}: {}", stderr(&sotto(arguments)));
@@ -202,6 +211,95 @@ fn one_bad_file_does_not_take_the_others_with_it() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("bad.wav"));
     assert!(stdout(&output).contains("demo.flac:"));
+}
+
+/// Each option reaches the recognizer: what it says is what the option promises.
+#[test]
+fn options_do_what_they_say() {
+    let (folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let plain = stdout(&sotto(&["transcribe", path]));
+    let words = folder.path().join("words.txt");
+    std::fs::write(&words, "# names\nlight\n").unwrap();
+    let words = words.to_str().unwrap();
+    for arguments in [
+        &["--beam", "3"][..],
+        &["--temperature", "0"],
+        &["--hotwords", words, "--hotword-strength", "1"],
+        &["--timestamps", "none"],
+        &["--prompt", "call"],
+        &["--condition"],
+        &["--max-tokens", "100"],
+        &["--language", "en"],
+        &["--format", "text"],
+        &["--quiet", "--threads", "1"],
+    ] {
+        let output = sotto(&[&["transcribe"], arguments, &[path]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        assert!(!stdout(&output).trim().is_empty(), "{arguments:?}");
+        if !matches!(arguments[0], "--prompt") {
+            let (found, expected) = (stdout(&output), plain.clone());
+            let count = |text: &str| text.split_whitespace().count();
+            assert!(count(&found).abs_diff(count(&expected)) <= 1, "{arguments:?}: {found}");
+        }
+    }
+    assert!(stdout(&sotto(&["transcribe", "--prefix", "stop", path])).trim().starts_with("stop"));
+    assert!(stdout(&sotto(&["transcribe", "--timestamps", "segment", path])).starts_with("[00:00:0"));
+    let lines = stdout(&sotto(&["transcribe", "--timestamps", "word", path])).lines().count();
+    assert_eq!(lines, plain.split_whitespace().count(), "one line per word");
+    let short = stdout(&sotto(&["transcribe", "--max-tokens", "3", path]));
+    assert!(short.split_whitespace().count() < plain.split_whitespace().count(), "{short}");
+}
+
+#[test]
+fn benchmarks_measure_what_they_are_asked_for() {
+    let (folder, path) = clip();
+    let list = folder.path().join("clips.tsv");
+    let text = sotto_starter::DEMO_TEXT;
+    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{text}\ndemo.flac\tsomething else\n")).unwrap();
+    let words = folder.path().join("words.txt");
+    std::fs::write(&words, "light\n").unwrap();
+    let (list, words) = (list.to_str().unwrap(), words.to_str().unwrap());
+    let report = |arguments: &[&str]| -> Value {
+        let output = sotto(&[&["bench", "speech", "--json"], arguments].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    let whole = report(&[list]);
+    assert_eq!(whole["clips"], 2);
+    assert!(
+        whole["word_error_rate"].as_f64().unwrap() > 0.1 && whole["peak_resident_bytes"].as_u64().unwrap() > 1 << 20
+    );
+    let first = report(&["--limit", "1", "--hotwords", words, list]);
+    assert_eq!((&first["clips"], &first["hotwords_said"]), (&1.into(), &1.into()));
+    assert_eq!(first["word_error_rate_with_hotwords"], first["word_error_rate"]);
+    let live = report(&["--stream", "--beam", "2", "--limit", "1", list]);
+    assert!(live["finalisation_delay_s"]["median"].as_f64().unwrap() >= 0.0);
+    assert!(report(&[path.to_str().unwrap()])["word_error_rate"].is_null(), "no text, no word errors");
+}
+
+#[test]
+fn models_describe_themselves() {
+    let folder = starter_folder();
+    let about: Value =
+        serde_json::from_str(&stdout(&sotto(&["inspect", "--json", folder.path().to_str().unwrap()]))).unwrap();
+    assert!(about.to_string().contains("80"), "{about}");
+    assert!(stdout(&sotto(&["inspect"])).contains("80"));
+}
+
+#[test]
+fn a_file_in_a_pipe_is_told_from_samples() {
+    for (header, kind) in
+        [(&b"RIFF\x24\x08\0\0WAVEfmt "[..], "WAV"), (b"fLaC\0\0\0\x22", "FLAC"), (b"OggS\0\x02\0\0", "Ogg")]
+    {
+        let output = with_stdin(&["transcribe", "-"], header);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(kind) && stderr(&output).contains("raw samples"), "{}", stderr(&output));
+    }
+    for format in ["u8", "s24le", "s32le", "f32le", "f64le", "alaw", "mulaw"] {
+        let output = with_stdin(&["transcribe", "--sample-format", format, "-"], &[0x80; 4800]);
+        assert!(output.status.success(), "{format}: {}", stderr(&output));
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum Stage {
     Quantize,
     /// Writing a model; counts are bytes.
     Write,
+    /// Measuring; counts are recordings.
+    Measure,
     /// Turning audio into text; counts are milliseconds of audio.
     Transcribe,
 }

@@ -144,7 +144,7 @@ fn attend(
     let mut recording = Recording::new(&window.model.alignment_heads);
     let mut scratch = decoder.scratch();
     let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-    let mut caches = [decoder.self_cache()];
+    let mut caches = [decoder.self_cache(rows.len())];
     let (threads, cancel) = (window.threads(), window.cancel);
     decoder.feed(&rows, &mut caches, audio, &mut scratch, Some(&mut recording), threads, cancel)?;
     let eot = window.model.tokenizer.special().eot as usize;

@@ -34,7 +34,8 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
     let encoder = frames * mels * 3 + frames * width * 3 + audio * width * 5 + 128 * audio;
     let cross = 2 * decoder_layers * audio * width;
-    let caches = 5 * 2 * decoder_layers * text * width;
+    // Half a context of text for five hypotheses, and where they are copied to when they change places.
+    let caches = 2 * 5 * 2 * decoder_layers * (text / 2) * width;
     let logits = 5 * 2 * vocabulary;
     let exact = 4 * (encoder + cross + caches + logits);
     // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.

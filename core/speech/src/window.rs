@@ -134,7 +134,7 @@ impl<'m> WindowDecoder<'m> {
             stop_loops: self.options.thresholds.compression_ratio.is_some(),
         };
         let mut inference = self.inference(audio.clone());
-        let prepared = inference.prepare(&prompt, special.no_speech)?;
+        let prepared = inference.prepare(&prompt, search.max_tokens, special.no_speech)?;
         let TranscribeOptions { search: settings, thresholds, .. } = self.options;
         let tokenizer = &self.model.tokenizer;
         let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };

@@ -125,10 +125,8 @@ fn convolved(samples: &[f32], response: &[f32]) -> Vec<f32> {
 /// 804 words each: a third of a point is two of them.
 #[test]
 fn noise_and_rooms_cost_int8_no_more_than_f32() {
-    if !std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1") || tiny_en().is_none() {
-        return;
-    }
-    let (exact, int8) = (tiny_en().unwrap(), tiny_en_int8().unwrap());
+    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let (true, Some(exact), Some(int8)) = (long, tiny_en(), tiny_en_int8()) else { return };
     let short = TranscribeOptions { audio_context: AudioContext::TrueLength, ..TranscribeOptions::default() };
     let whole = TranscribeOptions::default();
     let kinds = [

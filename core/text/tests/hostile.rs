@@ -1,4 +1,5 @@
 //! Damaged and hostile input of every kind: a value or a typed error, within 100 ms and 50 MB, and never a panic.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::sync::Arc;
 

@@ -22,8 +22,15 @@ pub(crate) struct Clip {
     pub(crate) text: Option<String>,
 }
 
+/// The recordings of a measurement.
+pub(super) fn clips(args: &BenchSpeechArgs) -> Result<Vec<Clip>, CliError> {
+    let mut clips = listed(&args.files)?;
+    clips.truncate(args.limit.unwrap_or(usize::MAX));
+    Ok(clips)
+}
+
 /// The files of the command line; a `.tsv` list stands for the clips it names (English ones where it says so).
-pub(crate) fn clips(files: &[PathBuf]) -> Result<Vec<Clip>, CliError> {
+pub(crate) fn listed(files: &[PathBuf]) -> Result<Vec<Clip>, CliError> {
     let mut clips = Vec::new();
     for file in files {
         if file.extension().is_some_and(|extension| extension == "tsv") {
@@ -61,14 +68,17 @@ struct Totals {
     audio: f64,
     timing: Timing,
     errors: ErrorCounts,
+    /// Those of the clips in which a hotword is said.
+    errors_with_hotwords: ErrorCounts,
     hotwords_said: usize,
     hotwords_found: usize,
 }
 
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
-    let clips = clips(&args.files)?;
+    let clips = clips(args)?;
+    let bars = Bars::new(global.quiet);
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &Bars::new(true), cancel)?;
+    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
     let load = start.elapsed();
     let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
     let (words, hotwords) = hotwords.unzip();
@@ -81,9 +91,11 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         ..TranscribeOptions::default()
     };
     let mut totals = Totals::default();
-    for clip in &clips {
+    for (done, clip) in clips.iter().enumerate() {
+        bars.measuring(done, clips.len(), &clip.file);
         measure(clip, &recognizer, &options, &words.clone().unwrap_or_default(), &mut totals, cancel)?;
     }
+    bars.clear();
     report(&totals, load, global)
 }
 
@@ -106,17 +118,23 @@ fn measure(
     totals.timing.tokens += transcript.timing.tokens;
     let Some(text) = &clip.text else { return Ok(()) };
     let (said, heard) = (english(text), english(&transcript.text));
-    totals.errors += word_errors(&said, &heard);
+    let errors = word_errors(&said, &heard);
+    totals.errors += errors;
     let occurs = |word: &str, text: &str| format!(" {text} ").contains(&format!(" {word} "));
+    let before = totals.hotwords_said;
     for word in hotwords.iter().map(|word| english(word)).filter(|word| occurs(word, &said)) {
         totals.hotwords_said += 1;
         totals.hotwords_found += usize::from(occurs(&word, &heard));
+    }
+    if totals.hotwords_said > before {
+        totals.errors_with_hotwords += errors;
     }
     Ok(())
 }
 
 fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliError> {
-    let Totals { clips, audio, timing, errors, hotwords_said, hotwords_found } = totals;
+    let Totals { clips, audio, timing, errors, errors_with_hotwords: with, hotwords_said, hotwords_found } = totals;
+    let without = without(*errors, *with);
     let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
     let factor = timing.total.as_secs_f64() / audio.max(1e-9);
     let has_text = errors.reference_len() > 0;
@@ -134,6 +152,8 @@ fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliErr
             "word_error_rate": has_text.then(|| errors.rate()),
             "hotwords_said": hotwords_said,
             "hotwords_found": hotwords_found,
+            "word_error_rate_with_hotwords": (*hotwords_said > 0).then(|| with.rate()),
+            "word_error_rate_without_hotwords": (*hotwords_said > 0).then(|| without.rate()),
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -159,6 +179,22 @@ fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliErr
     }
     if *hotwords_said > 0 {
         writeln!(out, "  hotwords found    {hotwords_found} of {hotwords_said}")?;
+        writeln!(
+            out,
+            "  word error rate   {:8.2} % in clips with hotwords, {:.2} % in the others",
+            with.rate() * 100.0,
+            without.rate() * 100.0
+        )?;
     }
     Ok(())
+}
+
+/// The errors that are not among `some`.
+fn without(all: ErrorCounts, some: ErrorCounts) -> ErrorCounts {
+    ErrorCounts {
+        hits: all.hits - some.hits,
+        substitutions: all.substitutions - some.substitutions,
+        deletions: all.deletions - some.deletions,
+        insertions: all.insertions - some.insertions,
+    }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sotto::audio::{SAMPLE_RATE, decode_file};
 use sotto::stream::{StreamEvent, StreamOptions, StreamText, StreamTranscriber};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{CancelToken, NoProgress, SpeechRecognizer, TranscribeOptions};
+use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, TranscribeOptions};
 
 use super::memory::peak_resident;
 use super::percentile;
@@ -36,18 +36,24 @@ struct Totals {
 }
 
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
-    let clips = clips(&args.files)?;
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &Bars::new(true), cancel)?;
+    let clips = clips(args)?;
+    let bars = Bars::new(global.quiet);
+    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
+    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
     let transcribe = TranscribeOptions {
+        search: Search { beam: args.beam, ..Search::default() },
+        hotwords: hotwords.map(|(_, hotwords)| hotwords),
         vad: model::vad(&args.vad)?,
         audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()
     };
     let options = StreamOptions { transcribe, step: args.step, ..StreamOptions::default() };
     let mut totals = Totals::default();
-    for clip in &clips {
+    for (done, clip) in clips.iter().enumerate() {
+        bars.measuring(done, clips.len(), &clip.file);
         play(clip, &recognizer, &options, &mut totals, cancel)?;
     }
+    bars.clear();
     report(&mut totals, global)
 }
 

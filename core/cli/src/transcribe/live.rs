@@ -1,12 +1,13 @@
 //! Live transcription of a file or of stdin.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde_json::json;
 use sotto::stream::{StreamEvent, StreamOptions, StreamTranscriber};
 use sotto::{CancelToken, SpeechRecognizer, TranscribeOptions};
 
 use super::output::rounded;
+use super::screen::Screen;
 use crate::args::{Global, TranscribeArgs};
 use crate::error::CliError;
 
@@ -20,7 +21,9 @@ pub(super) fn run(
     let mut source = super::open(&args.files[0], &args.raw, cancel)?;
     let options = StreamOptions { transcribe: options, ..StreamOptions::default() };
     let mut transcriber = StreamTranscriber::new(recognizer, &options, sotto::audio::SAMPLE_RATE, 1, cancel)?;
-    let mut printer = Printer { json: global.json, draws: !global.json && io::stdout().is_terminal(), drawn: 0 };
+    let terminal = console::Term::stdout();
+    let columns = terminal.size_checked().filter(|_| terminal.is_term()).map(|(_, columns)| usize::from(columns));
+    let mut printer = if global.json { Printer::Json } else { Printer::Text(Screen::new(columns)) };
     let (mut block, mut events) = (Vec::new(), Vec::new());
     loop {
         cancel.check()?;
@@ -40,46 +43,40 @@ pub(super) fn run(
 }
 
 /// Final text is printed once; volatile text is drawn behind it on a terminal and drawn over.
-struct Printer {
-    json: bool,
-    draws: bool,
-    /// Characters of volatile text on the screen.
-    drawn: usize,
+enum Printer {
+    Json,
+    Text(Screen),
 }
 
 impl Printer {
     fn print(&mut self, event: &StreamEvent) -> io::Result<()> {
-        let mut out = io::stdout().lock();
         let (kind, at, text) = match event {
             StreamEvent::Final { at, text } => ("final", at, text),
             StreamEvent::Volatile { at, text } => ("volatile", at, text),
             _ => return Ok(()),
         };
-        if self.json {
-            let (start, end) = (rounded(text.start), rounded(text.end));
-            let object = json!({"event": kind, "at": rounded(*at), "start": start, "end": end, "text": text.text});
-            writeln!(out, "{object}")?;
-        } else {
-            self.erase(&mut out)?;
-            if kind == "final" {
-                write!(out, "{}", text.text)?;
-            } else if self.draws {
-                write!(out, "\x1b[2m{}\x1b[0m", text.text)?;
-                self.drawn = text.text.chars().count();
+        let line = match self {
+            Self::Json => {
+                let (start, end) = (rounded(text.start), rounded(text.end));
+                json!({"event": kind, "at": rounded(*at), "start": start, "end": end, "text": text.text}).to_string()
+                    + "\n"
             }
-        }
-        out.flush()
-    }
-
-    fn erase(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.drawn > 0 {
-            write!(out, "\x1b[{}D\x1b[0J", self.drawn)?;
-            self.drawn = 0;
-        }
-        Ok(())
+            Self::Text(screen) if kind == "final" => screen.final_text(&text.text, text.start, text.end),
+            Self::Text(screen) => screen.volatile_text(&text.text),
+        };
+        send(&line)
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.json { Ok(()) } else { writeln!(io::stdout()) }
+        match self {
+            Self::Json => Ok(()),
+            Self::Text(screen) => send(&screen.end()),
+        }
     }
+}
+
+fn send(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }

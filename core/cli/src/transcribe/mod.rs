@@ -2,6 +2,7 @@
 
 mod live;
 pub(crate) mod output;
+mod screen;
 mod stdin;
 
 use std::io::{self, Write};
@@ -17,7 +18,7 @@ use crate::model;
 use crate::progress::Bars;
 
 pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
-    check_files(args)?;
+    check(args, global.json)?;
     let bars = Bars::new(global.quiet);
     let start = Instant::now();
     let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
@@ -47,7 +48,7 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) 
 }
 
 /// What the command line contradicts itself in, before a model is loaded.
-fn check_files(args: &TranscribeArgs) -> Result<(), CliError> {
+fn check(args: &TranscribeArgs, json: bool) -> Result<(), CliError> {
     let stdin = args.files.iter().filter(|file| is_stdin(file)).count();
     if stdin > 0 && args.files.len() > 1 {
         return Err(CliError::Usage("`-` (stdin) cannot be mixed with files".into()));
@@ -55,8 +56,18 @@ fn check_files(args: &TranscribeArgs) -> Result<(), CliError> {
     if args.stream && args.files.len() > 1 {
         return Err(CliError::Usage("--stream takes one file, or `-` for stdin".into()));
     }
-    if args.stream && args.format != Format::Text {
+    let subtitles = args.format.is_some_and(|format| format != Format::Text);
+    if args.stream && subtitles {
         return Err(CliError::Usage("--stream prints text or --json; subtitles need the whole recording".into()));
+    }
+    if args.stream && args.timestamps.is_some() {
+        return Err(CliError::Usage("--timestamps is for recordings; live text comes with its times in --json".into()));
+    }
+    if json && args.format.is_some() {
+        return Err(CliError::Usage("--json and --format exclude each other: JSON has text and times".into()));
+    }
+    if subtitles && args.timestamps == Some(TimestampsArg::None) {
+        return Err(CliError::Usage("subtitles need times: leave --timestamps none out".into()));
     }
     Ok(())
 }
@@ -102,14 +113,26 @@ pub(crate) fn open(file: &Path, raw: &RawArgs, cancel: &CancelToken) -> Result<B
     if !is_stdin(file) {
         return Ok(Box::new(AudioFile::open(file)?));
     }
-    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel)?, raw_format(raw), "stdin")?))
+    let mut stdin = stdin::Stdin::start(cancel)?;
+    if let Some(kind) = stdin.begins_as_file()? {
+        return Err(CliError::Failed(format!(
+            "stdin: a {kind} file, but `-` takes raw samples; name the file instead of piping it, or pipe what \
+             `ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -` makes of it"
+        )));
+    }
+    Ok(Box::new(RawPcm::new(stdin, raw_format(raw), "stdin")?))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
     let sample = match raw.sample_format {
+        SampleFormatArg::U8 => SampleFormat::U8,
         SampleFormatArg::S16le => SampleFormat::S16Le,
+        SampleFormatArg::S24le => SampleFormat::S24Le,
         SampleFormatArg::S32le => SampleFormat::S32Le,
         SampleFormatArg::F32le => SampleFormat::F32Le,
+        SampleFormatArg::F64le => SampleFormat::F64Le,
+        SampleFormatArg::Alaw => SampleFormat::ALaw,
+        SampleFormatArg::Mulaw => SampleFormat::MuLaw,
     };
     RawFormat { sample, rate: raw.rate, channels: u32::from(raw.channels) }
 }
@@ -129,7 +152,7 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
             TaskArg::Transcribe => Task::Transcribe,
             TaskArg::Translate => Task::Translate,
         },
-        timestamps: timestamps(args.timestamps),
+        timestamps: timestamps(args.timestamps.unwrap_or(TimestampsArg::Segment)),
         audio_context: args.model.audio_context.into(),
         search,
         prompt: args.prompt.clone(),

@@ -12,7 +12,8 @@ use crate::args::{Format, TimestampsArg};
 /// Writes one transcript, segment by segment where the form allows it.
 pub(crate) struct Writer {
     form: Form,
-    timestamps: TimestampsArg,
+    /// Times that were asked for by name.
+    timestamps: Option<TimestampsArg>,
     with_names: bool,
     segments: usize,
 }
@@ -26,12 +27,12 @@ enum Form {
 }
 
 impl Writer {
-    pub(crate) fn new(format: Format, json: bool, timestamps: TimestampsArg, with_names: bool) -> Self {
+    pub(crate) fn new(format: Option<Format>, json: bool, timestamps: Option<TimestampsArg>, with_names: bool) -> Self {
         let form = match format {
             _ if json => Form::Json,
-            Format::Text => Form::Text,
-            Format::Srt => Form::Srt,
-            Format::Vtt => Form::Vtt,
+            None | Some(Format::Text) => Form::Text,
+            Some(Format::Srt) => Form::Srt,
+            Some(Format::Vtt) => Form::Vtt,
         };
         Self { form, timestamps, with_names, segments: 0 }
     }
@@ -49,7 +50,10 @@ impl Writer {
         match self.form {
             Form::Json => Ok(()),
             Form::Text => {
-                writeln!(out, "{}", segment.text.trim())?;
+                match self.timestamps {
+                    None | Some(TimestampsArg::None) => writeln!(out, "{}", segment.text.trim())?,
+                    Some(_) => self.timed_lines(segment, out)?,
+                }
                 out.flush()
             }
             Form::Srt => self.cues(segment, out, ','),
@@ -57,11 +61,25 @@ impl Writer {
         }
     }
 
-    /// One cue per segment, or per word where words are wanted.
+    /// Start, end and text of the segment, or of its words where those are wanted.
+    fn pieces<'s>(&self, segment: &'s Segment) -> Vec<(f64, f64, &'s str)> {
+        if self.timestamps == Some(TimestampsArg::Word) && !segment.words.is_empty() {
+            segment.words.iter().map(|word| (word.start, word.end, word.text.as_str())).collect()
+        } else {
+            vec![(segment.start, segment.end, segment.text.as_str())]
+        }
+    }
+
+    fn timed_lines(&self, segment: &Segment, out: &mut dyn Write) -> io::Result<()> {
+        for (start, end, text) in self.pieces(segment) {
+            writeln!(out, "[{} --> {}] {}", clock(start, '.'), clock(end, '.'), text.trim())?;
+        }
+        Ok(())
+    }
+
+    /// One cue per piece.
     fn cues(&mut self, segment: &Segment, out: &mut dyn Write, point: char) -> io::Result<()> {
-        let whole = [(segment.start, segment.end, segment.text.as_str())];
-        let words: Vec<_> = segment.words.iter().map(|word| (word.start, word.end, word.text.as_str())).collect();
-        let cues = if self.timestamps == TimestampsArg::Word && !words.is_empty() { &words[..] } else { &whole[..] };
+        let cues = self.pieces(segment);
         for (index, (start, end, text)) in cues.iter().enumerate() {
             if self.form == Form::Srt {
                 writeln!(out, "{}", self.segments + index)?;
@@ -152,8 +170,8 @@ mod tests {
         Segment { start: 3661.5, end: 3662.0004, text: " Yes --> no".into(), ..Segment::default() }
     }
 
-    fn written(format: Format) -> String {
-        let mut writer = Writer::new(format, false, TimestampsArg::Segment, false);
+    fn written(format: Format, timestamps: Option<TimestampsArg>) -> String {
+        let mut writer = Writer::new(Some(format), false, timestamps, false);
         let mut out = Vec::new();
         writer.begin(Path::new("a.wav"), &mut out).unwrap();
         writer.segment(&segment(), &mut out).unwrap();
@@ -163,10 +181,18 @@ mod tests {
 
     #[test]
     fn subtitles_are_numbered_and_timed() {
-        let srt = written(Format::Srt);
+        let srt = written(Format::Srt, None);
         assert!(srt.starts_with("1\n01:01:01,500 --> 01:01:02,000\nYes → no\n\n2\n"), "{srt}");
-        let vtt = written(Format::Vtt);
+        let vtt = written(Format::Vtt, Some(TimestampsArg::Segment));
         assert!(vtt.starts_with("WEBVTT\n\n01:01:01.500 --> 01:01:02.000\nYes → no\n"), "{vtt}");
+    }
+
+    #[test]
+    fn text_has_times_where_they_are_asked_for() {
+        assert_eq!(written(Format::Text, None), "Yes --> no\nYes --> no\n");
+        assert_eq!(written(Format::Text, Some(TimestampsArg::None)), "Yes --> no\nYes --> no\n");
+        let timed = written(Format::Text, Some(TimestampsArg::Segment));
+        assert!(timed.starts_with("[01:01:01.500 --> 01:01:02.000] Yes --> no\n["), "{timed}");
     }
 
     #[test]

@@ -30,6 +30,26 @@ impl Stdin {
         Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone() })
     }
 
+    /// What kind of audio file the input begins as, where it does; nothing of it is lost.
+    pub(crate) fn begins_as_file(&mut self) -> io::Result<Option<&'static str>> {
+        const HEADERS: [(&[u8], &str); 7] = [
+            (b"RIFF", "WAV"),
+            (b"RF64", "WAV"),
+            (b"fLaC", "FLAC"),
+            (b"OggS", "Ogg"),
+            (b"ID3", "MP3"),
+            (b"\0\0\0\x18ftyp", "M4A"),
+            (b"\0\0\0\x1cftyp", "M4A"),
+        ];
+        while self.piece.len() < 8 {
+            match self.next_piece()? {
+                Some(more) => self.piece.extend(more),
+                None => break,
+            }
+        }
+        Ok(HEADERS.into_iter().find(|(header, _)| self.piece.starts_with(header)).map(|(_, kind)| kind))
+    }
+
     /// The next piece; `None` at the end of the input.
     fn next_piece(&self) -> io::Result<Option<Vec<u8>>> {
         loop {

@@ -26,6 +26,8 @@ pub(crate) struct Inference<'m> {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     cache: SelfCache,
+    /// Tokens that a hypothesis may have, prompt included.
+    positions: usize,
     logits: Vec<f32>,
     /// Probability of silence, where the vocabulary has a token for it.
     pub(crate) no_speech_prob: f32,
@@ -36,6 +38,7 @@ pub(crate) struct Prepared {
 pub(crate) struct Beams {
     caches: Vec<SelfCache>,
     spare: Vec<SelfCache>,
+    positions: usize,
 }
 
 impl<'m> Inference<'m> {
@@ -50,10 +53,16 @@ impl<'m> Inference<'m> {
         Self { decoder, cross, scratch, threads, cancel, vocabulary, rows: Vec::new(), picked: Vec::new(), sampled: 0 }
     }
 
-    /// Feeds the prompt.
-    pub(crate) fn prepare(&mut self, prompt: &Prompt, no_speech: Option<u32>) -> Result<Prepared, Cancelled> {
-        let mut caches = [self.decoder.self_cache()];
+    /// Feeds the prompt, which at most `max_tokens` will follow: caches have room for no more.
+    pub(crate) fn prepare(
+        &mut self,
+        prompt: &Prompt,
+        max_tokens: usize,
+        no_speech: Option<u32>,
+    ) -> Result<Prepared, Cancelled> {
         let rows: Vec<Row> = prompt.tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
+        let positions = rows.len().saturating_add(max_tokens);
+        let mut caches = [self.decoder.self_cache(positions)];
         self.feed(&rows, &mut caches)?;
         let logits = self.decoder.logits(&[prompt.sot, rows.len() - 1], &mut self.scratch, self.threads);
         let (silence, next) = logits.split_at_mut(self.vocabulary);
@@ -61,12 +70,12 @@ impl<'m> Inference<'m> {
         let no_speech_prob = no_speech.and_then(|token| silence.get(token as usize).copied()).unwrap_or(0.0);
         let logits = next.to_vec();
         let [cache] = caches;
-        Ok(Prepared { cache, logits, no_speech_prob })
+        Ok(Prepared { cache, positions, logits, no_speech_prob })
     }
 
     /// Logits after one start token: what language the audio is in.
     pub(crate) fn first_logits(&mut self, token: u32) -> Result<Vec<f32>, Cancelled> {
-        let mut caches = [self.decoder.self_cache()];
+        let mut caches = [self.decoder.self_cache(1)];
         self.feed(&[Row { hypothesis: 0, token }], &mut caches)?;
         Ok(self.decoder.logits(&[0], &mut self.scratch, self.threads).to_vec())
     }
@@ -74,11 +83,12 @@ impl<'m> Inference<'m> {
     /// `count` hypotheses that all start after the prompt, and the logits of their first token.
     pub(crate) fn start(&mut self, prepared: &Prepared, count: usize) -> (Beams, Vec<f32>) {
         let fork = || {
-            let mut cache = self.decoder.self_cache();
+            let mut cache = self.decoder.self_cache(prepared.positions);
             cache.copy_from(&prepared.cache);
             cache
         };
-        let beams = Beams { caches: (0..count).map(|_| fork()).collect(), spare: Vec::new() };
+        let caches = (0..count).map(|_| fork()).collect();
+        let beams = Beams { caches, spare: Vec::new(), positions: prepared.positions };
         (beams, prepared.logits.clone())
     }
 
@@ -106,7 +116,7 @@ impl Beams {
             return;
         }
         while self.spare.len() < sources.len() {
-            self.spare.push(decoder.decoder.self_cache());
+            self.spare.push(decoder.decoder.self_cache(self.positions));
         }
         for (target, &source) in self.spare.iter_mut().zip(sources) {
             target.copy_from(&self.caches[source]);

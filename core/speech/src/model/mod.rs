@@ -100,7 +100,7 @@ impl Model {
     ) -> Result<Vec<f32>, Cancelled> {
         let cross = self.decoder.cross_cache(states, threads, cancel)?;
         let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        let (mut caches, mut scratch) = ([self.decoder.self_cache()], self.decoder.scratch());
+        let (mut caches, mut scratch) = ([self.decoder.self_cache(rows.len())], self.decoder.scratch());
         self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;
         let picked: Vec<usize> = (0..rows.len()).collect();
         Ok(self.decoder.logits(&picked, &mut scratch, threads).to_vec())

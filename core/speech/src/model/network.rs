@@ -163,11 +163,11 @@ impl Decoder {
         })
     }
 
-    /// Empty caches for one hypothesis.
-    pub(crate) fn self_cache(&self) -> SelfCache {
+    /// Empty caches for one hypothesis of at most `positions` tokens, or as many as the network has positions for.
+    pub(crate) fn self_cache(&self, positions: usize) -> SelfCache {
         match self {
-            Self::Exact(decoder) => SelfCache::Exact(decoder.self_cache()),
-            Self::Int8(decoder) => SelfCache::Int8(decoder.self_cache()),
+            Self::Exact(decoder) => SelfCache::Exact(decoder.self_cache(positions)),
+            Self::Int8(decoder) => SelfCache::Int8(decoder.self_cache(positions)),
         }
     }
 

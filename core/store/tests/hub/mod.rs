@@ -112,6 +112,11 @@ impl FakeHub {
         Hub::new(&self.address).unwrap().with_patience(patience)
     }
 
+    /// Address of the hub, as `HF_ENDPOINT` takes it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     pub fn put(&self, path: &str, contents: &[u8]) {
         self.state.files.lock().unwrap().insert(path.to_owned(), contents.to_vec());
     }

@@ -107,8 +107,9 @@ impl Decoder {
     }
 
     /// Empty caches for one hypothesis.
-    pub(crate) fn self_cache(&self) -> SelfCache {
-        SelfCache(self.blocks.iter().map(|_| KvCache::new(self.text_context, self.width)).collect())
+    pub(crate) fn self_cache(&self, positions: usize) -> SelfCache {
+        let positions = positions.min(self.text_context);
+        SelfCache(self.blocks.iter().map(|_| KvCache::new(positions, self.width)).collect())
     }
 
     /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).

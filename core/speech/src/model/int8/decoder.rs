@@ -181,8 +181,9 @@ impl Decoder {
     }
 
     /// Empty caches for one hypothesis.
-    pub(crate) fn self_cache(&self) -> Vec<HalfCache> {
-        self.blocks.iter().map(|_| HalfCache::new(self.heads, self.text_context)).collect()
+    pub(crate) fn self_cache(&self, positions: usize) -> Vec<HalfCache> {
+        let positions = positions.min(self.text_context);
+        self.blocks.iter().map(|_| HalfCache::new(self.heads, positions)).collect()
     }
 
     /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).

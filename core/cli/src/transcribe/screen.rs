@@ -1,0 +1,241 @@
+//! Text on a terminal whose last part may still change: what to send so that the new replaces the old.
+
+use console::{measure_text_width, truncate_str};
+
+// A pause after which a speaker's next words begin a line.
+const PAUSE: f64 = 0.8;
+
+// Volatile text takes at most this many lines: what has scrolled away cannot be drawn over.
+const LINES: usize = 3;
+
+/// Follows the cursor of a terminal that wraps lines.
+#[derive(Debug)]
+pub(super) struct Screen {
+    /// Columns; `None` where volatile text is not drawn: the output is a file or a pipe.
+    columns: Option<usize>,
+    /// Column behind the final text.
+    column: usize,
+    /// Where the volatile text behind it ends.
+    volatile: Option<Cursor>,
+    last_end: Option<f64>,
+}
+
+/// A place after text that began at some column, counted from the line of its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    line: usize,
+    column: usize,
+}
+
+impl Screen {
+    pub(super) fn new(columns: Option<usize>) -> Self {
+        Self { columns: columns.map(|columns| columns.max(2)), column: 0, volatile: None, last_end: None }
+    }
+
+    /// Final text that was said from `start` to `end`.
+    pub(super) fn final_text(&mut self, text: &str, start: f64, end: f64) -> String {
+        let mut out = self.erase();
+        let paused = self.last_end.is_some_and(|last| start - last >= PAUSE);
+        self.last_end = Some(end);
+        let text = if paused {
+            out.push('\n');
+            self.column = 0;
+            text.trim_start()
+        } else if self.column == 0 {
+            text.trim_start()
+        } else {
+            text
+        };
+        out.push_str(text);
+        self.column = self.columns.map_or(1, |columns| advance(self.column, text, columns).column);
+        out
+    }
+
+    /// Volatile text behind the final one, in place of what was there.
+    pub(super) fn volatile_text(&mut self, text: &str) -> String {
+        let mut out = self.erase();
+        let Some(columns) = self.columns else { return out };
+        let text = if self.column == 0 { text.trim_start() } else { text };
+        let room = (LINES * columns).saturating_sub(self.column);
+        let shown = truncate_str(text, room, "…");
+        if !shown.is_empty() {
+            out.push_str("\x1b[2m");
+            out.push_str(&shown);
+            out.push_str("\x1b[0m");
+            self.volatile = Some(advance(self.column, &shown, columns));
+        }
+        out
+    }
+
+    /// The end of the text.
+    pub(super) fn end(&mut self) -> String {
+        self.erase() + "\n"
+    }
+
+    /// Takes the volatile text away and puts the cursor behind the final one.
+    fn erase(&mut self) -> String {
+        let (Some(end), Some(columns)) = (self.volatile.take(), self.columns) else { return String::new() };
+        let mut out = String::new();
+        if end.line > 0 {
+            out.push_str(&format!("\x1b[{}A", end.line));
+        }
+        out.push('\r');
+        // Behind a full line the cursor stands on its last column: the next character begins a new line.
+        if self.column == columns {
+            return out + "\x1b[1B\r\x1b[0J\x1b[1A" + &format!("\x1b[{columns}G");
+        }
+        if self.column > 0 {
+            out.push_str(&format!("\x1b[{}C", self.column));
+        }
+        out + "\x1b[0J"
+    }
+}
+
+/// Where the cursor is after `text`. Wide characters that do not fit a line's end move to the next; a full line ends only
+/// when something follows it.
+fn advance(column: usize, text: &str, columns: usize) -> Cursor {
+    let mut at = Cursor { line: 0, column };
+    for character in text.chars() {
+        let width = measure_text_width(character.encode_utf8(&mut [0; 4]));
+        if at.column + width > columns {
+            at = Cursor { line: at.line + 1, column: 0 };
+        }
+        at.column += width;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A terminal of a few columns that understands what is sent to it.
+    struct Terminal {
+        columns: usize,
+        lines: Vec<Vec<char>>,
+        line: usize,
+        column: usize,
+    }
+
+    impl Terminal {
+        fn new(columns: usize) -> Self {
+            Self { columns, lines: vec![Vec::new()], line: 0, column: 0 }
+        }
+
+        fn send(&mut self, text: &str) {
+            let mut characters = text.chars();
+            while let Some(character) = characters.next() {
+                match character {
+                    '\x1b' => {
+                        let rest: String = characters.by_ref().skip(1).take_while_inclusive_letter();
+                        self.escape(&rest);
+                    }
+                    '\r' => self.column = 0,
+                    '\n' => (self.line, self.column) = (self.line + 1, 0),
+                    character => self.put(character),
+                }
+                while self.lines.len() <= self.line {
+                    self.lines.push(Vec::new());
+                }
+            }
+        }
+
+        fn put(&mut self, character: char) {
+            let width = measure_text_width(character.encode_utf8(&mut [0; 4]));
+            if self.column + width > self.columns {
+                (self.line, self.column) = (self.line + 1, 0);
+            }
+            while self.lines.len() <= self.line {
+                self.lines.push(Vec::new());
+            }
+            let line = &mut self.lines[self.line];
+            line.resize(line.len().max(self.column + width), ' ');
+            line[self.column] = character;
+            for filler in &mut line[self.column + 1..self.column + width] {
+                *filler = '\0';
+            }
+            self.column += width;
+        }
+
+        fn escape(&mut self, sequence: &str) {
+            let (number, command) = sequence.split_at(sequence.len() - 1);
+            let number = number.parse().unwrap_or(1);
+            match command {
+                "A" => self.line -= number,
+                "B" => self.line += number,
+                "C" => self.column = (self.column + number).min(self.columns),
+                "G" => self.column = number,
+                "J" => {
+                    self.lines[self.line].truncate(self.column);
+                    self.lines.truncate(self.line + 1);
+                }
+                "m" => {}
+                other => panic!("unknown sequence {other}"),
+            }
+        }
+
+        fn shown(&self) -> String {
+            let line = |line: &Vec<char>| line.iter().filter(|&&c| c != '\0').collect::<String>().trim_end().to_owned();
+            self.lines.iter().map(line).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+        }
+    }
+
+    trait Sequence {
+        fn take_while_inclusive_letter(self) -> String;
+    }
+
+    impl<I: Iterator<Item = char>> Sequence for I {
+        fn take_while_inclusive_letter(self) -> String {
+            let mut sequence = String::new();
+            for character in self {
+                sequence.push(character);
+                if character.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+            sequence
+        }
+    }
+
+    /// The terminal's text, its wrapped lines joined.
+    fn joined(terminal: &Terminal) -> String {
+        terminal.shown().replace('\n', "")
+    }
+
+    #[test]
+    fn volatile_text_is_drawn_over_however_it_wraps() {
+        for columns in [2, 3, 5, 8, 80] {
+            for final_length in 0..12 {
+                let (mut screen, mut terminal) = (Screen::new(Some(columns)), Terminal::new(columns));
+                let spoken = "x".repeat(final_length);
+                terminal.send(&screen.final_text(&spoken, 0.0, 1.0));
+                for guess in ["", "ab", "abcdef", "日本語", "é日b", "q"] {
+                    terminal.send(&screen.volatile_text(guess));
+                    let room = (LINES * columns).saturating_sub(final_length.min(columns));
+                    if measure_text_width(guess) < room.saturating_sub(LINES) {
+                        let shown: String = joined(&terminal).chars().filter(|c| !c.is_whitespace()).collect();
+                        assert_eq!(shown, format!("{spoken}{guess}"), "{columns} columns, {final_length} final");
+                    }
+                }
+                terminal.send(&screen.final_text("z", 1.0, 2.0));
+                terminal.send(&screen.end());
+                assert_eq!(joined(&terminal), format!("{spoken}z"), "{columns} columns, {final_length} final");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pause_begins_a_new_line_and_a_short_one_does_not() {
+        let mut screen = Screen::new(None);
+        let out = screen.final_text(" One", 0.0, 1.0) + &screen.final_text(" two.", 1.2, 2.0);
+        let out = out + &screen.volatile_text("never shown") + &screen.final_text(" Three", 4.0, 5.0) + &screen.end();
+        assert_eq!(out, "One two.\nThree\n");
+    }
+
+    #[test]
+    fn volatile_text_never_takes_more_lines_than_can_be_drawn_over() {
+        let mut screen = Screen::new(Some(10));
+        screen.volatile_text(&"word ".repeat(100));
+        assert!(screen.volatile.is_some_and(|end| end.line < LINES));
+    }
+}

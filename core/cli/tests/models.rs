@@ -1,0 +1,157 @@
+//! `sotto models` from the command line to the disk, against a hub on this machine, and transcribing with what it fetched.
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+#[path = "../../store/tests/hub/mod.rs"]
+mod hub;
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use hub::{FakeHub, Fault, REPOSITORY};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A desk with a store of its own and a hub that has the starter recognizer as `openai/whisper-nano`.
+struct Desk {
+    hub: FakeHub,
+    home: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let hub = FakeHub::start();
+        let starter = sotto_starter::speech();
+        hub.put("config.json", starter.config_json);
+        hub.put("generation_config.json", starter.generation_config_json);
+        hub.put("tokenizer.json", starter.tokenizer_json);
+        hub.put("model.safetensors", starter.model_safetensors);
+        Self { hub, home: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+        command.args(arguments).env("SOTTO_MODELS", self.home.path()).env("HF_ENDPOINT", self.hub.address());
+        command.env_remove("HF_TOKEN").stdin(Stdio::null());
+        command
+    }
+
+    fn sotto(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a command that must succeed prints.
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.sotto(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The message of a command that must fail with 1.
+    #[track_caller]
+    fn fail(&self, arguments: &[&str]) -> String {
+        let output = self.sotto(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty());
+        stderr(&output)
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_model_is_pulled_used_listed_checked_and_removed() {
+    let desk = Desk::new();
+    let pulled = json(&desk.run(&["models", "pull", "--json", REPOSITORY]));
+    assert_eq!((pulled["name"].as_str(), pulled["active"].as_bool()), (Some(REPOSITORY), Some(true)));
+    assert_eq!(pulled["commit"], desk.hub.commit());
+    assert!(Path::new(pulled["path"].as_str().unwrap()).join("model.safetensors").is_file());
+
+    // From now on without the hub.
+    let offline = |arguments: &[&str]| {
+        let output = desk.command(arguments).env("HF_ENDPOINT", "http://127.0.0.1:9").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let clip = desk.home.path().join("demo.flac");
+    std::fs::write(&clip, sotto_starter::demo_clip()).unwrap();
+    let clip = clip.to_str().unwrap();
+    let text = offline(&["transcribe", "--model", "whisper-nano", clip]);
+    assert_eq!(text, desk.run(&["transcribe", clip]), "the pulled model is the starter");
+    assert!(offline(&["models", "pull", REPOSITORY]).contains("is ready"));
+    assert!(offline(&["models", "list"]).contains(REPOSITORY));
+    assert_eq!(json(&offline(&["models", "list", "--json"]))["bytes"], pulled["bytes"]);
+    assert!(offline(&["models", "verify"]).contains("is intact"));
+    assert_eq!(json(&offline(&["models", "path", "--json", REPOSITORY]))["path"], pulled["path"]);
+    assert!(offline(&["inspect", "whisper-nano"]).contains("80"));
+
+    std::fs::write(Path::new(pulled["path"].as_str().unwrap()).join("tokenizer.json"), "{}").unwrap();
+    assert!(desk.sotto(&["models", "verify", REPOSITORY]).status.code() == Some(1));
+    assert!(desk.run(&["models", "remove", REPOSITORY]).contains("is removed"));
+    assert!(desk.run(&["models", "list"]).contains("no models"));
+    assert!(desk.fail(&["transcribe", "--model", "whisper-nano", clip]).contains("whisper-nano"));
+}
+
+#[test]
+fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
+    for (status, header, said) in [
+        (401, "X-Error-Code: RepoNotFound\r\n", "has no repository"),
+        (403, "X-Error-Code: GatedRepo\r\n", "is gated"),
+        (404, "X-Error-Code: RevisionNotFound\r\n", "has no revision"),
+        (404, "", "has no repository"),
+        (429, "Retry-After: 3600\r\n", "limits the number of requests"),
+    ] {
+        let desk = Desk::new();
+        desk.hub.fail("api/models", Fault::Status(status, header));
+        let message = desk.fail(&["models", "pull", REPOSITORY]);
+        assert!(message.starts_with("sotto: ") && message.contains(said), "{status}: {message}");
+        assert!(desk.run(&["models", "list"]).contains("no models"));
+    }
+    let desk = Desk::new();
+    let message = String::from_utf8(
+        desk.command(&["models", "pull", REPOSITORY]).env("HF_ENDPOINT", "not an address").output().unwrap().stderr,
+    );
+    assert!(message.unwrap().contains("HF_ENDPOINT"));
+    assert_eq!(desk.sotto(&["models", "pull", "../../etc/passwd"]).status.code(), Some(1));
+    assert_eq!(desk.sotto(&["models", "pull"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_passing_fault_and_a_cut_connection_cost_a_retry_not_the_pull() {
+    let desk = Desk::new();
+    desk.hub.fail("api/models", Fault::Status(503, "Retry-After: 0\r\n"));
+    desk.hub.fail("storage:model.safetensors", Fault::CutAfter(100_000));
+    desk.run(&["models", "pull", REPOSITORY]);
+    let fetches = desk.hub.fetches("model.safetensors");
+    assert_eq!(fetches.len(), 2);
+    assert!(fetches[1].headers.keys().any(|name| name.eq_ignore_ascii_case("range")), "{:?}", fetches[1]);
+    desk.run(&["models", "verify"]);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_stops_a_pull_with_130_and_the_next_one_goes_on() {
+    let desk = Desk::new();
+    desk.hub.fail("storage:model.safetensors", Fault::StallAfter(200_000));
+    let child = desk.command(&["models", "pull", REPOSITORY]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = child;
+    // Stopped where the file has stalled.
+    while desk.hub.fetches("model.safetensors").is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(desk.run(&["models", "list"]).contains("no models"));
+    desk.run(&["models", "pull", REPOSITORY]);
+    let fetches = desk.hub.fetches("model.safetensors");
+    assert!(fetches.last().unwrap().headers.keys().any(|name| name.eq_ignore_ascii_case("range")), "{fetches:?}");
+    desk.run(&["models", "verify"]);
+}

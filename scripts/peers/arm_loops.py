@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Holds the inner loops of the ARM int8 products against the issue limits of phone-class cores, without a phone.
+
+Compiles sotto-kernels for aarch64, takes the innermost loop of each product out of the assembly and lets llvm-mca simulate it on
+LLVM's models of the cores. What counts is multiply-accumulates per cycle, as a share of what the core can issue. A model knows
+no caches: a loop that keeps the limit here must still get its operands in time on a device.
+
+    scripts/peers/arm_loops.py            compile and print the table; exit code 1 when a checked loop misses the limit
+    scripts/peers/arm_loops.py FILE.s     the table of assembly that is there already
+
+Needs llvm-mca 16 or later (`apt-get install llvm-19`; installed when missing and possible) and the rustup target
+aarch64-unknown-linux-musl.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = "aarch64-unknown-linux-musl"
+LLVM = 19
+# Share of the issue limit that a loop must keep.
+REQUIRED = 0.85
+
+# Multiply-accumulates of one instruction on four 32-bit lanes.
+MACS = {"sdot": 16, "smmla": 32}
+# Vector pipes that execute the instruction (Arm's software optimization guides), and whether the core has it.
+# Cortex-A55 issues one 128-bit vector operation per cycle, in order.
+CORES = {
+    "neoverse-n1": {"like": "Cortex-A76 to A78", "sdot": 2},
+    "neoverse-n2": {"like": "Cortex-A710", "sdot": 2, "smmla": 2},
+    "neoverse-v1": {"like": "Cortex-X1", "sdot": 4, "smmla": 4},
+    "neoverse-v2": {"like": "Cortex-X3", "sdot": 4, "smmla": 4},
+    "cortex-a55": {"like": "Cortex-A55, in order", "sdot": 1},
+}
+# In-order cores are shown, not checked: docs/kernels.md says why.
+UNCHECKED = {"cortex-a55"}
+
+
+@dataclass
+class Loop:
+    """An innermost loop: its instructions and how many of them multiply."""
+
+    function: str
+    instruction: str
+    count: int
+    body: list[str]
+
+    @property
+    def macs(self) -> int:
+        return self.count * MACS[self.instruction]
+
+
+def compile_kernels() -> Path:
+    """The assembly of sotto-kernels as it is built for release."""
+    subprocess.run(["rustup", "target", "add", TARGET], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    build = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    # A name of its own, so that the assembly of other builds is not taken for this one's.
+    output = build / "arm-loops"
+    output.mkdir(parents=True, exist_ok=True)
+    assembly = output / "sotto_kernels.s"
+    command = ["cargo", "rustc", "--quiet", "--release", "--target", TARGET, "-p", "sotto-kernels", "--lib", "--",
+               "-C", "codegen-units=1", "-C", "symbol-mangling-version=v0", f"--emit=asm={assembly}"]
+    subprocess.run(command, cwd=ROOT, check=True, env=os.environ | {"CARGO_PROFILE_RELEASE_DEBUG": "0"})
+    return assembly
+
+
+def functions(assembly: str):
+    """Name and lines of every function."""
+    name, lines = None, []
+    for line in assembly.splitlines():
+        label = re.match(r"^(_R\w+|_ZN\w+):", line)
+        if label:
+            name, lines = label.group(1), []
+        elif name and re.match(r"^\s*\.size\s", line):
+            yield name, lines
+            name = None
+        elif name:
+            lines.append(line)
+
+
+def innermost_loops(name: str, lines: list[str]):
+    """Loops without a label inside: from a label to the branch back to it."""
+    label, body = None, []
+    for line in lines:
+        found = re.match(r"^(\.LBB\w+):", line)
+        text = line.split("//")[0].strip()
+        if found:
+            label, body = found.group(1), []
+        elif label and text and not text.startswith("."):
+            body.append(text)
+            if re.match(rf"^(b\.\w+|cbnz|cbz|tbnz|tbz)\b.*{re.escape(label)}$", text):
+                for instruction in MACS:
+                    count = sum(part.startswith(f"{instruction}\t") or part.startswith(f"{instruction} ") for part in body)
+                    if count:
+                        yield Loop(name, instruction, count, body)
+                label = None
+
+
+def products(assembly: str) -> list[tuple[str, Loop]]:
+    """The tile (most products per step) and the single row of each instruction, by name."""
+    loops = [loop for name, lines in functions(assembly) for loop in innermost_loops(name, lines)]
+    chosen = []
+    for instruction in MACS:
+        mine = [loop for loop in loops if loop.instruction == instruction]
+        tiles = [loop for loop in mine if "4tile" in loop.function]
+        rows = [loop for loop in mine if "4tile" not in loop.function and "product" in loop.function]
+        if tiles:
+            chosen.append((f"{instruction} tile", max(tiles, key=lambda loop: loop.count)))
+        if rows:
+            chosen.append((f"{instruction} one row", max(rows, key=lambda loop: loop.count)))
+    return chosen
+
+
+def llvm_mca() -> str:
+    """Path of a llvm-mca that knows the cores."""
+    candidates = [f"llvm-mca-{LLVM}", f"/usr/lib/llvm-{LLVM}/bin/llvm-mca", "llvm-mca"]
+    for candidate in candidates:
+        path = shutil.which(candidate)
+        if path and int(re.search(r"LLVM version (\d+)", subprocess.run([path, "--version"], capture_output=True, text=True).stdout).group(1)) >= 16:
+            return path
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-y", "-qq", f"llvm-{LLVM}"], check=True, stdout=subprocess.DEVNULL)
+        return llvm_mca()
+    sys.exit(f"sotto: llvm-mca {LLVM} is missing; install the package llvm-{LLVM}")
+
+
+def macs_per_cycle(mca: str, core: str, loop: Loop) -> float:
+    steps = 500
+    command = [mca, f"-mtriple={TARGET}", f"-mcpu={core}", "-mattr=+dotprod,+i8mm", f"-iterations={steps}",
+               "-instruction-info=0", "-resource-pressure=0"]
+    # Branches are predicted; llvm-mca does not follow them.
+    body = "\n".join(line for line in loop.body if not re.match(r"^(b\.|cb|tb)", line))
+    report = subprocess.run(command, input=body, capture_output=True, text=True, check=True).stdout
+    cycles = int(re.search(r"Total Cycles:\s+(\d+)", report).group(1))
+    return loop.macs * steps / cycles
+
+
+def main() -> int:
+    if any(argument in ("-h", "--help") for argument in sys.argv[1:]):
+        print(__doc__)
+        return 0
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else compile_kernels()
+    chosen, mca = products(path.read_text(encoding="utf-8")), llvm_mca()
+    names = [name for name, _ in chosen]
+    if not {"sdot tile", "smmla tile"} <= set(names):
+        sys.exit(f"sotto: no loop of {MACS.keys()} found in {path}, only {names}")
+    print("| loop | core | MAC per cycle | issue limit | share |\n|---|---|---|---|---|")
+    missed = []
+    for name, loop in chosen:
+        for core, facts in CORES.items():
+            pipes = facts.get(loop.instruction)
+            if pipes is None:
+                continue
+            found, limit = macs_per_cycle(mca, core, loop), pipes * MACS[loop.instruction]
+            print(f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) | {found:.1f} | {limit} | {found / limit:.0%} |")
+            # One row is bound by reading the weights, not by issue.
+            if name.endswith("tile") and core not in UNCHECKED and found < REQUIRED * limit:
+                missed.append(f"{name} on {core}")
+    if missed:
+        print(f"sotto: below {REQUIRED:.0%} of the issue limit: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
