@@ -10,7 +10,7 @@ from pathlib import Path
 
 from driver.contenders import Contender, contenders
 from driver.paths import REPOSITORY, Paths
-from driver.report import report
+from driver.report import Setting, report
 from driver.rounds import run
 from driver.setup import prepare
 from driver.text import TokenDecoder
@@ -56,8 +56,10 @@ def main() -> None:
     decoder = TokenDecoder(paths.model / "tokenizer.json")
     tables = []
     for threads in map(int, options.threads.split(",")):
+        load_average = os.getloadavg()[0]
         results = run(field(threads), CLIPS, CLIPS[0], options.rounds, options.with_load, decoder)
-        tables.append(report(results, threads, options.rounds, CLIPS[0], seconds, options.with_load))
+        setting = Setting(threads, options.rounds, CLIPS[0], seconds, options.with_load, load_average)
+        tables.append(report(results, setting))
         print(tables[-1], flush=True)
         if options.output:
             options.output.write_text("\n".join(tables))

@@ -1,8 +1,10 @@
 """The table, as Markdown."""
 
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import REPOSITORY
@@ -12,20 +14,33 @@ from .text import word_errors, words
 MEASURES = {"encode_ms": "encoder, 30 s window", "token_ms": "per token", "clip_ms": "clip, samples to text"}
 
 
-def report(results: list[Results], threads: int, rounds: int, clip: str, seconds: float, load: bool) -> str:
+@dataclass(frozen=True)
+class Setting:
+    """How it was measured."""
+
+    threads: int
+    rounds: int
+    clip: str
+    seconds: float
+    """Length of the clip."""
+    load: bool
+    load_average: float
+
+
+def report(results: list[Results], setting: Setting) -> str:
     """One table for one number of threads."""
-    beside = ", one core taken by a busy thread" if load else ""
+    beside = ", beside a busy thread" if setting.load else ""
     head = [
-        f"#### {threads} thread{'s' if threads > 1 else ''}{beside}",
+        f"#### {setting.threads} thread{'s' if setting.threads > 1 else ''}{beside}",
         "",
-        f"{cpu()}, commit {commit()}; medians of {rounds} interleaved rounds. `×` is how many times as fast Sotto is;",
-        f"in brackets what is required. The clip has {seconds:.2f} s.",
+        f"{cpu()}, load average {setting.load_average:.1f} before the run, commit {commit()}; medians of {setting.rounds}",
+        f"interleaved rounds. `×` is how many times as fast Sotto is, in brackets what is required. Clip: {setting.seconds:.2f} s.",
         "",
     ]
     columns = " | ".join(f"{title}, ms | ×" for title in MEASURES.values())
     table = [f"| engine | {columns} |", "|---" * (1 + 2 * len(MEASURES)) + "|"]
     table += [row(result, results) for result in results]
-    return "\n".join([*head, *table, "", *texts(results, clip), ""])
+    return "\n".join([*head, *table, "", *texts(results, setting.clip), ""])
 
 
 def row(result: Results, results: list[Results]) -> str:
@@ -69,7 +84,14 @@ def texts(results: list[Results], clip: str) -> Iterator[str]:
     if not differing:
         yield f"All wrote the same words on {len(first.texts)} clips, and in the measured clip."
     yield ""
-    yield "Versions: " + "; ".join(dict.fromkeys(result.engine for result in results)) + "."
+    yield "Versions: " + "; ".join(dict.fromkeys(version(result.engine) for result in results)) + "."
+
+
+def version(engine: str) -> str:
+    """whisper.cpp names every feature that it could have been built with; those that it was are enough."""
+    name, _, features = engine.partition(" (")
+    built = re.findall(r"(\w+) = 1", features)
+    return f"{name} ({', '.join(built)})" if built else name
 
 
 def cpu() -> str:
