@@ -1,0 +1,1 @@
+"""Sets up the engines, runs them in turn, and writes the table."""

@@ -1,0 +1,119 @@
+"""Who takes part, how each is started, and what is required against it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .paths import HERE, Paths
+
+OURS = "Sotto int8"
+OURS_AVX2 = "Sotto int8, AVX2"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An engine with a model, ready to be started."""
+
+    name: str
+    engine: str
+    build: str
+    command: list[str]
+    parts: tuple[str, ...]
+    """What it can measure: `window`, `clip`."""
+    environment: dict[str, str] = field(default_factory=dict)
+    required: dict[str, float] = field(default_factory=dict)
+    """How many times as fast Sotto must be, by measure."""
+    reference: str = OURS
+    """The contender it is compared with."""
+
+
+def contenders(paths: Paths, threads: int, warm_up: str, avx2: bool, context: int) -> Iterator[Contender]:
+    """All of them; `context` is the number of encoder states that a user would set by hand for the clip."""
+    common = ["--threads", str(threads), "--clips", str(paths.clips), "--warm-up", warm_up]
+    yield ours(paths, OURS, "int8", common)
+    yield ours(paths, "Sotto mixed", "mixed", common)
+    yield whisper_cpp(paths, "f16", common, ("window",))
+    required = {"encode_ms": 6.0, "token_ms": 1.8, "clip_ms": 15.0}
+    yield whisper_cpp(paths, "q8_0", common, ("window", "clip"), required)
+    yield whisper_cpp(paths, "q5_1", common, ("window",), {"encode_ms": 7.0})
+    yield whisper_cpp(paths, "q4_0", common, ("window",), {"encode_ms": 3.9})
+    yield whisper_cpp_by_hand(paths, common, context)
+    yield python(paths, "CTranslate2", threads, common, {"encode_ms": 2.7, "token_ms": 3.0})
+    yield python(paths, "onnxruntime", threads, common, {"encode_ms": 1.5})
+    yield candle(paths, threads, common)
+    if avx2:
+        yield ours(paths, OURS_AVX2, "int8", common, {"SOTTO_ISA": "avx2"})
+        yield from avx2_only(paths, threads, common)
+
+
+def ours(
+    paths: Paths, name: str, precision: str, common: list[str], environment: dict[str, str] | None = None
+) -> Contender:
+    command = [str(paths.binary("native", "sotto_worker")), "--model", str(paths.model), "--precision", precision, *common]
+    return Contender(name, "Sotto", "native", command, ("window", "clip"), environment or {})
+
+
+def whisper_cpp(
+    paths: Paths,
+    kind: str,
+    common: list[str],
+    parts: tuple[str, ...],
+    required: dict[str, float] | None = None,
+    build: str = "native",
+) -> Contender:
+    model = paths.converted / f"ggml-{kind}.bin"
+    command = [str(paths.binary(build, "whisper_cpp_worker")), "--model", str(model), *common]
+    return Contender(f"whisper.cpp {kind}", "whisper.cpp", build, command, parts, required=required or {})
+
+
+def whisper_cpp_by_hand(paths: Paths, common: list[str], context: int) -> Contender:
+    base = whisper_cpp(paths, "q4_0", common, ("clip",), {"clip_ms": 2.3})
+    name = f"{base.name}, `audio_ctx` {context}"
+    return Contender(
+        name, base.engine, base.build, [*base.command, "--audio-context", str(context)], base.parts, required=base.required
+    )
+
+
+def python(paths: Paths, engine: str, threads: int, common: list[str], required: dict[str, float]) -> Contender:
+    script = HERE / "engines" / f"{engine.lower()}_worker.py"
+    command = [str(paths.python), str(script), "--model", str(paths.converted / engine.lower())]
+    generation = ["--generation", str(paths.model / "generation_config.json")]
+    return Contender(
+        f"{engine} int8",
+        engine,
+        "python",
+        [*command, *generation, *common],
+        ("window",),
+        {"OMP_NUM_THREADS": str(threads)},
+        required,
+    )
+
+
+def candle(paths: Paths, threads: int, common: list[str]) -> Contender:
+    def file(path: Path, name: str) -> list[str]:
+        return [f"--{name}", str(path)]
+
+    command = [
+        str(paths.binary("candle", "candle_worker")),
+        *file(paths.converted / "candle-q8_0.gguf", "model"),
+        *file(paths.model / "config.json", "config"),
+        *file(paths.model / "generation_config.json", "generation"),
+        *common,
+    ]
+    count = {"RAYON_NUM_THREADS": str(threads), "CANDLE_NUM_THREADS": str(threads)}
+    required = {"encode_ms": 10.0, "token_ms": 15.0}
+    return Contender("candle q8_0", "candle", "candle", command, ("window",), count, required)
+
+
+def avx2_only(paths: Paths, threads: int, common: list[str]) -> Iterator[Contender]:
+    """Peers kept to AVX2, against which Sotto's AVX2 kernels must be ahead."""
+    ahead = {"encode_ms": 1.0, "token_ms": 1.0}
+    rivals = [whisper_cpp(paths, kind, common, ("window",), ahead, "avx2") for kind in ("q8_0", "q4_0")]
+    rivals.append(python(paths, "CTranslate2", threads, common, ahead))
+    # CTranslate2's own variable does not reach the libraries that multiply for it.
+    limits = {"CT2_FORCE_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    for rival in rivals:
+        variables = rival.environment | (limits if rival.build == "python" else {})
+        yield Contender(
+            f"{rival.name}, AVX2", rival.engine, rival.build, rival.command, rival.parts, variables, ahead, OURS_AVX2
+        )
