@@ -62,6 +62,13 @@ pub(crate) fn as_floats(bytes: &[u8]) -> Option<&[f32]> {
     before.is_empty().then_some(values)
 }
 
+/// Bytes as the bits of half floats, where they lie aligned for that; the rest that fills no value is left out.
+pub(crate) fn as_halves(bytes: &[u8]) -> Option<&[u16]> {
+    // SAFETY: every bit pattern is a valid u16; `align_to` keeps to the aligned middle.
+    let (before, values, _) = unsafe { bytes.align_to::<u16>() };
+    before.is_empty().then_some(values)
+}
+
 /// i8 values as the bytes that they are stored as.
 pub(crate) fn as_bytes(values: &[i8]) -> &[u8] {
     // SAFETY: i8 and u8 have one size and alignment, and every bit pattern is valid in both.

@@ -7,6 +7,7 @@ use std::fmt;
 use once_cell::sync::OnceCell;
 
 use crate::float::norm::Norm;
+use crate::int4::{Int4Matrix, Job4};
 use crate::int8::{Activations, Epilogue, Job, Layout, PackError, PackedMatrix, TopK};
 use crate::isa;
 use crate::table::{self, Table};
@@ -255,6 +256,64 @@ impl KernelSet {
         unsafe { (self.table.product_ranked)(&job, out, best) }
     }
 
+    /// As [`quantize`](Self::quantize), for products with 4-bit weights: the same values, and what some sets need beside them.
+    ///
+    /// # Panics
+    /// As [`quantize`](Self::quantize).
+    pub fn quantize_for_int4(self, input: MatRef<'_>, norm: &Norm<'_>, out: &mut Activations) {
+        self.quantize(input, norm, out);
+        if !self.layout().is_signed() {
+            out.sum_blocks();
+        }
+    }
+
+    /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights; the definition is that of `int4`'s module: exact sums of
+    /// blocks, one multiply-add per block, in order.
+    ///
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once; up to 48 rows share the
+    /// unpacking.
+    ///
+    /// # Panics
+    /// When shapes do not fit, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4), or activations
+    /// or weights belong to another set.
+    pub fn product_int4(
+        self,
+        activations: &Activations,
+        weights: &Int4Matrix,
+        epilogue: Epilogue<'_>,
+        out: BlockMut<'_>,
+    ) {
+        assert_eq!(
+            (out.rows(), out.columns()),
+            (activations.rows(), weights.columns()),
+            "rows and columns of the output"
+        );
+        self.product_int4_part(activations, weights, epilogue, (0, 0), out);
+    }
+
+    /// The part of a product that `out` holds, as [`product_part`](Self::product_part).
+    ///
+    /// # Panics
+    /// As [`product_int4`](Self::product_int4), and when `start` lies elsewhere.
+    pub fn product_int4_part(
+        self,
+        activations: &Activations,
+        weights: &Int4Matrix,
+        epilogue: Epilogue<'_>,
+        (row, column): (usize, usize),
+        out: BlockMut<'_>,
+    ) {
+        if out.rows() == 0 || out.columns() == 0 {
+            return;
+        }
+        let shape = (weights.layout(), weights.columns(), weights.depth());
+        self.check_part(activations, shape, epilogue, (row, column), &out);
+        assert!(self.layout().is_signed() || activations.has_block_sums(), "rows quantized for 4-bit weights");
+        let job = Job4 { activations, row, weights, column, epilogue };
+        // SAFETY: `self` exists, so the CPU has the set; the shapes were checked, and the sums of blocks are there.
+        unsafe { (self.table.product4)(&job, out) }
+    }
+
     fn job<'a>(
         self,
         activations: &'a Activations,
@@ -263,24 +322,36 @@ impl KernelSet {
         (row, column): (usize, usize),
         out: &BlockMut<'_>,
     ) -> Job<'a> {
+        let shape = (weights.layout(), weights.columns(), weights.depth());
+        self.check_part(activations, shape, epilogue, (row, column), out);
+        Job { activations, row, weights, column, epilogue }
+    }
+
+    /// Checks what a product reads and the place of its part against the weights' layout, columns and depth.
+    fn check_part(
+        self,
+        activations: &Activations,
+        (layout, columns, depth): (Layout, usize, usize),
+        epilogue: Epilogue<'_>,
+        (row, column): (usize, usize),
+        out: &BlockMut<'_>,
+    ) {
         assert_eq!(activations.form, self.table.form, "activations of another kernel set");
-        assert_eq!(weights.layout(), self.layout(), "weights packed for another kernel set");
-        assert_eq!(activations.depth(), weights.depth(), "depth of activations and weights");
+        assert_eq!(layout, self.layout(), "weights packed for another kernel set");
+        assert_eq!(activations.depth(), depth, "depth of activations and weights");
         assert!(
             out.rows() <= activations.rows().saturating_sub(row)
-                && out.columns() <= weights.columns().saturating_sub(column)
+                && out.columns() <= columns.saturating_sub(column)
                 && row.is_multiple_of(self.row_step())
                 && column.is_multiple_of(self.column_step()),
-            "block of {} × {} at {row}, {column} in a product of {} × {}",
+            "block of {} × {} at {row}, {column} in a product of {} × {columns}",
             out.rows(),
             out.columns(),
             activations.rows(),
-            weights.columns()
         );
         if let Some(bias) = epilogue.bias {
-            assert_eq!(bias.len(), weights.columns(), "one bias per column");
+            assert_eq!(bias.len(), columns, "one bias per column");
         }
-        Job { activations, row, weights, column, epilogue }
     }
 
     /// Rows of a tile: products are cut between multiples of it.

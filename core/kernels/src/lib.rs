@@ -1,6 +1,6 @@
 //! Numeric kernels of Sotto's networks.
 //!
-//! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 products, norms, activations. All
+//! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 and 4-bit products, norms, activations. All
 //! sets give the same bits. The functions beside it are the f32 path: matrix product, attention, norms and activations.
 //!
 //! The layers of `sotto-nn` reach compute only through this crate. Functions take slices or views whose bounds were
@@ -20,6 +20,7 @@ mod block;
 mod dispatch;
 mod float;
 mod floats;
+mod int4;
 mod int8;
 mod isa;
 mod matmul;
@@ -40,6 +41,7 @@ pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};
 pub use float::norm::Norm;
 pub use floats::Floats;
+pub use int4::{BLOCK, Int4Matrix, quantize_int4};
 pub use int8::{
     Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK,
 };

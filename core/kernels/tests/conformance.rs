@@ -5,8 +5,8 @@ mod cases;
 use cases::{Lcg, bits, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
-    Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
-    PackedMatrix, QuantizedRowScratch, TopK,
+    Activation, AttentionScratch, BLOCK, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels,
+    MatRef, Norm, PackedMatrix, QuantizedRowScratch, TopK, quantize_int4,
 };
 
 /// Miri interprets: it sees a sample of the values, all other machines see all.
@@ -85,6 +85,94 @@ fn shapes() -> Vec<(usize, usize, usize)> {
     }
     shapes.extend([(25, 1536, 40), (1, 2048, 70), (40, 257, 129)]);
     shapes
+}
+
+/// 4-bit values of the case's weights, and the bits of a scale per block.
+fn int4_weights(case: &Case) -> (Vec<i8>, Vec<u16>) {
+    let blocks = case.depth.div_ceil(BLOCK);
+    let (mut values, mut scales) = (vec![0; case.weights.len()], vec![0; case.columns * blocks]);
+    let rows = case.weights.chunks_exact(case.depth);
+    for ((row, values), scales) in rows.zip(values.chunks_exact_mut(case.depth)).zip(scales.chunks_exact_mut(blocks)) {
+        let row: Vec<f32> = row.iter().map(|&weight| f32::from(weight) * 0.003).collect();
+        quantize_int4(&row, values, scales);
+    }
+    (values, scales)
+}
+
+fn run_int4(case: &Case, set: KernelSet, epilogue: Epilogue<'_>) -> Vec<f32> {
+    let (values, scales) = int4_weights(case);
+    let weights = Int4Matrix::pack(set.layout(), case.depth, &values, &scales).expect("valid shapes");
+    let mut activations = set.activations(0, 0);
+    set.quantize_for_int4(MatRef::new(&case.input, case.rows, case.depth), &Norm::None, &mut activations);
+    let mut out = case.before.clone();
+    set.product_int4(&activations, &weights, epilogue, BlockMut::new(&mut out, case.columns));
+    out
+}
+
+/// The definition, term by term.
+fn expected_int4(case: &Case, epilogue: Epilogue<'_>) -> Vec<f32> {
+    let (values, scales) = int4_weights(case);
+    let blocks = case.depth.div_ceil(BLOCK);
+    let mut out = case.before.clone();
+    for (row, out) in case.input.chunks_exact(case.depth).zip(out.chunks_exact_mut(case.columns)) {
+        let amax = row.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+        let (factor, row_scale) = if amax < 1e-30 { (0.0, 0.0) } else { (127.0 / amax, amax / 127.0) };
+        let row: Vec<i32> = row.iter().map(|x| (x * factor).clamp(-127.0, 127.0).round_ties_even() as i32).collect();
+        for (column, out) in out.iter_mut().enumerate() {
+            let weights = values[column * case.depth..][..case.depth].chunks(BLOCK);
+            let scales = &scales[column * blocks..][..blocks];
+            let total = row.chunks(BLOCK).zip(weights).zip(scales).fold(0.0f32, |total, ((row, weights), &scale)| {
+                let sum: i32 = row.iter().zip(weights).map(|(a, &w)| a * i32::from(w)).sum();
+                (sum as f32).mul_add(half::f16::from_bits(scale).to_f32(), total)
+            });
+            let y = total.mul_add(row_scale, epilogue.bias.map_or(0.0, |bias| bias[column]));
+            *out = if epilogue.accumulate { y + *out } else { y };
+        }
+    }
+    out
+}
+
+#[test]
+fn four_bit_products_follow_the_definition_on_every_set() {
+    let more = [(49, 96, 40), (100, 48, 33)].into_iter().filter(|_| !cfg!(miri));
+    for (rows, depth, columns) in shapes().into_iter().chain(more) {
+        let case = Case::new(rows, depth, columns);
+        for (bias, accumulate) in [(None, false), (Some(&case.bias[..]), true)] {
+            let epilogue = Epilogue { bias, accumulate, ..Epilogue::default() };
+            let expected = bits(&expected_int4(&case, epilogue));
+            for set in [KernelSet::scalar()].into_iter().chain(sets()) {
+                let found = bits(&run_int4(&case, set, epilogue));
+                assert_eq!(found, expected, "{set:?} {rows} × {depth} × {columns}");
+            }
+        }
+        let epilogue = Epilogue { bias: Some(&case.bias), activation: Activation::Silu, accumulate: false };
+        let expected = bits(&run_int4(&case, KernelSet::scalar(), epilogue));
+        for set in sets() {
+            assert_eq!(bits(&run_int4(&case, set, epilogue)), expected, "{set:?} {rows} × {depth} × {columns}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_four_bit_product_make_the_whole() {
+    let case = Case::new(if cfg!(miri) { 14 } else { 30 }, 80, 100);
+    let (values, scales) = int4_weights(&case);
+    for set in sets() {
+        let weights = Int4Matrix::pack(set.layout(), case.depth, &values, &scales).expect("valid shapes");
+        let mut activations = set.activations(0, 0);
+        set.quantize_for_int4(MatRef::new(&case.input, case.rows, case.depth), &Norm::None, &mut activations);
+        let whole = run_int4(&case, set, Epilogue::default());
+        let (rows, columns) = (set.row_step(), set.column_step());
+        for row in (0..case.rows).step_by(rows) {
+            let count = rows.min(case.rows - row);
+            let mut part = vec![0.0; count * (case.columns - columns)];
+            let out = BlockMut::new(&mut part, case.columns - columns);
+            set.product_int4_part(&activations, &weights, Epilogue::default(), (row, columns), out);
+            for (index, part) in part.chunks_exact(case.columns - columns).enumerate() {
+                assert_eq!(bits(part), bits(&whole[(row + index) * case.columns + columns..][..part.len()]), "{set:?}");
+            }
+        }
+    }
 }
 
 #[test]

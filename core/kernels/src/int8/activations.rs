@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::layout::Layout;
 use crate::Isa;
-use crate::aligned::AlignedBytes;
+use crate::aligned::{AlignedBytes, as_i8};
+use crate::int4::BLOCK;
 
 /// How an instruction set wants its activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Activations {
     bytes: AlignedBytes,
     scales: Vec<f32>,
     sums: Vec<i32>,
+    /// Sums of 32 values each, `[blocks][rows]`, for products with 4-bit weights; empty where no set asks for them.
+    block_sums: Vec<i32>,
 }
 
 /// Rows of [`Activations`] that one thread fills: whole panels, or a single plain row.
@@ -52,7 +55,8 @@ pub(crate) struct RowsMut<'a> {
 
 impl Activations {
     pub(crate) fn new(form: Form, rows: usize, depth: usize) -> Self {
-        let mut new = Self { form, rows: 0, depth: 0, bytes: AlignedBytes::default(), scales: vec![], sums: vec![] };
+        let bytes = AlignedBytes::default();
+        let mut new = Self { form, rows: 0, depth: 0, bytes, scales: vec![], sums: vec![], block_sums: vec![] };
         new.reshape(rows, depth);
         new
     }
@@ -100,6 +104,43 @@ impl Activations {
         self.bytes.resize(panels * self.panel_len());
         self.scales.resize(rows, 0.0);
         self.sums.resize(rows, 0);
+        self.block_sums.clear();
+    }
+
+    /// Sums up blocks of 32 values of every row.
+    pub(crate) fn sum_blocks(&mut self) {
+        let Form { rows: panel_rows, group, unit, .. } = self.form;
+        let (rows, blocks) = (self.rows, self.depth.div_ceil(BLOCK));
+        self.block_sums.clear();
+        self.block_sums.resize(rows * blocks, 0);
+        if rows == 1 {
+            for (sum, values) in self.block_sums.iter_mut().zip(as_i8(self.bytes.bytes()).chunks(BLOCK)) {
+                *sum = values.iter().map(|&value| i32::from(value)).sum();
+            }
+            return;
+        }
+        assert_eq!(group, unit, "values of a panel lie in one byte each");
+        let panel_len = self.panel_len();
+        for (panel, bytes) in as_i8(self.bytes.bytes()).chunks_exact(panel_len).enumerate() {
+            let first = panel * panel_rows;
+            for (step, groups) in bytes.chunks_exact(panel_rows * unit).enumerate() {
+                let sums = &mut self.block_sums[step * group / BLOCK * rows + first..];
+                let filled = panel_rows.min(rows - first);
+                for (sum, values) in sums[..filled].iter_mut().zip(groups.chunks_exact(unit)) {
+                    *sum += values.iter().map(|&value| i32::from(value)).sum::<i32>();
+                }
+            }
+        }
+    }
+
+    /// The sum of block `block` of a row, where [`sum_blocks`](Self::sum_blocks) was called since the rows came; else 0.
+    pub(crate) fn block_sum(&self, block: usize, row: usize) -> i32 {
+        self.block_sums.get(block * self.rows + row).copied().unwrap_or(0)
+    }
+
+    /// Whether the sums of blocks are there.
+    pub(crate) fn has_block_sums(&self) -> bool {
+        self.block_sums.len() == self.rows * self.depth.div_ceil(BLOCK)
     }
 
     /// All rows, to be filled.

@@ -31,6 +31,7 @@ pub use activations::Activations;
 pub(crate) use activations::{Form, RowsMut};
 pub(crate) use kernel::Int8;
 pub use layout::Layout;
+pub(crate) use layout::MAX_PANEL;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
 pub use product::{Activation, Epilogue};
 pub(crate) use product::{Job, product, product_ranked, row_sums, tile_sums};

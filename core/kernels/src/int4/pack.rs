@@ -1,0 +1,326 @@
+//! Packed 4-bit weights: made once from row-major values, or read in place from a mapped file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use half::f16;
+
+use crate::aligned::{ALIGNMENT, AlignedBytes, as_halves};
+use crate::int8::{Layout, MAX_DEPTH, PackError, SharedBytes};
+use crate::simd::LANES;
+
+/// Values that share a scale.
+pub const BLOCK: usize = 32;
+
+/// 4-bit weights `[columns, depth]` with one f16 scale per column and [`BLOCK`] values, in the order of one [`Layout`].
+///
+/// Stored as one run of bytes: `[panels][blocks]` of the codes of all the panel's columns, two to a byte, and their scales.
+/// A code is a value plus 8; the low halves of a block's bytes are the first half of its int8 form in the layout's order, the high
+/// halves the second. Cheap to share between threads; a clone copies no weights.
+#[derive(Clone)]
+pub struct Int4Matrix {
+    layout: Layout,
+    columns: usize,
+    depth: usize,
+    bytes: SharedBytes,
+    start: usize,
+    len: usize,
+}
+
+impl Int4Matrix {
+    /// Packs row-major values `[columns, depth]`, each from -8 to 7, with the bits of one f16 scale per block
+    /// `[columns, depth / 32 rounded up]`: real weight = `scale · value`.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`], [`PackError::Length`], or [`PackError::OutOfRange`] for a value that does not fit.
+    pub fn pack(layout: Layout, depth: usize, values: &[i8], scales: &[u16]) -> Result<Self, PackError> {
+        let blocks = depth.div_ceil(BLOCK).max(1);
+        let columns = scales.len() / blocks;
+        let len = Self::packed_len(layout, columns, depth)?;
+        for (what, found, expected) in
+            [("scales", scales.len(), columns * blocks), ("weights", values.len(), columns.saturating_mul(depth))]
+        {
+            if found != expected {
+                return Err(PackError::Length { what, found, expected });
+            }
+        }
+        if let Some(index) = values.iter().position(|value| !(-8..=7).contains(value)) {
+            return Err(PackError::OutOfRange { index });
+        }
+        let mut bytes = AlignedBytes::zeroed(len);
+        let width = layout.panel();
+        for (panel, bytes) in bytes.bytes_mut().chunks_exact_mut(panel_len(layout, depth)).enumerate() {
+            let mut rest = bytes;
+            for block in 0..blocks {
+                let block_depth = block_depth(depth, block);
+                let (codes, tail) = rest.split_at_mut(width * block_depth / 2);
+                let (scale_bytes, tail) = tail.split_at_mut(2 * width.next_multiple_of(LANES));
+                rest = tail;
+                // Zeros where there are no weights.
+                codes.fill(0x88);
+                for column in 0..width.min(columns - panel * width) {
+                    let row = (panel * width + column) * depth + block * BLOCK;
+                    let filled = block_depth.min(depth - block * BLOCK);
+                    for (k, &value) in values[row..row + filled].iter().enumerate() {
+                        let place = layout.index(block_depth, column, k);
+                        let (byte, shift) = (place % codes.len(), place / codes.len() * 4);
+                        codes[byte] = codes[byte] & !(15 << shift) | (((value + 8) as u8) << shift);
+                    }
+                    let scale = scales[(panel * width + column) * blocks + block];
+                    scale_bytes[2 * column..2 * column + 2].copy_from_slice(&scale.to_le_bytes());
+                }
+            }
+        }
+        Ok(Self { layout, columns, depth, bytes: Arc::new(bytes), start: 0, len })
+    }
+
+    /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
+    ///
+    /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are meaningful.
+    /// The bytes must not change while the matrix exists.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`], [`PackError::OutOfBounds`] or [`PackError::Misaligned`].
+    pub fn from_shared(
+        layout: Layout,
+        columns: usize,
+        depth: usize,
+        bytes: SharedBytes,
+        start: usize,
+    ) -> Result<Self, PackError> {
+        let len = Self::packed_len(layout, columns, depth)?;
+        let all: &[u8] = (*bytes).as_ref();
+        let end = start.saturating_add(len);
+        let Some(range) = all.get(start..end) else {
+            return Err(PackError::OutOfBounds { start, end, available: all.len() });
+        };
+        if range.as_ptr().align_offset(ALIGNMENT) != 0 {
+            return Err(PackError::Misaligned { start });
+        }
+        Ok(Self { layout, columns, depth, bytes, start, len })
+    }
+
+    /// Bytes that a packed matrix of this shape takes: 4.5 to 4.67 bits per weight.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`], also when the size does not fit the address space.
+    pub fn packed_len(layout: Layout, columns: usize, depth: usize) -> Result<usize, PackError> {
+        let wrong = PackError::Shape { columns, depth };
+        if columns == 0 || depth == 0 || depth > MAX_DEPTH {
+            return Err(wrong);
+        }
+        columns.div_ceil(layout.panel()).checked_mul(panel_len(layout, depth)).ok_or(wrong)
+    }
+
+    /// Order of the weights.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Output columns.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Length of the rows that it multiplies.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The packed form, as [`from_shared`](Self::from_shared) reads it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        // `get`: a foreign `AsRef` might give other bytes on a later call.
+        (*self.bytes).as_ref().get(self.start..self.start + self.len).unwrap_or(&[])
+    }
+
+    /// The value of one column at depth `k`, from -8 to 7.
+    #[must_use]
+    pub fn value(&self, column: usize, k: usize) -> i8 {
+        let (codes, _) = self.block(column, k / BLOCK);
+        let place = self.layout.index(block_depth(self.depth, k / BLOCK), column % self.layout.panel(), k % BLOCK);
+        (codes[place % codes.len()] >> (place / codes.len() * 4) & 15) as i8 - 8
+    }
+
+    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    ///
+    /// # Panics
+    /// When there is no such column or `out` has another length.
+    pub fn column(&self, column: usize, out: &mut [f32]) {
+        assert!(column < self.columns && out.len() == self.depth);
+        for (k, out) in out.iter_mut().enumerate() {
+            let (_, scales) = self.block(column, k / BLOCK);
+            let scale = f16::from_bits(scales[column % self.layout.panel()]).to_f32();
+            *out = f32::from(self.value(column, k)) * scale;
+        }
+    }
+
+    /// The panels from `first` on.
+    pub(crate) fn panels_from(&self, first: usize) -> Panels<'_> {
+        let len = panel_len(self.layout, self.depth);
+        Panels { bytes: &self.bytes()[first * len..], layout: self.layout, depth: self.depth }
+    }
+
+    /// Codes and scales of the block that holds `column`'s values.
+    fn block(&self, column: usize, block: usize) -> (&[u8], &[u16]) {
+        let mut panels = self.panels_from(column / self.layout.panel());
+        let mut blocks = panels.next_panel();
+        (0..block).for_each(|_| {
+            blocks.next_block();
+        });
+        let block = blocks.next_block();
+        (block.codes, block.scales)
+    }
+}
+
+/// Walks over the panels of a matrix from front to back.
+#[derive(Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    bytes: &'a [u8],
+    layout: Layout,
+    depth: usize,
+}
+
+/// Walks over the blocks of one panel.
+#[derive(Clone, Copy)]
+pub(crate) struct Blocks<'a> {
+    bytes: &'a [u8],
+    layout: Layout,
+    depth: usize,
+    next: usize,
+}
+
+/// Codes `[depth · columns / 2]` of one block of a panel, and the scales of its columns, padded to whole vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a> {
+    pub(crate) codes: &'a [u8],
+    pub(crate) scales: &'a [u16],
+    pub(crate) depth: usize,
+}
+
+impl<'a> Panels<'a> {
+    #[inline(always)]
+    pub(crate) fn next_panel(&mut self) -> Blocks<'a> {
+        let (panel, rest) = self.bytes.split_at(panel_len(self.layout, self.depth));
+        self.bytes = rest;
+        Blocks { bytes: panel, layout: self.layout, depth: self.depth, next: 0 }
+    }
+}
+
+impl<'a> Blocks<'a> {
+    #[inline(always)]
+    pub(crate) fn next_block(&mut self) -> Block<'a> {
+        let (depth, width) = (block_depth(self.depth, self.next), self.layout.panel());
+        let (codes, rest) = self.bytes.split_at(width * depth / 2);
+        let (scales, rest) = rest.split_at(2 * width.next_multiple_of(LANES));
+        self.bytes = rest;
+        self.next += 1;
+        // Panels and blocks are of even length and start on a line.
+        Block { codes, scales: as_halves(scales).unwrap_or_else(|| unreachable!("blocks lie aligned")), depth }
+    }
+}
+
+/// Values per column of block `block`: 32, or 16 at the end of a depth that is padded to no more.
+pub(crate) const fn block_depth(depth: usize, block: usize) -> usize {
+    let left = Layout::padded_depth(depth) - block * BLOCK;
+    if left < BLOCK { left } else { BLOCK }
+}
+
+const fn panel_len(layout: Layout, depth: usize) -> usize {
+    let scales = 2 * layout.panel().next_multiple_of(LANES);
+    layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales
+}
+
+/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], as ggml's q4_0 does: the value of
+/// greatest magnitude becomes -8. Rounds with the scale as it is stored.
+///
+/// # Panics
+/// When `values` has another length than `row`, or `scales` not one per block.
+pub fn quantize_int4(row: &[f32], values: &mut [i8], scales: &mut [u16]) {
+    assert!(values.len() == row.len() && scales.len() == row.len().div_ceil(BLOCK), "one value and scale for each");
+    for ((row, values), scale) in row.chunks(BLOCK).zip(values.chunks_mut(BLOCK)).zip(scales) {
+        let largest = row.iter().fold(0.0f32, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
+        let stored = f16::from_f32(largest / -8.0);
+        *scale = stored.to_bits();
+        let inverse = if stored.to_f32() == 0.0 { 0.0 } else { 1.0 / stored.to_f32() };
+        for (value, &x) in values.iter_mut().zip(row) {
+            *value = (x * inverse).round_ties_even().clamp(-8.0, 7.0) as i8;
+        }
+    }
+}
+
+impl fmt::Debug for Int4Matrix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { layout, columns, depth, .. } = self;
+        write!(f, "Int4Matrix({layout:?}, {columns} columns, {depth} deep)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(len: usize) -> Vec<i8> {
+        (0..len).map(|i| (i * 7 % 16) as i8 - 8).collect()
+    }
+
+    #[test]
+    fn packing_keeps_every_value_and_scale_in_every_layout() {
+        for layout in Layout::ALL {
+            for (columns, depth) in [(1, 1), (33, 7), (12, 16), (50, 100), (17, 48), (3, 64)] {
+                let blocks = depth.div_ceil(BLOCK);
+                let values = values(columns * depth);
+                let scales: Vec<u16> = (0..columns * blocks).map(|i| f16::from_f32(0.5 + i as f32).to_bits()).collect();
+                let packed = Int4Matrix::pack(layout, depth, &values, &scales).unwrap();
+                let mut row = vec![0.0; depth];
+                for column in 0..columns {
+                    packed.column(column, &mut row);
+                    for k in 0..depth {
+                        let value = values[column * depth + k];
+                        assert_eq!(packed.value(column, k), value, "{layout:?} {columns} × {depth}");
+                        let scale = f16::from_bits(scales[column * blocks + k / BLOCK]).to_f32();
+                        assert_eq!(row[k], f32::from(value) * scale);
+                    }
+                }
+                let mut bytes = AlignedBytes::zeroed(64);
+                bytes.resize(64 + packed.bytes().len());
+                bytes.bytes_mut()[64..].copy_from_slice(packed.bytes());
+                let shared = Int4Matrix::from_shared(layout, columns, depth, Arc::new(bytes), 64).unwrap();
+                assert!(shared.bytes() == packed.bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_values_lengths_and_bytes_are_refused() {
+        let scale = f16::ONE.to_bits();
+        assert!(matches!(
+            Int4Matrix::pack(Layout::Quads, 2, &[0, 8], &[scale]),
+            Err(PackError::OutOfRange { index: 1 })
+        ));
+        assert!(matches!(Int4Matrix::pack(Layout::Quads, 3, &[0, 1], &[scale]), Err(PackError::Length { .. })));
+        assert!(matches!(Int4Matrix::pack(Layout::Quads, 0, &[], &[scale]), Err(PackError::Shape { .. })));
+        assert!(matches!(Int4Matrix::pack(Layout::Quads, 40, &[], &[]), Err(PackError::Shape { .. })));
+        let bytes: SharedBytes = Arc::new(AlignedBytes::zeroed(1000));
+        let open = |start| Int4Matrix::from_shared(Layout::Vnni, 4, 32, Arc::clone(&bytes), start);
+        assert!(matches!(open(512), Err(PackError::OutOfBounds { .. })));
+        assert!(matches!(open(8), Err(PackError::Misaligned { .. })));
+        assert!(open(64).is_ok());
+    }
+
+    #[test]
+    fn quantizing_errs_by_half_a_step_at_most() {
+        let row: Vec<f32> = (0..100).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013).collect();
+        let (mut values, mut scales) = (vec![0; 100], vec![0; 4]);
+        quantize_int4(&row, &mut values, &mut scales);
+        for (i, (&x, &value)) in row.iter().zip(&values).enumerate() {
+            let scale = f16::from_bits(scales[i / BLOCK]).to_f32();
+            // The end opposite to the greatest value is cut at 7 steps.
+            assert!((x - f32::from(value) * scale).abs() <= scale.abs() * 1.01, "{x} {value} {scale}");
+        }
+        quantize_int4(&[0.0; 3], &mut [1; 3], &mut [1]);
+    }
+}
