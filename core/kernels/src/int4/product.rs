@@ -18,6 +18,9 @@ pub(crate) struct Job4<'a> {
     pub(crate) epilogue: Epilogue<'a>,
 }
 
+/// Bytes ahead of the reads: what hides an access to memory behind the work on eight blocks.
+const PREFETCH: usize = 4096;
+
 /// Tiles that share an unpacked block: 48 rows at most.
 const TILES: usize = 4;
 
@@ -54,6 +57,7 @@ fn panels<S: Int8>(s: S, job: &Job4<'_>, activation: impl Function, mut out: Blo
             totals.0.fill(0.0);
             for index in 0..job.weights.depth().div_ceil(BLOCK) {
                 let block = blocks.next_block();
+                s.prefetch(block.codes, PREFETCH);
                 let bytes = &mut unpacked.0[..2 * block.codes.len()];
                 unpack::<S>(block.codes, bytes);
                 if job.activations.rows() == 1 {

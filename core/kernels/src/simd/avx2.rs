@@ -147,4 +147,12 @@ impl Simd for Avx2 {
             _mm_storeu_si128(to.as_mut_ptr().add(8 * H).cast(), halves);
         });
     }
+
+    #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        for line in bytes.chunks(64) {
+            // SAFETY: a prefetch may name any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(ahead).cast()) }
+        }
+    }
 }

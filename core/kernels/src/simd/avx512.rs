@@ -131,6 +131,14 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn prefetch(self, bytes: &[u8], ahead: usize) {
+        for line in bytes.chunks(64) {
+            // SAFETY: a prefetch may name any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(ahead).cast()) }
+        }
+    }
+
+    #[inline(always)]
     fn prefetch_for_store(self, line: &[f32]) {
         // SAFETY: a prefetch may name any address; every CPU with AVX-512 has `prefetchw`.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast()) }

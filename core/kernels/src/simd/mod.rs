@@ -59,6 +59,9 @@ pub(crate) trait Simd: Copy {
     fn load_f16(self, from: &[u16; LANES]) -> Self::F;
     /// Rounds to IEEE half precision, ties to even.
     fn store_f16(self, x: Self::F, to: &mut [u16; LANES]);
+    /// Hints that the lines `ahead` bytes behind those of `bytes` will be read soon, whether they exist or not.
+    #[inline(always)]
+    fn prefetch(self, _bytes: &[u8], _ahead: usize) {}
     /// Hints that the line of the first value will be written soon.
     #[inline(always)]
     fn prefetch_for_store(self, _line: &[f32]) {}

@@ -44,6 +44,17 @@ macro_rules! implement {
             const ROWS: usize = 6;
 
             #[inline(always)]
+            fn prefetch(self, bytes: &[u8], ahead: usize) {
+                for line in bytes.chunks(64) {
+                    let from = line.as_ptr().wrapping_add(ahead);
+                    // SAFETY: a prefetch may name any address, and changes nothing.
+                    unsafe {
+                        asm!("prfm pldl1keep, [{from}]", from = in(reg) from, options(nostack, preserves_flags, readonly));
+                    }
+                }
+            }
+
+            #[inline(always)]
             fn splat(self, x: f32) -> Self::F {
                 quarters!(Q => { const _: usize = Q; vdupq_n_f32(x) })
             }
