@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn packing_keeps_every_value_and_scale_in_every_layout() {
         for layout in Layout::ALL {
-            for (columns, depth) in [(1, 1), (33, 7), (12, 16), (50, 100), (17, 48), (3, 64)] {
+            for (columns, depth) in [(1, 1), (33, 7), (12, 16), (50, 100), (17, 48), (3usize, 64usize)] {
                 let blocks = depth.div_ceil(BLOCK);
                 let values = values(columns * depth);
                 let scales: Vec<u16> = (0..columns * blocks).map(|i| f16::from_f32(0.5 + i as f32).to_bits()).collect();
