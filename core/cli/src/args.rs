@@ -350,6 +350,12 @@ pub(crate) struct BenchSpeechArgs {
     /// Seconds of new audio after which live text is decoded again.
     #[arg(long, value_name = "S", default_value_t = 1.0, requires = "stream")]
     pub(crate) step: f64,
+    /// Measure all recordings N times, one round after the other: shows how a machine slows down under lasting work.
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "stream", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rounds: u32,
+    /// Keep one more thread busy meanwhile, as another program would.
+    #[arg(long)]
+    pub(crate) with_load: bool,
     /// Only the first N recordings.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,

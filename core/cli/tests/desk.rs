@@ -273,6 +273,10 @@ fn benchmarks_measure_what_they_are_asked_for() {
     let first = report(&["--limit", "1", "--hotwords", words, list]);
     assert_eq!((&first["clips"], &first["hotwords_said"]), (&1.into(), &1.into()));
     assert_eq!(first["word_error_rate_with_hotwords"], first["word_error_rate"]);
+    let lasting = report(&["--rounds", "3", "--with-load", "--limit", "1", list]);
+    let rounds = lasting["rounds"].as_array().unwrap();
+    assert!(rounds.len() == 3 && rounds.iter().all(|round| round["decode_ms_per_token"].as_f64().unwrap() > 0.0));
+    assert!(lasting["cold_encode_ms_per_window"].as_f64().unwrap() > 0.0);
     let live = report(&["--stream", "--beam", "2", "--limit", "1", list]);
     assert!(live["finalisation_delay_s"]["median"].as_f64().unwrap() >= 0.0);
     assert!(report(&[path.to_str().unwrap()])["word_error_rate"].is_null(), "no text, no word errors");

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -62,7 +65,7 @@ fn read_list(list: &Path) -> Result<Vec<Clip>, CliError> {
         .collect()
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Totals {
     clips: usize,
     audio: f64,
@@ -90,13 +93,25 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()
     };
-    let mut totals = Totals::default();
-    for (done, clip) in clips.iter().enumerate() {
-        bars.measuring(done, clips.len(), &clip.file);
-        measure(clip, &recognizer, &options, &words.clone().unwrap_or_default(), &mut totals, cancel)?;
+    let words = words.unwrap_or_default();
+    let _load = args.with_load.then(BusyThread::start);
+    let (mut totals, mut rounds, mut cold) = (Totals::default(), Vec::new(), None);
+    let all = clips.len() * args.rounds as usize;
+    for round in 0..args.rounds {
+        let mut of_round = Totals::default();
+        for (done, clip) in clips.iter().enumerate() {
+            bars.measuring(round as usize * clips.len() + done, all, &clip.file);
+            measure(clip, &recognizer, &options, &words, &mut of_round, cancel)?;
+            // The first recording pays for pages, caches and clocks that are not warm yet.
+            cold.get_or_insert(of_round.timing);
+        }
+        if round == 0 {
+            totals = of_round.clone();
+        }
+        rounds.push(of_round.timing);
     }
     bars.clear();
-    report(&totals, load, global)
+    report(&totals, load, &rounds, cold.unwrap_or_default(), global)
 }
 
 fn measure(
@@ -132,7 +147,8 @@ fn measure(
     Ok(())
 }
 
-fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliError> {
+/// Figures of the first round; of the others, what became of its speed.
+fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, global: &Global) -> Result<(), CliError> {
     let Totals { clips, audio, timing, errors, errors_with_hotwords: with, hotwords_said, hotwords_found } = totals;
     let without = without(*errors, *with);
     let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
@@ -145,6 +161,13 @@ fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliErr
             "audio_s": audio,
             "load_ms": milliseconds(load),
             "encode_ms_per_window": per(timing.encode, timing.windows),
+            "cold_encode_ms_per_window": per(cold.encode, cold.windows),
+            "cold_decode_ms_per_token": per(cold.decode, cold.tokens),
+            "rounds": rounds.iter().map(|timing| json!({
+                "encode_ms_per_window": per(timing.encode, timing.windows),
+                "decode_ms_per_token": per(timing.decode, timing.tokens),
+                "total_ms": milliseconds(timing.total),
+            })).collect::<Vec<_>>(),
             "decode_ms_per_token": per(timing.decode, timing.tokens),
             "total_ms": milliseconds(timing.total),
             "real_time_factor": factor,
@@ -162,7 +185,21 @@ fn report(totals: &Totals, load: Duration, global: &Global) -> Result<(), CliErr
     writeln!(out, "  load              {:8.1} ms", milliseconds(load))?;
     writeln!(out, "  encode per window {:8.1} ms", per(timing.encode, timing.windows))?;
     writeln!(out, "  decode per token  {:8.2} ms", per(timing.decode, timing.tokens))?;
+    writeln!(
+        out,
+        "  first recording   {:8.1} ms per window, {:.2} ms per token (cold)",
+        per(cold.encode, cold.windows),
+        per(cold.decode, cold.tokens)
+    )?;
     writeln!(out, "  real-time factor  {factor:8.3}")?;
+    if rounds.len() > 1 {
+        writeln!(out, "  round   encode per window   decode per token   slower than the first")?;
+        for (index, round) in rounds.iter().enumerate() {
+            let slower = round.total.as_secs_f64() / timing.total.as_secs_f64().max(1e-9) - 1.0;
+            let (encode, decode) = (per(round.encode, round.windows), per(round.decode, round.tokens));
+            writeln!(out, "  {:5}   {encode:14.1} ms   {decode:13.2} ms   {:+12.1} %", index + 1, slower * 100.0)?;
+        }
+    }
     if let Some(bytes) = peak_resident() {
         writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
     }
@@ -196,5 +233,36 @@ fn without(all: ErrorCounts, some: ErrorCounts) -> ErrorCounts {
         substitutions: all.substitutions - some.substitutions,
         deletions: all.deletions - some.deletions,
         insertions: all.insertions - some.insertions,
+    }
+}
+
+/// A thread that wants a core for itself until it is dropped.
+pub(super) struct BusyThread {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BusyThread {
+    pub(super) fn start() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut x = 1u64;
+            while !stopped.load(Ordering::Relaxed) {
+                // Something that no compiler can leave out and no other thread waits for.
+                x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for BusyThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It does nothing that could fail.
+            let _ = thread.join();
+        }
     }
 }

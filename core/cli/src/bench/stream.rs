@@ -11,7 +11,7 @@ use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, TranscribeOptions
 
 use super::memory::peak_resident;
 use super::percentile;
-use super::speech::{Clip, clips};
+use super::speech::{BusyThread, Clip, clips};
 use crate::args::{BenchSpeechArgs, Global};
 use crate::error::CliError;
 use crate::model;
@@ -48,6 +48,7 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         ..TranscribeOptions::default()
     };
     let options = StreamOptions { transcribe, step: args.step, ..StreamOptions::default() };
+    let _load = args.with_load.then(BusyThread::start);
     let mut totals = Totals::default();
     for (done, clip) in clips.iter().enumerate() {
         bars.measuring(done, clips.len(), &clip.file);
