@@ -6,6 +6,9 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use super::prompt::Prompt;
 use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
 
+/// Caches have room for multiples of this many tokens.
+const CACHE_STEP: usize = 128;
+
 /// Runs the decoder over one window and counts what it did.
 #[derive(Debug)]
 pub(crate) struct Inference<'m> {
@@ -61,7 +64,8 @@ impl<'m> Inference<'m> {
         no_speech: Option<u32>,
     ) -> Result<Prepared, Cancelled> {
         let rows: Vec<Row> = prompt.tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        let positions = rows.len().saturating_add(max_tokens);
+        // Few sizes, so that the memory of one window's caches fits the next one's.
+        let positions = rows.len().saturating_add(max_tokens).next_multiple_of(CACHE_STEP);
         let mut caches = [self.decoder.self_cache(positions)];
         self.feed(&rows, &mut caches)?;
         let logits = self.decoder.logits(&[prompt.sot, rows.len() - 1], &mut self.scratch, self.threads);
