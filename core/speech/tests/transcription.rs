@@ -194,6 +194,8 @@ fn a_cancelled_token_stops_before_anything_is_done() {
 #[test]
 fn work_ends_at_the_very_look_at_which_the_token_fires() {
     let audio = tone(80_000);
+    // Emulated chips take the same path more slowly.
+    let tries = if cfg!(target_arch = "x86_64") { 60 } else { 6 };
     // With the most tokens that one step of the decoder samples.
     let options = [
         (1, TranscribeOptions { timestamps: Timestamps::Word, ..TranscribeOptions::greedy() }),
@@ -216,7 +218,7 @@ fn work_ends_at_the_very_look_at_which_the_token_fires() {
             let timing = whole.unwrap().timing;
             let layers = timing.windows * dimensions.encoder_layers + timing.tokens / rows * dimensions.decoder_layers;
             assert!(looks >= layers, "{looks} looks in {layers} layers");
-            for look in (1..=looks).step_by(looks / 60 + 1).chain([looks]) {
+            for look in (1..=looks).step_by(looks / tries + 1).chain([looks]) {
                 let (result, looks) = run(look);
                 assert!(matches!(result, Err(SpeechError::Cancelled(_))), "{precision:?} at look {look}");
                 assert_eq!(looks, look, "{precision:?}: went on after it was cancelled");
