@@ -15,12 +15,13 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
 #[derive(Deserialize)]
 struct TokenizerJson<'a> {
     #[serde(borrow, default)]
-    added_tokens: Vec<AddedToken<'a>>,
+    added_tokens: BoundedList<AddedToken<'a>, MAX_ADDED>,
     #[serde(default)]
     normalizer: Option<Typed<'a>>,
     #[serde(default)]
@@ -75,17 +76,20 @@ struct Model<'a> {
     #[serde(borrow)]
     vocab: Vocab<'a>,
     #[serde(borrow)]
-    merges: MergeList<'a>,
+    /// In the order of their ranks.
+    merges: BoundedList<Merge<'a>, MAX_ENTRIES>,
 }
 
 /// More than any vocabulary has: a hostile list ends here instead of in memory.
 pub(super) const MAX_ENTRIES: usize = 1 << 17;
+/// Whisper adds 1,608 tokens.
+const MAX_ADDED: usize = 1 << 14;
 
 /// The vocabulary as listed: a map would swallow a token that is listed twice.
 pub(super) struct Vocab<'a>(pub(super) Vec<(Cow<'a, str>, u64)>);
 
-/// The merge rules in the order of their ranks.
-struct MergeList<'a>(Vec<Merge<'a>>);
+/// A list of at most `MOST` entries.
+struct BoundedList<T, const MOST: usize>(Vec<T>);
 
 /// A JSON string, borrowed where it has no escapes.
 #[derive(Deserialize)]
@@ -122,28 +126,34 @@ impl<'de: 'a, 'a> Deserialize<'de> for Vocab<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for MergeList<'a> {
+impl<T, const MOST: usize> Default for BoundedList<T, MOST> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for BoundedList<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = MergeList<'de>;
+        struct List<T, const MOST: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
+            type Value = BoundedList<T, MOST>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of merge rules")
+                f.write_str("a list")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut rules = Vec::new();
-                while let Some(rule) = list.next_element()? {
-                    if rules.len() == MAX_ENTRIES {
-                        return Err(A::Error::custom(format_args!("more than {MAX_ENTRIES} merge rules")));
+                let mut entries = Vec::new();
+                while let Some(entry) = list.next_element()? {
+                    if entries.len() == MOST {
+                        return Err(A::Error::custom(format_args!("a list of more than {MOST} entries")));
                     }
-                    rules.push(rule);
+                    entries.push(entry);
                 }
-                Ok(MergeList(rules))
+                Ok(BoundedList(entries))
             }
         }
-        deserializer.deserialize_seq(List)
+        deserializer.deserialize_seq(List(PhantomData))
     }
 }
 
@@ -217,7 +227,7 @@ impl WhisperTokenizer {
             append_bytes(token, &mut bytes);
             builder.insert(name, *id, &bytes, Kind::Text)?;
         }
-        for token in &json.added_tokens {
+        for token in &json.added_tokens.0 {
             let content = token.content.as_bytes();
             let kind = match timestamp_steps(content) {
                 Some(_) => Kind::Timestamp,

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 // The tokenizer.json of large-v3 is 2.5 MB.
-pub(super) const MAX_FILE: u64 = 8 << 20;
+pub(super) const MAX_FILE: u64 = 4 << 20;
 
 /// All bytes of the file, at most [`MAX_FILE`]. The stated size is not trusted: pipes and devices state none.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, TextError> {
