@@ -1,15 +1,12 @@
 //! `sotto models` from the command line to the disk, against a hub on this machine, and transcribing with what it fetched.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-#[path = "../../store/tests/hub/mod.rs"]
-mod hub;
-
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use hub::{FakeHub, Fault, REPOSITORY};
 use serde_json::Value;
+use sotto_testkit::hub::{FakeHub, Fault, REPOSITORY};
 use tempfile::TempDir;
 
 /// A desk with a store of its own and a hub that has the starter recognizer as `openai/whisper-nano`.

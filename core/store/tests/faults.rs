@@ -3,13 +3,14 @@
 // Helpers of tests may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
-mod hub;
+mod client;
 
 use std::time::{Duration, Instant};
 
-use hub::{FakeHub, Fault, REPOSITORY, weights};
+use client::settings;
 use sotto_runtime::{CancelToken, NoProgress, Progress};
 use sotto_store::{Hub, NetworkFailure, PullRequest, Store, StoreError, Token};
+use sotto_testkit::hub::{FakeHub, Fault, REPOSITORY, weights};
 use tempfile::TempDir;
 
 const WEIGHTS: &str = "storage:model.safetensors";
@@ -27,7 +28,7 @@ impl Desk {
     }
 
     fn pull(&self) -> Result<std::path::PathBuf, StoreError> {
-        self.pull_as(REPOSITORY, self.hub.settings())
+        self.pull_as(REPOSITORY, settings(&self.hub))
     }
 
     fn pull_as(&self, reference: &str, settings: Hub) -> Result<std::path::PathBuf, StoreError> {
@@ -90,7 +91,7 @@ fn a_cancelled_pull_keeps_its_part_and_the_next_one_goes_on() {
             stop.cancel();
         }
     };
-    let request = PullRequest::new(REPOSITORY, desk.hub.settings()).unwrap();
+    let request = PullRequest::new(REPOSITORY, settings(&desk.hub)).unwrap();
     let error = desk.store.pull(&request, &sink, &cancel).unwrap_err();
     assert!(matches!(error, StoreError::Cancelled(_)));
     assert!(desk.store.list().unwrap().is_empty());
@@ -102,7 +103,7 @@ fn a_cancelled_pull_keeps_its_part_and_the_next_one_goes_on() {
 fn cancel_is_observed_at_once_even_while_the_server_is_silent() {
     let desk = Desk::new();
     desk.hub.fail(WEIGHTS, Fault::StallAfter(0));
-    let mut settings = desk.hub.settings();
+    let mut settings = settings(&desk.hub);
     settings = settings.with_patience(sotto_store::Patience { silence: Duration::from_secs(20), ..Default::default() });
     let request = PullRequest::new(REPOSITORY, settings).unwrap();
     let cancel = CancelToken::new();
@@ -254,7 +255,7 @@ fn an_expired_storage_address_is_asked_for_again() {
 #[test]
 fn what_is_missing_is_named() {
     let desk = Desk::new();
-    let refused = |reference: &str| desk.pull_as(reference, desk.hub.settings()).unwrap_err();
+    let refused = |reference: &str| desk.pull_as(reference, settings(&desk.hub)).unwrap_err();
     assert!(matches!(refused("openai/whisper-none"), StoreError::RepositoryNotFound { had_token: false, .. }));
     assert!(matches!(refused(&format!("{REPOSITORY}@v9")), StoreError::RevisionNotFound { .. }));
     desk.hub.put("ggml-base.bin", b"x");
@@ -277,7 +278,7 @@ fn gated_and_private_models_say_how_to_give_a_token() {
     let without = desk.refused();
     assert!(matches!(without, StoreError::Gated { had_token: false, .. }));
     assert!(without.to_string().contains("HF_TOKEN") && without.to_string().contains(REPOSITORY), "{without}");
-    let with = |token: &str| desk.hub.settings().with_token(Token::new(token).unwrap()).unwrap();
+    let with = |token: &str| settings(&desk.hub).with_token(Token::new(token).unwrap()).unwrap();
     let wrong = desk.pull_as(REPOSITORY, with("hf_wrong")).unwrap_err();
     assert!(matches!(wrong, StoreError::Gated { had_token: true, .. }));
     assert!(!format!("{wrong} {wrong:?}").contains("hf_wrong"));
@@ -370,7 +371,7 @@ fn a_model_larger_than_the_disk_is_refused_before_anything_is_fetched() {
         u64::MAX,
     );
     desk.hub.fail("/api/models/", Fault::Body(info.into_bytes()));
-    let error = desk.pull_as(&format!("{REPOSITORY}/ggml-x.bin"), desk.hub.settings()).unwrap_err();
+    let error = desk.pull_as(&format!("{REPOSITORY}/ggml-x.bin"), settings(&desk.hub)).unwrap_err();
     assert!(matches!(error, StoreError::NoSpace { .. }), "{error:?}");
     assert_eq!(desk.hub.requests(), 1);
 }
@@ -402,7 +403,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     std::fs::write(&blocked, "x").unwrap();
     let store = Store::open(blocked.join("models")).unwrap();
     assert!(matches!(Store::open(&blocked), Err(StoreError::Configuration { .. })));
-    let request = PullRequest::new(REPOSITORY, hub.settings()).unwrap();
+    let request = PullRequest::new(REPOSITORY, settings(&hub)).unwrap();
     let error = store.pull(&request, &NoProgress, &CancelToken::new()).unwrap_err();
     assert!(matches!(&error, StoreError::Io { .. }) && error.to_string().contains("a-file"), "{error:?}");
 }

@@ -3,14 +3,15 @@
 // Helpers of tests may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
 
-mod hub;
+mod client;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hub::{FakeHub, Fault, REPOSITORY, weights};
+use client::settings;
 use sotto_runtime::{CancelToken, NoProgress, Progress, Stage};
 use sotto_store::{Hub, ModelName, PullRequest, Store, StoreError};
+use sotto_testkit::hub::{self, FakeHub, Fault, REPOSITORY, weights};
 use tempfile::TempDir;
 
 fn fixture() -> (FakeHub, Store, TempDir) {
@@ -20,7 +21,7 @@ fn fixture() -> (FakeHub, Store, TempDir) {
 }
 
 fn request(hub: &FakeHub, reference: &str) -> PullRequest {
-    PullRequest::new(reference, hub.settings()).unwrap()
+    PullRequest::new(reference, settings(hub)).unwrap()
 }
 
 fn pull(store: &Store, hub: &FakeHub, reference: &str) -> Result<std::path::PathBuf, StoreError> {
@@ -246,7 +247,7 @@ fn a_hub_that_states_no_sizes_is_asked_for_each_file() {
 fn names_and_requests_are_checked_before_anything_is_sent() {
     let (hub, ..) = fixture();
     for reference in ["whisper-nano", "../x/y", "a/b@", "a/b@..", "a/b/c.txt"] {
-        assert!(matches!(PullRequest::new(reference, hub.settings()), Err(StoreError::Name { .. })), "{reference}");
+        assert!(matches!(PullRequest::new(reference, settings(&hub)), Err(StoreError::Name { .. })), "{reference}");
     }
     assert!(REPOSITORY.parse::<ModelName>().is_ok());
     assert_eq!(hub.requests(), 0);

@@ -1,4 +1,4 @@
-//! Goldens, tolerances and synthetic models for Sotto's tests.
+//! Goldens, tolerances, synthetic models and a model hub for Sotto's tests.
 //!
 //! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that says
 //! what to do, since nobody but a test runner reads it.
@@ -10,6 +10,7 @@ mod data;
 pub mod ggml;
 mod golden;
 pub mod heap;
+pub mod hub;
 mod onnx;
 
 pub use close::{Tolerance, assert_close};

@@ -1,7 +1,7 @@
 //! A model hub on this machine that behaves like the public one: a description of the repository as JSON, file
 //! addresses that redirect (large files to a second server, small ones to a cache path of the same server), entity
 //! tags, ranges, error codes. Faults can be queued per path.
-#![allow(dead_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails where its hub does")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write};
@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
-use sotto_store::{Hub, Patience};
 
+/// The only repository of the hub.
 pub const REPOSITORY: &str = "openai/whisper-nano";
 
 /// One thing that goes wrong, once.
@@ -53,8 +53,11 @@ pub enum Fault {
 pub struct Seen {
     /// Whether the storage server got it, not the hub.
     pub storage: bool,
+    /// `GET` or `HEAD`.
     pub method: String,
+    /// Path with its query.
     pub path: String,
+    /// Headers by their names in lower case.
     pub headers: BTreeMap<String, String>,
 }
 
@@ -72,6 +75,7 @@ struct State {
     storage: Mutex<String>,
 }
 
+/// Two servers, the hub and its storage, until it is dropped.
 pub struct FakeHub {
     state: Arc<State>,
     address: String,
@@ -81,6 +85,7 @@ pub struct FakeHub {
 
 impl FakeHub {
     /// A hub with one small Whisper-shaped repository.
+    #[must_use]
     pub fn start() -> Self {
         let state = Arc::new(State::default());
         let hub = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -100,27 +105,18 @@ impl FakeHub {
         fake
     }
 
-    /// Settings for a client of this hub: short pauses, so that no test waits long.
-    pub fn settings(&self) -> Hub {
-        let patience = Patience {
-            attempts: 3,
-            pause: Duration::from_millis(2),
-            longest_pause: Duration::from_secs(2),
-            silence: Duration::from_millis(400),
-            lock: Duration::from_secs(20),
-        };
-        Hub::new(&self.address).unwrap().with_patience(patience)
-    }
-
     /// Address of the hub, as `HF_ENDPOINT` takes it.
+    #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
+    /// Adds or replaces a file of the repository.
     pub fn put(&self, path: &str, contents: &[u8]) {
         self.state.files.lock().unwrap().insert(path.to_owned(), contents.to_vec());
     }
 
+    /// Takes a file out of the repository.
     pub fn delete(&self, path: &str) {
         self.state.files.lock().unwrap().remove(path);
     }
@@ -130,14 +126,18 @@ impl FakeHub {
         *self.state.commit.lock().unwrap() = digit.to_string().repeat(40);
     }
 
+    /// The commit that `main` stands at.
+    #[must_use]
     pub fn commit(&self) -> String {
         self.state.commit.lock().unwrap().clone()
     }
 
+    /// From now on the description names files without sizes and hashes.
     pub fn leave_sizes_out(&self) {
         self.state.sparse.store(true, Ordering::Relaxed);
     }
 
+    /// From now on requests without this token get 401 with this error code.
     pub fn require_token(&self, token: &str, code: &'static str) {
         *self.state.gate.lock().unwrap() = Some((token.to_owned(), code));
     }
@@ -148,16 +148,21 @@ impl FakeHub {
         self.state.faults.lock().unwrap().push((path.to_owned(), fault));
     }
 
+    /// All requests so far, to both servers.
+    #[must_use]
     pub fn log(&self) -> Vec<Seen> {
         self.state.log.lock().unwrap().clone()
     }
 
     /// Requests to the storage server for this file.
+    #[must_use]
     pub fn fetches(&self, file: &str) -> Vec<Seen> {
         let named = |seen: &Seen| seen.path.split('?').next().is_some_and(|path| path.ends_with(file));
         self.log().into_iter().filter(|seen| seen.storage && named(seen)).collect()
     }
 
+    /// How many requests both servers got.
+    #[must_use]
     pub fn requests(&self) -> usize {
         self.state.log.lock().unwrap().len()
     }
@@ -176,6 +181,7 @@ impl Drop for FakeHub {
 }
 
 /// Bytes that repeat nowhere, so that a wrong splice changes the hash.
+#[must_use]
 pub fn weights(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let step = |_| {
@@ -381,6 +387,8 @@ fn is_large(path: &str) -> bool {
     [".safetensors", ".bin", ".onnx"].iter().any(|ending| path.ends_with(ending))
 }
 
+/// The hash by which the hub names large files, in hexadecimal digits.
+#[must_use]
 pub fn sha256(body: &[u8]) -> String {
     hex(&Sha256::digest(body))
 }

@@ -1,0 +1,18 @@
+//! Settings for a client of the hub on this machine.
+
+use std::time::Duration;
+
+use sotto_store::{Hub, Patience};
+use sotto_testkit::hub::FakeHub;
+
+/// Short pauses, so that no test waits long.
+pub fn settings(hub: &FakeHub) -> Hub {
+    let patience = Patience {
+        attempts: 3,
+        pause: Duration::from_millis(2),
+        longest_pause: Duration::from_secs(2),
+        silence: Duration::from_millis(400),
+        lock: Duration::from_secs(20),
+    };
+    Hub::new(hub.address()).unwrap().with_patience(patience)
+}
