@@ -38,7 +38,10 @@ impl Screen {
         let paused = self.last_end.is_some_and(|last| start - last >= PAUSE);
         self.last_end = Some(end);
         let text = if paused {
-            out.push('\n');
+            // Where the line has just begun, it is the new one.
+            if self.column > 0 {
+                out.push('\n');
+            }
             self.column = 0;
             text.trim_start()
         } else if self.column == 0 {
@@ -58,7 +61,7 @@ impl Screen {
         let text = if self.column == 0 { text.trim_start() } else { text };
         let room = (LINES * columns).saturating_sub(self.column);
         let shown = truncate_str(text, room, "…");
-        if !shown.is_empty() {
+        if measure_text_width(&shown) > 0 {
             out.push_str("\x1b[2m");
             out.push_str(&shown);
             out.push_str("\x1b[0m");
@@ -69,21 +72,25 @@ impl Screen {
 
     /// The end of the text.
     pub(super) fn end(&mut self) -> String {
-        self.erase() + "\n"
+        let erased = self.erase();
+        let ended = self.column == 0 && self.last_end.is_some();
+        erased + if ended { "" } else { "\n" }
     }
 
-    /// Takes the volatile text away and puts the cursor behind the final one.
+    /// Takes the volatile text away and puts the cursor behind the final one, which may be the beginning of a line.
     fn erase(&mut self) -> String {
         let (Some(end), Some(columns)) = (self.volatile.take(), self.columns) else { return String::new() };
+        // Behind a full line the volatile text began on the next one. The cursor stays there: no sequence brings it back to
+        // where the next character begins a line of its own, on the last column it would overwrite what is final.
+        let mut up = end.line;
+        if self.column >= columns {
+            (up, self.column) = (up.saturating_sub(1), 0);
+        }
         let mut out = String::new();
-        if end.line > 0 {
-            out.push_str(&format!("\x1b[{}A", end.line));
+        if up > 0 {
+            out.push_str(&format!("\x1b[{up}A"));
         }
         out.push('\r');
-        // Behind a full line the cursor stands on its last column: the next character begins a new line.
-        if self.column == columns {
-            return out + "\x1b[1B\r\x1b[0J\x1b[1A" + &format!("\x1b[{columns}G");
-        }
         if self.column > 0 {
             out.push_str(&format!("\x1b[{}C", self.column));
         }
@@ -109,7 +116,8 @@ fn advance(column: usize, text: &str, columns: usize) -> Cursor {
 mod tests {
     use super::*;
 
-    /// A terminal of a few columns that understands what is sent to it.
+    /// A terminal of a few columns that understands what is sent to it. As on real ones, the cursor waits behind a full line
+    /// (`column == columns`) only until it is moved: a movement takes it to the last column at most.
     struct Terminal {
         columns: usize,
         lines: Vec<Vec<char>>,
@@ -160,11 +168,12 @@ mod tests {
         fn escape(&mut self, sequence: &str) {
             let (number, command) = sequence.split_at(sequence.len() - 1);
             let number = number.parse().unwrap_or(1);
+            if command != "m" {
+                self.column = self.column.min(self.columns - 1);
+            }
             match command {
                 "A" => self.line -= number,
-                "B" => self.line += number,
-                "C" => self.column = (self.column + number).min(self.columns),
-                "G" => self.column = number,
+                "C" => self.column = (self.column + number).min(self.columns - 1),
                 "J" => {
                     self.lines[self.line].truncate(self.column);
                     self.lines.truncate(self.line + 1);
@@ -222,6 +231,22 @@ mod tests {
                 assert_eq!(joined(&terminal), format!("{spoken}z"), "{columns} columns, {final_length} final");
             }
         }
+    }
+
+    #[test]
+    fn final_text_that_fills_a_line_stays_whole() {
+        let (mut screen, mut terminal) = (Screen::new(Some(4)), Terminal::new(4));
+        terminal.send(&screen.final_text("abcd", 0.0, 1.0));
+        terminal.send(&screen.volatile_text(" guess"));
+        terminal.send(&screen.final_text(" e", 1.1, 2.0));
+        assert_eq!(terminal.shown(), "abcd\ne");
+        terminal.send(&screen.volatile_text(" f"));
+        terminal.send(&screen.final_text(" fg", 2.0, 3.0));
+        terminal.send(&screen.volatile_text("more"));
+        // The pause finds a new line already there and leaves no empty one.
+        terminal.send(&screen.final_text(" h", 5.0, 6.0));
+        terminal.send(&screen.end());
+        assert_eq!(terminal.shown(), "abcd\ne fg\nh");
     }
 
     #[test]
