@@ -1,5 +1,6 @@
 //! `sotto bench`: what a task costs and how good it is, on this machine.
 
+mod accuracy;
 mod memory;
 pub(crate) mod speech;
 mod stream;

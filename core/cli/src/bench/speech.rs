@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sotto::audio::decode_file;
-use sotto::text::{ErrorCounts, english, word_errors};
 use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
 
+use super::accuracy::Accuracy;
 use super::memory::peak_resident;
 use crate::args::{BenchSpeechArgs, Global};
 use crate::error::CliError;
@@ -70,11 +70,7 @@ struct Totals {
     clips: usize,
     audio: f64,
     timing: Timing,
-    errors: ErrorCounts,
-    /// Those of the clips in which a hotword is said.
-    errors_with_hotwords: ErrorCounts,
-    hotwords_said: usize,
-    hotwords_found: usize,
+    accuracy: Accuracy,
 }
 
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
@@ -131,32 +127,20 @@ fn measure(
     totals.timing.total += transcript.timing.total;
     totals.timing.windows += transcript.timing.windows;
     totals.timing.tokens += transcript.timing.tokens;
-    let Some(text) = &clip.text else { return Ok(()) };
-    let (said, heard) = (english(text), english(&transcript.text));
-    let errors = word_errors(&said, &heard);
-    totals.errors += errors;
-    let occurs = |word: &str, text: &str| format!(" {text} ").contains(&format!(" {word} "));
-    let before = totals.hotwords_said;
-    for word in hotwords.iter().map(|word| english(word)).filter(|word| occurs(word, &said)) {
-        totals.hotwords_said += 1;
-        totals.hotwords_found += usize::from(occurs(&word, &heard));
-    }
-    if totals.hotwords_said > before {
-        totals.errors_with_hotwords += errors;
+    if let Some(text) = &clip.text {
+        totals.accuracy.count(text, &transcript.text, hotwords);
     }
     Ok(())
 }
 
 /// Figures of the first round; of the others, what became of its speed.
 fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, global: &Global) -> Result<(), CliError> {
-    let Totals { clips, audio, timing, errors, errors_with_hotwords: with, hotwords_said, hotwords_found } = totals;
-    let without = without(*errors, *with);
+    let Totals { clips, audio, timing, accuracy } = totals;
     let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
     let factor = timing.total.as_secs_f64() / audio.max(1e-9);
-    let has_text = errors.reference_len() > 0;
     let mut out = std::io::stdout().lock();
     if global.json {
-        let object = json!({
+        let mut object = json!({
             "clips": clips,
             "audio_s": audio,
             "load_ms": milliseconds(load),
@@ -172,12 +156,8 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
             "total_ms": milliseconds(timing.total),
             "real_time_factor": factor,
             "peak_resident_bytes": peak_resident(),
-            "word_error_rate": has_text.then(|| errors.rate()),
-            "hotwords_said": hotwords_said,
-            "hotwords_found": hotwords_found,
-            "word_error_rate_with_hotwords": (*hotwords_said > 0).then(|| with.rate()),
-            "word_error_rate_without_hotwords": (*hotwords_said > 0).then(|| without.rate()),
         });
+        accuracy.add_to(&mut object);
         writeln!(out, "{object}")?;
         return Ok(());
     }
@@ -203,37 +183,7 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
     if let Some(bytes) = peak_resident() {
         writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
     }
-    if has_text {
-        writeln!(
-            out,
-            "  word error rate   {:8.2} % ({} substituted, {} deleted, {} inserted of {} words)",
-            errors.rate() * 100.0,
-            errors.substitutions,
-            errors.deletions,
-            errors.insertions,
-            errors.reference_len()
-        )?;
-    }
-    if *hotwords_said > 0 {
-        writeln!(out, "  hotwords found    {hotwords_found} of {hotwords_said}")?;
-        writeln!(
-            out,
-            "  word error rate   {:8.2} % in clips with hotwords, {:.2} % in the others",
-            with.rate() * 100.0,
-            without.rate() * 100.0
-        )?;
-    }
-    Ok(())
-}
-
-/// The errors that are not among `some`.
-fn without(all: ErrorCounts, some: ErrorCounts) -> ErrorCounts {
-    ErrorCounts {
-        hits: all.hits - some.hits,
-        substitutions: all.substitutions - some.substitutions,
-        deletions: all.deletions - some.deletions,
-        insertions: all.insertions - some.insertions,
-    }
+    Ok(accuracy.print(20, &mut out)?)
 }
 
 /// A thread that wants a core for itself until it is dropped.
