@@ -179,21 +179,21 @@ pub(crate) struct VadArgs {
     #[arg(long, value_name = "MODEL", env = "SOTTO_VAD_MODEL")]
     pub(crate) vad_model: Option<String>,
     /// Probability from which on a moment counts as speech.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", requires = "vad")]
     pub(crate) vad_threshold: Option<f32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RawArgs {
-    /// Sample rate of raw PCM from stdin.
-    #[arg(long, value_name = "HZ", default_value_t = 16_000)]
-    pub(crate) rate: u32,
-    /// Channels of raw PCM from stdin.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) channels: u16,
-    /// Sample format of raw PCM from stdin.
-    #[arg(long, value_enum, default_value_t = SampleFormatArg::S16le)]
-    pub(crate) sample_format: SampleFormatArg,
+    /// Sample rate of raw PCM from stdin [default: 16000].
+    #[arg(long, value_name = "HZ")]
+    pub(crate) rate: Option<u32>,
+    /// Channels of raw PCM from stdin [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) channels: Option<u16>,
+    /// Sample format of raw PCM from stdin [default: s16le].
+    #[arg(long, value_enum)]
+    pub(crate) sample_format: Option<SampleFormatArg>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -338,7 +338,8 @@ pub(crate) struct BenchSpeechArgs {
     /// How finely times are asked for; live text always has those of words.
     #[arg(long, value_enum, default_value_t = TimestampsArg::None, conflicts_with = "stream")]
     pub(crate) timestamps: TimestampsArg,
-    /// Words that are likelier than the model thinks, one per line: adds their recall.
+    /// Words that are likelier than the model thinks, one per line: adds their recall, and the error rates of the recordings
+    /// with and without them.
     #[arg(long, value_name = "FILE")]
     pub(crate) hotwords: Option<PathBuf>,
     /// How much likelier hotwords are (natural logarithm per token).

@@ -125,6 +125,10 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
         &["transcribe", "--stream", "--timestamps", "word", path],
         &["transcribe", "--hotword-strength", "2", path],
         &["transcribe", "--length-penalty", "-1", "--beam", "2", path],
+        &["transcribe", "--vad-threshold", "0.5", path],
+        &["transcribe", "--rate", "8000", path],
+        &["transcribe", "--channels", "2", path],
+        &["transcribe", "--sample-format", "u8", "--stream", path],
         &["bench", "speech", "--step", "2", path],
         &["bench", "speech", "--stream", "--timestamps", "word", path],
         &["bench", "speech"],
@@ -277,9 +281,49 @@ fn benchmarks_measure_what_they_are_asked_for() {
     let rounds = lasting["rounds"].as_array().unwrap();
     assert!(rounds.len() == 3 && rounds.iter().all(|round| round["decode_ms_per_token"].as_f64().unwrap() > 0.0));
     assert!(lasting["cold_encode_ms_per_window"].as_f64().unwrap() > 0.0);
-    let live = report(&["--stream", "--beam", "2", "--limit", "1", list]);
+    let live = report(&["--stream", "--beam", "2", "--limit", "1", "--hotwords", words, list]);
+    assert_eq!(live["hotwords_said"], 1);
+    assert!(live["word_error_rate"].is_number() && live["word_error_rate_without_hotwords"].is_null(), "{live}");
     assert!(live["finalisation_delay_s"]["median"].as_f64().unwrap() >= 0.0);
     assert!(report(&[path.to_str().unwrap()])["word_error_rate"].is_null(), "no text, no word errors");
+}
+
+#[test]
+fn without_a_voice_activity_detector_the_message_says_where_it_comes_from() {
+    let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
+    for arguments in [&["transcribe", "--vad"][..], &["transcribe", "--stream", "--vad"], &["bench", "speech", "--vad"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+        command.args(arguments).arg(&path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = stderr(&output);
+        assert!(
+            message.contains("sotto models pull ggml-org/whisper-vad/") && message.contains("--vad-model"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
+    let Some(data) = sotto_testkit::data_dir() else { return };
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let plain = stdout(&sotto(&["transcribe", path]));
+    for weights in ["vad/silero_vad_16k.safetensors", "vad/ggml-silero-v6.2.0.bin"] {
+        let weights = data.join(weights);
+        let vad = ["--vad", "--vad-model", weights.to_str().unwrap()];
+        let heard = sotto(&[&["transcribe"], &vad[..], &[path]].concat());
+        assert!(heard.status.success(), "{}", stderr(&heard));
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&stdout(&heard)), words(&plain));
+        let silence = with_stdin(&[&["transcribe"], &vad[..], &["-"]].concat(), &vec![0; 160_000]);
+        assert!(silence.status.success() && stdout(&silence).trim().is_empty(), "{}", stdout(&silence));
+        // Nothing is as sure as this.
+        let strict = sotto(&[&["transcribe"], &vad[..], &["--vad-threshold", "1", path]].concat());
+        assert!(strict.status.success() && stdout(&strict).trim().is_empty(), "{}{}", stdout(&strict), stderr(&strict));
+    }
 }
 
 #[test]
@@ -293,9 +337,12 @@ fn models_describe_themselves() {
 
 #[test]
 fn a_file_in_a_pipe_is_told_from_samples() {
-    for (header, kind) in
-        [(&b"RIFF\x24\x08\0\0WAVEfmt "[..], "WAV"), (b"fLaC\0\0\0\x22", "FLAC"), (b"OggS\0\x02\0\0", "Ogg")]
-    {
+    for (header, kind) in [
+        (&b"RIFF\x24\x08\0\0WAVEfmt "[..], "WAV"),
+        (b"fLaC\0\0\0\x22", "FLAC"),
+        (b"OggS\0\x02\0\0", "Ogg"),
+        (b"\0\0\0\x20ftypM4A ", "M4A"),
+    ] {
         let output = with_stdin(&["transcribe", "-"], header);
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains(kind) && stderr(&output).contains("raw samples"), "{}", stderr(&output));

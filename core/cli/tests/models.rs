@@ -91,7 +91,10 @@ fn a_model_is_pulled_used_listed_checked_and_removed() {
 
     std::fs::write(Path::new(pulled["path"].as_str().unwrap()).join("tokenizer.json"), "{}").unwrap();
     assert!(desk.sotto(&["models", "verify", REPOSITORY]).status.code() == Some(1));
-    assert!(desk.run(&["models", "remove", REPOSITORY]).contains("is removed"));
+    let removed = json(&desk.run(&["models", "remove", "--json", REPOSITORY]));
+    assert_eq!((&removed["name"], &removed["removed"]), (&REPOSITORY.into(), &true.into()));
+    assert!(!Path::new(pulled["path"].as_str().unwrap()).exists());
+    assert_eq!(desk.sotto(&["models", "remove", REPOSITORY]).status.code(), Some(1), "nothing is left to remove");
     assert!(desk.run(&["models", "list"]).contains("no models"));
     assert!(desk.fail(&["transcribe", "--model", "whisper-nano", clip]).contains("whisper-nano"));
 }
@@ -111,6 +114,22 @@ fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
         assert!(message.starts_with("sotto: ") && message.contains(said), "{status}: {message}");
         assert!(desk.run(&["models", "list"]).contains("no models"));
     }
+    // A server that stays broken is left after a few attempts.
+    let desk = Desk::new();
+    for status in [500, 502, 503, 504, 503, 503, 503, 503] {
+        desk.hub.fail("api/models", Fault::Status(status, ""));
+    }
+    let message = desk.fail(&["models", "pull", REPOSITORY]);
+    assert!(message.contains("answered with status 50") && message.contains("try again later"), "{message}");
+    assert!((2..8).contains(&desk.hub.requests()), "{} requests", desk.hub.requests());
+    assert!(desk.run(&["models", "list", "--json"]).is_empty());
+
+    // Nobody at home.
+    let offline =
+        desk.command(&["models", "pull", REPOSITORY]).env("HF_ENDPOINT", "http://127.0.0.1:9").output().unwrap();
+    assert_eq!(offline.status.code(), Some(1));
+    assert!(stderr(&offline).contains("the connection was refused"), "{}", stderr(&offline));
+
     let desk = Desk::new();
     let message = String::from_utf8(
         desk.command(&["models", "pull", REPOSITORY]).env("HF_ENDPOINT", "not an address").output().unwrap().stderr,
@@ -118,6 +137,20 @@ fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
     assert!(message.unwrap().contains("HF_ENDPOINT"));
     assert_eq!(desk.sotto(&["models", "pull", "../../etc/passwd"]).status.code(), Some(1));
     assert_eq!(desk.sotto(&["models", "pull"]).status.code(), Some(2));
+}
+
+#[test]
+fn contents_that_do_not_match_their_hash_are_not_kept() {
+    let desk = Desk::new();
+    for _ in 0..8 {
+        desk.hub.fail("storage:model.safetensors", Fault::WrongByte);
+    }
+    let message = desk.fail(&["models", "pull", REPOSITORY]);
+    assert!(message.contains("model.safetensors") && message.contains("hash"), "{message}");
+    assert!(desk.run(&["models", "list"]).contains("no models"));
+    // What a failed pull keeps for the next one can be removed, once.
+    desk.run(&["models", "remove", REPOSITORY]);
+    assert!(desk.fail(&["models", "remove", REPOSITORY]).contains("is not in the model store"));
 }
 
 #[test]

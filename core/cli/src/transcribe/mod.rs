@@ -53,6 +53,12 @@ fn check(args: &TranscribeArgs, json: bool) -> Result<(), CliError> {
     if stdin > 0 && args.files.len() > 1 {
         return Err(CliError::Usage("`-` (stdin) cannot be mixed with files".into()));
     }
+    let raw = &args.raw;
+    if stdin == 0 && (raw.rate.is_some() || raw.channels.is_some() || raw.sample_format.is_some()) {
+        return Err(CliError::Usage(
+            "--rate, --channels and --sample-format are for raw samples from stdin (`-`); files state theirs".into(),
+        ));
+    }
     if args.stream && args.files.len() > 1 {
         return Err(CliError::Usage("--stream takes one file, or `-` for stdin".into()));
     }
@@ -124,7 +130,7 @@ pub(crate) fn open(file: &Path, raw: &RawArgs, cancel: &CancelToken) -> Result<B
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
-    let sample = match raw.sample_format {
+    let sample = match raw.sample_format.unwrap_or(SampleFormatArg::S16le) {
         SampleFormatArg::U8 => SampleFormat::U8,
         SampleFormatArg::S16le => SampleFormat::S16Le,
         SampleFormatArg::S24le => SampleFormat::S24Le,
@@ -134,7 +140,7 @@ pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
         SampleFormatArg::Alaw => SampleFormat::ALaw,
         SampleFormatArg::Mulaw => SampleFormat::MuLaw,
     };
-    RawFormat { sample, rate: raw.rate, channels: u32::from(raw.channels) }
+    RawFormat { sample, rate: raw.rate.unwrap_or(16_000), channels: u32::from(raw.channels.unwrap_or(1)) }
 }
 
 fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<TranscribeOptions, CliError> {

@@ -32,14 +32,14 @@ impl Stdin {
 
     /// What kind of audio file the input begins as, where it does; nothing of it is lost.
     pub(crate) fn begins_as_file(&mut self) -> io::Result<Option<&'static str>> {
-        const HEADERS: [(&[u8], &str); 7] = [
-            (b"RIFF", "WAV"),
-            (b"RF64", "WAV"),
-            (b"fLaC", "FLAC"),
-            (b"OggS", "Ogg"),
-            (b"ID3", "MP3"),
-            (b"\0\0\0\x18ftyp", "M4A"),
-            (b"\0\0\0\x1cftyp", "M4A"),
+        // Where a header stands, and what it is. That of MP4 follows its length, which differs from writer to writer.
+        const HEADERS: [(usize, &[u8], &str); 6] = [
+            (0, b"RIFF", "WAV"),
+            (0, b"RF64", "WAV"),
+            (0, b"fLaC", "FLAC"),
+            (0, b"OggS", "Ogg"),
+            (0, b"ID3", "MP3"),
+            (4, b"ftyp", "M4A"),
         ];
         while self.piece.len() < 8 {
             match self.next_piece()? {
@@ -47,7 +47,8 @@ impl Stdin {
                 None => break,
             }
         }
-        Ok(HEADERS.into_iter().find(|(header, _)| self.piece.starts_with(header)).map(|(_, kind)| kind))
+        let begins = |at: usize, header: &[u8]| self.piece.get(at..).is_some_and(|rest| rest.starts_with(header));
+        Ok(HEADERS.into_iter().find(|&(at, header, _)| begins(at, header)).map(|(.., kind)| kind))
     }
 
     /// The next piece; `None` at the end of the input.
