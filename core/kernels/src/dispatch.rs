@@ -7,7 +7,7 @@ use std::fmt;
 use once_cell::sync::OnceCell;
 
 use crate::float::norm::Norm;
-use crate::int4::{Int4Matrix, Job4};
+use crate::int4::Int4Matrix;
 use crate::int8::{Activations, Epilogue, Job, Layout, PackError, PackedMatrix, TopK};
 use crate::isa;
 use crate::table::{self, Table};
@@ -309,9 +309,9 @@ impl KernelSet {
         let shape = (weights.layout(), weights.columns(), weights.depth());
         self.check_part(activations, shape, epilogue, (row, column), &out);
         assert!(self.layout().is_signed() || activations.has_block_sums(), "rows quantized for 4-bit weights");
-        let job = Job4 { activations, row, weights, column, epilogue };
+        let job = Job { activations, row, weights, column, epilogue };
         // SAFETY: `self` exists, so the CPU has the set; the shapes were checked, and the sums of blocks are there.
-        unsafe { (self.table.product4)(&job, out) }
+        unsafe { (self.table.product_int4)(&job, out) }
     }
 
     fn job<'a>(

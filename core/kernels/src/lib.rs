@@ -28,6 +28,7 @@ mod matrix;
 mod norm;
 mod simd;
 mod softmax;
+mod storage;
 mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};

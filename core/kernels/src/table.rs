@@ -7,7 +7,7 @@ use crate::attend::{
     RowQuery,
 };
 use crate::float::norm::Norm;
-use crate::int4::Job4;
+use crate::int4::Int4Matrix;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::{BlockMut, Isa, MatRef};
 
@@ -25,7 +25,7 @@ pub(crate) struct Table {
     /// Rows and columns of the block lie inside the product; see [`Job`].
     pub(crate) product: unsafe fn(&Job<'_>, BlockMut<'_>),
     /// As `product`; activations have block sums where the layout has an offset.
-    pub(crate) product4: unsafe fn(&Job4<'_>, BlockMut<'_>),
+    pub(crate) product_int4: unsafe fn(&Job<'_, Int4Matrix>, BlockMut<'_>),
     /// As `product`, with one row.
     pub(crate) product_ranked: unsafe fn(&Job<'_>, BlockMut<'_>, &mut TopK),
     pub(crate) rank: unsafe fn(&[f32], &mut TopK),
@@ -70,7 +70,7 @@ macro_rules! table {
             use super::{form, Table};
             use crate::attend::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
             use crate::float::{math, norm::{self, Norm}, quantize, rows};
-            use crate::int4::{self, Job4};
+            use crate::int4::{self, Int4Matrix};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
             use crate::{BlockMut, Isa, MatRef};
@@ -78,7 +78,7 @@ macro_rules! table {
             table!(@functions ($($features)?)
                 fn quantize(input: MatRef<'_>, norm: &Norm<'_>, out: RowsMut<'_>) = quantize::quantize;
                 fn product(job: &Job<'_>, out: BlockMut<'_>) = int8::product;
-                fn product4(job: &Job4<'_>, out: BlockMut<'_>) = int4::product4;
+                fn product_int4(job: &Job<'_, Int4Matrix>, out: BlockMut<'_>) = int4::product;
                 fn product_ranked(job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) = int8::product_ranked;
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;
@@ -111,7 +111,7 @@ macro_rules! table {
                 form: form::<Set>(Isa::$isa),
                 quantize,
                 product,
-                product4,
+                product_int4,
                 product_ranked,
                 rank,
                 normalize,

@@ -13,4 +13,4 @@ mod pack;
 mod product;
 
 pub use pack::{BLOCK, Int4Matrix, quantize_int4};
-pub(crate) use product::{Job4, product4};
+pub(crate) use product::product;

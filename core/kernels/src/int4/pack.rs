@@ -1,13 +1,13 @@
 //! Packed 4-bit weights: made once from row-major values, or read in place from a mapped file.
 
 use std::fmt;
-use std::sync::Arc;
 
 use half::f16;
 
-use crate::aligned::{ALIGNMENT, AlignedBytes, as_halves};
+use crate::aligned::{AlignedBytes, as_halves};
 use crate::int8::{Layout, MAX_DEPTH, PackError, SharedBytes};
 use crate::simd::LANES;
+use crate::storage::Storage;
 
 /// Values that share a scale.
 pub const BLOCK: usize = 32;
@@ -22,9 +22,7 @@ pub struct Int4Matrix {
     layout: Layout,
     columns: usize,
     depth: usize,
-    bytes: SharedBytes,
-    start: usize,
-    len: usize,
+    storage: Storage,
 }
 
 impl Int4Matrix {
@@ -54,7 +52,7 @@ impl Int4Matrix {
             for block in 0..blocks {
                 let block_depth = block_depth(depth, block);
                 let (codes, tail) = rest.split_at_mut(width * block_depth / 2);
-                let (scale_bytes, tail) = tail.split_at_mut(2 * width.next_multiple_of(LANES));
+                let (scale_bytes, tail) = tail.split_at_mut(scales_len(layout));
                 rest = tail;
                 // Zeros where there are no weights.
                 codes.fill(0x88);
@@ -62,8 +60,7 @@ impl Int4Matrix {
                     let row = (panel * width + column) * depth + block * BLOCK;
                     let filled = block_depth.min(depth - block * BLOCK);
                     for (k, &value) in values[row..row + filled].iter().enumerate() {
-                        let place = layout.index(block_depth, column, k);
-                        let (byte, shift) = (place % codes.len(), place / codes.len() * 4);
+                        let (byte, shift) = place(layout, block_depth, column, k);
                         codes[byte] = codes[byte] & !(15 << shift) | (((value + 8) as u8) << shift);
                     }
                     let scale = scales[(panel * width + column) * blocks + block];
@@ -71,7 +68,7 @@ impl Int4Matrix {
                 }
             }
         }
-        Ok(Self { layout, columns, depth, bytes: Arc::new(bytes), start: 0, len })
+        Ok(Self { layout, columns, depth, storage: bytes.into() })
     }
 
     /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
@@ -89,15 +86,7 @@ impl Int4Matrix {
         start: usize,
     ) -> Result<Self, PackError> {
         let len = Self::packed_len(layout, columns, depth)?;
-        let all: &[u8] = (*bytes).as_ref();
-        let end = start.saturating_add(len);
-        let Some(range) = all.get(start..end) else {
-            return Err(PackError::OutOfBounds { start, end, available: all.len() });
-        };
-        if range.as_ptr().align_offset(ALIGNMENT) != 0 {
-            return Err(PackError::Misaligned { start });
-        }
-        Ok(Self { layout, columns, depth, bytes, start, len })
+        Ok(Self { layout, columns, depth, storage: Storage::shared(bytes, start, len)? })
     }
 
     /// Bytes that a packed matrix of this shape takes: 4.5 to 4.67 bits per weight.
@@ -133,16 +122,18 @@ impl Int4Matrix {
     /// The packed form, as [`from_shared`](Self::from_shared) reads it.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // `get`: a foreign `AsRef` might give other bytes on a later call.
-        (*self.bytes).as_ref().get(self.start..self.start + self.len).unwrap_or(&[])
+        self.storage.bytes()
     }
 
     /// The value of one column at depth `k`, from -8 to 7.
+    ///
+    /// # Panics
+    /// When there is no such column or depth.
     #[must_use]
     pub fn value(&self, column: usize, k: usize) -> i8 {
-        let (codes, _) = self.block(column, k / BLOCK);
-        let place = self.layout.index(block_depth(self.depth, k / BLOCK), column % self.layout.panel(), k % BLOCK);
-        (codes[place % codes.len()] >> (place / codes.len() * 4) & 15) as i8 - 8
+        assert!(column < self.columns && k < self.depth);
+        let width = self.layout.panel();
+        self.panel(column / width).block(k / BLOCK).value(self.layout, column % width, k % BLOCK)
     }
 
     /// Writes the real weights of one column, `[depth]`: a row of an embedding.
@@ -151,46 +142,30 @@ impl Int4Matrix {
     /// When there is no such column or `out` has another length.
     pub fn column(&self, column: usize, out: &mut [f32]) {
         assert!(column < self.columns && out.len() == self.depth);
-        for (k, out) in out.iter_mut().enumerate() {
-            let (_, scales) = self.block(column, k / BLOCK);
-            let scale = f16::from_bits(scales[column % self.layout.panel()]).to_f32();
-            *out = f32::from(self.value(column, k)) * scale;
+        let width = self.layout.panel();
+        let panel = self.panel(column / width);
+        for (index, out) in out.chunks_mut(BLOCK).enumerate() {
+            let block = panel.block(index);
+            let scale = f16::from_bits(block.scales[column % width]).to_f32();
+            for (k, out) in out.iter_mut().enumerate() {
+                *out = f32::from(block.value(self.layout, column % width, k)) * scale;
+            }
         }
     }
 
-    /// The panels from `first` on.
-    pub(crate) fn panels_from(&self, first: usize) -> Panels<'_> {
+    /// Panel `index`.
+    pub(crate) fn panel(&self, index: usize) -> Panel<'_> {
         let len = panel_len(self.layout, self.depth);
-        Panels { bytes: &self.bytes()[first * len..], layout: self.layout, depth: self.depth }
-    }
-
-    /// Codes and scales of the block that holds `column`'s values.
-    fn block(&self, column: usize, block: usize) -> (&[u8], &[u16]) {
-        let mut panels = self.panels_from(column / self.layout.panel());
-        let mut blocks = panels.next_panel();
-        (0..block).for_each(|_| {
-            blocks.next_block();
-        });
-        let block = blocks.next_block();
-        (block.codes, block.scales)
+        Panel { bytes: &self.bytes()[index * len..][..len], layout: self.layout, depth: self.depth }
     }
 }
 
-/// Walks over the panels of a matrix from front to back.
+/// The columns of one panel, block after block.
 #[derive(Clone, Copy)]
-pub(crate) struct Panels<'a> {
+pub(crate) struct Panel<'a> {
     bytes: &'a [u8],
     layout: Layout,
     depth: usize,
-}
-
-/// Walks over the blocks of one panel.
-#[derive(Clone, Copy)]
-pub(crate) struct Blocks<'a> {
-    bytes: &'a [u8],
-    layout: Layout,
-    depth: usize,
-    next: usize,
 }
 
 /// Codes `[depth · columns / 2]` of one block of a panel, and the scales of its columns, padded to whole vectors.
@@ -201,26 +176,31 @@ pub(crate) struct Block<'a> {
     pub(crate) depth: usize,
 }
 
-impl<'a> Panels<'a> {
+impl<'a> Panel<'a> {
     #[inline(always)]
-    pub(crate) fn next_panel(&mut self) -> Blocks<'a> {
-        let (panel, rest) = self.bytes.split_at(panel_len(self.layout, self.depth));
-        self.bytes = rest;
-        Blocks { bytes: panel, layout: self.layout, depth: self.depth, next: 0 }
+    pub(crate) fn block(&self, index: usize) -> Block<'a> {
+        let (depth, width) = (block_depth(self.depth, index), self.layout.panel());
+        // Only the last block is shorter.
+        let start = index * (width * BLOCK / 2 + scales_len(self.layout));
+        let (codes, rest) = self.bytes[start..].split_at(width * depth / 2);
+        // Panels and blocks are of even length, and the first starts on a line.
+        let scales = as_halves(&rest[..scales_len(self.layout)]).unwrap_or_else(|| unreachable!("blocks lie aligned"));
+        Block { codes, scales, depth }
     }
 }
 
-impl<'a> Blocks<'a> {
-    #[inline(always)]
-    pub(crate) fn next_block(&mut self) -> Block<'a> {
-        let (depth, width) = (block_depth(self.depth, self.next), self.layout.panel());
-        let (codes, rest) = self.bytes.split_at(width * depth / 2);
-        let (scales, rest) = rest.split_at(2 * width.next_multiple_of(LANES));
-        self.bytes = rest;
-        self.next += 1;
-        // Panels and blocks are of even length and start on a line.
-        Block { codes, scales: as_halves(scales).unwrap_or_else(|| unreachable!("blocks lie aligned")), depth }
+impl Block<'_> {
+    /// The value of the panel's column `column`, from -8 to 7.
+    fn value(&self, layout: Layout, column: usize, k: usize) -> i8 {
+        let (byte, shift) = place(layout, self.depth, column, k);
+        (self.codes[byte] >> shift & 15) as i8 - 8
     }
+}
+
+/// Byte of a block's codes that holds a value, and how far to the left it stands there.
+fn place(layout: Layout, block_depth: usize, column: usize, k: usize) -> (usize, usize) {
+    let (place, half) = (layout.index(block_depth, column, k), layout.panel() * block_depth / 2);
+    (place % half, place / half * 4)
 }
 
 /// Values per column of block `block`: 32, or 16 at the end of a depth that is padded to no more.
@@ -229,9 +209,13 @@ pub(crate) const fn block_depth(depth: usize, block: usize) -> usize {
     if left < BLOCK { left } else { BLOCK }
 }
 
+/// Bytes of a block's scales.
+const fn scales_len(layout: Layout) -> usize {
+    2 * layout.panel().next_multiple_of(LANES)
+}
+
 const fn panel_len(layout: Layout, depth: usize) -> usize {
-    let scales = 2 * layout.panel().next_multiple_of(LANES);
-    layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales
+    layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales_len(layout)
 }
 
 /// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], as ggml's q4_0 does: the value of
@@ -261,6 +245,8 @@ impl fmt::Debug for Int4Matrix {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn values(len: usize) -> Vec<i8> {

@@ -1,22 +1,15 @@
 //! The product itself: blocks are unpacked, multiplied and scaled. Written once over [`Int8`].
 
+use std::ops::Range;
+
 use super::pack::{BLOCK, Block, Int4Matrix};
 use crate::BlockMut;
 use crate::aligned::as_i8;
-use crate::float::math::{self, Function};
-use crate::int8::{Activation, Activations, Epilogue, Int8, MAX_PANEL, MAX_ROWS, Sums, row_sums, tile_sums};
-use crate::simd::{LANES, Simd};
-
-/// One product, or the part of it that lies in one output block. The caller has checked the shapes, that `row` starts a panel
-/// of the activations and `column` one of the weights, and that the activations have the sums of their blocks.
-#[derive(Clone, Copy)]
-pub(crate) struct Job4<'a> {
-    pub(crate) activations: &'a Activations,
-    pub(crate) row: usize,
-    pub(crate) weights: &'a Int4Matrix,
-    pub(crate) column: usize,
-    pub(crate) epilogue: Epilogue<'a>,
-}
+use crate::float::math::Function;
+use crate::int8::{
+    Int8, Job, MAX_PANEL, MAX_ROWS, Sums, chunk, read_bias, row_sums, store, tile_sums, with_activation,
+};
+use crate::simd::LANES;
 
 /// Bytes ahead of the reads: what hides an access to memory behind the work on eight blocks.
 const PREFETCH: usize = 4096;
@@ -24,49 +17,55 @@ const PREFETCH: usize = 4096;
 /// Tiles that share an unpacked block: 48 rows at most.
 const TILES: usize = 4;
 
-/// Sums so far of `TILES` tiles, row after row, panels padded to whole vectors.
+/// What the loops over a panel's blocks keep.
 #[repr(align(64))]
-struct Totals([f32; TILES * MAX_ROWS * MAX_PANEL]);
+struct Work {
+    /// Sums so far of `TILES` tiles, row after row, panels padded to whole vectors.
+    totals: [f32; TILES * MAX_ROWS * MAX_PANEL],
+    /// The block at hand in int8.
+    unpacked: [u8; BLOCK * MAX_PANEL],
+    /// Sums of one tile with the block.
+    sums: Sums,
+    /// Biases of the panel's columns.
+    bias: [f32; MAX_PANEL + LANES],
+}
 
-/// A block in int8.
-#[repr(align(64))]
-struct Unpacked([u8; BLOCK * MAX_PANEL]);
+impl Work {
+    const ZERO: Self = Self {
+        totals: [0.0; TILES * MAX_ROWS * MAX_PANEL],
+        unpacked: [0; BLOCK * MAX_PANEL],
+        sums: Sums::ZERO,
+        bias: [0.0; MAX_PANEL + LANES],
+    };
+}
 
-/// Computes `job` into `out`.
+/// Computes `job` into `out`. Beside what every job promises, the activations have the sums of their blocks.
 #[inline(always)]
-pub(crate) fn product4<S: Int8>(s: S, job: &Job4<'_>, out: BlockMut<'_>) {
-    match job.epilogue.activation {
-        Activation::Identity => panels(s, job, math::Identity, out),
-        Activation::Gelu => panels(s, job, math::Gelu, out),
-        Activation::Relu => panels(s, job, math::Relu, out),
-        Activation::Silu => panels(s, job, math::Silu, out),
-    }
+pub(crate) fn product<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, out: BlockMut<'_>) {
+    with_activation!(job.epilogue.activation, function => panels(s, job, function, out))
 }
 
 #[inline(always)]
-fn panels<S: Int8>(s: S, job: &Job4<'_>, activation: impl Function, mut out: BlockMut<'_>) {
+fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, mut out: BlockMut<'_>) {
     let width = S::LAYOUT.panel();
-    let (mut totals, mut unpacked, mut sums) =
-        (Totals([0.0; TILES * MAX_ROWS * MAX_PANEL]), Unpacked([0; BLOCK * MAX_PANEL]), Sums::ZERO);
+    let mut work = Work::ZERO;
     let group = TILES * S::TILE_ROWS;
     for row in (0..out.rows()).step_by(group) {
-        let rows = (out.rows() - row).min(group);
-        let mut panels = job.weights.panels_from(job.column / width);
+        let rows = row..(row + group).min(out.rows());
         for column in (0..out.columns()).step_by(width) {
-            let mut blocks = panels.next_panel();
-            totals.0.fill(0.0);
+            let panel = job.weights.panel((job.column + column) / width);
+            work.totals.fill(0.0);
             for index in 0..job.weights.depth().div_ceil(BLOCK) {
-                let block = blocks.next_block();
+                let block = panel.block(index);
                 s.prefetch(block.codes, PREFETCH);
-                let bytes = &mut unpacked.0[..2 * block.codes.len()];
-                unpack::<S>(block.codes, bytes);
+                unpack::<S>(block.codes, &mut work.unpacked[..2 * block.codes.len()]);
                 if job.activations.rows() == 1 {
-                    one_row(s, job, index, &block, bytes, &mut sums, &mut totals);
+                    one_row(s, job, index, &block, &mut work);
                 } else {
-                    tiles(s, job, row..row + rows, index, &block, bytes, &mut sums, &mut totals);
+                    tiles(s, job, rows.clone(), index, &block, &mut work);
                 }
             }
-            finish(s, job, (row, rows), column, &totals, activation, &mut out);
+            finish(s, job, rows.clone(), column, &mut work, activation, &mut out);
         }
     }
 }
@@ -83,32 +82,23 @@ fn unpack<S: Int8>(codes: &[u8], out: &mut [u8]) {
 }
 
 #[inline(always)]
-fn one_row<S: Int8>(
-    s: S,
-    job: &Job4<'_>,
-    index: usize,
-    block: &Block<'_>,
-    weights: &[u8],
-    sums: &mut Sums,
-    totals: &mut Totals,
-) {
+fn one_row<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, index: usize, block: &Block<'_>, work: &mut Work) {
+    let Work { totals, unpacked, sums, .. } = work;
     let row = &as_i8(job.activations.panels(0..1))[index * BLOCK..][..block.depth];
-    row_sums(s, row, weights, job.activations.block_sum(index, 0), sums);
-    add::<S>(s, sums, 1, block.scales, &mut totals.0);
+    row_sums(s, row, &unpacked[..2 * block.codes.len()], job.activations.block_sum(index, 0), sums);
+    add::<S>(s, sums, 1, block.scales, totals);
 }
 
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "the state of one loop")]
 fn tiles<S: Int8>(
     s: S,
-    job: &Job4<'_>,
-    rows: std::ops::Range<usize>,
+    job: &Job<'_, Int4Matrix>,
+    rows: Range<usize>,
     index: usize,
     block: &Block<'_>,
-    weights: &[u8],
-    sums: &mut Sums,
-    totals: &mut Totals,
+    work: &mut Work,
 ) {
+    let Work { totals, unpacked, sums, .. } = work;
     // Bytes of a panel of activations per value of depth.
     let step = S::TILE_ROWS * S::UNIT / S::GROUP;
     let stride = S::LAYOUT.panel().next_multiple_of(LANES);
@@ -121,8 +111,8 @@ fn tiles<S: Int8>(
         for (row, sum) in block_sums[..count].iter_mut().enumerate() {
             *sum = job.activations.block_sum(index, first + row);
         }
-        tile_sums(s, panel, weights, &block_sums[..count], sums);
-        add::<S>(s, sums, count, block.scales, &mut totals.0[tile * S::TILE_ROWS * stride..]);
+        tile_sums(s, panel, &unpacked[..2 * block.codes.len()], &block_sums[..count], sums);
+        add::<S>(s, sums, count, block.scales, &mut totals[tile * S::TILE_ROWS * stride..]);
     }
 }
 
@@ -145,50 +135,27 @@ fn add<S: Int8>(s: S, sums: &Sums, rows: usize, scales: &[u16], totals: &mut [f3
 #[inline(always)]
 fn finish<S: Int8>(
     s: S,
-    job: &Job4<'_>,
-    (first, rows): (usize, usize),
+    job: &Job<'_, Int4Matrix>,
+    rows: Range<usize>,
     column: usize,
-    totals: &Totals,
+    work: &mut Work,
     activation: impl Function,
     out: &mut BlockMut<'_>,
 ) {
     let width = S::LAYOUT.panel();
     let stride = width.next_multiple_of(LANES);
-    let scales = &job.activations.scales()[job.row + first..][..rows];
-    let bias = job.epilogue.bias.map(|bias| &bias[job.column + column..]);
+    if let Some(bias) = job.epilogue.bias {
+        read_bias(bias, (job.column + column) / width, width, &mut work.bias);
+    }
+    let scales = &job.activations.scales()[job.row + rows.start..][..rows.len()];
     for (row, &scale) in scales.iter().enumerate() {
         let scale = s.splat(scale);
-        let out = &mut out.row(first + row)[column..];
-        for lanes in (0..width.min(out.len())).step_by(LANES) {
-            let count = LANES.min(width - lanes).min(out.len() - lanes);
-            let bias = load_some(s, bias.map_or(&[], |bias| &bias[lanes.min(bias.len())..]), count);
-            let total = s.load(chunk(&totals.0, row * stride + lanes));
-            let y = activation.apply(s, s.fma(total, scale, bias));
-            store_some(s, y, job.epilogue.accumulate, &mut out[lanes..lanes + count]);
+        let out = &mut out.row(rows.start + row)[column..];
+        for lanes in (0..width).step_by(LANES) {
+            let total = s.load(chunk(&work.totals, row * stride + lanes));
+            let y = activation.apply(s, s.fma(total, scale, s.load(chunk(&work.bias, lanes))));
+            let Some(out) = out.get_mut(lanes..) else { break };
+            store(s, y, LANES.min(width - lanes), job.epilogue.accumulate, out);
         }
     }
-}
-
-/// The first `count` values, or as many as there are, and zeros.
-#[inline(always)]
-fn load_some<S: Simd>(s: S, values: &[f32], count: usize) -> S::F {
-    let mut lanes = [0.0; LANES];
-    let count = count.min(values.len());
-    lanes[..count].copy_from_slice(&values[..count]);
-    s.load(&lanes)
-}
-
-#[inline(always)]
-fn store_some<S: Simd>(s: S, y: S::F, accumulate: bool, out: &mut [f32]) {
-    let mut lanes = [0.0; LANES];
-    s.store(y, &mut lanes);
-    for (out, lane) in out.iter_mut().zip(lanes) {
-        *out = if accumulate { lane + *out } else { lane };
-    }
-}
-
-#[inline(always)]
-fn chunk<T>(values: &[T], start: usize) -> &[T; LANES] {
-    // Buffers are padded to whole vectors.
-    values[start..].first_chunk().unwrap_or_else(|| unreachable!("sixteen values from {start}"))
 }

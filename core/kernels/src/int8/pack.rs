@@ -1,11 +1,11 @@
 //! Packed int8 weights: made once from row-major values, or read in place from a mapped file.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::layout::Layout;
 use crate::aligned::{ALIGNMENT, AlignedBytes, as_bytes, as_floats};
+use crate::storage::Storage;
 
 /// Greatest depth of a product: up to here a sum of products of int8 values fits i32 (131,072 · 127² < 2³¹).
 pub const MAX_DEPTH: usize = 1 << 17;
@@ -23,12 +23,6 @@ pub struct PackedMatrix {
     columns: usize,
     depth: usize,
     storage: Storage,
-}
-
-#[derive(Clone)]
-enum Storage {
-    Owned(Arc<AlignedBytes>),
-    Shared(SharedBytes, Range<usize>),
 }
 
 /// Weights that cannot be packed, or bytes that are no packed weights.
@@ -114,7 +108,7 @@ impl PackedMatrix {
         for (bytes, scale) in scale_bytes.chunks_exact_mut(4).zip(scales) {
             bytes.copy_from_slice(&scale.to_le_bytes());
         }
-        Ok(Self { layout, columns, depth, storage: Storage::Owned(Arc::new(bytes)) })
+        Ok(Self { layout, columns, depth, storage: bytes.into() })
     }
 
     /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
@@ -132,15 +126,7 @@ impl PackedMatrix {
         start: usize,
     ) -> Result<Self, PackError> {
         let len = Self::packed_len(layout, columns, depth)?;
-        let all: &[u8] = (*bytes).as_ref();
-        let end = start.saturating_add(len);
-        let Some(range) = all.get(start..end) else {
-            return Err(PackError::OutOfBounds { start, end, available: all.len() });
-        };
-        if range.as_ptr().align_offset(ALIGNMENT) != 0 {
-            return Err(PackError::Misaligned { start });
-        }
-        Ok(Self { layout, columns, depth, storage: Storage::Shared(bytes, start..end) })
+        Ok(Self { layout, columns, depth, storage: Storage::shared(bytes, start, len)? })
     }
 
     /// Bytes that a packed matrix of this shape takes.
@@ -184,7 +170,7 @@ impl PackedMatrix {
             }
             scale_bytes[4 * to..4 * to + 4].copy_from_slice(&self.scales()[from].to_le_bytes());
         }
-        Ok(Self { layout, columns: columns.len(), depth, storage: Storage::Owned(Arc::new(bytes)) })
+        Ok(Self { layout, columns: columns.len(), depth, storage: bytes.into() })
     }
 
     /// The same weights in the order of another layout. Exact: int8 values and scales do not change.
@@ -231,11 +217,7 @@ impl PackedMatrix {
     /// The packed form, as [`from_shared`](Self::from_shared) reads it.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        match &self.storage {
-            Storage::Owned(bytes) => bytes.bytes(),
-            // `get`: a foreign `AsRef` might give other bytes on a later call.
-            Storage::Shared(bytes, range) => (**bytes).as_ref().get(range.clone()).unwrap_or(&[]),
-        }
+        self.storage.bytes()
     }
 
     /// The weight of one column at depth `k`.

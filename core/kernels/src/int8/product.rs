@@ -8,7 +8,7 @@ use super::layout::MAX_PANEL;
 use super::{Activations, Int8, PackedMatrix, Sums, TopK};
 use crate::BlockMut;
 use crate::aligned::as_i8;
-use crate::float::math::{self, Function};
+use crate::float::math::Function;
 use crate::simd::{LANES, Simd};
 
 /// Function that follows a linear layer.
@@ -39,11 +39,10 @@ pub struct Epilogue<'a> {
 
 /// One product, or the part of it that lies in one output block: rows from `row` on, columns from `column` on. The
 /// caller has checked the shapes, that `row` starts a panel of the activations and `column` one of the weights.
-#[derive(Clone, Copy)]
-pub(crate) struct Job<'a> {
+pub(crate) struct Job<'a, Weights = PackedMatrix> {
     pub(crate) activations: &'a Activations,
     pub(crate) row: usize,
-    pub(crate) weights: &'a PackedMatrix,
+    pub(crate) weights: &'a Weights,
     pub(crate) column: usize,
     pub(crate) epilogue: Epilogue<'a>,
 }
@@ -62,19 +61,50 @@ struct Columns {
 impl Columns {
     const ZERO: Self = Self { scales: [0.0; MAX_PANEL + LANES], bias: [0.0; MAX_PANEL + LANES] };
 
-    /// Takes over those of panel `panel`. What lies behind a bias that ends inside the panel is never stored.
+    /// Takes over those of panel `panel`.
     #[inline(always)]
     fn read(&mut self, scales: &[f32], bias: Option<&[f32]>, panel: usize, width: usize) {
         self.scales[..width].copy_from_slice(&scales[panel * width..][..width]);
         if let Some(bias) = bias {
-            let bias = &bias[panel * width..];
-            match bias.get(..width) {
-                Some(bias) => self.bias[..width].copy_from_slice(bias),
-                None => self.bias[..bias.len()].copy_from_slice(bias),
-            }
+            read_bias(bias, panel, width, &mut self.bias);
         }
     }
 }
+
+/// Biases of panel `panel`. What lies behind a bias that ends inside the panel is never stored.
+#[inline(always)]
+pub(crate) fn read_bias(bias: &[f32], panel: usize, width: usize, to: &mut [f32]) {
+    let bias = &bias[panel * width..];
+    match bias.get(..width) {
+        Some(bias) => to[..width].copy_from_slice(bias),
+        None => to[..bias.len()].copy_from_slice(bias),
+    }
+}
+
+/// Evaluates an expression with the function of an [`Activation`], which is then known to the compiler.
+macro_rules! with_activation {
+    ($activation:expr, $function:ident => $call:expr) => {
+        match $activation {
+            $crate::int8::Activation::Identity => {
+                let $function = $crate::float::math::Identity;
+                $call
+            }
+            $crate::int8::Activation::Gelu => {
+                let $function = $crate::float::math::Gelu;
+                $call
+            }
+            $crate::int8::Activation::Relu => {
+                let $function = $crate::float::math::Relu;
+                $call
+            }
+            $crate::int8::Activation::Silu => {
+                let $function = $crate::float::math::Silu;
+                $call
+            }
+        }
+    };
+}
+pub(crate) use with_activation;
 
 /// Computes `job` into `out`.
 #[inline(always)]
@@ -82,12 +112,7 @@ pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>) {
     if job.activations.rows() == 1 {
         return row_product(s, job, out, None);
     }
-    match job.epilogue.activation {
-        Activation::Identity => tiles(s, job, math::Identity, out),
-        Activation::Gelu => tiles(s, job, math::Gelu, out),
-        Activation::Relu => tiles(s, job, math::Relu, out),
-        Activation::Silu => tiles(s, job, math::Silu, out),
-    }
+    with_activation!(job.epilogue.activation, function => tiles(s, job, function, out))
 }
 
 /// Tile after tile: each panel of weights passes over a block of rows while it is in the L1 cache.
@@ -128,12 +153,7 @@ pub(crate) fn product_ranked<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, be
 
 #[inline(always)]
 fn row_product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: Option<&mut TopK>) {
-    match job.epilogue.activation {
-        Activation::Identity => row_panels(s, job, math::Identity, out, best),
-        Activation::Gelu => row_panels(s, job, math::Gelu, out, best),
-        Activation::Relu => row_panels(s, job, math::Relu, out, best),
-        Activation::Silu => row_panels(s, job, math::Silu, out, best),
-    }
+    with_activation!(job.epilogue.activation, function => row_panels(s, job, function, out, best))
 }
 
 #[inline(always)]
@@ -232,15 +252,21 @@ fn finish<S: Int8>(
             // Known to the compiler but for the last vector of a panel that is not whole vectors.
             let count = LANES.min(width - column);
             let Some(out) = out.get_mut(column..) else { break };
-            match out.first_chunk_mut::<LANES>() {
-                Some(out) if count == LANES => s.store(if part.accumulate { s.add(s.load(out), y) } else { y }, out),
-                _ => store_some(s, y, count, part.accumulate, out),
-            }
+            store(s, y, count, part.accumulate, out);
         }
     }
 }
 
 /// Stores the first `count` lanes, or as many as `out` has room for.
+#[inline(always)]
+pub(crate) fn store<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [f32]) {
+    match out.first_chunk_mut::<LANES>() {
+        Some(out) if count == LANES => s.store(if accumulate { s.add(s.load(out), y) } else { y }, out),
+        _ => store_some(s, y, count, accumulate, out),
+    }
+}
+
+/// [`store`] lane by lane.
 #[inline(always)]
 fn store_some<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [f32]) {
     let mut lanes = [0.0; LANES];
@@ -251,8 +277,9 @@ fn store_some<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut 
     }
 }
 
+/// Sixteen values from `start` on.
 #[inline(always)]
-fn chunk<T>(values: &[T], start: usize) -> &[T; LANES] {
+pub(crate) fn chunk<T>(values: &[T], start: usize) -> &[T; LANES] {
     // The buffers have spare lanes behind the last panel.
     values[start..].first_chunk().unwrap_or_else(|| unreachable!("sixteen values from {start}"))
 }
