@@ -7,14 +7,11 @@ use std::io::Cursor;
 
 use proptest::prelude::*;
 use sotto_audio::{AudioError, AudioFile};
-use sotto_testkit::heap::{CountingAllocator, assert_soon};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use sotto_testkit::heap::assert_soon_at_once;
 
 /// All samples and what came at the end, with time and memory checked.
 fn decode(bytes: Vec<u8>) -> (Vec<f32>, Result<(), AudioError>) {
-    let (samples, result) = assert_soon(|| {
+    let (samples, result) = assert_soon_at_once(|| {
         let mut samples = Vec::new();
         let result = AudioFile::from_reader(Cursor::new(bytes.clone()), "bad.wav").and_then(|mut file| {
             while file.next_block(&mut samples)? {}

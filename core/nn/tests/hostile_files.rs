@@ -6,10 +6,7 @@ use proptest::prelude::*;
 use sotto_nn::weights::{ShardIndex, WeightError, Weights};
 use sotto_testkit::data_dir;
 use sotto_testkit::ggml::{GgmlHeader, GgmlType, NamedTensor, whisper_ggml};
-use sotto_testkit::heap::{CountingAllocator, assert_soon};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use sotto_testkit::heap::assert_soon;
 
 fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
@@ -26,7 +23,7 @@ fn open_ggml(bytes: &[u8]) -> Result<Weights, WeightError> {
 /// The message, after checking that it came in time and names the file.
 fn refusal(open: fn(&[u8]) -> Result<Weights, WeightError>, bytes: &[u8]) -> String {
     let names = |weights: Weights| weights.names().count();
-    let error = assert_soon(|| open(bytes).map(names).expect_err("a hostile file must be refused"));
+    let error = assert_soon(|| open(bytes).map(names)).expect_err("a hostile file must be refused");
     let message = error.to_string();
     assert!(message.contains("hostile."), "{message}");
     assert!(message.len() < 600, "{message}");

@@ -7,10 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use sotto_speech::vad::SileroVad;
 use sotto_testkit::data_dir;
-use sotto_testkit::heap::{CountingAllocator, assert_soon};
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
+use sotto_testkit::heap::assert_soon;
 
 fn refused(bytes: &[u8]) -> String {
     let load = || SileroVad::from_bytes(Cow::Owned(bytes.to_vec()), "hostile.vad").map(|_| ());

@@ -11,12 +11,9 @@ use serde_json::json;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, ProgressSink, Stage};
 use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
 use sotto_testkit::data_dir;
-use sotto_testkit::heap::{CountingAllocator, assert_soon};
+use sotto_testkit::heap::assert_soon;
 use support::formula::FormulaModel;
 use tempfile::TempDir;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fn load(path: &Path) -> Result<SpeechRecognizer, LoadError> {
     let source = ModelSource::Path(path.to_owned());

@@ -1,4 +1,4 @@
-//! A decoded token allocates nothing. One test: the counter counts all threads of the program.
+//! A decoded token allocates nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
@@ -7,18 +7,15 @@ use sotto_audio::Pcm16k;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
 use sotto_testkit::data_dir;
-use sotto_testkit::heap::{CountingAllocator, asked};
+use sotto_testkit::heap::measured;
 use support::clip;
 
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-/// Allocations of one transcription, and the tokens that it sampled.
-fn allocations(recognizer: &SpeechRecognizer, audio: &Pcm16k, max_tokens: usize) -> (usize, usize) {
+/// Allocations of one transcription on this thread, which does all the work, and the tokens that it sampled.
+fn allocations(recognizer: &SpeechRecognizer, audio: &Pcm16k, max_tokens: usize) -> (u64, usize) {
     let options = TranscribeOptions { max_tokens: Some(max_tokens), ..TranscribeOptions::greedy() };
-    let before = asked().calls;
-    let transcript = recognizer.transcribe(audio, &options, &NoProgress, &CancelToken::new()).unwrap();
-    (asked().calls - before, transcript.timing.tokens)
+    let (transcript, info) =
+        measured(|| recognizer.transcribe(audio, &options, &NoProgress, &CancelToken::new()).unwrap());
+    (info.count_total, transcript.timing.tokens)
 }
 
 #[test]

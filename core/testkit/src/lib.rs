@@ -3,7 +3,7 @@
 //! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that says
 //! what to do, since nobody but a test runner reads it.
 
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod close;
 mod data;
