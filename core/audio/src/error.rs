@@ -73,6 +73,17 @@ pub enum AudioError {
         /// Seconds of audio that the header announces.
         announced: f64,
     },
+    /// A stream of raw samples that begins with the header of a file.
+    #[error(
+        "{source_name}: raw samples were announced, but it begins as a file ({kind}); give the file itself, or what \
+         `ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -` makes of it"
+    )]
+    FileHeader {
+        /// Where the audio was to come from.
+        source_name: String,
+        /// The kind of file.
+        kind: String,
+    },
     /// A sampling rate outside of what can be resampled.
     #[error("{source_name}: a sampling rate of {rate} Hz; rates from 1,000 to 384,000 Hz can be read")]
     SampleRate {
@@ -128,6 +139,7 @@ impl AudioError {
             | Self::Unsupported { source_name, .. }
             | Self::Malformed { source_name, .. }
             | Self::CutOff { source_name, .. }
+            | Self::FileHeader { source_name, .. }
             | Self::SampleRate { source_name, .. }
             | Self::Channels { source_name, .. }
             | Self::NotFinite { source_name, .. }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{ErrorKind, Read};
 
+use crate::file::{HEADER_BYTES, file_kind};
 use crate::sample::first_unusable;
 use crate::{AudioError, Resampler, SampleFormat};
 
@@ -39,6 +40,8 @@ pub struct RawPcm<R> {
     bytes: Vec<u8>,
     /// Bytes at the start of `bytes` that belong to a sample not complete yet.
     carried: usize,
+    /// The first bytes of the stream, until they have been judged.
+    head: Option<Vec<u8>>,
     samples: Vec<f32>,
     samples_in: u64,
     ended: bool,
@@ -68,6 +71,7 @@ impl<R: Read> RawPcm<R> {
             resampler,
             bytes: vec![0; READ_BYTES],
             carried: 0,
+            head: Some(Vec::new()),
             samples: Vec::new(),
             samples_in: 0,
             ended: false,
@@ -79,13 +83,14 @@ impl<R: Read> RawPcm<R> {
     /// Returns `false` at the end of the stream. A block may be empty while the resampler waits for more input.
     ///
     /// # Errors
-    /// [`AudioError::Io`] when the reader fails, [`AudioError::NotFinite`] for a float that is no number. Both end the
-    /// stream.
+    /// [`AudioError::Io`] when the reader fails, [`AudioError::FileHeader`] for a file instead of its samples,
+    /// [`AudioError::NotFinite`] for a float that is no number. Each ends the stream.
     pub fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
         if self.ended {
             return Ok(false);
         }
         let read = self.read().inspect_err(|_| self.ended = true)?;
+        self.check_head(read).inspect_err(|_| self.ended = true)?;
         if read == 0 {
             self.ended = true;
             let before = out.len();
@@ -110,6 +115,19 @@ impl<R: Read> RawPcm<R> {
         self.samples_in += self.samples.len() as u64;
         self.resampler.push(&self.samples, out);
         Ok(true)
+    }
+
+    /// Judges the first bytes of the stream as soon as enough of them were `read`, or it ended.
+    fn check_head(&mut self, read: usize) -> Result<(), AudioError> {
+        let Some(mut head) = self.head.take() else { return Ok(()) };
+        let fresh = &self.bytes[self.carried..self.carried + read];
+        head.extend(fresh.iter().take(HEADER_BYTES - head.len()));
+        if read > 0 && head.len() < HEADER_BYTES {
+            self.head = Some(head);
+            return Ok(());
+        }
+        let refuse = |kind| Err(AudioError::FileHeader { source_name: self.source_name.clone(), kind });
+        file_kind(&head).map_or(Ok(()), refuse)
     }
 
     fn read(&mut self) -> Result<usize, AudioError> {
@@ -150,6 +168,44 @@ mod tests {
         }
         assert_eq!(lengths, [0, 1, 2, 52, 2000]);
         assert!(out.iter().zip(0..2000).all(|(&x, i)| x == i as f32 / 32_768.0));
+    }
+
+    #[test]
+    fn a_file_is_told_from_its_samples_however_it_arrives() {
+        let files: [(&[u8], &str); 7] = [
+            (b"RIFF\x24\x08\0\0WAVEfmt \x10\0\0\0", "WAV"),
+            (b"fLaC\0\0\0\x22", "FLAC"),
+            (b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0", "Ogg"),
+            (b"\0\0\0\x20ftypM4A ", "M4A"),
+            (b"ID3\x04\0\0\0\0\x0f\x76TSSE", "MP3"),
+            (b"FORM\0\0\x10\0AIFFCOMM", "AIFF"),
+            (b"\x1a\x45\xdf\xa3\x01\0\0\0\0\0\0\x1f", "Matroska"),
+        ];
+        for (bytes, name) in files {
+            for sizes in [vec![], vec![1, 2, 3], vec![1; 11]] {
+                let mut raw = RawPcm::new(Pipe(bytes, sizes.into_iter()), RawFormat::default(), "stdin").unwrap();
+                let mut out = Vec::new();
+                let error = loop {
+                    match raw.next_block(&mut out) {
+                        Ok(more) => assert!(more, "{name} was taken for samples"),
+                        Err(error) => break error,
+                    }
+                };
+                assert!(matches!(&error, AudioError::FileHeader { kind, .. } if kind.contains(name)), "{error}");
+                assert!(error.to_string().starts_with("stdin: raw samples"), "{error}");
+                assert!(out.len() <= HEADER_BYTES / 2 && !raw.next_block(&mut out).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn samples_that_look_like_an_mpeg_frame_are_samples() {
+        // -5 and 2000 in 16 bits: the sync word of MP3.
+        let bytes = [0xff, 0xfb, 0xd0, 0x07].repeat(100);
+        let mut raw = RawPcm::new(bytes.as_slice(), RawFormat::default(), "stdin").unwrap();
+        let mut out = Vec::new();
+        while raw.next_block(&mut out).unwrap() {}
+        assert_eq!(out.len(), 200);
     }
 
     #[test]

@@ -46,6 +46,26 @@ pub(super) fn detect(input: &mut Input) -> Result<Container, Fault> {
     Err(Fault::Unknown(describe(head)))
 }
 
+/// Bytes by which [`file_kind`] can judge: the longest header of them is that of WAV.
+pub(crate) const HEADER_BYTES: usize = 12;
+
+/// The kind of file whose first bytes these are, for a stream that should have none.
+///
+/// MPEG's sync word is not looked for: loud raw samples begin with the same bits.
+pub(crate) fn file_kind(head: &[u8]) -> Option<String> {
+    let kind = match recognise(head) {
+        _ if head.starts_with(b"ID3") => "MP3",
+        None | Some(Ok(Container::Mp3 | Container::Adts)) => return None,
+        Some(Ok(Container::Wav)) => "WAV",
+        Some(Ok(Container::Flac)) => "FLAC",
+        Some(Ok(Container::Mp4)) => "M4A",
+        Some(Err(Fault::Unsupported(what))) => return Some(what),
+        // Its codec stands in the first packet, behind these bytes.
+        Some(Ok(Container::OggVorbis | Container::OggFlac | Container::OggOpus) | Err(_)) => "Ogg",
+    };
+    Some(kind.to_owned())
+}
+
 /// ID3v2 tags may precede MP3, AAC and FLAC. They are skipped by their size, never parsed.
 fn skip_id3v2(input: &mut Input) -> Result<bool, Fault> {
     let mut tagged = false;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::sample::first_unusable;
 use crate::{AudioError, MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm16k, Resampler, SAMPLE_RATE};
 use detect::Container;
+pub(crate) use detect::{HEADER_BYTES, file_kind};
 
 /// How the audio of a file is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -119,14 +119,7 @@ pub(crate) fn open(file: &Path, raw: &RawArgs, cancel: &CancelToken) -> Result<B
     if !is_stdin(file) {
         return Ok(Box::new(AudioFile::open(file)?));
     }
-    let mut stdin = stdin::Stdin::start(cancel)?;
-    if let Some(kind) = stdin.begins_as_file()? {
-        return Err(CliError::Failed(format!(
-            "stdin: a {kind} file, but `-` takes raw samples; name the file instead of piping it, or pipe what \
-             `ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -` makes of it"
-        )));
-    }
-    Ok(Box::new(RawPcm::new(stdin, raw_format(raw), "stdin")?))
+    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel)?, raw_format(raw), "stdin")?))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {

@@ -30,27 +30,6 @@ impl Stdin {
         Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone() })
     }
 
-    /// What kind of audio file the input begins as, where it does; nothing of it is lost.
-    pub(crate) fn begins_as_file(&mut self) -> io::Result<Option<&'static str>> {
-        // Where a header stands, and what it is. That of MP4 follows its length, which differs from writer to writer.
-        const HEADERS: [(usize, &[u8], &str); 6] = [
-            (0, b"RIFF", "WAV"),
-            (0, b"RF64", "WAV"),
-            (0, b"fLaC", "FLAC"),
-            (0, b"OggS", "Ogg"),
-            (0, b"ID3", "MP3"),
-            (4, b"ftyp", "M4A"),
-        ];
-        while self.piece.len() < 8 {
-            match self.next_piece()? {
-                Some(more) => self.piece.extend(more),
-                None => break,
-            }
-        }
-        let begins = |at: usize, header: &[u8]| self.piece.get(at..).is_some_and(|rest| rest.starts_with(header));
-        Ok(HEADERS.into_iter().find(|&(at, header, _)| begins(at, header)).map(|(.., kind)| kind))
-    }
-
     /// The next piece; `None` at the end of the input.
     fn next_piece(&self) -> io::Result<Option<Vec<u8>>> {
         loop {
