@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sotto::audio::{SAMPLE_RATE, decode_bytes};
+use sotto_testkit::long_tests;
 
 const MINUTE: usize = 60 * SAMPLE_RATE as usize;
 
@@ -16,7 +17,7 @@ const MOMENT: usize = 2 * SAMPLE_RATE as usize / 5;
 
 /// The minutes at which memory is read: three, which take half a minute; the whole hour with `SOTTO_LONG=1`.
 fn minutes() -> &'static [usize] {
-    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let long = long_tests();
     if long { &[1, 2, 10, 30, 60] } else { &[1, 2, 3] }
 }
 

@@ -44,7 +44,7 @@ pub mod audio {
 
 /// Comparing texts: Whisper's English normaliser and error rates.
 pub mod text {
-    pub use sotto_text::metrics::{ErrorCounts, character_errors, word_errors};
+    pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
 }
 

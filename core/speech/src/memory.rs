@@ -2,7 +2,7 @@
 
 use sotto_runtime::Bytes;
 
-use crate::model::{Dimensions, Precision};
+use crate::model::{Dimensions, Precision, encoder_weights, weight_count};
 
 // A token of the vocabulary with its place in the index, by which text is encoded.
 const BYTES_PER_TOKEN: u64 = 100;
@@ -29,7 +29,7 @@ pub(crate) enum Residence {
 /// In int8 the peak is that of loading or of working, whichever is higher. A packed model is its file, vocabulary included,
 /// and the working memory.
 pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> Bytes {
-    let Sizes { mels, audio, text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
+    let Sizes { mels, audio, text, width, vocabulary, decoder_layers } = Sizes::of(dimensions);
     let frames = 2 * audio;
     // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
     let encoder = frames * mels * 3 + frames * width * 3 + audio * width * 5 + 128 * audio;
@@ -67,7 +67,6 @@ struct Sizes {
     text: u64,
     width: u64,
     vocabulary: u64,
-    encoder_layers: u64,
     decoder_layers: u64,
 }
 
@@ -79,29 +78,7 @@ impl Sizes {
             text: dimensions.text_context as u64,
             width: dimensions.width as u64,
             vocabulary: dimensions.vocabulary as u64,
-            encoder_layers: dimensions.encoder_layers as u64,
             decoder_layers: dimensions.decoder_layers as u64,
         }
     }
-}
-
-/// Weights of the network, biases and norms included.
-pub(crate) fn weight_count(dimensions: &Dimensions) -> u64 {
-    let Sizes { text, width, vocabulary, decoder_layers, .. } = Sizes::of(dimensions);
-    let decoder = decoder_layers * (2 * attention(width) + feed_forward(width, dimensions.decoder_ffn));
-    encoder_weights(dimensions) + decoder + (text + vocabulary + 2) * width
-}
-
-fn encoder_weights(dimensions: &Dimensions) -> u64 {
-    let Sizes { mels, audio, width, encoder_layers, .. } = Sizes::of(dimensions);
-    let layers = encoder_layers * (attention(width) + feed_forward(width, dimensions.encoder_ffn));
-    3 * width * (mels + width) + 2 * width + layers + (audio + 2) * width
-}
-
-fn attention(width: u64) -> u64 {
-    4 * width * width + 5 * width
-}
-
-fn feed_forward(width: u64, hidden: usize) -> u64 {
-    2 * width * hidden as u64 + hidden as u64 + 3 * width
 }

@@ -1,6 +1,6 @@
 //! What a transcription gives back.
 
-use std::ops::Range;
+use std::ops::{AddAssign, Range};
 use std::time::Duration;
 
 /// The text of a recording and where it was said.
@@ -67,6 +67,16 @@ pub struct Timing {
     pub windows: usize,
     /// Tokens that were sampled, all attempts.
     pub tokens: usize,
+}
+
+impl AddAssign for Timing {
+    fn add_assign(&mut self, other: Self) {
+        self.encode += other.encode;
+        self.decode += other.decode;
+        self.total += other.total;
+        self.windows += other.windows;
+        self.tokens += other.tokens;
+    }
 }
 
 impl Segment {

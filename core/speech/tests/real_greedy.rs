@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value;
 use sotto_speech::{TimestampTokens, Timestamps, TranscribeOptions};
 
+use sotto_testkit::long_tests;
 use support::{clip, golden, kept, tiny_en, token_ids, tokens, transcribe};
 
 // Where rounding decides between two tokens of almost the same score, the clip is named here: there is none.
@@ -75,7 +76,7 @@ fn timestamps_are_those_of_transformers() {
     }
     let golden = golden("greedy_timestamps");
     let clips = golden["clips"].as_array().unwrap();
-    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let long = long_tests();
     let chosen: Vec<Value> = match long {
         true => clips.clone(),
         false => clips

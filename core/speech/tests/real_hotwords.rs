@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sotto_runtime::{CancelToken, NoProgress};
 use sotto_speech::{Hotwords, TranscribeOptions};
-use sotto_text::metrics::ErrorCounts;
+use sotto_text::metrics::{ErrorCounts, contains_phrase};
 use sotto_text::normalize::english;
 use support::{Spoken, clip, synthetic, tiny_en_int8, word_errors};
 
@@ -21,19 +21,15 @@ struct Found {
     others: ErrorCounts,
 }
 
-fn occurs(word: &str, text: &str) -> bool {
-    format!(" {text} ").contains(&format!(" {word} "))
-}
-
 fn listen(clips: &[Spoken], words: &[String], hotwords: Option<Arc<Hotwords>>) -> Found {
     let options = TranscribeOptions { hotwords, ..TranscribeOptions::greedy() };
     clips.iter().fold(Found::default(), |mut found, spoken| {
         let recognizer = tiny_en_int8().unwrap();
         let text = recognizer.transcribe(&clip(&spoken.file), &options, &NoProgress, &CancelToken::new()).unwrap().text;
         let (said, heard) = (english(&spoken.text), english(&text));
-        let named: Vec<_> = words.iter().filter(|word| occurs(word, &said)).collect();
+        let named: Vec<_> = words.iter().filter(|word| contains_phrase(&said, word)).collect();
         found.said += named.len();
-        found.heard += named.iter().filter(|word| occurs(word, &heard)).count();
+        found.heard += named.iter().filter(|word| contains_phrase(&heard, word)).count();
         if named.is_empty() {
             found.others += word_errors(&spoken.text, &text);
         }
@@ -50,7 +46,7 @@ fn more_of_the_named_words_are_heard_and_other_clips_stay_as_they_were() {
         .map(|word| word.trim().to_owned())
         .collect();
     let normalized: Vec<String> = words.iter().map(|word| english(word)).collect();
-    let named = |spoken: &Spoken| normalized.iter().any(|word| occurs(word, &english(&spoken.text)));
+    let named = |spoken: &Spoken| normalized.iter().any(|word| contains_phrase(&english(&spoken.text), word));
     // All clips with a hotword, every third of the others.
     let (with, without): (Vec<_>, Vec<_>) = synthetic().into_iter().partition(named);
     let clips: Vec<Spoken> = with.into_iter().chain(without.into_iter().step_by(3)).collect();

@@ -9,7 +9,7 @@ use sotto_audio::{Pcm16k, log_mel_spectrogram, whisper_features};
 use sotto_kernels::KernelSet;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{AudioContext, Isa, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
-use sotto_testkit::data_dir;
+use sotto_testkit::{data_dir, long_tests};
 use sotto_text::metrics::ErrorCounts;
 use support::{clip, synthetic, tiny_en, tiny_en_int8, transcribe, word_errors};
 
@@ -60,7 +60,7 @@ fn threads_change_nothing() {
 #[test]
 fn word_errors_are_those_of_f32_within_a_third_of_a_point() {
     let Some(int8) = load(None, Threads::ONE) else { return };
-    let all = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let all = long_tests();
     let clips: Vec<_> = synthetic().into_iter().step_by(if all { 1 } else { 5 }).collect();
     let (mut exact, mut quantized) = (ErrorCounts::default(), ErrorCounts::default());
     for spoken in clips {
@@ -125,7 +125,7 @@ fn convolved(samples: &[f32], response: &[f32]) -> Vec<f32> {
 /// 804 words each: a third of a point is two of them.
 #[test]
 fn noise_and_rooms_cost_int8_no_more_than_f32() {
-    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let long = long_tests();
     let (true, Some(exact), Some(int8)) = (long, tiny_en(), tiny_en_int8()) else { return };
     let short = TranscribeOptions { audio_context: AudioContext::TrueLength, ..TranscribeOptions::default() };
     let whole = TranscribeOptions::default();

@@ -19,7 +19,7 @@ use sotto_speech::{
     AudioContext, LoadOptions, ModelSource, Normalization, Precision, SpeechRecognizer, Thresholds, TimestampTokens,
     Timestamps, TranscribeOptions, Transcript, Vad,
 };
-use sotto_testkit::data_dir;
+use sotto_testkit::{data_dir, long_tests};
 use sotto_text::metrics::ErrorCounts;
 use support::joined::{Joined, joined};
 use support::{clip, golden, speech_dir, synthetic, tiny_en, token_ids, transcribe, word_errors};
@@ -155,7 +155,7 @@ fn five_minutes_of_opus_run_through() {
 }
 
 fn long() -> bool {
-    let asked = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let asked = long_tests();
     if !asked {
         eprintln!("skipped: takes minutes; SOTTO_LONG=1 runs it");
     }

@@ -8,6 +8,7 @@ mod support;
 
 use serde_json::Value;
 use sotto_speech::{Search, Segment, TimestampTokens, Timestamps, TranscribeOptions};
+use sotto_testkit::long_tests;
 use support::{clip, golden, tiny_en, token_ids, transcribe};
 
 /// First timestamp of the English-only vocabulary.
@@ -81,11 +82,6 @@ fn difference(expected: &Value, segments: &[Segment]) -> Option<String> {
     None
 }
 
-/// Every clip of the goldens with `SOTTO_LONG=1`, every second one without: beams are slow in f32.
-fn long() -> bool {
-    std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1")
-}
-
 /// Compares a section of the golden, except the clips in `flips`, where rounding decides.
 fn compare(section: &str, options: &TranscribeOptions, flips: &[&str]) {
     if tiny_en().is_none() {
@@ -96,7 +92,7 @@ fn compare(section: &str, options: &TranscribeOptions, flips: &[&str]) {
     let clips = golden[section]["clips"].as_array().unwrap();
     let differences: Vec<String> = clips
         .iter()
-        .step_by(if long() { 1 } else { 2 })
+        .step_by(if long_tests() { 1 } else { 2 })
         .filter(|expected| !flips.contains(&expected["file"].as_str().unwrap()))
         .filter_map(|expected| {
             let transcript = transcribe(&clip(expected["file"].as_str().unwrap()), options);

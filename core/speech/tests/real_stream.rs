@@ -12,7 +12,7 @@ use sotto_runtime::{CancelToken, NoProgress};
 use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
 use sotto_speech::vad::{SileroVad, VadOptions, speech_segments};
 use sotto_speech::{TranscribeOptions, Vad};
-use sotto_testkit::data_dir;
+use sotto_testkit::{data_dir, long_tests};
 use support::joined::{Joined, joined};
 use support::{clip, tiny_en_int8, word_errors};
 
@@ -68,7 +68,7 @@ fn offline_text(audio: &Pcm16k) -> String {
 /// The recordings of this run; none without the data folder. Each second is decoded about as long as it lasts, so short
 /// runs hear the clips in the first `seconds` of the first one.
 fn recordings(seconds: usize) -> Vec<(&'static str, Joined)> {
-    let long = std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1");
+    let long = long_tests();
     let names: &[&str] = match (tiny_en_int8(), long) {
         (None, _) => &[],
         (_, true) => &["two_minutes", "five_minutes", "twenty_minutes"],

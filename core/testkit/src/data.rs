@@ -27,6 +27,12 @@ pub fn data_dir() -> Option<PathBuf> {
     None
 }
 
+/// Whether tests that take minutes shall run: `SOTTO_LONG=1`, as `scripts/test.sh long` sets it.
+#[must_use]
+pub fn long_tests() -> bool {
+    std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1")
+}
+
 /// The folder of the workspace's `Cargo.toml`.
 #[must_use]
 pub fn workspace_root() -> PathBuf {

@@ -151,6 +151,19 @@ fn counts(best: Cell, reference: u64, hypothesis: u64) -> ErrorCounts {
     }
 }
 
+/// Whether the words of `phrase` stand side by side in `text`. Both must be normalised alike, words apart by one space.
+///
+/// ```
+/// use sotto_text::metrics::contains_phrase;
+///
+/// assert!(contains_phrase("my fellow americans", "fellow americans"));
+/// assert!(!contains_phrase("my fellows", "fellow"));
+/// ```
+#[must_use]
+pub fn contains_phrase(text: &str, phrase: &str) -> bool {
+    format!(" {text} ").contains(&format!(" {phrase} "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

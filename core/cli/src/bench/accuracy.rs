@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
-use sotto::text::{ErrorCounts, english, word_errors};
+use sotto::text::{ErrorCounts, contains_phrase, english, word_errors};
 
 /// Word errors, and how many hotwords were found.
 #[derive(Debug, Default, Clone)]
@@ -18,11 +18,10 @@ impl Accuracy {
     /// Counts one recording.
     pub(super) fn count(&mut self, said: &str, heard: &str, hotwords: &[String]) {
         let (said, heard) = (english(said), english(heard));
-        let occurs = |word: &str, text: &str| format!(" {text} ").contains(&format!(" {word} "));
         let before = self.said;
-        for word in hotwords.iter().map(|word| english(word)).filter(|word| occurs(word, &said)) {
+        for word in hotwords.iter().map(|word| english(word)).filter(|word| contains_phrase(&said, word)) {
             self.said += 1;
-            self.found += usize::from(occurs(&word, &heard));
+            self.found += usize::from(contains_phrase(&heard, &word));
         }
         let errors = word_errors(&said, &heard);
         *(if self.said > before { &mut self.with_hotwords } else { &mut self.without_hotwords }) += errors;

@@ -1,6 +1,7 @@
 //! `sotto bench`: what a task costs and how good it is, on this machine.
 
 mod accuracy;
+mod busy;
 mod memory;
 pub(crate) mod speech;
 mod stream;

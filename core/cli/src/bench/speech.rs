@@ -2,9 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -12,6 +9,7 @@ use sotto::audio::decode_file;
 use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
 
 use super::accuracy::Accuracy;
+use super::busy::BusyThread;
 use super::memory::peak_resident;
 use crate::args::{BenchSpeechArgs, Global};
 use crate::error::CliError;
@@ -122,11 +120,7 @@ fn measure(
     let transcript = recognizer.transcribe(&audio, options, &NoProgress, cancel)?;
     totals.clips += 1;
     totals.audio += transcript.duration;
-    totals.timing.encode += transcript.timing.encode;
-    totals.timing.decode += transcript.timing.decode;
-    totals.timing.total += transcript.timing.total;
-    totals.timing.windows += transcript.timing.windows;
-    totals.timing.tokens += transcript.timing.tokens;
+    totals.timing += transcript.timing;
     if let Some(text) = &clip.text {
         totals.accuracy.count(text, &transcript.text, hotwords);
     }
@@ -184,35 +178,4 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
         writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
     }
     Ok(accuracy.print(20, &mut out)?)
-}
-
-/// A thread that wants a core for itself until it is dropped.
-pub(super) struct BusyThread {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl BusyThread {
-    pub(super) fn start() -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut x = 1u64;
-            while !stopped.load(Ordering::Relaxed) {
-                // Something that no compiler can leave out and no other thread waits for.
-                x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
-            }
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for BusyThread {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It does nothing that could fail.
-            let _ = thread.join();
-        }
-    }
 }

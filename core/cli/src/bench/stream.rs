@@ -10,9 +10,10 @@ use sotto::text::{ErrorCounts, english, word_errors};
 use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, TranscribeOptions};
 
 use super::accuracy::Accuracy;
+use super::busy::BusyThread;
 use super::memory::peak_resident;
 use super::percentile;
-use super::speech::{BusyThread, Clip, clips};
+use super::speech::{Clip, clips};
 use crate::args::{BenchSpeechArgs, Global};
 use crate::error::CliError;
 use crate::model;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::json;
-use sotto::stream::{StreamEvent, StreamOptions, StreamTranscriber};
+use sotto::stream::{StreamEvent, StreamOptions, StreamText, StreamTranscriber};
 use sotto::{CancelToken, SpeechRecognizer, TranscribeOptions};
 
 use super::output::rounded;
@@ -50,21 +50,15 @@ enum Printer {
 
 impl Printer {
     fn print(&mut self, event: &StreamEvent) -> io::Result<()> {
-        let (kind, at, text) = match event {
-            StreamEvent::Final { at, text } => ("final", at, text),
-            StreamEvent::Volatile { at, text } => ("volatile", at, text),
-            _ => return Ok(()),
-        };
-        let line = match self {
-            Self::Json => {
-                let (start, end) = (rounded(text.start), rounded(text.end));
-                json!({"event": kind, "at": rounded(*at), "start": start, "end": end, "text": text.text}).to_string()
-                    + "\n"
+        send(&match (self, event) {
+            (Self::Json, StreamEvent::Final { at, text }) => json_line("final", *at, text),
+            (Self::Json, StreamEvent::Volatile { at, text }) => json_line("volatile", *at, text),
+            (Self::Text(screen), StreamEvent::Final { text, .. }) => {
+                screen.final_text(&text.text, text.start, text.end)
             }
-            Self::Text(screen) if kind == "final" => screen.final_text(&text.text, text.start, text.end),
-            Self::Text(screen) => screen.volatile_text(&text.text),
-        };
-        send(&line)
+            (Self::Text(screen), StreamEvent::Volatile { text, .. }) => screen.volatile_text(&text.text),
+            _ => return Ok(()),
+        })
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -73,6 +67,11 @@ impl Printer {
             Self::Text(screen) => send(&screen.end()),
         }
     }
+}
+
+fn json_line(kind: &str, at: f64, text: &StreamText) -> String {
+    let (start, end) = (rounded(text.start), rounded(text.end));
+    json!({"event": kind, "at": rounded(at), "start": start, "end": end, "text": text.text}).to_string() + "\n"
 }
 
 fn send(text: &str) -> io::Result<()> {

@@ -135,7 +135,7 @@ mod tests {
             while let Some(character) = characters.next() {
                 match character {
                     '\x1b' => {
-                        let rest: String = characters.by_ref().skip(1).take_while_inclusive_letter();
+                        let rest = sequence(&mut characters.by_ref().skip(1));
                         self.escape(&rest);
                     }
                     '\r' => self.column = 0,
@@ -189,21 +189,16 @@ mod tests {
         }
     }
 
-    trait Sequence {
-        fn take_while_inclusive_letter(self) -> String;
-    }
-
-    impl<I: Iterator<Item = char>> Sequence for I {
-        fn take_while_inclusive_letter(self) -> String {
-            let mut sequence = String::new();
-            for character in self {
-                sequence.push(character);
-                if character.is_ascii_alphabetic() {
-                    break;
-                }
+    /// Up to the letter that ends an escape sequence, with it.
+    fn sequence(characters: &mut impl Iterator<Item = char>) -> String {
+        let mut sequence = String::new();
+        for character in characters {
+            sequence.push(character);
+            if character.is_ascii_alphabetic() {
+                break;
             }
-            sequence
         }
+        sequence
     }
 
     /// The terminal's text, its wrapped lines joined.

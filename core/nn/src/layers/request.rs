@@ -69,10 +69,16 @@ impl Int8Request<'_> {
         }
     }
 
+    /// Biases of the source: parts without one get zeros beside parts with one, which are not counted.
+    #[must_use]
+    pub fn biases(&self) -> usize {
+        self.outputs * self.parts.iter().filter(|(_, biased)| *biased == Biased::Yes).count()
+    }
+
     /// Whether there are biases.
     #[must_use]
     pub fn has_bias(&self) -> bool {
-        self.parts.iter().any(|(_, biased)| *biased == Biased::Yes)
+        self.biases() > 0
     }
 
     /// One name for all parts: the first, then the last components of the others where they differ in nothing else

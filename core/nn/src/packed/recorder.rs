@@ -18,14 +18,12 @@ pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,
     cancel: &'a CancelToken,
-    on_weights: &'a dyn Fn(u64),
     state: RefCell<State>,
 }
 
 struct State {
     contents: Contents,
     errors: Vec<TensorError>,
-    weights: u64,
 }
 
 /// How far the int8 weights of one matrix are from the source's.
@@ -51,11 +49,11 @@ impl TensorError {
 }
 
 impl<'a, S: TensorSource> Recorder<'a, S> {
-    /// Watches `source`. Reports the number of weights seen so far to `on_weights`, after each matrix.
+    /// Watches `source`; looks at `cancel` before each tensor, and before a matrix is compared with its source.
     #[must_use]
-    pub fn new(source: &'a S, layout: Layout, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
-        let state = State { contents: Contents::new(layout), errors: Vec::new(), weights: 0 };
-        Self { source, layout, cancel, on_weights, state: RefCell::new(state) }
+    pub fn new(source: &'a S, layout: Layout, cancel: &'a CancelToken) -> Self {
+        let state = State { contents: Contents::new(layout), errors: Vec::new() };
+        Self { source, layout, cancel, state: RefCell::new(state) }
     }
 
     /// What was handed out, and the error of each matrix that was made from f32 tensors.
@@ -116,8 +114,6 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
             state.contents.add(format!("{name}.bias"), bias);
         }
         state.errors.extend(error);
-        state.weights += (request.columns() * request.depth()) as u64;
-        (self.on_weights)(state.weights);
         Ok(weights)
     }
 }

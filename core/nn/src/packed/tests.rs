@@ -68,7 +68,7 @@ fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<Int8Weights>,
 
 fn contents(layout: Layout) -> (Contents, Vec<TensorError>) {
     let (source, cancel) = (Source::new(), CancelToken::new());
-    let recorder = Recorder::new(&source, layout, &cancel, &|_| {});
+    let recorder = Recorder::new(&source, layout, &cancel);
     load(&recorder, Layout::Columns).unwrap();
     let (mut contents, errors) = recorder.finish();
     contents.add_bytes("words", b"some bytes".to_vec());
@@ -160,7 +160,7 @@ fn errors_are_measured_against_the_source() {
     // Uniform rounding by half a step of 1/127: 1/127/√12 over the sine's root mean square of 0.7.
     assert!(errors.iter().all(|error| (0.001..0.006).contains(&error.relative())), "{errors:?}");
     let (packed, cancel) = (open(&file(Layout::Pairs)).unwrap(), CancelToken::new());
-    let again = Recorder::new(&packed, Layout::Octets, &cancel, &|_| {});
+    let again = Recorder::new(&packed, Layout::Octets, &cancel);
     load(&again, Layout::Columns).unwrap();
     assert!(again.finish().1.is_empty(), "a packed model has nothing to be compared with");
 }

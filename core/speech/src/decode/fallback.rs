@@ -44,8 +44,8 @@ impl Attempt {
 
 /// Tries the temperatures in turn until a result passes the thresholds and does not stutter.
 ///
-/// If none does, the first one counts that only stutters: someone may have spoken so. Else the last one without a loop, or,
-/// where all loop, the first one with its loop cut.
+/// If none does, the first one counts that only stutters: someone may have spoken so. Else the last one without a loop,
+/// or, where all loop, the first one with its loop cut.
 pub(crate) fn decode_with_fallback(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
@@ -56,7 +56,8 @@ pub(crate) fn decode_with_fallback(
     tokenizer: &WhisperTokenizer,
 ) -> Result<Attempt, Cancelled> {
     let mut rng = Rng::new(search.seed);
-    let mut failed: Vec<Attempt> = Vec::new();
+    // With whether it only stutters.
+    let mut doubted: Vec<(Attempt, bool)> = Vec::new();
     for &temperature in temperatures {
         let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
         let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer);
@@ -64,13 +65,13 @@ pub(crate) fn decode_with_fallback(
         if passed && !(thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
             return Ok(attempt);
         }
-        failed.push(attempt);
+        doubted.push((attempt, passed));
     }
-    let stuttered = failed.iter().position(|attempt| !attempt.has_failed(thresholds));
-    let whole = stuttered.or_else(|| failed.iter().rposition(|attempt| !attempt.looped)).unwrap_or(0);
-    Ok(match failed.is_empty() {
+    let stuttered = doubted.iter().position(|&(_, stutters)| stutters);
+    let whole = stuttered.or_else(|| doubted.iter().rposition(|(attempt, _)| !attempt.looped)).unwrap_or(0);
+    Ok(match doubted.is_empty() {
         true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer),
-        false => failed.swap_remove(whole),
+        false => doubted.swap_remove(whole).0,
     })
 }
 

@@ -56,7 +56,7 @@ impl<'m> Inference<'m> {
         Self { decoder, cross, scratch, threads, cancel, vocabulary, rows: Vec::new(), picked: Vec::new(), sampled: 0 }
     }
 
-    /// Feeds the prompt, which at most `max_tokens` will follow: caches have room for no more.
+    /// Feeds the prompt, which at most `max_tokens` will follow: caches have room for them, rounded up.
     pub(crate) fn prepare(
         &mut self,
         prompt: &Prompt,

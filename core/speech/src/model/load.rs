@@ -15,7 +15,7 @@ use sotto_text::whisper::WhisperTokenizer;
 use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
-use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision};
+use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, weight_count};
 use crate::error::{ConfigError, LoadError};
 use crate::memory::{self, Residence};
 
@@ -276,7 +276,7 @@ impl Manifest {
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
         let memory = options.budget.reserve(self.estimate(options)?).map_err(refused)?;
-        let total = Some(memory::weight_count(&self.dimensions));
+        let total = Some(weight_count(&self.dimensions));
         let report = |done| {
             let subject = Cow::Borrowed(self.name.as_str());
             progress.report(&Progress { stage: Stage::Load, done, total, subject });

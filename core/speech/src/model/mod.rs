@@ -14,6 +14,7 @@ pub mod reference;
 mod watched;
 
 pub use config::{Dimensions, GenerationConfig};
+pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};

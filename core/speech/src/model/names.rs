@@ -42,10 +42,14 @@ impl NamedWeights<'_> {
     /// Checks that the file has the tensor in this shape; reads none of it.
     pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<(), WeightError> {
         let name = self.name(name);
-        match self.naming {
-            Naming::OpenAi if is_column(&name) => self.weights.check(&name, &[shape[0], 1]),
-            _ => self.weights.check(&name, shape),
-        }
+        self.weights.check(&name, &self.shape(&name, shape))
+    }
+
+    /// How the file shapes a tensor: whisper.cpp stores the biases of the convolutions as columns.
+    fn shape<'s>(&self, file_name: &str, shape: &'s [usize]) -> Cow<'s, [usize]> {
+        let column =
+            self.naming == Naming::OpenAi && file_name.starts_with("encoder.conv") && file_name.ends_with("bias");
+        if column { Cow::Owned([shape, &[1]].concat()) } else { Cow::Borrowed(shape) }
     }
 
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
@@ -59,10 +63,7 @@ impl NamedWeights<'_> {
 impl TensorSource for NamedWeights<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
         let name = self.name(name);
-        match self.naming {
-            Naming::OpenAi if is_column(&name) => self.weights.tensor(&name, &[shape[0], 1]),
-            _ => self.weights.tensor(&name, shape),
-        }
+        self.weights.tensor(&name, &self.shape(&name, shape))
     }
 
     fn contains(&self, name: &str) -> bool {
@@ -107,11 +108,6 @@ impl TensorSource for Tensors<'_> {
             Self::Packed(model) => model.int8(layout, request),
         }
     }
-}
-
-/// whisper.cpp stores the biases of the convolutions as columns.
-fn is_column(openai_name: &str) -> bool {
-    openai_name.starts_with("encoder.conv") && openai_name.ends_with("bias")
 }
 
 fn openai_name(name: &str) -> String {

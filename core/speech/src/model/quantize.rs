@@ -4,7 +4,6 @@
 //! go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the vocabulary in
 //! a form that needs no parsing, and where the weights come from.
 
-use std::cell::Cell;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -16,9 +15,9 @@ use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, TASK, TASK_KEY, TOKENIZER};
 use super::names::Tensors;
 use super::network::Precision;
-use super::{Decoder, Encoder, GenerationConfig};
+use super::watched::Watched;
+use super::{Decoder, Encoder, GenerationConfig, weight_count};
 use crate::error::QuantizeError;
-use crate::memory::weight_count;
 
 const WEIGHTS_KEY: &str = "sotto.weights";
 const SOURCE_KEY: &str = "sotto.source";
@@ -156,21 +155,18 @@ fn record(
     cancel: &CancelToken,
 ) -> Result<(Contents, Vec<TensorError>), QuantizeError> {
     let (tensors, total) = (manifest.tensors(), weight_count(manifest.dimensions()));
-    let last = Cell::new(0);
-    let seen = |done: u64| {
-        last.set(done.min(total));
+    let report = |done| {
         let subject = manifest.name().into();
-        progress.report(&Progress { stage: Stage::Quantize, done: last.get(), total: Some(total), subject });
+        progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
-    seen(0);
-    let recorder = Recorder::new(&tensors, layout, cancel, &seen);
+    report(0);
+    let recorder = Recorder::new(&tensors, layout, cancel);
+    let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
-    Encoder::load(&recorder, Precision::Int8, &backend, manifest.dimensions())?;
-    Decoder::load(&recorder, Precision::Int8, &backend, manifest.dimensions())?;
-    let recorded = recorder.finish();
-    seen(total);
-    Ok(recorded)
+    Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
+    Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
+    Ok(recorder.finish())
 }
 
 /// Source, licence and quality.

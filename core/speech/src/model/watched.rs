@@ -49,7 +49,7 @@ impl<S: TensorSource> TensorSource for Watched<'_, S> {
     fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
         self.cancel.check()?;
         let weights = self.source.int8(layout, request)?;
-        self.count(request.columns() * request.depth() + weights.bias.as_ref().map_or(0, |bias| bias.len()));
+        self.count(request.columns() * request.depth() + request.biases());
         Ok(weights)
     }
 }

@@ -8,7 +8,7 @@ use super::bpe::Merges;
 use super::byte_alphabet::TOKEN_ORDER;
 use super::languages::LANGUAGES;
 use super::source;
-use super::special::timestamp_steps;
+use super::special::{timestamp_steps, timestamp_token};
 use super::vocabulary::{Kind, Vocabulary, VocabularyBuilder};
 use crate::TextError;
 use base64::Engine;
@@ -48,7 +48,7 @@ impl Layout {
         let languages = LANGUAGES[..self.languages].iter().map(|language| format!("<|{}|>", language.code));
         let names = ["<|endoftext|>", "<|startoftranscript|>"].into_iter().map(str::to_owned);
         let names = names.chain(languages).chain(AFTER_LANGUAGES.into_iter().map(str::to_owned));
-        let timestamps = (0..TIMESTAMPS).map(|step| format!("<|{}.{:02}|>", step / 50, step % 50 * 2));
+        let timestamps = (0..TIMESTAMPS).map(timestamp_token);
         let names = names.map(|name| (name, Kind::Special)).chain(timestamps.map(|name| (name, Kind::Timestamp)));
         for (id, (name, kind)) in (first..).zip(names) {
             builder.insert(file, id, name.as_bytes(), kind)?;

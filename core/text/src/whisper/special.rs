@@ -37,6 +37,11 @@ pub(super) struct Specials {
     pub(super) languages: Vec<(&'static str, u32)>,
 }
 
+/// The timestamp token of `step` steps of 0.02 s, such as `<|1.08|>`.
+pub(super) fn timestamp_token(step: usize) -> String {
+    format!("<|{}.{:02}|>", step / 50, step % 50 * 2)
+}
+
 /// Steps of 0.02 s that a timestamp token such as `<|1.08|>` stands for.
 pub(super) fn timestamp_steps(token: &[u8]) -> Option<u32> {
     let number = token.strip_prefix(b"<|")?.strip_suffix(b"|>")?;

@@ -8,6 +8,7 @@ use super::byte_alphabet::append_bytes;
 use super::hugging_face::{MAX_ENTRIES, Vocab, listed_merges, pair};
 use super::openai::{TIMESTAMPS, custom_kind};
 use super::source;
+use super::special::timestamp_token;
 use super::vocabulary::{Kind, VocabularyBuilder};
 use crate::TextError;
 
@@ -66,7 +67,7 @@ impl WhisperTokenizer {
         }
         if last + 1 + TIMESTAMPS as u64 == n_vocab as u64 {
             for step in 0..TIMESTAMPS {
-                let token = format!("<|{}.{:02}|>", step / 50, step % 50 * 2);
+                let token = timestamp_token(step);
                 builder.insert(name, last + 1 + step as u64, token.as_bytes(), Kind::Timestamp)?;
             }
         }

@@ -106,7 +106,7 @@ impl Decoder {
         self.blocks.iter().map(layer).collect()
     }
 
-    /// Empty caches for one hypothesis.
+    /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
     pub(crate) fn self_cache(&self, positions: usize) -> SelfCache {
         let positions = positions.min(self.text_context);
         SelfCache(self.blocks.iter().map(|_| KvCache::new(positions, self.width)).collect())

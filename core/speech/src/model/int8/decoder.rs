@@ -180,7 +180,7 @@ impl Decoder {
         cache
     }
 
-    /// Empty caches for one hypothesis.
+    /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
     pub(crate) fn self_cache(&self, positions: usize) -> Vec<HalfCache> {
         let positions = positions.min(self.text_context);
         self.blocks.iter().map(|_| HalfCache::new(self.heads, positions)).collect()
