@@ -26,6 +26,7 @@ def arguments() -> argparse.Namespace:
     data = Path(os.environ.get("SOTTO_DATA", REPOSITORY.parent / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=data, help="data folder (default: SOTTO_DATA, else %(default)s)")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "target" / "peers", help="default: %(default)s")
+    parser.add_argument("--size", choices=["tiny", "base"], default="tiny", help="base: random weights, no clips")
     parser.add_argument("--threads", default="1", help="numbers of threads, such as 1,2 (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
     parser.add_argument("--engines", default="", help="only those whose names contain one of these words: q8_0,candle")
@@ -43,7 +44,7 @@ def wanted(contender: Contender, words: list[str]) -> bool:
 
 def main() -> None:
     options = arguments()
-    paths = Paths(options.data.resolve(), options.cache.resolve())
+    paths = Paths(options.data.resolve(), options.cache.resolve(), options.size)
     words = [word for word in options.engines.split(",") if word]
 
     def field(threads: int) -> list[Contender]:
@@ -58,7 +59,7 @@ def main() -> None:
     for threads in map(int, options.threads.split(",")):
         load_average = os.getloadavg()[0]
         results = run(field(threads), CLIPS, CLIPS[0], options.rounds, options.with_load, decoder)
-        setting = Setting(threads, options.rounds, CLIPS[0], seconds, options.with_load, load_average)
+        setting = Setting(options.size, threads, options.rounds, CLIPS[0], seconds, options.with_load, load_average)
         tables.append(report(results, setting))
         print(tables[-1], flush=True)
         if options.output:

@@ -13,21 +13,28 @@ class Paths:
 
     data: Path
     cache: Path
+    size: str
+    """`tiny`, whose weights are real, or `base`, whose weights are random."""
+
+    @property
+    def trained(self) -> Path:
+        """The model with real weights."""
+        return self.data / "whisper-tiny.en"
 
     @property
     def model(self) -> Path:
         """The model that every engine's files are made of."""
-        return self.data / "whisper-tiny.en"
+        return self.trained if self.size == "tiny" else self.converted / "model"
 
     @property
     def header(self) -> Path:
         """A whisper.cpp file of that model's size without tensors."""
-        return self.data / "whisper-ggml-headers" / "for-tests-ggml-tiny.en.bin"
+        return self.data / "whisper-ggml-headers" / f"for-tests-ggml-{self.size}.en.bin"
 
     @property
     def converted(self) -> Path:
         """The model in the engines' own formats."""
-        return self.cache / "models" / "tiny.en"
+        return self.cache / "models" / f"{self.size}.en"
 
     @property
     def clips(self) -> Path:

@@ -50,7 +50,9 @@ def install_environment(paths: Paths) -> None:
 def install_c_tools() -> None:
     """whisper.cpp needs cmake and a C++ compiler, its bindings need libclang."""
     missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
-    found = any(Path("/usr/lib").glob("llvm-*/lib/libclang*.so*")) or os.environ.get("LIBCLANG_PATH")
+    # libclang-cpp is another library.
+    names = ("libclang.so*", "libclang-[0-9]*.so*")
+    found = any(any(Path("/usr/lib").glob(f"llvm-*/lib/{name}")) for name in names) or os.environ.get("LIBCLANG_PATH")
     if not missing and found:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
@@ -69,6 +71,9 @@ def build_workers(paths: Paths, build: str) -> None:
 
 
 def convert(paths: Paths, contenders: list[Contender], clips: list[str]) -> None:
+    if not paths.model.exists():
+        script = [paths.python, HERE / "engines" / "random_model.py"]
+        step("random weights", [*script, "--like", paths.trained, "--output", paths.model])
     names = ["--data", paths.data, "--model", paths.model, "--header", paths.header]
     folders = ["--ggml", paths.converted, "--clips", paths.clips, "--names", ",".join(clips)]
     step("clips, whisper.cpp models", [paths.binary("native", "prepare"), *names, *folders])
