@@ -13,7 +13,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   docs      documentation of all crates, warnings are errors
   deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps)
   host      all tests on this machine
-  aarch64   tests that need no real model, for ARM under qemu: Cortex-A53 (ARMv8.0) and everything that qemu has
+  aarch64   quick tests and the bits of a whole Whisper, for ARM under qemu: Cortex-A53 (ARMv8.0), everything that qemu
+            has, and what depends on the instruction set on a Cortex-A76 (`sdot`)
   cross     type check of the library crates for Android and iOS
   fuzz      one minute of every fuzz target (longer: scripts/fuzz.sh)
 
@@ -108,18 +109,27 @@ step_host() {
 step_aarch64() {
     ensure_command qemu-aarch64-static qemu-user-static
     ensure_targets "$arm"
-    local crate cpu selection=()
+    local crate cpu selection=() packages=()
     mapfile -t selection < <(quick_tests "${numeric_crates[@]}")
     for crate in "${numeric_crates[@]}"; do
-        selection+=(-p "$crate")
+        packages+=(-p "$crate")
     done
     for cpu in "${arm_cpus[@]}"; do
-        echo "--- $arm on $cpu"
-        # Emulation is ten to twenty times slower than the host: fewer random cases, the same properties.
-        run env SOTTO_QUICK=1 PROPTEST_CASES="${PROPTEST_CASES:-32}" \
-            CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64-static -cpu $cpu" \
-            cargo test --locked --target "$arm" "${selection[@]}"
+        on_arm "$cpu" "${packages[@]}" "${selection[@]}"
     done
+    # `sdot` without what came after it. No other code looks at the instruction set.
+    on_arm cortex-a76 "${packages[@]}" --test conformance --test architectures --test same_bits
+}
+
+# on_arm CPU OPTION…: cargo's tests on an emulated CPU.
+on_arm() {
+    local cpu="$1"
+    shift
+    echo "--- $arm on $cpu"
+    # Emulation is ten to twenty times slower than the host: fewer random cases, the same properties.
+    run env SOTTO_QUICK=1 PROPTEST_CASES="${PROPTEST_CASES:-32}" \
+        CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64-static -cpu $cpu" \
+        cargo test --locked --target "$arm" "$@"
 }
 
 step_cross() {

@@ -19,6 +19,7 @@ SCRIPTS = [
     "long_form",
     "silence",
     "mel",
+    "coarse_features",
     "audio",
 ]
 

@@ -321,6 +321,18 @@ pub(crate) struct InspectArgs {
 pub(crate) enum BenchCommand {
     /// Speed and memory of speech-to-text, or with `--stream` the delays and the stability of live text.
     Speech(BenchSpeechArgs),
+    /// Speed of the kernels alone, on one thread, beside what the processor and the memory allow.
+    Kernels(BenchKernelsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchKernelsArgs {
+    /// All instruction sets of this processor, not just the one that models run on.
+    #[arg(long)]
+    pub(crate) all_sets: bool,
+    /// Times that each operation is measured, 2 ms at least each time.
+    #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeats: u32,
 }
 
 #[derive(Debug, Args)]

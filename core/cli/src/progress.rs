@@ -21,7 +21,12 @@ impl Bars {
 
     /// Shows that recording `done` of `total` is being measured.
     pub(crate) fn measuring(&self, done: usize, total: usize, file: &Path) {
-        let subject = file.file_name().unwrap_or_default().to_string_lossy();
+        self.counting(done, total, &file.file_name().unwrap_or_default().to_string_lossy());
+    }
+
+    /// Shows that measurement `done` of `total` is that of `subject`.
+    pub(crate) fn counting(&self, done: usize, total: usize, subject: &str) {
+        let subject = subject.into();
         self.report(&Progress { stage: Stage::Measure, done: done as u64, total: Some(total as u64), subject });
     }
 

@@ -289,6 +289,22 @@ fn benchmarks_measure_what_they_are_asked_for() {
 }
 
 #[test]
+fn kernels_are_measured_beside_the_limits_of_the_machine() {
+    let output = sotto(&["bench", "kernels", "--json", "--repeats", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |field: &'static str| lines.iter().filter(move |line| !line[field].is_null());
+    assert_eq!(with("bytes_per_second").count(), 2);
+    assert!(with("operation").count() > 20);
+    for line in with("operation") {
+        assert!(line["best_ns"].as_u64().unwrap() > 0 && line["macs"].as_u64().unwrap() > 0, "{line}");
+    }
+    // The scalar kernels have no peak to be held against.
+    assert_eq!(with("share_of_peak").count() > 0, with("peak_macs_per_second").count() > 0);
+    assert!(with("share_of_peak").all(|line| (0.01..1.2).contains(&line["share_of_peak"].as_f64().unwrap())));
+}
+
+#[test]
 fn without_a_voice_activity_detector_the_message_says_where_it_comes_from() {
     let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
     for arguments in [&["transcribe", "--vad"][..], &["transcribe", "--stream", "--vad"], &["bench", "speech", "--vad"]]

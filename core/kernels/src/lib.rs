@@ -25,6 +25,7 @@ mod int8;
 mod isa;
 mod matmul;
 mod matrix;
+pub mod measure;
 mod norm;
 mod simd;
 mod softmax;

@@ -48,6 +48,12 @@ pub mod text {
     pub use sotto_text::normalize::{BasicOptions, basic, english};
 }
 
+/// Speed of the kernels alone on this machine, beside what its processor and its memory allow.
+pub mod kernels {
+    pub use sotto_kernels::measure::{Case, Figure, peak, read_bandwidth};
+    pub use sotto_kernels::{Isa, KernelSet};
+}
+
 /// Packing models: one file with int8 weights that is mapped and used where it lies.
 pub mod packing {
     pub use sotto_speech::{

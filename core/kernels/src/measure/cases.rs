@@ -1,0 +1,239 @@
+//! The operations that are measured.
+
+use std::fmt;
+
+use super::{Figure, timed};
+use crate::{
+    Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels, MatRef,
+    Norm, PackedMatrix,
+};
+
+/// One operation in one shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case(Operation);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Int8 { shape: Shape, activation: Activation, quantize: bool },
+    Int4(Shape),
+    Encoder { heads: usize, attention: Attention },
+    Decoder { heads: usize, rows: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    rows: usize,
+    depth: usize,
+    columns: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attention {
+    F32,
+    Int8,
+}
+
+const HEAD_WIDTH: usize = 64;
+/// States of a window of 30 s.
+const STATES: usize = 1500;
+
+const fn shape(rows: usize, depth: usize, columns: usize) -> Shape {
+    Shape { rows, depth, columns }
+}
+
+/// Whisper tiny and base: feed-forward layers of a window, vocabulary, one token, 20 and 4 beams.
+const INT8: [Shape; 7] = [
+    shape(STATES, 384, 1536),
+    shape(STATES, 512, 2048),
+    shape(96, 512, 2048),
+    shape(20, 512, 512),
+    shape(4, 512, 512),
+    shape(1, 512, 2048),
+    shape(1, 384, 51_865),
+];
+
+/// A language model of a billion weights: one token, four, a prompt of 64.
+const INT4: [Shape; 4] = [shape(1, 2048, 5632), shape(1, 2048, 32_000), shape(4, 2048, 5632), shape(64, 2048, 5632)];
+
+impl Case {
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let int8 = |activation, quantize| INT8.map(|shape| Operation::Int8 { shape, activation, quantize });
+        let heads = [6, 8];
+        let encoder = heads.into_iter().flat_map(|heads| {
+            [Attention::F32, Attention::Int8].map(|attention| Operation::Encoder { heads, attention })
+        });
+        let decoder = heads.into_iter().flat_map(|heads| [STATES, 100].map(|rows| Operation::Decoder { heads, rows }));
+        int8(Activation::Identity, false)
+            .into_iter()
+            .chain(int8(Activation::Identity, true))
+            .chain(int8(Activation::Gelu, true))
+            .chain(INT4.map(Operation::Int4))
+            .chain(encoder)
+            .chain(decoder)
+            .map(Self)
+            .collect()
+    }
+
+    /// Whether the instruction set's int8 multiply-adds limit it, so that its share of the [`peak`](super::peak) says
+    /// something. One row, the decoder and f32 are limited by other things.
+    #[must_use]
+    pub fn is_bound_by_int8_peak(&self) -> bool {
+        match self.0 {
+            Operation::Int8 { shape, .. } | Operation::Int4(shape) => shape.rows > 1,
+            Operation::Encoder { attention, .. } => attention == Attention::Int8,
+            Operation::Decoder { .. } => false,
+        }
+    }
+
+    /// Runs it `repeats` times with these kernels. Values are made up; no speed depends on them.
+    #[must_use]
+    pub fn measure(&self, set: KernelSet, repeats: usize) -> Figure {
+        match self.0 {
+            Operation::Int8 { shape, activation, quantize } => int8(set, shape, activation, quantize, repeats),
+            Operation::Int4(shape) => int4(set, shape, repeats),
+            Operation::Encoder { heads, attention: Attention::F32 } => encoder(set, of(heads), repeats),
+            Operation::Encoder { heads, attention: Attention::Int8 } => int8_encoder(set, of(heads), repeats),
+            Operation::Decoder { heads, rows } => decoder(set, of(heads), rows, repeats),
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Operation::Int8 { shape, activation, quantize } => {
+                let (quantize, activation) = match (quantize, activation) {
+                    (true, Activation::Gelu) => (", rows quantized", ", GELU"),
+                    (true, _) => (", rows quantized", ""),
+                    (false, _) => ("", ""),
+                };
+                write!(f, "int8 product {shape}{quantize}{activation}")
+            }
+            Operation::Int4(shape) => write!(f, "int4 product {shape}, rows quantized"),
+            Operation::Encoder { heads, attention } => {
+                let kind = if attention == Attention::F32 { "f32" } else { "int8" };
+                write!(f, "{kind} attention, {STATES} rows, {heads} heads")
+            }
+            Operation::Decoder { heads, rows } => write!(f, "attention of one row, {rows} cached, {heads} heads"),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} × {} × {}", self.rows, self.depth, self.columns)
+    }
+}
+
+impl Shape {
+    fn macs(self) -> u64 {
+        (self.rows * self.depth * self.columns) as u64
+    }
+}
+
+fn of(heads: usize) -> Heads {
+    Heads { count: heads, width: heads * HEAD_WIDTH }
+}
+
+fn values(len: usize, seed: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i + seed) * 7919 % 1009) as f32 / 504.0 - 1.0).collect()
+}
+
+fn int8(set: KernelSet, shape: Shape, activation: Activation, quantize: bool, repeats: usize) -> Figure {
+    let Shape { rows, depth, columns } = shape;
+    let weights: Vec<i8> = (0..columns * depth).map(|i| ((i * 31 % 255) as i32 - 127) as i8).collect();
+    let weights = PackedMatrix::pack(set.layout(), depth, &weights, &vec![0.01; columns]).expect("valid shapes");
+    let (input, bias, mut out) = (values(rows * depth, 0), vec![0.5; columns], vec![0.0; rows * columns]);
+    let mut activations = set.activations(rows, depth);
+    set.quantize(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);
+    let epilogue = Epilogue { bias: Some(&bias), activation, accumulate: false };
+    timed(repeats, shape.macs(), (depth * columns) as u64, || {
+        if quantize {
+            set.quantize(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);
+        }
+        set.product(&activations, &weights, epilogue, BlockMut::new(&mut out, columns));
+    })
+}
+
+fn int4(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
+    let Shape { rows, depth, columns } = shape;
+    let weights: Vec<i8> = (0..columns * depth).map(|i| (i * 31 % 16) as i8 - 8).collect();
+    // 2^-7 as a half float.
+    let weights = Int4Matrix::pack(set.layout(), depth, &weights, &vec![0x2000; columns * depth / 32]);
+    let weights = weights.expect("valid shapes");
+    let (input, mut out) = (values(rows * depth, 0), vec![0.0; rows * columns]);
+    let mut activations = set.activations(rows, depth);
+    timed(repeats, shape.macs(), weights.bytes().len() as u64, || {
+        set.quantize_for_int4(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);
+        set.product_int4(&activations, &weights, Epilogue::default(), BlockMut::new(&mut out, columns));
+    })
+}
+
+/// Scores and results of all heads of one layer.
+fn encoder_macs(heads: Heads) -> u64 {
+    (2 * STATES * STATES * heads.width) as u64
+}
+
+fn encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
+    let (rows, width) = (STATES, heads.width);
+    let [q, k, v] = [0, 1, 2].map(|seed| values(rows * width, seed));
+    let view = |values| MatRef::new(values, rows, width);
+    let mut panels = KeyValuePanels::new(heads, rows);
+    let (mut out, mut scratch) = (vec![0.0; rows * width], AttentionScratch::new(heads.head_width()));
+    timed(repeats, encoder_macs(heads), (8 * rows * width) as u64, || {
+        panels.fill(view(&k), view(&v));
+        set.attend(view(&q), &panels, BlockMut::new(&mut out, width), &mut scratch);
+    })
+}
+
+fn int8_encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
+    let (rows, width) = (STATES, heads.width);
+    let projected = values(3 * rows * width, 0);
+    let view = MatRef::new(&projected, rows, 3 * width);
+    let (mut layer, mut scratch) = (set.quantized_attention(heads), set.quantized_scratch(heads));
+    let mut out = vec![0.0; rows * width];
+    timed(repeats, encoder_macs(heads), (2 * rows * width) as u64, || {
+        for chunk in layer.chunks_mut(rows) {
+            let range = chunk.rows();
+            set.fill_quantized(view.rows_range(range.start, range.len()), chunk);
+        }
+        set.attend_quantized(0..rows, &layer, BlockMut::new(&mut out, width), &mut scratch);
+    })
+}
+
+fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) -> Figure {
+    let [k, v] = [1, 2].map(|seed| values(rows * heads.width, seed));
+    let mut cache = HalfCache::new(heads, rows);
+    set.append(&mut cache, &k, &v);
+    let (q, mut out, mut weights) = (values(heads.width, 3), vec![0.0; heads.width], vec![0.0; heads.count * rows]);
+    let macs = (2 * rows * heads.width) as u64;
+    timed(repeats, macs, 2 * macs, || set.attend_cached(&q, &cache, &mut weights, &mut out))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_case_has_a_name_of_its_own() {
+        let cases = Case::all();
+        let names: HashSet<String> = cases.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), cases.len());
+    }
+
+    /// What a figure says follows from its shape and its time.
+    #[test]
+    fn figures_count_what_was_done() {
+        let figure = Case(Operation::Int8 { shape: shape(2, 32, 48), activation: Activation::Gelu, quantize: true })
+            .measure(KernelSet::best(), 3);
+        assert_eq!((figure.macs, figure.bytes), (2 * 32 * 48, 32 * 48));
+        assert!(figure.best <= figure.median);
+        assert!(figure.macs_per_second() > figure.bytes_per_second());
+        let cached = Case(Operation::Decoder { heads: 1, rows: 7 }).measure(KernelSet::best(), 1);
+        assert_eq!((cached.macs, cached.bytes), (2 * 7 * 64, 4 * 7 * 64));
+    }
+}
