@@ -7,6 +7,9 @@ use crate::model::{Dimensions, Precision, encoder_weights, weight_count};
 // A token of the vocabulary with its place in the index, by which text is encoded.
 const BYTES_PER_TOKEN: u64 = 100;
 
+// Whatever the sizes are: blocks of audio, text, pages of code that decoding touches first.
+const FIXED_BYTES: u64 = 1 << 20;
+
 /// Where a model's weights are while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Residence {
@@ -39,11 +42,11 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     let logits = 5 * 2 * vocabulary;
     let exact = 4 * (encoder + cross + caches + logits);
     // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
-    let int8_encoder = frames * mels * 3 + frames * width + audio * width * 4;
+    let int8_encoder = frames * mels * 3 + frames * width + audio * width * 3;
     let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
     let weights = weight_count(dimensions);
     let tokens = BYTES_PER_TOKEN * vocabulary;
-    Bytes(match residence {
+    let needed = match residence {
         Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + tokens,
         Residence::Converted(Precision::Mixed | Precision::Int8) => {
             // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
@@ -57,7 +60,8 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
         Residence::Mapped { repacked: false } => bytes_on_disk + int8,
         // The largest matrix is unpacked while it is packed again.
         Residence::Mapped { repacked: true } => bytes_on_disk + weights + int8.max(vocabulary * width),
-    })
+    };
+    Bytes(needed + FIXED_BYTES)
 }
 
 /// [`Dimensions`] in 64 bits.

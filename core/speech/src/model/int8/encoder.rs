@@ -41,9 +41,9 @@ struct Block {
 pub(crate) struct EncoderScratch {
     attention: Attention,
     padded: Vec<f32>,
+    /// What the first convolution made; at the end the finished states, for which it has room.
     convolved: Vec<f32>,
     x: Vec<f32>,
-    states: Vec<f32>,
     /// One per thread that works on a block of rows.
     blocks: Stash<BlockScratch>,
 }
@@ -111,14 +111,7 @@ impl Encoder {
                 Attention::F32 { panels: KeyValuePanels::new(self.heads, 0), projected: Vec::new() }
             }
         };
-        EncoderScratch {
-            attention,
-            padded: Vec::new(),
-            convolved: Vec::new(),
-            x: Vec::new(),
-            states: Vec::new(),
-            blocks: Stash::new(),
-        }
+        EncoderScratch { attention, padded: Vec::new(), convolved: Vec::new(), x: Vec::new(), blocks: Stash::new() }
     }
 
     fn block_scratch(&self) -> BlockScratch {
@@ -153,9 +146,9 @@ impl Encoder {
             cancel.check()?;
             self.attend(block, scratch);
         }
-        scratch.states.resize(scratch.x.len(), 0.0);
-        self.norm.forward(&self.backend, &scratch.x, &mut scratch.states);
-        Ok(&scratch.states)
+        let states = &mut scratch.convolved[..scratch.x.len()];
+        self.norm.forward(&self.backend, &scratch.x, states);
+        Ok(states)
     }
 
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
