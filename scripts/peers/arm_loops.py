@@ -108,7 +108,8 @@ def products(assembly: str) -> list[tuple[str, Loop]]:
     for instruction in MACS:
         mine = [loop for loop in loops if loop.instruction == instruction]
         tiles = [loop for loop in mine if "4tile" in loop.function]
-        rows = [loop for loop in mine if "4tile" not in loop.function and "product" in loop.function]
+        # The 4-bit product has tiles inlined.
+        rows = [loop for loop in mine if "7product" in loop.function and not re.search("4tile|4int4", loop.function)]
         if tiles:
             chosen.append((f"{instruction} tile", max(tiles, key=lambda loop: loop.count)))
         if rows:
