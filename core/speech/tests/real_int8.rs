@@ -40,6 +40,14 @@ fn bits(recognizer: &SpeechRecognizer, threads: Threads) -> Vec<Vec<u32>> {
 }
 
 #[test]
+fn a_token_reads_a_quarter_of_what_f32_reads() {
+    let (Some(exact), Some(int8)) = (tiny_en(), tiny_en_int8()) else { return };
+    let [exact, int8] = [exact, int8].map(|recognizer| recognizer.model().bytes_per_token());
+    // 29,379,840 weights, of which 19,915,776 are the vocabulary, and keys and values of 1500 states in four layers.
+    assert_eq!((exact, int8), (4 * int8, 29_379_840 + 2 * 4 * 1500 * 384));
+}
+
+#[test]
 fn threads_change_nothing() {
     let (Some(one), Some(two)) = (load(Threads::ONE), load(Threads::new(2))) else { return };
     assert!(bits(&one, Threads::ONE) == bits(&two, Threads::new(2)));

@@ -32,6 +32,7 @@ const KERNELS: &[&str] = &[
     "int8/scalar.rs",
     "isa.rs",
     "matmul.rs",
+    "measure/peak.rs",
     "simd/avx2.rs",
     "simd/avx512.rs",
     "simd/neon.rs",
