@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use std::hint::black_box;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 use std::time::Instant;
 
 use crate::isa::Isa;
@@ -11,11 +13,13 @@ use crate::isa::{Avx2, Avx512Vnni};
 #[cfg(target_arch = "aarch64")]
 use crate::isa::{Dotprod, I8mm, Neon};
 
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 const STEPS: u64 = 100_000;
 
 /// int8 multiply-adds per second that `isa` does at best on this machine, in one thread; takes some tens of milliseconds.
 /// `None` for the scalar set, and where the CPU lacks the set.
 #[must_use]
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub fn peak(isa: Isa) -> Option<f64> {
     let (seconds, macs_per_step) = match isa {
         #[cfg(target_arch = "x86_64")]
@@ -33,6 +37,7 @@ pub fn peak(isa: Isa) -> Option<f64> {
     Some((STEPS * macs_per_step) as f64 / seconds)
 }
 
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 fn fastest<Proof: Copy>(proof: Proof, run: fn(Proof, u64)) -> f64 {
     let seconds = (0..100).map(|_| {
         let started = Instant::now();
@@ -40,6 +45,13 @@ fn fastest<Proof: Copy>(proof: Proof, run: fn(Proof, u64)) -> f64 {
         started.elapsed().as_secs_f64()
     });
     seconds.fold(f64::INFINITY, f64::min)
+}
+
+/// No set but the scalar one here: `None`.
+#[must_use]
+#[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
+pub fn peak(_: Isa) -> Option<f64> {
+    None
 }
 
 #[cfg(target_arch = "x86_64")]
