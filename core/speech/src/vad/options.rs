@@ -38,10 +38,10 @@ impl VadOptions {
 
 impl Default for VadOptions {
     /// For transcription: Silero's threshold and shortest segment, but pauses within a sentence stay inside (500 ms),
-    /// 200 ms around a segment keep soft beginnings and ends, and no segment is longer than the 30 s that Whisper sees at
+    /// 400 ms around a segment keep soft beginnings and ends, and no segment is longer than the 30 s that Whisper sees at
     /// once. 200 ms of voice suffice for every spoken clip of the data folder; none of its noises has more than 130 ms in
     /// a minute (`examples/vad_figures.rs`).
     fn default() -> Self {
-        Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 200, min_voiced_ms: 200, ..Self::SILERO }
+        Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 200, ..Self::SILERO }
     }
 }
