@@ -150,7 +150,8 @@ step_fuzz() {
 }
 
 step_long() {
-    local long=(env SOTTO_LONG=1 cargo test --locked --release)
+    # Each test file is worth its run, whatever another one found.
+    local long=(env SOTTO_LONG=1 cargo test --locked --release --no-fail-fast)
     run "${long[@]}" -p sotto-speech --test real_greedy --test real_int8 --test real_long_form --test real_reference --test real_stream -- --nocapture
     run "${long[@]}" -p sotto-cli --test constant_memory -- --nocapture
 }
