@@ -17,8 +17,7 @@ const MOMENT: usize = 2 * SAMPLE_RATE as usize / 5;
 
 /// The minutes at which memory is read: three, which take half a minute; the whole hour with `SOTTO_LONG=1`.
 fn minutes() -> &'static [usize] {
-    let long = long_tests();
-    if long { &[1, 2, 10, 30, 60] } else { &[1, 2, 3] }
+    if long_tests() { &[1, 2, 10, 30, 60] } else { &[1, 2, 3] }
 }
 
 /// Resident memory in kB, now (`VmRSS:`) or at most so far (`VmHWM:`); `None` once the process is gone.

@@ -75,20 +75,12 @@ fn quantized_files_transcribe() {
     if tiny_en().is_none() {
         return;
     }
-    for (kind, limit) in [(GgmlType::Q8_0, 10.0), (GgmlType::Q5_1, 15.0), (GgmlType::Q4_0, 30.0)] {
-        let errors = errors(kind, Precision::F32, &TranscribeOptions::greedy());
-        assert!(errors <= limit, "{kind:?}: {errors} %");
-    }
-}
-
-/// With fallback: quantized twice, the coarsest weights loop now and then.
-#[test]
-fn quantized_files_transcribe_in_int8() {
-    if tiny_en().is_none() {
-        return;
-    }
-    for (kind, limit) in [(GgmlType::Q8_0, 10.0), (GgmlType::Q5_1, 15.0), (GgmlType::Q4_0, 30.0)] {
-        let errors = errors(kind, Precision::Int8, &TranscribeOptions::default());
-        assert!(errors <= limit, "{kind:?}: {errors} %");
+    // In int8 with fallback: quantized twice, the coarsest weights loop now and then.
+    let ways = [(Precision::F32, TranscribeOptions::greedy()), (Precision::Int8, TranscribeOptions::default())];
+    for (precision, options) in ways {
+        for (kind, limit) in [(GgmlType::Q8_0, 10.0), (GgmlType::Q5_1, 15.0), (GgmlType::Q4_0, 30.0)] {
+            let errors = errors(kind, precision, &options);
+            assert!(errors <= limit, "{kind:?} in {precision:?}: {errors} %");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn run(args: &BenchKernelsArgs, global: &Global, cancel: &CancelToken
     let cases = Case::all();
     for megabytes in READ_MEGABYTES {
         cancel.check()?;
-        print_reading(megabytes, read_bandwidth(megabytes << 20), global)?;
+        print_reading(megabytes, read_bandwidth(megabytes * 1_000_000), global)?;
     }
     for (index, set) in sets.iter().enumerate() {
         let limit = peak(set.isa());

@@ -14,8 +14,8 @@ use crate::error::CliError;
 
 pub(crate) fn run(command: &BenchCommand, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     match command {
-        BenchCommand::Speech(args) if args.stream => stream::run(args, global, cancel),
         BenchCommand::Kernels(args) => kernels::run(args, global, cancel),
+        BenchCommand::Speech(args) if args.stream => stream::run(args, global, cancel),
         BenchCommand::Speech(args) => speech::run(args, global, cancel),
     }
 }
