@@ -136,7 +136,7 @@ fn measure(
     let counted = allocation_counter::measure(|| {
         transcript = Some(recognizer.transcribe(&audio, options, &NoProgress, cancel));
     });
-    let Some(transcript) = transcript.transpose()? else { return Ok(()) };
+    let transcript = transcript.expect("`measure` runs what it is given")?;
     totals.allocations += counted.count_total;
     totals.clips += 1;
     totals.audio += transcript.duration;
@@ -190,7 +190,7 @@ fn report(totals: &Totals, cost: &Cost, rounds: &[Timing], global: &Global) -> R
     writeln!(out, "  decode per token  {:8.2} ms", per(timing.decode, timing.tokens))?;
     writeln!(
         out,
-        "                    {:8.0} % of it at least for reading {:.1} MB at {:.1} GB/s",
+        "                    {:8.0} % of it is what reading {:.1} MB takes at {:.1} GB/s",
         share_of_reading * 100.0,
         bytes_per_token as f64 / 1e6,
         bandwidth / 1e9
