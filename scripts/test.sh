@@ -141,6 +141,7 @@ step_cross() {
     for target in "${mobile_targets[@]}"; do
         run cargo check --locked --target "$target" "${packages[@]}"
     done
+    run cargo check --locked --target aarch64-apple-ios -p sotto --features metal
 }
 
 step_fuzz() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sotto::packing::Layout;
-use sotto::{AudioContext, Precision};
+use sotto::{AudioContext, ComputeDevice, Precision};
 
 use crate::models::ModelsCommand;
 
@@ -34,6 +34,9 @@ pub(crate) struct Global {
     /// How models compute: exactly, or several times as fast with weights of 8 bits.
     #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::Auto)]
     pub(crate) precision: PrecisionArg,
+    /// What models compute on, where they can: the GPU needs a build with the cargo feature `metal`.
+    #[arg(long, global = true, value_enum, default_value_t = DeviceArg::Cpu)]
+    pub(crate) device: DeviceArg,
     /// No progress bars.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -59,6 +62,24 @@ impl PrecisionArg {
             Self::F32 => Some(Precision::F32),
             Self::Mixed => Some(Precision::Mixed),
             Self::Int8 => Some(Precision::Int8),
+        }
+    }
+}
+
+/// Values of `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceArg {
+    /// The CPU.
+    Cpu,
+    /// The GPU of Apple devices.
+    Metal,
+}
+
+impl DeviceArg {
+    pub(crate) fn device(self) -> ComputeDevice {
+        match self {
+            Self::Cpu => ComputeDevice::Cpu,
+            Self::Metal => ComputeDevice::Metal,
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sotto::vad::{SileroVad, VadOptions};
 use sotto::{
-    Bytes, CancelToken, Engine, EngineOptions, Hotwords, ModelSource, SpeechError, SpeechRecognizer, Threads, Vad,
-    starter,
+    Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, SpeechError, SpeechRecognizer,
+    Threads, Vad, starter,
 };
 use sotto_store::Store;
 
@@ -19,6 +19,7 @@ pub(crate) fn engine(global: &Global) -> Engine {
         threads: Threads::new(global.threads),
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
         precision: global.precision.precision(),
+        device: global.device.device(),
     })
 }
 
@@ -44,6 +45,9 @@ pub(crate) fn load(
 ) -> Result<SpeechRecognizer, CliError> {
     let recognizer = engine.speech(&source(name)?, bars, cancel)?;
     bars.clear();
+    if let DeviceStatus::Failed { reason } = recognizer.device_status() {
+        eprintln!("sotto: the CPU computes, as the device cannot be used: {reason}");
+    }
     Ok(recognizer)
 }
 

@@ -94,7 +94,11 @@ fn word_error_rates(
 ) -> Result<Value, CliError> {
     let clips = listed(&[list.to_owned()])?;
     let rate = |precision| -> Result<ErrorCounts, CliError> {
-        let options = EngineOptions { threads: Threads::new(global.threads), precision: Some(precision), memory: None };
+        let options = EngineOptions {
+            threads: Threads::new(global.threads),
+            precision: Some(precision),
+            ..EngineOptions::default()
+        };
         let recognizer = Engine::new(options).speech(source, bars, cancel)?;
         bars.clear();
         let mut errors = ErrorCounts::default();

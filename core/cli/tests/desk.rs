@@ -441,3 +441,15 @@ fn ctrl_c_ends_a_live_transcription_with_130() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     writer.join().unwrap();
 }
+
+#[test]
+fn a_device_that_is_not_there_is_named_and_the_cpu_writes_the_text() {
+    if cfg!(feature = "metal") {
+        return;
+    }
+    let (_folder, clip) = clip();
+    let output = sotto(&["transcribe", "--device", "metal", clip.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output).trim(), sotto_starter::DEMO_TEXT);
+    assert!(stderr(&output).contains("the CPU computes") && stderr(&output).contains("metal"), "{}", stderr(&output));
+}

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use sotto_kernels::Layout;
-use sotto_nn::layers::{Biased, Int8Request, StoredRows, TensorSource};
+use sotto_nn::layers::{Biased, MatrixRequest, StoredRows, TensorSource};
 use sotto_nn::packed::{PackedModel, reseal};
 
 fuzz_target!(|data: &[u8]| {
@@ -38,10 +38,12 @@ fuzz_target!(|data: &[u8]| {
 fn read(model: &PackedModel, name: &str, columns: usize, depth: usize) {
     for (outputs, biased) in [(columns, Biased::No), (columns.saturating_sub(1), Biased::Yes)] {
         let parts = [(name, biased)];
-        let request = Int8Request { parts: &parts, outputs, rows: StoredRows::Linear { inputs: depth } };
+        let request = MatrixRequest { parts: &parts, outputs, rows: StoredRows::Linear { inputs: depth } };
         let Ok(here) = model.int8(model.layout(), &request) else { continue };
         assert!(here.matrix.bytes().len() <= model.bytes_on_disk() as usize);
         assert!(here.bias.is_none_or(|bias| bias.len() == outputs));
+        let rows = model.matrix(&request).expect("what can be used as int8 can be read as f32").rows;
+        assert_eq!(rows.len(), outputs * depth);
         let Ok(there) = model.int8(Layout::Vnni, &request) else { continue };
         for (column, k) in [(0, 0), (outputs / 2, depth / 2), (outputs - 1, depth - 1)] {
             assert_eq!(here.matrix.weight(column, k), there.matrix.weight(column, k));

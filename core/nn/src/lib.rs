@@ -2,6 +2,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(feature = "candle")]
+pub mod candle;
 pub mod layers;
 pub mod packed;
 pub mod sampling;

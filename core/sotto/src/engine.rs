@@ -1,7 +1,7 @@
 //! What all tasks of an application share.
 
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, ProgressSink, Threads};
-use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
+use sotto_speech::{ComputeDevice, LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ pub struct EngineOptions {
     pub memory: Option<Bytes>,
     /// How models compute; `None` as their files are made: packed models in int8, others in f32.
     pub precision: Option<Precision>,
+    /// What models compute on, where they can: a model that cannot computes on the CPU.
+    pub device: ComputeDevice,
 }
 
 /// Loads models within one memory budget. Cheap to clone; clones share the budget. `Send + Sync`.
@@ -20,6 +22,7 @@ pub struct Engine {
     threads: Threads,
     budget: MemoryBudget,
     precision: Option<Precision>,
+    device: ComputeDevice,
 }
 
 impl Engine {
@@ -27,7 +30,7 @@ impl Engine {
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
         let budget = options.memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
-        Self { threads: options.threads, budget, precision: options.precision }
+        Self { threads: options.threads, budget, precision: options.precision, device: options.device }
     }
 
     /// The budget that loaded models count against.
@@ -62,6 +65,7 @@ impl Engine {
             threads: self.threads,
             budget: self.budget.clone(),
             precision: self.precision,
+            device: self.device,
             ..LoadOptions::default()
         }
     }

@@ -71,8 +71,8 @@ pub use sotto_runtime::{
     Bytes, CancelToken, Cancelled, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage, Threads,
 };
 pub use sotto_speech::{
-    AudioContext, ConfigError, DetectedLanguage, Dimensions, Hotwords, Language, LoadError, LoadOptions, Model,
-    ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, SampleSource, Samples, Search, Segment,
-    SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions,
-    Transcript, Vad, Word,
+    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
+    LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
+    SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens,
+    Timestamps, Timing, TranscribeOptions, Transcript, Vad, Word,
 };

@@ -24,8 +24,8 @@ pub use hotwords::Hotwords;
 #[cfg(feature = "reference")]
 pub use model::reference;
 pub use model::{
-    ClassError, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource, OtherLayout, PackedInfo,
-    Precision, Provenance, QuantizeOptions, Quantized, quantize,
+    ClassError, ComputeDevice, DeviceStatus, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource,
+    OtherLayout, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, quantize,
 };
 pub use options::{
     AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions,

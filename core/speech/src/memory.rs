@@ -64,6 +64,16 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     Bytes(needed + FIXED_BYTES)
 }
 
+/// Bytes that a second processor takes for its copy of the weights and for one transcription, on top of [`estimate`].
+pub(crate) fn on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
+    let Sizes { audio, width, decoder_layers, .. } = Sizes::of(dimensions);
+    let heads = dimensions.encoder_heads as u64;
+    // Scores and weights of 512 queries; a few tensors of the audio's width; keys and values of the audio.
+    let scores = 2 * heads * audio * audio.min(512);
+    let working = scores + 12 * audio * width + 2 * decoder_layers * audio * width;
+    Bytes(weight_bytes * (weight_count(dimensions) + working))
+}
+
 /// [`Dimensions`] in 64 bits.
 struct Sizes {
     mels: u64,

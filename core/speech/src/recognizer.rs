@@ -9,7 +9,7 @@ use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
 use crate::long_form::{LongForm, SegmentSink};
-use crate::model::{LoadOptions, Model, ModelSource};
+use crate::model::{DeviceStatus, LoadOptions, Model, ModelSource};
 use crate::options::{TranscribeOptions, Vad};
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
@@ -76,6 +76,19 @@ impl SpeechRecognizer {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// What computes right now, and if a device that was asked for does not, why.
+    #[must_use]
+    pub fn device_status(&self) -> DeviceStatus {
+        self.model.device.status()
+    }
+
+    /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as GPUs
+    /// may not: a transcription that is under way goes on there from its next step, without losing text. Coming back
+    /// tries a device that had failed once more. Without a device it changes nothing. May be called on any thread.
+    pub fn set_foreground(&self, foreground: bool) {
+        self.model.device.set_foreground(foreground);
     }
 
     /// Length of the longest piece of audio that the model hears at once, in seconds.

@@ -5,7 +5,7 @@
 
 use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm, PackedMatrix};
 
-use super::{Backend, Biased, ConvShape, Int8Request, Int8Weights, StoredRows, TensorSource};
+use super::{Backend, Biased, ConvShape, Int8Weights, MatrixRequest, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -86,7 +86,7 @@ impl Int8Linear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, WeightError> {
-        let request = Int8Request { parts: projections, outputs, rows: StoredRows::Linear { inputs } };
+        let request = MatrixRequest { parts: projections, outputs, rows: StoredRows::Linear { inputs } };
         let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias })
     }
@@ -137,7 +137,7 @@ impl Int8Conv1d {
     ) -> Result<Self, WeightError> {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
         let rows = StoredRows::Convolution { inputs, kernel };
-        let request = Int8Request { parts: &[(name, Biased::Yes)], outputs, rows };
+        let request = MatrixRequest { parts: &[(name, Biased::Yes)], outputs, rows };
         let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias, shape })
     }
@@ -195,7 +195,7 @@ impl Int8Embedding {
         width: usize,
     ) -> Result<Self, WeightError> {
         let rows = StoredRows::Linear { inputs: width };
-        let request = Int8Request { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
+        let request = MatrixRequest { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
         Ok(Self { table: source.int8(backend.kernels().layout(), &request)?.matrix })
     }
 

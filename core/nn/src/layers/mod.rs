@@ -21,7 +21,7 @@ pub use embedding::Embedding;
 pub use int8::{Int8Conv1d, Int8Embedding, Int8Linear, Int8Norm};
 pub use linear::Linear;
 pub use norm::LayerNorm;
-pub use request::{Biased, Int8Request, Int8Weights, StoredRows};
+pub use request::{Biased, FloatWeights, Int8Weights, MatrixRequest, StoredRows};
 pub use source::TensorSource;
 pub use stash::Stash;
 

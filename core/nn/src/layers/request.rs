@@ -1,4 +1,4 @@
-//! What a layer with int8 weights asks of a source of tensors.
+//! What a layer asks of a source of tensors: a matrix, in whatever form the source and the layer have it.
 
 use std::fmt::Write as _;
 
@@ -33,15 +33,24 @@ pub enum StoredRows {
     },
 }
 
-/// One matrix of int8 weights: the layers whose rows it holds one below the other.
+/// One matrix of weights: the layers whose rows it holds one below the other.
 #[derive(Debug, Clone, Copy)]
-pub struct Int8Request<'a> {
+pub struct MatrixRequest<'a> {
     /// Names of the layers; `{name}.weight` and `{name}.bias` are their tensors.
     pub parts: &'a [(&'a str, Biased)],
     /// Rows of each part.
     pub outputs: usize,
     /// How each part is stored.
     pub rows: StoredRows,
+}
+
+/// Weights of a layer in f32, `[columns, depth]` row by row, and one bias per row as in [`Int8Weights`].
+#[derive(Debug, Clone)]
+pub struct FloatWeights {
+    /// The weights.
+    pub rows: Vec<f32>,
+    /// The biases.
+    pub bias: Option<Vec<f32>>,
 }
 
 /// Weights of a layer and one bias per row; zero for parts without one, `None` where no part has one.
@@ -53,7 +62,7 @@ pub struct Int8Weights {
     pub bias: Option<Floats>,
 }
 
-impl Int8Request<'_> {
+impl MatrixRequest<'_> {
     /// Rows of the matrix: the layer's outputs.
     #[must_use]
     pub fn columns(&self) -> usize {
@@ -109,6 +118,33 @@ impl Int8Request<'_> {
         }
     }
 
+    /// The f32 tensors of all parts.
+    ///
+    /// # Errors
+    /// When a tensor is missing or has another shape.
+    pub fn floats<S: TensorSource + ?Sized>(&self, source: &S) -> Result<FloatWeights, WeightError> {
+        let (mut rows, mut bias) = (Vec::new(), Vec::new());
+        for (part, biased) in self.parts {
+            rows.extend(self.rows_of(source, part)?);
+            self.bias_of(source, part, *biased, &mut bias)?;
+        }
+        Ok(FloatWeights { rows, bias: self.has_bias().then_some(bias) })
+    }
+
+    fn bias_of<S: TensorSource + ?Sized>(
+        &self,
+        source: &S,
+        part: &str,
+        biased: Biased,
+        bias: &mut Vec<f32>,
+    ) -> Result<(), WeightError> {
+        match biased {
+            Biased::Yes => bias.extend(source.tensor(&format!("{part}.bias"), &[self.outputs])?),
+            Biased::No => bias.resize(bias.len() + self.outputs, 0.0),
+        }
+        Ok(())
+    }
+
     /// Quantizes f32 tensors, symmetrically with one scale per row, and packs them.
     ///
     /// # Errors
@@ -118,10 +154,7 @@ impl Int8Request<'_> {
         let (mut values, mut scales, mut bias) = (Vec::new(), Vec::new(), Vec::new());
         for (part, biased) in self.parts {
             quantize(&self.rows_of(source, part)?, depth, &mut values, &mut scales);
-            match biased {
-                Biased::Yes => bias.extend(source.tensor(&format!("{part}.bias"), &[self.outputs])?),
-                Biased::No => bias.resize(bias.len() + self.outputs, 0.0),
-            }
+            self.bias_of(source, part, *biased, &mut bias)?;
         }
         let matrix = PackedMatrix::pack(layout, depth, &values, &scales).expect("a layer has rows, and |values| ≤ 127");
         Ok(Int8Weights { matrix, bias: self.has_bias().then(|| bias.into()) })
@@ -147,7 +180,7 @@ mod tests {
     fn stacked_layers_have_one_short_name() {
         let name = |parts: &[&str]| {
             let parts: Vec<_> = parts.iter().map(|part| (*part, Biased::No)).collect();
-            Int8Request { parts: &parts, outputs: 1, rows: StoredRows::Linear { inputs: 1 } }.name()
+            MatrixRequest { parts: &parts, outputs: 1, rows: StoredRows::Linear { inputs: 1 } }.name()
         };
         assert_eq!(name(&["encoder.conv1"]), "encoder.conv1");
         assert_eq!(name(&["a.b.q_proj", "a.b.k_proj", "a.b.v_proj"]), "a.b.q_proj+k_proj+v_proj");

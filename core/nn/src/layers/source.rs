@@ -2,7 +2,7 @@
 
 use sotto_kernels::{Floats, Layout};
 
-use super::{Int8Request, Int8Weights};
+use super::{FloatWeights, Int8Weights, MatrixRequest};
 use crate::weights::{WeightError, Weights};
 
 /// Hands out named tensors as f32, and matrices of int8 weights.
@@ -31,8 +31,17 @@ pub trait TensorSource {
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
-    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
         request.quantized(self, layout)
+    }
+
+    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its int8 weights stand
+    /// for.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
+        request.floats(self)
     }
 }
 

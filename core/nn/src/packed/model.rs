@@ -7,7 +7,7 @@ use std::path::Path;
 use sotto_kernels::{ALIGNMENT, Floats, Layout, PackError, PackedMatrix, SharedBytes};
 
 use super::{INT8, SCALES, header};
-use crate::layers::{Int8Request, Int8Weights, TensorSource};
+use crate::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
 use crate::weights::{WeightError, Weights, printable};
 
 /// A packed model file, mapped, or an image of one in memory.
@@ -137,7 +137,7 @@ impl PackedModel {
     }
 
     /// The matrix as it lies in the file.
-    fn mapped(&self, request: &Int8Request<'_>) -> Result<PackedMatrix, WeightError> {
+    fn mapped(&self, request: &MatrixRequest<'_>) -> Result<PackedMatrix, WeightError> {
         let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
         let (name, scales) = (format!("{}.{INT8}", request.name()), format!("{}.{SCALES}", request.name()));
         // Refuses what has no size before sizes are computed with.
@@ -157,6 +157,11 @@ impl PackedModel {
         self.floats(&scales, &[panels * layout.panel()])?;
         PackedMatrix::from_shared(layout, columns, depth, self.weights.shared(), stored.range.start)
             .map_err(|problem| self.unfit(&name, problem))
+    }
+
+    fn bias(&self, request: &MatrixRequest<'_>) -> Result<Option<Floats>, WeightError> {
+        let load = || self.floats(&format!("{}.bias", request.name()), &[request.columns()]);
+        request.has_bias().then(load).transpose()
     }
 }
 
@@ -183,13 +188,18 @@ impl TensorSource for PackedModel {
     }
 
     /// In place where the file has that layout; otherwise repacked, which copies the weights and changes none.
-    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
         let matrix = self.mapped(request)?;
         let matrix = matrix.repacked(layout).map_err(|problem| self.unfit(&request.name(), problem))?;
-        let bias = match request.has_bias() {
-            true => Some(self.floats(&format!("{}.bias", request.name()), &[request.columns()])?),
-            false => None,
-        };
-        Ok(Int8Weights { matrix, bias })
+        Ok(Int8Weights { matrix, bias: self.bias(request)? })
+    }
+
+    fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
+        let matrix = self.mapped(request)?;
+        let mut rows = vec![0.0; request.columns() * request.depth()];
+        for (column, row) in rows.chunks_exact_mut(request.depth()).enumerate() {
+            matrix.column(column, row);
+        }
+        Ok(FloatWeights { rows, bias: self.bias(request)?.map(|bias| bias.to_vec()) })
     }
 }

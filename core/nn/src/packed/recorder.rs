@@ -7,7 +7,7 @@ use sotto_runtime::CancelToken;
 
 use super::contents::{Contents, Data};
 use super::{INT8, SCALES};
-use crate::layers::{Int8Request, Int8Weights, TensorSource};
+use crate::layers::{Int8Weights, MatrixRequest, TensorSource};
 use crate::weights::WeightError;
 
 /// A source of tensors that keeps what it hands out, packed for one layout.
@@ -64,7 +64,7 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
     }
 
     /// Compares a finished matrix with the source; `None` where the source is packed itself.
-    fn error(&self, request: &Int8Request<'_>, matrix: &PackedMatrix) -> Result<Option<TensorError>, WeightError> {
+    fn error(&self, request: &MatrixRequest<'_>, matrix: &PackedMatrix) -> Result<Option<TensorError>, WeightError> {
         let mut error = TensorError { name: request.name(), squared_error: 0.0, squared_weights: 0.0 };
         let mut quantized = vec![0.0; request.depth()];
         for (index, (part, _)) in request.parts.iter().enumerate() {
@@ -101,7 +101,7 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         Ok(floats)
     }
 
-    fn int8(&self, _: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+    fn int8(&self, _: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
         self.cancel.check()?;
         let weights = self.source.int8(self.layout, request)?;
         self.cancel.check()?;

@@ -10,7 +10,7 @@ use sotto_runtime::CancelToken;
 
 use super::header::LENGTH;
 use super::*;
-use crate::layers::{Biased, Int8Request, Int8Weights, StoredRows, TensorSource};
+use crate::layers::{Biased, Int8Weights, MatrixRequest, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 /// Two stacked projections, a convolution, a norm of an odd width, and bytes.
@@ -52,11 +52,14 @@ impl TensorSource for Source {
 }
 
 const LINEAR: StoredRows = StoredRows::Linear { inputs: WIDTH };
-const STACKED: Int8Request<'_> =
-    Int8Request { parts: &[("a.q", Biased::Yes), ("a.k", Biased::No)], outputs: 33, rows: LINEAR };
-const CONV: Int8Request<'_> =
-    Int8Request { parts: &[("conv", Biased::Yes)], outputs: 5, rows: StoredRows::Convolution { inputs: 4, kernel: 3 } };
-const EMBED: Int8Request<'_> = Int8Request { parts: &[("embed", Biased::No)], outputs: 50, rows: LINEAR };
+const STACKED: MatrixRequest<'_> =
+    MatrixRequest { parts: &[("a.q", Biased::Yes), ("a.k", Biased::No)], outputs: 33, rows: LINEAR };
+const CONV: MatrixRequest<'_> = MatrixRequest {
+    parts: &[("conv", Biased::Yes)],
+    outputs: 5,
+    rows: StoredRows::Convolution { inputs: 4, kernel: 3 },
+};
+const EMBED: MatrixRequest<'_> = MatrixRequest { parts: &[("embed", Biased::No)], outputs: 50, rows: LINEAR };
 
 /// All that a network asks for.
 fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<Int8Weights>, Vec<f32>), WeightError> {
@@ -125,6 +128,29 @@ fn weights_are_those_that_quantizing_at_load_gives_in_every_layout() {
             for (found, expected) in found.iter().zip(&expected) {
                 assert!(found.matrix.bytes() == expected.matrix.bytes(), "{from} to {to}");
                 assert_eq!(found.bias.as_deref(), expected.bias.as_deref());
+            }
+        }
+    }
+}
+
+#[test]
+fn as_f32_a_matrix_is_what_its_weights_stand_for() {
+    let source = Source::new();
+    for layout in Layout::ALL {
+        let packed = open(&file(layout)).unwrap();
+        for request in [STACKED, CONV, EMBED] {
+            let (found, original) = (packed.matrix(&request).unwrap(), source.matrix(&request).unwrap());
+            assert_eq!(found.bias, original.bias);
+            let int8 = packed.int8(layout, &request).unwrap().matrix;
+            let mut column = vec![0.0; request.depth()];
+            let rows = found.rows.chunks(request.depth()).zip(original.rows.chunks(request.depth()));
+            assert_eq!(rows.len(), request.columns());
+            for (index, (row, original)) in rows.enumerate() {
+                int8.column(index, &mut column);
+                assert_eq!(row, column);
+                let peak = original.iter().fold(0.0f32, |peak, weight| peak.max(weight.abs()));
+                let error = row.iter().zip(original).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(error <= 0.51 * peak / 127.0, "{layout}, row {index}: {error}");
             }
         }
     }
@@ -258,7 +284,7 @@ fn unknown_versions_and_layouts_are_named() {
 #[test]
 fn tensors_of_another_kind_shape_or_place_are_refused() {
     let model = open(&file(Layout::Quads)).unwrap();
-    let other = |outputs, inputs| Int8Request { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
+    let other = |outputs, inputs| MatrixRequest { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
     for (outputs, inputs) in [(49, 200), (13, WIDTH), (500, WIDTH)] {
         assert!(matches!(model.int8(Layout::Quads, &other(outputs, inputs)), Err(WeightError::Shape { .. })));
     }

@@ -15,7 +15,9 @@ use sotto_text::whisper::WhisperTokenizer;
 use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
-use super::{Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, weight_count};
+use super::{
+    ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, Switch, device, weight_count,
+};
 use crate::error::{ConfigError, LoadError};
 use crate::memory::{self, Residence};
 
@@ -70,6 +72,9 @@ pub struct LoadOptions {
     pub isa: Option<Isa>,
     /// What happens to a packed model whose weights lie in an order that the kernels do not read.
     pub other_layout: OtherLayout,
+    /// What computes. Where a device cannot be used the model loads all the same and computes on the CPU; ask
+    /// [`device_status`](crate::SpeechRecognizer::device_status).
+    pub device: ComputeDevice,
 }
 
 /// What happens to a packed model that was packed for another kind of CPU. Where this CPU has slower kernels for its
@@ -234,7 +239,7 @@ impl Manifest {
     /// Bytes that the loaded model will hold, with the memory of one transcription on top.
     pub(crate) fn estimate(&self, options: &LoadOptions) -> Result<Bytes, LoadError> {
         let precision = self.precision(options)?;
-        Ok(match &self.file {
+        let cpu = match &self.file {
             ModelFile::Original(weights, _) => {
                 memory::estimate(&self.dimensions, weights.bytes_on_disk(), Residence::Converted(precision))
             }
@@ -242,6 +247,10 @@ impl Manifest {
                 let repacked = self.kernels(options)?.layout() != model.layout();
                 memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { repacked })
             }
+        };
+        Ok(match options.device {
+            ComputeDevice::Cpu => cpu,
+            _ => Bytes(cpu.0 + memory::on_device(&self.dimensions, device::weight_bytes(precision)).0),
         })
     }
 
@@ -276,7 +285,10 @@ impl Manifest {
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
         let memory = options.budget.reserve(self.estimate(options)?).map_err(refused)?;
-        let total = Some(weight_count(&self.dimensions));
+        let switch = Switch::new(options.device != ComputeDevice::Cpu);
+        // A device holds the weights once more.
+        let copies = if options.device == ComputeDevice::Cpu { 1 } else { 2 };
+        let total = Some(copies * weight_count(&self.dimensions));
         let report = |done| {
             let subject = Cow::Borrowed(self.name.as_str());
             progress.report(&Progress { stage: Stage::Load, done, total, subject });
@@ -289,6 +301,9 @@ impl Manifest {
         let backend = Backend::with_kernels(self.kernels(options)?, options.threads);
         let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
         let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
+        let networks = (encoder, decoder);
+        let (encoder, decoder) =
+            device::with_device(options.device, networks, &source, precision, &self.dimensions, &switch)?;
         let settings = self.settings(&tokenizer)?;
         let packed = match self.file {
             ModelFile::Packed(model) => Some(model),
@@ -305,6 +320,7 @@ impl Manifest {
             prefers_timestamps: settings.prefers_timestamps,
             max_initial_timestamp: settings.max_initial_timestamp,
             packed,
+            device: switch,
             _memory: memory,
         })
     }

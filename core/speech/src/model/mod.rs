@@ -1,6 +1,7 @@
 //! A loaded Whisper model: network, vocabulary and the settings that came with them.
 
 mod config;
+mod device;
 mod exact;
 mod heads;
 mod int8;
@@ -14,6 +15,8 @@ pub mod reference;
 mod watched;
 
 pub use config::{Dimensions, GenerationConfig};
+pub(crate) use device::Switch;
+pub use device::{ComputeDevice, DeviceStatus};
 pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
@@ -41,6 +44,8 @@ pub struct Model {
     pub(crate) max_initial_timestamp: Option<usize>,
     /// The file that the weights lie in.
     pub(crate) packed: Option<PackedModel>,
+    /// Whether another processor computes.
+    pub(crate) device: Switch,
     /// Held as long as the model lives.
     _memory: Reservation,
 }
@@ -72,10 +77,7 @@ impl Model {
         let positions = (dimensions.text_context * dimensions.width) as u64;
         let weights = weight_count(dimensions) - encoder_weights(dimensions) - positions;
         let cached = 2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64;
-        match self.decoder {
-            Decoder::Exact(_) => 4 * (weights + cached),
-            Decoder::Int8(_) => weights + cached,
-        }
+        self.decoder.weight_bytes() * (weights + cached)
     }
 
     /// Cross-attention heads that follow the audio, as `(layer, head)`.

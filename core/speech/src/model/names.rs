@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sotto_kernels::{Floats, Layout};
-use sotto_nn::layers::{Int8Request, Int8Weights, TensorSource};
+use sotto_nn::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
 use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights};
 
@@ -102,10 +102,17 @@ impl TensorSource for Tensors<'_> {
         }
     }
 
-    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
         match self {
             Self::Named(weights) => weights.int8(layout, request),
             Self::Packed(model) => model.int8(layout, request),
+        }
+    }
+
+    fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
+        match self {
+            Self::Named(weights) => weights.matrix(request),
+            Self::Packed(model) => model.matrix(request),
         }
     }
 }

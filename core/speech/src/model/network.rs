@@ -8,6 +8,8 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
+#[cfg(feature = "candle")]
+use super::device;
 use super::{exact, int8};
 
 /// How a model computes.
@@ -29,6 +31,9 @@ pub enum Precision {
 pub(crate) enum Encoder {
     Exact(exact::encoder::Encoder),
     Int8(int8::encoder::Encoder),
+    /// One of the others behind another processor.
+    #[cfg(feature = "candle")]
+    Device(device::encoder::Encoder),
 }
 
 /// Predicts the next token from the tokens so far and the encoded audio.
@@ -36,6 +41,9 @@ pub(crate) enum Encoder {
 pub(crate) enum Decoder {
     Exact(exact::decoder::Decoder),
     Int8(int8::decoder::Decoder),
+    /// One of the others behind another processor.
+    #[cfg(feature = "candle")]
+    Device(device::decoder::Decoder),
 }
 
 /// Memory that encoding reuses from window to window.
@@ -43,6 +51,8 @@ pub(crate) enum Decoder {
 pub(crate) enum EncoderScratch {
     Exact(exact::encoder::EncoderScratch),
     Int8(int8::encoder::EncoderScratch),
+    #[cfg(feature = "candle")]
+    Device(device::encoder::EncoderScratch),
 }
 
 /// Memory that decoding reuses from token to token.
@@ -50,6 +60,8 @@ pub(crate) enum EncoderScratch {
 pub(crate) enum DecoderScratch {
     Exact(exact::decoder::DecoderScratch),
     Int8(int8::decoder::DecoderScratch),
+    #[cfg(feature = "candle")]
+    Device(device::decoder::DecoderScratch),
 }
 
 /// Keys and values of the encoded audio for every block: computed once per window, read by every token.
@@ -57,6 +69,8 @@ pub(crate) enum DecoderScratch {
 pub(crate) enum CrossCache {
     Exact(Arc<Vec<exact::decoder::CrossLayer>>),
     Int8(Arc<Vec<int8::decoder::CrossLayer>>),
+    #[cfg(feature = "candle")]
+    Device(Arc<device::decoder::CrossLayers>),
 }
 
 /// Self-attention caches of one hypothesis, one per block.
@@ -64,6 +78,8 @@ pub(crate) enum CrossCache {
 pub(crate) enum SelfCache {
     Exact(exact::decoder::SelfCache),
     Int8(Vec<HalfCache>),
+    #[cfg(feature = "candle")]
+    Device(device::decoder::SelfCache),
 }
 
 /// One token to feed: it continues hypothesis `hypothesis`, at the position after the last one fed.
@@ -102,6 +118,8 @@ impl Encoder {
         match self {
             Self::Exact(_) => EncoderScratch::Exact(exact::encoder::EncoderScratch::default()),
             Self::Int8(encoder) => EncoderScratch::Int8(encoder.scratch()),
+            #[cfg(feature = "candle")]
+            Self::Device(encoder) => EncoderScratch::Device(encoder.scratch()),
         }
     }
 
@@ -123,6 +141,10 @@ impl Encoder {
                 encoder.encode(features, scratch, threads, cancel)
             }
             (Self::Int8(encoder), EncoderScratch::Int8(scratch)) => encoder.encode(features, scratch, cancel),
+            #[cfg(feature = "candle")]
+            (Self::Device(encoder), EncoderScratch::Device(scratch)) => {
+                encoder.encode(features, scratch, threads, cancel)
+            }
             _ => unreachable!("{OTHER_FORM}"),
         }
     }
@@ -143,10 +165,22 @@ impl Decoder {
         })
     }
 
+    /// Bytes of a weight, and of a value of the audio's keys and values.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(_) => 4,
+            Self::Int8(_) => 1,
+            #[cfg(feature = "candle")]
+            Self::Device(decoder) => decoder.weight_bytes(),
+        }
+    }
+
     pub(crate) fn scratch(&self) -> DecoderScratch {
         match self {
             Self::Exact(_) => DecoderScratch::Exact(exact::decoder::DecoderScratch::default()),
             Self::Int8(decoder) => DecoderScratch::Int8(decoder.scratch()),
+            #[cfg(feature = "candle")]
+            Self::Device(decoder) => DecoderScratch::Device(decoder.scratch()),
         }
     }
 
@@ -160,6 +194,8 @@ impl Decoder {
         Ok(match self {
             Self::Exact(decoder) => CrossCache::Exact(Arc::new(decoder.cross_cache(states, threads, cancel)?)),
             Self::Int8(decoder) => CrossCache::Int8(Arc::new(decoder.cross_cache(states, cancel)?)),
+            #[cfg(feature = "candle")]
+            Self::Device(decoder) => CrossCache::Device(Arc::new(decoder.cross_layers(states, threads, cancel)?)),
         })
     }
 
@@ -168,6 +204,8 @@ impl Decoder {
         match self {
             Self::Exact(decoder) => SelfCache::Exact(decoder.self_cache(positions)),
             Self::Int8(decoder) => SelfCache::Int8(decoder.self_cache(positions)),
+            #[cfg(feature = "candle")]
+            Self::Device(decoder) => SelfCache::Device(decoder.self_cache(positions)),
         }
     }
 
@@ -195,6 +233,10 @@ impl Decoder {
             (Self::Int8(decoder), CrossCache::Int8(cross), DecoderScratch::Int8(scratch)) => {
                 decoder.feed(rows, caches, cross, scratch, recording, cancel)
             }
+            #[cfg(feature = "candle")]
+            (Self::Device(decoder), CrossCache::Device(cross), DecoderScratch::Device(scratch)) => {
+                decoder.feed(rows, caches, cross, scratch, recording, threads, cancel)
+            }
             _ => unreachable!("{OTHER_FORM}"),
         }
     }
@@ -209,6 +251,8 @@ impl Decoder {
         match (self, scratch) {
             (Self::Exact(decoder), DecoderScratch::Exact(scratch)) => decoder.logits(picked, scratch, threads),
             (Self::Int8(decoder), DecoderScratch::Int8(scratch)) => decoder.logits(picked, scratch),
+            #[cfg(feature = "candle")]
+            (Self::Device(decoder), DecoderScratch::Device(scratch)) => decoder.logits(picked, scratch, threads),
             _ => unreachable!("{OTHER_FORM}"),
         }
     }
@@ -220,6 +264,8 @@ impl SelfCache {
         match self {
             Self::Exact(cache) => cache.len(),
             Self::Int8(caches) => caches.first().map_or(0, HalfCache::len),
+            #[cfg(feature = "candle")]
+            Self::Device(cache) => cache.len(),
         }
     }
 
@@ -229,6 +275,8 @@ impl SelfCache {
             (Self::Int8(caches), Self::Int8(others)) => {
                 caches.iter_mut().zip(others).for_each(|(cache, other)| cache.copy_from(other));
             }
+            #[cfg(feature = "candle")]
+            (Self::Device(cache), Self::Device(other)) => cache.copy_from(other),
             _ => unreachable!("{OTHER_FORM}"),
         }
     }
@@ -237,7 +285,16 @@ impl SelfCache {
     pub(super) fn exact(&mut self) -> &mut exact::decoder::SelfCache {
         match self {
             Self::Exact(cache) => cache,
-            Self::Int8(_) => unreachable!("{OTHER_FORM}"),
+            _ => unreachable!("{OTHER_FORM}"),
+        }
+    }
+
+    /// The cache of the network on another processor.
+    #[cfg(feature = "candle")]
+    pub(super) fn device(&mut self) -> &mut device::decoder::SelfCache {
+        match self {
+            Self::Device(cache) => cache,
+            _ => unreachable!("{OTHER_FORM}"),
         }
     }
 
@@ -245,7 +302,7 @@ impl SelfCache {
     pub(super) fn half(&mut self, block: usize) -> &mut HalfCache {
         match self {
             Self::Int8(caches) => &mut caches[block],
-            Self::Exact(_) => unreachable!("{OTHER_FORM}"),
+            _ => unreachable!("{OTHER_FORM}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use sotto_kernels::{Floats, Layout};
-use sotto_nn::layers::{Int8Request, Int8Weights, TensorSource};
+use sotto_nn::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::CancelToken;
 
@@ -46,9 +46,16 @@ impl<S: TensorSource> TensorSource for Watched<'_, S> {
         Ok(values)
     }
 
-    fn int8(&self, layout: Layout, request: &Int8Request<'_>) -> Result<Int8Weights, WeightError> {
+    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
         self.cancel.check()?;
         let weights = self.source.int8(layout, request)?;
+        self.count(request.columns() * request.depth() + request.biases());
+        Ok(weights)
+    }
+
+    fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
+        self.cancel.check()?;
+        let weights = self.source.matrix(request)?;
         self.count(request.columns() * request.depth() + request.biases());
         Ok(weights)
     }

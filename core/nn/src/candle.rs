@@ -1,0 +1,100 @@
+//! The bridge to candle: layers of a network on one of its devices, read from the same sources of tensors as our own
+//! layers, so that every file that Sotto reads can be computed there.
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{Conv1d, Conv1dConfig, Embedding, LayerNorm, Linear};
+
+use crate::layers::{Biased, ConvShape, FloatWeights, MatrixRequest, StoredRows, TensorSource};
+use crate::weights::WeightError;
+
+// OpenAI's and Hugging Face's layer norms.
+const EPSILON: f64 = 1e-5;
+
+/// Why a layer could not be put on a device.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BridgeError {
+    /// The model's file is at fault.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// The device refused: out of memory, or not there.
+    #[error("the device cannot hold the weights: {0}")]
+    Device(#[from] candle_core::Error),
+}
+
+/// A source of tensors seen from a device: what it hands out lies in the device's memory.
+#[derive(Debug)]
+pub struct DeviceTensors<'a, S> {
+    source: &'a S,
+    device: &'a Device,
+    element: DType,
+}
+
+impl<'a, S: TensorSource> DeviceTensors<'a, S> {
+    /// `element` is what weights are held in, and layers compute in: [`DType::F32`] or [`DType::F16`].
+    #[must_use]
+    pub fn new(source: &'a S, device: &'a Device, element: DType) -> Self {
+        Self { source, device, element }
+    }
+
+    /// A tensor of this shape.
+    ///
+    /// # Errors
+    /// When it is missing, has another shape, or the device has no room.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, BridgeError> {
+        self.upload(self.source.tensor(name, shape)?, shape)
+    }
+
+    /// Projections of `outputs` values each of the same input, side by side; those without a bias get a zero one.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn linear(&self, parts: &[(&str, Biased)], inputs: usize, outputs: usize) -> Result<Linear, BridgeError> {
+        let request = MatrixRequest { parts, outputs, rows: StoredRows::Linear { inputs } };
+        let FloatWeights { rows, bias } = self.source.matrix(&request)?;
+        let weight = self.upload(rows, &[request.columns(), inputs])?;
+        let bias = bias.map(|bias| self.upload(bias, &[request.columns()])).transpose()?;
+        Ok(Linear::new(weight, bias))
+    }
+
+    /// Layer normalisation of rows of `width` values.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn norm(&self, name: &str, width: usize) -> Result<LayerNorm, BridgeError> {
+        let part = |part: &str| self.tensor(&format!("{name}.{part}"), &[width]);
+        Ok(LayerNorm::new(part("weight")?, part("bias")?, EPSILON))
+    }
+
+    /// Convolution over time of `[1, inputs, frames]`, with zero padding of half the kernel on both sides.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn convolution(&self, name: &str, shape: ConvShape) -> Result<Conv1d, BridgeError> {
+        let ConvShape { inputs, outputs, kernel, stride } = shape;
+        let rows = StoredRows::Convolution { inputs, kernel };
+        let FloatWeights { rows, bias } =
+            self.source.matrix(&MatrixRequest { parts: &[(name, Biased::Yes)], outputs, rows })?;
+        // In a matrix frames follow each other; candle wants channels first.
+        let weight = self.upload(rows, &[outputs, kernel, inputs])?.transpose(1, 2)?.contiguous()?;
+        let bias = bias.map(|bias| self.upload(bias, &[outputs])).transpose()?;
+        let config = Conv1dConfig { padding: kernel / 2, stride, ..Conv1dConfig::default() };
+        Ok(Conv1d::new(weight, bias, config))
+    }
+
+    /// A table of `[vocabulary, width]`; its tensor is `{name}.weight`.
+    ///
+    /// # Errors
+    /// As [`tensor`](Self::tensor).
+    pub fn embedding(&self, name: &str, vocabulary: usize, width: usize) -> Result<Embedding, BridgeError> {
+        let rows = StoredRows::Linear { inputs: width };
+        let request = MatrixRequest { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
+        Ok(Embedding::new(self.upload(self.source.matrix(&request)?.rows, &[vocabulary, width])?, width))
+    }
+
+    fn upload(&self, values: Vec<f32>, shape: &[usize]) -> Result<Tensor, BridgeError> {
+        // Converted on the CPU, so that the device never holds both forms.
+        let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.element)?;
+        Ok(values.to_device(self.device)?)
+    }
+}

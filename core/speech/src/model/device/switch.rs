@@ -1,0 +1,117 @@
+//! Whether a model's second processor computes, and why not.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a model's encoder and decoder compute on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ComputeDevice {
+    /// Our kernels on the CPU.
+    #[default]
+    Cpu,
+    /// The GPU of Apple devices, with the CPU behind it; needs the cargo feature `metal`. Only while the app is in the
+    /// foreground: tell the recognizer by
+    /// [`set_foreground`](crate::SpeechRecognizer::set_foreground). A model in [`Precision::F32`](crate::Precision::F32)
+    /// computes in f32 there, any other in f16. Costs memory for a second copy of the weights.
+    Metal,
+    /// What would run on a GPU, on the CPU by candle's own products: slow, for tests on machines without one. Needs the
+    /// cargo feature `candle`.
+    CandleCpu,
+}
+
+/// State of a model's [`ComputeDevice`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceStatus {
+    /// None was asked for: the CPU computes.
+    Cpu,
+    /// The device computes.
+    Running,
+    /// The app is in the background: the CPU computes.
+    Paused,
+    /// The device failed: the CPU computes, and nothing was lost. It is tried again the next time that the app comes to the
+    /// foreground, unless it never worked.
+    Failed {
+        /// What the device said.
+        reason: String,
+    },
+}
+
+/// Shared by encoder, decoder and recognizer.
+#[derive(Debug, Clone)]
+pub(crate) struct Switch(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    status: DeviceStatus,
+    /// Whether the networks lie on the device.
+    loaded: bool,
+    #[cfg(all(test, feature = "candle"))]
+    passes_to_failure: Option<usize>,
+}
+
+impl Switch {
+    pub(crate) fn new(asked: bool) -> Self {
+        let status = if asked { DeviceStatus::Running } else { DeviceStatus::Cpu };
+        Self(Arc::new(Mutex::new(State {
+            status,
+            loaded: asked,
+            #[cfg(all(test, feature = "candle"))]
+            passes_to_failure: None,
+        })))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn status(&self) -> DeviceStatus {
+        self.with(|state| state.status.clone())
+    }
+
+    /// Whether the next pass may be tried on the device.
+    #[cfg(feature = "candle")]
+    pub(crate) fn is_on(&self) -> bool {
+        self.with(|state| state.status == DeviceStatus::Running)
+    }
+
+    /// The device could not do a pass.
+    pub(crate) fn fail(&self, reason: &dyn std::fmt::Display) {
+        // candle's errors have a backtrace behind the first line.
+        let reason = reason.to_string().lines().next().unwrap_or_default().to_owned();
+        self.with(|state| state.status = DeviceStatus::Failed { reason });
+    }
+
+    /// The device could not take the networks: it is not tried again.
+    pub(crate) fn give_up(&self, reason: &dyn std::fmt::Display) {
+        self.fail(reason);
+        self.with(|state| state.loaded = false);
+    }
+
+    pub(crate) fn set_foreground(&self, foreground: bool) {
+        self.with(|state| {
+            if state.loaded {
+                state.status = if foreground { DeviceStatus::Running } else { DeviceStatus::Paused };
+            }
+        });
+    }
+
+    /// Whether a test wants the pass that begins to fail.
+    #[cfg(all(test, feature = "candle"))]
+    pub(crate) fn fails_now(&self) -> bool {
+        self.with(|state| match &mut state.passes_to_failure {
+            Some(0) => true,
+            Some(passes) => {
+                *passes -= 1;
+                false
+            }
+            None => false,
+        })
+    }
+
+    /// From the pass after the next `passes` on, the device fails.
+    #[cfg(all(test, feature = "candle"))]
+    pub(crate) fn fail_after(&self, passes: Option<usize>) {
+        self.with(|state| state.passes_to_failure = passes);
+    }
+}
