@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// `rows × columns` values inside a slice, rows `stride` apart: like a mutable slice, but it can be cut between columns.
 #[derive(Debug)]
@@ -70,6 +71,25 @@ impl<'a> BlockMut<'a> {
         // SAFETY: the constructor checked that all rows lie inside the borrowed slice, and cuts only shrink a block; rows
         // of one block and blocks cut from one another do not overlap; the result borrows the block.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
+    }
+
+    /// Some columns of some rows.
+    ///
+    /// # Panics
+    /// When they do not lie in the block.
+    #[inline]
+    pub(crate) fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> BlockMut<'_> {
+        assert!(rows.start < rows.end && rows.end <= self.rows);
+        assert!(columns.start < columns.end && columns.end <= self.columns);
+        // SAFETY: the first row's first column lies inside the slice.
+        let start = unsafe { self.start.add(rows.start * self.stride + columns.start) };
+        BlockMut { start, rows: rows.len(), columns: columns.len(), ..*self }
+    }
+
+    /// Where the first value lies, and how many values later the next row.
+    #[inline]
+    pub(crate) fn as_mut_ptr_and_stride(&mut self) -> (*mut f32, usize) {
+        (self.start, self.stride)
     }
 
     /// The first `row` rows, and the others.

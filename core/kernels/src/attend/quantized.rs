@@ -74,6 +74,7 @@ impl Shape {
         self.dimensions() * CHUNK
     }
 
+    #[inline]
     fn head_bytes(self) -> usize {
         self.query_bytes() + self.key_bytes() + self.value_bytes()
     }
@@ -139,6 +140,7 @@ impl AttentionChunk {
         self.shape.form
     }
 
+    #[inline]
     pub(super) fn head(&self, head: usize) -> HeadChunk<'_> {
         let shape = self.shape;
         let bytes = &self.bytes.bytes()[head * shape.head_bytes()..][..shape.head_bytes()];
@@ -433,12 +435,12 @@ pub(crate) fn attend<S: Int8>(s: S, query: &QuantizedQuery<'_>, mut out: BlockMu
             let keys = CHUNK.min(layer.len - index * CHUNK);
             let chunk = chunk.head(head);
             score(s, queries, keys, chunk, scratch);
-            for row in 0..rows_here {
-                seen.greatest[row] = reduce::row_max(s, &scratch.scores[row * SCORES..][..depth(keys)]);
+            for first in (0..rows_here).step_by(TOGETHER) {
+                find_greatest(s, first, depth(keys), &mut seen, &scratch.scores);
             }
             look_back(s, rows_here, &mut seen, dimensions, &mut scratch.values);
-            for row in 0..rows_here {
-                weigh(s, row, keys, &mut seen, scratch);
+            for first in (0..rows_here).step_by(TOGETHER) {
+                weigh(s, first, depth(keys), &mut seen, scratch);
             }
             add_values(s, &seen.weight[..rows_here], keys, dimensions, chunk, scratch);
         }
@@ -505,28 +507,72 @@ fn look_back<S: Int8>(s: S, rows: usize, seen: &mut Seen, dimensions: usize, val
     s.store(max, &mut seen.max);
 }
 
-/// Turns one row's scores into weights relative to the greatest of the chunk.
+/// Rows whose weights are made side by side: their chains of operations overlap, and they are neighbours in the panel.
+const TOGETHER: usize = 4;
+
+/// The scores of `TOGETHER` rows from `first` on, block by block; rows that are not there have old ones, and nobody reads what
+/// comes of them.
 #[inline(always)]
-fn weigh<S: Int8>(s: S, row: usize, keys: usize, seen: &mut Seen, scratch: &mut QuantizedScratch) {
-    let QuantizedScratch { weights, scores, .. } = scratch;
-    let scores = &scores[row * SCORES..][..depth(keys)];
-    let (shift, unit) = (s.splat(-seen.greatest[row] * seen.unit[row]), s.splat(seen.unit[row]));
-    let mut total = s.splat(0.0);
-    let (panel, sums) = weights.panel_and_sums_mut();
-    let mut steps = [0i8; LANES];
-    for (block, scores) in scores.as_chunks::<LANES>().0.iter().enumerate() {
-        let (mantissa, power) = math::exp2_parts(s, s.fma(s.load(scores), unit, shift));
-        let step = s.fma(s.mul(mantissa, s.splat(255.0)), power, s.splat(-128.0));
-        // Rounds to the nearest integer, which then stands in the low bits.
-        let shifted = s.add(step, s.splat(math::ROUND));
-        total = s.add(total, s.sub(shifted, s.splat(math::ROUND)));
-        s.store_shifted_i8(shifted, &mut steps);
-        s.write(&steps, panel, row, block * LANES);
+fn blocks_of_rows(
+    scores: &[f32],
+    first: usize,
+    depth: usize,
+) -> impl ExactSizeIterator<Item = [&[f32; LANES]; TOGETHER]> {
+    let row = |row: usize| scores[(first + row) * SCORES..][..depth].as_chunks().0.iter();
+    let (left, right) = (row(0).zip(row(1)), row(2).zip(row(3)));
+    left.zip(right).map(|((a, b), (c, d))| [a, b, c, d])
+}
+
+/// Greatest scores of `TOGETHER` rows.
+#[inline(always)]
+fn find_greatest<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scores: &[f32]) {
+    let mut lanes = [s.splat(f32::NEG_INFINITY); TOGETHER];
+    for blocks in blocks_of_rows(scores, first, depth) {
+        for (lanes, scores) in lanes.iter_mut().zip(blocks) {
+            *lanes = s.max(s.load(scores), *lanes);
+        }
     }
-    // Exact in any order: integers of at most 128 · 192.
-    let total = reduce::sum(s, total);
-    sums[row] = total as i32;
-    seen.total[row] += seen.weight[row] * (total + (128 * depth(keys)) as f32);
+    for (greatest, lanes) in seen.greatest[first..].iter_mut().zip(lanes) {
+        *greatest = reduce::max(s, lanes);
+    }
+}
+
+/// Turns the scores of `TOGETHER` rows into weights relative to the greatest of the chunk.
+#[inline(always)]
+fn weigh<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scratch: &mut QuantizedScratch) {
+    let QuantizedScratch { weights, scores, .. } = scratch;
+    let (panel, sums) = weights.panel_and_sums_mut();
+    // Loops, not closures: a closure would not be compiled for the instruction set.
+    let mut exponents = [(s.splat(0.0), s.splat(0.0)); TOGETHER];
+    for (row, (unit, shift)) in (first..).zip(&mut exponents) {
+        *unit = s.splat(seen.unit[row]);
+        *shift = s.splat(exponent_shift(seen.greatest[row] * seen.unit[row]));
+    }
+    let mut totals = [s.splat(0.0); TOGETHER];
+    for (index, blocks) in blocks_of_rows(scores, first, depth).enumerate() {
+        let mut steps = totals;
+        for (((step, total), scores), (unit, shift)) in steps.iter_mut().zip(&mut totals).zip(blocks).zip(exponents) {
+            *step = math::weight_step(s, s.fma(s.load(scores), unit, shift));
+            *total = s.add_bits(*total, *step);
+        }
+        s.write_shifted(steps, panel, first, index * LANES);
+    }
+    for (row, total) in (first..sums.len().min(MAX_ROWS)).zip(totals) {
+        sums[row] = sum_of_steps(s, total, depth);
+        seen.total[row] += seen.weight[row] * (sums[row] + 128 * depth as i32) as f32;
+    }
+}
+
+/// What is added to an exponent so that that of the greatest score, `greatest`, is not positive, whatever was rounded.
+#[inline(always)]
+pub(super) fn exponent_shift(greatest: f32) -> f32 {
+    -greatest - greatest.abs() * (2.0 * f32::EPSILON)
+}
+
+/// The sum of `count` weights less 128 that were added up by their bits.
+#[inline(always)]
+pub(super) fn sum_of_steps<S: Int8>(s: S, total: S::F, count: usize) -> i32 {
+    reduce::sum_bits(s, total).wrapping_sub(math::ROUND.to_bits().wrapping_mul(count as u32)) as i32
 }
 
 /// Multiplies the first `count` of sixteen values.

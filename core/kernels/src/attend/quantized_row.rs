@@ -3,7 +3,7 @@
 //!
 //! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks beforehand.
 
-use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, lanes, lanes_mut};
+use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut, sum_of_steps};
 use crate::float::norm::Norm;
 use crate::float::{math, quantize, reduce};
 use crate::int8::{Int8, Layout, RowsMut, Sums, row_sums};
@@ -160,14 +160,12 @@ fn add_values<S: Int8>(
 /// Weights of a chunk in steps of 1/255 of the greatest, less 128; returns their sum.
 #[inline(always)]
 fn weigh<S: Int8>(s: S, scores: &[f32], greatest: f32, unit: f32, weights: &mut [i8]) -> i32 {
-    let (shift, unit) = (s.splat(-greatest * unit), s.splat(unit));
+    let (shift, unit) = (s.splat(exponent_shift(greatest * unit)), s.splat(unit));
     let mut total = s.splat(0.0);
     for (scores, weights) in scores.as_chunks::<LANES>().0.iter().zip(weights.as_chunks_mut::<LANES>().0) {
-        let (mantissa, power) = math::exp2_parts(s, s.fma(s.load(scores), unit, shift));
-        let step = s.fma(s.mul(mantissa, s.splat(255.0)), power, s.splat(-128.0));
-        let shifted = s.add(step, s.splat(math::ROUND));
-        total = s.add(total, s.sub(shifted, s.splat(math::ROUND)));
-        s.store_shifted_i8(shifted, weights);
+        let step = math::weight_step(s, s.fma(s.load(scores), unit, shift));
+        total = s.add_bits(total, step);
+        s.store_shifted_i8(step, weights);
     }
-    reduce::sum(s, total) as i32
+    sum_of_steps(s, total, scores.len())
 }

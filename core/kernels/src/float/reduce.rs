@@ -29,6 +29,14 @@ pub(crate) fn max<S: Simd>(s: S, x: S::F) -> f32 {
     fold(s, x, |a, b| if a > b { a } else { b })
 }
 
+/// Sum of what the lanes hold as integers, wrapping.
+#[inline(always)]
+pub(crate) fn sum_bits<S: Simd>(s: S, x: S::F) -> u32 {
+    let mut lanes = [0.0; LANES];
+    s.store(x, &mut lanes);
+    lanes.iter().fold(0, |sum, lane| sum.wrapping_add(lane.to_bits()))
+}
+
 /// The end of a row that fills no vector, padded.
 #[inline(always)]
 pub(crate) fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {

@@ -3,7 +3,22 @@
 #![allow(unsafe_code)]
 
 use super::Layout;
+use crate::BlockMut;
+use crate::float::math::Function;
 use crate::simd::{LANES, Simd};
+
+/// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`, plus what
+/// the output holds where it accumulates.
+pub(crate) struct Finish<'a> {
+    pub(crate) row_scales: &'a [f32],
+    /// Of the panel's columns, and more.
+    pub(crate) column_scales: &'a [f32],
+    /// Of the panel's columns, and more.
+    pub(crate) bias: &'a [f32],
+    pub(crate) accumulate: bool,
+    /// `TILE_ROWS` rows of a panel's columns.
+    pub(crate) out: BlockMut<'a>,
+}
 
 /// The inner loops of the product. A value of an implementing type proves that the CPU can execute them.
 pub(crate) trait Int8: Simd {
@@ -29,6 +44,17 @@ pub(crate) trait Int8: Simd {
         }
     }
 
+    /// [`write`](Self::write) of four rows from `row` on, each value the integer `n` from `n + 1.5 · 2^23`,
+    /// `-128 ≤ n ≤ 127`; rows beyond the panel are dropped.
+    #[inline(always)]
+    fn write_shifted(self, shifted: [Self::F; 4], panel: &mut [u8], row: usize, k: usize) {
+        for (row, shifted) in (row..Self::TILE_ROWS).zip(shifted) {
+            let mut values = [0; LANES];
+            self.store_shifted_i8(shifted, &mut values);
+            self.write(&values, panel, row, k);
+        }
+    }
+
     /// Sums of the first `M` rows of a panel of activations with all columns of a panel of weights.
     ///
     /// `row_sums` holds the sum of each row's values.
@@ -44,6 +70,26 @@ pub(crate) trait Int8: Simd {
         row_sums: &[i32],
         sums: &mut [i32],
     );
+
+    /// Whether there is a [`finished_tile`](Self::finished_tile): where sums do not fit the registers beside what finishes them,
+    /// they go through memory.
+    const FINISHES: bool = false;
+
+    /// [`tile`](Self::tile) of `TILE_ROWS` rows whose sums become outputs before they leave the registers.
+    ///
+    /// # Safety
+    /// As [`tile`](Self::tile), and `finish.out` has `TILE_ROWS` rows of a panel's columns.
+    unsafe fn finished_tile(
+        self,
+        _activations: *const u8,
+        _weights: *const u8,
+        _depth: usize,
+        _row_sums: &[i32],
+        _finish: Finish<'_>,
+        _activation: impl Function,
+    ) {
+        unreachable!("this instruction set finishes no tiles")
+    }
 
     /// Sums of one row, stored plainly, with all columns of a panel of weights.
     ///

@@ -29,7 +29,7 @@ mod neon;
 
 pub use activations::Activations;
 pub(crate) use activations::{Form, RowsMut};
-pub(crate) use kernel::Int8;
+pub(crate) use kernel::{Finish, Int8};
 pub use layout::Layout;
 pub(crate) use layout::MAX_PANEL;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};

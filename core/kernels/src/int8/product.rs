@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::layout::MAX_PANEL;
-use super::{Activations, Int8, PackedMatrix, Sums, TopK};
+use super::{Activations, Finish, Int8, PackedMatrix, Sums, TopK};
 use crate::BlockMut;
 use crate::aligned::as_i8;
 use crate::float::math::Function;
@@ -18,7 +18,7 @@ pub enum Activation {
     /// None.
     #[default]
     Identity,
-    /// `x · Φ(x)`, the exact form.
+    /// `x · Φ(x)`, to 1.7e-4: the next layer rounds its rows to 8 bits.
     Gelu,
     /// `max(x, 0)`.
     Relu,
@@ -94,7 +94,7 @@ macro_rules! with_activation {
                 $call
             }
             $crate::int8::Activation::Gelu => {
-                let $function = $crate::float::math::Gelu;
+                let $function = $crate::float::math::GeluShort;
                 $call
             }
             $crate::int8::Activation::Relu => {
@@ -162,9 +162,14 @@ fn strip_tiles<S: Int8>(
             let first = job.row + rows.start;
             let panel = activations.panels(first / S::TILE_ROWS..first / S::TILE_ROWS + 1);
             expect_stores(s, rows.clone(), column, width, out);
-            tile_sums(s, panel, weights, &activations.sums()[first..][..rows.len()], &mut sums);
+            let row_sums = &activations.sums()[first..][..rows.len()];
             let scales = &activations.scales()[first..][..rows.len()];
             let part = Part { row: rows.start, column, accumulate: epilogue.accumulate };
+            if S::FINISHES && rows.len() == S::TILE_ROWS && out.columns() - column >= width {
+                finished_tile(s, (panel, weights), (row_sums, scales), &columns, activation, part, out);
+                continue;
+            }
+            tile_sums(s, panel, weights, row_sums, &mut sums);
             finish(s, &sums, scales, &columns, activation, part, out);
         }
     }
@@ -238,6 +243,30 @@ pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_s
         };
     }
     with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// A whole tile whose sums become outputs in the registers.
+#[inline(always)]
+fn finished_tile<S: Int8>(
+    s: S,
+    (panel, weights): (&[u8], &[u8]),
+    (row_sums, row_scales): (&[i32], &[f32]),
+    columns: &Columns,
+    activation: impl Function,
+    part: Part,
+    out: &mut BlockMut<'_>,
+) {
+    let depth = weights.len() / S::LAYOUT.panel();
+    debug_assert_eq!(panel.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT);
+    let finish = Finish {
+        row_scales,
+        column_scales: &columns.scales,
+        bias: &columns.bias,
+        accumulate: part.accumulate,
+        out: out.tile(part.row..part.row + S::TILE_ROWS, part.column..part.column + S::LAYOUT.panel()),
+    };
+    // SAFETY: `s` proves the features; both panels are whole slices of `depth`; the output is a tile.
+    unsafe { s.finished_tile(panel.as_ptr(), weights.as_ptr(), depth, row_sums, finish, activation) }
 }
 
 /// Integer sums of one plain row with one panel of weights; `row_sum` is the sum of the row's values.

@@ -108,6 +108,13 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn add_bits(self, a: Self::F, b: Self::F) -> Self::F {
+        halves!(H => {
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a[H]), _mm256_castps_si256(b[H])))
+        })
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         let [low, high] = halves!(H => _mm256_and_si256(_mm256_castps_si256(shifted[H]), _mm256_set1_epi32(0xff)));
         // SAFETY: `self` proves AVX2; `to` holds sixteen bytes.

@@ -101,6 +101,12 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn add_bits(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b))) }
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         // SAFETY: `self` proves AVX-512F; `to` holds sixteen bytes.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted))) }

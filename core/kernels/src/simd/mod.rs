@@ -49,6 +49,8 @@ pub(crate) trait Simd: Copy {
     fn power_of_two(self, shifted: Self::F) -> Self::F;
     /// `2^(n - 127)` from `n + 1.5 · 2^23`, whose low bits are `n`; `1 ≤ n ≤ 254`.
     fn biased_power_of_two(self, shifted: Self::F) -> Self::F;
+    /// Adds the lanes as integers, wrapping: numbers `n + 1.5 · 2^23` are added up exactly by their bits.
+    fn add_bits(self, a: Self::F, b: Self::F) -> Self::F;
     /// Stores the low byte of each lane: the integer `n` from `n + 1.5 · 2^23`, `-128 ≤ n ≤ 127`.
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]);
     /// Rounds to the nearest f32, ties to even.

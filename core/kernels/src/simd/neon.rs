@@ -129,6 +129,13 @@ macro_rules! implement {
             }
 
             #[inline(always)]
+            fn add_bits(self, a: Self::F, b: Self::F) -> Self::F {
+                quarters!(Q => {
+                    vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(a[Q]), vreinterpretq_u32_f32(b[Q])))
+                })
+            }
+
+            #[inline(always)]
             fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
                 let words = quarters!(Q => vmovn_s32(vreinterpretq_s32_f32(shifted[Q])));
                 // SAFETY: `self` proves NEON; `to` holds sixteen bytes.

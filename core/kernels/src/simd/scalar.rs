@@ -90,6 +90,11 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn add_bits(self, a: Self::F, b: Self::F) -> Self::F {
+        each(|i| f32::from_bits(a[i].to_bits().wrapping_add(b[i].to_bits())))
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         for (to, x) in to.iter_mut().zip(shifted) {
             *to = x.to_bits() as i8;

@@ -48,6 +48,9 @@ pub struct StreamTranscriber<'r> {
     input: (u32, u16),
     resampler: Resampler,
     resampled: Vec<f32>,
+    /// Of the window at hand; kept for its memory.
+    mel: LogMel,
+    features: Vec<f32>,
     segmenter: Option<Segmenter>,
     agreement: Agreement,
     /// Speech that is not final yet, with what was said in it so far.
@@ -97,6 +100,8 @@ impl<'r> StreamTranscriber<'r> {
             input: (rate, channels),
             resampler: Resampler::new(rate, u32::from(channels))?,
             resampled: Vec::new(),
+            mel: LogMel::new(recognizer.model().dimensions().mels)?,
+            features: Vec::new(),
             speaking: segmenter.is_none(),
             segmenter,
             agreement: Agreement::default(),
@@ -230,10 +235,10 @@ impl<'r> StreamTranscriber<'r> {
         if samples.len() < SAMPLE_RATE as usize / 10 {
             return Ok(Vec::new());
         }
-        let features = features(samples, self.recognizer)?;
+        features(samples, self.recognizer, &mut self.mel, &mut self.features);
         let context =
             Context { prefix: &self.prefix, may_be_empty: !self.prefix.is_empty(), one_attempt, ..Context::default() };
-        let decoded = self.decoder.decode(&features, samples.len().div_ceil(HOP), context)?;
+        let decoded = self.decoder.decode(&self.features, samples.len().div_ceil(HOP), context)?;
         let thresholds = &self.options.transcribe.thresholds;
         let loops = thresholds.compression_ratio.is_some_and(|limit| decoded.attempt.compression_ratio > limit);
         if decoded.attempt.is_silence(thresholds) || (loops && one_attempt) {
@@ -332,16 +337,16 @@ fn public(words: Vec<Timed>) -> Vec<Word> {
 }
 
 /// Features of a window of its own, filled up with silence.
-fn features(samples: &[f32], recognizer: &SpeechRecognizer) -> Result<Vec<f32>, AudioError> {
+fn features(samples: &[f32], recognizer: &SpeechRecognizer, mel: &mut LogMel, values: &mut Vec<f32>) {
     let dimensions = recognizer.model().dimensions();
     let window = dimensions.window_frames();
-    let mut mel = LogMel::new(dimensions.mels)?;
+    mel.reset();
     mel.push(samples);
     mel.push_silence((window + 4) * HOP);
-    let mut values = mel.frames()[..window * dimensions.mels].to_vec();
+    values.clear();
+    values.extend_from_slice(&mel.frames()[..window * dimensions.mels]);
     let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    normalize(&mut values, peak);
-    Ok(values)
+    normalize(values, peak);
 }
 
 impl std::fmt::Debug for StreamTranscriber<'_> {
