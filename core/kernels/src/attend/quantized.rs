@@ -558,7 +558,7 @@ fn weigh<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scratch: &m
         s.write_shifted(steps, panel, first, index * LANES);
     }
     for (row, total) in (first..sums.len().min(MAX_ROWS)).zip(totals) {
-        sums[row] = sum_of_steps(s, total, depth);
+        sums[row] = reduce::sum_shifted(s, total, depth);
         seen.total[row] += seen.weight[row] * (sums[row] + 128 * depth as i32) as f32;
     }
 }
@@ -567,12 +567,6 @@ fn weigh<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scratch: &m
 #[inline(always)]
 pub(super) fn exponent_shift(greatest: f32) -> f32 {
     -greatest - greatest.abs() * (2.0 * f32::EPSILON)
-}
-
-/// The sum of `count` weights less 128 that were added up by their bits.
-#[inline(always)]
-pub(super) fn sum_of_steps<S: Int8>(s: S, total: S::F, count: usize) -> i32 {
-    reduce::sum_bits(s, total).wrapping_sub(math::ROUND.to_bits().wrapping_mul(count as u32)) as i32
 }
 
 /// Multiplies the first `count` of sixteen values.

@@ -3,7 +3,7 @@
 //!
 //! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks beforehand.
 
-use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut, sum_of_steps};
+use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut};
 use crate::float::norm::Norm;
 use crate::float::{math, quantize, reduce};
 use crate::int8::{Int8, Layout, RowsMut, Sums, row_sums};
@@ -167,5 +167,5 @@ fn weigh<S: Int8>(s: S, scores: &[f32], greatest: f32, unit: f32, weights: &mut 
         total = s.add_bits(total, step);
         s.store_shifted_i8(step, weights);
     }
-    sum_of_steps(s, total, scores.len())
+    reduce::sum_shifted(s, total, scores.len())
 }

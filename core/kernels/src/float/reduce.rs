@@ -1,5 +1,6 @@
 //! Sums and maxima in sixteen lanes and a fixed tree.
 
+use super::math::ROUND;
 use crate::simd::{LANES, Simd};
 
 /// Folds lanes in halves: `i` with `i + 8`, then 4, 2, 1.
@@ -29,12 +30,13 @@ pub(crate) fn max<S: Simd>(s: S, x: S::F) -> f32 {
     fold(s, x, |a, b| if a > b { a } else { b })
 }
 
-/// Sum of what the lanes hold as integers, wrapping.
+/// The sum of `count` integers `n`, given that of their `n + 1.5 · 2^23` as [`Simd::add_bits`] adds them.
 #[inline(always)]
-pub(crate) fn sum_bits<S: Simd>(s: S, x: S::F) -> u32 {
+pub(crate) fn sum_shifted<S: Simd>(s: S, total: S::F, count: usize) -> i32 {
     let mut lanes = [0.0; LANES];
-    s.store(x, &mut lanes);
-    lanes.iter().fold(0, |sum, lane| sum.wrapping_add(lane.to_bits()))
+    s.store(total, &mut lanes);
+    let sum = lanes.iter().fold(0u32, |sum, lane| sum.wrapping_add(lane.to_bits()));
+    sum.wrapping_sub(ROUND.to_bits().wrapping_mul(count as u32)) as i32
 }
 
 /// The end of a row that fills no vector, padded.
