@@ -117,20 +117,31 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// [`gelu`] to 1.7e-4, for values that are then rounded to 8 bits: half the work, and no division.
+/// [`gelu`] to 1e-4, above 8 to 1.3e-5 of `x`, for values that are then rounded to 8 bits: little more than half the work, and
+/// no division. 0 for NaN.
 ///
-/// `Φ(x)` by an odd polynomial of degree 13 on [-3.94, 3.94], minimax of the error of `x · Φ(x)` among those that end in 0 and 1
+/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in 0 and 1
 /// (linear programming).
 #[inline(always)]
 pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
-    let t = s.min(s.max(x, s.splat(-3.94)), s.splat(3.94));
+    // Below, the factor is as good as 0; what rounding leaves of it must not meet a great number.
+    let x = s.max(x, s.splat(-4.4));
+    let t = s.min(x, s.splat(4.4));
     let square = s.mul(t, t);
-    let mut p = s.splat(2.467_598_2e-8);
-    for coefficient in [-1.692_850_1e-6, 4.977_306_5e-5, -8.310_766e-4, 8.852_295e-3, -6.474_228e-2, 3.979_999_4e-1] {
+    let mut p = s.splat(3.569_85e-11);
+    for coefficient in [
+        -3.754_403_5e-9,
+        1.740_970_5e-7,
+        -4.725_095e-6,
+        8.429_543e-5,
+        -1.055_007_1e-3,
+        9.643_075e-3,
+        -6.607_65e-2,
+        3.987_616_3e-1,
+    ] {
         p = s.fma(p, square, s.splat(coefficient));
     }
-    // Exactly 0 below, where rounding would leave a millionth of a great number.
-    s.mul(x, s.max(s.fma(t, p, s.splat(0.5)), s.splat(0.0)))
+    s.mul(x, s.fma(t, p, s.splat(0.5)))
 }
 
 /// `x` where it is positive, else 0.
@@ -231,14 +242,13 @@ mod tests {
             let exact = 0.5 * x * (1.0 + activation::erf(x / std::f32::consts::SQRT_2));
             worst = worst.max((scalar(GeluShort, x) - exact).abs());
         }
-        assert!((1e-4..1.7e-4).contains(&worst), "{worst}");
-        for x in [-4.0, -1e3, -1e30] {
-            assert_eq!(scalar(GeluShort, x), 0.0);
+        assert!((5e-5..1e-4).contains(&worst), "{worst}");
+        for x in [-5.0, -1e3, -1e30] {
+            assert!(scalar(GeluShort, x).abs() < 1e-4, "{x}");
         }
-        for x in [4.0f32, 1e3, 1e30, f32::INFINITY] {
-            assert!(scalar(GeluShort, x) >= x && scalar(GeluShort, x) / 1.000_001 <= x || x.is_infinite());
+        for x in [5.0f32, 1e3, 1e30, f32::INFINITY] {
+            assert!(scalar(GeluShort, x) >= x * 0.999_98 && scalar(GeluShort, x) <= x * 1.000_02);
         }
-        assert!(scalar(GeluShort, f32::NAN).is_nan());
     }
 
     #[test]
