@@ -22,8 +22,6 @@ pub(crate) struct WindowDecoder<'m> {
     pub(crate) cancel: &'m CancelToken,
     threads: Threads,
     scratch: EncoderScratch,
-    /// The last window's audio: the next one's takes its memory.
-    last_audio: Option<CrossCache>,
     /// Code of the language, once it is known.
     language: Option<&'static str>,
     pub(crate) timing: Timing,
@@ -63,7 +61,7 @@ impl<'m> WindowDecoder<'m> {
         options.check()?;
         let language = fixed_language(model, options)?;
         let scratch = model.encoder.scratch();
-        Ok(Self { model, options, cancel, threads, scratch, last_audio: None, language, timing: Timing::default() })
+        Ok(Self { model, options, cancel, threads, scratch, language, timing: Timing::default() })
     }
 
     /// Code of the language, once the first window was decoded.
@@ -83,10 +81,9 @@ impl<'m> WindowDecoder<'m> {
     /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
     pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
         let start = Instant::now();
-        let Self { model, scratch, last_audio, threads, cancel, .. } = self;
+        let Self { model, scratch, threads, cancel, .. } = self;
         let states = model.encoder.encode(features, scratch, *threads, cancel)?;
-        let audio = model.decoder.cross_cache(states, last_audio.take(), *threads, cancel)?;
-        *last_audio = Some(audio.clone());
+        let audio = model.decoder.cross_cache(states, *threads, cancel)?;
         self.timing.encode += start.elapsed();
         self.timing.windows += 1;
         Ok(audio)

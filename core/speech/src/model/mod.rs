@@ -115,7 +115,7 @@ impl Model {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, Cancelled> {
-        let cross = self.decoder.cross_cache(states, None, threads, cancel)?;
+        let cross = self.decoder.cross_cache(states, threads, cancel)?;
         let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
         let (mut caches, mut scratch) = ([self.decoder.self_cache(rows.len())], self.decoder.scratch());
         self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;

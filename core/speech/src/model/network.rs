@@ -184,24 +184,16 @@ impl Decoder {
         }
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `old` where nobody
-    /// else holds it: a stream makes one every second, and what large blocks leave behind would fragment the heap.
+    /// Projects encoder states `[states, width]` to the keys and values of every block.
     pub(crate) fn cross_cache(
         &self,
         states: &[f32],
-        old: Option<CrossCache>,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<CrossCache, Cancelled> {
         Ok(match self {
-            Self::Exact(decoder) => {
-                let old = if let Some(CrossCache::Exact(old)) = old { sole(old) } else { Vec::new() };
-                CrossCache::Exact(Arc::new(decoder.cross_cache(states, old, threads, cancel)?))
-            }
-            Self::Int8(decoder) => {
-                let old = if let Some(CrossCache::Int8(old)) = old { sole(old) } else { Vec::new() };
-                CrossCache::Int8(Arc::new(decoder.cross_cache(states, old, cancel)?))
-            }
+            Self::Exact(decoder) => CrossCache::Exact(Arc::new(decoder.cross_cache(states, threads, cancel)?)),
+            Self::Int8(decoder) => CrossCache::Int8(Arc::new(decoder.cross_cache(states, cancel)?)),
             #[cfg(feature = "candle")]
             Self::Device(decoder) => CrossCache::Device(Arc::new(decoder.cross_layers(states, threads, cancel)?)),
         })
@@ -264,11 +256,6 @@ impl Decoder {
             _ => unreachable!("{OTHER_FORM}"),
         }
     }
-}
-
-/// What nobody else holds; otherwise nothing.
-fn sole<T>(shared: Arc<Vec<T>>) -> Vec<T> {
-    Arc::try_unwrap(shared).unwrap_or_default()
 }
 
 impl SelfCache {

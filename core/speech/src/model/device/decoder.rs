@@ -247,7 +247,7 @@ impl CrossLayers {
     ) -> Result<&model::CrossCache, Cancelled> {
         if self.cpu.get().is_none() {
             // Another thread may have been faster; both made the same.
-            let _ = self.cpu.set(decoder.cross_cache(&self.states, None, threads, cancel)?);
+            let _ = self.cpu.set(decoder.cross_cache(&self.states, threads, cancel)?);
         }
         Ok(self.cpu.get().unwrap_or_else(|| unreachable!("it was just set")))
     }

@@ -31,7 +31,7 @@ struct Block {
 }
 
 /// Keys and values of the encoded audio for one block.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CrossLayer {
     keys: Vec<f32>,
     values: Vec<f32>,
@@ -89,23 +89,21 @@ impl Decoder {
         })
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `layers`.
+    /// Projects encoder states `[states, width]` to the keys and values of every block.
     pub(crate) fn cross_cache(
         &self,
         states: &[f32],
-        mut layers: Vec<CrossLayer>,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<CrossLayer>, Cancelled> {
-        layers.resize_with(self.blocks.len(), CrossLayer::default);
-        for (block, CrossLayer { keys, values }) in self.blocks.iter().zip(&mut layers) {
+        let layer = |block: &Block| {
             cancel.check()?;
-            keys.resize(states.len(), 0.0);
-            values.resize(states.len(), 0.0);
-            block.cross_attention.key.forward(states, keys, threads);
-            block.cross_attention.value.forward(states, values, threads);
-        }
-        Ok(layers)
+            let (mut keys, mut values) = (vec![0.0; states.len()], vec![0.0; states.len()]);
+            block.cross_attention.key.forward(states, &mut keys, threads);
+            block.cross_attention.value.forward(states, &mut values, threads);
+            Ok(CrossLayer { keys, values })
+        };
+        self.blocks.iter().map(layer).collect()
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.

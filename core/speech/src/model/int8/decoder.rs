@@ -129,39 +129,27 @@ impl Decoder {
         }
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `old`.
-    pub(crate) fn cross_cache(
-        &self,
-        states: &[f32],
-        old: Vec<CrossLayer>,
-        cancel: &CancelToken,
-    ) -> Result<Vec<CrossLayer>, Cancelled> {
-        let (scratch, mut old) = (Stash::new(), old.into_iter());
+    /// Projects encoder states `[states, width]` to the keys and values of every block.
+    pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<CrossLayer>, Cancelled> {
+        let scratch = Stash::new();
         let layer = |block: &Block| {
             cancel.check()?;
             Ok(match self.precision {
-                Precision::Int8 => {
-                    let mut layer = match old.next() {
-                        Some(CrossLayer::Int8(layer)) => layer,
-                        _ => self.backend.kernels().quantized_key_values(self.heads),
-                    };
-                    self.fill_quantized_cross(block, states, &mut layer, &scratch);
-                    CrossLayer::Int8(layer)
-                }
+                Precision::Int8 => CrossLayer::Int8(self.quantized_cross(block, states, &scratch)),
                 Precision::F32 | Precision::Mixed => CrossLayer::Half(self.half_cross(block, states)),
             })
         };
         self.blocks.iter().map(layer).collect()
     }
 
-    fn fill_quantized_cross(
+    fn quantized_cross(
         &self,
         block: &Block,
         states: &[f32],
-        layer: &mut QuantizedAttention,
         scratch: &Stash<(Activations, Vec<f32>)>,
-    ) {
+    ) -> QuantizedAttention {
         let (backend, width) = (&self.backend, self.heads.width);
+        let mut layer = backend.kernels().quantized_key_values(self.heads);
         backend.blocks(layer.chunks_mut(states.len() / width), 1, 1, |_, chunks| {
             let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
                 for chunk in chunks {
@@ -174,6 +162,7 @@ impl Decoder {
             };
             scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
         });
+        layer
     }
 
     fn half_cross(&self, block: &Block, states: &[f32]) -> HalfCache {
