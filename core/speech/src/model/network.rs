@@ -316,10 +316,14 @@ impl<'a> Recording<'a> {
     /// of each.
     pub(super) fn take(&mut self, layer: usize, weights: &[f32], heads: Heads, states: usize) {
         let stride = weights.len() / heads.count;
-        for (&(chosen, head), kept) in self.heads.iter().zip(&mut self.weights) {
-            if chosen == layer {
-                kept.extend_from_slice(&weights[head * stride..][..states]);
-            }
+        for (head, kept) in self.of_block(layer) {
+            kept.extend_from_slice(&weights[head * stride..][..states]);
         }
+    }
+
+    /// The chosen heads of block `block`, and what was kept of each.
+    pub(super) fn of_block(&mut self, block: usize) -> impl Iterator<Item = (usize, &mut Vec<f32>)> {
+        let chosen = self.heads.iter().zip(&mut self.weights);
+        chosen.filter_map(move |(&(of, head), kept)| (of == block).then_some((head, kept)))
     }
 }

@@ -230,10 +230,8 @@ fn keep(rows: &[Row], caches: &mut [model::SelfCache], cross: &Arc<CrossLayers>,
 /// Hands on the attention of the chosen heads, row by row.
 fn record(recording: &mut Recording<'_>, attention: &[(usize, Vec<Vec<Vec<f32>>>)]) {
     for (block, heads) in attention {
-        for (&(chosen, head), kept) in recording.heads.iter().zip(&mut recording.weights) {
-            if chosen == *block {
-                heads[head].iter().for_each(|row| kept.extend_from_slice(row));
-            }
+        for (head, kept) in recording.of_block(*block) {
+            heads[head].iter().for_each(|row| kept.extend_from_slice(row));
         }
     }
 }

@@ -25,9 +25,9 @@ use super::{Decoder, Dimensions, Encoder, Precision};
 pub(crate) use switch::Switch;
 pub use switch::{ComputeDevice, DeviceStatus};
 
-/// Puts the networks on `device` beside those of the CPU, which take over when it fails; where it cannot take them, the
-/// networks come back as they were and `switch` knows the reason.
-#[cfg(feature = "candle")]
+/// Puts the networks on `device` beside those of the CPU, which take over when it fails; where it cannot take them, or the build
+/// has none, the networks come back as they were and `switch` knows the reason.
+#[cfg_attr(not(feature = "candle"), expect(unused_variables, reason = "a build without candle has no device"))]
 pub(super) fn with_device(
     device: ComputeDevice,
     cpu: (Encoder, Decoder),
@@ -36,44 +36,41 @@ pub(super) fn with_device(
     dimensions: &Dimensions,
     switch: &Switch,
 ) -> Result<(Encoder, Decoder), WeightError> {
+    #[cfg(feature = "candle")]
     let opened = match device {
         ComputeDevice::Cpu => return Ok(cpu),
         ComputeDevice::Metal => candle_core::Device::new_metal(0),
         ComputeDevice::CandleCpu => Ok(candle_core::Device::Cpu),
     };
-    let load = |device| {
-        let tensors = DeviceTensors::new(source, &device, element(precision));
-        Ok((network::Encoder::load(&tensors, dimensions)?, network::Decoder::load(&tensors, dimensions)?))
-    };
-    match opened.map_err(BridgeError::from).and_then(load) {
-        Ok((encoder, decoder)) => Ok((
-            Encoder::Device(encoder::Encoder::new(cpu.0, encoder, switch.clone())),
-            Decoder::Device(decoder::Decoder::new(cpu.1, decoder, switch.clone())),
-        )),
-        Err(BridgeError::Weights(error)) => Err(error),
-        Err(error) => {
-            switch.give_up(&error);
-            Ok(cpu)
-        }
-    }
-}
-
-/// A build without candle has no device.
-#[cfg(not(feature = "candle"))]
-pub(super) fn with_device(
-    device: ComputeDevice,
-    cpu: (Encoder, Decoder),
-    _: &impl TensorSource,
-    _: Precision,
-    _: &Dimensions,
-    switch: &Switch,
-) -> Result<(Encoder, Decoder), WeightError> {
+    #[cfg(not(feature = "candle"))]
     match device {
         ComputeDevice::Cpu => {}
         ComputeDevice::Metal => switch.give_up(&"built without the cargo feature `metal`"),
         ComputeDevice::CandleCpu => switch.give_up(&"built without the cargo feature `candle`"),
     }
+    #[cfg(feature = "candle")]
+    match opened.map_err(BridgeError::from).and_then(|device| load(&device, source, precision, dimensions)) {
+        Ok((encoder, decoder)) => {
+            return Ok((
+                Encoder::Device(encoder::Encoder::new(cpu.0, encoder, switch.clone())),
+                Decoder::Device(decoder::Decoder::new(cpu.1, decoder, switch.clone())),
+            ));
+        }
+        Err(BridgeError::Weights(error)) => return Err(error),
+        Err(error) => switch.give_up(&error),
+    }
     Ok(cpu)
+}
+
+#[cfg(feature = "candle")]
+fn load(
+    device: &candle_core::Device,
+    source: &impl TensorSource,
+    precision: Precision,
+    dimensions: &Dimensions,
+) -> Result<(network::Encoder, network::Decoder), BridgeError> {
+    let tensors = DeviceTensors::new(source, device, element(precision));
+    Ok((network::Encoder::load(&tensors, dimensions)?, network::Decoder::load(&tensors, dimensions)?))
 }
 
 /// Bytes of a weight on the device.
