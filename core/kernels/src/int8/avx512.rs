@@ -163,7 +163,7 @@ unsafe fn finished_tile<F: Function>(
                 let to = to.add(16 * i);
                 _mm512_storeu_ps(to, if accumulate { s.add(_mm512_loadu_ps(to), y) } else { y });
             }
-            // Not beyond the last row, where nothing need lie.
+            // Behind the last row it may point outside of the output: it is not used there.
             to = to.wrapping_add(stride);
         }
     }
