@@ -6,7 +6,7 @@
 use sotto_kernels::softmax;
 use sotto_runtime::Cancelled;
 
-use crate::model::{CrossCache, Recording, Row};
+use crate::model::{CrossCache, Recording};
 use crate::transcript::{Segment, Word};
 use crate::window::WindowDecoder;
 
@@ -34,7 +34,7 @@ pub(crate) struct Timed {
 ///
 /// `states` is the number of encoder states that hold audio.
 pub(crate) fn timed_words(
-    window: &WindowDecoder<'_>,
+    window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
     states: usize,
     tokens: &[u32],
@@ -55,7 +55,7 @@ pub(crate) fn timed_words(
 /// `states` is the number of encoder states that hold audio, `offset` the window's start in seconds, `last_end` the
 /// end of the speech before it. Segment bounds are moved to their first and last word, as the reference does.
 pub(crate) fn add_words(
-    window: &WindowDecoder<'_>,
+    window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
     states: usize,
     segments: &mut [Segment],
@@ -91,7 +91,12 @@ pub(crate) fn add_words(
 }
 
 /// Words of `text` (text tokens only) with the times at which the alignment heads heard them.
-fn align(window: &WindowDecoder<'_>, audio: &CrossCache, states: usize, text: &[u32]) -> Result<Vec<Timed>, Cancelled> {
+fn align(
+    window: &mut WindowDecoder<'_>,
+    audio: &CrossCache,
+    states: usize,
+    text: &[u32],
+) -> Result<Vec<Timed>, Cancelled> {
     let tokenizer = &window.model.tokenizer;
     let special = tokenizer.special();
     let start = window.sot_sequence(false);
@@ -134,24 +139,21 @@ fn align(window: &WindowDecoder<'_>, audio: &CrossCache, states: usize, text: &[
 
 /// Attention of the alignment heads for every token, and the probability of every text token.
 fn attend(
-    window: &WindowDecoder<'_>,
+    window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
     tokens: &[u32],
     first: usize,
     text: &[u32],
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>), Cancelled> {
-    let decoder = &window.model.decoder;
-    let mut recording = Recording::new(&window.model.alignment_heads);
-    let mut scratch = decoder.scratch();
-    let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-    let mut caches = [decoder.self_cache(rows.len())];
-    let (threads, cancel) = (window.threads(), window.cancel);
-    decoder.feed(&rows, &mut caches, audio, &mut scratch, Some(&mut recording), threads, cancel)?;
-    let eot = window.model.tokenizer.special().eot as usize;
+    let (model, cancel) = (window.model, window.cancel);
+    let mut recording = Recording::new(&model.alignment_heads);
+    let mut inference = window.inference(audio.clone());
+    inference.record(tokens, &mut recording)?;
+    let eot = model.tokenizer.special().eot as usize;
     let mut probabilities = Vec::with_capacity(text.len());
     for (index, &token) in text.iter().enumerate() {
         cancel.check()?;
-        let logits = decoder.logits(&[first - 1 + index], &mut scratch, threads);
+        let logits = inference.logits(&[first - 1 + index]);
         softmax(&mut logits[..eot]);
         probabilities.push(logits[token as usize]);
     }

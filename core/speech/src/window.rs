@@ -7,7 +7,8 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use sotto_text::whisper::language;
 
 use crate::decode::{
-    Attempt, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules, decode_with_fallback, repeats,
+    Attempt, DecodingMemory, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules,
+    decode_with_fallback, repeats,
 };
 use crate::error::SpeechError;
 use crate::model::{CrossCache, EncoderScratch, Model};
@@ -22,6 +23,7 @@ pub(crate) struct WindowDecoder<'m> {
     pub(crate) cancel: &'m CancelToken,
     threads: Threads,
     scratch: EncoderScratch,
+    memory: DecodingMemory,
     /// Code of the language, once it is known.
     language: Option<&'static str>,
     pub(crate) timing: Timing,
@@ -60,17 +62,13 @@ impl<'m> WindowDecoder<'m> {
     ) -> Result<Self, SpeechError> {
         options.check()?;
         let language = fixed_language(model, options)?;
-        let scratch = model.encoder.scratch();
-        Ok(Self { model, options, cancel, threads, scratch, language, timing: Timing::default() })
+        let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
+        Ok(Self { model, options, cancel, threads, scratch, memory, language, timing: Timing::default() })
     }
 
     /// Code of the language, once the first window was decoded.
     pub(crate) fn language(&self) -> &'static str {
         self.language.unwrap_or("en")
-    }
-
-    pub(crate) fn threads(&self) -> Threads {
-        self.threads
     }
 
     /// Whether the vocabulary has timestamps at all.
@@ -81,9 +79,11 @@ impl<'m> WindowDecoder<'m> {
     /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
     pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
         let start = Instant::now();
-        let Self { model, scratch, threads, cancel, .. } = self;
+        let Self { model, scratch, memory, threads, cancel, .. } = self;
         let states = model.encoder.encode(features, scratch, *threads, cancel)?;
-        let audio = model.decoder.cross_cache(states, *threads, cancel)?;
+        let kept = memory.take_audio();
+        let audio = model.decoder.cross_cache(states, kept, &mut memory.scratch, *threads, cancel)?;
+        memory.keep_audio(audio.clone());
         self.timing.encode += start.elapsed();
         self.timing.windows += 1;
         Ok(audio)
@@ -109,6 +109,7 @@ impl<'m> WindowDecoder<'m> {
         if !doubtful || context.one_attempt {
             return Ok(first);
         }
+        drop(first);
         self.decode_all(features, context)
     }
 
@@ -121,22 +122,22 @@ impl<'m> WindowDecoder<'m> {
         let max_tokens = self.max_tokens();
         let sot_sequence = self.sot_sequence(context.timestamps);
         let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
-        let special = self.model.tokenizer.special();
-        let prompt = Prompt::new(parts, special, self.model.dimensions.text_context, max_tokens);
+        let (model, options) = (self.model, self.options);
+        let special = model.tokenizer.special();
+        let prompt = Prompt::new(parts, special, model.dimensions.text_context, max_tokens);
         let rules = self.rules(context);
         // The last token is not fed back, so one more fits than there are positions left (as in the reference).
-        let room = self.model.dimensions.text_context - prompt.tokens.len() + 1;
+        let room = model.dimensions.text_context - prompt.tokens.len() + 1;
         let search = SearchContext {
             rules: &rules,
-            hotwords: self.options.hotwords.as_deref(),
+            hotwords: options.hotwords.as_deref(),
             eot: special.eot,
             max_tokens: max_tokens.min(room),
-            stop_loops: self.options.thresholds.compression_ratio.is_some(),
+            stop_loops: options.thresholds.compression_ratio.is_some(),
         };
         let mut inference = self.inference(audio.clone());
         let prepared = inference.prepare(&prompt, search.max_tokens, special.no_speech)?;
-        let TranscribeOptions { search: settings, thresholds, .. } = self.options;
-        let tokenizer = &self.model.tokenizer;
+        let TranscribeOptions { search: settings, thresholds, .. } = options;
         let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
         let attempt = decode_with_fallback(
             &mut inference,
@@ -145,20 +146,23 @@ impl<'m> WindowDecoder<'m> {
             settings,
             &settings.temperatures[..attempts],
             thresholds,
-            tokenizer,
+            &model.tokenizer,
         )?;
-        self.timing.tokens += inference.sampled;
+        inference.leave(prepared);
+        let sampled = inference.sampled;
+        self.timing.tokens += sampled;
         self.timing.decode += start.elapsed();
         Ok(Decoded { attempt, audio })
     }
 
     /// The language of encoded audio and its probability among all languages.
-    pub(crate) fn detect(&self, audio: &CrossCache) -> Result<(&'static str, f32), Cancelled> {
+    pub(crate) fn detect(&mut self, audio: &CrossCache) -> Result<(&'static str, f32), Cancelled> {
         let tokenizer = &self.model.tokenizer;
         if !tokenizer.is_multilingual() {
             return Ok(("en", 1.0));
         }
-        let logits = self.inference(audio.clone()).first_logits(tokenizer.special().sot)?;
+        let mut inference = self.inference(audio.clone());
+        let logits = inference.first_logits(tokenizer.special().sot)?;
         let languages = tokenizer.languages();
         let mut scores: Vec<f32> = languages
             .iter()
@@ -169,8 +173,8 @@ impl<'m> WindowDecoder<'m> {
         Ok((languages[best].0, scores[best]))
     }
 
-    pub(crate) fn inference(&self, audio: CrossCache) -> Inference<'m> {
-        Inference::new(&self.model.decoder, audio, self.model.dimensions.vocabulary, self.threads, self.cancel)
+    pub(crate) fn inference(&mut self, audio: CrossCache) -> Inference<'_> {
+        Inference::new(&self.model.decoder, audio, &mut self.memory, self.threads, self.cancel)
     }
 
     /// Start of transcript with language, task and the wish for no timestamps.

@@ -61,6 +61,12 @@ impl HalfCache {
         2 * heads.count * capacity * (heads.head_width() + heads.head_width().next_multiple_of(LANES))
     }
 
+    /// Most rows that it has room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Rows stored.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,9 +1,5 @@
 //! Second attempts: a result that repeats itself or that the model doubts is decoded again at a higher temperature.
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use std::io::Write;
-
 use sotto_nn::sampling::Rng;
 use sotto_runtime::Cancelled;
 use sotto_text::whisper::WhisperTokenizer;
@@ -60,7 +56,7 @@ pub(crate) fn decode_with_fallback(
     let mut doubted: Vec<(Attempt, bool)> = Vec::new();
     for &temperature in temperatures {
         let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
-        let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer);
+        let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer, inference);
         let passed = !attempt.has_failed(thresholds);
         if passed && !(thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
             return Ok(attempt);
@@ -70,7 +66,7 @@ pub(crate) fn decode_with_fallback(
     let stuttered = doubted.iter().position(|&(_, stutters)| stutters);
     let whole = stuttered.or_else(|| doubted.iter().rposition(|(attempt, _)| !attempt.looped)).unwrap_or(0);
     Ok(match doubted.is_empty() {
-        true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer),
+        true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer, inference),
         false => doubted.swap_remove(whole).0,
     })
 }
@@ -93,25 +89,23 @@ fn find(
     }
 }
 
-fn judge(candidate: Candidate, no_speech_prob: f32, temperature: f32, tokenizer: &WhisperTokenizer) -> Attempt {
+fn judge(
+    candidate: Candidate,
+    no_speech_prob: f32,
+    temperature: f32,
+    tokenizer: &WhisperTokenizer,
+    inference: &mut Inference<'_>,
+) -> Attempt {
     let text = tokenizer.decode(&candidate.tokens).trim().to_owned();
     Attempt {
         avg_logprob: candidate.avg_logprob(),
-        compression_ratio: compression_ratio(&text),
+        compression_ratio: inference.memory.compressor.ratio(&text),
         tokens: candidate.tokens,
         text,
         no_speech_prob,
         temperature,
         looped: candidate.looped,
     }
-}
-
-/// Bytes of the text over its bytes after zlib: high when it repeats itself.
-fn compression_ratio(text: &str) -> f32 {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-    // Writing to memory cannot fail; a ratio of 0 would only mean that the text passes.
-    compressed.map_or(0.0, |bytes| text.len() as f32 / bytes.len() as f32)
 }
 
 #[cfg(test)]
@@ -145,13 +139,5 @@ mod tests {
         assert!(attempt(1.0, -1.5, 0.7).is_silence(&thresholds));
         assert!(!attempt(1.0, -0.5, 0.7).is_silence(&thresholds));
         assert!(!attempt(1.0, -1.5, 0.5).is_silence(&thresholds));
-    }
-
-    #[test]
-    fn repetition_shows_in_the_compression_ratio() {
-        let ratio = compression_ratio("The quick brown fox jumps over the lazy dog.");
-        assert!((0.7..1.2).contains(&ratio), "{ratio}");
-        assert!(compression_ratio(&"so on and so on ".repeat(20)) > 5.0);
-        assert_eq!(compression_ratio(""), 0.0);
     }
 }

@@ -3,24 +3,18 @@
 use sotto_kernels::softmax;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
+use super::memory::DecodingMemory;
 use super::prompt::Prompt;
-use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
-
-/// Caches have room for multiples of this many tokens.
-const CACHE_STEP: usize = 128;
+use crate::model::{CrossCache, Decoder, Recording, Row, SelfCache};
 
 /// Runs the decoder over one window and counts what it did.
 #[derive(Debug)]
-pub(crate) struct Inference<'m> {
-    decoder: &'m Decoder,
+pub(crate) struct Inference<'w> {
+    decoder: &'w Decoder,
     cross: CrossCache,
-    scratch: DecoderScratch,
+    pub(super) memory: &'w mut DecodingMemory,
     threads: Threads,
-    cancel: &'m CancelToken,
-    vocabulary: usize,
-    /// The rows of a step, and all their numbers: kept, so that a step allocates nothing.
-    rows: Vec<Row>,
-    picked: Vec<usize>,
+    cancel: &'w CancelToken,
     /// Tokens sampled so far, all attempts and hypotheses.
     pub(crate) sampled: usize,
 }
@@ -29,104 +23,139 @@ pub(crate) struct Inference<'m> {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     cache: SelfCache,
-    /// Tokens that a hypothesis may have, prompt included.
-    positions: usize,
     logits: Vec<f32>,
     /// Probability of silence, where the vocabulary has a token for it.
     pub(crate) no_speech_prob: f32,
 }
 
-/// Caches of the hypotheses that advance together.
+/// Hypotheses that advance together.
 #[derive(Debug)]
 pub(crate) struct Beams {
     caches: Vec<SelfCache>,
     spare: Vec<SelfCache>,
-    positions: usize,
+    /// Scores of the next token of each hypothesis, `[hypotheses, vocabulary]`.
+    pub(super) logits: Vec<f32>,
 }
 
-impl<'m> Inference<'m> {
+impl<'w> Inference<'w> {
     pub(crate) fn new(
-        decoder: &'m Decoder,
+        decoder: &'w Decoder,
         cross: CrossCache,
-        vocabulary: usize,
+        memory: &'w mut DecodingMemory,
         threads: Threads,
-        cancel: &'m CancelToken,
+        cancel: &'w CancelToken,
     ) -> Self {
-        let scratch = decoder.scratch();
-        Self { decoder, cross, scratch, threads, cancel, vocabulary, rows: Vec::new(), picked: Vec::new(), sampled: 0 }
+        Self { decoder, cross, memory, threads, cancel, sampled: 0 }
     }
 
-    /// Feeds the prompt, which at most `max_tokens` will follow: caches have room for them, rounded up.
+    /// Feeds the prompt, which at most `max_tokens` will follow: caches have room for them.
     pub(crate) fn prepare(
         &mut self,
         prompt: &Prompt,
         max_tokens: usize,
         no_speech: Option<u32>,
     ) -> Result<Prepared, Cancelled> {
-        let rows: Vec<Row> = prompt.tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        // Few sizes, so that the memory of one window's caches fits the next one's.
-        let positions = rows.len().saturating_add(max_tokens).next_multiple_of(CACHE_STEP);
-        let mut caches = [self.decoder.self_cache(positions)];
-        self.feed(&rows, &mut caches)?;
-        let logits = self.decoder.logits(&[prompt.sot, rows.len() - 1], &mut self.scratch, self.threads);
-        let (silence, next) = logits.split_at_mut(self.vocabulary);
+        let cache = self.feed_text(&prompt.tokens, max_tokens, None)?;
+        let mut kept = self.memory.take_logits();
+        let logits = self.logits(&[prompt.sot, prompt.tokens.len() - 1]);
+        let (silence, next) = logits.split_at_mut(logits.len() / 2);
         softmax(silence);
         let no_speech_prob = no_speech.and_then(|token| silence.get(token as usize).copied()).unwrap_or(0.0);
-        let logits = next.to_vec();
-        let [cache] = caches;
-        Ok(Prepared { cache, positions, logits, no_speech_prob })
+        kept.extend_from_slice(next);
+        Ok(Prepared { cache, logits: kept, no_speech_prob })
     }
 
     /// Logits after one start token: what language the audio is in.
-    pub(crate) fn first_logits(&mut self, token: u32) -> Result<Vec<f32>, Cancelled> {
-        let mut caches = [self.decoder.self_cache(1)];
-        self.feed(&[Row { hypothesis: 0, token }], &mut caches)?;
-        Ok(self.decoder.logits(&[0], &mut self.scratch, self.threads).to_vec())
+    pub(crate) fn first_logits(&mut self, token: u32) -> Result<&mut [f32], Cancelled> {
+        let cache = self.feed_text(&[token], 0, None)?;
+        self.memory.caches.keep([cache]);
+        Ok(self.logits(&[0]))
     }
 
-    /// `count` hypotheses that all start after the prompt, and the logits of their first token.
-    pub(crate) fn start(&mut self, prepared: &Prepared, count: usize) -> (Beams, Vec<f32>) {
-        let fork = || {
-            let mut cache = self.decoder.self_cache(prepared.positions);
+    /// Feeds a whole text of its own and records the attention of chosen heads; [`logits`](Self::logits) are there for
+    /// each of its tokens.
+    pub(crate) fn record(&mut self, text: &[u32], recording: &mut Recording<'_>) -> Result<(), Cancelled> {
+        let cache = self.feed_text(text, 0, Some(recording))?;
+        self.memory.caches.keep([cache]);
+        Ok(())
+    }
+
+    /// Scores of the next token after each of the rows `picked` of the text that was fed last: `[picked, vocabulary]`.
+    pub(crate) fn logits(&mut self, picked: &[usize]) -> &mut [f32] {
+        self.decoder.logits(picked, &mut self.memory.scratch, self.threads)
+    }
+
+    /// `count` hypotheses that all start after the prompt.
+    pub(super) fn start(&mut self, prepared: &Prepared, count: usize) -> Beams {
+        let mut fork = || {
+            let mut cache = self.memory.caches.take(self.decoder);
             cache.copy_from(&prepared.cache);
             cache
         };
         let caches = (0..count).map(|_| fork()).collect();
-        let beams = Beams { caches, spare: Vec::new(), positions: prepared.positions };
-        (beams, prepared.logits.clone())
+        let mut logits = self.memory.take_logits();
+        (0..count).for_each(|_| logits.extend_from_slice(&prepared.logits));
+        Beams { caches, spare: Vec::new(), logits }
     }
 
-    /// Feeds one token to each hypothesis and gives the logits of the next ones, `[hypotheses, vocabulary]`.
-    pub(crate) fn step(&mut self, beams: &mut Beams, tokens: &[u32]) -> Result<&mut [f32], Cancelled> {
+    /// Feeds one token to each hypothesis; `beams.logits` are those of the next ones.
+    pub(super) fn step(&mut self, beams: &mut Beams, tokens: &[u32]) -> Result<(), Cancelled> {
         self.sampled += tokens.len();
-        let Self { decoder, cross, scratch, threads, cancel, rows, picked, .. } = self;
+        let Self { decoder, cross, memory, threads, cancel, .. } = self;
+        let DecodingMemory { scratch, rows, picked, .. } = &mut **memory;
         rows.clear();
         rows.extend(tokens.iter().enumerate().map(|(hypothesis, &token)| Row { hypothesis, token }));
         decoder.feed(rows, &mut beams.caches, cross, scratch, None, *threads, cancel)?;
         picked.clear();
         picked.extend(0..rows.len());
-        Ok(decoder.logits(picked, scratch, *threads))
+        beams.logits.clear();
+        beams.logits.extend_from_slice(decoder.logits(picked, scratch, *threads));
+        Ok(())
     }
 
-    fn feed(&mut self, rows: &[Row], caches: &mut [SelfCache]) -> Result<(), Cancelled> {
-        self.decoder.feed(rows, caches, &self.cross, &mut self.scratch, None, self.threads, self.cancel)
-    }
-}
-
-impl Beams {
     /// Hypothesis `i` continues what was hypothesis `sources[i]`; caches are copied only where lines of descent cross.
-    pub(crate) fn reorder(&mut self, sources: &[usize], decoder: &Inference<'_>) {
-        if sources.len() == self.caches.len() && sources.iter().enumerate().all(|(i, &source)| i == source) {
+    pub(super) fn reorder(&mut self, beams: &mut Beams, sources: &[usize]) {
+        let Beams { caches, spare, .. } = beams;
+        if sources.len() == caches.len() && sources.iter().enumerate().all(|(i, &source)| i == source) {
             return;
         }
-        while self.spare.len() < sources.len() {
-            self.spare.push(decoder.decoder.self_cache(self.positions));
+        while spare.len() < sources.len() {
+            spare.push(self.memory.caches.take(self.decoder));
         }
-        for (target, &source) in self.spare.iter_mut().zip(sources) {
-            target.copy_from(&self.caches[source]);
+        for (target, &source) in spare.iter_mut().zip(sources) {
+            target.copy_from(&caches[source]);
         }
-        std::mem::swap(&mut self.caches, &mut self.spare);
-        let left = self.caches.split_off(sources.len());
-        self.spare.extend(left);
+        std::mem::swap(caches, spare);
+        spare.extend(caches.drain(sources.len()..));
+    }
+
+    /// Keeps the memory of hypotheses for later ones.
+    pub(super) fn finish(&mut self, beams: Beams) {
+        self.memory.caches.keep(beams.caches.into_iter().chain(beams.spare));
+        self.memory.keep_logits(beams.logits);
+    }
+
+    /// Keeps the memory of a prompt for the next window.
+    pub(crate) fn leave(&mut self, prepared: Prepared) {
+        self.memory.caches.keep([prepared.cache]);
+        self.memory.keep_logits(prepared.logits);
+    }
+
+    /// Feeds the start of a text to an empty cache that has room for `more` tokens behind it.
+    fn feed_text(
+        &mut self,
+        text: &[u32],
+        more: usize,
+        recording: Option<&mut Recording<'_>>,
+    ) -> Result<SelfCache, Cancelled> {
+        let Self { decoder, cross, memory, threads, cancel, .. } = self;
+        let DecodingMemory { scratch, rows, caches, .. } = &mut **memory;
+        rows.clear();
+        rows.extend(text.iter().map(|&token| Row { hypothesis: 0, token }));
+        caches.fit(text.len().saturating_add(more));
+        let mut cache = [caches.take(decoder)];
+        decoder.feed(rows, &mut cache, cross, scratch, recording, *threads, cancel)?;
+        let [cache] = cache;
+        Ok(cache)
     }
 }

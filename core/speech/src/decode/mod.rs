@@ -1,7 +1,9 @@
 //! From an encoded window to its tokens.
 
+mod compression;
 mod fallback;
 mod inference;
+mod memory;
 mod prompt;
 mod repetition;
 mod rules;
@@ -9,6 +11,7 @@ mod search;
 
 pub(crate) use fallback::{Attempt, decode_with_fallback};
 pub(crate) use inference::Inference;
+pub(crate) use memory::DecodingMemory;
 pub(crate) use prompt::{Prompt, PromptParts};
 pub(crate) use repetition::repeats;
 pub(crate) use rules::{Rules, TimestampRules};

@@ -103,13 +103,13 @@ fn sequences(
     let tokens = || Candidate { tokens: Vec::with_capacity(context.max_tokens), ..Candidate::default() };
     let mut active: Vec<Candidate> = (0..count).map(|_| tokens()).collect();
     let (mut next, mut sources, mut ongoing) = (Vec::new(), Vec::new(), Vec::with_capacity(count));
-    let (mut beams, first) = inference.start(prepared, count);
-    let vocabulary = first.len();
-    let mut logits = first.repeat(count);
+    let mut beams = inference.start(prepared, count);
+    let vocabulary = beams.logits.len() / count;
     for step in 1..=context.max_tokens {
         next.clear();
         sources.clear();
-        for (index, (mut candidate, scores)) in active.drain(..).zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
+        let scores = beams.logits.chunks_exact_mut(vocabulary);
+        for (index, (mut candidate, scores)) in active.drain(..).zip(scores).enumerate() {
             let (token, bonus) = context.choose(&candidate.tokens, scores, choose);
             candidate.sum_logprob += f64::from(scores[token as usize]);
             candidate.bonus += f64::from(bonus);
@@ -130,10 +130,10 @@ fn sequences(
         if active.is_empty() || step == context.max_tokens {
             break;
         }
-        beams.reorder(&sources, inference);
-        logits.clear();
-        logits.extend_from_slice(inference.step(&mut beams, &next)?);
+        inference.reorder(&mut beams, &sources);
+        inference.step(&mut beams, &next)?;
     }
+    inference.finish(beams);
     finished.extend(active);
     Ok(finished)
 }
@@ -187,10 +187,10 @@ pub(crate) fn beam(
     let wanted = ((width as f32 * patience).round() as usize).max(1);
     let mut finished: Vec<Hypothesis> = Vec::new();
     let mut active = vec![Hypothesis::default()];
-    let (mut beams, mut logits) = inference.start(prepared, 1);
-    let vocabulary = logits.len();
+    let mut beams = inference.start(prepared, 1);
+    let vocabulary = beams.logits.len();
     for step in 1..=context.max_tokens {
-        let (grown, complete) = context.extend(&active, &mut logits, vocabulary, width);
+        let (grown, complete) = context.extend(&active, &mut beams.logits, vocabulary, width);
         let room = wanted.saturating_sub(finished.len());
         finished.extend(complete.into_iter().take(room));
         if finished.len() >= wanted || grown.is_empty() || step == context.max_tokens {
@@ -199,11 +199,11 @@ pub(crate) fn beam(
         }
         let (sources, hypotheses): (Vec<usize>, Vec<Hypothesis>) = grown.into_iter().unzip();
         active = hypotheses;
-        beams.reorder(&sources, inference);
+        inference.reorder(&mut beams, &sources);
         let tokens: Vec<u32> = active.iter().filter_map(|h| h.candidate.tokens.last().copied()).collect();
-        logits.clear();
-        logits.extend_from_slice(inference.step(&mut beams, &tokens)?);
+        inference.step(&mut beams, &tokens)?;
     }
+    inference.finish(beams);
     if finished.len() < width {
         active.sort_by(|a, b| b.score.total_cmp(&a.score));
         finished.extend(active.into_iter().take(width - finished.len()));

@@ -115,9 +115,10 @@ impl Model {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, Cancelled> {
-        let cross = self.decoder.cross_cache(states, threads, cancel)?;
+        let mut scratch = self.decoder.scratch();
+        let cross = self.decoder.cross_cache(states, None, &mut scratch, threads, cancel)?;
         let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        let (mut caches, mut scratch) = ([self.decoder.self_cache(rows.len())], self.decoder.scratch());
+        let mut caches = [self.decoder.self_cache(rows.len())];
         self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;
         let picked: Vec<usize> = (0..rows.len()).collect();
         Ok(self.decoder.logits(&picked, &mut scratch, threads).to_vec())

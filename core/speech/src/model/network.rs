@@ -184,18 +184,36 @@ impl Decoder {
         }
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block.
+    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept` where
+    /// nobody else reads that.
     pub(crate) fn cross_cache(
         &self,
         states: &[f32],
+        kept: Option<CrossCache>,
+        scratch: &mut DecoderScratch,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<CrossCache, Cancelled> {
-        Ok(match self {
-            Self::Exact(decoder) => CrossCache::Exact(Arc::new(decoder.cross_cache(states, threads, cancel)?)),
-            Self::Int8(decoder) => CrossCache::Int8(Arc::new(decoder.cross_cache(states, cancel)?)),
+        Ok(match (self, scratch) {
+            (Self::Exact(decoder), DecoderScratch::Exact(_)) => {
+                let kept = match kept {
+                    Some(CrossCache::Exact(kept)) => Arc::into_inner(kept),
+                    _ => None,
+                };
+                CrossCache::Exact(Arc::new(decoder.cross_cache(states, kept, threads, cancel)?))
+            }
+            (Self::Int8(decoder), DecoderScratch::Int8(scratch)) => {
+                let kept = match kept {
+                    Some(CrossCache::Int8(kept)) => Arc::into_inner(kept),
+                    _ => None,
+                };
+                CrossCache::Int8(Arc::new(decoder.cross_cache(states, kept, scratch, cancel)?))
+            }
             #[cfg(feature = "candle")]
-            Self::Device(decoder) => CrossCache::Device(Arc::new(decoder.cross_layers(states, threads, cancel)?)),
+            (Self::Device(decoder), DecoderScratch::Device(scratch)) => {
+                CrossCache::Device(Arc::new(decoder.cross_layers(states, scratch, threads, cancel)?))
+            }
+            _ => unreachable!("{OTHER_FORM}"),
         })
     }
 
@@ -266,6 +284,16 @@ impl SelfCache {
             Self::Int8(caches) => caches.first().map_or(0, HalfCache::len),
             #[cfg(feature = "candle")]
             Self::Device(cache) => cache.len(),
+        }
+    }
+
+    /// Forgets all positions.
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Exact(cache) => cache.clear(),
+            Self::Int8(caches) => caches.iter_mut().for_each(|cache| cache.truncate(0)),
+            #[cfg(feature = "candle")]
+            Self::Device(cache) => cache.clear(),
         }
     }
 

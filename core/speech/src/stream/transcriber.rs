@@ -246,7 +246,7 @@ impl<'r> StreamTranscriber<'r> {
         }
         let tokens: Vec<u32> = self.prefix.iter().chain(&decoded.attempt.tokens).copied().collect();
         let states = (samples.len() / 320).min(self.recognizer.model().dimensions().audio_context);
-        let mut words = align::timed_words(&self.decoder, &decoded.audio, states, &tokens)?;
+        let mut words = align::timed_words(&mut self.decoder, &decoded.audio, states, &tokens)?;
         let spoken = self.prefix.len();
         let mut seen = 0;
         words.retain(|word| {

@@ -80,13 +80,14 @@ impl Decoder {
     pub(crate) fn cross_layers(
         &self,
         states: &[f32],
+        scratch: &mut DecoderScratch,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<CrossLayers, Cancelled> {
         let device = on_device(&self.switch, || self.device.cross_layers(states, cancel))?;
         let cross = CrossLayers { states: states.to_vec(), device, cpu: OnceLock::new() };
         if cross.device.is_none() {
-            cross.on_cpu(&self.cpu, threads, cancel)?;
+            cross.on_cpu(&self.cpu, &mut scratch.cpu, threads, cancel)?;
         }
         Ok(cross)
     }
@@ -150,7 +151,7 @@ impl Decoder {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<(), Cancelled> {
-        let cross = cross.on_cpu(&self.cpu, threads, cancel)?;
+        let cross = cross.on_cpu(&self.cpu, &mut scratch.cpu, threads, cancel)?;
         let mut own = Vec::with_capacity(caches.len());
         for cache in &mut *caches {
             own.push(cache.device().take_to_cpu(&self.cpu, cross, &mut scratch.cpu, threads, cancel)?);
@@ -204,7 +205,7 @@ impl Decoder {
             caches.push(self.cpu.self_cache(tokens.len()));
         }
         let mut run = || -> Result<(), Cancelled> {
-            let cross = fed.cross.on_cpu(&self.cpu, threads, &never)?;
+            let cross = fed.cross.on_cpu(&self.cpu, scratch, threads, &never)?;
             self.cpu.feed(&rows, &mut caches, cross, scratch, None, threads, &never)
         };
         run().unwrap_or_else(|_| unreachable!("nobody has the token"));
@@ -240,12 +241,13 @@ impl CrossLayers {
     fn on_cpu(
         &self,
         decoder: &model::Decoder,
+        scratch: &mut model::DecoderScratch,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<&model::CrossCache, Cancelled> {
         if self.cpu.get().is_none() {
             // Another thread may have been faster; both made the same.
-            let _ = self.cpu.set(decoder.cross_cache(&self.states, threads, cancel)?);
+            let _ = self.cpu.set(decoder.cross_cache(&self.states, None, scratch, threads, cancel)?);
         }
         Ok(self.cpu.get().unwrap_or_else(|| unreachable!("it was just set")))
     }
@@ -255,6 +257,11 @@ impl SelfCache {
     /// Positions decoded so far.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.tokens.clear();
+        self.place = Place::Device(Vec::new());
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {

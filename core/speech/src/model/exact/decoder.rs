@@ -31,7 +31,7 @@ struct Block {
 }
 
 /// Keys and values of the encoded audio for one block.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct CrossLayer {
     keys: Vec<f32>,
     values: Vec<f32>,
@@ -45,6 +45,10 @@ impl SelfCache {
     /// Positions decoded so far.
     pub(crate) fn len(&self) -> usize {
         self.0.first().map_or(0, KvCache::len)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|layer| layer.truncate(0));
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
@@ -89,21 +93,24 @@ impl Decoder {
         })
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block.
+    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
     pub(crate) fn cross_cache(
         &self,
         states: &[f32],
+        kept: Option<Vec<CrossLayer>>,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<CrossLayer>, Cancelled> {
-        let layer = |block: &Block| {
+        let mut layers = kept.unwrap_or_default();
+        layers.resize_with(self.blocks.len(), CrossLayer::default);
+        for (block, CrossLayer { keys, values }) in self.blocks.iter().zip(&mut layers) {
             cancel.check()?;
-            let (mut keys, mut values) = (vec![0.0; states.len()], vec![0.0; states.len()]);
-            block.cross_attention.key.forward(states, &mut keys, threads);
-            block.cross_attention.value.forward(states, &mut values, threads);
-            Ok(CrossLayer { keys, values })
-        };
-        self.blocks.iter().map(layer).collect()
+            keys.resize(states.len(), 0.0);
+            values.resize(states.len(), 0.0);
+            block.cross_attention.key.forward(states, keys, threads);
+            block.cross_attention.value.forward(states, values, threads);
+        }
+        Ok(layers)
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.

@@ -62,6 +62,8 @@ pub(crate) struct DecoderScratch {
     hidden: Vec<f32>,
     picked: Vec<f32>,
     logits: Vec<f32>,
+    /// For projecting the audio's keys and values: one per thread.
+    audio: Stash<(Activations, Vec<f32>)>,
 }
 
 impl Block {
@@ -126,30 +128,48 @@ impl Decoder {
             hidden: Vec::new(),
             picked: Vec::new(),
             logits: Vec::new(),
+            audio: Stash::new(),
         }
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block.
-    pub(crate) fn cross_cache(&self, states: &[f32], cancel: &CancelToken) -> Result<Vec<CrossLayer>, Cancelled> {
-        let scratch = Stash::new();
-        let layer = |block: &Block| {
+    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
+    pub(crate) fn cross_cache(
+        &self,
+        states: &[f32],
+        kept: Option<Vec<CrossLayer>>,
+        scratch: &DecoderScratch,
+        cancel: &CancelToken,
+    ) -> Result<Vec<CrossLayer>, Cancelled> {
+        let rows = states.len() / self.heads.width;
+        let mut layers = kept.unwrap_or_default();
+        layers.retain(|layer| layer.fits(rows));
+        layers.resize_with(self.blocks.len(), || self.cross_layer(rows));
+        for (block, layer) in self.blocks.iter().zip(&mut layers) {
             cancel.check()?;
-            Ok(match self.precision {
-                Precision::Int8 => CrossLayer::Int8(self.quantized_cross(block, states, &scratch)),
-                Precision::F32 | Precision::Mixed => CrossLayer::Half(self.half_cross(block, states)),
-            })
-        };
-        self.blocks.iter().map(layer).collect()
+            match layer {
+                CrossLayer::Int8(layer) => self.fill_quantized(block, states, layer, &scratch.audio),
+                CrossLayer::Half(cache) => self.fill_half(block, states, cache),
+            }
+        }
+        Ok(layers)
     }
 
-    fn quantized_cross(
+    /// Room for the keys and values of `rows` states.
+    fn cross_layer(&self, rows: usize) -> CrossLayer {
+        match self.precision {
+            Precision::Int8 => CrossLayer::Int8(self.backend.kernels().quantized_key_values(self.heads)),
+            Precision::F32 | Precision::Mixed => CrossLayer::Half(HalfCache::new(self.heads, rows)),
+        }
+    }
+
+    fn fill_quantized(
         &self,
         block: &Block,
         states: &[f32],
+        layer: &mut QuantizedAttention,
         scratch: &Stash<(Activations, Vec<f32>)>,
-    ) -> QuantizedAttention {
+    ) {
         let (backend, width) = (&self.backend, self.heads.width);
-        let mut layer = backend.kernels().quantized_key_values(self.heads);
         backend.blocks(layer.chunks_mut(states.len() / width), 1, 1, |_, chunks| {
             let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
                 for chunk in chunks {
@@ -162,22 +182,20 @@ impl Decoder {
             };
             scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
         });
-        layer
     }
 
-    fn half_cross(&self, block: &Block, states: &[f32]) -> HalfCache {
+    fn fill_half(&self, block: &Block, states: &[f32], cache: &mut HalfCache) {
         let (backend, width) = (&self.backend, self.heads.width);
         let rows = states.len() / width;
         let mut quantized = backend.kernels().activations(rows, width);
         quantize_rows(backend, states, width, &mut quantized);
         let mut projected = vec![0.0; 2 * states.len()];
         block.cross_projections.forward(backend, &quantized, Activation::Identity, &mut projected);
-        let mut cache = HalfCache::new(self.heads, rows);
+        cache.truncate(0);
         for row in projected.chunks_exact(2 * width) {
             let (key, value) = row.split_at(width);
-            backend.kernels().append(&mut cache, key, value);
+            backend.kernels().append(cache, key, value);
         }
-        cache
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
@@ -299,6 +317,14 @@ impl Decoder {
 }
 
 impl CrossLayer {
+    /// Whether there is room for `rows` states.
+    fn fits(&self, rows: usize) -> bool {
+        match self {
+            Self::Half(cache) => rows <= cache.capacity(),
+            Self::Int8(_) => true,
+        }
+    }
+
     /// Encoder states that it was made from.
     fn states(&self) -> usize {
         match self {
