@@ -29,6 +29,7 @@ pub mod measure;
 mod norm;
 mod simd;
 mod softmax;
+mod spectrogram;
 mod storage;
 mod table;
 
@@ -52,3 +53,4 @@ pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
 pub use norm::layer_norm;
 pub use softmax::{argmax, log_softmax, softmax};
+pub use spectrogram::{Spectrogram, SpectrogramScratch};

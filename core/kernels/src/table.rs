@@ -9,6 +9,7 @@ use crate::attend::{
 use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
+use crate::spectrogram::{Spectrogram, SpectrogramScratch};
 use crate::{BlockMut, Isa, MatRef};
 
 /// The kernels of one instruction set.
@@ -52,6 +53,8 @@ pub(crate) struct Table {
     pub(crate) attend_quantized_row: unsafe fn(&RowQuery<'_>, Option<&mut [f32]>, &mut [f32], &mut QuantizedRowScratch),
     /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
+    /// Whole frames of output, and the samples that they take.
+    pub(crate) log_spectrogram: unsafe fn(&Spectrogram, &[f32], &mut SpectrogramScratch, &mut [f32]),
     /// Both have the same length.
     pub(crate) narrow: unsafe fn(&[f32], &mut [u16]),
     /// Both have the same length.
@@ -73,6 +76,7 @@ macro_rules! table {
             use crate::int4::{self, Int4Matrix};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
+            use crate::spectrogram::{self, Spectrogram, SpectrogramScratch};
             use crate::{BlockMut, Isa, MatRef};
 
             table!(@functions ($($features)?)
@@ -88,6 +92,7 @@ macro_rules! table {
                 fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attend::attend_quantized;
                 fn attend_quantized_row(query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32], scratch: &mut QuantizedRowScratch) = attend::attend_quantized_row;
                 fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
+                fn log_spectrogram(plan: &Spectrogram, samples: &[f32], scratch: &mut SpectrogramScratch, out: &mut [f32]) = spectrogram::log_spectrogram;
                 fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
                 fn widen(values: &[u16], out: &mut [f32]) = rows::widen;
             );
@@ -130,6 +135,7 @@ macro_rules! table {
                 attend_quantized,
                 attend_quantized_row,
                 attend_cached,
+                log_spectrogram,
                 narrow,
                 widen,
             };

@@ -5,7 +5,7 @@ mod cases;
 use cases::{Lcg, bits, sets};
 use sotto_kernels::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, KernelSet, KeyValuePanels, MatRef, Norm,
-    PackedMatrix, QuantizedRowScratch,
+    PackedMatrix, QuantizedRowScratch, Spectrogram, SpectrogramScratch,
 };
 
 /// FNV-1a over the bits of all results, in the order in which they come.
@@ -104,6 +104,27 @@ fn quantized_attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
     digest.add(&scores);
 }
 
+/// Frames of noise, and of noise that is almost silent.
+fn spectrogram(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
+    let filters: Vec<f32> = random.floats(20 * 201, 1.0).iter().map(|x| x.abs()).collect();
+    let (plan, mut scratch) = (Spectrogram::new(160, &filters), SpectrogramScratch::default());
+    for (frames, loudest) in [(1, 1.0), (11, 0.3), (16, 1e-5)] {
+        let samples = random.floats(plan.samples(frames), loudest);
+        let mut out = vec![0.0; frames * plan.filters()];
+        set.log_spectrogram(&plan, &samples, &mut scratch, &mut out);
+        digest.add(&out);
+    }
+}
+
+#[test]
+fn every_architecture_has_the_same_spectrogram() {
+    for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
+        let (mut random, mut digest) = (Lcg::new(2028), Digest(0xcbf2_9ce4_8422_2325));
+        spectrogram(set, &mut random, &mut digest);
+        assert_eq!(format!("{:016x}", digest.0), EXPECTED_SPECTROGRAM, "{set:?}");
+    }
+}
+
 #[test]
 fn every_architecture_attends_in_int8_with_the_same_bits() {
     for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
@@ -129,3 +150,6 @@ const EXPECTED: &str = "ece6fcebd341bb54";
 
 /// As [`EXPECTED`].
 const EXPECTED_INT8: &str = "61b08d73929add1d";
+
+/// As [`EXPECTED`].
+const EXPECTED_SPECTROGRAM: &str = "7b84b58151cfd92a";

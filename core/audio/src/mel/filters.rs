@@ -47,42 +47,6 @@ fn hz_of_mel(mel: f64) -> f64 {
     }
 }
 
-/// The same filters without their zeros: about 400 weights instead of 16,000.
-#[derive(Debug, Clone)]
-pub(super) struct SparseFilters {
-    /// First spectrum bin and number of weights of each mel bin.
-    spans: Vec<(usize, usize)>,
-    weights: Vec<f64>,
-}
-
-impl SparseFilters {
-    pub(super) fn new(n_mels: usize) -> Self {
-        let mut spans = Vec::with_capacity(n_mels);
-        let mut weights = Vec::new();
-        for filter in mel_filterbank(n_mels).chunks_exact(BINS) {
-            let first = filter.iter().position(|&w| w != 0.0).unwrap_or(0);
-            let end = filter.iter().rposition(|&w| w != 0.0).map_or(first, |last| last + 1);
-            spans.push((first, end - first));
-            weights.extend(filter[first..end].iter().map(|&w| f64::from(w)));
-        }
-        Self { spans, weights }
-    }
-
-    pub(super) fn n_mels(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Mel energies of one power spectrum, in order of the bins.
-    pub(super) fn apply<'a>(&'a self, power: &'a [f64; BINS]) -> impl Iterator<Item = f64> + 'a {
-        let mut weights = self.weights.as_slice();
-        self.spans.iter().map(move |&(first, len)| {
-            let (own, rest) = weights.split_at(len);
-            weights = rest;
-            own.iter().zip(&power[first..first + len]).map(|(w, p)| w * p).sum()
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,20 +57,5 @@ mod tests {
             assert!((hz_of_mel(mel_of_hz(hz)) - hz).abs() < 1e-9, "{hz}");
         }
         assert!((mel_of_hz(1000.0) - 15.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn sparse_filters_equal_the_dense_ones() {
-        let power = std::array::from_fn(|bin| 1.0 + (bin as f64 * 0.37).sin());
-        for n_mels in [80, 128] {
-            let dense = mel_filterbank(n_mels);
-            let sparse = SparseFilters::new(n_mels);
-            let energies: Vec<f64> = sparse.apply(&power).collect();
-            assert_eq!(energies.len(), n_mels);
-            for (filter, energy) in dense.chunks_exact(BINS).zip(energies) {
-                let expected: f64 = filter.iter().zip(&power).map(|(&w, p)| f64::from(w) * p).sum();
-                assert!((energy - expected).abs() < 1e-12);
-            }
-        }
     }
 }

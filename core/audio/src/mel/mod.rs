@@ -4,7 +4,6 @@
 
 mod features;
 mod filters;
-mod stft;
 mod stream;
 
 pub use features::{Features, frame_count, log_mel_spectrogram, normalize, transpose, whisper_features};

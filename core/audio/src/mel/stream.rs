@@ -1,10 +1,11 @@
 //! Streaming log-mel: samples may arrive in pieces of any size; the frames do not depend on how the input was cut.
 //!
-//! Cost: one 400-point real FFT and one sparse 201 × `n_mels` product per frame; no allocation per frame once the
-//! buffer of frames has grown to what the caller leaves in it.
+//! Cost: one 400-point real FFT and one sparse 201 × `n_mels` product per frame, eight frames at once where as many are
+//! complete; no allocation per frame once the buffer of frames has grown to what the caller leaves in it.
 
-use super::filters::{BINS, SparseFilters};
-use super::stft::PowerSpectrum;
+use sotto_kernels::{KernelSet, Spectrogram, SpectrogramScratch};
+
+use super::filters::mel_filterbank;
 use super::{HOP, SILENCE, WINDOW};
 use crate::AudioError;
 
@@ -21,9 +22,9 @@ const LEAD: usize = WINDOW / 2;
 /// threads while pushing; `Send`.
 #[derive(Debug, Clone)]
 pub struct LogMel {
-    spectrum: PowerSpectrum,
-    filters: SparseFilters,
-    power: Box<[f64; BINS]>,
+    kernels: KernelSet,
+    spectrogram: Spectrogram,
+    scratch: SpectrogramScratch,
     /// Samples from stream position `160 · next_frame - 200` on (the first frames' mirrored lead included).
     pending: Vec<f32>,
     /// Where the next frame's window begins in `pending`.
@@ -46,9 +47,9 @@ impl LogMel {
             return Err(AudioError::MelBins { n_mels });
         }
         Ok(Self {
-            spectrum: PowerSpectrum::new(),
-            filters: SparseFilters::new(n_mels),
-            power: Box::new([0.0; BINS]),
+            kernels: KernelSet::best(),
+            spectrogram: Spectrogram::new(HOP, &mel_filterbank(n_mels)),
+            scratch: SpectrogramScratch::default(),
             pending: Vec::new(),
             cursor: 0,
             samples_in: 0,
@@ -62,7 +63,7 @@ impl LogMel {
     /// Bins per frame, 80 or 128.
     #[must_use]
     pub fn n_mels(&self) -> usize {
-        self.filters.n_mels()
+        self.spectrogram.filters()
     }
 
     /// Takes the next samples of the stream and computes every frame that they complete.
@@ -103,7 +104,7 @@ impl LogMel {
             let mirrored = self.pending.get(end.wrapping_sub(2 + i)).copied().unwrap_or(0.0);
             self.pending.push(mirrored);
         }
-        while self.frame_count() < expected && self.frame() {}
+        self.compute((expected - self.frame_count()) as usize);
         self.compact(true);
     }
 
@@ -166,7 +167,7 @@ impl LogMel {
             }
             self.start();
         }
-        while self.frame() {}
+        self.compute(usize::MAX);
         self.compact(false);
     }
 
@@ -179,20 +180,24 @@ impl LogMel {
         self.started = true;
     }
 
-    /// Computes the next frame if its window is complete.
-    fn frame(&mut self) -> bool {
-        let Some((window, _)) = self.pending[self.cursor..].split_first_chunk::<WINDOW>() else { return false };
+    /// Computes the frames whose windows are complete, at most `limit`.
+    fn compute(&mut self, limit: usize) {
         let start = self.frames.len();
-        if window.iter().all(|&x| x == 0.0) {
-            self.frames.resize(start + self.filters.n_mels(), SILENCE);
-        } else {
-            self.spectrum.compute(window, &mut self.power);
-            // `max` also turns the NaN of a sample that was not finite into silence.
-            self.frames.extend(self.filters.apply(&self.power).map(|energy| energy.max(1e-10).log10() as f32));
+        let mut left = limit.min(complete(self.pending.len() - self.cursor));
+        while left > 0 {
+            let windows = &self.pending[self.cursor..];
+            let silent = is_silent(windows);
+            let run = (1..left).take_while(|&frame| is_silent(&windows[frame * HOP..]) == silent).count() + 1;
+            let (at, n_mels) = (self.frames.len(), self.n_mels());
+            self.frames.resize(at + run * n_mels, SILENCE);
+            if !silent {
+                let out = &mut self.frames[at..];
+                self.kernels.log_spectrogram(&self.spectrogram, windows, &mut self.scratch, out);
+            }
+            self.cursor += run * HOP;
+            left -= run;
         }
         self.peak = self.frames[start..].iter().fold(self.peak, |peak, &x| peak.max(x));
-        self.cursor += HOP;
-        true
     }
 
     /// Drops consumed samples when there are enough of them, or `all`.
@@ -202,6 +207,16 @@ impl LogMel {
             self.cursor = 0;
         }
     }
+}
+
+/// Frames whose windows lie in as many samples.
+const fn complete(samples: usize) -> usize {
+    if samples < WINDOW { 0 } else { (samples - WINDOW) / HOP + 1 }
+}
+
+/// Whether the first window is digital silence, whose frame is known.
+fn is_silent(samples: &[f32]) -> bool {
+    samples[..WINDOW].iter().all(|&x| x == 0.0)
 }
 
 /// Index of the sample `i` before the start of a signal of `len` samples, mirrored at both ends as often as needed.

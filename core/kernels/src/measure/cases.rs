@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Figure, timed};
 use crate::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels, MatRef,
-    Norm, PackedMatrix,
+    Norm, PackedMatrix, Spectrogram, SpectrogramScratch,
 };
 
 /// One operation in one shape.
@@ -18,6 +18,7 @@ enum Operation {
     Int4(Shape),
     Encoder { heads: usize, attention: Attention },
     Decoder { heads: usize, rows: usize },
+    Spectrogram,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ enum Attention {
 const HEAD_WIDTH: usize = 64;
 /// States of a window of 30 s.
 const STATES: usize = 1500;
+/// Mel bins of Whisper tiny and base, as if each were five bins of the spectrum wide.
+const FILTERS: usize = 80;
 
 const fn shape(rows: usize, depth: usize, columns: usize) -> Shape {
     Shape { rows, depth, columns }
@@ -72,6 +75,7 @@ impl Case {
             .chain(INT4.map(Operation::Int4))
             .chain(encoder)
             .chain(decoder)
+            .chain([Operation::Spectrogram])
             .map(Self)
             .collect()
     }
@@ -83,7 +87,7 @@ impl Case {
         match self.0 {
             Operation::Int8 { shape, .. } | Operation::Int4(shape) => shape.rows > 1,
             Operation::Encoder { attention, .. } => attention == Attention::Int8,
-            Operation::Decoder { .. } => false,
+            Operation::Decoder { .. } | Operation::Spectrogram => false,
         }
     }
 
@@ -96,6 +100,7 @@ impl Case {
             Operation::Encoder { heads, attention: Attention::F32 } => encoder(set, of(heads), repeats),
             Operation::Encoder { heads, attention: Attention::Int8 } => int8_encoder(set, of(heads), repeats),
             Operation::Decoder { heads, rows } => decoder(set, of(heads), rows, repeats),
+            Operation::Spectrogram => spectrogram(set, repeats),
         }
     }
 }
@@ -117,6 +122,7 @@ impl fmt::Display for Case {
                 write!(f, "{kind} attention, {STATES} rows, {heads} heads")
             }
             Operation::Decoder { heads, rows } => write!(f, "attention of one row, {rows} cached, {heads} heads"),
+            Operation::Spectrogram => write!(f, "log-spectrogram, {} frames, {FILTERS} filters", 2 * STATES),
         }
     }
 }
@@ -210,6 +216,18 @@ fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) -> Figure 
     let (q, mut out, mut weights) = (values(heads.width, 3), vec![0.0; heads.width], vec![0.0; heads.count * rows]);
     let macs = (2 * rows * heads.width) as u64;
     timed(repeats, macs, 2 * macs, || set.attend_cached(&q, &cache, &mut weights, &mut out))
+}
+
+/// The log-mel of a window of 30 s. Its multiply-adds are those of the filters.
+fn spectrogram(set: KernelSet, repeats: usize) -> Figure {
+    let frames = 2 * STATES;
+    let filters: Vec<f32> =
+        (0..FILTERS * 201).map(|i| if (i % 201).abs_diff(2 * (i / 201)) < 3 { 0.1 } else { 0.0 }).collect();
+    let (plan, mut scratch) = (Spectrogram::new(160, &filters), SpectrogramScratch::default());
+    let (samples, mut out) = (values(plan.samples(frames), 0), vec![0.0; frames * FILTERS]);
+    timed(repeats, (5 * out.len()) as u64, (4 * samples.len()) as u64, || {
+        set.log_spectrogram(&plan, &samples, &mut scratch, &mut out);
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Simd};
+use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
 use crate::isa::Avx2;
 
 /// Both halves through a two-register expression. The one place where an intrinsic is called.
@@ -115,6 +115,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn split(self, x: Self::F) -> (Self::F, Self::F) {
+        let exponent = halves!(H => {
+            let bits = _mm256_castps_si256(x[H]);
+            _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(SQRT_HALF_BITS)))
+        });
+        let mantissa = halves!(H => {
+            let scaled = _mm256_slli_epi32::<23>(exponent[H]);
+            _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_castps_si256(x[H]), scaled))
+        });
+        (mantissa, halves!(H => _mm256_cvtepi32_ps(exponent[H])))
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         let [low, high] = halves!(H => _mm256_and_si256(_mm256_castps_si256(shifted[H]), _mm256_set1_epi32(0xff)));
         // SAFETY: `self` proves AVX2; `to` holds sixteen bytes.
@@ -161,5 +174,56 @@ impl Simd for Avx2 {
             // SAFETY: a prefetch may name any address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(ahead).cast()) }
         }
+    }
+}
+
+impl Doubles for Avx2 {
+    type D = __m256d;
+
+    const PARTS: usize = 2;
+
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> Self::D {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_set1_pd(x) }
+    }
+
+    #[inline(always)]
+    fn load_f64(self, from: &[f64; FRAMES], part: usize) -> Self::D {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX2; the array holds the four lanes of both parts.
+        unsafe { _mm256_loadu_pd(from.as_ptr().add(4 * part)) }
+    }
+
+    #[inline(always)]
+    fn store_f64(self, x: Self::D, to: &mut [f64; FRAMES], part: usize) {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX2; the array holds the four lanes of both parts.
+        unsafe { _mm256_storeu_pd(to.as_mut_ptr().add(4 * part), x) }
+    }
+
+    #[inline(always)]
+    fn load_f32_as_f64(self, from: &[f32; FRAMES], part: usize) -> Self::D {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX2; the array holds the four lanes of both parts.
+        unsafe { _mm256_cvtps_pd(_mm_loadu_ps(from.as_ptr().add(4 * part))) }
+    }
+
+    #[inline(always)]
+    fn add_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_add_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX2.
+        unsafe { _mm256_mul_pd(a, b) }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, Simd};
+use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
 use crate::isa::Avx512Vnni;
 
 impl Simd for Avx512Vnni {
@@ -107,6 +107,17 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn split(self, x: Self::F) -> (Self::F, Self::F) {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let exponent = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(SQRT_HALF_BITS)));
+            let mantissa = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(exponent));
+            (_mm512_castsi512_ps(mantissa), _mm512_cvtepi32_ps(exponent))
+        }
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         // SAFETY: `self` proves AVX-512F; `to` holds sixteen bytes.
         unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(shifted))) }
@@ -148,5 +159,56 @@ impl Simd for Avx512Vnni {
     fn prefetch_for_store(self, line: &[f32]) {
         // SAFETY: a prefetch may name any address; every CPU with AVX-512 has `prefetchw`.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast()) }
+    }
+}
+
+impl Doubles for Avx512Vnni {
+    type D = __m512d;
+
+    const PARTS: usize = 1;
+
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> Self::D {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_set1_pd(x) }
+    }
+
+    #[inline(always)]
+    fn load_f64(self, from: &[f64; FRAMES], part: usize) -> Self::D {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX-512F; the array holds eight lanes.
+        unsafe { _mm512_loadu_pd(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store_f64(self, x: Self::D, to: &mut [f64; FRAMES], part: usize) {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX-512F; the array holds eight lanes.
+        unsafe { _mm512_storeu_pd(to.as_mut_ptr(), x) }
+    }
+
+    #[inline(always)]
+    fn load_f32_as_f64(self, from: &[f32; FRAMES], part: usize) -> Self::D {
+        assert!(part < Self::PARTS);
+        // SAFETY: `self` proves AVX-512F; the array holds eight lanes.
+        unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn add_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_add_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_sub_pd(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        // SAFETY: `self` proves AVX-512F.
+        unsafe { _mm512_mul_pd(a, b) }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) trait Simd: Copy {
     fn biased_power_of_two(self, shifted: Self::F) -> Self::F;
     /// Adds the lanes as integers, wrapping: numbers `n + 1.5 · 2^23` are added up exactly by their bits.
     fn add_bits(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `m` and `e` with `x = m · 2^e`, `√½ ≤ m < √2`, for positive normal `x`.
+    fn split(self, x: Self::F) -> (Self::F, Self::F);
     /// Stores the low byte of each lane: the integer `n` from `n + 1.5 · 2^23`, `-128 ≤ n ≤ 127`.
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]);
     /// Rounds to the nearest f32, ties to even.
@@ -67,4 +69,39 @@ pub(crate) trait Simd: Copy {
     /// Hints that the line of the first value will be written soon.
     #[inline(always)]
     fn prefetch_for_store(self, _line: &[f32]) {}
+}
+
+/// Lanes of f64 that are worked on side by side.
+pub(crate) const FRAMES: usize = 8;
+
+// What `split` takes off the bits: those of √½.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
+
+/// Vectors of f64, one register each: eight lanes are [`PARTS`](Self::PARTS) of them. For algorithms whose lanes never meet, so
+/// that the number of parts does not show in the result.
+pub(crate) trait Doubles: Copy {
+    /// The lanes of one part.
+    type D: Copy;
+
+    /// Parts of eight lanes.
+    const PARTS: usize;
+
+    fn splat_f64(self, x: f64) -> Self::D;
+    /// The lanes of part `part`.
+    ///
+    /// # Panics
+    /// This and the next two when there is no such part.
+    fn load_f64(self, from: &[f64; FRAMES], part: usize) -> Self::D;
+    fn store_f64(self, x: Self::D, to: &mut [f64; FRAMES], part: usize);
+    /// Widens, exactly.
+    fn load_f32_as_f64(self, from: &[f32; FRAMES], part: usize) -> Self::D;
+    fn add_f64(self, a: Self::D, b: Self::D) -> Self::D;
+    fn sub_f64(self, a: Self::D, b: Self::D) -> Self::D;
+    fn mul_f64(self, a: Self::D, b: Self::D) -> Self::D;
+    /// `a * b + c`, rounded twice: where the compiler may not use the instruction, a fused one is a library's function.
+    #[inline(always)]
+    fn mul_add_f64(self, a: Self::D, b: Self::D, c: Self::D) -> Self::D {
+        self.add_f64(self.mul_f64(a, b), c)
+    }
 }

@@ -5,7 +5,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{LANES, Simd};
+use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
 use crate::isa::{Dotprod, I8mm, Neon};
 
 /// All four quarters through a one-register expression.
@@ -136,6 +136,18 @@ macro_rules! implement {
             }
 
             #[inline(always)]
+            fn split(self, x: Self::F) -> (Self::F, Self::F) {
+                let exponent = quarters!(Q => {
+                    vshrq_n_s32::<23>(vsubq_s32(vreinterpretq_s32_f32(x[Q]), vdupq_n_s32(SQRT_HALF_BITS)))
+                });
+                let mantissa = quarters!(Q => {
+                    let scaled = vshlq_n_s32::<23>(exponent[Q]);
+                    vreinterpretq_f32_s32(vsubq_s32(vreinterpretq_s32_f32(x[Q]), scaled))
+                });
+                (mantissa, quarters!(Q => vcvtq_f32_s32(exponent[Q])))
+            }
+
+            #[inline(always)]
             fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
                 let words = quarters!(Q => vmovn_s32(vreinterpretq_s32_f32(shifted[Q])));
                 // SAFETY: `self` proves NEON; `to` holds sixteen bytes.
@@ -190,6 +202,57 @@ macro_rules! implement {
                     );
                     vst1_u16(to.as_mut_ptr().add(4 * Q), halves);
                 });
+            }
+        }
+
+        impl Doubles for $token {
+            type D = float64x2_t;
+
+            const PARTS: usize = 4;
+
+            #[inline(always)]
+            fn splat_f64(self, x: f64) -> Self::D {
+                // SAFETY: `self` proves NEON.
+                unsafe { vdupq_n_f64(x) }
+            }
+
+            #[inline(always)]
+            fn load_f64(self, from: &[f64; FRAMES], part: usize) -> Self::D {
+                assert!(part < Self::PARTS);
+                // SAFETY: `self` proves NEON; the array holds the two lanes of all four parts.
+                unsafe { vld1q_f64(from.as_ptr().add(2 * part)) }
+            }
+
+            #[inline(always)]
+            fn store_f64(self, x: Self::D, to: &mut [f64; FRAMES], part: usize) {
+                assert!(part < Self::PARTS);
+                // SAFETY: `self` proves NEON; the array holds the two lanes of all four parts.
+                unsafe { vst1q_f64(to.as_mut_ptr().add(2 * part), x) }
+            }
+
+            #[inline(always)]
+            fn load_f32_as_f64(self, from: &[f32; FRAMES], part: usize) -> Self::D {
+                assert!(part < Self::PARTS);
+                // SAFETY: `self` proves NEON; the array holds the two lanes of all four parts.
+                unsafe { vcvt_f64_f32(vld1_f32(from.as_ptr().add(2 * part))) }
+            }
+
+            #[inline(always)]
+            fn add_f64(self, a: Self::D, b: Self::D) -> Self::D {
+                // SAFETY: `self` proves NEON.
+                unsafe { vaddq_f64(a, b) }
+            }
+
+            #[inline(always)]
+            fn sub_f64(self, a: Self::D, b: Self::D) -> Self::D {
+                // SAFETY: `self` proves NEON.
+                unsafe { vsubq_f64(a, b) }
+            }
+
+            #[inline(always)]
+            fn mul_f64(self, a: Self::D, b: Self::D) -> Self::D {
+                // SAFETY: `self` proves NEON.
+                unsafe { vmulq_f64(a, b) }
             }
         }
     };

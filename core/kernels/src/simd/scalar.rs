@@ -1,8 +1,10 @@
 //! The specification: each operation lane by lane, in portable Rust.
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
 use half::f16;
 
-use super::{LANES, Simd};
+use super::{Doubles, FRAMES, LANES, Simd};
 use crate::isa::Scalar;
 
 #[inline(always)]
@@ -95,6 +97,13 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn split(self, x: Self::F) -> (Self::F, Self::F) {
+        let exponent = |x: f32| (x.to_bits() as i32 - FRAC_1_SQRT_2.to_bits() as i32) >> 23;
+        let mantissa = |x: f32| f32::from_bits(x.to_bits().wrapping_sub((exponent(x) as u32) << 23));
+        (each(|i| mantissa(x[i])), each(|i| exponent(x[i]) as f32))
+    }
+
+    #[inline(always)]
     fn store_shifted_i8(self, shifted: Self::F, to: &mut [i8; LANES]) {
         for (to, x) in to.iter_mut().zip(shifted) {
             *to = x.to_bits() as i8;
@@ -123,5 +132,46 @@ impl Simd for Scalar {
         for (to, x) in to.iter_mut().zip(x) {
             *to = f16::from_f32_const(x).to_bits();
         }
+    }
+}
+
+impl Doubles for Scalar {
+    type D = f64;
+
+    const PARTS: usize = FRAMES;
+
+    #[inline(always)]
+    fn splat_f64(self, x: f64) -> Self::D {
+        x
+    }
+
+    #[inline(always)]
+    fn load_f64(self, from: &[f64; FRAMES], part: usize) -> Self::D {
+        from[part]
+    }
+
+    #[inline(always)]
+    fn store_f64(self, x: Self::D, to: &mut [f64; FRAMES], part: usize) {
+        to[part] = x;
+    }
+
+    #[inline(always)]
+    fn load_f32_as_f64(self, from: &[f32; FRAMES], part: usize) -> Self::D {
+        f64::from(from[part])
+    }
+
+    #[inline(always)]
+    fn add_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        a - b
+    }
+
+    #[inline(always)]
+    fn mul_f64(self, a: Self::D, b: Self::D) -> Self::D {
+        a * b
     }
 }

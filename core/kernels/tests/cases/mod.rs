@@ -1,4 +1,5 @@
 //! Random cases that are the same on every machine, and comparison by bits.
+#![allow(dead_code, reason = "every test file uses a part")]
 
 use sotto_kernels::KernelSet;
 

@@ -14,7 +14,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "sotto-runtime", may_use: &[] },
     Layer { name: "sotto-kernels", may_use: &["sotto-runtime"] },
     Layer { name: "sotto-nn", may_use: &["sotto-runtime", "sotto-kernels"] },
-    Layer { name: "sotto-audio", may_use: &[] },
+    Layer { name: "sotto-audio", may_use: &["sotto-kernels"] },
     Layer { name: "sotto-text", may_use: &[] },
     Layer { name: "sotto-speech", may_use: TASK },
     Layer { name: "sotto-starter", may_use: &[] },

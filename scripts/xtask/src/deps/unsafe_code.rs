@@ -36,6 +36,7 @@ const KERNELS: &[&str] = &[
     "simd/avx2.rs",
     "simd/avx512.rs",
     "simd/neon.rs",
+    "spectrogram/entry.rs",
     "table.rs",
 ];
 
