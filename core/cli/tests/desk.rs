@@ -306,7 +306,14 @@ fn kernels_are_measured_beside_the_limits_of_the_machine() {
     }
     // The scalar kernels have no peak to be held against.
     assert_eq!(with("share_of_peak").count() > 0, with("peak_macs_per_second").count() > 0);
-    assert!(with("share_of_peak").all(|line| (0.01..1.2).contains(&line["share_of_peak"].as_f64().unwrap())));
+    // How great a share is depends on what else the machine does; what it is a share of does not.
+    let number = |line: &Value, field: &str| line[field].as_f64().unwrap();
+    for line in with("share_of_peak") {
+        let peak = with("peak_macs_per_second").find(|peak| peak["isa"] == line["isa"]).unwrap();
+        let speed = number(line, "macs") / number(line, "best_ns") * 1e9;
+        let share = speed / number(peak, "peak_macs_per_second");
+        assert!((number(line, "share_of_peak") / share - 1.0).abs() < 1e-3, "{line} {peak}");
+    }
 }
 
 #[test]
