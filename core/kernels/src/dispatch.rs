@@ -5,6 +5,7 @@
 use std::fmt;
 
 use once_cell::sync::OnceCell;
+use sotto_runtime::big_cores_are_in_order;
 
 use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
@@ -72,7 +73,8 @@ impl KernelSet {
 
     /// What a process chooses where the variable has this value.
     fn choose(wanted: Option<&str>) -> (Self, Option<IsaNotice>) {
-        let best = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
+        let fastest = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
+        let best = fastest.ordered(big_cores_are_in_order());
         let used = best.isa();
         match wanted.map(str::parse::<Isa>) {
             None => (best, None),
@@ -84,6 +86,12 @@ impl KernelSet {
         }
     }
 
+    /// The same instructions in the order for such cores, where there is one.
+    fn ordered(self, in_order: bool) -> Self {
+        let ordered = (in_order && self.isa() == Isa::Dotprod).then(|| Self::new(Isa::DotprodInOrder));
+        ordered.flatten().unwrap_or(self)
+    }
+
     /// The kernels of `isa`, if the CPU has it.
     #[must_use]
     pub fn new(isa: Isa) -> Option<Self> {
@@ -93,6 +101,8 @@ impl KernelSet {
             Isa::Neon => isa::Neon::new().map(|_| &table::neon::TABLE),
             #[cfg(target_arch = "aarch64")]
             Isa::Dotprod => isa::Dotprod::new().map(|_| &table::dotprod::TABLE),
+            #[cfg(target_arch = "aarch64")]
+            Isa::DotprodInOrder => isa::DotprodInOrder::new().map(|_| &table::dotprod_in_order::TABLE),
             #[cfg(target_arch = "aarch64")]
             Isa::I8mm => isa::I8mm::new().map(|_| &table::i8mm::TABLE),
             #[cfg(target_arch = "x86_64")]
@@ -501,6 +511,16 @@ mod tests {
             }
         }
         assert_eq!(KernelSet::choose(Some("pentium")).1, Some(IsaNotice::Unknown { used: best }));
+    }
+
+    #[test]
+    fn cores_that_do_not_reorder_get_another_order_of_the_same_set() {
+        for set in KernelSet::all_available() {
+            assert_eq!(set.ordered(false).isa(), set.isa());
+            let expected = if set.isa() == Isa::Dotprod { Isa::DotprodInOrder } else { set.isa() };
+            assert_eq!(set.ordered(true).isa(), expected);
+            assert_eq!(set.ordered(true).layout(), set.layout());
+        }
     }
 
     #[test]

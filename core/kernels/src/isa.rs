@@ -18,6 +18,9 @@ pub enum Isa {
     Neon,
     /// Neon with the int8 dot product `sdot` (ARMv8.2, most phones since 2018).
     Dotprod,
+    /// The instructions of [`Dotprod`](Self::Dotprod), in an order for cores that do not reorder them (Cortex-A55 and its
+    /// like: all cores of the cheapest phones).
+    DotprodInOrder,
     /// Neon with the int8 matrix product `smmla` (ARMv8.6, flagship phones since 2022).
     I8mm,
     /// AVX2 with FMA and half-precision conversion (x86-64 since 2013).
@@ -27,8 +30,10 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them, the slower before the faster on each architecture.
-    pub const ALL: [Self; 6] = [Self::Scalar, Self::Neon, Self::Dotprod, Self::I8mm, Self::Avx2, Self::Avx512Vnni];
+    /// All of them, the slower before the faster on each architecture. The order for cores that do not reorder comes before
+    /// its like: only on such cores is it the faster one.
+    pub const ALL: [Self; 7] =
+        [Self::Scalar, Self::Neon, Self::DotprodInOrder, Self::Dotprod, Self::I8mm, Self::Avx2, Self::Avx512Vnni];
 
     /// The name that `SOTTO_ISA` takes.
     #[must_use]
@@ -37,6 +42,7 @@ impl Isa {
             Self::Scalar => "scalar",
             Self::Neon => "neon",
             Self::Dotprod => "dotprod",
+            Self::DotprodInOrder => "dotprod-in-order",
             Self::I8mm => "i8mm",
             Self::Avx2 => "avx2",
             Self::Avx512Vnni => "avx512vnni",
@@ -52,7 +58,7 @@ impl fmt::Display for Isa {
 
 /// A name that no instruction set has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no such instruction set; one of scalar, neon, dotprod, i8mm, avx2, avx512vnni is wanted")]
+#[error("no such instruction set; one of scalar, neon, dotprod, dotprod-in-order, i8mm, avx2, avx512vnni is wanted")]
 pub struct UnknownIsa;
 
 impl FromStr for Isa {
@@ -115,6 +121,10 @@ mod proofs {
     proof!(
         /// The CPU has Advanced SIMD and `sdot`.
         Dotprod, is_aarch64_feature_detected: "neon" "dotprod"
+    );
+    proof!(
+        /// The CPU has Advanced SIMD and `sdot`.
+        DotprodInOrder, is_aarch64_feature_detected: "neon" "dotprod"
     );
     proof!(
         /// The CPU has Advanced SIMD, `sdot` and `smmla`.

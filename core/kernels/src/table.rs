@@ -177,4 +177,6 @@ table!(neon, Neon, "neon");
 #[cfg(target_arch = "aarch64")]
 table!(dotprod, Dotprod, "neon,dotprod");
 #[cfg(target_arch = "aarch64")]
+table!(dotprod_in_order, DotprodInOrder, "neon,dotprod");
+#[cfg(target_arch = "aarch64")]
 table!(i8mm, I8mm, "neon,dotprod,i8mm");

@@ -14,4 +14,4 @@ pub use cancel::{CancelToken, Cancelled};
 pub use memory::{Bytes, MemoryBudget, OutOfBudget, Reservation};
 pub use pool::{Chunk, Pool};
 pub use progress::{NoProgress, Progress, ProgressSink, Stage};
-pub use threads::Threads;
+pub use threads::{Threads, big_cores_are_in_order};

@@ -29,7 +29,7 @@ pub fn peak(isa: Isa) -> Option<f64> {
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => (fastest(Neon::new()?, arm::neon), 8 * 16),
         #[cfg(target_arch = "aarch64")]
-        Isa::Dotprod => (fastest(Dotprod::new()?, arm::dotprod), 24 * 16),
+        Isa::Dotprod | Isa::DotprodInOrder => (fastest(Dotprod::new()?, arm::dotprod), 24 * 16),
         #[cfg(target_arch = "aarch64")]
         Isa::I8mm => (fastest(I8mm::new()?, arm::i8mm), 24 * 32),
         _ => return None,

@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
-use crate::isa::{Dotprod, I8mm, Neon};
+use crate::isa::{Dotprod, DotprodInOrder, I8mm, Neon};
 
 /// All four quarters through a one-register expression.
 macro_rules! quarters {
@@ -260,4 +260,5 @@ macro_rules! implement {
 
 implement!(Neon);
 implement!(Dotprod);
+implement!(DotprodInOrder);
 implement!(I8mm);

@@ -25,6 +25,7 @@ const KERNELS: &[&str] = &[
     "int8/avx2.rs",
     "int8/avx512.rs",
     "int8/dotprod.rs",
+    "int8/dotprod_in_order.rs",
     "int8/i8mm.rs",
     "int8/kernel.rs",
     "int8/neon.rs",
