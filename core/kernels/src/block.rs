@@ -88,6 +88,7 @@ impl<'a> BlockMut<'a> {
 
     /// Where the first value lies, and how many values later the next row.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
     pub(crate) fn as_mut_ptr_and_stride(&mut self) -> (*mut f32, usize) {
         (self.start, self.stride)
     }

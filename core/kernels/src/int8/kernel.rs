@@ -9,6 +9,7 @@ use crate::simd::{LANES, Simd};
 
 /// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`, plus what
 /// the output holds where it accumulates.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
 pub(crate) struct Finish<'a> {
     pub(crate) row_scales: &'a [f32],
     /// Of the panel's columns, and more.
