@@ -145,27 +145,27 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// [`gelu`] to 1e-4, above 8 to 1.3e-5 of `x`, for values that are then rounded to 8 bits: little more than half the work, and
+/// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the work, and
 /// no division. 0 for NaN.
 ///
 /// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in 0 and 1
-/// (linear programming).
+/// (linear programming: `scripts/goldens/gelu_fit.py`).
 #[inline(always)]
 pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
     // Below, the factor is as good as 0; what rounding leaves of it must not meet a great number.
     let x = s.max(x, s.splat(-4.4));
     let t = s.min(x, s.splat(4.4));
     let square = s.mul(t, t);
-    let mut p = s.splat(3.569_85e-11);
+    let mut p = s.splat(3.569_270_2e-11);
     for coefficient in [
-        -3.754_403_5e-9,
-        1.740_970_5e-7,
-        -4.725_095e-6,
-        8.429_543e-5,
-        -1.055_007_1e-3,
-        9.643_075e-3,
-        -6.607_65e-2,
-        3.987_616_3e-1,
+        -3.753_920_7e-9,
+        1.740_805_5e-7,
+        -4.724_798e-6,
+        8.429_239e-5,
+        -1.054_989_9e-3,
+        9.643_026e-3,
+        -6.607_645e-2,
+        3.987_616_7e-1,
     ] {
         p = s.fma(p, square, s.splat(coefficient));
     }
@@ -300,12 +300,12 @@ mod tests {
             let exact = 0.5 * x * (1.0 + activation::erf(x / std::f32::consts::SQRT_2));
             worst = worst.max((scalar(GeluShort, x) - exact).abs());
         }
-        assert!((5e-5..1e-4).contains(&worst), "{worst}");
+        assert!((2e-5..4e-5).contains(&worst), "{worst}");
         for x in [-5.0, -1e3, -1e30] {
             assert!(scalar(GeluShort, x).abs() < 1e-4, "{x}");
         }
         for x in [5.0f32, 1e3, 1e30, f32::INFINITY] {
-            assert!(scalar(GeluShort, x) >= x * 0.999_98 && scalar(GeluShort, x) <= x * 1.000_02);
+            assert!(scalar(GeluShort, x) >= x * 0.999_995 && scalar(GeluShort, x) <= x * 1.000_005);
         }
     }
 
