@@ -12,6 +12,6 @@ mod threads;
 
 pub use cancel::{CancelToken, Cancelled};
 pub use memory::{Bytes, MemoryBudget, OutOfBudget, Reservation};
-pub use pool::{Chunk, Pool};
+pub use pool::{Chunk, HelperSetup, Pool};
 pub use progress::{NoProgress, Progress, ProgressSink, Stage};
 pub use threads::{Threads, big_cores_are_in_order};

@@ -1,6 +1,6 @@
 //! What all tasks of an application share.
 
-use sotto_runtime::{Bytes, CancelToken, MemoryBudget, ProgressSink, Threads};
+use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, ProgressSink, Threads};
 use sotto_speech::{ComputeDevice, LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
 
 /// Settings of an [`Engine`].
@@ -8,6 +8,8 @@ use sotto_speech::{ComputeDevice, LoadError, LoadOptions, ModelSource, Precision
 pub struct EngineOptions {
     /// Threads per task; the big cores by default.
     pub threads: Threads,
+    /// What the threads call that help the caller's in int8, when they start: for their priority.
+    pub helper_setup: HelperSetup,
     /// Most memory that all models of the engine may hold together; unlimited where `None`.
     pub memory: Option<Bytes>,
     /// How models compute; `None` as their files are made: packed models in int8, others in f32.
@@ -20,6 +22,7 @@ pub struct EngineOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Engine {
     threads: Threads,
+    helper_setup: HelperSetup,
     budget: MemoryBudget,
     precision: Option<Precision>,
     device: ComputeDevice,
@@ -29,8 +32,9 @@ impl Engine {
     /// An engine with its own budget. Loads nothing yet.
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
-        let budget = options.memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
-        Self { threads: options.threads, budget, precision: options.precision, device: options.device }
+        let EngineOptions { threads, helper_setup, memory, precision, device } = options;
+        let budget = memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
+        Self { threads, helper_setup, budget, precision, device }
     }
 
     /// The budget that loaded models count against.
@@ -63,6 +67,7 @@ impl Engine {
     fn options(&self) -> LoadOptions {
         LoadOptions {
             threads: self.threads,
+            helper_setup: self.helper_setup.clone(),
             budget: self.budget.clone(),
             precision: self.precision,
             device: self.device,

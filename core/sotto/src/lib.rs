@@ -68,7 +68,8 @@ pub use sotto_speech::vad;
 
 pub use engine::{Engine, EngineOptions};
 pub use sotto_runtime::{
-    Bytes, CancelToken, Cancelled, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage, Threads,
+    Bytes, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage,
+    Threads,
 };
 pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,

@@ -29,7 +29,13 @@ impl Backend {
     /// Chosen kernels, for tests that compare them.
     #[must_use]
     pub fn with_kernels(kernels: KernelSet, threads: Threads) -> Self {
-        Self { kernels, pool: Arc::new(Pool::new(threads)) }
+        Self::with_pool(kernels, Pool::new(threads))
+    }
+
+    /// Chosen kernels on the threads of a pool.
+    #[must_use]
+    pub fn with_pool(kernels: KernelSet, pool: Pool) -> Self {
+        Self { kernels, pool: Arc::new(pool) }
     }
 
     /// The kernels, for what is too small to be divided.

@@ -25,6 +25,7 @@ mod claim;
 #[cfg(all(test, loom))]
 mod model;
 mod park;
+mod setup;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -38,6 +39,7 @@ use self::board::Board;
 pub use self::chunk::Chunk;
 use self::chunk::Partition;
 use self::park::{Bed, before_waking, spin_until};
+pub use self::setup::HelperSetup;
 use self::sync::{Arc, AtomicBool, thread};
 use crate::Threads;
 
@@ -76,6 +78,7 @@ pub struct Pool {
 struct Shared {
     board: Board,
     stop: AtomicBool,
+    setup: HelperSetup,
     /// One per helper.
     beds: Box<[Bed]>,
 }
@@ -84,11 +87,17 @@ impl Pool {
     /// A pool of the caller's thread and `threads - 1` helpers, at most 255. Starts no thread yet.
     #[must_use]
     pub fn new(threads: Threads) -> Self {
+        Self::with_setup(threads, HelperSetup::default())
+    }
+
+    /// As [`new`](Self::new); every helper calls `setup` when it starts.
+    #[must_use]
+    pub fn with_setup(threads: Threads, setup: HelperSetup) -> Self {
         let helpers = (threads.count() - 1).min(MOST_HELPERS);
         let beds = (0..helpers).map(|_| Bed::new()).collect();
         Self {
             threads: helpers + 1,
-            shared: Arc::new(Shared { board: Board::new(), stop: AtomicBool::new(false), beds }),
+            shared: Arc::new(Shared { board: Board::new(), stop: AtomicBool::new(false), setup, beds }),
             helpers: OnceLock::new(),
         }
     }
@@ -188,7 +197,11 @@ impl Shared {
             let shared = Arc::clone(shared);
             // 15 characters are what Linux keeps of a name.
             let name = format!("sotto-helper-{}", number + 1);
-            thread::Builder::new().name(name).spawn(move || shared.help(&shared.beds[number])).ok()
+            let life = move || {
+                shared.setup.call();
+                shared.help(&shared.beds[number]);
+            };
+            thread::Builder::new().name(name).spawn(life).ok()
         };
         (0..shared.beds.len()).map_while(start).collect()
     }

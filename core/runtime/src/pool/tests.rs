@@ -228,6 +228,39 @@ fn callers_at_the_same_time_do_not_wait_for_each_other() {
 }
 
 #[test]
+fn every_helper_is_set_up_before_its_first_work_and_the_caller_never() {
+    let (set_up, helped) = (Arc::new(Mutex::new(HashSet::new())), Mutex::new(HashSet::new()));
+    let setup = {
+        let set_up = Arc::clone(&set_up);
+        HelperSetup::new(move || assert!(set_up.lock().unwrap().insert(std::thread::current().id()), "twice"))
+    };
+    let pool = Pool::with_setup(Threads::new(3), setup);
+    let caller = std::thread::current().id();
+    let start = Instant::now();
+    while helped.lock().unwrap().len() < 2 && start.elapsed() < FOREVER {
+        pool.run(30, Chunk::of(1), |_| {
+            let me = std::thread::current().id();
+            assert_eq!(set_up.lock().unwrap().contains(&me), me != caller);
+            if me != caller {
+                helped.lock().unwrap().insert(me);
+            }
+            std::thread::yield_now();
+        });
+    }
+    drop(pool);
+    assert_eq!(helped.into_inner().unwrap().len(), 2, "no helper came");
+    assert_eq!(set_up.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn a_helper_whose_setup_fails_is_done_without() {
+    let pool = Pool::with_setup(Threads::new(3), HelperSetup::new(|| panic!("no such priority")));
+    for _ in 0..ROUNDS / 4 {
+        assert_eq!(counts(&pool, 20, Chunk::of(1)), vec![1; 20]);
+    }
+}
+
+#[test]
 fn callers_at_the_same_time_get_their_own_results() {
     let pool = pool(3);
     std::thread::scope(|scope| {

@@ -9,7 +9,7 @@ use sotto_kernels::{Isa, KernelSet};
 use sotto_nn::layers::Backend;
 use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights, WhisperGgml, WhisperHeader};
-use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, Stage, Threads};
+use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::inventory;
@@ -63,6 +63,8 @@ impl From<&Path> for ModelSource {
 pub struct LoadOptions {
     /// Threads that the model computes with.
     pub threads: Threads,
+    /// What the threads call that help the caller's in int8, when they start: for their priority.
+    pub helper_setup: HelperSetup,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
     /// How the model computes; `None` as its file is made: a packed model in int8, any other in f32.
@@ -298,7 +300,8 @@ impl Manifest {
         let tokenizer = self.tokenizer()?;
         let (tensors, precision) = (self.tensors(), self.precision(options)?);
         let source = Watched::new(&tensors, cancel, &report);
-        let backend = Backend::with_kernels(self.kernels(options)?, options.threads);
+        let pool = Pool::with_setup(options.threads, options.helper_setup.clone());
+        let backend = Backend::with_pool(self.kernels(options)?, pool);
         let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
         let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
         let networks = (encoder, decoder);

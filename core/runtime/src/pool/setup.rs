@@ -1,0 +1,42 @@
+//! What a helper does before its first work.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Called once on every helper thread of a pool, before its first work: where an app sets what its system knows of threads,
+/// such as priority or quality of service. The caller's own thread is the app's anyway.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use sotto_runtime::{Chunk, HelperSetup, Pool, Threads};
+///
+/// static STARTED: AtomicUsize = AtomicUsize::new(0);
+/// // On Android `Process.setThreadPriority`, on Apple's systems `pthread_set_qos_class_self_np`.
+/// let setup = HelperSetup::new(|| drop(STARTED.fetch_add(1, Ordering::Relaxed)));
+/// let pool = Pool::with_setup(Threads::new(2), setup);
+/// pool.run(1000, Chunk::of(10), |_| ());
+/// drop(pool);
+/// assert!(STARTED.load(Ordering::Relaxed) <= 1);
+/// ```
+#[derive(Clone, Default)]
+pub struct HelperSetup(Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl HelperSetup {
+    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are left.
+    #[must_use]
+    pub fn new(setup: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(setup)))
+    }
+
+    pub(super) fn call(&self) {
+        if let Some(setup) = &self.0 {
+            setup();
+        }
+    }
+}
+
+impl fmt::Debug for HelperSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "HelperSetup(..)" } else { "HelperSetup(nothing)" })
+    }
+}
