@@ -20,6 +20,7 @@ pub(crate) fn engine(global: &Global) -> Engine {
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
         precision: global.precision.precision(),
         device: global.device.device(),
+        ..EngineOptions::default()
     })
 }
 
