@@ -24,7 +24,7 @@ pub const fn frame_count(samples: usize) -> usize {
 /// `log_mel_spectrogram(audio, n_mels, padding)`, transposed to time-major.
 ///
 /// transformers' `WhisperFeatureExtractor` pads a clip to 30 s: `padding = 480 000 - samples.len()`, and gives the same
-/// values. Blocks the calling thread for about half a microsecond per frame; silence costs next to nothing.
+/// values. Blocks the calling thread for a microsecond per frame or less (AVX2); silence costs next to nothing.
 ///
 /// # Errors
 /// [`AudioError::MelBins`] unless `n_mels` is 80 or 128.

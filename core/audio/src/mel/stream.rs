@@ -104,7 +104,7 @@ impl LogMel {
             let mirrored = self.pending.get(end.wrapping_sub(2 + i)).copied().unwrap_or(0.0);
             self.pending.push(mirrored);
         }
-        self.compute((expected - self.frame_count()) as usize);
+        self.compute(expected.saturating_sub(self.frame_count()) as usize);
         self.compact(true);
     }
 
@@ -232,6 +232,16 @@ fn mirror(i: usize, len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_that_goes_on_after_its_end_may_end_again() {
+        let mut mel = LogMel::new(80).unwrap();
+        for count in [500, 1, 700] {
+            mel.push(&vec![0.1; count]);
+            mel.finish();
+            assert!(mel.frame_count() >= 500 / HOP as u64);
+        }
+    }
 
     #[test]
     fn mirroring_repeats_over_short_signals() {

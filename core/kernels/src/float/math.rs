@@ -5,6 +5,16 @@ use crate::simd::Simd;
 // 1.5 · 2^23: adding it rounds a small f32 to the nearest integer, ties to even, which then stands in the low bits.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
+/// A polynomial of `x`, the coefficient of the highest power first (Horner's scheme).
+#[inline(always)]
+fn horner<S: Simd, const N: usize>(s: S, x: S::F, coefficients: [f32; N]) -> S::F {
+    let mut sum = s.splat(coefficients[0]);
+    for &coefficient in &coefficients[1..] {
+        sum = s.fma(sum, x, s.splat(coefficient));
+    }
+    sum
+}
+
 /// `e^x`, relative error below 2e-7 on [-87.3, 88.3]; 0 below, `e^88.3` above.
 ///
 /// Reduction to `2^n · e^r` in two parts (Cody and Waite), polynomial of degree 7 for `e^r` (Cephes `expf`).
@@ -17,10 +27,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     // ln 2 in two parts, the first with few enough bits that n times it is exact.
     let r = s.fma(n, s.splat(-0.693_359_4), clamped);
     let r = s.fma(n, s.splat(2.121_944_4e-4), r);
-    let mut p = s.splat(1.987_569_1e-4);
-    for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
-        p = s.fma(p, r, s.splat(coefficient));
-    }
+    let p = horner(s, r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let mantissa = s.add(s.fma(s.mul(r, r), p, r), s.splat(1.0));
     let value = s.mul(mantissa, s.power_of_two(shifted));
     s.select_gt(lowest, x, s.splat(0.0), value)
@@ -56,15 +63,11 @@ fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
     let x = s.max(x, s.splat(-120.0));
     let shifted = s.add(x, s.splat(BIASED));
     let r = s.sub(x, s.sub(shifted, s.splat(BIASED)));
-    let [first, rest @ ..] = polynomial;
-    let mut p = s.splat(first);
-    for coefficient in rest {
-        p = s.fma(p, r, s.splat(coefficient));
-    }
-    (p, s.biased_power_of_two(shifted))
+    (horner(s, r, polynomial), s.biased_power_of_two(shifted))
 }
 
-/// Decimal logarithm of positive normal numbers, absolute error below 1e-6; infinity counts as the greatest f32.
+/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity counts as the
+/// greatest f32.
 ///
 /// Exponent and mantissa apart; `ln(1 + x) = x - x²/2 + x³ · p(x)`, `p` of degree 8 (Cephes `logf`).
 #[inline(always)]
@@ -74,19 +77,21 @@ pub(crate) fn log10<S: Simd>(s: S, x: S::F) -> S::F {
     let (mantissa, exponent) = s.split(s.min(x, s.splat(f32::MAX)));
     let x = s.sub(mantissa, s.splat(1.0));
     let square = s.mul(x, x);
-    let mut p = s.splat(7.037_683_6e-2);
-    for coefficient in [
-        -1.151_461e-1,
-        1.167_699_9e-1,
-        -1.242_014_1e-1,
-        1.424_932_3e-1,
-        -1.666_805_8e-1,
-        2.000_071_5e-1,
-        -2.499_999_4e-1,
-        3.333_333e-1,
-    ] {
-        p = s.fma(p, x, s.splat(coefficient));
-    }
+    let p = horner(
+        s,
+        x,
+        [
+            7.037_683_6e-2,
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_5e-1,
+            -2.499_999_4e-1,
+            3.333_333e-1,
+        ],
+    );
     let natural = s.add(x, s.fma(s.mul(x, p), square, s.mul(square, s.splat(-0.5))));
     let rest = s.fma(natural, s.splat(std::f32::consts::LOG10_E), s.mul(exponent, s.splat(LOG10_2[1])));
     s.fma(exponent, s.splat(LOG10_2[0]), rest)
@@ -97,14 +102,12 @@ pub(crate) fn log10<S: Simd>(s: S, x: S::F) -> S::F {
 pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.min(s.max(x, s.splat(-4.0)), s.splat(4.0));
     let square = s.mul(x, x);
-    let mut p = s.splat(-2.726_142_3e-10);
-    for coefficient in [2.770_681_5e-8, -2.101_024e-6, -5.692_506_2e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2] {
-        p = s.fma(p, square, s.splat(coefficient));
-    }
-    let mut q = s.splat(-1.456_607_2e-5);
-    for coefficient in [-2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2] {
-        q = s.fma(q, square, s.splat(coefficient));
-    }
+    let p = horner(
+        s,
+        square,
+        [-2.726_142_3e-10, 2.770_681_5e-8, -2.101_024e-6, -5.692_506_2e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2],
+    );
+    let q = horner(s, square, [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2]);
     s.div(s.mul(x, p), q)
 }
 
@@ -114,14 +117,20 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     // Beyond, the quotient would leave [-1, 1].
     let x = s.min(s.max(x, s.splat(-7.998_811_7)), s.splat(7.998_811_7));
     let square = s.mul(x, x);
-    let mut p = s.splat(-2.760_768_4e-16);
-    for coefficient in [2.000_188e-13, -8.604_672e-11, 5.122_297_3e-8, 1.485_722_3e-5, 6.372_619_4e-4, 4.893_524_7e-3] {
-        p = s.fma(p, square, s.splat(coefficient));
-    }
-    let mut q = s.splat(1.198_258_4e-6);
-    for coefficient in [1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3] {
-        q = s.fma(q, square, s.splat(coefficient));
-    }
+    let p = horner(
+        s,
+        square,
+        [
+            -2.760_768_4e-16,
+            2.000_188e-13,
+            -8.604_672e-11,
+            5.122_297_3e-8,
+            1.485_722_3e-5,
+            6.372_619_4e-4,
+            4.893_524_7e-3,
+        ],
+    );
+    let q = horner(s, square, [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3]);
     s.div(s.mul(x, p), q)
 }
 
@@ -146,7 +155,7 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
 }
 
 /// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the work, and
-/// no division. 0 for NaN.
+/// no division. As good as 0 for NaN.
 ///
 /// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in 0 and 1
 /// (linear programming: `scripts/goldens/gelu_fit.py`).
@@ -156,19 +165,21 @@ pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.max(x, s.splat(-4.4));
     let t = s.min(x, s.splat(4.4));
     let square = s.mul(t, t);
-    let mut p = s.splat(3.569_270_2e-11);
-    for coefficient in [
-        -3.753_920_7e-9,
-        1.740_805_5e-7,
-        -4.724_798e-6,
-        8.429_239e-5,
-        -1.054_989_9e-3,
-        9.643_026e-3,
-        -6.607_645e-2,
-        3.987_616_7e-1,
-    ] {
-        p = s.fma(p, square, s.splat(coefficient));
-    }
+    let p = horner(
+        s,
+        square,
+        [
+            3.569_270_2e-11,
+            -3.753_920_7e-9,
+            1.740_805_5e-7,
+            -4.724_798e-6,
+            8.429_239e-5,
+            -1.054_989_9e-3,
+            9.643_026e-3,
+            -6.607_645e-2,
+            3.987_616_7e-1,
+        ],
+    );
     s.mul(x, s.fma(t, p, s.splat(0.5)))
 }
 
@@ -277,13 +288,14 @@ mod tests {
 
     #[test]
     fn the_decimal_logarithm_is_near_everywhere() {
-        let mut worst = 0f64;
         for bits in (0x0080_0000..0x7f80_0000u32).step_by(4099) {
             let x = f32::from_bits(bits);
-            worst = worst.max((f64::from(scalar(Log10 { floor: f32::MIN_POSITIVE }, x)) - f64::from(x).log10()).abs());
+            let expected = f64::from(x).log10();
+            // Half a unit in the last place of 38 is 1.9e-6.
+            let tolerance = if expected.abs() <= 10.0 { 1e-6 } else { 2.5e-6 };
+            let error = (f64::from(scalar(Log10 { floor: f32::MIN_POSITIVE }, x)) - expected).abs();
+            assert!(error < tolerance, "{x}: {error}");
         }
-        // Half a unit in the last place of 38 is 1.9e-6.
-        assert!(worst < 2.5e-6, "{worst}");
         let floor = Log10 { floor: 1e-10 };
         for x in [0.0, f32::NAN, f32::NEG_INFINITY, 1e-11] {
             assert!((scalar(floor, x) + 10.0).abs() < 1e-6);
@@ -301,11 +313,11 @@ mod tests {
             worst = worst.max((scalar(GeluShort, x) - exact).abs());
         }
         assert!((2e-5..4e-5).contains(&worst), "{worst}");
-        for x in [-5.0, -1e3, -1e30] {
-            assert!(scalar(GeluShort, x).abs() < 1e-4, "{x}");
+        for x in [-5.0, -1e3, -1e30, f32::NAN] {
+            assert!(scalar(GeluShort, x).abs() < 1e-5, "{x}");
         }
         for x in [5.0f32, 1e3, 1e30, f32::INFINITY] {
-            assert!(scalar(GeluShort, x) >= x * 0.999_995 && scalar(GeluShort, x) <= x * 1.000_005);
+            assert!(scalar(GeluShort, x) >= x * 0.999_998 && scalar(GeluShort, x) <= x * 1.000_002);
         }
     }
 
