@@ -58,7 +58,7 @@ impl fmt::Display for Isa {
 
 /// A name that no instruction set has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no such instruction set; one of scalar, neon, dotprod, dotprod-in-order, i8mm, avx2, avx512vnni is wanted")]
+#[error("no such instruction set; one of {} is wanted", Isa::ALL.map(Isa::name).join(", "))]
 pub struct UnknownIsa;
 
 impl FromStr for Isa {
@@ -103,7 +103,7 @@ macro_rules! proof {
             /// The proof without detection.
             ///
             /// # Safety
-            /// [`new`](Self::new) has returned a value in this process.
+            /// [`new`](Self::new) has returned a value in this process, or that of another proof of all these features.
             #[inline(always)]
             pub(crate) unsafe fn assume() -> Self {
                 Self(())

@@ -1,6 +1,7 @@
-//! Matrix product in f32.
+//! Matrix product in f32, for networks whose weights stay as they were published.
 //!
-//! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time) until the quantized kernels take over.
+//! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time, threads of its own): fast enough for a reference, but its
+//! order of sums depends on the CPU. The quantized kernels are what models run on, and give the same bits everywhere.
 
 #![allow(unsafe_code)]
 
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "end at")]
+    #[should_panic(expected = "end beyond")]
     fn a_view_past_the_end_is_refused() {
         let _ = MatRef::strided(&[0.0; 10], 3, 4, 4);
     }

@@ -19,7 +19,7 @@ impl<'a> MatRef<'a> {
     /// When `data` does not hold exactly `rows * cols` values.
     #[must_use]
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a dense {rows} × {cols} matrix");
+        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a dense {rows} × {cols} matrix");
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -67,13 +67,13 @@ impl<'a> MatRef<'a> {
     /// When there are fewer, or `count` is zero.
     #[must_use]
     pub fn rows_range(&self, start: usize, count: usize) -> Self {
-        assert!(start + count <= self.rows && count > 0);
+        assert!(start < self.rows && count <= self.rows - start && count > 0);
         Self { data: &self.data[start * self.row_stride..], rows: count, ..*self }
     }
 
     /// `count` columns from `start` on.
     pub(crate) fn columns_range(&self, start: usize, count: usize) -> Self {
-        assert!(start + count <= self.cols && self.col_stride == 1);
+        assert!(start <= self.cols && count <= self.cols - start && self.col_stride == 1);
         let start = if self.rows == 0 { 0 } else { start };
         Self { data: &self.data[start..], cols: count, ..*self }
     }
@@ -109,7 +109,7 @@ impl<'a> MatMut<'a> {
     /// When `data` does not hold exactly `rows * cols` values.
     #[must_use]
     pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a dense {rows} × {cols} matrix");
+        assert_eq!(Some(data.len()), rows.checked_mul(cols), "a dense {rows} × {cols} matrix");
         Self { data, rows, cols, row_stride: cols }
     }
 
@@ -150,7 +150,36 @@ impl<'a> MatMut<'a> {
     }
 }
 
+/// Unsafe code relies on it: a size that does not fit the address space must not wrap to one that does.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    let end = if rows == 0 || cols == 0 { 0 } else { (rows - 1) * row_stride + cols };
-    assert!(end <= len, "{rows} rows of {cols} values, {row_stride} apart, end at {end} of {len}");
+    let end = match rows == 0 || cols == 0 {
+        true => Some(0),
+        false => (rows - 1).checked_mul(row_stride).and_then(|last| last.checked_add(cols)),
+    };
+    assert!(end.is_some_and(|end| end <= len), "{rows} rows of {cols} values, {row_stride} apart, end beyond {len}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_that_wrap_around_the_address_space_are_refused() {
+        let refused = |make: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(make)).is_err();
+        let half = usize::MAX / 2 + 1;
+        assert!(refused(&|| _ = MatRef::strided(&[0.0; 2], 2, 1, usize::MAX)));
+        assert!(refused(&|| _ = MatRef::strided(&[0.0; 2], half, 1, 2)));
+        assert!(refused(&|| _ = MatRef::new(&[], half, 2)));
+        assert!(refused(&|| _ = MatMut::new(&mut [], half, 2)));
+        assert!(refused(&|| _ = MatMut::strided(&mut [0.0; 2], 3, 1, half)));
+    }
+
+    #[test]
+    fn rows_and_columns_are_parts_of_the_matrix() {
+        let matrix = MatRef::new(&[0.0; 6], 3, 2);
+        assert_eq!((matrix.rows_range(1, 2).rows(), matrix.transposed().cols()), (2, 3));
+        for range in [(3, 1), (usize::MAX, 2), (0, 0)] {
+            assert!(std::panic::catch_unwind(|| _ = matrix.rows_range(range.0, range.1)).is_err(), "{range:?}");
+        }
+    }
 }

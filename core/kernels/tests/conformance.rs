@@ -377,6 +377,54 @@ fn elementwise_functions_are_accurate() {
     check(KernelSet::sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 1e-37, 4e-7);
     check(KernelSet::silu, |x| x / (1.0 + (-x).exp()), 1e-35, 4e-7);
     check(KernelSet::relu, |x| x.max(0.0), 0.0, 0.0);
+    check(KernelSet::erf, erf, 5e-7, 0.0);
+    check(KernelSet::gelu, |x| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)), 1e-5, 2e-7);
+}
+
+/// Error function by its Taylor series; beyond ±4 it differs from ±1 by less than 2e-8.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 4.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..120 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+#[test]
+fn norms_follow_their_definitions() {
+    let mut random = Lcg::new(13);
+    let columns = 100;
+    let (weight, bias) = (random.floats(columns, 1.0), random.floats(columns, 1.0));
+    // A row far from zero, and one of tiny values, where epsilon counts.
+    let mut input: Vec<f32> = random.floats(columns, 2.0).iter().map(|x| x + 3.0).collect();
+    input.extend(random.floats(columns, 1e-3));
+    let mean =
+        |row: &[f32], f: &dyn Fn(f64) -> f64| row.iter().map(|&x| f(f64::from(x))).sum::<f64>() / row.len() as f64;
+    for set in KernelSet::all_available() {
+        let normalized = |norm| {
+            let mut out = vec![0.0; input.len()];
+            set.normalize(&norm, columns, &input, &mut out);
+            out
+        };
+        let layer = normalized(Norm::Layer { weight: &weight, bias: &bias, epsilon: 1e-5 });
+        let rms = normalized(Norm::RootMeanSquare { weight: &weight, epsilon: 1e-6 });
+        assert_eq!(normalized(Norm::None), input);
+        for (row, x) in input.chunks_exact(columns).enumerate() {
+            let centre = mean(x, &|x| x);
+            let deviation = (mean(x, &|x| (x - centre).powi(2)) + 1e-5).sqrt();
+            let root = (mean(x, &|x| x * x) + 1e-6).sqrt();
+            for (i, &x) in x.iter().enumerate() {
+                let (x, weight, bias) = (f64::from(x), f64::from(weight[i]), f64::from(bias[i]));
+                let (layer, rms) = (f64::from(layer[row * columns + i]), f64::from(rms[row * columns + i]));
+                assert!((layer - ((x - centre) / deviation * weight + bias)).abs() < 2e-5, "{set:?}");
+                assert!((rms - x / root * weight).abs() < 1e-5, "{set:?}");
+            }
+        }
+    }
 }
 
 #[test]

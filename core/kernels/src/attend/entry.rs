@@ -109,6 +109,7 @@ impl KernelSet {
         assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.len(), "{rows:?} of {}", layer.len());
         assert_eq!((rows.len(), heads.width), (out.rows(), out.columns()), "rows and columns of the output");
         assert!(layer.form() == self.table.form && scratch.fits(layer), "layer or scratch of another set");
+        assert!(layer.is_whole(), "a chunk of another layer");
         assert!(layer.has_queries(), "a layer without queries");
         let mut rest = out;
         for head in 0..heads.count {
@@ -124,7 +125,7 @@ impl KernelSet {
     /// is wanted, receives each head's attention, `[heads, rows of the layer]`. An empty layer gives zeros.
     ///
     /// # Panics
-    /// When the lengths do not fit or the layer belongs to another set.
+    /// When the lengths do not fit, the layer belongs to another set, or a chunk to another layer.
     pub fn attend_quantized_row(
         self,
         q: &[f32],
@@ -134,7 +135,10 @@ impl KernelSet {
         scratch: &mut QuantizedRowScratch,
     ) {
         let heads = layer.heads();
-        assert_eq!(layer.form(), self.table.form, "a layer of another set");
+        assert!(
+            layer.form() == self.table.form && layer.is_whole(),
+            "a layer of another set, or a chunk of another layer"
+        );
         assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
         if let Some(recorded) = &recorded {
             assert_eq!(recorded.len(), heads.count * layer.len(), "a value per head and row");

@@ -165,6 +165,11 @@ impl QuantizedAttention {
         self.shape
     }
 
+    /// Whether all chunks have the shape of the layer: they are handed out as `&mut`, so a caller could have exchanged one.
+    pub(super) fn is_whole(&self) -> bool {
+        self.filled().all(|(_, chunk)| chunk.shape == self.shape)
+    }
+
     /// The chunks that hold rows, each with the number of its rows.
     pub(super) fn filled(&self) -> impl Iterator<Item = (usize, &AttentionChunk)> {
         self.chunks[..self.len.div_ceil(CHUNK)].iter().map(|chunk| (chunk.rows.len(), chunk))

@@ -229,13 +229,13 @@ fn expect_stores<S: Int8>(s: S, rows: Range<usize>, column: usize, width: usize,
 #[inline(always)]
 pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_sums: &[i32], sums: &mut Sums) {
     let depth = weights.len() / S::LAYOUT.panel();
-    debug_assert_eq!(activations.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT);
+    assert_eq!(activations.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT, "panels of one depth");
     macro_rules! with_rows {
         ($($m:literal)*) => {
             match row_sums.len() {
                 $($m if $m <= S::TILE_ROWS => {
                     // SAFETY: `s` proves the features; the number of rows was compared with the tile; both panels are
-                    // whole slices of `depth`, checked by slicing.
+                    // whole slices of `depth`: compared above.
                     unsafe { s.tile::<$m>(activations.as_ptr(), weights.as_ptr(), depth, row_sums, &mut sums.0) }
                 })*
                 _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
@@ -257,7 +257,7 @@ fn finished_tile<S: Int8>(
     out: &mut BlockMut<'_>,
 ) {
     let depth = weights.len() / S::LAYOUT.panel();
-    debug_assert_eq!(panel.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT);
+    assert_eq!(panel.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT, "panels of one depth");
     let finish = Finish {
         row_scales,
         column_scales: &columns.scales,
@@ -265,7 +265,7 @@ fn finished_tile<S: Int8>(
         accumulate: part.accumulate,
         out: out.tile(part.row..part.row + S::TILE_ROWS, part.column..part.column + S::LAYOUT.panel()),
     };
-    // SAFETY: `s` proves the features; both panels are whole slices of `depth`; the output is a tile.
+    // SAFETY: `s` proves the features; both panels are whole slices of `depth`, compared above; the output is a tile.
     unsafe { s.finished_tile(panel.as_ptr(), weights.as_ptr(), depth, row_sums, finish, activation) }
 }
 
