@@ -60,13 +60,13 @@ fn map(file: &File) -> io::Result<Option<Mmap>> {
     if file.metadata()?.len() == 0 {
         return Ok(None);
     }
-    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. What the language cannot
-    // rule out is another process that writes to the file or cuts it meanwhile. A write changes the values read
-    // later: offsets were checked against the length of the map, which never changes, and no value that is read later
-    // decides what memory is touched, so the worst is wrong numbers or an error. A cut makes the next touch of a lost
-    // page a SIGBUS that ends this process, as with every mapped file; the model store and the packer therefore never
-    // write in place, they rename finished files into position, which leaves existing maps intact, and packed models
-    // hold a shared lock and look at the length again before they are used.
+    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. What is left to the caller, as with
+    // every mapped file, is that nobody writes to the file or cuts it meanwhile: bytes that change behind a reference are
+    // undefined behaviour, and a lost page is a SIGBUS. Loading documents this duty. Sotto's own programs keep to it: the model
+    // store and the packer never write in place, they rename finished files into position, which leaves existing maps
+    // intact; packed models hold a shared lock and look at the length again before they are used. Should another program
+    // write all the same, what is read later is checked again wherever it leads somewhere (the vocabulary looks tokens up
+    // with bounds), and weights lead nowhere: wrong numbers are then the likely end.
     Ok(Some(unsafe { Mmap::map(file)? }))
 }
 
