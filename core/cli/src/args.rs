@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sotto::packing::Layout;
+use sotto::packing::{Layout, WeightForm};
 use sotto::{AudioContext, ComputeDevice, Precision};
 
 use crate::models::ModelsCommand;
@@ -273,7 +273,7 @@ pub(crate) struct QuantizeArgs {
     /// The file to write, such as `tiny.en.sotto`.
     #[arg(value_name = "DST")]
     pub(crate) destination: PathBuf,
-    /// Bits of the weights: int8 for Whisper; int4 is for language models.
+    /// Bits of the weights: int4 halves the decoder's and costs accuracy; --measure says how much.
     #[arg(long, value_enum, default_value_t = WeightsArg::Int8)]
     pub(crate) weights: WeightsArg,
     /// Order of the weights: which CPUs use the file as it lies. Others copy the weights when they load it.
@@ -298,8 +298,17 @@ pub(crate) struct QuantizeArgs {
 pub(crate) enum WeightsArg {
     /// 8 bits, one scale per output.
     Int8,
-    /// 4 bits in blocks of 32, for language models.
+    /// 4 bits in blocks of 32 for the decoder, 8 for the rest.
     Int4,
+}
+
+impl WeightsArg {
+    pub(crate) fn form(self) -> WeightForm {
+        match self {
+            Self::Int8 => WeightForm::Int8,
+            Self::Int4 => WeightForm::Int4,
+        }
+    }
 }
 
 /// Values of `--layout`.

@@ -62,7 +62,7 @@ fn object(json: Option<&str>) -> Value {
 fn packed_json(packed: PackedInfo<'_>) -> Value {
     json!({
         "bytes": packed.bytes.0,
-        "weights": "int8",
+        "weights": packed.weights.name(),
         "layout": packed.layout.name(),
         "source": object(packed.source),
         "licence": packed.licence,
@@ -73,7 +73,8 @@ fn packed_json(packed: PackedInfo<'_>) -> Value {
 fn write_packed(out: &mut impl Write, packed: &PackedInfo<'_>) -> std::io::Result<()> {
     let (source, quality) = (object(packed.source), object(packed.quality));
     let text = |value: &Value| value.as_str().unwrap_or("not stated").to_owned();
-    writeln!(out, "  packed      {} of int8 weights for {} kernels, mapped", packed.bytes, packed.layout)?;
+    let PackedInfo { bytes, weights, layout, .. } = packed;
+    writeln!(out, "  packed      {bytes} of {} weights for {layout} kernels, mapped", weights.name())?;
     writeln!(out, "  made from   {}, SHA-256 {}", text(&source["format"]), text(&source["sha256"]))?;
     if let Some(repository) = source["repository"].as_str() {
         writeln!(out, "              {repository}@{}", text(&source["revision"]))?;

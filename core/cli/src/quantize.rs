@@ -11,17 +11,13 @@ use sotto::{CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precisi
 use sotto::{Threads, TranscribeOptions};
 use sotto_store::Manifest;
 
-use crate::args::{Global, QuantizeArgs, WeightsArg};
+use crate::args::{Global, QuantizeArgs};
 use crate::bench::speech::listed;
 use crate::error::CliError;
 use crate::model::locate;
 use crate::progress::Bars;
 
 pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
-    if args.weights == WeightsArg::Int4 {
-        let problem = "--weights int4 is for language models (4-bit blocks of 32); Whisper models are packed with int8";
-        return Err(CliError::Usage(problem.into()));
-    }
     // Before minutes of work, and again when the file is moved into its place.
     if !args.force && args.destination.exists() {
         let problem = format!("{}: exists already; --force replaces it", args.destination.display());
@@ -35,6 +31,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         measured.insert("word_error_rate".into(), word_error_rates(&source, list, global, &bars, cancel)?);
     }
     let options = QuantizeOptions {
+        weights: args.weights.form(),
         layout: args.layout.layout(),
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
@@ -46,7 +43,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
 }
 
 fn report(args: &QuantizeArgs, global: &Global, quantized: &Quantized) -> Result<(), CliError> {
-    let Quantized { bytes, layout, errors, worst } = quantized;
+    let Quantized { bytes, weights, layout, errors, worst } = quantized;
     let mut out = std::io::stdout().lock();
     if global.json {
         let errors: Map<String, Value> =
@@ -54,12 +51,13 @@ fn report(args: &QuantizeArgs, global: &Global, quantized: &Quantized) -> Result
         let worst = worst.as_ref().map(|worst| json!({"matrix": worst.name, "relative_error": worst.relative}));
         let file = args.destination.display().to_string();
         let object = json!({
-            "file": file, "bytes": bytes.0, "weights": "int8", "layout": layout.name(), "relative_error": errors, "worst": worst,
+            "file": file, "bytes": bytes.0, "weights": weights.name(), "layout": layout.name(), "relative_error": errors, "worst": worst,
         });
         writeln!(out, "{object}")?;
         return Ok(());
     }
-    writeln!(out, "{}: {bytes}, int8 weights for {layout} kernels", args.destination.display())?;
+    let (file, weights) = (args.destination.display(), weights.name());
+    writeln!(out, "{file}: {bytes}, {weights} weights for {layout} kernels")?;
     for class in errors {
         writeln!(out, "  {:5.2} % off the source  {}", 100.0 * class.relative, class.name)?;
     }

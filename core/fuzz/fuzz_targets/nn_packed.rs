@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use sotto_kernels::Layout;
-use sotto_nn::layers::{Biased, MatrixRequest, StoredRows, TensorSource};
+use sotto_nn::layers::{Biased, MatrixRequest, QuantizedMatrix, StoredRows, TensorSource};
 use sotto_nn::packed::{PackedModel, reseal};
 
 fuzz_target!(|data: &[u8]| {
@@ -18,13 +18,19 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(model.bytes_on_disk(), data.len() as u64);
     let layout = model.layout();
     for (name, kind, shape) in model.tensors() {
+        let width = layout.panel();
+        // Codes of a block of 32 in all columns of a panel, and their scales.
+        let int4_block = 16 * width + 2 * width.next_multiple_of(16);
+        if let (Some(name), &[panels, panel]) = (name.strip_suffix(".int4"), shape) {
+            read(&model, name, panels * width, panel / int4_block * 32);
+        }
         match (kind, name.strip_suffix(".int8"), shape) {
             ("F32", _, _) => {
                 if let Ok(values) = model.floats(name, shape) {
                     assert!(4 * values.len() <= data.len() && values.iter().all(|value| value.is_finite()));
                 }
             }
-            (_, Some(name), &[panels, panel]) => read(&model, name, panels * layout.panel(), panel / layout.panel()),
+            (_, Some(name), &[panels, panel]) => read(&model, name, panels * width, panel / width),
             ("U8", _, _) => {
                 if let Ok((shared, range)) = model.bytes(name) {
                     assert!((*shared).as_ref().get(range).is_some());
@@ -39,14 +45,19 @@ fn read(model: &PackedModel, name: &str, columns: usize, depth: usize) {
     for (outputs, biased) in [(columns, Biased::No), (columns.saturating_sub(1), Biased::Yes)] {
         let parts = [(name, biased)];
         let request = MatrixRequest { parts: &parts, outputs, rows: StoredRows::Linear { inputs: depth } };
-        let Ok(here) = model.int8(model.layout(), &request) else { continue };
+        let Ok(here) = model.quantized(model.layout(), &request) else { continue };
         assert!(here.matrix.bytes().len() <= model.bytes_on_disk() as usize);
         assert!(here.bias.is_none_or(|bias| bias.len() == outputs));
-        let rows = model.matrix(&request).expect("what can be used as int8 can be read as f32").rows;
+        let rows = model.matrix(&request).expect("what can be used as it is can be read as f32").rows;
         assert_eq!(rows.len(), outputs * depth);
-        let Ok(there) = model.int8(Layout::Vnni, &request) else { continue };
-        for (column, k) in [(0, 0), (outputs / 2, depth / 2), (outputs - 1, depth - 1)] {
-            assert_eq!(here.matrix.weight(column, k), there.matrix.weight(column, k));
+        let Ok(there) = model.quantized(Layout::Vnni, &request) else { continue };
+        let column = |matrix: &QuantizedMatrix, column| {
+            let mut weights = vec![0.0; depth];
+            matrix.column(column, &mut weights);
+            weights.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        for index in [0, outputs / 2, outputs - 1] {
+            assert_eq!(column(&here.matrix, index), column(&there.matrix, index));
         }
     }
 }

@@ -54,10 +54,10 @@ pub mod kernels {
     pub use sotto_kernels::{Isa, KernelSet};
 }
 
-/// Packing models: one file with int8 weights that is mapped and used where it lies.
+/// Packing models: one file with quantized weights that is mapped and used where it lies.
 pub mod packing {
     pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WriteError, quantize,
+        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightForm, WriteError, quantize,
     };
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
+use sotto_nn::layers::WeightForm;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
@@ -118,6 +119,20 @@ pub enum QuantizeError {
     /// The packed file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The source is packed already, with other weights than are wanted.
+    #[error(
+        "{model}: is packed with {} weights already; pack its publisher's model with {} weights",
+        found.name(),
+        wanted.name()
+    )]
+    PackedForm {
+        /// The packed model.
+        model: String,
+        /// What it has.
+        found: WeightForm,
+        /// What was asked for.
+        wanted: WeightForm,
+    },
 }
 
 impl From<WeightError> for QuantizeError {

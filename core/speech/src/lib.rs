@@ -33,6 +33,7 @@ pub use options::{
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
+pub use sotto_nn::layers::WeightForm;
 pub use sotto_nn::packed::WriteError;
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

@@ -15,7 +15,7 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, Threads};
 use sotto_speech::{
     Isa, Layout, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, Provenance, QuantizeError,
-    QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WriteError, quantize,
+    QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightForm, WriteError, quantize,
 };
 use support::formula::FormulaModel;
 use tempfile::TempDir;
@@ -40,8 +40,12 @@ impl Packer {
     }
 
     fn pack(&self, layout: Layout) -> PathBuf {
-        let path = self.folder.path().join(format!("{layout}.sotto"));
-        let options = QuantizeOptions { layout: Some(layout), replace: true, ..options() };
+        self.pack_as(layout, WeightForm::Int8)
+    }
+
+    fn pack_as(&self, layout: Layout, weights: WeightForm) -> PathBuf {
+        let path = self.folder.path().join(format!("{layout}.{}.sotto", weights.name()));
+        let options = QuantizeOptions { weights, layout: Some(layout), replace: true, ..options() };
         quantize(&self.source(), &path, &options, &NoProgress, &CancelToken::new()).unwrap();
         path
     }
@@ -88,6 +92,64 @@ fn every_layout_gives_the_bits_of_the_original_on_every_instruction_set() {
             }
         }
     }
+}
+
+#[test]
+fn four_bit_decoders_give_the_same_bits_in_every_layout_on_every_instruction_set() {
+    let packer = Packer::new();
+    let int8 = load(&packer.pack(Layout::Quads)).unwrap();
+    for precision in [Precision::Int8, Precision::Mixed] {
+        let first = load_with(&packer.pack_as(Layout::Columns, WeightForm::Int4).into(), &self::int8(None, precision));
+        let expected = bits(&first.unwrap());
+        if precision == Precision::Int8 {
+            let (found, other) = (states_and_logits(&expected, &int8), states_and_logits(&bits(&int8), &int8));
+            assert!(found.0 == other.0, "the encoder keeps 8 bits");
+            assert!(found.1 != other.1);
+        }
+        for layout in LAYOUTS {
+            let source = ModelSource::Path(packer.pack_as(layout, WeightForm::Int4));
+            for isa in KernelSet::all_available().into_iter().map(|set| Some(set.isa())).chain([None]) {
+                let packed = load_with(&source, &self::int8(isa, precision)).unwrap();
+                assert!(bits(&packed) == expected, "{layout} on {isa:?}");
+            }
+        }
+    }
+}
+
+/// [`bits`], divided.
+fn states_and_logits<'a>(bits: &'a [u32], recognizer: &SpeechRecognizer) -> (&'a [u32], &'a [u32]) {
+    bits.split_at(bits.len() - 5 * recognizer.model().dimensions().vocabulary)
+}
+
+#[test]
+fn a_four_bit_file_says_so_and_is_smaller() {
+    let packer = Packer::new();
+    let (int8, int4) = (packer.pack(Layout::Vnni), packer.pack_as(Layout::Vnni, WeightForm::Int4));
+    let size = |path: &Path| path.metadata().unwrap().len();
+    assert!(size(&int4) < size(&int8));
+    let recognizer = load(&int4).unwrap();
+    let info = recognizer.model().packed().unwrap();
+    assert_eq!((info.weights, info.layout), (WeightForm::Int4, Layout::Vnni));
+    let quality: serde_json::Value = serde_json::from_str(info.quality.unwrap()).unwrap();
+    for (class, error) in quality["relative_error"].as_object().unwrap() {
+        let range = if class.starts_with("encoder") { 0.001..0.01 } else { 0.005..0.15 };
+        assert!(range.contains(&error.as_f64().unwrap()), "{class}: {error}");
+    }
+    let options = QuantizeOptions { layout: Some(Layout::Quads), replace: true, ..options() };
+    let again = |source: &Path, weights| {
+        let options = QuantizeOptions { weights, ..options.clone() };
+        quantize(&source.into(), &packer.folder.path().join("x"), &options, &NoProgress, &CancelToken::new())
+    };
+    let (from, to) = (WeightForm::Int4, WeightForm::Int8);
+    assert!(
+        matches!(again(&int4, to), Err(QuantizeError::PackedForm { found, wanted, .. }) if (found, wanted) == (from, to))
+    );
+    assert!(matches!(again(&int8, from), Err(QuantizeError::PackedForm { .. })));
+    assert_eq!(again(&int4, from).unwrap().weights, from);
+    assert!(
+        std::fs::read(packer.folder.path().join("x")).unwrap()
+            == std::fs::read(packer.pack_as(Layout::Quads, from)).unwrap()
+    );
 }
 
 #[test]

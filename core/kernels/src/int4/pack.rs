@@ -101,6 +101,32 @@ impl Int4Matrix {
         columns.div_ceil(layout.panel()).checked_mul(panel_len(layout, depth)).ok_or(wrong)
     }
 
+    /// The same weights in the order of another layout. Exact: values and scales do not change.
+    ///
+    /// Copies where the layout differs, otherwise it shares the bytes. Cost: one pass over the weights.
+    ///
+    /// # Errors
+    /// Those of [`pack`](Self::pack), for sizes that do not fit the address space.
+    pub fn repacked(&self, layout: Layout) -> Result<Self, PackError> {
+        if layout == self.layout {
+            return Ok(self.clone());
+        }
+        let (columns, depth, width) = (self.columns, self.depth, self.layout.panel());
+        let mut values = vec![0i8; columns.saturating_mul(depth)];
+        let mut scales = Vec::with_capacity(columns.saturating_mul(depth.div_ceil(BLOCK)));
+        for (column, values) in values.chunks_exact_mut(depth).enumerate() {
+            let panel = self.panel(column / width);
+            for (index, values) in values.chunks_mut(BLOCK).enumerate() {
+                let block = panel.block(index);
+                scales.push(block.scales[column % width]);
+                for (k, value) in values.iter_mut().enumerate() {
+                    *value = block.value(self.layout, column % width, k);
+                }
+            }
+        }
+        Self::pack(layout, depth, &values, &scales)
+    }
+
     /// Order of the weights.
     #[must_use]
     pub fn layout(&self) -> Layout {
@@ -218,22 +244,54 @@ const fn panel_len(layout: Layout, depth: usize) -> usize {
     layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales_len(layout)
 }
 
-/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], as ggml's q4_0 does: the value of
-/// greatest magnitude becomes -8. Rounds with the scale as it is stored.
+/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], in the form of ggml's q4_0.
+///
+/// ggml gives the value of greatest magnitude the code -8. Here a few smaller steps are tried as well, each with the scale
+/// that fits its codes best (least squares), and the one of the least squared error is kept: a block of ggml's own comes
+/// out as it went in. Weights must be finite; scales beyond f16 are cut. Deterministic: sums in order, in f64.
 ///
 /// # Panics
 /// When `values` has another length than `row`, or `scales` not one per block.
 pub fn quantize_int4(row: &[f32], values: &mut [i8], scales: &mut [u16]) {
     assert!(values.len() == row.len() && scales.len() == row.len().div_ceil(BLOCK), "one value and scale for each");
     for ((row, values), scale) in row.chunks(BLOCK).zip(values.chunks_mut(BLOCK)).zip(scales) {
-        let largest = row.iter().fold(0.0f32, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
-        let stored = f16::from_f32(largest / -8.0);
-        *scale = stored.to_bits();
-        let inverse = if stored.to_f32() == 0.0 { 0.0 } else { 1.0 / stored.to_f32() };
-        for (value, &x) in values.iter_mut().zip(row) {
-            *value = (x * inverse).round_ties_even().clamp(-8.0, 7.0) as i8;
+        *scale = quantize_block(row, values);
+    }
+}
+
+/// Codes that the value of greatest magnitude is tried with: beyond -8 it is cut, so that the others get finer steps.
+const PEAKS: [f32; 10] = [8.0, 7.0, 7.25, 7.5, 7.75, 8.25, 8.5, 8.75, 9.0, 9.5];
+
+/// Codes of a block, and the bits of its scale.
+fn quantize_block(row: &[f32], values: &mut [i8]) -> u16 {
+    let largest = row.iter().fold(0.0f32, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
+    let mut best = (f64::INFINITY, 0u16, 0.0f32);
+    for peak in PEAKS {
+        let step = largest / -peak;
+        if step == 0.0 || !step.recip().is_finite() {
+            continue;
+        }
+        let (mut products, mut squares) = (0.0f64, 0.0f64);
+        for &x in row {
+            let code = f64::from(code(x, step));
+            products += f64::from(x) * code;
+            squares += code * code;
+        }
+        let scale = f16::from_f64((products / squares).clamp(f64::from(f16::MIN), f64::from(f16::MAX)));
+        let error: f64 = row.iter().map(|&x| (f64::from(x) - scale.to_f64() * f64::from(code(x, step))).powi(2)).sum();
+        if error < best.0 {
+            best = (error, scale.to_bits(), step);
         }
     }
+    let (_, scale, step) = best;
+    for (value, &x) in values.iter_mut().zip(row) {
+        *value = if step == 0.0 { 0 } else { code(x, step) };
+    }
+    scale
+}
+
+fn code(x: f32, step: f32) -> i8 {
+    (x / step).round_ties_even().clamp(-8.0, 7.0) as i8
 }
 
 impl fmt::Debug for Int4Matrix {
@@ -271,6 +329,10 @@ mod tests {
                         assert_eq!(row[k], f32::from(value) * scale);
                     }
                 }
+                for other in Layout::ALL {
+                    let direct = Int4Matrix::pack(other, depth, &values, &scales).unwrap();
+                    assert!(packed.repacked(other).unwrap().bytes() == direct.bytes(), "{layout:?} to {other:?}");
+                }
                 let mut bytes = AlignedBytes::zeroed(64);
                 bytes.resize(64 + packed.bytes().len());
                 bytes.bytes_mut()[64..].copy_from_slice(packed.bytes());
@@ -297,16 +359,49 @@ mod tests {
         assert!(open(64).is_ok());
     }
 
+    fn quantized(row: &[f32]) -> (Vec<i8>, Vec<u16>) {
+        let (mut values, mut scales) = (vec![1; row.len()], vec![1; row.len().div_ceil(BLOCK)]);
+        quantize_int4(row, &mut values, &mut scales);
+        (values, scales)
+    }
+
+    /// Squared error of a row's codes and scales.
+    fn error(row: &[f32], values: &[i8], scales: &[u16]) -> f64 {
+        let real = |i: usize| f64::from(values[i]) * f16::from_bits(scales[i / BLOCK]).to_f64();
+        row.iter().enumerate().map(|(i, &x)| (f64::from(x) - real(i)).powi(2)).sum()
+    }
+
     #[test]
-    fn quantizing_errs_by_half_a_step_at_most() {
-        let row: Vec<f32> = (0..100).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013).collect();
-        let (mut values, mut scales) = (vec![0; 100], vec![0; 4]);
-        quantize_int4(&row, &mut values, &mut scales);
-        for (i, (&x, &value)) in row.iter().zip(&values).enumerate() {
-            let scale = f16::from_bits(scales[i / BLOCK]).to_f32();
-            // The end opposite to the greatest value is cut at 7 steps.
-            assert!((x - f32::from(value) * scale).abs() <= scale.abs() * 1.01, "{x} {value} {scale}");
+    fn quantizing_errs_less_than_with_the_step_of_the_greatest_value() {
+        let row: Vec<f32> = (0..320).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013 * (i as f32 * 0.3).sin()).collect();
+        let (values, scales) = quantized(&row);
+        let found = error(&row, &values, &scales);
+        let steps: Vec<f16> = row
+            .chunks(BLOCK)
+            .map(|row| row.iter().fold(0.0f32, |a, &x| if x.abs() > a.abs() { x } else { a }))
+            .map(|largest| f16::from_f32(largest / -8.0))
+            .collect();
+        let plain: Vec<i8> = row.iter().enumerate().map(|(i, &x)| code(x, steps[i / BLOCK].to_f32())).collect();
+        let plain = error(&row, &plain, &steps.iter().map(|step| step.to_bits()).collect::<Vec<_>>());
+        let weights: f64 = row.iter().map(|&x| f64::from(x).powi(2)).sum();
+        assert!(found < 0.9 * plain && found < 0.01 * weights, "{found} of {plain}, {weights}");
+    }
+
+    #[test]
+    fn blocks_of_ggml_come_out_as_they_went_in() {
+        let scales: Vec<u16> = [0.013, -0.4, 1e-3].map(|scale| f16::from_f32(scale).to_bits()).into();
+        let codes: Vec<i8> = (0..3 * BLOCK).map(|i| (i * 11 % 16) as i8 - 8).collect();
+        let real = |(i, &code): (usize, &i8)| f32::from(code) * f16::from_bits(scales[i / BLOCK]).to_f32();
+        let row: Vec<f32> = codes.iter().enumerate().map(real).collect();
+        assert_eq!(quantized(&row), (codes, scales));
+    }
+
+    #[test]
+    fn zeros_and_weights_beyond_half_precision_are_quantized() {
+        assert_eq!(quantized(&[0.0; 3]), (vec![0; 3], vec![0]));
+        for weight in [f32::MIN_POSITIVE, 1e-45, f32::MAX] {
+            let (values, scales) = quantized(&[weight, -weight, 0.0]);
+            assert!(f16::from_bits(scales[0]).is_finite() && values[2] == 0, "{weight}");
         }
-        quantize_int4(&[0.0; 3], &mut [1; 3], &mut [1]);
     }
 }

@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, PackedMatrix};
+use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm};
 use sotto_runtime::{Chunk, Pool, Threads};
+
+use super::QuantizedMatrix;
 
 /// The seam between layers and processors: a kernel set and a pool, chosen when a model is loaded.
 ///
@@ -14,6 +16,8 @@ use sotto_runtime::{Chunk, Pool, Threads};
 pub struct Backend {
     kernels: KernelSet,
     pool: Arc<Pool>,
+    /// Whether rows may meet 4-bit weights.
+    for_int4: bool,
 }
 
 // Multiply-adds that take a thread about 10 µs: less is not worth waking another one for.
@@ -35,7 +39,14 @@ impl Backend {
     /// Chosen kernels on the threads of a pool.
     #[must_use]
     pub fn with_pool(kernels: KernelSet, pool: Pool) -> Self {
-        Self { kernels, pool: Arc::new(pool) }
+        Self { kernels, pool: Arc::new(pool), for_int4: false }
+    }
+
+    /// The same kernels and threads, where `for_int4` for layers of which some have 4-bit weights: their rows are quantized with
+    /// what these need.
+    #[must_use]
+    pub fn for_int4(&self, for_int4: bool) -> Self {
+        Self { for_int4, ..self.clone() }
     }
 
     /// The kernels, for what is too small to be divided.
@@ -44,26 +55,41 @@ impl Backend {
         self.kernels
     }
 
+    /// Normalises and quantizes rows for the products of this backend: see [`KernelSet::quantize`].
+    ///
+    /// # Panics
+    /// When the norm's parameters do not have as many values as the rows.
+    pub fn quantize(&self, input: MatRef<'_>, norm: &Norm<'_>, out: &mut Activations) {
+        match self.for_int4 {
+            true => self.kernels.quantize_for_int4(input, norm, out),
+            false => self.kernels.quantize(input, norm, out),
+        }
+    }
+
     /// `out = activation(x · W + bias)`, or added to `out`: see [`KernelSet::product`].
     ///
     /// # Panics
-    /// When the shapes do not fit.
-    pub(super) fn product(&self, x: &Activations, weights: &PackedMatrix, epilogue: Epilogue<'_>, out: &mut [f32]) {
+    /// When the shapes do not fit, or weights have 4 bits and the rows were not quantized for such.
+    pub(super) fn product(&self, x: &Activations, weights: &QuantizedMatrix, epilogue: Epilogue<'_>, out: &mut [f32]) {
         let (rows, columns) = (x.rows(), weights.columns());
         assert_eq!(out.len(), rows * columns, "rows and columns of the output");
         let kernels = self.kernels;
+        let part = |start, out: BlockMut<'_>| match weights {
+            QuantizedMatrix::Int8(weights) => kernels.product_part(x, weights, epilogue, start, out),
+            QuantizedMatrix::Int4(weights) => kernels.product_int4_part(x, weights, epilogue, start, out),
+        };
         if rows * columns * weights.depth() < WORTH_DIVIDING {
-            kernels.product(x, weights, epilogue, BlockMut::new(out, columns));
+            part((0, 0), BlockMut::new(out, columns));
         } else if rows == 1 {
             let chunk = self.share(columns, kernels.column_step());
             self.pool.run_rows(out, 1, chunk, |range, out| {
                 let width = out.len();
-                kernels.product_part(x, weights, epilogue, (0, range.start), BlockMut::new(out, width));
+                part((0, range.start), BlockMut::new(out, width));
             });
         } else {
             let chunk = self.share(rows, kernels.row_step());
             self.pool.run_rows(out, columns, chunk, |range, out| {
-                kernels.product_part(x, weights, epilogue, (range.start, 0), BlockMut::new(out, columns));
+                part((range.start, 0), BlockMut::new(out, columns));
             });
         }
     }

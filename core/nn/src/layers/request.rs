@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use sotto_kernels::{Floats, Layout, PackedMatrix};
+use sotto_kernels::{BLOCK, Floats, Int4Matrix, Layout, PackedMatrix, quantize_int4};
 
-use super::{ConvShape, TensorSource};
+use super::{ConvShape, QuantizedMatrix, TensorSource, WeightForm};
 use crate::weights::WeightError;
 
 /// Whether a projection has a bias; Whisper's key projections have none.
@@ -44,7 +44,7 @@ pub struct MatrixRequest<'a> {
     pub rows: StoredRows,
 }
 
-/// Weights of a layer in f32, `[columns, depth]` row by row, and one bias per row as in [`Int8Weights`].
+/// Weights of a layer in f32, `[columns, depth]` row by row, and one bias per row as in [`QuantizedWeights`].
 #[derive(Debug, Clone)]
 pub struct FloatWeights {
     /// The weights.
@@ -55,9 +55,9 @@ pub struct FloatWeights {
 
 /// Weights of a layer and one bias per row; zero for parts without one, `None` where no part has one.
 #[derive(Debug, Clone)]
-pub struct Int8Weights {
+pub struct QuantizedWeights {
     /// The weights.
-    pub matrix: PackedMatrix,
+    pub matrix: QuantizedMatrix,
     /// The biases.
     pub bias: Option<Floats>,
 }
@@ -145,36 +145,79 @@ impl MatrixRequest<'_> {
         Ok(())
     }
 
-    /// Quantizes f32 tensors, symmetrically with one scale per row, and packs them.
+    /// Quantizes f32 tensors and packs them: in 8 bits symmetrically with one scale per row, in 4 bits as [`quantize_int4`] does.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
-    pub fn quantized<S: TensorSource + ?Sized>(&self, source: &S, layout: Layout) -> Result<Int8Weights, WeightError> {
+    pub fn quantized<S: TensorSource + ?Sized>(
+        &self,
+        source: &S,
+        layout: Layout,
+        form: WeightForm,
+    ) -> Result<QuantizedWeights, WeightError> {
         let depth = self.depth();
-        let (mut values, mut scales, mut bias) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut values, mut scales, mut block_scales, mut bias) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (part, biased) in self.parts {
-            quantize(&self.rows_of(source, part)?, depth, &mut values, &mut scales);
+            let rows = self.rows_of(source, part)?;
+            match form {
+                WeightForm::Int8 => to_int8(&rows, depth, &mut values, &mut scales),
+                WeightForm::Int4 => to_int4(&rows, depth, &mut values, &mut block_scales),
+            }
             self.bias_of(source, part, *biased, &mut bias)?;
         }
-        let matrix = PackedMatrix::pack(layout, depth, &values, &scales).expect("a layer has rows, and |values| ≤ 127");
-        Ok(Int8Weights { matrix, bias: self.has_bias().then(|| bias.into()) })
+        let matrix = match form {
+            WeightForm::Int8 => PackedMatrix::pack(layout, depth, &values, &scales).map(QuantizedMatrix::Int8),
+            WeightForm::Int4 => Int4Matrix::pack(layout, depth, &values, &block_scales).map(QuantizedMatrix::Int4),
+        };
+        let matrix = matrix.expect("a layer has rows, and quantized values keep to their range");
+        Ok(QuantizedWeights { matrix, bias: self.has_bias().then(|| bias.into()) })
     }
 }
 
+// Below it a scale has no finite inverse: such a row counts as zeros, as such rows of activations do.
+const TINY: f32 = 1e-30;
+
 /// Appends rows of `depth` weights as int8, with a scale each.
-fn quantize(weights: &[f32], depth: usize, values: &mut Vec<i8>, scales: &mut Vec<f32>) {
+fn to_int8(weights: &[f32], depth: usize, values: &mut Vec<i8>, scales: &mut Vec<f32>) {
     values.reserve(weights.len());
     for row in weights.chunks_exact(depth) {
-        let scale = row.iter().fold(0.0f32, |peak, weight| peak.max(weight.abs())) / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+        let peak = row.iter().fold(0.0f32, |peak, weight| peak.max(weight.abs()));
+        let scale = if peak < TINY { 0.0 } else { peak / 127.0 };
+        let inverse = if peak < TINY { 0.0 } else { 1.0 / scale };
         values.extend(row.iter().map(|weight| (weight * inverse).round_ties_even() as i8));
         scales.push(scale);
+    }
+}
+
+/// Appends rows of `depth` weights as 4-bit values, with a scale for each block.
+fn to_int4(weights: &[f32], depth: usize, values: &mut Vec<i8>, scales: &mut Vec<u16>) {
+    for row in weights.chunks_exact(depth) {
+        let (value, scale) = (values.len(), scales.len());
+        values.resize(value + depth, 0);
+        scales.resize(scale + depth.div_ceil(BLOCK), 0);
+        quantize_int4(row, &mut values[value..], &mut scales[scale..]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_any_finite_weights_can_be_quantized() {
+        for weight in [0.0, 1e-45, 3e-37, 1e-30, 1e-5, 1.0, f32::MAX] {
+            let rows = [weight, -weight, 0.25 * weight, 0.0];
+            let (mut values, mut scales) = (Vec::new(), Vec::new());
+            to_int8(&rows, 4, &mut values, &mut scales);
+            assert!(values.iter().all(|&value| value > i8::MIN) && scales[0].is_finite(), "{weight}");
+            let packed = PackedMatrix::pack(Layout::Columns, 4, &values, &scales).unwrap();
+            let expected = if weight < TINY { [0, 0, 0, 0] } else { [127, -127, 32, 0] };
+            assert_eq!([0, 1, 2, 3].map(|k| packed.weight(0, k)), expected, "{weight}");
+            let (mut values, mut scales) = (Vec::new(), Vec::new());
+            to_int4(&rows, 4, &mut values, &mut scales);
+            assert!(Int4Matrix::pack(Layout::Columns, 4, &values, &scales).is_ok(), "{weight}");
+        }
+    }
 
     #[test]
     fn stacked_layers_have_one_short_name() {

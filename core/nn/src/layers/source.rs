@@ -2,10 +2,10 @@
 
 use sotto_kernels::{Floats, Layout};
 
-use super::{FloatWeights, Int8Weights, MatrixRequest};
+use super::{FloatWeights, MatrixRequest, QuantizedWeights, WeightForm};
 use crate::weights::{WeightError, Weights};
 
-/// Hands out named tensors as f32, and matrices of int8 weights.
+/// Hands out named tensors as f32, and matrices of quantized weights.
 ///
 /// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names. A packed model is one
 /// too: what it hands out lies in the mapped file.
@@ -27,16 +27,23 @@ pub trait TensorSource {
         Ok(self.tensor(name, shape)?.into())
     }
 
-    /// int8 weights for kernels that read `layout`: quantized from f32 tensors, or without a copy where they lie ready.
+    /// Quantized weights for kernels that read `layout`: in 8 bits from f32 tensors, or as they lie ready, without a copy.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
-    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
-        request.quantized(self, layout)
+    fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
+        request.quantized(self, layout, WeightForm::Int8)
     }
 
-    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its int8 weights stand
-    /// for.
+    /// Whether a matrix of a layer whose name begins with `prefix` has 4-bit weights: rows for it are quantized with the sums of
+    /// their blocks.
+    fn has_int4(&self, prefix: &str) -> bool {
+        let _ = prefix;
+        false
+    }
+
+    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its quantized weights
+    /// stand for.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use sotto_kernels::{ALIGNMENT, Floats, Layout, PackedMatrix};
+use sotto_kernels::{ALIGNMENT, Floats, Int4Matrix, Layout, PackedMatrix};
 use sotto_runtime::{CancelToken, Cancelled};
 
 use super::header::{self, CHECKSUM_KEY, FORMAT, FORMAT_KEY, LAYOUT_KEY, NO_CHECKSUM, Place};
@@ -25,6 +25,8 @@ pub(super) enum Data {
     Weights(PackedMatrix),
     /// The scales of a matrix; right behind its panels.
     Scales(PackedMatrix),
+    /// The panels of a matrix of 4-bit weights, with their scales.
+    Int4(Int4Matrix),
     Floats {
         shape: Vec<usize>,
         values: Floats,
@@ -175,6 +177,11 @@ impl Data {
                 let bytes = &matrix.bytes()[panels * length..];
                 ("F32", vec![panels * matrix.layout().panel()], Cow::Borrowed(bytes))
             }
+            Self::Int4(matrix) => {
+                let panels = matrix.columns().div_ceil(matrix.layout().panel());
+                let bytes = matrix.bytes();
+                ("U8", vec![panels, bytes.len() / panels], Cow::Borrowed(bytes))
+            }
             Self::Floats { shape, values } => {
                 ("F32", shape.clone(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
             }
@@ -182,6 +189,9 @@ impl Data {
         }
     }
 }
+
+/// Unfinished files of one name and process that are passed over.
+const MOST_PARTS: usize = 1000;
 
 /// A file that is removed unless it is moved into its place.
 struct Part {
@@ -194,12 +204,19 @@ impl Part {
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
         };
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}.part", std::process::id()));
-        let path = target.with_file_name(hidden);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-        Ok(Self { file, path })
+        let mut attempt = 0;
+        loop {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(name);
+            hidden.push(format!(".{}.{attempt}.part", std::process::id()));
+            let path = target.with_file_name(hidden);
+            // Never one that is there: it may be another packing's, or, left behind by a crash, a second name of a model in use.
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(Self { file, path }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < MOST_PARTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn move_to(self, target: &Path, replace: bool) -> Result<(), WriteError> {

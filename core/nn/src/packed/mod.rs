@@ -6,6 +6,8 @@
 //! * A matrix of int8 weights is two tensors, one right behind the other: `NAME.int8`, `[panels, bytes per panel]` in the
 //!   order of one [`Layout`], and `NAME.scales`, one f32 per column of all panels. Layers that read the same input are
 //!   stacked to one matrix (`….q_proj+k_proj+v_proj`). Its biases are `NAME.bias`.
+//! * A matrix of 4-bit weights is one tensor, `NAME.int4`, `[panels, bytes per panel]`: blocks of 32 values per column, each with
+//!   its scales.
 //! * Norms and positions are f32 under their usual names. What is no tensor of the network is bytes.
 //! * Metadata: `sotto.format` (version of this form), `sotto.layout` (number and name of the layout), `sotto.checksum` (of
 //!   the whole header), and what the model adds: configuration, source, licence, quality.
@@ -15,7 +17,7 @@
 //!
 //! Opening checks the header (length, checksum, version, layout) and the place, type and alignment of every tensor;
 //! nothing is allocated for what a header merely claims. Values of f32 tensors and scales are checked to be finite when a
-//! layer asks for them. Wrong int8 weights, which only the file's hash could tell, give wrong numbers and nothing worse.
+//! layer asks for them. Wrong quantized weights, which only the file's hash could tell, give wrong numbers and nothing worse.
 //!
 //! **While a model is loaded its file must stay as it is.** Replace it by renaming another file into its place, as
 //! [`Contents::write`] and the model store do: the loaded model keeps the old one. The loader holds a shared lock, where
@@ -38,7 +40,9 @@ use sotto_kernels::ALIGNMENT;
 #[cfg(doc)]
 use sotto_kernels::Layout;
 
-/// Suffix of packed weights.
+/// Suffix of packed 8-bit weights.
 const INT8: &str = "int8";
+/// Suffix of packed 4-bit weights, scales included.
+const INT4: &str = "int4";
 /// Suffix of their scales.
 const SCALES: &str = "scales";

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
-use sotto_kernels::{ALIGNMENT, Floats, Layout, PackError, PackedMatrix, SharedBytes};
+use sotto_kernels::{ALIGNMENT, Floats, Int4Matrix, Layout, PackError, PackedMatrix, SharedBytes};
 
-use super::{INT8, SCALES, header};
-use crate::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
+use super::{INT4, INT8, SCALES, header};
+use crate::layers::{FloatWeights, MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource};
 use crate::weights::{WeightError, Weights, printable};
 
 /// A packed model file, mapped, or an image of one in memory.
@@ -62,7 +62,7 @@ impl PackedModel {
         self.weights.path()
     }
 
-    /// Order of the int8 weights.
+    /// Order of the quantized weights.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.layout
@@ -137,7 +137,26 @@ impl PackedModel {
     }
 
     /// The matrix as it lies in the file.
-    fn mapped(&self, request: &MatrixRequest<'_>) -> Result<PackedMatrix, WeightError> {
+    fn mapped(&self, request: &MatrixRequest<'_>) -> Result<QuantizedMatrix, WeightError> {
+        match self.weights.shape(&format!("{}.{INT4}", request.name())) {
+            Some(_) => self.mapped_int4(request).map(QuantizedMatrix::Int4),
+            None => self.mapped_int8(request).map(QuantizedMatrix::Int8),
+        }
+    }
+
+    fn mapped_int4(&self, request: &MatrixRequest<'_>) -> Result<Int4Matrix, WeightError> {
+        let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
+        let name = format!("{}.{INT4}", request.name());
+        let length = Int4Matrix::packed_len(layout, columns, depth).map_err(|problem| self.unfit(&name, problem))?;
+        let panels = columns.div_ceil(layout.panel());
+        let stored = self.weights.stored(&name)?;
+        self.expect_kind(&name, stored.kind, "U8")?;
+        self.expect_shape(&name, stored.shape, &[panels, length / panels])?;
+        Int4Matrix::from_shared(layout, columns, depth, self.weights.shared(), stored.range.start)
+            .map_err(|problem| self.unfit(&name, problem))
+    }
+
+    fn mapped_int8(&self, request: &MatrixRequest<'_>) -> Result<PackedMatrix, WeightError> {
         let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
         let (name, scales) = (format!("{}.{INT8}", request.name()), format!("{}.{SCALES}", request.name()));
         // Refuses what has no size before sizes are computed with.
@@ -188,10 +207,14 @@ impl TensorSource for PackedModel {
     }
 
     /// In place where the file has that layout; otherwise repacked, which copies the weights and changes none.
-    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
+    fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         let matrix = self.mapped(request)?;
         let matrix = matrix.repacked(layout).map_err(|problem| self.unfit(&request.name(), problem))?;
-        Ok(Int8Weights { matrix, bias: self.bias(request)? })
+        Ok(QuantizedWeights { matrix, bias: self.bias(request)? })
+    }
+
+    fn has_int4(&self, prefix: &str) -> bool {
+        self.weights.names().any(|name| name.starts_with(prefix) && is_int4(name))
     }
 
     fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
@@ -202,4 +225,9 @@ impl TensorSource for PackedModel {
         }
         Ok(FloatWeights { rows, bias: self.bias(request)?.map(|bias| bias.to_vec()) })
     }
+}
+
+/// Whether a tensor is a matrix of 4-bit weights.
+fn is_int4(name: &str) -> bool {
+    name.strip_suffix(INT4).is_some_and(|stem| stem.ends_with('.'))
 }

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use sotto_kernels::{Floats, Layout, PackedMatrix};
+use sotto_kernels::{Floats, Layout};
 use sotto_runtime::CancelToken;
 
 use super::contents::{Contents, Data};
-use super::{INT8, SCALES};
-use crate::layers::{Int8Weights, MatrixRequest, TensorSource};
+use super::{INT4, INT8, SCALES};
+use crate::layers::{MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightForm};
 use crate::weights::WeightError;
 
 /// A source of tensors that keeps what it hands out, packed for one layout.
@@ -17,6 +17,7 @@ use crate::weights::WeightError;
 pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,
+    form: &'a dyn Fn(&str) -> WeightForm,
     cancel: &'a CancelToken,
     state: RefCell<State>,
 }
@@ -26,7 +27,7 @@ struct State {
     errors: Vec<TensorError>,
 }
 
-/// How far the int8 weights of one matrix are from the source's.
+/// How far the quantized weights of one matrix are from the source's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorError {
     /// Name of the matrix.
@@ -50,10 +51,12 @@ impl TensorError {
 
 impl<'a, S: TensorSource> Recorder<'a, S> {
     /// Watches `source`; looks at `cancel` before each tensor, and before a matrix is compared with its source.
+    ///
+    /// `form` says how the matrix of a name is quantized. A source that is packed itself keeps the forms that it has.
     #[must_use]
-    pub fn new(source: &'a S, layout: Layout, cancel: &'a CancelToken) -> Self {
+    pub fn new(source: &'a S, layout: Layout, form: &'a dyn Fn(&str) -> WeightForm, cancel: &'a CancelToken) -> Self {
         let state = State { contents: Contents::new(layout), errors: Vec::new() };
-        Self { source, layout, cancel, state: RefCell::new(state) }
+        Self { source, layout, form, cancel, state: RefCell::new(state) }
     }
 
     /// What was handed out, and the error of each matrix that was made from f32 tensors.
@@ -63,14 +66,16 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
         (contents, errors)
     }
 
-    /// Compares a finished matrix with the source; `None` where the source is packed itself.
-    fn error(&self, request: &MatrixRequest<'_>, matrix: &PackedMatrix) -> Result<Option<TensorError>, WeightError> {
+    /// Whether the source has the tensors of a matrix as they were published; otherwise it is packed itself.
+    fn is_published(&self, request: &MatrixRequest<'_>) -> bool {
+        request.parts.iter().all(|(part, _)| self.source.contains(&format!("{part}.weight")))
+    }
+
+    /// Compares a finished matrix with the source.
+    fn error(&self, request: &MatrixRequest<'_>, matrix: &QuantizedMatrix) -> Result<TensorError, WeightError> {
         let mut error = TensorError { name: request.name(), squared_error: 0.0, squared_weights: 0.0 };
         let mut quantized = vec![0.0; request.depth()];
         for (index, (part, _)) in request.parts.iter().enumerate() {
-            if !self.source.contains(&format!("{part}.weight")) {
-                return Ok(None);
-            }
             let rows = request.rows_of(self.source, part)?;
             for (row, weights) in rows.chunks_exact(request.depth()).enumerate() {
                 matrix.column(index * request.outputs + row, &mut quantized);
@@ -80,7 +85,7 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
                 }
             }
         }
-        Ok(Some(error))
+        Ok(error)
     }
 }
 
@@ -93,6 +98,10 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         self.source.contains(name)
     }
 
+    fn has_int4(&self, prefix: &str) -> bool {
+        self.source.has_int4(prefix)
+    }
+
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
         self.cancel.check()?;
         let floats = self.source.floats(name, shape)?;
@@ -101,14 +110,25 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         Ok(floats)
     }
 
-    fn int8(&self, _: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
+    fn quantized(&self, _: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         self.cancel.check()?;
-        let weights = self.source.int8(self.layout, request)?;
+        let (name, published) = (request.name(), self.is_published(request));
+        let weights = match published {
+            true => request.quantized(self.source, self.layout, (self.form)(&name))?,
+            false => self.source.quantized(self.layout, request)?,
+        };
         self.cancel.check()?;
-        let error = self.error(request, &weights.matrix)?;
-        let (name, mut state) = (request.name(), self.state.borrow_mut());
-        state.contents.add(format!("{name}.{INT8}"), Data::Weights(weights.matrix.clone()));
-        state.contents.add(format!("{name}.{SCALES}"), Data::Scales(weights.matrix.clone()));
+        let error = published.then(|| self.error(request, &weights.matrix)).transpose()?;
+        let mut state = self.state.borrow_mut();
+        match &weights.matrix {
+            QuantizedMatrix::Int8(matrix) => {
+                state.contents.add(format!("{name}.{INT8}"), Data::Weights(matrix.clone()));
+                state.contents.add(format!("{name}.{SCALES}"), Data::Scales(matrix.clone()));
+            }
+            QuantizedMatrix::Int4(matrix) => {
+                state.contents.add(format!("{name}.{INT4}"), Data::Int4(matrix.clone()));
+            }
+        }
         if let Some(bias) = &weights.bias {
             let bias = Data::Floats { shape: vec![bias.len()], values: bias.clone() };
             state.contents.add(format!("{name}.bias"), bias);

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use proptest::prelude::*;
-use sotto_kernels::{Layout, PackedMatrix};
+use sotto_kernels::Layout;
 use sotto_runtime::CancelToken;
 
 use super::header::LENGTH;
 use super::*;
-use crate::layers::{Biased, Int8Weights, MatrixRequest, StoredRows, TensorSource};
+use crate::layers::{Biased, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightForm};
 use crate::weights::WeightError;
 
 /// Two stacked projections, a convolution, a norm of an odd width, and bytes.
@@ -62,16 +62,20 @@ const CONV: MatrixRequest<'_> = MatrixRequest {
 const EMBED: MatrixRequest<'_> = MatrixRequest { parts: &[("embed", Biased::No)], outputs: 50, rows: LINEAR };
 
 /// All that a network asks for.
-fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<Int8Weights>, Vec<f32>), WeightError> {
+fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<QuantizedWeights>, Vec<f32>), WeightError> {
     let norm = source.floats("norm.weight", &[7])?.to_vec();
     let matrices =
-        [STACKED, CONV, EMBED].iter().map(|request| source.int8(layout, request)).collect::<Result<_, _>>()?;
+        [STACKED, CONV, EMBED].iter().map(|request| source.quantized(layout, request)).collect::<Result<_, _>>()?;
     Ok((matrices, norm))
 }
 
 fn contents(layout: Layout) -> (Contents, Vec<TensorError>) {
+    contents_as(layout, &|_| WeightForm::Int8)
+}
+
+fn contents_as(layout: Layout, form: &dyn Fn(&str) -> WeightForm) -> (Contents, Vec<TensorError>) {
     let (source, cancel) = (Source::new(), CancelToken::new());
-    let recorder = Recorder::new(&source, layout, &cancel);
+    let recorder = Recorder::new(&source, layout, form, &cancel);
     load(&recorder, Layout::Columns).unwrap();
     let (mut contents, errors) = recorder.finish();
     contents.add_bytes("words", b"some bytes".to_vec());
@@ -141,7 +145,7 @@ fn as_f32_a_matrix_is_what_its_weights_stand_for() {
         for request in [STACKED, CONV, EMBED] {
             let (found, original) = (packed.matrix(&request).unwrap(), source.matrix(&request).unwrap());
             assert_eq!(found.bias, original.bias);
-            let int8 = packed.int8(layout, &request).unwrap().matrix;
+            let int8 = packed.quantized(layout, &request).unwrap().matrix;
             let mut column = vec![0.0; request.depth()];
             let rows = found.rows.chunks(request.depth()).zip(original.rows.chunks(request.depth()));
             assert_eq!(rows.len(), request.columns());
@@ -156,6 +160,68 @@ fn as_f32_a_matrix_is_what_its_weights_stand_for() {
     }
 }
 
+/// All matrices but the convolution with 4-bit weights.
+fn int4_file(layout: Layout) -> Vec<u8> {
+    let form = |name: &str| if name == "conv" { WeightForm::Int8 } else { WeightForm::Int4 };
+    contents_as(layout, &form).0.to_bytes()
+}
+
+#[test]
+fn four_bit_weights_are_the_same_in_every_layout() {
+    let source = Source::new();
+    for from in Layout::ALL {
+        let packed = open(&int4_file(from)).unwrap();
+        assert!(packed.has_int4("") && packed.has_int4("a.") && !packed.has_int4("conv"));
+        assert!(!open(&file(from)).unwrap().has_int4(""));
+        for to in Layout::ALL {
+            for request in [STACKED, EMBED] {
+                let expected = request.quantized(&source, to, WeightForm::Int4).unwrap();
+                let found = packed.quantized(to, &request).unwrap();
+                assert!(found.matrix.bytes() == expected.matrix.bytes(), "{from} to {to}");
+                assert_eq!(found.bias.as_deref(), expected.bias.as_deref());
+                assert!(matches!(found.matrix, QuantizedMatrix::Int4(_)));
+            }
+            assert!(matches!(packed.quantized(to, &CONV).unwrap().matrix, QuantizedMatrix::Int8(_)));
+        }
+        let (rows, original) = (packed.matrix(&EMBED).unwrap().rows, source.matrix(&EMBED).unwrap().rows);
+        // Half a step of a block whose greatest weight is 1 has 1/16; the end that is cut a little more.
+        assert!(rows.iter().zip(&original).all(|(found, original)| (found - original).abs() < 0.15), "{from}");
+    }
+}
+
+#[test]
+fn four_bit_weights_lie_in_the_file_and_are_listed_by_any_reader() {
+    let bytes = int4_file(Layout::Vnni);
+    let reference = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let embed = reference.tensor("embed.int4").unwrap();
+    // Two panels; one block of 32 in depth: codes of 32 columns, and their scales.
+    assert_eq!((embed.dtype(), embed.shape()), (safetensors::Dtype::U8, &[2, 32 * 32 / 2 + 2 * 32][..]));
+    let model = open(&bytes).unwrap();
+    let (shared, _) = model.bytes("words").unwrap();
+    let matrix = model.quantized(Layout::Vnni, &EMBED).unwrap().matrix;
+    assert!((*shared).as_ref().as_ptr_range().contains(&matrix.bytes().as_ptr()));
+    assert_eq!(matrix.bytes(), embed.data());
+}
+
+#[test]
+fn four_bit_weights_of_another_shape_or_type_are_refused() {
+    let model = open(&int4_file(Layout::Quads)).unwrap();
+    for (outputs, inputs) in [(49 * 2, WIDTH), (50, 2 * WIDTH), (0, WIDTH), (50, 0), (usize::MAX / 8, WIDTH)] {
+        let other = MatrixRequest { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
+        assert!(model.quantized(Layout::Quads, &other).is_err(), "{outputs} × {inputs}");
+    }
+    let swap = |from: &str, to: &str| {
+        let mut bytes = int4_file(Layout::Quads);
+        let at = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        assert!(reseal(&mut bytes));
+        open(&bytes).unwrap().quantized(Layout::Quads, &EMBED)
+    };
+    let kind = swap("\"embed.int4\":{\"dtype\":\"U8\"", "\"embed.int4\":{\"dtype\":\"I8\"");
+    assert!(matches!(kind, Err(WeightError::ElementType { .. })), "{kind:?}");
+    assert!(matches!(swap("\"embed.int4\"", "\"embed.int5\""), Err(WeightError::Missing { .. })));
+}
+
 #[test]
 fn weights_and_norms_lie_in_the_mapped_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,10 +233,10 @@ fn weights_and_norms_lie_in_the_mapped_file() {
     let (shared, words) = model.bytes("words").unwrap();
     let mapped = (*shared).as_ref().as_ptr_range();
     let is_inside = |bytes: *const u8| mapped.contains(&bytes);
-    let weights = [STACKED, CONV, EMBED].map(|request| model.int8(Layout::Vnni, &request).unwrap());
+    let weights = [STACKED, CONV, EMBED].map(|request| model.quantized(Layout::Vnni, &request).unwrap());
     let norm = model.floats("norm.weight", &[7]).unwrap();
     drop(model);
-    for Int8Weights { matrix, bias } in &weights {
+    for QuantizedWeights { matrix, bias } in &weights {
         assert!(is_inside(matrix.bytes().as_ptr()));
         assert!(bias.as_ref().is_none_or(|bias| is_inside(bias.as_ptr().cast())));
     }
@@ -186,9 +252,11 @@ fn errors_are_measured_against_the_source() {
     // Uniform rounding by half a step of 1/127: 1/127/√12 over the sine's root mean square of 0.7.
     assert!(errors.iter().all(|error| (0.001..0.006).contains(&error.relative())), "{errors:?}");
     let (packed, cancel) = (open(&file(Layout::Pairs)).unwrap(), CancelToken::new());
-    let again = Recorder::new(&packed, Layout::Octets, &cancel);
+    let again = Recorder::new(&packed, Layout::Octets, &|_| WeightForm::Int4, &cancel);
     load(&again, Layout::Columns).unwrap();
-    assert!(again.finish().1.is_empty(), "a packed model has nothing to be compared with");
+    let (contents, errors) = again.finish();
+    assert!(errors.is_empty(), "a packed model has nothing to be compared with");
+    assert!(!open(&contents.to_bytes()).unwrap().has_int4(""), "it keeps its weights");
 }
 
 #[test]
@@ -212,12 +280,29 @@ fn a_file_is_replaced_only_on_demand_and_nothing_else_is_left() {
     assert_eq!((std::fs::read(&path).unwrap() == contents.to_bytes(), only_file()), (true, 1));
     // A loaded model keeps the file that it was loaded from.
     let model = PackedModel::open(&path).unwrap();
-    let matrix = model.int8(Layout::Columns, &EMBED).unwrap().matrix;
+    let matrix = model.quantized(Layout::Columns, &EMBED).unwrap().matrix;
     let before: Vec<u8> = matrix.bytes().to_vec();
     write(&contents, &path, true).unwrap();
     assert!(matrix.bytes() == before);
     model.check_unchanged().unwrap();
     assert!(matches!(write(&contents, &folder.path().join("no/where.sotto"), false), Err(WriteError::Io { .. })));
+}
+
+#[test]
+fn what_a_crashed_packing_left_behind_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.sotto");
+    let (contents, _) = contents(Layout::Columns);
+    write(&contents, &path, false).unwrap();
+    let left = folder.path().join(format!(".other.sotto.{}.0.part", std::process::id()));
+    std::fs::hard_link(&path, &left).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let other = folder.path().join("other.sotto");
+    let mut changed = contents_as(Layout::Columns, &|_| WeightForm::Int4).0;
+    changed.set_metadata("title", "another".to_owned());
+    write(&changed, &other, false).unwrap();
+    assert!(std::fs::read(&path).unwrap() == before, "the model under its second name");
+    assert!(std::fs::read(&other).unwrap() == changed.to_bytes());
 }
 
 #[test]
@@ -286,10 +371,10 @@ fn tensors_of_another_kind_shape_or_place_are_refused() {
     let model = open(&file(Layout::Quads)).unwrap();
     let other = |outputs, inputs| MatrixRequest { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
     for (outputs, inputs) in [(49, 200), (13, WIDTH), (500, WIDTH)] {
-        assert!(matches!(model.int8(Layout::Quads, &other(outputs, inputs)), Err(WeightError::Shape { .. })));
+        assert!(matches!(model.quantized(Layout::Quads, &other(outputs, inputs)), Err(WeightError::Shape { .. })));
     }
     for (outputs, inputs) in [(0, WIDTH), (1, 0), (usize::MAX, WIDTH), (50, 1 << 18)] {
-        assert!(model.int8(Layout::Quads, &other(outputs, inputs)).is_err());
+        assert!(model.quantized(Layout::Quads, &other(outputs, inputs)).is_err());
     }
     assert!(matches!(model.floats("norm.weight", &[8]), Err(WeightError::Shape { .. })));
     assert!(matches!(model.floats("words", &[10]), Err(WeightError::ElementType { .. })));
@@ -297,10 +382,10 @@ fn tensors_of_another_kind_shape_or_place_are_refused() {
     assert!(matches!(model.bytes("absent"), Err(WeightError::Missing { .. })));
     // Weights that say they are stored with an offset, in a layout without one.
     let kind = changed("\"embed.int8\":{\"dtype\":\"I8\"", "\"embed.int8\":{\"dtype\":\"U8\"");
-    assert!(matches!(open(&kind).unwrap().int8(Layout::Quads, &EMBED), Err(WeightError::ElementType { .. })));
+    assert!(matches!(open(&kind).unwrap().quantized(Layout::Quads, &EMBED), Err(WeightError::ElementType { .. })));
     // Scales under another name than the weights before them.
     let swapped = changed("\"embed.scales\"", "\"ombed.scales\"");
-    assert!(matches!(open(&swapped).unwrap().int8(Layout::Quads, &EMBED), Err(WeightError::Missing { .. })));
+    assert!(matches!(open(&swapped).unwrap().quantized(Layout::Quads, &EMBED), Err(WeightError::Missing { .. })));
 }
 
 #[test]
@@ -354,7 +439,7 @@ fn values_that_are_not_finite_are_refused() {
         pointer as usize - (*shared).as_ref().as_ptr() as usize
     };
     let norm = offset(model.floats("norm.weight", &[7]).unwrap().as_ptr().cast());
-    let embed = model.int8(Layout::Quads, &EMBED).unwrap().matrix;
+    let embed = model.quantized(Layout::Quads, &EMBED).unwrap().matrix;
     let scales = offset(embed.bytes().as_ptr()) + 5 * Layout::Quads.panel_len(WIDTH);
     for (at, name) in [(norm, "norm.weight"), (scales, "embed.scales")] {
         let mut bytes = bytes.clone();
@@ -365,9 +450,14 @@ fn values_that_are_not_finite_are_refused() {
     }
 }
 
-fn all_weights(matrix: &PackedMatrix) -> i64 {
-    let cells = (0..matrix.columns()).flat_map(|column| (0..matrix.depth()).map(move |k| (column, k)));
-    cells.map(|(column, k)| i64::from(matrix.weight(column, k))).sum()
+/// Reads every weight; the number of columns that are not zeros.
+fn filled_columns(matrix: &QuantizedMatrix) -> usize {
+    let mut weights = vec![0.0; matrix.depth()];
+    let mut is_filled = |column| {
+        matrix.column(column, &mut weights);
+        weights.iter().any(|&weight| weight != 0.0)
+    };
+    (0..matrix.columns()).filter(|&column| is_filled(column)).count()
 }
 
 proptest! {
@@ -377,11 +467,12 @@ proptest! {
         changes in prop::collection::vec((0..file(Layout::Quads).len(), any::<u8>()), 1..4),
         in_header in any::<bool>(),
         cut in prop::option::of(0..file(Layout::Quads).len()),
+        four_bits in any::<bool>(),
     ) {
-        let mut bytes = file(Layout::Quads);
+        let mut bytes = if four_bits { int4_file(Layout::Quads) } else { file(Layout::Quads) };
         let header = LENGTH + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
         for (at, byte) in changes {
-            let at = if in_header { at % header } else { at };
+            let at = at % if in_header { header } else { bytes.len() };
             bytes[at] = byte;
         }
         bytes.truncate(cut.unwrap_or(bytes.len()));
@@ -390,7 +481,8 @@ proptest! {
             for layout in [Layout::Quads, Layout::Vnni] {
                 if let Ok((matrices, norm)) = load(&model, layout) {
                     prop_assert!(norm.iter().all(|value| value.is_finite()));
-                    prop_assert!(matrices.iter().all(|weights| all_weights(&weights.matrix).abs() < 1 << 24));
+                    let fits = |matrix: &QuantizedMatrix| filled_columns(matrix) <= matrix.columns();
+                    prop_assert!(matrices.iter().all(|weights| fits(&weights.matrix)));
                 }
             }
         }

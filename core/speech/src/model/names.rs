@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sotto_kernels::{Floats, Layout};
-use sotto_nn::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
+use sotto_nn::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSource};
 use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights};
 
@@ -102,10 +102,17 @@ impl TensorSource for Tensors<'_> {
         }
     }
 
-    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
+    fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         match self {
-            Self::Named(weights) => weights.int8(layout, request),
-            Self::Packed(model) => model.int8(layout, request),
+            Self::Named(weights) => weights.quantized(layout, request),
+            Self::Packed(model) => model.quantized(layout, request),
+        }
+    }
+
+    fn has_int4(&self, prefix: &str) -> bool {
+        match self {
+            Self::Named(weights) => weights.has_int4(prefix),
+            Self::Packed(model) => model.has_int4(prefix),
         }
     }
 

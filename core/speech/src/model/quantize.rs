@@ -1,4 +1,4 @@
-//! Packing: a model of its publisher becomes one file of int8 weights that is mapped and used where it lies.
+//! Packing: a model of its publisher becomes one file of quantized weights that is mapped and used where it lies.
 //!
 //! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. With it
 //! go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the vocabulary in
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
-use sotto_nn::layers::Backend;
+use sotto_nn::layers::{Backend, TensorSource, WeightForm};
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
@@ -29,6 +29,8 @@ const WRITER_KEY: &str = "sotto.writer";
 /// How a model is packed.
 #[derive(Debug, Clone, Default)]
 pub struct QuantizeOptions {
+    /// Bits of the weights. A model that is packed already must have been packed so.
+    pub weights: WeightForm,
     /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
     pub layout: Option<Layout>,
     /// Whether a file at the destination is replaced.
@@ -59,9 +61,11 @@ pub struct Provenance {
 pub struct Quantized {
     /// Size of the file.
     pub bytes: Bytes,
+    /// Bits of its weights.
+    pub weights: WeightForm,
     /// Order of its weights.
     pub layout: Layout,
-    /// How far the int8 weights are from the source's, by kind of layer; empty for a model that was packed before.
+    /// How far the quantized weights are from the source's, by kind of layer; empty for a model that was packed before.
     pub errors: Vec<ClassError>,
     /// The matrix that is farthest from the source's.
     pub worst: Option<ClassError>,
@@ -81,6 +85,8 @@ pub struct ClassError {
 pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
+    /// Bits of its weights.
+    pub weights: WeightForm,
     /// Order of its weights.
     pub layout: Layout,
     /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
@@ -95,6 +101,7 @@ impl<'a> PackedInfo<'a> {
     pub(super) fn of(model: &'a PackedModel) -> Self {
         Self {
             bytes: Bytes(model.bytes_on_disk()),
+            weights: form_of_packed(model),
             layout: model.layout(),
             source: model.metadata(SOURCE_KEY),
             licence: model.metadata(LICENCE_KEY),
@@ -103,7 +110,10 @@ impl<'a> PackedInfo<'a> {
     }
 }
 
-/// Packs the model at `source` with int8 weights into the file `destination`.
+/// Packs the model at `source` with quantized weights into the file `destination`.
+///
+/// With [`WeightForm::Int4`] the decoder has 4-bit weights, whose time is reading them; the encoder and the projections of the
+/// audio, whose time is arithmetic, keep 8 bits.
 ///
 /// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
 /// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed weights
@@ -120,11 +130,18 @@ pub fn quantize(
 ) -> Result<Quantized, QuantizeError> {
     let manifest = Manifest::open(source)?;
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
-    let (mut contents, errors) = record(&manifest, layout, progress, cancel)?;
+    let weights = options.weights;
+    if let ModelFile::Packed(model) = manifest.file() {
+        let found = form_of_packed(model);
+        if found != weights {
+            return Err(QuantizeError::PackedForm { model: manifest.name().to_owned(), found, wanted: weights });
+        }
+    }
+    let (mut contents, errors) = record(&manifest, weights, layout, progress, cancel)?;
     let tokenizer = manifest.tokenizer()?;
     contents.add_bytes(TOKENIZER, tokenizer.to_packed());
     contents.set_metadata(TASK_KEY, TASK.to_owned());
-    contents.set_metadata(WEIGHTS_KEY, "int8".to_owned());
+    contents.set_metadata(WEIGHTS_KEY, weights.name().to_owned());
     contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
     contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
     let settings = manifest.settings(&tokenizer)?;
@@ -144,12 +161,13 @@ pub fn quantize(
         progress.report(&Progress { stage: Stage::Write, done, total: Some(total), subject: subject() });
     };
     let bytes = Bytes(contents.write(destination, options.replace, &written, cancel)?);
-    Ok(Quantized { bytes, layout, errors: classes, worst })
+    Ok(Quantized { bytes, weights, layout, errors: classes, worst })
 }
 
 /// Loads the network and keeps what it is made of.
 fn record(
     manifest: &Manifest,
+    weights: WeightForm,
     layout: Layout,
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
@@ -160,13 +178,25 @@ fn record(
         progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
     report(0);
-    let recorder = Recorder::new(&tensors, layout, cancel);
+    let form =
+        |name: &str| if weights == WeightForm::Int4 && is_read_per_token(name) { weights } else { WeightForm::Int8 };
+    let recorder = Recorder::new(&tensors, layout, &form, cancel);
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
     Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Ok(recorder.finish())
+}
+
+/// Whether each token reads the matrix. The others multiply hundreds of rows at a time.
+fn is_read_per_token(matrix: &str) -> bool {
+    matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
+}
+
+/// How the weights of a packed model were quantized.
+fn form_of_packed(model: &PackedModel) -> WeightForm {
+    if model.has_int4("") { WeightForm::Int4 } else { WeightForm::Int8 }
 }
 
 /// Source, licence and quality.

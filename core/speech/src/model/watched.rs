@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use sotto_kernels::{Floats, Layout};
-use sotto_nn::layers::{FloatWeights, Int8Weights, MatrixRequest, TensorSource};
+use sotto_nn::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::CancelToken;
 
@@ -46,11 +46,15 @@ impl<S: TensorSource> TensorSource for Watched<'_, S> {
         Ok(values)
     }
 
-    fn int8(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<Int8Weights, WeightError> {
+    fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         self.cancel.check()?;
-        let weights = self.source.int8(layout, request)?;
+        let weights = self.source.quantized(layout, request)?;
         self.count(request.columns() * request.depth() + request.biases());
         Ok(weights)
+    }
+
+    fn has_int4(&self, prefix: &str) -> bool {
+        self.source.has_int4(prefix)
     }
 
     fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {

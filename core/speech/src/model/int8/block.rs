@@ -1,15 +1,15 @@
 //! The feed-forward layer that encoder and decoder blocks share.
 
 use sotto_kernels::{Activation, Activations, MatRef, Norm};
-use sotto_nn::layers::{Backend, Int8Linear, Int8Norm, TensorSource};
+use sotto_nn::layers::{Backend, Int8Norm, QuantizedLinear, TensorSource};
 use sotto_nn::weights::WeightError;
 
 /// `x += fc2(gelu(fc1(norm(x))))`.
 #[derive(Debug)]
 pub(super) struct FeedForward {
     norm: Int8Norm,
-    inner: Int8Linear,
-    outer: Int8Linear,
+    inner: QuantizedLinear,
+    outer: QuantizedLinear,
     width: usize,
 }
 
@@ -26,8 +26,8 @@ impl FeedForward {
     ) -> Result<Self, WeightError> {
         Ok(Self {
             norm: Int8Norm::load(source, &format!("{block}.final_layer_norm"), width)?,
-            inner: Int8Linear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
-            outer: Int8Linear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
+            inner: QuantizedLinear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
+            outer: QuantizedLinear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
             width,
         })
     }
@@ -53,5 +53,5 @@ impl FeedForward {
 
 /// Quantizes rows of `columns` values as they are.
 pub(super) fn quantize_rows(backend: &Backend, x: &[f32], columns: usize, out: &mut Activations) {
-    backend.kernels().quantize(MatRef::new(x, x.len() / columns, columns), &Norm::None, out);
+    backend.quantize(MatRef::new(x, x.len() / columns, columns), &Norm::None, out);
 }

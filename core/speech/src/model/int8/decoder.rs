@@ -1,11 +1,12 @@
-//! Whisper's decoder in int8: pre-norm transformer blocks with half-precision caches.
+//! Whisper's decoder with quantized weights: pre-norm transformer blocks, a half-precision cache of the text, and the audio's
+//! keys and values in 8 bits or half precision.
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
 use sotto_kernels::{
     Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
 };
-use sotto_nn::layers::{Backend, Biased, Int8Embedding, Int8Linear, Int8Norm, Stash, TensorSource};
+use sotto_nn::layers::{Backend, Biased, Int8Norm, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
@@ -17,7 +18,7 @@ use crate::model::network::{Precision, Recording, Row, SelfCache};
 #[derive(Debug)]
 pub(crate) struct Decoder {
     backend: Backend,
-    tokens: Int8Embedding,
+    tokens: QuantizedEmbedding,
     /// Learned positions, `[text_context, width]`.
     positions: Floats,
     blocks: Vec<Block>,
@@ -40,13 +41,13 @@ pub(crate) enum CrossLayer {
 struct Block {
     self_norm: Int8Norm,
     /// Queries, keys and values side by side.
-    self_projections: Int8Linear,
-    self_out: Int8Linear,
+    self_projections: QuantizedLinear,
+    self_out: QuantizedLinear,
     cross_norm: Int8Norm,
-    cross_query: Int8Linear,
+    cross_query: QuantizedLinear,
     /// Keys and values of the audio side by side.
-    cross_projections: Int8Linear,
-    cross_out: Int8Linear,
+    cross_projections: QuantizedLinear,
+    cross_out: QuantizedLinear,
     feed_forward: FeedForward,
 }
 
@@ -79,7 +80,7 @@ impl Block {
             let names: Vec<(String, Biased)> =
                 parts.iter().map(|(part, biased)| (format!("{name}.{attention}.{part}_proj"), *biased)).collect();
             let names: Vec<(&str, Biased)> = names.iter().map(|(name, biased)| (&**name, *biased)).collect();
-            Int8Linear::stacked(source, backend, &names, width, width)
+            QuantizedLinear::stacked(source, backend, &names, width, width)
         };
         let (query, key, value, out) =
             (("q", Biased::Yes), ("k", Biased::No), ("v", Biased::Yes), ("out", Biased::Yes));
@@ -106,8 +107,8 @@ impl Decoder {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
         Ok(Self {
-            backend: backend.clone(),
-            tokens: Int8Embedding::load(source, backend, "decoder.embed_tokens", vocabulary, width)?,
+            backend: backend.for_int4(source.has_int4("decoder.")),
+            tokens: QuantizedEmbedding::load(source, backend, "decoder.embed_tokens", vocabulary, width)?,
             positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,

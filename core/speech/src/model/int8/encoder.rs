@@ -4,7 +4,7 @@ use sotto_kernels::{
     Activation, Activations, AttentionScratch, BlockMut, Floats, Heads, KeyValuePanels, MatRef, QuantizedAttention,
     QuantizedScratch,
 };
-use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Conv1d, Int8Linear, Int8Norm, Stash, TensorSource};
+use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Norm, QuantizedConv1d, QuantizedLinear, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
@@ -16,8 +16,8 @@ use crate::model::network::Precision;
 #[derive(Debug)]
 pub(crate) struct Encoder {
     backend: Backend,
-    conv1: Int8Conv1d,
-    conv2: Int8Conv1d,
+    conv1: QuantizedConv1d,
+    conv2: QuantizedConv1d,
     /// Sinusoids, `[audio_context, width]`.
     positions: Floats,
     blocks: Vec<Block>,
@@ -31,8 +31,8 @@ pub(crate) struct Encoder {
 struct Block {
     norm: Int8Norm,
     /// Queries, keys and values side by side.
-    projections: Int8Linear,
-    out: Int8Linear,
+    projections: QuantizedLinear,
+    out: QuantizedLinear,
     feed_forward: FeedForward,
 }
 
@@ -85,16 +85,16 @@ impl Encoder {
             let stack = [(&*query, Biased::Yes), (&*key, Biased::No), (&*value, Biased::Yes)];
             Ok(Block {
                 norm: Int8Norm::load(source, &format!("{name}.self_attn_layer_norm"), width)?,
-                projections: Int8Linear::stacked(source, backend, &stack, width, width)?,
-                out: Int8Linear::load(source, backend, &projection("out"), width, width)?,
+                projections: QuantizedLinear::stacked(source, backend, &stack, width, width)?,
+                out: QuantizedLinear::load(source, backend, &projection("out"), width, width)?,
                 feed_forward: FeedForward::load(source, backend, &name, width, encoder_ffn)?,
             })
         };
         let conv = |inputs, stride| ConvShape { inputs, outputs: width, kernel: 3, stride };
         Ok(Self {
-            backend: backend.clone(),
-            conv1: Int8Conv1d::load(source, backend, "encoder.conv1", conv(mels, 1))?,
-            conv2: Int8Conv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
+            backend: backend.for_int4(source.has_int4("encoder.")),
+            conv1: QuantizedConv1d::load(source, backend, "encoder.conv1", conv(mels, 1))?,
+            conv2: QuantizedConv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
             positions: source.floats("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "encoder.layer_norm", width)?,

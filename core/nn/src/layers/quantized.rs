@@ -1,11 +1,11 @@
-//! Layers with int8 weights on the kernels of one instruction set.
+//! Layers with quantized weights on the kernels of one instruction set.
 //!
-//! Weights are symmetric per output channel, activations symmetric per row and made on the way in, sums exact in 32 bits;
-//! every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
+//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row and
+//! made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
 
-use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm, PackedMatrix};
+use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm};
 
-use super::{Backend, Biased, ConvShape, Int8Weights, MatrixRequest, StoredRows, TensorSource};
+use super::{Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -36,7 +36,7 @@ impl Int8Norm {
     /// When `x` is not whole rows.
     pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
         let width = self.weight.len();
-        backend.kernels().quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
+        backend.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
     }
 
     /// Normalises the rows of `x` into `out`, in f32.
@@ -52,15 +52,15 @@ impl Int8Norm {
     }
 }
 
-/// `y = x · Wᵀ + b` in int8; several projections of the same input may be stacked to one.
+/// `y = x · Wᵀ + b` with quantized weights; several projections of the same input may be stacked to one.
 #[derive(Debug)]
-pub struct Int8Linear {
-    weights: PackedMatrix,
+pub struct QuantizedLinear {
+    weights: QuantizedMatrix,
     bias: Option<Floats>,
 }
 
-impl Int8Linear {
-    /// Loads `{name}.weight`, `[outputs, inputs]`, in int8 and `{name}.bias`.
+impl QuantizedLinear {
+    /// Loads `{name}.weight`, `[outputs, inputs]`, quantized, and `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
@@ -87,7 +87,7 @@ impl Int8Linear {
         outputs: usize,
     ) -> Result<Self, WeightError> {
         let request = MatrixRequest { parts: projections, outputs, rows: StoredRows::Linear { inputs } };
-        let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
+        let QuantizedWeights { matrix, bias } = source.quantized(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias })
     }
 
@@ -95,6 +95,12 @@ impl Int8Linear {
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.weights.columns()
+    }
+
+    /// Bytes of weights that one row reads.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.weights.bytes().len()
     }
 
     /// Writes `activation(x · Wᵀ + b)` to `out`, `[rows, outputs]`.
@@ -116,16 +122,16 @@ impl Int8Linear {
     }
 }
 
-/// One-dimensional convolution over time in int8, followed by GELU: a product on overlapping rows.
+/// One-dimensional convolution over time with quantized weights, followed by GELU: a product on overlapping rows.
 #[derive(Debug)]
-pub struct Int8Conv1d {
-    weights: PackedMatrix,
+pub struct QuantizedConv1d {
+    weights: QuantizedMatrix,
     bias: Option<Floats>,
     shape: ConvShape,
 }
 
-impl Int8Conv1d {
-    /// Loads `{name}.weight` of `[outputs, inputs, kernel]` in int8 and `{name}.bias`.
+impl QuantizedConv1d {
+    /// Loads `{name}.weight` of `[outputs, inputs, kernel]`, quantized, and `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
@@ -138,7 +144,7 @@ impl Int8Conv1d {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
         let rows = StoredRows::Convolution { inputs, kernel };
         let request = MatrixRequest { parts: &[(name, Biased::Yes)], outputs, rows };
-        let Int8Weights { matrix, bias } = source.int8(backend.kernels().layout(), &request)?;
+        let QuantizedWeights { matrix, bias } = source.quantized(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias, shape })
     }
 
@@ -170,20 +176,20 @@ impl Int8Conv1d {
         let ConvShape { inputs, outputs, kernel, stride } = self.shape;
         let from = &padded[first * stride * inputs..];
         let windows = MatRef::strided(from, out.len() / outputs, kernel * inputs, stride * inputs);
-        backend.kernels().quantize(windows, &Norm::None, quantized);
+        backend.quantize(windows, &Norm::None, quantized);
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Gelu, accumulate: false };
         backend.product(quantized, &self.weights, epilogue, out);
     }
 }
 
-/// Token embedding in int8, also used the other way round as output layer.
+/// Token embedding with quantized weights, also used the other way round as output layer.
 #[derive(Debug)]
-pub struct Int8Embedding {
-    table: PackedMatrix,
+pub struct QuantizedEmbedding {
+    table: QuantizedMatrix,
 }
 
-impl Int8Embedding {
-    /// Loads `{name}.weight`, `[vocabulary, width]`, in int8.
+impl QuantizedEmbedding {
+    /// Loads `{name}.weight`, `[vocabulary, width]`, quantized.
     ///
     /// # Errors
     /// When it is missing or has another shape.
@@ -196,13 +202,19 @@ impl Int8Embedding {
     ) -> Result<Self, WeightError> {
         let rows = StoredRows::Linear { inputs: width };
         let request = MatrixRequest { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
-        Ok(Self { table: source.int8(backend.kernels().layout(), &request)?.matrix })
+        Ok(Self { table: source.quantized(backend.kernels().layout(), &request)?.matrix })
     }
 
     /// Number of tokens.
     #[must_use]
     pub fn vocabulary(&self) -> usize {
         self.table.columns()
+    }
+
+    /// Bytes that scoring all tokens reads.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.bytes().len()
     }
 
     /// Writes the row of a token, `[width]`.

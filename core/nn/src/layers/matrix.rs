@@ -1,0 +1,93 @@
+//! A matrix of quantized weights, whatever their number of bits.
+
+use sotto_kernels::{Int4Matrix, Layout, PackError, PackedMatrix};
+
+/// How the weights of a matrix are quantized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WeightForm {
+    /// 8 bits, one scale per output.
+    #[default]
+    Int8,
+    /// 4 bits in blocks of 32, one scale per block: about half the bytes, for layers whose time is reading.
+    Int4,
+}
+
+/// Quantized weights `[columns, depth]`, packed for kernels. A clone copies no weights.
+#[derive(Debug, Clone)]
+pub enum QuantizedMatrix {
+    /// In 8 bits.
+    Int8(PackedMatrix),
+    /// In 4 bits.
+    Int4(Int4Matrix),
+}
+
+impl WeightForm {
+    /// Name in files' metadata, on command lines and in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
+        }
+    }
+}
+
+impl QuantizedMatrix {
+    /// Order of the weights.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Int8(matrix) => matrix.layout(),
+            Self::Int4(matrix) => matrix.layout(),
+        }
+    }
+
+    /// Output columns.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        match self {
+            Self::Int8(matrix) => matrix.columns(),
+            Self::Int4(matrix) => matrix.columns(),
+        }
+    }
+
+    /// Length of the rows that it multiplies.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        match self {
+            Self::Int8(matrix) => matrix.depth(),
+            Self::Int4(matrix) => matrix.depth(),
+        }
+    }
+
+    /// The packed form, scales included: what a product of one row reads.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Int8(matrix) => matrix.bytes(),
+            Self::Int4(matrix) => matrix.bytes(),
+        }
+    }
+
+    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    ///
+    /// # Panics
+    /// When there is no such column or `out` has another length.
+    pub fn column(&self, column: usize, out: &mut [f32]) {
+        match self {
+            Self::Int8(matrix) => matrix.column(column, out),
+            Self::Int4(matrix) => matrix.column(column, out),
+        }
+    }
+
+    /// The same weights in the order of another layout; shares the bytes where it is the same.
+    ///
+    /// # Errors
+    /// [`PackError::OutOfRange`] for mapped weights that could not have been packed.
+    pub fn repacked(&self, layout: Layout) -> Result<Self, PackError> {
+        Ok(match self {
+            Self::Int8(matrix) => Self::Int8(matrix.repacked(layout)?),
+            Self::Int4(matrix) => Self::Int4(matrix.repacked(layout)?),
+        })
+    }
+}
