@@ -164,10 +164,13 @@ impl<'r> StreamTranscriber<'r> {
         self.decoder.timing
     }
 
-    /// Hears 16 kHz samples, in pieces that end where something may happen.
+    /// Hears 16 kHz samples, in pieces that end where something may happen. `audio` never outgrows the model's window:
+    /// what lies behind a window would not be decoded.
     fn hear(&mut self, mut samples: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        let window = self.recognizer.model().dimensions().window_frames() * HOP;
         while !samples.is_empty() {
-            let piece = samples.len().min(self.next_step - self.heard);
+            let room = window.saturating_sub(self.audio.len()).max(1);
+            let piece = samples.len().min(self.next_step - self.heard).min(room);
             let (now, later) = samples.split_at(piece);
             samples = later;
             self.audio.extend_from_slice(now);
@@ -176,8 +179,11 @@ impl<'r> StreamTranscriber<'r> {
             for endpoint in endpoints {
                 self.endpoint(endpoint, events)?;
             }
-            if self.heard == self.next_step {
+            let due = self.heard == self.next_step;
+            if due {
                 self.next_step += (self.options.step * f64::from(SAMPLE_RATE)) as usize;
+            }
+            if due || self.audio.len() >= window {
                 self.step(events)?;
             }
         }
@@ -198,7 +204,7 @@ impl<'r> StreamTranscriber<'r> {
         Ok(())
     }
 
-    /// A step of new audio has come in.
+    /// A step of new audio has come in, or the window is full.
     fn step(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         if !self.speaking {
             // Silence is forgotten but for what a late start of speech may reach back to.
@@ -293,23 +299,42 @@ impl<'r> StreamTranscriber<'r> {
         if length < self.options.trim.min(self.recognizer.window_seconds() / 2.0) {
             return Ok(());
         }
-        let behind = (self.final_end * f64::from(SAMPLE_RATE)) as usize;
+        let behind = self.final_end_sample();
         let sentence_ended = self.ends_a_sentence();
         if behind > self.audio_start && sentence_ended {
             self.start_over(behind);
         } else if length >= self.recognizer.window_seconds() - ROOM {
             if behind <= self.audio_start + SAMPLE_RATE as usize {
-                // Nothing was agreed on in a whole window: take what there is rather than lose it.
-                let length = self.audio.len();
-                let words = self.decode(length, false)?;
-                self.emit_final(words, events);
-                self.take_back_volatile(events);
-                self.start_over(self.heard);
+                self.settle_window(events)?;
             } else {
                 self.start_over(behind);
             }
         }
         Ok(())
+    }
+
+    /// Nothing was agreed on in a whole window: takes what there is rather than lose it. A last word that may be cut in
+    /// the middle is left for the next window.
+    fn settle_window(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        let mut words = self.decode(self.audio.len(), false)?;
+        let limit = self.heard() - UNSURE_TAIL;
+        let whole = words.iter().take_while(|word| word.end <= limit).count();
+        let last = words.split_off(whole);
+        self.emit_final(words, events);
+        let behind = self.final_end_sample();
+        if !last.is_empty() && behind > self.audio_start + SAMPLE_RATE as usize {
+            self.take_back_volatile(events);
+            self.start_over(behind);
+        } else {
+            self.emit_final(last, events);
+            self.take_back_volatile(events);
+            self.start_over(self.heard);
+        }
+        Ok(())
+    }
+
+    fn final_end_sample(&self) -> usize {
+        (self.final_end * f64::from(SAMPLE_RATE)) as usize
     }
 
     fn ends_a_sentence(&self) -> bool {
@@ -352,5 +377,57 @@ fn features(samples: &[f32], recognizer: &SpeechRecognizer, mel: &mut LogMel, va
 impl std::fmt::Debug for StreamTranscriber<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamTranscriber").field("heard", &self.heard()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+    use sotto_audio::AudioFile;
+    use sotto_runtime::{NoProgress, Threads};
+
+    use super::*;
+    use crate::{LoadOptions, ModelBytes, ModelSource};
+
+    fn starter() -> SpeechRecognizer {
+        let starter = sotto_starter::speech();
+        let source = ModelSource::Bytes(ModelBytes {
+            name: "starter",
+            config: starter.config_json,
+            generation_config: starter.generation_config_json,
+            tokenizer: starter.tokenizer_json,
+            weights: starter.model_safetensors,
+        });
+        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+        SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
+    }
+
+    fn demo() -> Vec<f32> {
+        let mut file = AudioFile::from_reader(std::io::Cursor::new(sotto_starter::demo_clip()), "demo").unwrap();
+        let mut samples = Vec::new();
+        while file.next_block(&mut samples).unwrap() {}
+        samples
+    }
+
+    /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.
+    #[test]
+    fn audio_that_waits_never_outgrows_the_window_however_large_the_step() {
+        let (recognizer, demo, cancel) = (starter(), demo(), CancelToken::new());
+        let window = recognizer.model().dimensions().window_frames() * HOP;
+        let longest = recognizer.window_seconds() / 2.0;
+        for step in [1.0, 0.74 * longest, longest] {
+            let options = StreamOptions { step, trim: 15.0, ..StreamOptions::default() };
+            let mut transcriber = StreamTranscriber::new(&recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
+            let mut events = Vec::new();
+            for block in demo.repeat(5).chunks(SAMPLE_RATE as usize / 10) {
+                transcriber.push(block, &mut events).unwrap();
+                let StreamTranscriber { audio, audio_start, heard, .. } = &transcriber;
+                assert!(audio.len() <= window, "step {step}: {} samples at {heard}", audio.len());
+                assert_eq!(audio_start + audio.len(), *heard);
+            }
+            transcriber.finish(&mut events).unwrap();
+            assert!(events.iter().any(|event| matches!(event, StreamEvent::Final { .. })));
+        }
     }
 }
