@@ -6,6 +6,7 @@
 //! ends, so memory and cost per second stay constant however long the stream runs.
 
 mod agreement;
+mod backlog;
 mod event;
 mod session;
 mod transcriber;
