@@ -99,7 +99,8 @@ impl Session {
     /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does.
     ///
     /// # Errors
-    /// When the options contradict the model or the format cannot be resampled.
+    /// [`SpeechError::Option`] when the options contradict the model, [`SpeechError::Audio`] when the format cannot be
+    /// resampled, [`SpeechError::NoThread`] when the system has no thread left.
     pub fn start(
         recognizer: &SpeechRecognizer,
         options: StreamOptions,
@@ -120,7 +121,7 @@ impl Session {
         let worker = std::thread::Builder::new()
             .name("sotto-session".into())
             .spawn(move || worker.run())
-            .map_err(|error| SpeechError::Option { option: "session", problem: format!("no thread: {error}") })?;
+            .map_err(SpeechError::NoThread)?;
         Ok(Self { shared, worker: Some(worker), cancel })
     }
 
@@ -229,8 +230,7 @@ impl Drop for EndOfSession<'_> {
         state.done = true;
         state.backlog.clear();
         if std::thread::panicking() {
-            let problem = "its thread panicked".into();
-            state.failure = Some(Arc::new(SpeechError::Option { option: "session", problem }));
+            state.failure = Some(Arc::new(SpeechError::Panicked));
         }
         drop(state);
         self.0.wake_reader.notify_all();
@@ -306,6 +306,21 @@ mod tests {
 
     fn final_at(at: f64) -> StreamEvent {
         StreamEvent::Final { at, text: StreamText::default() }
+    }
+
+    #[test]
+    fn a_thread_that_panics_ends_its_session_and_says_so() {
+        let shared = Arc::new(Shared::new(SessionInput::default()));
+        let worker = Arc::clone(&shared);
+        let worker = std::thread::spawn(move || {
+            let _guard = EndOfSession(&worker);
+            panic!("as a bug would");
+        });
+        assert!(worker.join().is_err());
+        let state = shared.lock();
+        assert!(state.done);
+        let Err(SessionError::Failed(reason)) = state.check() else { panic!("no failure") };
+        assert!(matches!(*reason, SpeechError::Panicked), "{reason}");
     }
 
     #[test]
