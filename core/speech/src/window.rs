@@ -69,6 +69,12 @@ impl<'m> WindowDecoder<'m> {
         Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing })
     }
 
+    /// Tokens of text that a caller gave, as the model would have written it; none without text.
+    pub(crate) fn tokens_of(&self, text: Option<&str>) -> Vec<u32> {
+        let text = text.unwrap_or_default().trim();
+        if text.is_empty() { Vec::new() } else { self.model.tokenizer.encode(&format!(" {text}")) }
+    }
+
     /// Code of the language, once the first window was decoded.
     pub(crate) fn language(&self) -> &'static str {
         self.language.unwrap_or("en")

@@ -8,6 +8,7 @@
 mod agreement;
 mod backlog;
 mod event;
+mod previous;
 mod session;
 mod transcriber;
 

@@ -5,10 +5,11 @@ use sotto_runtime::CancelToken;
 
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
+use super::previous::Previous;
 use crate::align::{self, Timed};
 use crate::error::SpeechError;
-use crate::long_form::seconds;
-use crate::options::TranscribeOptions;
+use crate::long_form::{HOT, seconds};
+use crate::options::{Normalization, TimestampTokens, TranscribeOptions};
 use crate::recognizer::SpeechRecognizer;
 use crate::transcript::{Timing, Word};
 use crate::vad::{Endpoint, Segmenter};
@@ -19,6 +20,11 @@ use crate::window::{Context, WindowDecoder};
 pub struct StreamOptions {
     /// How the speech is decoded. Times are always those of words; the voice activity detector decides when a speaker
     /// has finished (without one, text becomes final by agreement alone).
+    ///
+    /// Every utterance is told `prompt`, and with `condition_on_previous` also the final text of the utterances
+    /// before it, as far as they fit. What cannot work on a stream is refused: `prefix` (final text is the prefix
+    /// already), `Normalization::Recording` (the loudest point is not known yet) and `TimestampTokens::Always` (times
+    /// come from the model's attention).
     pub transcribe: TranscribeOptions,
     /// Seconds of new audio after which the text is decoded again.
     pub step: f64,
@@ -33,6 +39,30 @@ impl Default for StreamOptions {
     }
 }
 
+impl StreamOptions {
+    /// Refuses what cannot work on a stream, before any audio is heard. `window` is the model's, in seconds.
+    fn check(&self, window: f64) -> Result<(), SpeechError> {
+        let problem = |option, problem: &str| Err(SpeechError::Option { option, problem: problem.into() });
+        if !(0.1..=window / 2.0).contains(&self.step) {
+            return problem("step", &format!("must be between 0.1 and {} seconds", window / 2.0));
+        }
+        if !(self.trim.is_finite() && self.trim >= self.step) {
+            return problem("trim", "must be at least the step");
+        }
+        let TranscribeOptions { prefix, normalization, timestamp_tokens, .. } = &self.transcribe;
+        if prefix.as_deref().is_some_and(|prefix| !prefix.trim().is_empty()) {
+            return problem("prefix", "a live text has no set beginning; give what came before it as the prompt");
+        }
+        if *normalization == Normalization::Recording {
+            return problem("normalization", "the loudest point of a stream is not known yet; use the window");
+        }
+        if *timestamp_tokens == TimestampTokens::Always {
+            return problem("timestamp_tokens", "live text takes its times from the attention; leave it alone");
+        }
+        Ok(())
+    }
+}
+
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
 
@@ -44,6 +74,7 @@ pub struct StreamTranscriber<'r> {
     recognizer: &'r SpeechRecognizer,
     options: &'r StreamOptions,
     decoder: WindowDecoder<'r>,
+    previous: Previous,
     /// Rate and channels of what is pushed.
     input: (u32, u16),
     resampler: Resampler,
@@ -83,20 +114,15 @@ impl<'r> StreamTranscriber<'r> {
         channels: u16,
         cancel: &'r CancelToken,
     ) -> Result<Self, SpeechError> {
-        let window = recognizer.window_seconds();
-        let problem = |option, problem| Err(SpeechError::Option { option, problem });
-        if !(0.1..=window / 2.0).contains(&options.step) {
-            return problem("step", format!("must be between 0.1 and {} seconds", window / 2.0));
-        }
-        if !(options.trim.is_finite() && options.trim >= options.step) {
-            return problem("trim", "must be at least the step".into());
-        }
+        options.check(recognizer.window_seconds())?;
+        let decoder = recognizer.window_decoder(&options.transcribe, cancel)?;
         let segmenter =
             options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, recognizer.vad_options(&vad.options)));
         Ok(Self {
             recognizer,
             options,
-            decoder: recognizer.window_decoder(&options.transcribe, cancel)?,
+            previous: Previous::new(&decoder),
+            decoder,
             input: (rate, channels),
             resampler: Resampler::new(rate, u32::from(channels))?,
             resampled: Vec::new(),
@@ -229,9 +255,7 @@ impl<'r> StreamTranscriber<'r> {
         let words = self.decode(length, false)?;
         self.emit_final(words, events);
         self.take_back_volatile(events);
-        self.forget_before(self.audio_start + length);
-        self.prefix.clear();
-        self.agreement.clear();
+        self.start_over(self.audio_start + length);
         Ok(())
     }
 
@@ -242,14 +266,20 @@ impl<'r> StreamTranscriber<'r> {
             return Ok(Vec::new());
         }
         features(samples, self.recognizer, &mut self.mel, &mut self.features);
-        let context =
-            Context { prefix: &self.prefix, may_be_empty: !self.prefix.is_empty(), one_attempt, ..Context::default() };
+        let context = Context {
+            previous: self.previous.tokens(),
+            prefix: &self.prefix,
+            timestamps: false,
+            may_be_empty: !self.prefix.is_empty(),
+            one_attempt,
+        };
         let decoded = self.decoder.decode(&self.features, samples.len().div_ceil(HOP), context)?;
         let thresholds = &self.options.transcribe.thresholds;
         let loops = thresholds.compression_ratio.is_some_and(|limit| decoded.attempt.compression_ratio > limit);
         if decoded.attempt.is_silence(thresholds) || (loops && one_attempt) {
             return Ok(Vec::new());
         }
+        self.previous.doubted |= decoded.attempt.temperature > HOT;
         let tokens: Vec<u32> = self.prefix.iter().chain(&decoded.attempt.tokens).copied().collect();
         let states = (samples.len() / 320).min(self.recognizer.model().dimensions().audio_context);
         let mut words = align::timed_words(&mut self.decoder, &decoded.audio, states, &tokens)?;
@@ -345,6 +375,7 @@ impl<'r> StreamTranscriber<'r> {
     /// Goes on as if the stream began at `sample`.
     fn start_over(&mut self, sample: usize) {
         self.forget_before(sample);
+        self.previous.remember(&self.prefix);
         self.prefix.clear();
         self.agreement.clear();
     }
