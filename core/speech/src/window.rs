@@ -52,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) may_be_empty: bool,
     /// Whether only the first temperature is tried: text that will be heard again anyway.
     pub(crate) one_attempt: bool,
+    /// How much of the window is encoded; `None`: as the options say.
+    pub(crate) audio_context: Option<AudioContext>,
 }
 
 impl<'m> WindowDecoder<'m> {
@@ -106,7 +108,7 @@ impl<'m> WindowDecoder<'m> {
         context: Context<'_>,
     ) -> Result<Decoded, Cancelled> {
         let mels = self.model.dimensions.mels;
-        let needed = match self.options.audio_context {
+        let needed = match context.audio_context.unwrap_or(self.options.audio_context) {
             AudioContext::Window => features.len() / mels,
             AudioContext::TrueLength => true_length(frames).min(features.len() / mels),
         };
