@@ -168,7 +168,7 @@ pub(crate) struct ModelArg {
     /// A model folder, a ggml `.bin` file, a packed model, or the name of a pulled one; without it the starter model.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
-    /// How much of a window of 30 s is computed for a shorter recording.
+    /// How much of a window of 30 s is computed for a shorter recording, or for live text at a pause.
     #[arg(long, value_enum, default_value_t = AudioContextArg::Window)]
     pub(crate) audio_context: AudioContextArg,
 }

@@ -69,7 +69,7 @@ fn flag(option: &str) -> String {
     match option {
         "temperatures" => "--temperature".to_owned(),
         // No flag sets them.
-        "best_of" | "patience" | "trim" | "session" => format!("option `{option}`"),
+        "best_of" | "patience" | "trim" => format!("option `{option}`"),
         option => format!("--{}", option.replace('_', "-")),
     }
 }
@@ -79,6 +79,21 @@ impl From<StoreError> for CliError {
         match error {
             StoreError::Cancelled(cancelled) => Self::Cancelled(cancelled),
             other => Self::Store(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_typed_is_a_mistake_of_usage() {
+        let option = SpeechError::Option { option: "best_of", problem: "must be between 1 and 32".into() };
+        assert!(matches!(CliError::from(option), CliError::Usage(_)));
+        let no_thread = SpeechError::NoThread(std::io::Error::other("none left"));
+        for failure in [SpeechError::EmptyAudio, SpeechError::Panicked, no_thread] {
+            assert!(matches!(CliError::from(failure), CliError::Speech(_)));
         }
     }
 }

@@ -27,6 +27,15 @@ pub enum SpeechError {
     /// The voice activity detector could not be loaded.
     #[error(transparent)]
     Vad(#[from] VadError),
+    /// There is no audio at all, so nothing can be heard in it.
+    #[error("the audio is empty, so its language cannot be heard")]
+    EmptyAudio,
+    /// The system gave a session no thread.
+    #[error("no thread for the session: {0}; end other work of this app and start it again")]
+    NoThread(std::io::Error),
+    /// A bug: the session's thread panicked. The panic's own message went to the standard error stream.
+    #[error("the session's thread panicked, which is a bug in Sotto; start another session to go on")]
+    Panicked,
     /// The options contradict each other or the model.
     #[error("option `{option}`: {problem}")]
     Option {

@@ -20,7 +20,7 @@ use crate::window::{Context, Decoded, WindowDecoder};
 const FRAMES_PER_SECOND: f64 = 100.0;
 
 // A window decoded hotter than this is not trusted as context for the next (the reference's `prompt_reset_since`).
-const HOT: f32 = 0.5;
+pub(crate) const HOT: f32 = 0.5;
 
 /// Receives segments in the order in which they are final.
 pub(crate) type SegmentSink<'a> = dyn FnMut(Segment) + 'a;
@@ -39,11 +39,8 @@ pub(crate) struct LongForm<'d, 'm> {
 impl<'d, 'm> LongForm<'d, 'm> {
     pub(crate) fn new(decoder: &'d mut WindowDecoder<'m>) -> Self {
         let options = decoder.options;
-        let encode = |text: &Option<String>| {
-            let text = text.as_deref().unwrap_or_default().trim();
-            if text.is_empty() { Vec::new() } else { decoder.model.tokenizer.encode(&format!(" {text}")) }
-        };
-        let (history, prefix) = (encode(&options.prompt), encode(&options.prefix));
+        let history = decoder.tokens_of(options.prompt.as_deref());
+        let prefix = decoder.tokens_of(options.prefix.as_deref());
         Self { decoder, history, trusted: 0, prefix, last_speech: 0.0 }
     }
 

@@ -9,7 +9,8 @@ use crate::vad::{SileroVad, VadOptions};
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Language {
-    /// The model listens to the first window and decides. English-only models always answer English.
+    /// The model listens to the first window in which someone speaks and decides. English-only models always answer
+    /// English.
     #[default]
     Auto,
     /// A code (`de`) or an English name (`german`).

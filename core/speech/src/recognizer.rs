@@ -170,7 +170,7 @@ impl SpeechRecognizer {
     /// The language of the first window of a recording. English-only models answer English.
     ///
     /// # Errors
-    /// As [`transcribe_source`](Self::transcribe_source).
+    /// As [`transcribe_source`](Self::transcribe_source), and [`SpeechError::EmptyAudio`] when there is none.
     pub fn detect_language(
         &self,
         source: &mut dyn SampleSource,
@@ -181,8 +181,7 @@ impl SpeechRecognizer {
         let dimensions = self.model.dimensions();
         let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames(), cancel)?;
         let Some(window) = windows.at(0)? else {
-            let problem = "the audio is empty, so its language cannot be heard".into();
-            return Err(SpeechError::Option { option: "language", problem });
+            return Err(SpeechError::EmptyAudio);
         };
         let audio = decoder.encode(&window.values)?;
         let (code, probability) = decoder.detect(&audio)?;

@@ -24,8 +24,10 @@ pub(crate) struct WindowDecoder<'m> {
     threads: Threads,
     scratch: EncoderScratch,
     memory: DecodingMemory,
-    /// Code of the language, once it is known.
+    /// Code of the language: fixed, or what the last window was taken for.
     language: Option<&'static str>,
+    /// Whether the language stays: it was fixed, or someone spoke in the window it was heard in.
+    language_is_sure: bool,
     pub(crate) timing: Timing,
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct Context<'a> {
     pub(crate) may_be_empty: bool,
     /// Whether only the first temperature is tried: text that will be heard again anyway.
     pub(crate) one_attempt: bool,
+    /// How much of the window is encoded; `None`: as the options say.
+    pub(crate) audio_context: Option<AudioContext>,
 }
 
 impl<'m> WindowDecoder<'m> {
@@ -63,7 +67,14 @@ impl<'m> WindowDecoder<'m> {
         options.check()?;
         let language = fixed_language(model, options)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
-        Ok(Self { model, options, cancel, threads, scratch, memory, language, timing: Timing::default() })
+        let (language_is_sure, timing) = (language.is_some(), Timing::default());
+        Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing })
+    }
+
+    /// Tokens of text that a caller gave, as the model would have written it; none without text.
+    pub(crate) fn tokens_of(&self, text: Option<&str>) -> Vec<u32> {
+        let text = text.unwrap_or_default().trim();
+        if text.is_empty() { Vec::new() } else { self.model.tokenizer.encode(&format!(" {text}")) }
     }
 
     /// Code of the language, once the first window was decoded.
@@ -97,7 +108,7 @@ impl<'m> WindowDecoder<'m> {
         context: Context<'_>,
     ) -> Result<Decoded, Cancelled> {
         let mels = self.model.dimensions.mels;
-        let needed = match self.options.audio_context {
+        let needed = match context.audio_context.unwrap_or(self.options.audio_context) {
             AudioContext::Window => features.len() / mels,
             AudioContext::TrueLength => true_length(frames).min(features.len() / mels),
         };
@@ -116,7 +127,7 @@ impl<'m> WindowDecoder<'m> {
     fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
         let audio = self.encode(features)?;
         let start = Instant::now();
-        if self.language.is_none() {
+        if !self.language_is_sure {
             self.language = Some(self.detect(&audio)?.0);
         }
         let max_tokens = self.max_tokens();
@@ -150,6 +161,8 @@ impl<'m> WindowDecoder<'m> {
         )?;
         inference.leave(prepared);
         let sampled = inference.sampled;
+        // Silence has no language: the next window is listened to anew.
+        self.language_is_sure |= !attempt.is_silence(thresholds);
         self.timing.tokens += sampled;
         self.timing.decode += start.elapsed();
         Ok(Decoded { attempt, audio })

@@ -157,3 +157,30 @@ fn a_language_that_the_model_does_not_know_is_refused() {
         assert!(matches!(error, SpeechError::Option { option: "language", .. }), "{error}");
     }
 }
+
+/// A window of noise or of a tone. The network takes them for different languages, and finds silence in the tone fifty
+/// times as likely.
+fn window_of(noise: bool) -> Vec<f32> {
+    let mut state = 12345u32;
+    let sample = |index: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if noise { ((state >> 8) as f32 / 8_388_608.0 - 1.0) * 0.1 } else { (index as f32 * 0.28).sin() * 0.3 }
+    };
+    (0..480_000).map(sample).collect()
+}
+
+#[test]
+fn a_silent_window_does_not_decide_the_language() {
+    let recognizer = load("multilingual");
+    let mut options = TranscribeOptions { max_tokens: Some(6), ..TranscribeOptions::greedy() };
+    let language = |windows: &[bool], options: &TranscribeOptions| {
+        let audio = Pcm16k::new(windows.iter().flat_map(|&noise| window_of(noise)).collect()).unwrap();
+        recognizer.transcribe(&audio, options, &NoProgress, &CancelToken::new()).unwrap().language
+    };
+    let (noise, tone) = (language(&[true], &options), language(&[false], &options));
+    assert_ne!(noise, tone);
+    assert_eq!(language(&[false, true], &options), tone);
+    options.thresholds.no_speech = Some(1e-6);
+    assert_eq!(language(&[false, true], &options), noise);
+    assert_eq!(language(&[true, false], &options), noise);
+}

@@ -164,6 +164,52 @@ fn a_session_ends_at_whatever_look_its_token_fires() {
     assert!(!text.is_empty());
 }
 
+/// Without a clock: the token fires in the middle of the last decoding, which comes after the last samples were heard.
+#[test]
+fn what_was_said_before_a_failure_can_be_pulled() {
+    let options = || StreamOptions { step: 0.1, ..StreamOptions::default() };
+    let (audio, last) = {
+        let (options, cancel) = (options(), CancelToken::new());
+        let mut transcriber = StreamTranscriber::new(starter(), &options, SAMPLE_RATE, 1, &cancel).unwrap();
+        let mut events = Vec::new();
+        transcriber.push(demo_audio().samples(), &mut events).unwrap();
+        // A session takes a second at a time: something must be said in its last part of one.
+        let within = |at: &f64| (0.15..0.95).contains(&at.fract());
+        let last = events.iter().map(at).filter(within).fold(0.0, f64::max);
+        (demo_audio().samples()[..((last + 0.05) * f64::from(SAMPLE_RATE)) as usize].to_vec(), last)
+    };
+    assert!(last > 1.0, "{last}");
+    let (heard, ended) = {
+        let (options, cancel) = (options(), CancelToken::firing_at_look(usize::MAX));
+        let mut transcriber = StreamTranscriber::new(starter(), &options, SAMPLE_RATE, 1, &cancel).unwrap();
+        transcriber.push(&audio, &mut Vec::new()).unwrap();
+        let heard = cancel.looks();
+        transcriber.finish(&mut Vec::new()).unwrap();
+        (heard, cancel.looks())
+    };
+    let cancel = CancelToken::firing_at_look((heard + ended) / 2);
+    let session = Session::start(starter(), options(), SessionInput::default(), &cancel).unwrap();
+    session.push(&audio).unwrap();
+    session.finish();
+    let mut events = Vec::new();
+    let error = loop {
+        match session.next_event(PATIENCE) {
+            Ok(event) => events.push(event.expect("the session fails before it ends")),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, SessionError::Failed(reason) if matches!(*reason, SpeechError::Cancelled(_))));
+    assert_eq!(events.last().map(at), Some(last));
+}
+
+/// The second at which an event was known.
+fn at(event: &StreamEvent) -> f64 {
+    match event {
+        StreamEvent::Final { at, .. } | StreamEvent::Volatile { at, .. } => *at,
+        _ => 0.0,
+    }
+}
+
 #[test]
 fn an_empty_session_ends_without_events() {
     let session =
@@ -233,6 +279,8 @@ fn too_much_waiting_audio_is_refused_not_stored() {
     let minute = vec![0.0; 60 * SAMPLE_RATE as usize];
     let refused = (0..12).find_map(|_| session.push(&minute).err());
     assert!(matches!(refused, Some(SessionError::Behind { .. })), "{refused:?}");
+    let refused = session.push(&vec![0.0; 301 * SAMPLE_RATE as usize]);
+    assert!(matches!(refused, Err(SessionError::TooLong { .. })), "{refused:?}");
 }
 
 #[test]

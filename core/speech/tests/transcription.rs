@@ -55,6 +55,12 @@ fn empty_audio_gives_an_empty_transcript() {
 }
 
 #[test]
+fn the_language_of_empty_audio_is_no_question_of_options() {
+    let found = small().detect_language(&mut Samples::from(&Pcm16k::default()), &CancelToken::new());
+    assert!(matches!(found, Err(SpeechError::EmptyAudio)), "{found:?}");
+}
+
+#[test]
 fn audio_of_any_small_length_is_transcribed_inside_its_bounds() {
     // One sample, just under and over a hop, 10 ms, and around the window of two seconds.
     for samples in [1, 159, 160, 161, 199, 200, 201, 320, 1600, 31_999, 32_000, 32_001, 32_160] {

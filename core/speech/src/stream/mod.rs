@@ -6,7 +6,9 @@
 //! ends, so memory and cost per second stay constant however long the stream runs.
 
 mod agreement;
+mod backlog;
 mod event;
+mod previous;
 mod session;
 mod transcriber;
 

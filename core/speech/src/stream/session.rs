@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use sotto_runtime::CancelToken;
 
+use super::backlog::Backlog;
 use super::event::StreamEvent;
 use super::transcriber::{StreamOptions, StreamTranscriber};
 use crate::error::SpeechError;
@@ -42,13 +43,18 @@ pub enum SessionError {
         /// Audio that waits.
         seconds: f64,
     },
+    /// One push holds more than may wait at all. Nothing was taken.
+    #[error("{seconds:.0} seconds of audio in one push are more than the {most:.0} that may wait; push smaller pieces")]
+    TooLong {
+        /// Audio of this push.
+        seconds: f64,
+        /// Audio that may wait.
+        most: f64,
+    },
     /// Samples after [`Session::finish`].
     #[error("the session was finished; start another one for more audio")]
     Finished,
 }
-
-// Five minutes at 16 kHz are 19 MB: enough for a phone that was busy, too little to fill it.
-const MAX_BACKLOG_SECONDS: f64 = 300.0;
 
 /// A live transcription that runs on its own thread. `Send + Sync`; dropping it cancels and waits for the thread, which
 /// notices within one decoded token or encoder layer.
@@ -57,10 +63,9 @@ pub struct Session {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
     cancel: CancelToken,
-    input: SessionInput,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     /// Samples came in or the session was told to stop.
@@ -69,9 +74,9 @@ struct Shared {
     wake_reader: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    samples: Vec<f32>,
+    backlog: Backlog,
     events: VecDeque<StreamEvent>,
     finished: bool,
     done: bool,
@@ -79,6 +84,11 @@ struct State {
 }
 
 impl Shared {
+    fn new(input: SessionInput) -> Self {
+        let state = Mutex::new(State::new(input));
+        Self { state, wake_worker: Condvar::new(), wake_reader: Condvar::new() }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,7 +99,8 @@ impl Session {
     /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does.
     ///
     /// # Errors
-    /// When the options contradict the model or the format cannot be resampled.
+    /// [`SpeechError::Option`] when the options contradict the model, [`SpeechError::Audio`] when the format cannot be
+    /// resampled, [`SpeechError::NoThread`] when the system has no thread left.
     pub fn start(
         recognizer: &SpeechRecognizer,
         options: StreamOptions,
@@ -99,7 +110,7 @@ impl Session {
         let cancel = cancel.child();
         // Options are checked here, where the caller can see the error.
         StreamTranscriber::new(recognizer, &options, input.rate, input.channels, &cancel)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(input));
         let worker = Worker {
             recognizer: recognizer.clone(),
             options,
@@ -110,27 +121,26 @@ impl Session {
         let worker = std::thread::Builder::new()
             .name("sotto-session".into())
             .spawn(move || worker.run())
-            .map_err(|error| SpeechError::Option { option: "session", problem: format!("no thread: {error}") })?;
-        Ok(Self { shared, worker: Some(worker), cancel, input })
+            .map_err(SpeechError::NoThread)?;
+        Ok(Self { shared, worker: Some(worker), cancel })
     }
 
     /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
     ///
+    /// Five minutes may wait to be decoded, or 64 MiB where that is less (16 kHz mono takes 19 MB for five minutes,
+    /// 48 kHz stereo 64 MiB for not quite three).
+    ///
     /// # Errors
-    /// [`SessionError::Behind`] when too much would wait (nothing was taken), [`SessionError::Finished`] after
-    /// [`finish`](Self::finish), [`SessionError::Failed`] when the transcription has failed or was cancelled.
+    /// [`SessionError::Behind`] when too much would wait, [`SessionError::TooLong`] when this push alone is more than
+    /// may wait (nothing was taken in both cases), [`SessionError::Finished`] after [`finish`](Self::finish),
+    /// [`SessionError::Failed`] when the transcription has failed or was cancelled.
     pub fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
         let mut state = self.shared.lock();
         state.check()?;
         if state.finished {
             return Err(SessionError::Finished);
         }
-        let per_second = f64::from(self.input.rate) * f64::from(self.input.channels);
-        let waiting = (state.samples.len() + samples.len()) as f64 / per_second;
-        if waiting > MAX_BACKLOG_SECONDS {
-            return Err(SessionError::Behind { seconds: waiting });
-        }
-        state.samples.extend_from_slice(samples);
+        state.backlog.push(samples)?;
         self.shared.wake_worker.notify_one();
         Ok(())
     }
@@ -147,8 +157,9 @@ impl Session {
         self.shared.wake_worker.notify_one();
     }
 
-    /// The next event; waits for it at most `timeout`. Volatile text that was replaced before it was pulled is left out. `Ok(None)` after the last event of a finished session, or when
-    /// the time is over ([`is_done`](Self::is_done) tells which).
+    /// The next event; waits for it at most `timeout`. Volatile text that was replaced before it was pulled is left
+    /// out. `Ok(None)` after the last event of a finished session, or when the time is over
+    /// ([`is_done`](Self::is_done) tells which).
     ///
     /// # Errors
     /// [`SessionError::Failed`] once the events before the failure were pulled; a cancelled session fails with
@@ -188,6 +199,11 @@ impl Drop for Session {
 }
 
 impl State {
+    fn new(input: SessionInput) -> Self {
+        let backlog = Backlog::new(input);
+        Self { backlog, events: VecDeque::new(), finished: false, done: false, failure: None }
+    }
+
     /// Queues events. Volatile text that nobody pulled yet is replaced by what replaces it: what waits for a reader that
     /// never comes grows with the words that were said, not with the time that passes.
     fn report(&mut self, events: impl Iterator<Item = StreamEvent>) {
@@ -212,10 +228,9 @@ impl Drop for EndOfSession<'_> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.done = true;
-        state.samples = Vec::new();
+        state.backlog.clear();
         if std::thread::panicking() {
-            let problem = "its thread panicked".into();
-            state.failure = Some(Arc::new(SpeechError::Option { option: "session", problem }));
+            state.failure = Some(Arc::new(SpeechError::Panicked));
         }
         drop(state);
         self.0.wake_reader.notify_all();
@@ -245,16 +260,21 @@ impl Worker {
         let (mut samples, mut events) = (Vec::new(), Vec::new());
         loop {
             let finished = self.wait(&mut samples)?;
-            transcriber.push(&samples, &mut events)?;
+            let pushed = transcriber.push(&samples, &mut events);
+            // What was said before a failure was said.
+            self.report(&mut events);
+            pushed?;
             if finished {
-                transcriber.finish(&mut events)?;
-            }
-            self.shared.lock().report(events.drain(..));
-            self.shared.wake_reader.notify_all();
-            if finished {
-                return Ok(());
+                let ended = transcriber.finish(&mut events);
+                self.report(&mut events);
+                return ended;
             }
         }
+    }
+
+    fn report(&self, events: &mut Vec<StreamEvent>) {
+        self.shared.lock().report(events.drain(..));
+        self.shared.wake_reader.notify_all();
     }
 
     /// Waits for samples and takes them; `true` when they are the last ones.
@@ -263,12 +283,10 @@ impl Worker {
         let mut state = self.shared.lock();
         loop {
             self.cancel.check()?;
-            if !state.samples.is_empty() || state.finished {
-                // At most a second at a time, so that events come out while a backlog is worked off.
-                let second = self.input.rate as usize * usize::from(self.input.channels);
-                let take = second.min(state.samples.len());
-                samples.extend(state.samples.drain(..take));
-                return Ok(state.finished && state.samples.is_empty());
+            if !state.backlog.is_empty() || state.finished {
+                // A second at most, so that events come out while a backlog is worked off.
+                state.backlog.take(samples);
+                return Ok(state.finished && state.backlog.is_empty());
             }
             // A parent token can fire without a wake-up: look at it from time to time.
             let patience = Duration::from_millis(50);
@@ -291,8 +309,23 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_panics_ends_its_session_and_says_so() {
+        let shared = Arc::new(Shared::new(SessionInput::default()));
+        let worker = Arc::clone(&shared);
+        let worker = std::thread::spawn(move || {
+            let _guard = EndOfSession(&worker);
+            panic!("as a bug would");
+        });
+        assert!(worker.join().is_err());
+        let state = shared.lock();
+        assert!(state.done);
+        let Err(SessionError::Failed(reason)) = state.check() else { panic!("no failure") };
+        assert!(matches!(*reason, SpeechError::Panicked), "{reason}");
+    }
+
+    #[test]
     fn volatile_text_that_was_not_pulled_is_replaced_and_final_text_kept() {
-        let mut state = State::default();
+        let mut state = State::new(SessionInput::default());
         state.report([volatile(1.0), volatile(2.0), final_at(3.0), volatile(3.0)].into_iter());
         state.report([volatile(4.0), final_at(5.0), final_at(6.0)].into_iter());
         assert_eq!(state.events, [volatile(2.0), final_at(3.0), volatile(4.0), final_at(5.0), final_at(6.0)]);

@@ -1,0 +1,78 @@
+//! What every utterance of a stream is told of the text before it.
+
+use crate::window::WindowDecoder;
+
+/// The prompt, and behind it the final text of earlier utterances where the options want it.
+#[derive(Debug, Default)]
+pub(super) struct Previous {
+    /// The prompt's tokens, then those of earlier utterances.
+    tokens: Vec<u32>,
+    /// How many of them are the prompt's: these stay.
+    prompt: usize,
+    /// Most tokens that a decoder reads of them.
+    room: usize,
+    /// Whether final text is remembered.
+    conditioned: bool,
+    /// Whether the utterance at hand was decoded too hot to be trusted by the next.
+    pub(super) doubted: bool,
+}
+
+impl Previous {
+    pub(super) fn new(decoder: &WindowDecoder<'_>) -> Self {
+        let tokens = decoder.tokens_of(decoder.options.prompt.as_deref());
+        // Half of the text context with the token that begins it, as `Prompt` cuts it.
+        let room = (decoder.model.dimensions().text_context / 2).saturating_sub(1);
+        let (prompt, conditioned) = (tokens.len(), decoder.options.condition_on_previous);
+        Self { tokens, prompt, room, conditioned, doubted: false }
+    }
+
+    pub(super) fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// The utterance with the final tokens `said` is over. Text that is not trusted takes what came before it along, as
+    /// in long recordings.
+    pub(super) fn remember(&mut self, said: &[u32]) {
+        if std::mem::take(&mut self.doubted) {
+            self.tokens.truncate(self.prompt);
+        } else if self.conditioned {
+            self.tokens.extend_from_slice(said);
+            let surplus = self.tokens.len().saturating_sub(self.room.max(self.prompt));
+            self.tokens.drain(self.prompt..self.prompt + surplus);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn previous(conditioned: bool) -> Previous {
+        Previous { tokens: vec![1, 2], prompt: 2, room: 6, conditioned, doubted: false }
+    }
+
+    #[test]
+    fn the_prompt_stays_and_the_latest_text_follows_it() {
+        let mut previous = previous(true);
+        previous.remember(&[3, 4, 5]);
+        assert_eq!(previous.tokens(), [1, 2, 3, 4, 5]);
+        previous.remember(&[6, 7]);
+        assert_eq!(previous.tokens(), [1, 2, 4, 5, 6, 7]);
+        previous.remember(&[8; 10]);
+        assert_eq!(previous.tokens(), [1, 2, 8, 8, 8, 8]);
+    }
+
+    #[test]
+    fn text_is_forgotten_where_it_is_not_wanted_or_not_trusted() {
+        let mut alone = previous(false);
+        alone.remember(&[3]);
+        assert_eq!(alone.tokens(), [1, 2]);
+        let mut doubted = previous(true);
+        doubted.remember(&[3]);
+        doubted.doubted = true;
+        doubted.remember(&[4]);
+        assert_eq!(doubted.tokens(), [1, 2]);
+        doubted.remember(&[5]);
+        assert_eq!(doubted.tokens(), [1, 2, 5]);
+    }
+}
