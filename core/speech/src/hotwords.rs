@@ -17,6 +17,16 @@ pub struct Hotwords {
     depth: usize,
 }
 
+/// A token that hotwords favour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Favoured {
+    pub(crate) token: usize,
+    /// Its log-probability.
+    pub(crate) plain: f32,
+    /// With the bonus.
+    pub(crate) score: f32,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Node {
     next: HashMap<u32, usize>,
@@ -41,6 +51,14 @@ impl Hotwords {
                 hotwords.insert(&tokenizer.encode(&format!(" {word}")));
             }
         }
+        hotwords
+    }
+
+    /// Words as tokens, for tests without a tokenizer.
+    #[cfg(test)]
+    pub(crate) fn of_tokens(words: &[&[u32]], strength: f32) -> Self {
+        let mut hotwords = Self { nodes: vec![Node::default()], strength, depth: 0 };
+        words.iter().for_each(|word| hotwords.insert(word));
         hotwords
     }
 
@@ -70,35 +88,40 @@ impl Hotwords {
         (ROOT, 0)
     }
 
-    /// Adds the bonus to every token that begins or continues a word.
-    pub(crate) fn favour(&self, sampled: &[u32], scores: &mut [f32]) {
-        let (node, _) = self.begun(sampled);
-        self.add(node, scores);
-        if node != ROOT {
-            self.add(ROOT, scores);
-        }
+    /// The tokens that begin or continue a word, each once, with their scores before and after the bonus.
+    ///
+    /// `scores` is a row of the vocabulary and stays as it is; `favoured` is overwritten.
+    pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) {
+        self.weigh(self.begun(sampled).0, 0.0, scores, favoured);
     }
 
-    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far.
-    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &mut [f32]) {
+    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far. That
+    /// is returned, to be subtracted from every token that is not favoured.
+    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) -> f32 {
         let (node, written) = self.begun(sampled);
-        if node != ROOT && !self.nodes[node].ends {
-            let refund = self.strength * written as f32;
-            let continuing: Vec<(usize, f32)> =
-                self.nodes[node].next.keys().map(|&token| (token as usize, scores[token as usize])).collect();
-            scores.iter_mut().for_each(|score| *score -= refund);
-            for (token, score) in continuing {
-                scores[token] = score;
-            }
-        }
-        self.favour(sampled, scores);
+        let refund = if node == ROOT || self.nodes[node].ends { 0.0 } else { self.strength * written as f32 };
+        self.weigh(node, refund, scores, favoured);
+        refund
     }
 
-    fn add(&self, node: usize, scores: &mut [f32]) {
-        for &token in self.nodes[node].next.keys() {
-            if let Some(score) = scores.get_mut(token as usize) {
-                *score += self.strength;
+    fn weigh(&self, node: usize, refund: f32, scores: &[f32], favoured: &mut Vec<Favoured>) {
+        favoured.clear();
+        let (begin, proceed) = (&self.nodes[ROOT].next, &self.nodes[node].next);
+        let mut push = |token: u32, weighed: &dyn Fn(f32) -> f32| {
+            let token = token as usize;
+            if let Some(&plain) = scores.get(token) {
+                favoured.push(Favoured { token, plain, score: weighed(plain) });
             }
+        };
+        for &token in proceed.keys() {
+            // One that could as well begin a word is favoured for both.
+            match node != ROOT && begin.contains_key(&token) {
+                true => push(token, &|plain| plain + self.strength + self.strength),
+                false => push(token, &|plain| plain + self.strength),
+            }
+        }
+        for &token in begin.keys().filter(|token| !proceed.contains_key(token)) {
+            push(token, &|plain| plain - refund + self.strength);
         }
     }
 }
@@ -108,20 +131,18 @@ mod tests {
     use super::*;
 
     fn trie() -> Hotwords {
-        let mut hotwords = Hotwords { nodes: vec![Node::default()], strength: 2.0, depth: 0 };
-        hotwords.insert(&[1, 2, 3]);
-        hotwords.insert(&[1, 4]);
-        hotwords.insert(&[5]);
-        hotwords
+        Hotwords::of_tokens(&[&[1, 2, 3], &[1, 4], &[5]], 2.0)
     }
 
     fn scores(sampled: &[u32], refund: bool) -> Vec<f32> {
-        let mut scores = vec![0.0; 6];
+        let (mut scores, mut favoured) = (vec![0.0; 6], Vec::new());
         if refund {
-            trie().favour_with_refund(sampled, &mut scores)
+            let refund = trie().favour_with_refund(sampled, &scores, &mut favoured);
+            scores.iter_mut().for_each(|score| *score -= refund);
         } else {
-            trie().favour(sampled, &mut scores)
+            trie().favour(sampled, &scores, &mut favoured);
         }
+        favoured.iter().for_each(|favoured| scores[favoured.token] = favoured.score);
         scores
     }
 
