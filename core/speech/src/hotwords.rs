@@ -1,18 +1,22 @@
 //! Words that are likelier than the model thinks: a trie over their tokens favours them while they are written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sotto_text::whisper::WhisperTokenizer;
+
+use crate::error::SpeechError;
 
 /// A vocabulary of the caller's own: names, products, jargon.
 ///
 /// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words. The beam takes
 /// the bonus of a word back when the word is not finished (shallow fusion with a context graph, as in icefall), greedy
 /// decoding cannot. Built once, used by any number of transcriptions; the cost per token grows with the length of the
-/// longest word, not with their number.
+/// longest word, not with their number. They serve every model whose vocabulary spells them with the same tokens.
 #[derive(Debug, Clone)]
 pub struct Hotwords {
     nodes: Vec<Node>,
+    /// Every token of the words with its bytes: another model's token of that number may be something else, or not exist.
+    spelled: BTreeMap<u32, Box<[u8]>>,
     strength: f32,
     depth: usize,
 }
@@ -41,23 +45,44 @@ impl Hotwords {
 
     /// Builds the trie. Empty words are left out; each counts as a word of its own, with the space in front of it.
     ///
-    /// `strength` is added to log-probabilities (natural logarithm).
+    /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will transcribe;
+    /// a transcription refuses words of another vocabulary and a strength that is not finite with
+    /// [`SpeechError::Option`].
     #[must_use]
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &WhisperTokenizer) -> Self {
-        let mut hotwords = Self { nodes: vec![Node::default()], strength, depth: 0 };
+        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
         for word in words {
             let word = word.as_ref().trim();
             if !word.is_empty() {
-                hotwords.insert(&tokenizer.encode(&format!(" {word}")));
+                let tokens = tokenizer.encode(&format!(" {word}"));
+                hotwords.insert(&tokens);
+                hotwords.spelled.extend(tokens.iter().map(|&token| (token, tokenizer.token_bytes(token).into())));
             }
         }
         hotwords
     }
 
+    /// Whether a model with this vocabulary can be told of them.
+    ///
+    /// # Errors
+    /// [`SpeechError::Option`] when the strength is not finite or the words are spelled with other tokens.
+    pub(crate) fn check(&self, tokenizer: &WhisperTokenizer) -> Result<(), SpeechError> {
+        let problem = |problem: &str| Err(SpeechError::Option { option: "hotwords", problem: problem.into() });
+        if !self.strength.is_finite() {
+            return problem("the strength must be a finite number");
+        }
+        let same =
+            |(&token, bytes): (&u32, &Box<[u8]>)| tokenizer.is_text(token) && tokenizer.token_bytes(token) == &**bytes;
+        if !self.spelled.iter().all(same) {
+            return problem("made for the vocabulary of another model; make them with this model's tokenizer");
+        }
+        Ok(())
+    }
+
     /// Words as tokens, for tests without a tokenizer.
     #[cfg(test)]
     pub(crate) fn of_tokens(words: &[&[u32]], strength: f32) -> Self {
-        let mut hotwords = Self { nodes: vec![Node::default()], strength, depth: 0 };
+        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
         words.iter().for_each(|word| hotwords.insert(word));
         hotwords
     }
