@@ -48,7 +48,7 @@ enum Run {
     Stream,
 }
 
-const CASES: [(&str, Model, Option<Precision>, Run); 12] = [
+const CASES: [(&str, Model, Option<Precision>, Run); 15] = [
     ("f32 greedy", Model::Safetensors, None, Run::Greedy),
     ("f32 beam", Model::Safetensors, None, Run::Beam),
     ("f32 words", Model::Safetensors, None, Run::Words),
@@ -60,6 +60,9 @@ const CASES: [(&str, Model, Option<Precision>, Run); 12] = [
     ("ggml q8_0 int8 greedy", Model::Ggml, Some(Precision::Int8), Run::Greedy),
     ("packed words", Model::Packed, None, Run::Words),
     ("packed beam", Model::Packed, None, Run::Beam),
+    ("packed mixed greedy", Model::Packed, Some(Precision::Mixed), Run::Greedy),
+    ("packed mixed beam", Model::Packed, Some(Precision::Mixed), Run::Beam),
+    ("packed mixed words", Model::Packed, Some(Precision::Mixed), Run::Words),
     ("starter words", Model::Starter, None, Run::Words),
 ];
 
@@ -126,28 +129,34 @@ fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
+/// What the test `test` of a process of its own says of a case.
+fn measured(test: &str, case: &str, folder: &Path) -> String {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CASE, case)
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    let line = output.lines().find_map(|line| line.split_once("MEASURED "));
+    line.unwrap_or_else(|| panic!("{case}: {child:?}")).1.to_owned()
+}
+
+/// Packs tiny.en into `folder`.
+fn pack(data: &Path, folder: &Path) {
+    let (original, packed) = (ModelSource::Path(data.join("whisper-tiny.en")), folder.join("tiny.en.sotto"));
+    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap();
+}
+
 #[test]
 fn the_estimate_is_within_15_percent_of_the_measured_peak() {
     let Some(data) = data_dir() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let original = ModelSource::Path(data.join("whisper-tiny.en"));
-    let packed = folder.path().join("tiny.en.sotto");
-    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap();
+    pack(&data, folder.path());
     std::fs::write(folder.path().join("ggml-tiny.en-q8_0.bin"), tiny_en_ggml(GgmlType::Q8_0).unwrap()).unwrap();
     let mut wrong = Vec::new();
     for (name, ..) in CASES {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(CASE, name)
-            .env(FOLDER, folder.path())
-            .output()
-            .unwrap();
-        let output = String::from_utf8_lossy(&child.stdout);
-        let line = output
-            .lines()
-            .find_map(|line| line.split_once("MEASURED "))
-            .unwrap_or_else(|| panic!("{name}: {child:?}"))
-            .1;
+        let line = measured("child", name, folder.path());
         println!("{name}: {line}");
         if line.split(' ').next().unwrap().parse::<f64>().unwrap() > TOLERANCE {
             wrong.push(format!("{name}: {line}"));
