@@ -7,7 +7,7 @@ use sotto_nn::sampling::Top;
 use sotto_runtime::Cancelled;
 
 use super::inference::{Inference, Prepared};
-use super::search::{Candidate, SearchContext, best_of};
+use super::search::{Candidate, SearchContext, Share, best_of};
 use crate::hotwords::Favoured;
 
 /// What a beam search fills again at every step, kept from window to window.
@@ -43,10 +43,7 @@ struct Step {
     token: u32,
     /// Score of the hypothesis with this token.
     score: f64,
-    /// Log-probability of the token.
-    logprob: f32,
-    /// What hotwords bring, or take back, for the token.
-    bonus: f32,
+    share: Share,
     /// Place among all before they are sorted: of equals the first counts.
     place: usize,
 }
@@ -114,7 +111,8 @@ impl BeamMemory {
         let Self { active, grown, finished, spare, .. } = self;
         spare.extend(active.drain(..).chain(grown.drain(..)).chain(finished.drain(..)));
         let mut first = spare.pop().unwrap_or_default();
-        first.become_copy_of(&Hypothesis::default(), max_tokens);
+        first.candidate.become_copy_of(&Candidate::default(), max_tokens);
+        first.score = 0.0;
         active.push(first);
     }
 
@@ -136,9 +134,9 @@ impl BeamMemory {
             context.offer(sampled, scores, top, favoured);
             for &(token, score) in top.best() {
                 let (logprob, place) = (scores[token], steps.len());
-                let (token, bonus) = (token as u32, score - logprob);
+                let share = Share { logprob, bonus: score - logprob };
                 let score = hypothesis.score + f64::from(score);
-                steps.push(Step { source, token, score, logprob, bonus, place });
+                steps.push(Step { source, token: token as u32, score, share, place });
             }
         }
         // In place, where a stable sort would allocate.
@@ -156,15 +154,14 @@ impl BeamMemory {
                 continue;
             }
             let mut hypothesis = spare.pop().unwrap_or_default();
-            hypothesis.become_copy_of(&active[step.source], context.max_tokens);
+            hypothesis.candidate.become_copy_of(&active[step.source].candidate, context.max_tokens);
             hypothesis.score = step.score;
-            hypothesis.candidate.sum_logprob += f64::from(step.logprob);
-            hypothesis.candidate.bonus += f64::from(step.bonus);
             if ends {
+                hypothesis.candidate.end(step.share);
                 finished.push(hypothesis);
                 continue;
             }
-            hypothesis.candidate.tokens.push(step.token);
+            hypothesis.candidate.push(step.token, step.share);
             grown.push(hypothesis);
             sources.push(step.source);
             tokens.push(step.token);
@@ -174,19 +171,6 @@ impl BeamMemory {
         }
         spare.append(active);
         std::mem::swap(active, grown);
-    }
-}
-
-impl Hypothesis {
-    /// Copies `other` into its own memory, which has room for `max_tokens`.
-    fn become_copy_of(&mut self, other: &Self, max_tokens: usize) {
-        let Candidate { tokens, sum_logprob, bonus, looped } = &mut self.candidate;
-        tokens.clear();
-        tokens.reserve(max_tokens);
-        tokens.extend_from_slice(&other.candidate.tokens);
-        (*sum_logprob, *bonus) = (other.candidate.sum_logprob, other.candidate.bonus);
-        *looped = other.candidate.looped;
-        self.score = other.score;
     }
 }
 

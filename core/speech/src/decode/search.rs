@@ -25,6 +25,8 @@ pub(crate) struct SearchContext<'a> {
 pub(crate) struct Candidate {
     /// Sampled tokens without the end of the text.
     pub(crate) tokens: Vec<u32>,
+    /// What each of them added to the sums.
+    shares: Vec<Share>,
     /// Sum of their log-probabilities, the end of the text included.
     pub(crate) sum_logprob: f64,
     /// What hotwords brought: counts where texts compete, not where one is judged.
@@ -33,11 +35,54 @@ pub(crate) struct Candidate {
     pub(crate) looped: bool,
 }
 
+/// What a token adds to the sums of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    pub(super) logprob: f32,
+    /// What hotwords bring, or take back.
+    pub(super) bonus: f32,
+}
+
 impl Candidate {
-    /// Cuts a loop at the end to its first round; `true` if there was one.
+    /// Makes room for `max_tokens`.
+    fn reserve(&mut self, max_tokens: usize) {
+        self.tokens.reserve(max_tokens.saturating_sub(self.tokens.len()));
+        self.shares.reserve(max_tokens.saturating_sub(self.shares.len()));
+    }
+
+    /// Copies `other` into its own memory, which has room for `max_tokens`.
+    pub(super) fn become_copy_of(&mut self, other: &Self, max_tokens: usize) {
+        let Self { tokens, shares, sum_logprob, bonus, looped } = other;
+        self.tokens.clear();
+        self.shares.clear();
+        self.reserve(max_tokens);
+        self.tokens.extend_from_slice(tokens);
+        self.shares.extend_from_slice(shares);
+        (self.sum_logprob, self.bonus, self.looped) = (*sum_logprob, *bonus, *looped);
+    }
+
+    /// Appends a token.
+    pub(super) fn push(&mut self, token: u32, share: Share) {
+        self.tokens.push(token);
+        self.shares.push(share);
+        self.end(share);
+    }
+
+    /// Counts the end of the text, which is not kept.
+    pub(super) fn end(&mut self, Share { logprob, bonus }: Share) {
+        self.sum_logprob += f64::from(logprob);
+        self.bonus += f64::from(bonus);
+    }
+
+    /// Cuts a loop at the end to its first round, and what it added; `true` if there was one.
     pub(super) fn cut_loop(&mut self) -> bool {
         let tail = looped_tail(&self.tokens);
-        self.tokens.truncate(self.tokens.len() - tail);
+        let kept = self.tokens.len() - tail;
+        self.tokens.truncate(kept);
+        for Share { logprob, bonus } in self.shares.drain(kept..) {
+            self.sum_logprob -= f64::from(logprob);
+            self.bonus -= f64::from(bonus);
+        }
         self.looped |= tail > 0;
         tail > 0
     }
@@ -101,8 +146,12 @@ fn sequences(
 ) -> Result<Vec<Candidate>, Cancelled> {
     let mut finished = Vec::with_capacity(count);
     // Reserved once: the steady state allocates nothing (tests/real_allocations.rs).
-    let tokens = || Candidate { tokens: Vec::with_capacity(context.max_tokens), ..Candidate::default() };
-    let mut active: Vec<Candidate> = (0..count).map(|_| tokens()).collect();
+    let empty = || {
+        let mut candidate = Candidate::default();
+        candidate.reserve(context.max_tokens);
+        candidate
+    };
+    let mut active: Vec<Candidate> = (0..count).map(|_| empty()).collect();
     let (mut next, mut sources, mut ongoing) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let mut beams = inference.start(prepared, count);
@@ -113,14 +162,13 @@ fn sequences(
         let scores = beams.logits.chunks_exact_mut(vocabulary);
         for (index, (mut candidate, scores)) in active.drain(..).zip(scores).enumerate() {
             let favoured = &mut inference.memory.favoured;
-            let Chosen { token, logprob, bonus } = context.choose(&candidate.tokens, scores, favoured, choose);
-            candidate.sum_logprob += f64::from(logprob);
-            candidate.bonus += f64::from(bonus);
+            let (token, share) = context.choose(&candidate.tokens, scores, favoured, choose);
             if token == context.eot {
+                candidate.end(share);
                 finished.push(candidate);
                 continue;
             }
-            candidate.tokens.push(token);
+            candidate.push(token, share);
             if context.stop_loops && candidate.cut_loop() {
                 finished.push(candidate);
                 continue;
@@ -141,14 +189,6 @@ fn sequences(
     Ok(finished)
 }
 
-/// The next token of a text.
-struct Chosen {
-    token: u32,
-    logprob: f32,
-    /// What hotwords brought.
-    bonus: f32,
-}
-
 impl SearchContext<'_> {
     /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour: their bonus stays in
     /// `scores`.
@@ -158,7 +198,7 @@ impl SearchContext<'_> {
         scores: &mut [f32],
         favoured: &mut Vec<Favoured>,
         choose: &mut dyn FnMut(&[f32]) -> usize,
-    ) -> Chosen {
+    ) -> (u32, Share) {
         self.rules.log_probabilities(scores, sampled);
         favoured.clear();
         if let Some(hotwords) = self.hotwords {
@@ -168,7 +208,7 @@ impl SearchContext<'_> {
         let token = choose(scores);
         let score = scores[token];
         let plain = favoured.iter().find(|favoured| favoured.token == token).map_or(score, |favoured| favoured.plain);
-        Chosen { token: token as u32, logprob: plain, bonus: score - plain }
+        (token as u32, Share { logprob: plain, bonus: score - plain })
     }
 }
 
@@ -185,5 +225,30 @@ mod tests {
             assert_eq!(best_of([&plain, &favoured], length_penalty), Some(&favoured));
         }
         assert_eq!(Candidate { bonus: 0.0, ..favoured }.avg_logprob(), average);
+    }
+
+    #[test]
+    fn a_text_whose_loop_was_cut_is_judged_by_what_is_left() {
+        let text = |tokens: &[u32]| {
+            let mut candidate = Candidate::default();
+            // Each token has a share of its own; powers of two add up exactly.
+            for (place, &token) in tokens.iter().enumerate() {
+                candidate.push(token, Share { logprob: -0.25 * (place + 1) as f32, bonus: 0.5 });
+            }
+            candidate
+        };
+        let once = [9, 8, 1, 2, 3];
+        let looped: Vec<u32> = once.iter().chain([1, 2, 3].iter().cycle().take(12)).copied().collect();
+        let (mut cut, expected) = (text(&looped), text(&once));
+        assert!(cut.cut_loop());
+        assert_eq!(cut.avg_logprob(), expected.avg_logprob());
+        assert_eq!(cut, Candidate { looped: true, ..expected });
+        // With the end of the text, which is no part of the loop.
+        let end = Share { logprob: -3.0, bonus: 0.0 };
+        let [mut cut, mut expected] = [text(&looped), text(&once)];
+        cut.end(end);
+        expected.end(end);
+        assert!(cut.cut_loop() && !expected.cut_loop());
+        assert_eq!(cut.avg_logprob(), expected.avg_logprob());
     }
 }
