@@ -180,6 +180,12 @@ pub enum ConfigError {
         /// The highest value that is accepted.
         limit: usize,
     },
+    /// No log-mel features have that many bins.
+    #[error("num_mel_bins is {found}; Whisper models have 80, or 128 from large-v3 on")]
+    MelBins {
+        /// What the configuration says.
+        found: usize,
+    },
     /// The width is no multiple of the number of heads.
     #[error("{field} is {heads}, but a width of {width} cannot be cut into so many heads")]
     Heads {

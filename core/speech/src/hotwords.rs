@@ -1,20 +1,34 @@
 //! Words that are likelier than the model thinks: a trie over their tokens favours them while they are written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sotto_text::whisper::WhisperTokenizer;
+
+use crate::error::SpeechError;
 
 /// A vocabulary of the caller's own: names, products, jargon.
 ///
 /// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words. The beam takes
 /// the bonus of a word back when the word is not finished (shallow fusion with a context graph, as in icefall), greedy
 /// decoding cannot. Built once, used by any number of transcriptions; the cost per token grows with the length of the
-/// longest word, not with their number.
+/// longest word, not with their number. They serve every model whose vocabulary spells them with the same tokens.
 #[derive(Debug, Clone)]
 pub struct Hotwords {
     nodes: Vec<Node>,
+    /// Every token of the words with its bytes: another model's token of that number may be something else, or not exist.
+    spelled: BTreeMap<u32, Box<[u8]>>,
     strength: f32,
     depth: usize,
+}
+
+/// A token that hotwords favour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Favoured {
+    pub(crate) token: usize,
+    /// Its log-probability.
+    pub(crate) plain: f32,
+    /// With the bonus.
+    pub(crate) score: f32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -31,16 +45,45 @@ impl Hotwords {
 
     /// Builds the trie. Empty words are left out; each counts as a word of its own, with the space in front of it.
     ///
-    /// `strength` is added to log-probabilities (natural logarithm).
+    /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will transcribe;
+    /// a transcription refuses words of another vocabulary and a strength that is not finite with
+    /// [`SpeechError::Option`].
     #[must_use]
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &WhisperTokenizer) -> Self {
-        let mut hotwords = Self { nodes: vec![Node::default()], strength, depth: 0 };
+        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
         for word in words {
             let word = word.as_ref().trim();
             if !word.is_empty() {
-                hotwords.insert(&tokenizer.encode(&format!(" {word}")));
+                let tokens = tokenizer.encode(&format!(" {word}"));
+                hotwords.insert(&tokens);
+                hotwords.spelled.extend(tokens.iter().map(|&token| (token, tokenizer.token_bytes(token).into())));
             }
         }
+        hotwords
+    }
+
+    /// Whether a model with this vocabulary can be told of them.
+    ///
+    /// # Errors
+    /// [`SpeechError::Option`] when the strength is not finite or the words are spelled with other tokens.
+    pub(crate) fn check(&self, tokenizer: &WhisperTokenizer) -> Result<(), SpeechError> {
+        let problem = |problem: &str| Err(SpeechError::Option { option: "hotwords", problem: problem.into() });
+        if !self.strength.is_finite() {
+            return problem("the strength must be a finite number");
+        }
+        let same =
+            |(&token, bytes): (&u32, &Box<[u8]>)| tokenizer.is_text(token) && tokenizer.token_bytes(token) == &**bytes;
+        if !self.spelled.iter().all(same) {
+            return problem("made for the vocabulary of another model; make them with this model's tokenizer");
+        }
+        Ok(())
+    }
+
+    /// Words as tokens, for tests without a tokenizer.
+    #[cfg(test)]
+    pub(crate) fn of_tokens(words: &[&[u32]], strength: f32) -> Self {
+        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
+        words.iter().for_each(|word| hotwords.insert(word));
         hotwords
     }
 
@@ -70,35 +113,40 @@ impl Hotwords {
         (ROOT, 0)
     }
 
-    /// Adds the bonus to every token that begins or continues a word.
-    pub(crate) fn favour(&self, sampled: &[u32], scores: &mut [f32]) {
-        let (node, _) = self.begun(sampled);
-        self.add(node, scores);
-        if node != ROOT {
-            self.add(ROOT, scores);
-        }
+    /// The tokens that begin or continue a word, each once, with their scores before and after the bonus.
+    ///
+    /// `scores` is a row of the vocabulary and stays as it is; `favoured` is overwritten.
+    pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) {
+        self.weigh(self.begun(sampled).0, 0.0, scores, favoured);
     }
 
-    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far.
-    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &mut [f32]) {
+    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far. That
+    /// is returned, to be subtracted from every token that is not favoured.
+    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) -> f32 {
         let (node, written) = self.begun(sampled);
-        if node != ROOT && !self.nodes[node].ends {
-            let refund = self.strength * written as f32;
-            let continuing: Vec<(usize, f32)> =
-                self.nodes[node].next.keys().map(|&token| (token as usize, scores[token as usize])).collect();
-            scores.iter_mut().for_each(|score| *score -= refund);
-            for (token, score) in continuing {
-                scores[token] = score;
-            }
-        }
-        self.favour(sampled, scores);
+        let refund = if node == ROOT || self.nodes[node].ends { 0.0 } else { self.strength * written as f32 };
+        self.weigh(node, refund, scores, favoured);
+        refund
     }
 
-    fn add(&self, node: usize, scores: &mut [f32]) {
-        for &token in self.nodes[node].next.keys() {
-            if let Some(score) = scores.get_mut(token as usize) {
-                *score += self.strength;
+    fn weigh(&self, node: usize, refund: f32, scores: &[f32], favoured: &mut Vec<Favoured>) {
+        favoured.clear();
+        let (begin, proceed) = (&self.nodes[ROOT].next, &self.nodes[node].next);
+        let mut push = |token: u32, weighed: &dyn Fn(f32) -> f32| {
+            let token = token as usize;
+            if let Some(&plain) = scores.get(token) {
+                favoured.push(Favoured { token, plain, score: weighed(plain) });
             }
+        };
+        for &token in proceed.keys() {
+            // One that could as well begin a word is favoured for both.
+            match node != ROOT && begin.contains_key(&token) {
+                true => push(token, &|plain| plain + self.strength + self.strength),
+                false => push(token, &|plain| plain + self.strength),
+            }
+        }
+        for &token in begin.keys().filter(|token| !proceed.contains_key(token)) {
+            push(token, &|plain| plain - refund + self.strength);
         }
     }
 }
@@ -108,20 +156,18 @@ mod tests {
     use super::*;
 
     fn trie() -> Hotwords {
-        let mut hotwords = Hotwords { nodes: vec![Node::default()], strength: 2.0, depth: 0 };
-        hotwords.insert(&[1, 2, 3]);
-        hotwords.insert(&[1, 4]);
-        hotwords.insert(&[5]);
-        hotwords
+        Hotwords::of_tokens(&[&[1, 2, 3], &[1, 4], &[5]], 2.0)
     }
 
     fn scores(sampled: &[u32], refund: bool) -> Vec<f32> {
-        let mut scores = vec![0.0; 6];
+        let (mut scores, mut favoured) = (vec![0.0; 6], Vec::new());
         if refund {
-            trie().favour_with_refund(sampled, &mut scores)
+            let refund = trie().favour_with_refund(sampled, &scores, &mut favoured);
+            scores.iter_mut().for_each(|score| *score -= refund);
         } else {
-            trie().favour(sampled, &mut scores)
+            trie().favour(sampled, &scores, &mut favoured);
         }
+        favoured.iter().for_each(|favoured| scores[favoured.token] = favoured.score);
         scores
     }
 

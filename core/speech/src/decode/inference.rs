@@ -116,7 +116,10 @@ impl<'w> Inference<'w> {
     /// Hypothesis `i` continues what was hypothesis `sources[i]`; caches are copied only where lines of descent cross.
     pub(super) fn reorder(&mut self, beams: &mut Beams, sources: &[usize]) {
         let Beams { caches, spare, .. } = beams;
-        if sources.len() == caches.len() && sources.iter().enumerate().all(|(i, &source)| i == source) {
+        if sources.is_sorted_by(|earlier, later| earlier < later) {
+            // Each goes on at most once: those that do move up.
+            sources.iter().enumerate().for_each(|(target, &source)| caches.swap(target, source));
+            spare.extend(caches.drain(sources.len()..));
             return;
         }
         while spare.len() < sources.len() {

@@ -1,7 +1,9 @@
 //! Memory that decoding keeps from window to window: an hour of live audio takes it from the allocator once.
 
+use crate::hotwords::Favoured;
 use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
 
+use super::beam::BeamMemory;
 use super::compression::Compressor;
 
 /// Caches have room for multiples of this many tokens, so that those of one window fit the next.
@@ -16,6 +18,9 @@ pub(crate) struct DecodingMemory {
     pub(super) picked: Vec<usize>,
     pub(super) caches: CachePool,
     pub(super) compressor: Compressor,
+    pub(super) beam: BeamMemory,
+    /// The tokens that hotwords favour at a step.
+    pub(super) favoured: Vec<Favoured>,
     logits: Vec<Vec<f32>>,
     /// Keys and values of the last window's audio.
     audio: Option<CrossCache>,
@@ -36,6 +41,8 @@ impl DecodingMemory {
             picked: Vec::new(),
             caches: CachePool::default(),
             compressor: Compressor::new(),
+            beam: BeamMemory::default(),
+            favoured: Vec::new(),
             logits: Vec::new(),
             audio: None,
         }
@@ -86,5 +93,48 @@ impl CachePool {
 
     pub(super) fn keep(&mut self, caches: impl IntoIterator<Item = SelfCache>) {
         self.free.extend(caches);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_runtime::{CancelToken, NoProgress, Threads};
+    use sotto_testkit::data_dir;
+    use sotto_testkit::heap::measured;
+
+    use crate::window::{Context, WindowDecoder};
+    use crate::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
+
+    /// Calls of the allocator by a second window: to encode it, and all in all; and the bytes of all.
+    fn second_window(precision: Precision) -> Option<(u64, u64, u64)> {
+        let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+        let options = LoadOptions { precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };
+        let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
+        let (model, cancel) = (recognizer.model(), CancelToken::new());
+        let options = TranscribeOptions { max_tokens: Some(20), ..TranscribeOptions::greedy() };
+        let mels = model.dimensions.mels;
+        let features: Vec<f32> = (0..3000 * mels).map(|i| (i as f32 * 0.37).sin()).collect();
+        let mut scratch = model.encoder.scratch();
+        let mut encode = || {
+            model.encoder.encode(&features, &mut scratch, Threads::ONE, &cancel).unwrap();
+        };
+        encode();
+        let ((), encoded) = measured(encode);
+        let mut decoder = WindowDecoder::new(model, &options, Threads::ONE, &cancel).unwrap();
+        let mut window = || drop(decoder.decode(&features, 3000, Context::default()).unwrap());
+        window();
+        let ((), all) = measured(window);
+        Some((encoded.count_total, all.count_total, all.bytes_total))
+    }
+
+    #[test]
+    fn a_further_window_allocates_no_more_than_its_text() {
+        // In `Mixed` each block's keys and values of the audio are made in f32 first, in memory of their own.
+        for (precision, limit) in [(Precision::Int8, (20, 4 << 10)), (Precision::Mixed, (40, 24 << 20))] {
+            let Some((encoder, all, bytes)) = second_window(precision) else { return };
+            println!("{precision:?}: {encoder} to encode, {all} in all, {bytes} bytes");
+            assert_eq!(encoder, 0, "{precision:?}");
+            assert!(all <= limit.0 && bytes <= limit.1, "{precision:?}: {all} of {bytes} bytes");
+        }
     }
 }

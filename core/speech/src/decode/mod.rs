@@ -1,5 +1,6 @@
 //! From an encoded window to its tokens.
 
+mod beam;
 mod compression;
 mod fallback;
 mod inference;

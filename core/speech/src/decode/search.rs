@@ -1,12 +1,12 @@
-//! The search for a window's text: greedy, sampled at a temperature, or with a beam (openai/whisper `decoding.py`).
+//! The search for a window's text, token by token: greedy, or sampled at a temperature (openai/whisper `decoding.py`).
 
-use sotto_nn::sampling::{Rng, argmax, sample, top};
+use sotto_nn::sampling::{Rng, argmax, sample};
 use sotto_runtime::Cancelled;
 
 use super::inference::{Inference, Prepared};
 use super::repetition::looped_tail;
 use super::rules::Rules;
-use crate::hotwords::Hotwords;
+use crate::hotwords::{Favoured, Hotwords};
 
 /// What every search needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,8 @@ pub(crate) struct SearchContext<'a> {
 pub(crate) struct Candidate {
     /// Sampled tokens without the end of the text.
     pub(crate) tokens: Vec<u32>,
+    /// What each of them added to the sums.
+    shares: Vec<Share>,
     /// Sum of their log-probabilities, the end of the text included.
     pub(crate) sum_logprob: f64,
     /// What hotwords brought: counts where texts compete, not where one is judged.
@@ -33,11 +35,54 @@ pub(crate) struct Candidate {
     pub(crate) looped: bool,
 }
 
+/// What a token adds to the sums of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    pub(super) logprob: f32,
+    /// What hotwords bring, or take back.
+    pub(super) bonus: f32,
+}
+
 impl Candidate {
-    /// Cuts a loop at the end to its first round; `true` if there was one.
-    fn cut_loop(&mut self) -> bool {
+    /// Makes room for `max_tokens`.
+    fn reserve(&mut self, max_tokens: usize) {
+        self.tokens.reserve(max_tokens.saturating_sub(self.tokens.len()));
+        self.shares.reserve(max_tokens.saturating_sub(self.shares.len()));
+    }
+
+    /// Copies `other` into its own memory, which has room for `max_tokens`.
+    pub(super) fn become_copy_of(&mut self, other: &Self, max_tokens: usize) {
+        let Self { tokens, shares, sum_logprob, bonus, looped } = other;
+        self.tokens.clear();
+        self.shares.clear();
+        self.reserve(max_tokens);
+        self.tokens.extend_from_slice(tokens);
+        self.shares.extend_from_slice(shares);
+        (self.sum_logprob, self.bonus, self.looped) = (*sum_logprob, *bonus, *looped);
+    }
+
+    /// Appends a token.
+    pub(super) fn push(&mut self, token: u32, share: Share) {
+        self.tokens.push(token);
+        self.shares.push(share);
+        self.end(share);
+    }
+
+    /// Counts the end of the text, which is not kept.
+    pub(super) fn end(&mut self, Share { logprob, bonus }: Share) {
+        self.sum_logprob += f64::from(logprob);
+        self.bonus += f64::from(bonus);
+    }
+
+    /// Cuts a loop at the end to its first round, and what it added; `true` if there was one.
+    pub(super) fn cut_loop(&mut self) -> bool {
         let tail = looped_tail(&self.tokens);
-        self.tokens.truncate(self.tokens.len() - tail);
+        let kept = self.tokens.len() - tail;
+        self.tokens.truncate(kept);
+        for Share { logprob, bonus } in self.shares.drain(kept..) {
+            self.sum_logprob -= f64::from(logprob);
+            self.bonus -= f64::from(bonus);
+        }
         self.looped |= tail > 0;
         tail > 0
     }
@@ -56,14 +101,14 @@ impl Candidate {
 }
 
 /// The best by [`Candidate::rank`]; the first of equals.
-fn best_of(candidates: impl IntoIterator<Item = Candidate>, length_penalty: Option<f32>) -> Candidate {
-    let mut best: Option<Candidate> = None;
-    for candidate in candidates {
-        if best.as_ref().is_none_or(|best| candidate.rank(length_penalty) > best.rank(length_penalty)) {
-            best = Some(candidate);
-        }
-    }
-    best.unwrap_or_default()
+pub(super) fn best_of<'a>(
+    candidates: impl IntoIterator<Item = &'a Candidate>,
+    length_penalty: Option<f32>,
+) -> Option<&'a Candidate> {
+    let better = |best: &'a Candidate, candidate: &'a Candidate| {
+        if candidate.rank(length_penalty) > best.rank(length_penalty) { candidate } else { best }
+    };
+    candidates.into_iter().reduce(better)
 }
 
 /// Always the likeliest next token.
@@ -87,7 +132,8 @@ pub(crate) fn sampled(
     rng: &mut Rng,
 ) -> Result<Candidate, Cancelled> {
     let mut choose = |scores: &[f32]| sample(scores, temperature, rng);
-    Ok(best_of(sequences(inference, prepared, context, count, &mut choose)?, length_penalty))
+    let texts = sequences(inference, prepared, context, count, &mut choose)?;
+    Ok(best_of(&texts, length_penalty).cloned().unwrap_or_default())
 }
 
 /// `count` independent texts, each token picked by `choose` from log-probabilities.
@@ -98,11 +144,16 @@ fn sequences(
     count: usize,
     choose: &mut dyn FnMut(&[f32]) -> usize,
 ) -> Result<Vec<Candidate>, Cancelled> {
-    let mut finished = Vec::new();
+    let mut finished = Vec::with_capacity(count);
     // Reserved once: the steady state allocates nothing (tests/real_allocations.rs).
-    let tokens = || Candidate { tokens: Vec::with_capacity(context.max_tokens), ..Candidate::default() };
-    let mut active: Vec<Candidate> = (0..count).map(|_| tokens()).collect();
-    let (mut next, mut sources, mut ongoing) = (Vec::new(), Vec::new(), Vec::with_capacity(count));
+    let empty = || {
+        let mut candidate = Candidate::default();
+        candidate.reserve(context.max_tokens);
+        candidate
+    };
+    let mut active: Vec<Candidate> = (0..count).map(|_| empty()).collect();
+    let (mut next, mut sources, mut ongoing) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let mut beams = inference.start(prepared, count);
     let vocabulary = beams.logits.len() / count;
     for step in 1..=context.max_tokens {
@@ -110,14 +161,14 @@ fn sequences(
         sources.clear();
         let scores = beams.logits.chunks_exact_mut(vocabulary);
         for (index, (mut candidate, scores)) in active.drain(..).zip(scores).enumerate() {
-            let (token, bonus) = context.choose(&candidate.tokens, scores, choose);
-            candidate.sum_logprob += f64::from(scores[token as usize]);
-            candidate.bonus += f64::from(bonus);
+            let favoured = &mut inference.memory.favoured;
+            let (token, share) = context.choose(&candidate.tokens, scores, favoured, choose);
             if token == context.eot {
+                candidate.end(share);
                 finished.push(candidate);
                 continue;
             }
-            candidate.tokens.push(token);
+            candidate.push(token, share);
             if context.stop_loops && candidate.cut_loop() {
                 finished.push(candidate);
                 continue;
@@ -139,128 +190,25 @@ fn sequences(
 }
 
 impl SearchContext<'_> {
-    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour; with it comes what they
-    /// brought.
-    fn choose(&self, sampled: &[u32], scores: &mut [f32], choose: &mut dyn FnMut(&[f32]) -> usize) -> (u32, f32) {
-        self.rules.log_probabilities(scores, sampled);
-        match self.hotwords {
-            None => (choose(scores) as u32, 0.0),
-            Some(hotwords) => {
-                let mut biased = scores.to_vec();
-                hotwords.favour(sampled, &mut biased);
-                let token = choose(&biased);
-                (token as u32, biased[token] - scores[token])
-            }
-        }
-    }
-}
-
-/// A hypothesis of the beam: complete or still growing.
-#[derive(Debug, Clone, Default)]
-struct Hypothesis {
-    candidate: Candidate,
-    /// Log-probability plus what hotwords brought; the beam is sorted by it.
-    score: f64,
-}
-
-/// One way to continue a hypothesis.
-struct Step {
-    source: usize,
-    token: u32,
-    /// Score of the hypothesis with this token.
-    score: f64,
-    /// Log-probability of the token.
-    logprob: f32,
-    /// What hotwords bring, or take back, for the token.
-    bonus: f32,
-}
-
-/// Follows the `width` best texts at once.
-pub(crate) fn beam(
-    inference: &mut Inference<'_>,
-    prepared: &Prepared,
-    context: SearchContext<'_>,
-    width: usize,
-    patience: f32,
-    length_penalty: Option<f32>,
-) -> Result<Candidate, Cancelled> {
-    let wanted = ((width as f32 * patience).round() as usize).max(1);
-    let mut finished: Vec<Hypothesis> = Vec::new();
-    let mut active = vec![Hypothesis::default()];
-    let mut beams = inference.start(prepared, 1);
-    let vocabulary = beams.logits.len();
-    for step in 1..=context.max_tokens {
-        let (grown, complete) = context.extend(&active, &mut beams.logits, vocabulary, width);
-        let room = wanted.saturating_sub(finished.len());
-        finished.extend(complete.into_iter().take(room));
-        if finished.len() >= wanted || grown.is_empty() || step == context.max_tokens {
-            active = grown.into_iter().map(|(_, hypothesis)| hypothesis).collect();
-            break;
-        }
-        let (sources, hypotheses): (Vec<usize>, Vec<Hypothesis>) = grown.into_iter().unzip();
-        active = hypotheses;
-        inference.reorder(&mut beams, &sources);
-        let tokens: Vec<u32> = active.iter().filter_map(|h| h.candidate.tokens.last().copied()).collect();
-        inference.step(&mut beams, &tokens)?;
-    }
-    inference.finish(beams);
-    if finished.len() < width {
-        active.sort_by(|a, b| b.score.total_cmp(&a.score));
-        finished.extend(active.into_iter().take(width - finished.len()));
-    }
-    let mut best = best_of(finished.into_iter().map(|hypothesis| hypothesis.candidate), length_penalty);
-    if context.stop_loops {
-        best.cut_loop();
-    }
-    Ok(best)
-}
-
-impl SearchContext<'_> {
-    /// The best continuations: those that go on, with the index of what they continue, and those that are complete.
-    fn extend(
+    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour: their bonus stays in
+    /// `scores`.
+    fn choose(
         &self,
-        active: &[Hypothesis],
-        logits: &mut [f32],
-        vocabulary: usize,
-        width: usize,
-    ) -> (Vec<(usize, Hypothesis)>, Vec<Hypothesis>) {
-        let mut candidates = Vec::with_capacity(active.len() * (width + 1));
-        for (index, (hypothesis, scores)) in active.iter().zip(logits.chunks_exact_mut(vocabulary)).enumerate() {
-            let sampled = &hypothesis.candidate.tokens;
-            self.rules.log_probabilities(scores, sampled);
-            let plain = self.hotwords.map(|hotwords| {
-                let plain = scores.to_vec();
-                hotwords.favour_with_refund(sampled, scores);
-                plain
-            });
-            for (token, score) in top(scores, width + 1) {
-                let logprob = plain.as_ref().map_or(score, |plain| plain[token]);
-                candidates.push(Step {
-                    source: index,
-                    token: token as u32,
-                    score: hypothesis.score + f64::from(score),
-                    logprob,
-                    bonus: score - logprob,
-                });
-            }
+        sampled: &[u32],
+        scores: &mut [f32],
+        favoured: &mut Vec<Favoured>,
+        choose: &mut dyn FnMut(&[f32]) -> usize,
+    ) -> (u32, Share) {
+        self.rules.log_probabilities(scores, sampled);
+        favoured.clear();
+        if let Some(hotwords) = self.hotwords {
+            hotwords.favour(sampled, scores, favoured);
+            favoured.iter().for_each(|favoured| scores[favoured.token] = favoured.score);
         }
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let (mut grown, mut complete) = (Vec::new(), Vec::new());
-        for Step { source, token, score, logprob, bonus } in candidates {
-            let mut hypothesis = Hypothesis { score, ..active[source].clone() };
-            hypothesis.candidate.sum_logprob += f64::from(logprob);
-            hypothesis.candidate.bonus += f64::from(bonus);
-            if token == self.eot {
-                complete.push(hypothesis);
-                continue;
-            }
-            hypothesis.candidate.tokens.push(token);
-            grown.push((source, hypothesis));
-            if grown.len() == width {
-                break;
-            }
-        }
-        (grown, complete)
+        let token = choose(scores);
+        let score = scores[token];
+        let plain = favoured.iter().find(|favoured| favoured.token == token).map_or(score, |favoured| favoured.plain);
+        (token as u32, Share { logprob: plain, bonus: score - plain })
     }
 }
 
@@ -274,8 +222,33 @@ mod tests {
         let favoured = Candidate { tokens: vec![1, 3], sum_logprob: -1.5, bonus: 2.0, ..Candidate::default() };
         let average = favoured.avg_logprob();
         for length_penalty in [None, Some(1.0)] {
-            assert_eq!(best_of([plain.clone(), favoured.clone()], length_penalty), favoured);
+            assert_eq!(best_of([&plain, &favoured], length_penalty), Some(&favoured));
         }
         assert_eq!(Candidate { bonus: 0.0, ..favoured }.avg_logprob(), average);
+    }
+
+    #[test]
+    fn a_text_whose_loop_was_cut_is_judged_by_what_is_left() {
+        let text = |tokens: &[u32]| {
+            let mut candidate = Candidate::default();
+            // Each token has a share of its own; powers of two add up exactly.
+            for (place, &token) in tokens.iter().enumerate() {
+                candidate.push(token, Share { logprob: -0.25 * (place + 1) as f32, bonus: 0.5 });
+            }
+            candidate
+        };
+        let once = [9, 8, 1, 2, 3];
+        let looped: Vec<u32> = once.iter().chain([1, 2, 3].iter().cycle().take(12)).copied().collect();
+        let (mut cut, expected) = (text(&looped), text(&once));
+        assert!(cut.cut_loop());
+        assert_eq!(cut.avg_logprob(), expected.avg_logprob());
+        assert_eq!(cut, Candidate { looped: true, ..expected });
+        // With the end of the text, which is no part of the loop.
+        let end = Share { logprob: -3.0, bonus: 0.0 };
+        let [mut cut, mut expected] = [text(&looped), text(&once)];
+        cut.end(end);
+        expected.end(end);
+        assert!(cut.cut_loop() && !expected.cut_loop());
+        assert_eq!(cut.avg_logprob(), expected.avg_logprob());
     }
 }

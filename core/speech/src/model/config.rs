@@ -52,7 +52,6 @@ impl Dimensions {
     /// Checks that the network can exist.
     fn checked(self) -> Result<Self, ConfigError> {
         let fields = [
-            ("num_mel_bins", self.mels, 512),
             ("max_source_positions", self.audio_context, MAX_CONTEXT),
             ("max_target_positions", self.text_context, MAX_CONTEXT),
             ("d_model", self.width, MAX_WIDTH),
@@ -69,6 +68,10 @@ impl Dimensions {
             if value < least || value > limit {
                 return Err(ConfigError::OutOfRange { field, value, least, limit });
             }
+        }
+        // What `LogMel` computes.
+        if !matches!(self.mels, 80 | 128) {
+            return Err(ConfigError::MelBins { found: self.mels });
         }
         for (field, heads) in
             [("encoder_attention_heads", self.encoder_heads), ("decoder_attention_heads", self.decoder_heads)]
@@ -237,6 +240,20 @@ mod tests {
         }
         assert!(Dimensions::from_config_json(b"{\"model_type\":\"bert\"}").is_err());
         assert!(Dimensions::from_config_json(TINY.replace("\"whisper\"", "\"bert\"").as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_mel_bins_are_those_that_features_are_made_of() {
+        for mels in 0..=520 {
+            let config = TINY.replace("\"num_mel_bins\":80", &format!("\"num_mel_bins\":{mels}"));
+            match (Dimensions::from_config_json(config.as_bytes()), sotto_audio::LogMel::new(mels)) {
+                (Ok(_), Ok(_)) => {}
+                (Err(error @ ConfigError::MelBins { .. }), Err(_)) => {
+                    assert!(error.to_string().contains(&format!("{mels}; Whisper models have 80")), "{error}");
+                }
+                other => panic!("{mels}: {other:?}"),
+            }
+        }
     }
 
     #[test]

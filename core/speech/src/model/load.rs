@@ -247,7 +247,7 @@ impl Manifest {
             }
             ModelFile::Packed(model) => {
                 let repacked = self.kernels(options)?.layout() != model.layout();
-                memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { repacked })
+                memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { precision, repacked })
             }
         };
         Ok(match options.device {

@@ -77,7 +77,7 @@ impl Model {
         let positions = (dimensions.text_context * dimensions.width) as u64;
         let weights = weight_count(dimensions) - encoder_weights(dimensions) - positions;
         let cached = 2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64;
-        self.decoder.weight_bytes() * (weights + cached)
+        self.decoder.weight_bytes() * weights + self.decoder.cross_value_bytes() * cached
     }
 
     /// Cross-attention heads that follow the audio, as `(layer, head)`.

@@ -165,13 +165,23 @@ impl Decoder {
         })
     }
 
-    /// Bytes of a weight, and of a value of the audio's keys and values.
+    /// Bytes of a weight.
     pub(crate) fn weight_bytes(&self) -> u64 {
         match self {
             Self::Exact(_) => 4,
             Self::Int8(_) => 1,
             #[cfg(feature = "candle")]
             Self::Device(decoder) => decoder.weight_bytes(),
+        }
+    }
+
+    /// Bytes of a value of the audio's keys and values.
+    pub(crate) fn cross_value_bytes(&self) -> u64 {
+        match self {
+            Self::Exact(_) => 4,
+            Self::Int8(decoder) => decoder.cross_value_bytes(),
+            #[cfg(feature = "candle")]
+            Self::Device(decoder) => decoder.cross_value_bytes(),
         }
     }
 

@@ -67,9 +67,14 @@ impl Decoder {
         Self { cpu: Box::new(cpu), device, switch }
     }
 
-    /// Bytes of a weight, and of a value of the audio's keys and values.
+    /// Bytes of a weight.
     pub(crate) fn weight_bytes(&self) -> u64 {
         if self.switch.is_on() { self.device.weight_bytes() } else { self.cpu.weight_bytes() }
+    }
+
+    /// Bytes of a value of the audio's keys and values: on the device that of a weight.
+    pub(crate) fn cross_value_bytes(&self) -> u64 {
+        if self.switch.is_on() { self.device.weight_bytes() } else { self.cpu.cross_value_bytes() }
     }
 
     pub(crate) fn scratch(&self) -> DecoderScratch {

@@ -118,6 +118,11 @@ impl Decoder {
         })
     }
 
+    /// Bytes of a value of the audio's keys and values.
+    pub(crate) fn cross_value_bytes(&self) -> u64 {
+        if self.precision == Precision::Int8 { 1 } else { 2 }
+    }
+
     pub(crate) fn scratch(&self) -> DecoderScratch {
         DecoderScratch {
             quantized: self.backend.kernels().activations(0, 0),
