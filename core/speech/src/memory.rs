@@ -64,9 +64,9 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
             at_vocabulary.max(weights + bytes_on_disk).max(weights + working(precision)) + tokens
         }
         Residence::Mapped { precision, repacked: false } => bytes_on_disk + working(precision),
-        // The largest matrix is unpacked while it is packed again.
+        // The largest matrix is unpacked while it is packed again; 4-bit weights are fewer bytes than weights.
         Residence::Mapped { precision, repacked: true } => {
-            bytes_on_disk + weights + working(precision).max(vocabulary * width)
+            bytes_on_disk + weights.min(bytes_on_disk) + working(precision).max(vocabulary * width)
         }
     };
     Bytes(needed + FIXED_BYTES)

@@ -44,7 +44,8 @@ impl Packer {
     }
 
     fn pack_as(&self, layout: Layout, weights: WeightForm) -> PathBuf {
-        let path = self.folder.path().join(format!("{layout}.{}.sotto", weights.name()));
+        let bits = if weights == WeightForm::Int4 { ".int4" } else { "" };
+        let path = self.folder.path().join(format!("{layout}{bits}.sotto"));
         let options = QuantizeOptions { weights, layout: Some(layout), replace: true, ..options() };
         quantize(&self.source(), &path, &options, &NoProgress, &CancelToken::new()).unwrap();
         path
@@ -102,7 +103,8 @@ fn four_bit_decoders_give_the_same_bits_in_every_layout_on_every_instruction_set
         let first = load_with(&packer.pack_as(Layout::Columns, WeightForm::Int4).into(), &self::int8(None, precision));
         let expected = bits(&first.unwrap());
         if precision == Precision::Int8 {
-            let (found, other) = (states_and_logits(&expected, &int8), states_and_logits(&bits(&int8), &int8));
+            let eight = bits(&int8);
+            let (found, other) = (states_and_logits(&expected, &int8), states_and_logits(&eight, &int8));
             assert!(found.0 == other.0, "the encoder keeps 8 bits");
             assert!(found.1 != other.1);
         }

@@ -26,6 +26,14 @@ pub(crate) fn encoder_weights(dimensions: &Dimensions) -> u64 {
     count(dimensions, |name| name.starts_with("encoder."))
 }
 
+/// Weights that each token reads.
+pub(crate) fn token_weights(dimensions: &Dimensions) -> u64 {
+    let makes_cross_cache = |name: &str| name.contains("encoder_attn.k_proj") || name.contains("encoder_attn.v_proj");
+    count(dimensions, |name| {
+        name.starts_with("decoder.") && name != "decoder.embed_positions.weight" && !makes_cross_cache(name)
+    })
+}
+
 fn count(dimensions: &Dimensions, of: impl Fn(&str) -> bool) -> u64 {
     let mut weights = 0;
     for_each_tensor(dimensions, |name, shape| {

@@ -165,13 +165,13 @@ impl Decoder {
         })
     }
 
-    /// Bytes of a weight.
-    pub(crate) fn weight_bytes(&self) -> u64 {
+    /// Bytes of the weights that each token reads, `count` in number.
+    pub(crate) fn token_weight_bytes(&self, count: u64) -> u64 {
         match self {
-            Self::Exact(_) => 4,
-            Self::Int8(_) => 1,
+            Self::Exact(_) => 4 * count,
+            Self::Int8(decoder) => decoder.token_weight_bytes(),
             #[cfg(feature = "candle")]
-            Self::Device(decoder) => decoder.weight_bytes(),
+            Self::Device(decoder) => decoder.token_weight_bytes(count),
         }
     }
 

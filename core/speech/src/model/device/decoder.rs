@@ -67,9 +67,9 @@ impl Decoder {
         Self { cpu: Box::new(cpu), device, switch }
     }
 
-    /// Bytes of a weight.
-    pub(crate) fn weight_bytes(&self) -> u64 {
-        if self.switch.is_on() { self.device.weight_bytes() } else { self.cpu.weight_bytes() }
+    /// Bytes of the weights that each token reads, `count` in number.
+    pub(crate) fn token_weight_bytes(&self, count: u64) -> u64 {
+        if self.switch.is_on() { self.device.weight_bytes() * count } else { self.cpu.token_weight_bytes(count) }
     }
 
     /// Bytes of a value of the audio's keys and values: on the device that of a weight.

@@ -32,6 +32,11 @@ impl FeedForward {
         })
     }
 
+    /// Bytes of the matrices.
+    pub(super) fn bytes(&self) -> usize {
+        self.inner.bytes() + self.outer.bytes()
+    }
+
     /// Adds the layer's result to `x`, `[rows, width]`; `hidden` grows to 96 rows of the inner layer.
     pub(super) fn forward_add(
         &self,

@@ -97,6 +97,13 @@ impl Block {
     }
 }
 
+impl Block {
+    fn token_weight_bytes(&self) -> usize {
+        let matrices = [&self.self_projections, &self.self_out, &self.cross_query, &self.cross_out];
+        matrices.into_iter().map(QuantizedLinear::bytes).sum::<usize>() + self.feed_forward.bytes()
+    }
+}
+
 impl Decoder {
     pub(crate) fn load(
         source: &impl TensorSource,
@@ -116,6 +123,12 @@ impl Decoder {
             text_context,
             precision,
         })
+    }
+
+    /// Bytes of the matrices that each token reads, scales included.
+    pub(crate) fn token_weight_bytes(&self) -> u64 {
+        let blocks: usize = self.blocks.iter().map(Block::token_weight_bytes).sum();
+        (blocks + self.tokens.bytes()) as u64
     }
 
     /// Bytes of a value of the audio's keys and values.
