@@ -71,9 +71,8 @@ impl Hotwords {
         if !self.strength.is_finite() {
             return problem("the strength must be a finite number");
         }
-        let same =
-            |(&token, bytes): (&u32, &Box<[u8]>)| tokenizer.is_text(token) && tokenizer.token_bytes(token) == &**bytes;
-        if !self.spelled.iter().all(same) {
+        let same = |token: u32, bytes: &[u8]| tokenizer.is_text(token) && tokenizer.token_bytes(token) == bytes;
+        if !self.spelled.iter().all(|(&token, bytes)| same(token, bytes)) {
             return problem("made for the vocabulary of another model; make them with this model's tokenizer");
         }
         Ok(())
