@@ -354,6 +354,9 @@ pub(crate) struct BenchKernelsArgs {
     /// Times that each operation is measured, 2 ms at least each time.
     #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeats: u32,
+    /// Keep one more thread busy meanwhile, as another program would.
+    #[arg(long)]
+    pub(crate) with_load: bool,
 }
 
 #[derive(Debug, Args)]

@@ -282,10 +282,15 @@ fn benchmarks_measure_what_they_are_asked_for() {
     let first = report(&["--limit", "1", "--hotwords", words, list]);
     assert_eq!((&first["clips"], &first["hotwords_said"]), (&1.into(), &1.into()));
     assert_eq!(first["word_error_rate_with_hotwords"], first["word_error_rate"]);
-    let lasting = report(&["--rounds", "3", "--with-load", "--limit", "1", list]);
+    let lasting = report(&["--rounds", "3", "--limit", "1", list]);
     let rounds = lasting["rounds"].as_array().unwrap();
     assert!(rounds.len() == 3 && rounds.iter().all(|round| round["decode_ms_per_token"].as_f64().unwrap() > 0.0));
-    assert!(lasting["cold_encode_ms_per_window"].as_f64().unwrap() > 0.0);
+    assert_eq!(rounds[0]["ratio_to_first"], 1.0);
+    // What rounds are compared with is warm: the cold window is in none of them.
+    assert_eq!(lasting["warm_encode_ms_per_window"], rounds[0]["encode_ms_per_window"]);
+    for field in ["load_ms", "cold_encode_ms_per_window", "cold_decode_ms_per_token", "warm_decode_ms_per_token"] {
+        assert!(lasting[field].as_f64().unwrap() > 0.0, "{field}: {lasting}");
+    }
     let live = report(&["--stream", "--beam", "2", "--limit", "1", "--hotwords", words, list]);
     assert_eq!(live["hotwords_said"], 1);
     assert!(live["word_error_rate"].is_number() && live["word_error_rate_without_hotwords"].is_null(), "{live}");
@@ -295,7 +300,7 @@ fn benchmarks_measure_what_they_are_asked_for() {
 
 #[test]
 fn kernels_are_measured_beside_the_limits_of_the_machine() {
-    let output = sotto(&["bench", "kernels", "--json", "--repeats", "1"]);
+    let output = sotto(&["bench", "kernels", "--json", "--with-load", "--repeats", "1"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let with = |field: &'static str| lines.iter().filter(move |line| !line[field].is_null());
@@ -339,6 +344,53 @@ fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
     let (_folder, path) = clip();
     let path = path.to_str().unwrap();
     let plain = stdout(&sotto(&["transcribe", path]));
+#[test]
+fn a_decode_step_is_held_against_its_limit() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = sotto(&[&["bench", "speech", "--threads", "1"], arguments, &[path]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let report: Value = serde_json::from_str(&run(&["--json", "--precision", "int8"])).unwrap();
+    let number = |field: &str| report[field].as_f64().unwrap();
+    assert!(number("step_ms") > 0.0 && number("step_bytes") > 1e6 && number("share_of_limit") > 0.0, "{report}");
+    let share = number("step_bytes") / (number("read_gb_per_s") * 1e9) / (number("step_ms") / 1e3);
+    assert!((number("share_of_limit") / share - 1.0).abs() < 1e-6, "{report}");
+    let exact: Value = serde_json::from_str(&run(&["--json", "--precision", "f32"])).unwrap();
+    assert!(exact["step_bytes"].as_f64().unwrap() > 3.0 * number("step_bytes"), "f32 reads four times as much");
+    let text = run(&["--rounds", "2"]);
+    for words in ["cold", "warm", "decode step", "GB/s", "of the calling thread", "time of the first round"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_busy_thread_works_beside_the_measurement_where_it_is_asked_for() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    for arguments in [&["speech", path][..], &["speech", "--stream", path]] {
+        for load in [true, false] {
+            let options = if load { &["--json", "--with-load"][..] } else { &["--json"] };
+            let output = sotto(&[&["bench"], arguments, options].concat());
+            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+            let lines = stdout(&output);
+            let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let work: Vec<u64> = lines.filter_map(|line| line["busy_thread_work"].as_u64()).collect();
+            assert_eq!(work.iter().filter(|&&work| work > 0).count(), usize::from(load), "{arguments:?} {work:?}");
+        }
+    }
+}
+
+#[test]
+fn a_benchmark_without_recordings_says_so() {
+    let (_folder, path) = clip();
+    let output = sotto(&["bench", "speech", "--limit", "0", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no recordings"), "{}", stderr(&output));
+}
+
     for weights in ["vad/silero_vad_16k.safetensors", "vad/ggml-silero-v6.2.0.bin"] {
         let weights = data.join(weights);
         let vad = ["--vad", "--vad-model", weights.to_str().unwrap()];
@@ -346,6 +398,8 @@ fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
         assert!(heard.status.success(), "{}", stderr(&heard));
         assert_eq!(words(&stdout(&heard)), words(&plain));
         let silence = with_stdin(&[&["transcribe"], &vad[..], &["-"]].concat(), &vec![0; 160_000]);
+    assert!(with("busy_thread_work").all(|line| line["busy_thread_work"].as_u64().unwrap() > 0));
+    assert_eq!(with("busy_thread_work").count(), 1, "a thread was busy meanwhile");
         assert!(silence.status.success() && stdout(&silence).trim().is_empty(), "{}", stdout(&silence));
         // Nothing is as sure as this.
         let strict = sotto(&[&["transcribe"], &vad[..], &["--vad-threshold", "1", path]].concat());
