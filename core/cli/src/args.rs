@@ -37,7 +37,7 @@ pub(crate) struct Global {
     /// What models compute on, where they can: the GPU needs a build with the cargo feature `metal`.
     #[arg(long, global = true, value_enum, default_value_t = DeviceArg::Cpu)]
     pub(crate) device: DeviceArg,
-    /// No progress bars.
+    /// No progress bars and no warnings.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }

@@ -62,6 +62,22 @@ fn the_demo_transcribes_its_clip_and_says_how_to_get_a_full_model() {
 }
 
 #[test]
+fn a_kernel_set_that_is_not_there_is_warned_of_once_and_another_one_computes() {
+    let demo = |isa: &str, options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+        let output = command.arg("demo").args(options).env("SOTTO_ISA", isa).output().unwrap();
+        assert!(output.status.success() && stdout(&output).contains(sotto_starter::DEMO_TEXT), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let warning = demo("pentium", &[]);
+    assert_eq!(warning.matches("warning: SOTTO_ISA").count(), 1, "{warning}");
+    let foreign = if cfg!(target_arch = "x86_64") { "neon" } else { "avx2" };
+    assert!(demo(foreign, &[]).contains(foreign));
+    assert_eq!(demo("pentium", &["--quiet"]), "");
+    assert_eq!(demo("scalar", &[]), "");
+}
+
+#[test]
 fn json_is_one_object_per_line_and_nothing_else_on_stdout() {
     let (_folder, path) = clip();
     let path = path.to_str().unwrap();
