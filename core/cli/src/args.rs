@@ -37,7 +37,7 @@ pub(crate) struct Global {
     /// What models compute on, where they can: the GPU needs a build with the cargo feature `metal`.
     #[arg(long, global = true, value_enum, default_value_t = DeviceArg::Cpu)]
     pub(crate) device: DeviceArg,
-    /// No progress bars.
+    /// No progress bars and no warnings.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }
@@ -363,6 +363,9 @@ pub(crate) struct BenchKernelsArgs {
     /// Times that each operation is measured, 2 ms at least each time.
     #[arg(long, value_name = "N", default_value_t = 41, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeats: u32,
+    /// Keep one more thread busy meanwhile, as another program would.
+    #[arg(long)]
+    pub(crate) with_load: bool,
 }
 
 #[derive(Debug, Args)]

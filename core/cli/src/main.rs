@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use sotto::CancelToken;
+use sotto::kernels::KernelSet;
 
 use args::{Arguments, Command};
 use error::CliError;
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
     let global = &arguments.global;
+    if !global.quiet && !matches!(arguments.command, Command::Models(_) | Command::Completions { .. }) {
+        warn_of_another_kernel_set();
+    }
     match &arguments.command {
         Command::Demo => demo::run(global, cancel),
         Command::Transcribe(options) => transcribe::run(options, global, cancel),
@@ -59,6 +63,13 @@ fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
             clap_complete::generate(*shell, &mut Arguments::command(), "sotto", &mut std::io::stdout());
             Ok(())
         }
+    }
+}
+
+/// Says once that what `SOTTO_ISA` asks for is not what computes: all sets give the same text, but not in the same time.
+fn warn_of_another_kernel_set() {
+    if let Some(notice) = KernelSet::notice() {
+        eprintln!("sotto: warning: {notice}");
     }
 }
 

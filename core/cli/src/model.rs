@@ -8,20 +8,24 @@ use sotto::{
     Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, SpeechError, SpeechRecognizer,
     Threads, Vad, starter,
 };
-use sotto_store::Store;
+use sotto_store::{Store, StoreError};
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
 use crate::progress::Bars;
 
 pub(crate) fn engine(global: &Global) -> Engine {
-    Engine::new(EngineOptions {
+    Engine::new(engine_options(global))
+}
+
+pub(crate) fn engine_options(global: &Global) -> EngineOptions {
+    EngineOptions {
         threads: Threads::new(global.threads),
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
         precision: global.precision.precision(),
         device: global.device.device(),
         ..EngineOptions::default()
-    })
+    }
 }
 
 /// The model that `--model` names; the starter model without it.
@@ -44,7 +48,17 @@ pub(crate) fn load(
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<SpeechRecognizer, CliError> {
-    let recognizer = engine.speech(&source(name)?, bars, cancel)?;
+    load_source(engine, &source(name)?, bars, cancel)
+}
+
+/// Loads a model and says so where the device that was asked for cannot be used.
+pub(crate) fn load_source(
+    engine: &Engine,
+    source: &ModelSource,
+    bars: &Bars,
+    cancel: &CancelToken,
+) -> Result<SpeechRecognizer, CliError> {
+    let recognizer = engine.speech(source, bars, cancel)?;
     bars.clear();
     if let DeviceStatus::Failed { reason } = recognizer.device_status() {
         eprintln!("sotto: the CPU computes, as the device cannot be used: {reason}");
@@ -62,11 +76,13 @@ pub(crate) fn vad(args: &VadArgs) -> Result<Option<Vad>, CliError> {
     }
     let path = match &args.vad_model {
         Some(name) => locate(name)?,
-        None => locate(VAD_NAME).map_err(|_| {
-            CliError::Usage(format!(
+        None => locate(VAD_NAME).map_err(|error| match error {
+            CliError::Store(StoreError::NotInstalled { .. }) => CliError::Usage(format!(
                 "--vad needs a voice activity detector: fetch one with `sotto models pull {VAD_NAME}`, \
                  or name one with --vad-model FILE"
-            ))
+            )),
+            // A damaged one, or a store that cannot be read, says itself what to do.
+            other => other,
         })?,
     };
     let model = Arc::new(SileroVad::load(&path).map_err(SpeechError::from)?);

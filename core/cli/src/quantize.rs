@@ -7,14 +7,16 @@ use serde_json::{Map, Value, json};
 use sotto::audio::decode_file;
 use sotto::packing::{Provenance, QuantizeOptions, Quantized, quantize};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precision, Progress, ProgressSink, Stage};
-use sotto::{Threads, TranscribeOptions};
+use sotto::{
+    CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precision, Progress, ProgressSink, Stage,
+    TranscribeOptions,
+};
 use sotto_store::Manifest;
 
 use crate::args::{Global, QuantizeArgs};
 use crate::bench::speech::listed;
 use crate::error::CliError;
-use crate::model::locate;
+use crate::model::{self, locate};
 use crate::progress::Bars;
 
 pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
@@ -92,17 +94,11 @@ fn word_error_rates(
 ) -> Result<Value, CliError> {
     let clips = listed(&[list.to_owned()])?;
     let rate = |precision| -> Result<ErrorCounts, CliError> {
-        let options = EngineOptions {
-            threads: Threads::new(global.threads),
-            precision: Some(precision),
-            ..EngineOptions::default()
-        };
-        let recognizer = Engine::new(options).speech(source, bars, cancel)?;
-        bars.clear();
+        let options = EngineOptions { precision: Some(precision), ..model::engine_options(global) };
+        let recognizer = model::load_source(&Engine::new(options), source, bars, cancel)?;
         let mut errors = ErrorCounts::default();
         for (index, clip) in clips.iter().enumerate() {
-            let (done, total) = (index as u64 * 1000, Some(clips.len() as u64 * 1000));
-            bars.report(&Progress { stage: Stage::Transcribe, done, total, subject: "the measured clips".into() });
+            bars.measuring(index, clips.len(), &clip.file);
             let Some(text) = &clip.text else { continue };
             let audio = decode_file(&clip.file)?;
             let heard = recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, cancel)?.text;

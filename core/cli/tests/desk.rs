@@ -62,6 +62,22 @@ fn the_demo_transcribes_its_clip_and_says_how_to_get_a_full_model() {
 }
 
 #[test]
+fn a_kernel_set_that_is_not_there_is_warned_of_once_and_another_one_computes() {
+    let demo = |isa: &str, options: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+        let output = command.arg("demo").args(options).env("SOTTO_ISA", isa).output().unwrap();
+        assert!(output.status.success() && stdout(&output).contains(sotto_starter::DEMO_TEXT), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let warning = demo("pentium", &[]);
+    assert_eq!(warning.matches("warning: SOTTO_ISA").count(), 1, "{warning}");
+    let foreign = if cfg!(target_arch = "x86_64") { "neon" } else { "avx2" };
+    assert!(demo(foreign, &[]).contains(foreign));
+    assert_eq!(demo("pentium", &["--quiet"]), "");
+    assert_eq!(demo("scalar", &[]), "");
+}
+
+#[test]
 fn json_is_one_object_per_line_and_nothing_else_on_stdout() {
     let (_folder, path) = clip();
     let path = path.to_str().unwrap();
@@ -92,6 +108,17 @@ fn subtitles_have_their_headers() {
     let path = path.to_str().unwrap();
     assert!(stdout(&sotto(&["transcribe", "--format", "srt", path])).starts_with("1\n00:00:0"));
     assert!(stdout(&sotto(&["transcribe", "--format", "vtt", path])).starts_with("WEBVTT\n\n00:00:0"));
+    let two = sotto(&["transcribe", "--format", "vtt", path, path]);
+    assert!(two.stdout.is_empty() && stderr(&two).contains("one file at a time"), "{}", stderr(&two));
+}
+
+#[test]
+fn a_prefix_with_an_empty_line_does_not_end_its_cue() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let output = stdout(&sotto(&["transcribe", "--format", "srt", "--prefix", "stop\n\ngo", path]));
+    let cues: Vec<&str> = output.trim().split("\n\n").collect();
+    assert!(output.contains("stop\ngo") && cues.iter().all(|cue| cue.contains(" --> ")), "{output}");
 }
 
 #[test]
@@ -126,6 +153,8 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
         &["transcribe", "-", path],
         &["transcribe", "--json", "--format", "srt", path],
         &["transcribe", "--format", "srt", "--timestamps", "none", path],
+        &["transcribe", "--format", "srt", path, path],
+        &["transcribe", "--format", "vtt", path, path],
         &["transcribe", "--stream", "--format", "vtt", path],
         &["transcribe", "--stream", "--timestamps", "word", path],
         &["transcribe", "--hotword-strength", "2", path],
@@ -192,6 +221,23 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
     assert_eq!(about["source"]["sha256"].as_str().map(str::len), Some(64));
     assert!(about["quality"]["relative_error"]["token embedding"].as_f64().unwrap() < 0.05);
     assert!(run(&["inspect", packed]).contains("mit"));
+}
+
+#[test]
+fn measuring_while_packing_keeps_to_the_memory_and_the_device_that_are_asked_for() {
+    let (folder, (clips, _clip)) = (starter_folder(), clip());
+    let list = clips.path().join("clips.tsv");
+    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", sotto_starter::DEMO_TEXT)).unwrap();
+    let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
+    let common = ["quantize", source.to_str().unwrap(), packed.to_str().unwrap(), "--measure", list.to_str().unwrap()];
+    let small = sotto(&[&common[..], &["--memory", "1"]].concat());
+    assert_eq!(small.status.code(), Some(1));
+    assert!(stderr(&small).contains("budget") && !packed.exists(), "{}", stderr(&small));
+    let measured = sotto(&[&common[..], &["--device", "metal"]].concat());
+    assert!(measured.status.success(), "{}", stderr(&measured));
+    assert_eq!(stderr(&measured).contains("the CPU computes"), !cfg!(feature = "metal"), "{}", stderr(&measured));
+    let about: Value = serde_json::from_str(&stdout(&sotto(&["inspect", "--json", packed.to_str().unwrap()]))).unwrap();
+    assert_eq!(about["packed"]["quality"]["measured"]["word_error_rate"]["clips"], 1, "{about}");
 }
 
 #[test]
@@ -282,10 +328,15 @@ fn benchmarks_measure_what_they_are_asked_for() {
     let first = report(&["--limit", "1", "--hotwords", words, list]);
     assert_eq!((&first["clips"], &first["hotwords_said"]), (&1.into(), &1.into()));
     assert_eq!(first["word_error_rate_with_hotwords"], first["word_error_rate"]);
-    let lasting = report(&["--rounds", "3", "--with-load", "--limit", "1", list]);
+    let lasting = report(&["--rounds", "3", "--limit", "1", list]);
     let rounds = lasting["rounds"].as_array().unwrap();
     assert!(rounds.len() == 3 && rounds.iter().all(|round| round["decode_ms_per_token"].as_f64().unwrap() > 0.0));
-    assert!(lasting["cold_encode_ms_per_window"].as_f64().unwrap() > 0.0);
+    assert_eq!(rounds[0]["ratio_to_first"], 1.0);
+    // What rounds are compared with is warm: the cold window is in none of them.
+    assert_eq!(lasting["warm_encode_ms_per_window"], rounds[0]["encode_ms_per_window"]);
+    for field in ["load_ms", "cold_encode_ms_per_window", "cold_decode_ms_per_token", "warm_decode_ms_per_token"] {
+        assert!(lasting[field].as_f64().unwrap() > 0.0, "{field}: {lasting}");
+    }
     let live = report(&["--stream", "--beam", "2", "--limit", "1", "--hotwords", words, list]);
     assert_eq!(live["hotwords_said"], 1);
     assert!(live["word_error_rate"].is_number() && live["word_error_rate_without_hotwords"].is_null(), "{live}");
@@ -294,12 +345,61 @@ fn benchmarks_measure_what_they_are_asked_for() {
 }
 
 #[test]
+fn a_decode_step_is_held_against_its_limit() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = sotto(&[&["bench", "speech", "--threads", "1"], arguments, &[path]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let report: Value = serde_json::from_str(&run(&["--json", "--precision", "int8"])).unwrap();
+    let number = |field: &str| report[field].as_f64().unwrap();
+    assert!(number("step_ms") > 0.0 && number("step_bytes") > 1e6 && number("share_of_limit") > 0.0, "{report}");
+    let share = number("step_bytes") / (number("read_gb_per_s") * 1e9) / (number("step_ms") / 1e3);
+    assert!((number("share_of_limit") / share - 1.0).abs() < 1e-6, "{report}");
+    let exact: Value = serde_json::from_str(&run(&["--json", "--precision", "f32"])).unwrap();
+    assert!(exact["step_bytes"].as_f64().unwrap() > 3.0 * number("step_bytes"), "f32 reads four times as much");
+    let text = run(&["--rounds", "2"]);
+    for words in ["cold", "warm", "decode step", "GB/s", "of the calling thread", "time of the first round"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_busy_thread_works_beside_the_measurement_where_it_is_asked_for() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    for arguments in [&["speech", path][..], &["speech", "--stream", path]] {
+        for load in [true, false] {
+            let options = if load { &["--json", "--with-load"][..] } else { &["--json"] };
+            let output = sotto(&[&["bench"], arguments, options].concat());
+            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+            let lines = stdout(&output);
+            let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let work: Vec<u64> = lines.filter_map(|line| line["busy_thread_work"].as_u64()).collect();
+            assert_eq!(work.iter().filter(|&&work| work > 0).count(), usize::from(load), "{arguments:?} {work:?}");
+        }
+    }
+}
+
+#[test]
+fn a_benchmark_without_recordings_says_so() {
+    let (_folder, path) = clip();
+    let output = sotto(&["bench", "speech", "--limit", "0", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no recordings"), "{}", stderr(&output));
+}
+
+#[test]
 fn kernels_are_measured_beside_the_limits_of_the_machine() {
-    let output = sotto(&["bench", "kernels", "--json", "--repeats", "1"]);
+    let output = sotto(&["bench", "kernels", "--json", "--with-load", "--repeats", "1"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let with = |field: &'static str| lines.iter().filter(move |line| !line[field].is_null());
     assert_eq!(with("bytes_per_second").count(), 2);
+    assert!(with("busy_thread_work").all(|line| line["busy_thread_work"].as_u64().unwrap() > 0));
+    assert_eq!(with("busy_thread_work").count(), 1, "a thread was busy meanwhile");
     assert!(with("operation").count() > 20);
     for line in with("operation") {
         assert!(line["best_ns"].as_u64().unwrap() > 0 && line["macs"].as_u64().unwrap() > 0, "{line}");
@@ -334,6 +434,21 @@ fn without_a_voice_activity_detector_the_message_says_where_it_comes_from() {
 }
 
 #[test]
+fn a_damaged_voice_activity_detector_is_called_damaged_not_missing() {
+    let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
+    let model = home.path().join("ggml-org/whisper-vad/ggml-silero-v6.2.0.bin");
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    std::fs::create_dir_all(model.join("revisions").join(commit)).unwrap();
+    std::fs::write(model.join("active"), commit).unwrap();
+    std::fs::write(model.join("revisions").join(commit).join("sotto.json"), "{").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
+    command.args(["transcribe", "--vad"]).arg(&path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("sotto.json") && !stderr(&output).contains("--vad-model"), "{}", stderr(&output));
+}
+
+#[test]
 fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
     let Some(data) = sotto_testkit::data_dir() else { return };
     let (_folder, path) = clip();
@@ -358,7 +473,7 @@ fn models_describe_themselves() {
     let folder = starter_folder();
     let about: Value =
         serde_json::from_str(&stdout(&sotto(&["inspect", "--json", folder.path().to_str().unwrap()]))).unwrap();
-    assert!(about.to_string().contains("80"), "{about}");
+    assert_eq!(about["mels"], 80, "{about}");
     assert!(stdout(&sotto(&["inspect"])).contains("80"));
 }
 

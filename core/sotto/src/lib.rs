@@ -51,7 +51,7 @@ pub mod text {
 /// Speed of the kernels alone on this machine, beside what its processor and its memory allow.
 pub mod kernels {
     pub use sotto_kernels::measure::{Case, Figure, peak, read_bandwidth};
-    pub use sotto_kernels::{Isa, KernelSet};
+    pub use sotto_kernels::{Isa, IsaNotice, KernelSet};
 }
 
 /// Packing models: one file with quantized weights that is mapped and used where it lies.

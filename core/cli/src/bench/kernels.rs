@@ -6,6 +6,7 @@ use serde_json::json;
 use sotto::CancelToken;
 use sotto::kernels::{Case, Figure, KernelSet, peak, read_bandwidth};
 
+use super::busy::BusyThread;
 use crate::args::{BenchKernelsArgs, Global};
 use crate::error::CliError;
 use crate::progress::Bars;
@@ -17,6 +18,7 @@ pub(super) fn run(args: &BenchKernelsArgs, global: &Global, cancel: &CancelToken
     let bars = Bars::new(global.quiet);
     let sets = if args.all_sets { KernelSet::all_available() } else { vec![KernelSet::best()] };
     let cases = Case::all();
+    let busy = args.with_load.then(BusyThread::start);
     for megabytes in READ_MEGABYTES {
         cancel.check()?;
         print_reading(megabytes, read_bandwidth(megabytes * 1_000_000), global)?;
@@ -32,7 +34,15 @@ pub(super) fn run(args: &BenchKernelsArgs, global: &Global, cancel: &CancelToken
             print(*set, case, &figure, limit.filter(|_| case.is_bound_by_int8_peak()), global)?;
         }
     }
-    Ok(())
+    Ok(busy.map_or(Ok(()), |busy| print_load(&busy, global))?)
+}
+
+fn print_load(busy: &BusyThread, global: &Global) -> io::Result<()> {
+    let (mut out, work) = (io::stdout().lock(), busy.work());
+    if global.json {
+        return writeln!(out, "{}", json!({"busy_thread_work": work}));
+    }
+    writeln!(out, "\nbeside a busy thread, which did {:.0} million steps", work as f64 / 1e6)
 }
 
 fn print_reading(megabytes: usize, bytes_per_second: f64, global: &Global) -> io::Result<()> {

@@ -4,7 +4,9 @@ mod accuracy;
 mod busy;
 mod kernels;
 mod memory;
+mod report;
 pub(crate) mod speech;
+mod step;
 mod stream;
 
 use sotto::CancelToken;

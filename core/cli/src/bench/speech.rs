@@ -1,22 +1,20 @@
 //! Speed, memory and accuracy of transcribing recordings.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::json;
-use sotto::audio::decode_file;
-use sotto::kernels::read_bandwidth;
+use sotto::audio::{Pcm16k, SAMPLE_RATE, decode_file};
 use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
 
 use super::accuracy::Accuracy;
 use super::busy::BusyThread;
 use super::memory::peak_resident;
+use super::report::Report;
+use super::step::Step;
 use crate::args::{BenchSpeechArgs, Global};
 use crate::error::CliError;
 use crate::model;
 use crate::progress::Bars;
-use crate::transcribe::output::milliseconds;
 
 /// A recording and, where it is known, what was said.
 pub(crate) struct Clip {
@@ -64,14 +62,15 @@ fn read_list(list: &Path) -> Result<Vec<Clip>, CliError> {
         .collect()
 }
 
-#[derive(Default, Clone)]
-struct Totals {
-    clips: usize,
-    audio: f64,
-    timing: Timing,
-    accuracy: Accuracy,
+/// What was measured in one round over all recordings.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Totals {
+    pub(super) clips: usize,
+    pub(super) audio: f64,
+    pub(super) timing: Timing,
+    pub(super) accuracy: Accuracy,
     /// Of the calling thread, while it transcribed.
-    allocations: u64,
+    pub(super) allocations: u64,
 }
 
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
@@ -91,36 +90,31 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         ..TranscribeOptions::default()
     };
     let words = words.unwrap_or_default();
-    let _load = args.with_load.then(BusyThread::start);
-    let (mut totals, mut rounds, mut cold) = (Totals::default(), Vec::new(), None);
+    let Some(first) = clips.first() else { return Err(CliError::Failed("no recordings to measure".into())) };
+    let window = first_window(&decode_file(&first.file)?, &recognizer)?;
+    let busy = args.with_load.then(BusyThread::start);
+    let cold = recognizer.transcribe(&window, &options, &NoProgress, cancel)?.timing;
     let all = clips.len() * args.rounds as usize;
-    for round in 0..args.rounds {
+    let mut rounds = Vec::new();
+    for round in 0..args.rounds as usize {
         let mut of_round = Totals::default();
         for (done, clip) in clips.iter().enumerate() {
-            bars.measuring(round as usize * clips.len() + done, all, &clip.file);
+            bars.measuring(round * clips.len() + done, all, &clip.file);
             measure(clip, &recognizer, &options, &words, &mut of_round, cancel)?;
-            // The first recording pays for pages, caches and clocks that are not warm yet.
-            cold.get_or_insert(of_round.timing);
         }
-        if round == 0 {
-            totals = of_round.clone();
-        }
-        rounds.push(of_round.timing);
+        rounds.push(of_round);
     }
+    let peak_resident = peak_resident();
+    let step = Step::measure(&recognizer, &window, cancel)?;
     bars.clear();
-    let bytes_per_token = recognizer.model().bytes_per_token();
-    let cost = Cost { load, cold: cold.unwrap_or_default(), peak_resident: peak_resident(), bytes_per_token };
-    report(&totals, &cost, &rounds, global)
+    Report { load, cold, rounds, step, peak_resident, busy: busy.as_ref().map(BusyThread::work) }.write(global)
 }
 
-/// What does not add up over recordings.
-struct Cost {
-    load: Duration,
-    /// The first recording.
-    cold: Timing,
-    /// Read before anything else takes memory.
-    peak_resident: Option<u64>,
-    bytes_per_token: u64,
+/// As much of a recording as the model hears at a time.
+fn first_window(audio: &Pcm16k, recognizer: &SpeechRecognizer) -> Result<Pcm16k, CliError> {
+    let most = (recognizer.window_seconds() * f64::from(SAMPLE_RATE)) as usize;
+    let samples = audio.samples();
+    Ok(Pcm16k::new(samples[..most.min(samples.len())].to_vec())?)
 }
 
 fn measure(
@@ -145,74 +139,4 @@ fn measure(
         totals.accuracy.count(text, &transcript.text, hotwords);
     }
     Ok(())
-}
-
-/// Figures of the first round; of the others, what became of its speed.
-fn report(totals: &Totals, cost: &Cost, rounds: &[Timing], global: &Global) -> Result<(), CliError> {
-    let Totals { clips, audio, timing, accuracy, allocations } = totals;
-    let Cost { load, cold, peak_resident, bytes_per_token } = *cost;
-    let bandwidth = read_bandwidth(bytes_per_token as usize);
-    let per_token = timing.decode.as_secs_f64() / timing.tokens.max(1) as f64;
-    let share_of_reading = bytes_per_token as f64 / bandwidth / per_token.max(1e-9);
-    let allocations = allocations / (*clips).max(1) as u64;
-    let per = |duration: Duration, count: usize| milliseconds(duration) / count.max(1) as f64;
-    let factor = timing.total.as_secs_f64() / audio.max(1e-9);
-    let mut out = std::io::stdout().lock();
-    if global.json {
-        let mut object = json!({
-            "clips": clips,
-            "audio_s": audio,
-            "load_ms": milliseconds(load),
-            "encode_ms_per_window": per(timing.encode, timing.windows),
-            "cold_encode_ms_per_window": per(cold.encode, cold.windows),
-            "cold_decode_ms_per_token": per(cold.decode, cold.tokens),
-            "rounds": rounds.iter().map(|timing| json!({
-                "encode_ms_per_window": per(timing.encode, timing.windows),
-                "decode_ms_per_token": per(timing.decode, timing.tokens),
-                "total_ms": milliseconds(timing.total),
-            })).collect::<Vec<_>>(),
-            "decode_ms_per_token": per(timing.decode, timing.tokens),
-            "total_ms": milliseconds(timing.total),
-            "real_time_factor": factor,
-            "peak_resident_bytes": peak_resident,
-            "bytes_per_token": bytes_per_token,
-            "read_bytes_per_second": bandwidth.round(),
-            "share_of_reading": share_of_reading,
-            "allocations_per_recording": allocations,
-        });
-        accuracy.add_to(&mut object);
-        writeln!(out, "{object}")?;
-        return Ok(());
-    }
-    writeln!(out, "{clips} recordings, {audio:.1} s of audio")?;
-    writeln!(out, "  load              {:8.1} ms", milliseconds(load))?;
-    writeln!(out, "  encode per window {:8.1} ms", per(timing.encode, timing.windows))?;
-    writeln!(out, "  decode per token  {:8.2} ms", per(timing.decode, timing.tokens))?;
-    writeln!(
-        out,
-        "                    {:8.0} % of it is what reading {:.1} MB takes at {:.1} GB/s",
-        share_of_reading * 100.0,
-        bytes_per_token as f64 / 1e6,
-        bandwidth / 1e9
-    )?;
-    writeln!(
-        out,
-        "  first recording   {:8.1} ms per window, {:.2} ms per token (cold)",
-        per(cold.encode, cold.windows),
-        per(cold.decode, cold.tokens)
-    )?;
-    writeln!(out, "  real-time factor  {factor:8.3}")?;
-    if rounds.len() > 1 {
-        writeln!(out, "  round   encode per window   decode per token   slower than the first")?;
-        for (index, round) in rounds.iter().enumerate() {
-            let slower = round.total.as_secs_f64() / timing.total.as_secs_f64().max(1e-9) - 1.0;
-            let (encode, decode) = (per(round.encode, round.windows), per(round.decode, round.tokens));
-            writeln!(out, "  {:5}   {encode:14.1} ms   {decode:13.2} ms   {:+12.1} %", index + 1, slower * 100.0)?;
-        }
-    }
-    writeln!(out, "  allocations       {allocations:8} per recording")?;
-    if let Some(bytes) = peak_resident {
-        writeln!(out, "  peak memory       {}", sotto::Bytes(bytes))?;
-    }
-    Ok(accuracy.print(20, &mut out)?)
 }

@@ -52,14 +52,14 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         ..TranscribeOptions::default()
     };
     let options = StreamOptions { transcribe, step: args.step, ..StreamOptions::default() };
-    let _load = args.with_load.then(BusyThread::start);
+    let busy = args.with_load.then(BusyThread::start);
     let mut totals = Totals::default();
     for (done, clip) in clips.iter().enumerate() {
         bars.measuring(done, clips.len(), &clip.file);
         play(clip, &recognizer, &options, &words, &mut totals, cancel)?;
     }
     bars.clear();
-    report(&mut totals, global)
+    report(&mut totals, busy.as_ref().map(BusyThread::work), global)
 }
 
 /// Plays one clip: the clock is where the audio is, or later when decoding took longer than that.
@@ -147,7 +147,7 @@ impl Watch {
     }
 }
 
-fn report(totals: &mut Totals, global: &Global) -> Result<(), CliError> {
+fn report(totals: &mut Totals, busy: Option<u64>, global: &Global) -> Result<(), CliError> {
     let changed = totals.changed_words as f64 / totals.volatile_words.max(1) as f64;
     let factor = totals.compute / totals.audio.max(1e-9);
     let quantiles = |values: &mut Vec<f64>| (percentile(values, 50), percentile(values, 90));
@@ -162,13 +162,15 @@ fn report(totals: &mut Totals, global: &Global) -> Result<(), CliError> {
             "volatile_words_changed": changed,
             "word_error_rate_against_offline": totals.against_offline.rate(),
             "peak_resident_bytes": peak_resident(),
+            "busy_thread_work": busy,
         });
         totals.against_text.add_to(&mut object);
         writeln!(out, "{object}")?;
         return Ok(());
     }
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{value:.2} s"));
-    writeln!(out, "{:.1} s of audio, played as it would be heard", totals.audio)?;
+    let beside = if busy.is_some() { ", beside a busy thread" } else { "" };
+    writeln!(out, "{:.1} s of audio, played as it would be heard{beside}", totals.audio)?;
     writeln!(out, "  first word shown after    {} (90 %: {})", seconds(first_word.0), seconds(first_word.1))?;
     writeln!(out, "  word final after          {} (90 %: {})", seconds(finalisation.0), seconds(finalisation.1))?;
     writeln!(out, "  volatile words changed    {:.1} %", changed * 100.0)?;

@@ -63,6 +63,10 @@ fn check(args: &TranscribeArgs, json: bool) -> Result<(), CliError> {
         return Err(CliError::Usage("--stream takes one file, or `-` for stdin".into()));
     }
     let subtitles = args.format.is_some_and(|format| format != Format::Text);
+    if subtitles && args.files.len() > 1 {
+        let problem = "subtitles of several recordings cannot stand in one output: name one file at a time";
+        return Err(CliError::Usage(problem.into()));
+    }
     if args.stream && subtitles {
         return Err(CliError::Usage("--stream prints text or --json; subtitles need the whole recording".into()));
     }
@@ -169,5 +173,79 @@ pub(crate) fn timestamps(wanted: TimestampsArg) -> Timestamps {
         TimestampsArg::None => Timestamps::None,
         TimestampsArg::Segment => Timestamps::Segment,
         TimestampsArg::Word => Timestamps::Word,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use sotto::{AudioContext, Engine, NoProgress, starter};
+
+    use super::*;
+    use crate::args::{Arguments, Command};
+
+    fn args(options: &[&str]) -> TranscribeArgs {
+        match Arguments::try_parse_from([&["sotto", "transcribe", "x.wav"], options].concat()).unwrap().command {
+            Command::Transcribe(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn starter() -> SpeechRecognizer {
+        Engine::default().speech(&starter::speech(), &NoProgress, &CancelToken::new()).unwrap()
+    }
+
+    #[test]
+    fn every_option_reaches_the_recognizer_as_it_was_typed() {
+        let recognizer = starter();
+        let of = |options: &[&str]| self::options(&args(options), &recognizer).unwrap();
+        assert_eq!(of(&["--beam", "3"]).search.beam, 3);
+        assert_eq!(of(&["--beam", "2", "--length-penalty", "0.5"]).search.length_penalty, Some(0.5));
+        assert_eq!(of(&["--temperature", "0.4"]).search.temperatures, [0.4]);
+        assert!(of(&["--condition"]).condition_on_previous);
+        assert_eq!(of(&["--language", "German"]).language, Language::Fixed("German".into()));
+        assert_eq!(of(&["--language", "auto"]).language, Language::Auto);
+        assert_eq!(of(&["--task", "translate"]).task, Task::Translate);
+        assert_eq!(of(&["--prompt", "Dear diary"]).prompt.as_deref(), Some("Dear diary"));
+        assert_eq!(of(&["--prefix", "stop"]).prefix.as_deref(), Some("stop"));
+        assert_eq!(of(&["--max-tokens", "7"]).max_tokens, Some(7));
+        assert_eq!(of(&["--timestamps", "word"]).timestamps, Timestamps::Word);
+        assert_eq!(of(&["--audio-context", "true-length"]).audio_context, AudioContext::TrueLength);
+    }
+
+    #[test]
+    fn without_options_everything_is_as_the_library_has_it() {
+        let (found, expected) = (self::options(&args(&[]), &starter()).unwrap(), TranscribeOptions::default());
+        assert_eq!((found.search.beam, found.search.length_penalty), (1, None));
+        assert_eq!(found.search.temperatures, expected.search.temperatures);
+        assert_eq!((found.language, found.task), (Language::Auto, Task::Transcribe));
+        // What a text without times is cut by, too.
+        assert_eq!(found.timestamps, Timestamps::Segment);
+        assert!(!found.condition_on_previous && found.hotwords.is_none() && found.vad.is_none());
+        assert_eq!((found.prompt, found.prefix, found.max_tokens), (None, None, None));
+    }
+
+    #[test]
+    fn hotwords_come_from_the_lines_of_a_file_with_the_strength_that_is_asked_for() {
+        let (recognizer, folder) = (starter(), tempfile::tempdir().unwrap());
+        let file = folder.path().join("words.txt");
+        std::fs::write(&file, "# names\n light \n\nrice\n").unwrap();
+        let file = file.to_str().unwrap();
+        let of = |options: &[&str]| {
+            let options = self::options(&args(options), &recognizer).unwrap();
+            format!("{:?}", options.hotwords.unwrap())
+        };
+        let expected = |strength| {
+            let words = ["light".to_owned(), "rice".to_owned()];
+            sotto::Hotwords::new(&words, strength, recognizer.model().tokenizer())
+        };
+        // Tries print their branches in no order: the strength and the size say whether they are the same.
+        let same = |found: String, strength: f32| {
+            let expected = format!("{:?}", expected(strength));
+            assert_eq!(found.len(), expected.len(), "{found} {expected}");
+            assert!(found.contains(&format!("strength: {strength:?}")), "{found}");
+        };
+        same(of(&["--hotwords", file]), sotto::Hotwords::DEFAULT_STRENGTH);
+        same(of(&["--hotwords", file, "--hotword-strength", "3.5"]), 3.5);
     }
 }

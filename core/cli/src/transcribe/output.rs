@@ -84,9 +84,7 @@ impl Writer {
             if self.form == Form::Srt {
                 writeln!(out, "{}", self.segments + index)?;
             }
-            // Subtitles end a cue at an empty line: a text must not contain one.
-            let text = text.trim().replace("-->", "→");
-            writeln!(out, "{} --> {}\n{text}\n", clock(*start, point), clock(*end, point))?;
+            writeln!(out, "{} --> {}\n{}\n", clock(*start, point), clock(*end, point), cue_text(text))?;
         }
         self.segments += cues.len() - 1;
         out.flush()
@@ -104,6 +102,13 @@ impl Writer {
             _ => Ok(()),
         }
     }
+}
+
+/// Subtitles end a cue at an empty line, and `-->` stands between times: a text must contain neither. `--prefix` may bring
+/// lines of any kind.
+fn cue_text(text: &str) -> String {
+    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n").replace("-->", "→")
 }
 
 /// `hh:mm:ss.mmm` with the decimal point of the format.
@@ -185,6 +190,22 @@ mod tests {
         assert!(srt.starts_with("1\n01:01:01,500 --> 01:01:02,000\nYes → no\n\n2\n"), "{srt}");
         let vtt = written(Format::Vtt, Some(TimestampsArg::Segment));
         assert!(vtt.starts_with("WEBVTT\n\n01:01:01.500 --> 01:01:02.000\nYes → no\n"), "{vtt}");
+    }
+
+    #[test]
+    fn a_cue_has_no_empty_line_whatever_its_text_has() {
+        for (text, expected) in [
+            (" Call\n\nnow ", "Call\nnow"),
+            ("Call\r\n \t\r\nnow\n", "Call\nnow"),
+            ("Call\r\rnow", "Call\nnow"),
+            ("\n\n", ""),
+        ] {
+            assert_eq!(cue_text(text), expected, "{text:?}");
+        }
+        let mut writer = Writer::new(Some(Format::Srt), false, None, false);
+        let mut out = Vec::new();
+        writer.segment(&Segment { text: "a\n\nb".into(), ..Segment::default() }, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "1\n00:00:00,000 --> 00:00:00,000\na\nb\n\n");
     }
 
     #[test]
