@@ -285,7 +285,7 @@ pub(crate) struct QuantizeArgs {
     /// Licence of the model, where the source does not state it.
     #[arg(long, value_name = "ID")]
     pub(crate) licence: Option<String>,
-    /// Measure word error rates in f32 and int8 on a `.tsv` list with columns `file` and `text`, and note them in DST.
+    /// Measure word error rates in f32 and packed on a `.tsv` list with columns `file` and `text`, and note them in DST.
     #[arg(long, value_name = "LIST")]
     pub(crate) measure: Option<PathBuf>,
     /// Note the figures of a JSON object in DST as well.

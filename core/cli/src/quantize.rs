@@ -30,7 +30,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
     let bars = Bars::new(global.quiet);
     let mut measured = args.quality.as_deref().map(figures).transpose()?.unwrap_or_default();
     if let Some(list) = &args.measure {
-        measured.insert("word_error_rate".into(), word_error_rates(&source, list, global, &bars, cancel)?);
+        measured.insert("word_error_rate".into(), word_error_rates(&source, list, args, global, &bars, cancel)?);
     }
     let options = QuantizeOptions {
         weights: args.weights.form(),
@@ -83,17 +83,39 @@ fn figures(file: &Path) -> Result<Map<String, Value>, CliError> {
     }
 }
 
-/// Word error rates of greedy decoding on a list, in f32 and in int8: what packing costs. The packed file computes as the
-/// source does when it is quantized at load, bit for bit.
+/// A packed file that is measured, then removed.
+struct Trial(PathBuf);
+
+impl Trial {
+    /// Beside the destination, which has the room for it.
+    fn beside(destination: &Path) -> Self {
+        let name = destination.file_name().unwrap_or_default().display().to_string();
+        Self(destination.with_file_name(format!(".{name}.{}.trial", std::process::id())))
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // Gone already where it could not be written.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Word error rates of greedy decoding on a list, in f32 and packed: what packing costs.
 fn word_error_rates(
     source: &ModelSource,
     list: &Path,
+    args: &QuantizeArgs,
     global: &Global,
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<Value, CliError> {
     let clips = listed(&[list.to_owned()])?;
-    let rate = |precision| -> Result<ErrorCounts, CliError> {
+    let (trial, weights) = (Trial::beside(&args.destination), args.weights.form());
+    // In the layout of this machine's kernels, whose bits all others give as well.
+    let options = QuantizeOptions { weights, ..QuantizeOptions::default() };
+    quantize(source, &trial.0, &options, bars, cancel)?;
+    let rate = |source: &ModelSource, precision| -> Result<ErrorCounts, CliError> {
         let options = EngineOptions { precision: Some(precision), ..model::engine_options(global) };
         let recognizer = model::load_source(&Engine::new(options), source, bars, cancel)?;
         let mut errors = ErrorCounts::default();
@@ -107,11 +129,12 @@ fn word_error_rates(
         bars.clear();
         Ok(errors)
     };
-    let (exact, int8) = (rate(Precision::F32)?, rate(Precision::Int8)?);
+    let exact = rate(source, Precision::F32)?;
+    let packed = rate(&ModelSource::Path(trial.0.clone()), Precision::Int8)?;
     let rounded = |errors: &ErrorCounts| (errors.rate() * 1e4).round() / 1e4;
     let list = list.file_name().unwrap_or_default().display().to_string();
     Ok(json!({
-        "f32": rounded(&exact), "int8": rounded(&int8), "words": exact.reference_len(), "clips": clips.len(), "list": list,
+        "f32": rounded(&exact), weights.name(): rounded(&packed), "words": exact.reference_len(), "clips": clips.len(), "list": list,
     }))
 }
 

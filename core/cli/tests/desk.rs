@@ -241,6 +241,30 @@ fn measuring_while_packing_keeps_to_the_memory_and_the_device_that_are_asked_for
 }
 
 #[test]
+fn a_decoder_with_four_bit_weights_is_packed_measured_and_used() {
+    let (folder, (clips, clip)) = (starter_folder(), clip());
+    let list = clips.path().join("clips.tsv");
+    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", sotto_starter::DEMO_TEXT)).unwrap();
+    let packed = clips.path().join("starter.sotto");
+    let (source, packed) = (folder.path().to_str().unwrap(), packed.to_str().unwrap());
+    let list = list.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = sotto(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let report = run(&["quantize", "--json", "--weights", "int4", "--measure", list, source, packed]);
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap()["weights"], "int4");
+    let about: Value = serde_json::from_str(&run(&["inspect", "--json", packed])).unwrap();
+    let (quality, about) = (&about["packed"]["quality"], &about["packed"]);
+    assert_eq!(about["weights"], "int4");
+    assert!(quality["relative_error"]["token embedding"].as_f64().unwrap() > 0.03, "{quality}");
+    assert!(quality["measured"]["word_error_rate"]["int4"].as_f64().unwrap() < 0.5, "{quality}");
+    assert!(!run(&["transcribe", "--model", packed, clip.to_str().unwrap()]).trim().is_empty());
+    assert_eq!(std::fs::read_dir(clips.path()).unwrap().count(), 3, "the clip, the list and the packed model");
+}
+
+#[test]
 fn packing_refuses_what_it_should_not_do() {
     let folder = starter_folder();
     let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
@@ -249,10 +273,13 @@ fn packing_refuses_what_it_should_not_do() {
     let code = |arguments: &[&str]| sotto(arguments).status.code();
     assert_eq!(code(&["quantize", source, packed]), Some(1));
     assert_eq!(std::fs::read(packed).unwrap(), b"mine");
-    assert_eq!(code(&["quantize", "--weights", "int4", source, "other.sotto"]), Some(2));
+    assert_eq!(code(&["quantize", "--weights", "int2", source, "other.sotto"]), Some(2));
     assert_eq!(code(&["quantize", "--layout", "diagonal", source, "other.sotto"]), Some(2));
     assert_eq!(code(&["quantize", "/nowhere/at/all", packed]), Some(1));
     assert_eq!(code(&["quantize", "--force", source, packed]), Some(0));
+    let four_bits = sotto(&["quantize", "--force", "--weights", "int4", packed, packed]);
+    assert_eq!(four_bits.status.code(), Some(1));
+    assert!(stderr(&four_bits).contains("int8 weights already"), "{}", stderr(&four_bits));
     assert_eq!(code(&["transcribe", "--precision", "f32", "--model", packed, "x.wav"]), Some(1));
     assert_eq!(std::fs::read_dir(source).unwrap().count(), 6, "five files of the model and the packed one");
 }

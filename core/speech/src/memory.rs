@@ -44,7 +44,7 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     let logits = 5 * 2 * vocabulary;
     let exact = 4 * (encoder + cross + caches + logits);
     // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
-    let int8_encoder = frames * mels * 3 + frames * width + audio * width * 3;
+    let int8_encoder = frames * mels * 2 + audio * width * 4;
     let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
     // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and values of the audio
     // as half floats; those of one layer are made in f32 first.

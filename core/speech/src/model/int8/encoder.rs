@@ -1,5 +1,7 @@
 //! Whisper's encoder in int8: two convolutions over the log-mel frames, then pre-norm transformer blocks.
 
+use std::ops::Range;
+
 use sotto_kernels::{
     Activation, Activations, AttentionScratch, BlockMut, Floats, Heads, KeyValuePanels, MatRef, QuantizedAttention,
     QuantizedScratch,
@@ -40,9 +42,8 @@ struct Block {
 #[derive(Debug)]
 pub(crate) struct EncoderScratch {
     attention: Attention,
+    /// The features between zeros; at the end the finished states.
     padded: Vec<f32>,
-    /// What the first convolution made; at the end the finished states, for which it has room.
-    convolved: Vec<f32>,
     x: Vec<f32>,
     /// One per thread that works on a block of rows.
     blocks: Stash<BlockScratch>,
@@ -61,6 +62,7 @@ struct BlockScratch {
     quantized: Activations,
     projected: Vec<f32>,
     attended: Vec<f32>,
+    /// Of the feed-forward layer, or of the first convolution.
     hidden: Vec<f32>,
     int8: QuantizedScratch,
     f32: AttentionScratch,
@@ -111,7 +113,7 @@ impl Encoder {
                 Attention::F32 { panels: KeyValuePanels::new(self.heads, 0), projected: Vec::new() }
             }
         };
-        EncoderScratch { attention, padded: Vec::new(), convolved: Vec::new(), x: Vec::new(), blocks: Stash::new() }
+        EncoderScratch { attention, padded: Vec::new(), x: Vec::new(), blocks: Stash::new() }
     }
 
     fn block_scratch(&self) -> BlockScratch {
@@ -146,36 +148,48 @@ impl Encoder {
             cancel.check()?;
             self.attend(block, scratch);
         }
-        let states = &mut scratch.convolved[..scratch.x.len()];
-        self.norm.forward(&self.backend, &scratch.x, states);
+        let EncoderScratch { padded: states, x, .. } = scratch;
+        states.resize(x.len(), 0.0);
+        self.norm.forward(&self.backend, x, states);
         Ok(states)
     }
 
+    /// Both convolutions, block by block of states: what the first makes for a block stays in the cache for the second.
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
         let (backend, width) = (&self.backend, self.heads.width);
-        let EncoderScratch { blocks, padded, x, convolved, .. } = scratch;
+        let EncoderScratch { blocks, padded, x, .. } = scratch;
         let frames = self.conv1.output_frames(features.len() / self.mels);
         pad(padded, features, self.conv1.margin());
-        // The second convolution reads the first one's result between zeros.
-        let (margin, length) = (self.conv2.margin(), frames * width);
-        convolved.clear();
-        convolved.resize(length + 2 * margin, 0.0);
-        backend.blocks(&mut convolved[margin..margin + length], width, BLOCK, |rows, out| {
-            blocks.with(
-                || self.block_scratch(),
-                |scratch| self.conv1.forward(backend, padded, rows.start, &mut scratch.quantized, out),
-            );
-        });
-        let states = self.conv2.output_frames(frames);
-        x.resize(states * width, 0.0);
+        x.resize(self.conv2.output_frames(frames) * width, 0.0);
         backend.blocks(x, width, BLOCK, |rows, out| {
-            blocks.with(
-                || self.block_scratch(),
-                |scratch| self.conv2.forward(backend, convolved, rows.start, &mut scratch.quantized, out),
-            );
+            let work = |scratch: &mut BlockScratch| {
+                let BlockScratch { quantized, hidden, .. } = scratch;
+                self.convolve_first(padded, rows.clone(), frames, quantized, hidden);
+                self.conv2.forward(backend, hidden, 0, quantized, out);
+            };
+            blocks.with(|| self.block_scratch(), work);
             let positions = &self.positions[rows.start * width..rows.end * width];
             out.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
         });
+    }
+
+    /// What the second convolution reads for the states `rows`: the frames two by two, one before them and, where the frames
+    /// end, one behind, which are zeros beyond both ends.
+    fn convolve_first(
+        &self,
+        padded: &[f32],
+        rows: Range<usize>,
+        frames: usize,
+        quantized: &mut Activations,
+        out: &mut Vec<f32>,
+    ) {
+        let width = self.heads.width;
+        // In the numbering of the frames with their margin of one.
+        let (first, last) = ((2 * rows.start).max(1), (2 * rows.end + 1).min(frames + 1));
+        out.clear();
+        out.resize((2 * rows.len() + 1) * width, 0.0);
+        let (from, to) = ((first - 2 * rows.start) * width, (last - 2 * rows.start) * width);
+        self.conv1.forward(&self.backend, padded, first - 1, quantized, &mut out[from..to]);
     }
 
     /// Queries, keys and values of all rows.
@@ -244,6 +258,7 @@ impl Encoder {
 /// `x` between two margins of zeros.
 fn pad(padded: &mut Vec<f32>, x: &[f32], margin: usize) {
     padded.clear();
+    padded.reserve(x.len() + 2 * margin);
     padded.resize(margin, 0.0);
     padded.extend_from_slice(x);
     padded.resize(x.len() + 2 * margin, 0.0);
