@@ -11,17 +11,19 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fmt       formatting
   clippy    lints of all targets, warnings are errors
   docs      documentation of all crates, warnings are errors
-  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps)
+  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); lock files that are up to date
   host      all tests on this machine
   aarch64   quick tests and the bits of a whole Whisper, for ARM under qemu: Cortex-A53 (ARMv8.0), everything that qemu
-            has, and what depends on the instruction set on a Cortex-A76 (`sdot`)
-  cross     type check of the library crates for Android and iOS
+            has, and what depends on the instruction set on a Cortex-A76 (`sdot`); on x86 also on a processor without AVX
+  cross     type check of the library crates for Android and iOS, lints of what is compiled for ARM only
   fuzz      one minute of every fuzz target (longer: scripts/fuzz.sh)
 
 Without STEP all of them, in this order. Stops at the first failure. By name only:
 
   long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
             of live audio in constant memory; optimised, with word error rates on the screen
+  models    every interleaving of the thread pool (loom), and its unsafe code and that of the kernels interpreted (Miri, on a
+            nightly toolchain): a quarter of an hour
 
   --keep-going   run the remaining steps after a failure
   --dry-run      print the commands instead of running them
@@ -43,7 +45,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long | models) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -64,10 +66,17 @@ arm_cpus=(cortex-a53 max)
 # steps for phones do without, as what ships does.
 references=(--features sotto-speech/reference)
 mobile_targets=(aarch64-linux-android armv7-linux-androideabi x86_64-linux-android aarch64-apple-ios)
+# Code that only ARM builds have, most of it unsafe.
+arm_code_crates=(sotto-runtime sotto-kernels sotto-nn sotto-speech)
+# Workspaces of their own, which no other step builds with `--locked`.
+other_workspaces=(core/fuzz scripts/peers/workers)
 
 step_fmt() {
     run cargo fmt --all --check
-    run cargo fmt --check --manifest-path core/fuzz/Cargo.toml
+    local workspace
+    for workspace in "${other_workspaces[@]}"; do
+        run cargo fmt --check --manifest-path "$workspace/Cargo.toml"
+    done
 }
 
 step_clippy() {
@@ -80,6 +89,16 @@ step_docs() {
 
 step_deps() {
     run cargo xtask deps
+    local workspace
+    for workspace in "${other_workspaces[@]}"; do
+        lock_is_current "$workspace"
+    done
+}
+
+# lock_is_current FOLDER: whether the lock file of a workspace is what its manifests ask for.
+lock_is_current() {
+    run cargo update --workspace --locked --quiet --manifest-path "$1/Cargo.toml" \
+        || fail "$1/Cargo.lock is out of date; run cargo update --workspace --manifest-path $1/Cargo.toml and commit it"
 }
 
 # quick_tests CRATE…: cargo's options for unit tests and the test files that run no real model; those are called
@@ -102,7 +121,37 @@ step_host() {
         mapfile -t selection < <(quick_tests "${crates[@]}")
         selection+=(--bins)
     fi
-    run cargo test --locked --workspace "${references[@]}" "${selection[@]}"
+    run env SOTTO_EXPECT_ISAS="$(sets_of_host)" cargo test --locked --workspace "${references[@]}" "${selection[@]}"
+    run python3 -m unittest discover -s scripts/peers
+}
+
+# sets_of_host: the kernel sets that this processor must have, by what the system says of it; nothing where that is not known.
+sets_of_host() {
+    local flags sets=scalar
+    flags="$(sed -n 's/^flags[[:space:]]*://p' /proc/cpuinfo 2>/dev/null | head -n 1)"
+    [[ "$(uname -m)" == x86_64 && -n "$flags" ]] || return 0
+    has_flags "$flags" avx2 fma f16c && sets+=" avx2"
+    has_flags "$flags" avx2 fma f16c avx512f avx512bw avx512vl avx512_vnni && sets+=" avx512vnni"
+    printf '%s' "$sets"
+}
+
+# has_flags FLAGS NAME…
+has_flags() {
+    local flags=" $1 " name
+    shift
+    for name in "$@"; do
+        [[ "$flags" == *" $name "* ]] || return 1
+    done
+}
+
+# sets_of_arm CPU: the kernel sets that an emulated CPU must have.
+sets_of_arm() {
+    case "$1" in
+        cortex-a53) echo "scalar neon" ;;
+        cortex-a76) echo "scalar neon dotprod-in-order dotprod" ;;
+        max) echo "scalar neon dotprod-in-order dotprod i8mm" ;;
+        *) fail "which kernel sets does $1 have?" ;;
+    esac
 }
 
 # Without the recognizers: one window of audio takes minutes under emulation.
@@ -118,16 +167,32 @@ step_aarch64() {
         on_arm "$cpu" "${packages[@]}" "${selection[@]}"
     done
     # `sdot` without what came after it. No other code looks at the instruction set.
-    on_arm cortex-a76 "${packages[@]}" --test conformance --test architectures --test same_bits
+    on_arm cortex-a76 "${packages[@]}" --test expected_sets --test conformance --test architectures --test same_bits
+    on_old_x86
+}
+
+# A processor without AVX must fall back: qemu traps what a Nehalem of 2008 does not have. On hosts that run its code alone.
+on_old_x86() {
+    [[ "$(rustc -vV | sed -n 's/^host: //p')" == x86_64-unknown-linux-gnu ]] || return 0
+    echo "--- x86_64 on a Nehalem"
+    # Selected from the whole workspace as in the step `host`, whose builds they are.
+    local selection
+    for selection in "--lib dispatch::" "--test expected_sets --test conformance --test architectures"; do
+        # shellcheck disable=SC2086 # several words
+        run env SOTTO_EXPECT_ISAS=scalar PROPTEST_CASES="${PROPTEST_CASES:-32}" \
+            CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64-static -cpu Nehalem" \
+            cargo test --locked --workspace "${references[@]}" $selection
+    done
 }
 
 # on_arm CPU OPTION…: cargo's tests on an emulated CPU.
 on_arm() {
-    local cpu="$1"
+    local cpu="$1" sets
+    sets="$(sets_of_arm "$cpu")"
     shift
     echo "--- $arm on $cpu"
     # Emulation is ten to twenty times slower than the host: fewer random cases, the same properties.
-    run env SOTTO_QUICK=1 PROPTEST_CASES="${PROPTEST_CASES:-32}" \
+    run env SOTTO_QUICK=1 PROPTEST_CASES="${PROPTEST_CASES:-32}" SOTTO_EXPECT_ISAS="$sets" \
         CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER="qemu-aarch64-static -cpu $cpu" \
         cargo test --locked --target "$arm" "$@"
 }
@@ -142,6 +207,11 @@ step_cross() {
         run cargo check --locked --target "$target" "${packages[@]}"
     done
     run cargo check --locked --target aarch64-apple-ios -p sotto --features metal
+    packages=()
+    for crate in "${arm_code_crates[@]}"; do
+        packages+=(-p "$crate")
+    done
+    run cargo clippy --locked --target aarch64-linux-android "${packages[@]}" -- -D warnings
 }
 
 step_fuzz() {
@@ -156,6 +226,12 @@ step_long() {
     run "${long[@]}" -p sotto-speech --test real_greedy --test real_int8 --test real_long_form --test real_reference --test real_stream -- --nocapture || status=1
     run "${long[@]}" -p sotto-cli --test constant_memory -- --nocapture || status=1
     return "$status"
+}
+
+step_models() {
+    run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib pool::model --target-dir "$target_dir/loom"
+    ensure_miri
+    run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
 }
 
 ensure_toolchain

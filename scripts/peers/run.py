@@ -6,12 +6,13 @@ Sets up what is missing first: a virtual environment, the workers, the model in 
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 from driver.contenders import Contender, contenders
 from driver.paths import REPOSITORY, Paths
-from driver.report import Setting, report
-from driver.rounds import run
+from driver.report import Setting, report, unexcused
+from driver.rounds import compare_with_alone, run
 from driver.setup import prepare
 from driver.text import TokenDecoder
 
@@ -31,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
     parser.add_argument("--engines", default="", help="only those whose names contain one of these words: q8_0,candle")
     parser.add_argument("--avx2", action="store_true", help="also Sotto and peers kept to AVX2")
-    parser.add_argument("--with-load", action="store_true", help="beside a thread that wants a core for itself")
+    parser.add_argument("--with-load", action="store_true", help="one thread alone, then beside a busy thread")
     parser.add_argument("--setup-only", action="store_true", help="set up, measure nothing")
     parser.add_argument("--output", type=Path, help="also write the tables to this file")
     return parser.parse_args()
@@ -55,15 +56,21 @@ def main() -> None:
         return
     seconds = (paths.clips / f"{CLIPS[0]}.pcm").stat().st_size / 4 / 16000
     decoder = TokenDecoder(paths.model / "tokenizer.json")
-    tables = []
+    tables, differing = [], []
+    alone = run(field(1), CLIPS, CLIPS[0], options.rounds, False, decoder) if options.with_load else []
     for threads in map(int, options.threads.split(",")):
         load_average = os.getloadavg()[0]
         results = run(field(threads), CLIPS, CLIPS[0], options.rounds, options.with_load, decoder)
+        compare_with_alone(results, alone)
         setting = Setting(options.size, threads, options.rounds, CLIPS[0], seconds, options.with_load, load_average)
         tables.append(report(results, setting))
+        differing += unexcused(results, setting)
         print(tables[-1], flush=True)
         if options.output:
             options.output.write_text("\n".join(tables))
+    if differing:
+        print("sotto: texts differ with weights of 8 bits or more:", *differing, sep="\n    ", file=sys.stderr)
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ class Contender:
     """How many times as fast Sotto must be, by measure."""
     reference: str = OURS
     """The contender it is compared with."""
+    bits: int = 8
+    """Of the weights: with 8 or more no text may differ from the others'."""
 
 
 # Times of random weights may differ so much from those of real ones in another size.
@@ -48,6 +50,8 @@ def of_tiny(paths: Paths, threads: int, warm_up: str, avx2: bool, context: int) 
     common = ["--threads", str(threads), "--clips", str(paths.clips), "--warm-up", warm_up]
     yield ours(paths, OURS, "int8", common)
     yield ours(paths, "Sotto mixed", "mixed", common)
+    yield ours(paths, "Sotto f32", "f32", common)
+    yield whisper_cpp(paths, "f32", common, ("window",))
     yield whisper_cpp(paths, "f16", common, ("window",))
     required = {"encode_ms": 6.0, "token_ms": 1.8, "clip_ms": 15.0}
     yield whisper_cpp(paths, "q8_0", common, ("window", "clip"), required)
@@ -66,7 +70,8 @@ def ours(
     paths: Paths, name: str, precision: str, common: list[str], environment: dict[str, str] | None = None
 ) -> Contender:
     command = [str(paths.binary("native", "sotto_worker")), "--model", str(paths.model), "--precision", precision, *common]
-    return Contender(name, "Sotto", "native", command, ("window", "clip"), environment or {})
+    bits = 32 if precision == "f32" else 8
+    return Contender(name, "Sotto", "native", command, ("window", "clip"), environment or {}, bits=bits)
 
 
 def whisper_cpp(
@@ -79,15 +84,14 @@ def whisper_cpp(
 ) -> Contender:
     model = paths.converted / f"ggml-{kind}.bin"
     command = [str(paths.binary(build, "whisper_cpp_worker")), "--model", str(model), *common]
-    return Contender(f"whisper.cpp {kind}", "whisper.cpp", build, command, parts, required=required or {})
+    bits = int(kind[1:].partition("_")[0])
+    return Contender(f"whisper.cpp {kind}", "whisper.cpp", build, command, parts, required=required or {}, bits=bits)
 
 
 def whisper_cpp_by_hand(paths: Paths, common: list[str], context: int) -> Contender:
     base = whisper_cpp(paths, "q4_0", common, ("clip",), {"clip_ms": 2.3})
     name = f"{base.name}, `audio_ctx` {context}"
-    return Contender(
-        name, base.engine, base.build, [*base.command, "--audio-context", str(context)], base.parts, required=base.required
-    )
+    return replace(base, name=name, command=[*base.command, "--audio-context", str(context)])
 
 
 def python(paths: Paths, engine: str, threads: int, common: list[str], required: dict[str, float]) -> Contender:
@@ -130,6 +134,4 @@ def avx2_only(paths: Paths, threads: int, common: list[str]) -> Iterator[Contend
     limits = {"CT2_FORCE_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
     for rival in rivals:
         variables = rival.environment | (limits if rival.build == "python" else {})
-        yield Contender(
-            f"{rival.name}, AVX2", rival.engine, rival.build, rival.command, rival.parts, variables, ahead, OURS_AVX2
-        )
+        yield replace(rival, name=f"{rival.name}, AVX2", environment=variables, reference=OURS_AVX2)

@@ -28,6 +28,8 @@ class Results:
     """By clip, in a window of 30 s."""
     clip_text: str | None = None
     """Of the measured clip, in the way that clips are measured."""
+    alone: "Results | None" = None
+    """One thread without a load beside it, where this one has a load."""
 
     def median(self, measure: str) -> float | None:
         """Median of a measure; the encoder with the keys and values that decoding needs, wherever they are computed."""
@@ -47,7 +49,7 @@ def run(
         workers = []
         for contender in contenders:
             workers.append(stack.enter_context(Worker(contender)))
-            print(f"[run] {contender.name}: {workers[-1].engine}", flush=True)
+            print(f"[run] {contender.name}: {workers[-1].engine}{beside(load)}", flush=True)
         results = [Results(worker.contender, worker.engine) for worker in workers]
         for worker, result in zip(workers, results, strict=True):
             if "window" in worker.contender.parts:
@@ -59,8 +61,15 @@ def run(
             for index in range(len(workers)):
                 turn = (index + number) % len(workers)
                 take_turn(workers[turn], results[turn], measured, decoder)
-            print(f"[run] round {number + 1} of {rounds}: {time.monotonic() - start:.1f} s", flush=True)
+            print(f"[run] round {number + 1} of {rounds}{beside(load)}: {time.monotonic() - start:.1f} s", flush=True)
         return results
+
+
+def compare_with_alone(results: list[Results], alone: list[Results]) -> None:
+    """Notes for each contender what it measured alone."""
+    by_name = {result.contender.name: result for result in alone}
+    for result in results:
+        result.alone = by_name.get(result.contender.name)
 
 
 def take_turn(worker: Worker, result: Results, clip: str, decoder: TokenDecoder) -> None:
@@ -68,10 +77,14 @@ def take_turn(worker: Worker, result: Results, clip: str, decoder: TokenDecoder)
         time.sleep(SETTLE_SECONDS)
         answer = worker.ask(clip, part)
         for measure, value in answer.items():
-            if measure.endswith("_ms"):
+            if measure not in ("text", "tokens"):
                 result.times[measure].append(float(str(value)))
         if part == "clip":
             result.clip_text = decoder.text(answer)
+
+
+def beside(load: bool) -> str:
+    return ", beside a busy thread" if load else ""
 
 
 @contextlib.contextmanager

@@ -37,6 +37,19 @@ def step(what: str, command: list[str | Path], **options: object) -> None:
     print(f"[setup] {what}: {time.monotonic() - start:.1f} s", flush=True)
 
 
+def make(what: str, output: Path, command: list[str | Path]) -> None:
+    """Runs a command that writes `output`, if that is missing: a file or folder that is whole or not there."""
+    if output.exists():
+        return
+    part = output.with_name(output.name + ".part")
+    if part.is_dir():
+        shutil.rmtree(part)
+    part.unlink(missing_ok=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    step(what, [*command, "--output", part])
+    part.rename(output)
+
+
 def install_environment(paths: Paths) -> None:
     wanted = (HERE / "requirements.txt").read_text()
     mark = paths.cache / "venv" / "installed.txt"
@@ -71,17 +84,18 @@ def build_workers(paths: Paths, build: str) -> None:
 
 
 def convert(paths: Paths, contenders: list[Contender], clips: list[str]) -> None:
-    if not paths.model.exists():
-        script = [paths.python, HERE / "engines" / "random_model.py"]
-        step("random weights", [*script, "--like", paths.trained, "--output", paths.model])
+    def converter(name: str) -> list[str | Path]:
+        return [paths.python, HERE / "engines" / name]
+
+    if paths.size == "base":
+        make("random weights", paths.model, [*converter("random_model.py"), "--like", paths.trained])
     names = ["--data", paths.data, "--model", paths.model, "--header", paths.header]
     folders = ["--ggml", paths.converted, "--clips", paths.clips, "--names", ",".join(clips)]
     step("clips, whisper.cpp models", [paths.binary("native", "prepare"), *names, *folders])
     engines = {contender.engine for contender in contenders}
     for engine, script in (("CTranslate2", "convert_ctranslate2.py"), ("onnxruntime", "convert_onnx.py")):
-        output = paths.converted / engine.lower()
-        if engine in engines and not output.exists():
-            step(f"{engine} model", [paths.python, HERE / "engines" / script, "--model", paths.model, "--output", output])
-    gguf = paths.converted / "candle-q8_0.gguf"
-    if "candle" in engines and not gguf.exists():
-        step("candle model", [paths.binary("candle", "candle_convert"), "--model", paths.model, "--output", gguf])
+        if engine in engines:
+            make(f"{engine} model", paths.converted / engine.lower(), [*converter(script), "--model", paths.model])
+    if "candle" in engines:
+        command = [paths.binary("candle", "candle_convert"), "--model", paths.model]
+        make("candle model", paths.converted / "candle-q8_0.gguf", command)

@@ -62,6 +62,12 @@ pub struct Times {
     /// From samples to text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_ms: Option<f64>,
+    /// Bytes of weights, keys and values that a token reads, where the engine says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_token: Option<u64>,
+    /// What one thread reads of so many bytes, measured right after the tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_gb_per_s: Option<f64>,
     /// What was understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -145,7 +151,18 @@ fn read_floats(path: &Path) -> Result<Vec<f32>, Failure> {
 /// When the file cannot be written.
 pub fn write_floats(path: &Path, values: &[f32]) -> Result<(), Failure> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    std::fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()).into())
+    write_whole(path, &bytes)
+}
+
+/// Writes a file that is whole or not there: a run that was stopped leaves `.part` files, and is made good by the next one.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Says that the engine is warm, then answers requests until the input ends.

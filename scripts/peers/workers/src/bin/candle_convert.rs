@@ -3,7 +3,7 @@
 //! Matrices become q8_0, all else stays f32, as candle's own `tensor-tools quantize` does.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
@@ -21,5 +21,6 @@ fn main() -> Result<(), Failure> {
     }
     let named: Vec<_> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let mut file = BufWriter::new(File::create(arguments.get("output")?)?);
-    Ok(gguf_file::write(&mut file, &[], &named)?)
+    gguf_file::write(&mut file, &[], &named)?;
+    Ok(file.flush()?)
 }

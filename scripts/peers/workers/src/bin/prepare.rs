@@ -7,14 +7,19 @@
 use std::path::Path;
 
 use sotto_audio::{decode_file, log_mel_spectrogram, transpose};
-use sotto_peers::{Arguments, Failure, write_floats};
+use sotto_peers::{Arguments, Failure, write_floats, write_whole};
 use sotto_testkit::ggml::{GgmlHeader, GgmlType, NamedTensor, float_tensors, openai_name, whisper_ggml};
 
 const MELS: usize = 80;
 const WINDOW_FRAMES: usize = 3000;
 const WINDOW_SAMPLES: usize = 480_000;
-const TYPES: [(&str, GgmlType); 4] =
-    [("f16", GgmlType::F16), ("q8_0", GgmlType::Q8_0), ("q5_1", GgmlType::Q5_1), ("q4_0", GgmlType::Q4_0)];
+const TYPES: [(&str, GgmlType); 5] = [
+    ("f32", GgmlType::F32),
+    ("f16", GgmlType::F16),
+    ("q8_0", GgmlType::Q8_0),
+    ("q5_1", GgmlType::Q5_1),
+    ("q4_0", GgmlType::Q4_0),
+];
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::of_process();
@@ -33,7 +38,7 @@ fn main() -> Result<(), Failure> {
     let header = read_header(&std::fs::read(arguments.get("header")?)?).ok_or("--header: not a whisper.cpp file")?;
     let tensors = tensors(&Path::new(arguments.get("model")?).join("model.safetensors"));
     for (name, kind) in missing {
-        std::fs::write(folder.join(format!("ggml-{name}.bin")), whisper_ggml(&header, &tensors, kind))?;
+        write_whole(&folder.join(format!("ggml-{name}.bin")), &whisper_ggml(&header, &tensors, kind))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use sotto_audio::Pcm16k;
+use sotto_kernels::{KernelSet, measure::read_bandwidth};
 use sotto_peers::{Arguments, Clips, FEW_TOKENS, Failure, MANY_TOKENS, Part, Request, Times, serve, since};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{
@@ -11,6 +12,10 @@ use sotto_speech::{
 };
 
 fn main() -> Result<(), Failure> {
+    // Figures of another set than the one that was asked for would stand under its name.
+    if let Some(notice) = KernelSet::notice() {
+        return Err(notice.to_string().into());
+    }
     let arguments = Arguments::of_process();
     let precision = match arguments.get("precision")? {
         "int8" => Precision::Int8,
@@ -65,10 +70,13 @@ impl Engine {
             self.transcribe(audio, &endless)
         };
         let (few, many) = (run(FEW_TOKENS)?.timing, run(MANY_TOKENS)?.timing);
+        let bytes = self.recognizer.model().bytes_per_token();
         let milliseconds = (many.decode.as_secs_f64() - few.decode.as_secs_f64()) * 1e3;
         Ok(Times {
             encode_ms: Some(few.encode.as_secs_f64() * 1e3),
             token_ms: Some(milliseconds / (MANY_TOKENS - FEW_TOKENS) as f64),
+            bytes_per_token: Some(bytes),
+            read_gb_per_s: Some(read_bandwidth(bytes as usize) / 1e9),
             ..Times::default()
         })
     }
