@@ -258,7 +258,8 @@ fn a_decoder_with_four_bit_weights_is_packed_measured_and_used() {
     let about: Value = serde_json::from_str(&run(&["inspect", "--json", packed])).unwrap();
     let (quality, about) = (&about["packed"]["quality"], &about["packed"]);
     assert_eq!(about["weights"], "int4");
-    assert!(quality["relative_error"]["token embedding"].as_f64().unwrap() > 0.03, "{quality}");
+    // These weights were trained for few bits: four are enough for most of them.
+    assert!(quality["relative_error"]["token embedding"].as_f64().unwrap() < 0.05, "{quality}");
     assert!(quality["measured"]["word_error_rate"]["int4"].as_f64().unwrap() < 0.5, "{quality}");
     assert!(!run(&["transcribe", "--model", packed, clip.to_str().unwrap()]).trim().is_empty());
     assert_eq!(std::fs::read_dir(clips.path()).unwrap().count(), 3, "the clip, the list and the packed model");
