@@ -51,7 +51,6 @@ def of_tiny(paths: Paths, threads: int, warm_up: str, avx2: bool, context: int) 
     yield ours(paths, OURS, "int8", common)
     yield ours(paths, "Sotto mixed", "mixed", common)
     yield ours(paths, "Sotto f32", "f32", common)
-    yield whisper_cpp(paths, "f32", common, ("window",))
     yield whisper_cpp(paths, "f16", common, ("window",))
     required = {"encode_ms": 6.0, "token_ms": 1.8, "clip_ms": 15.0}
     yield whisper_cpp(paths, "q8_0", common, ("window", "clip"), required)
