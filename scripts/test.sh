@@ -166,7 +166,7 @@ step_aarch64() {
     for cpu in "${arm_cpus[@]}"; do
         on_arm "$cpu" "${packages[@]}" "${selection[@]}"
     done
-    # `sdot` without what came after it. No other code looks at the instruction set.
+    # `sdot` without what came after it: what looks at the instruction set itself.
     on_arm cortex-a76 "${packages[@]}" --test expected_sets --test conformance --test architectures --test same_bits
     on_old_x86
 }

@@ -18,7 +18,7 @@ pub enum Activation {
     /// None.
     #[default]
     Identity,
-    /// `x · Φ(x)`, to 1e-4: the next layer rounds its rows to 8 bits.
+    /// `x · Φ(x)`, to 4e-5: the next layer rounds its rows to 8 bits.
     Gelu,
     /// `max(x, 0)`.
     Relu,

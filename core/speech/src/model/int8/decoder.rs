@@ -67,6 +67,9 @@ pub(crate) struct DecoderScratch {
     audio: Stash<(Activations, Vec<f32>)>,
 }
 
+// Encoder states that are projected at a time for a half-precision cache: their keys and values stay in L2.
+const AUDIO_ROWS: usize = 192;
+
 impl Block {
     fn load(
         source: &impl TensorSource,
@@ -167,7 +170,7 @@ impl Decoder {
             cancel.check()?;
             match layer {
                 CrossLayer::Int8(layer) => self.fill_quantized(block, states, layer, &scratch.audio),
-                CrossLayer::Half(cache) => self.fill_half(block, states, cache),
+                CrossLayer::Half(cache) => self.fill_half(block, states, cache, &scratch.audio),
             }
         }
         Ok(layers)
@@ -203,18 +206,27 @@ impl Decoder {
         });
     }
 
-    fn fill_half(&self, block: &Block, states: &[f32], cache: &mut HalfCache) {
+    fn fill_half(
+        &self,
+        block: &Block,
+        states: &[f32],
+        cache: &mut HalfCache,
+        scratch: &Stash<(Activations, Vec<f32>)>,
+    ) {
         let (backend, width) = (&self.backend, self.heads.width);
-        let rows = states.len() / width;
-        let mut quantized = backend.kernels().activations(rows, width);
-        quantize_rows(backend, states, width, &mut quantized);
-        let mut projected = vec![0.0; 2 * states.len()];
-        block.cross_projections.forward(backend, &quantized, Activation::Identity, &mut projected);
         cache.truncate(0);
-        for row in projected.chunks_exact(2 * width) {
-            let (key, value) = row.split_at(width);
-            backend.kernels().append(cache, key, value);
-        }
+        let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
+            for states in states.chunks(AUDIO_ROWS * width) {
+                quantize_rows(backend, states, width, quantized);
+                projected.resize(2 * states.len(), 0.0);
+                block.cross_projections.forward(backend, quantized, Activation::Identity, projected);
+                for row in projected.chunks_exact(2 * width) {
+                    let (key, value) = row.split_at(width);
+                    backend.kernels().append(cache, key, value);
+                }
+            }
+        };
+        scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
