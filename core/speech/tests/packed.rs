@@ -392,3 +392,18 @@ proptest! {
         }
     }
 }
+
+/// The fuzzer starts from a file that it would take long to find. Written anew where the form has changed:
+/// `SOTTO_WRITE_SEEDS=1 cargo test -p sotto-speech --test packed seed`.
+#[test]
+fn the_seed_of_the_fuzzer_is_what_packing_writes() {
+    let seed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds/speech_packed/quads");
+    let packer = Packer { folder: FormulaModel::smallest().write() };
+    let packed = packer.pack(Layout::Quads);
+    load(&packed).unwrap();
+    if std::env::var_os("SOTTO_WRITE_SEEDS").is_some() {
+        std::fs::create_dir_all(seed.parent().unwrap()).unwrap();
+        std::fs::copy(&packed, &seed).unwrap();
+    }
+    assert!(std::fs::read(&packed).unwrap() == std::fs::read(&seed).unwrap(), "{}", seed.display());
+}
