@@ -34,12 +34,9 @@ pub struct StreamOptions {
     /// How much of the window is encoded at every step, for volatile text and for words on which two steps agree; what
     /// becomes final at a pause follows `transcribe.audio_context`.
     ///
-    /// The true length saves a third to a half of the processor's time. With `Window` and with `TrueLength`, word
-    /// error rates of the final text are 6.10 % and 5.76 % in 40 short clips, 8.05 % and 6.78 % in two minutes,
-    /// 8.44 % and 7.47 % in five minutes with noise. The final text differs more from the offline text (0.34 % and
-    /// 1.37 %, 2.55 % and 4.26 %, 2.13 % both), and more volatile words change (33 % and 36 %, 30 % and 42 %, 26 % and
-    /// 33 %): take `Window` where calm volatile text matters more than the battery. (tiny.en, int8, `sotto bench speech
-    /// --stream --vad`.)
+    /// The true length, the default, takes half to two thirds of the processor's time, at no more errors in the final text. More
+    /// volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
+    /// `docs/PERFORMANCE.md`.
     pub volatile_context: AudioContext,
 }
 
