@@ -240,7 +240,7 @@ fn push_row(fraction: f64, taps: usize, stretch: f64, table: &mut Vec<f32>) {
         }
         let window = bessel_i0(KAISER_BETA * (1.0 - x * x).sqrt());
         let angle = std::f64::consts::PI * distance * CUTOFF / stretch;
-        if angle == 0.0 { window } else { window * angle.sin() / angle }
+        if angle == 0.0 { window } else { window * libm::sin(angle) / angle }
     };
     // Normalised per row: a constant stays constant to rounding.
     let sum: f64 = (0..taps).map(tap).sum();

@@ -115,6 +115,6 @@ pub(crate) fn hotwords(
     if !strength.is_finite() {
         return Err(CliError::Usage("--hotword-strength must be a number".into()));
     }
-    let hotwords = Hotwords::new(&words, strength, recognizer.model().tokenizer());
+    let hotwords = recognizer.hotwords(&words, strength);
     Ok(Some((words, Arc::new(hotwords))))
 }

@@ -118,12 +118,6 @@ impl<'a> BlockMut<'a> {
         let start = unsafe { self.start.add(offset) };
         (Self { columns: column, ..self }, Self { start, columns: self.columns - column, ..self })
     }
-
-    /// A block that borrows this one.
-    #[must_use]
-    pub fn reborrow(&mut self) -> BlockMut<'_> {
-        BlockMut { slice: PhantomData, ..*self }
-    }
 }
 
 #[cfg(test)]

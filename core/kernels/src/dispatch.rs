@@ -9,7 +9,7 @@ use sotto_runtime::big_cores_are_in_order;
 
 use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
-use crate::int8::{Activations, Epilogue, Job, Layout, PackError, PackedMatrix, TopK};
+use crate::int8::{Activations, Epilogue, Job, Layout, PackedMatrix, TopK};
 use crate::isa;
 use crate::table::{self, Table};
 use crate::{BlockMut, Isa, MatRef};
@@ -158,15 +158,6 @@ impl KernelSet {
     #[must_use]
     pub fn activations(self, rows: usize, depth: usize) -> Activations {
         Activations::new(self.table.form, rows, depth)
-    }
-
-    /// Checks that these kernels can read the weights: call it once when a model is loaded.
-    ///
-    /// # Errors
-    /// [`PackError::Layout`].
-    pub fn check(self, weights: &PackedMatrix) -> Result<(), PackError> {
-        let (found, expected) = (weights.layout(), self.layout());
-        if found == expected { Ok(()) } else { Err(PackError::Layout { found, expected }) }
     }
 
     /// Normalises each row of `input` and quantizes it to int8 with a scale of its own.

@@ -39,7 +39,7 @@ pub fn sample(scores: &[f32], temperature: f32, rng: &mut Rng) -> usize {
     if temperature <= 0.0 || scores.is_empty() {
         return best;
     }
-    let weight = |score: f32| f64::from((score - scores[best]) / temperature).exp();
+    let weight = |score: f32| f64::from(sotto_kernels::exp((score - scores[best]) / temperature));
     let mut left = rng.next_f64() * scores.iter().map(|&score| weight(score)).sum::<f64>();
     for (index, &score) in scores.iter().enumerate() {
         left -= weight(score);

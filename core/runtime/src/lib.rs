@@ -4,6 +4,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(target_vendor = "apple")]
+mod apple;
 mod cancel;
 mod memory;
 mod pool;

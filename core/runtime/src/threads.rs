@@ -37,6 +37,13 @@ impl Default for Threads {
 }
 
 /// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.
+#[cfg(target_vendor = "apple")]
+fn big_cores() -> Option<usize> {
+    crate::apple::performance_cores()
+}
+
+/// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.
+#[cfg(not(target_vendor = "apple"))]
 fn big_cores() -> Option<usize> {
     let cores = cores();
     cores.iter().any(|core| core.capacity.is_some()).then(|| big(&cores).count())

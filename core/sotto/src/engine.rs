@@ -1,7 +1,7 @@
 //! What all tasks of an application share.
 
 use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, ProgressSink, Threads};
-use sotto_speech::{ComputeDevice, LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
+use sotto_speech::{ComputeDevice, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SpeechRecognizer};
 
 /// Settings of an [`Engine`].
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,10 @@ pub struct EngineOptions {
     pub precision: Option<Precision>,
     /// What models compute on, where they can: a model that cannot computes on the CPU.
     pub device: ComputeDevice,
+    /// Kernels to compute with; `None` for the best of this CPU. For tests and comparisons.
+    pub isa: Option<Isa>,
+    /// What happens to packed models that were packed for another kind of CPU.
+    pub other_layout: OtherLayout,
 }
 
 /// Loads models within one memory budget. Cheap to clone; clones share the budget. `Send + Sync`.
@@ -26,15 +30,17 @@ pub struct Engine {
     budget: MemoryBudget,
     precision: Option<Precision>,
     device: ComputeDevice,
+    isa: Option<Isa>,
+    other_layout: OtherLayout,
 }
 
 impl Engine {
     /// An engine with its own budget. Loads nothing yet.
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
-        let EngineOptions { threads, helper_setup, memory, precision, device } = options;
+        let EngineOptions { threads, helper_setup, memory, precision, device, isa, other_layout } = options;
         let budget = memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
-        Self { threads, helper_setup, budget, precision, device }
+        Self { threads, helper_setup, budget, precision, device, isa, other_layout }
     }
 
     /// The budget that loaded models count against.
@@ -71,7 +77,8 @@ impl Engine {
             budget: self.budget.clone(),
             precision: self.precision,
             device: self.device,
-            ..LoadOptions::default()
+            isa: self.isa,
+            other_layout: self.other_layout,
         }
     }
 }

@@ -224,12 +224,6 @@ pub enum ConfigError {
         /// Rows of the embedding.
         vocabulary: usize,
     },
-    /// The vocabulary lacks a token that decoding needs.
-    #[error("the vocabulary lacks `{token}`; is this the tokenizer of a Whisper model?")]
-    MissingToken {
-        /// The token.
-        token: &'static str,
-    },
 }
 
 impl ConfigError {

@@ -35,5 +35,6 @@ pub use recognizer::{DetectedLanguage, SpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
 pub use sotto_nn::layers::WeightForm;
 pub use sotto_nn::packed::WriteError;
+pub use sotto_nn::weights::WeightError;
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

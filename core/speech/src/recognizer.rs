@@ -8,6 +8,7 @@ use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
 
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
+use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
 use crate::model::{DeviceStatus, LoadOptions, Model, ModelSource};
 use crate::options::{TranscribeOptions, Vad};
@@ -76,6 +77,12 @@ impl SpeechRecognizer {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Words that decoding favours by `strength`, added to log-probabilities: [`Hotwords::new`] with this model's vocabulary.
+    #[must_use]
+    pub fn hotwords<S: AsRef<str>>(&self, words: impl IntoIterator<Item = S>, strength: f32) -> Hotwords {
+        Hotwords::new(words, strength, self.model.tokenizer())
     }
 
     /// What computes right now, and if a device that was asked for does not, why.

@@ -36,14 +36,18 @@ const KNEE_MEL: f64 = KNEE_HZ / HZ_PER_MEL;
 const MEL_PER_OCTAVE_OF_6_4: f64 = 27.0;
 
 fn mel_of_hz(hz: f64) -> f64 {
-    if hz < KNEE_HZ { hz / HZ_PER_MEL } else { KNEE_MEL + (hz / KNEE_HZ).ln() / 6.4f64.ln() * MEL_PER_OCTAVE_OF_6_4 }
+    if hz < KNEE_HZ {
+        hz / HZ_PER_MEL
+    } else {
+        KNEE_MEL + libm::log(hz / KNEE_HZ) / libm::log(6.4) * MEL_PER_OCTAVE_OF_6_4
+    }
 }
 
 fn hz_of_mel(mel: f64) -> f64 {
     if mel < KNEE_MEL {
         mel * HZ_PER_MEL
     } else {
-        KNEE_HZ * ((mel - KNEE_MEL) / MEL_PER_OCTAVE_OF_6_4 * 6.4f64.ln()).exp()
+        KNEE_HZ * libm::exp((mel - KNEE_MEL) / MEL_PER_OCTAVE_OF_6_4 * libm::log(6.4))
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) fn log_softmax<S: Simd>(s: S, row: &mut [f32]) {
         }
         total += f64::from(reduce::sum(s, lanes));
     }
-    map(s, row, Add(-(max + total.ln() as f32)));
+    // The system's logarithm may differ in the last bit from that of another one.
+    map(s, row, Add(-(max + libm::log(total) as f32)));
 }
 
 /// Place of the greatest value, the first of equals; 0 where there is none. NaN is never it.

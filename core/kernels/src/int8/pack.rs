@@ -69,14 +69,6 @@ pub enum PackError {
         /// First byte.
         start: usize,
     },
-    /// The weights are packed for other kernels.
-    #[error("weights are packed as {found:?}, the kernels of this CPU read {expected:?}; pack the model for this CPU")]
-    Layout {
-        /// Layout of the weights.
-        found: Layout,
-        /// Layout that the chosen kernels read.
-        expected: Layout,
-    },
 }
 
 impl PackedMatrix {

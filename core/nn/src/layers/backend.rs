@@ -24,12 +24,6 @@ pub struct Backend {
 const WORTH_DIVIDING: usize = 1 << 20;
 
 impl Backend {
-    /// The best kernels of this CPU on up to `threads` threads, which start when there is work for them.
-    #[must_use]
-    pub fn new(threads: Threads) -> Self {
-        Self::with_kernels(KernelSet::best(), threads)
-    }
-
     /// Chosen kernels, for tests that compare them.
     #[must_use]
     pub fn with_kernels(kernels: KernelSet, threads: Threads) -> Self {

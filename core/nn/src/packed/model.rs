@@ -56,12 +56,6 @@ impl PackedModel {
         self.weights.name()
     }
 
-    /// Path of the file; `None` for bytes in memory.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        self.weights.path()
-    }
-
     /// Order of the quantized weights.
     #[must_use]
     pub fn layout(&self) -> Layout {

@@ -19,7 +19,7 @@ mod sharded;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use error::WeightError;
@@ -39,7 +39,6 @@ use mmap::MappedFile;
 #[derive(Debug)]
 pub struct Weights {
     name: String,
-    path: Option<PathBuf>,
     images: Vec<Arc<Image>>,
     tensors: BTreeMap<String, Tensor>,
     metadata: BTreeMap<String, String>,
@@ -95,9 +94,7 @@ impl Weights {
     /// # Errors
     /// [`WeightError`] when it cannot be read, is of another format, or its index is damaged.
     pub fn open_safetensors(path: &Path) -> Result<Self, WeightError> {
-        let mut weights = Self::safetensors(Image::map(path)?, path.display().to_string())?;
-        weights.path = Some(path.to_owned());
-        Ok(weights)
+        Self::safetensors(Image::map(path)?, path.display().to_string())
     }
 
     /// Opens the shards that a `model.safetensors.index.json` names; they lie beside it.
@@ -123,9 +120,7 @@ impl Weights {
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
     pub fn open_ggml(path: &Path) -> Result<(WhisperGgml, Self), WeightError> {
-        let (header, mut weights) = Self::ggml(Image::map(path)?, path.display().to_string(), ggml::whisper)?;
-        weights.path = Some(path.to_owned());
-        Ok((header, weights))
+        Self::ggml(Image::map(path)?, path.display().to_string(), ggml::whisper)
     }
 
     /// As [`open_ggml`](Self::open_ggml), for bytes that are in memory already.
@@ -141,9 +136,7 @@ impl Weights {
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
     pub fn open_silero_ggml(path: &Path) -> Result<(SileroGgml, Self), WeightError> {
-        let (header, mut weights) = Self::ggml(Image::map(path)?, path.display().to_string(), ggml::silero)?;
-        weights.path = Some(path.to_owned());
-        Ok((header, weights))
+        Self::ggml(Image::map(path)?, path.display().to_string(), ggml::silero)
     }
 
     /// As [`open_silero_ggml`](Self::open_silero_ggml), for bytes that are in memory already.
@@ -158,9 +151,7 @@ impl Weights {
     pub(crate) fn open_to_keep(path: &Path) -> Result<Self, WeightError> {
         let io = |source| WeightError::Io { file: path.display().to_string(), source };
         let image = Image::Mapped(MappedFile::open_locked(path).map_err(io)?);
-        let mut weights = Self::safetensors(image, path.display().to_string())?;
-        weights.path = Some(path.to_owned());
-        Ok(weights)
+        Self::safetensors(image, path.display().to_string())
     }
 
     /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for them.
@@ -206,19 +197,13 @@ impl Weights {
 
     fn new(image: Image, name: String, entries: BTreeMap<String, Entry>, metadata: BTreeMap<String, String>) -> Self {
         let tensors = entries.into_iter().map(|(name, entry)| (name, Tensor { image: 0, entry })).collect();
-        Self { name, path: None, images: vec![Arc::new(image)], tensors, metadata }
+        Self { name, images: vec![Arc::new(image)], tensors, metadata }
     }
 
     /// Path of the file, or the name that was given to the bytes; for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Path of the file (of the index, for shards); `None` for bytes in memory.
-    #[must_use]
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
     }
 
     /// Names of all tensors, in alphabetical order.

@@ -63,13 +63,7 @@ pub(super) fn open(index_json: &Path) -> Result<Weights, WeightError> {
     let name = index_json.display().to_string();
     let index = ShardIndex::parse(&read(index_json, &name)?, &name)?;
     let folder = index_json.parent().unwrap_or(Path::new(""));
-    let mut all = Weights {
-        name,
-        path: Some(index_json.to_owned()),
-        images: Vec::new(),
-        tensors: BTreeMap::new(),
-        metadata: BTreeMap::new(),
-    };
+    let mut all = Weights { name, images: Vec::new(), tensors: BTreeMap::new(), metadata: BTreeMap::new() };
     for (shard, tensors) in index.shards() {
         let mut part = Weights::open_safetensors(&folder.join(shard))?;
         let image = all.images.len();

@@ -74,7 +74,8 @@ impl TimestampRules {
         if best == f32::NEG_INFINITY {
             return;
         }
-        let total = best + timestamps.iter().map(|&x| f64::from(x - best).exp()).sum::<f64>().ln() as f32;
+        let sum: f64 = timestamps.iter().map(|&x| f64::from(sotto_kernels::exp(x - best))).sum();
+        let total = best + libm::log(sum) as f32;
         if total > best_text {
             text.fill(f32::NEG_INFINITY);
         }

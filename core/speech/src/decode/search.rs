@@ -96,7 +96,7 @@ impl Candidate {
     fn rank(&self, length_penalty: Option<f32>) -> f64 {
         let length = self.tokens.len().max(1) as f64;
         (self.sum_logprob + self.bonus)
-            / length_penalty.map_or(length, |exponent| ((5.0 + length) / 6.0).powf(f64::from(exponent)))
+            / length_penalty.map_or(length, |exponent| libm::pow((5.0 + length) / 6.0, f64::from(exponent)))
     }
 }
 
