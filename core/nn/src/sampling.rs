@@ -144,7 +144,7 @@ mod tests {
         let expected = top(&scores, 12);
         for _ in 0..50 {
             let mut order: Vec<usize> = (0..scores.len()).collect();
-            order.sort_by_key(|_| rng.next_u64());
+            order.sort_by_cached_key(|_| rng.next_u64());
             let mut top = Top::default();
             top.clear(12);
             order.into_iter().for_each(|index| top.offer(index, scores[index]));

@@ -13,12 +13,8 @@ use sotto_testkit::ggml::{GgmlHeader, GgmlType, NamedTensor, float_tensors, open
 const MELS: usize = 80;
 const WINDOW_FRAMES: usize = 3000;
 const WINDOW_SAMPLES: usize = 480_000;
-const TYPES: [(&str, GgmlType); 4] = [
-    ("f16", GgmlType::F16),
-    ("q8_0", GgmlType::Q8_0),
-    ("q5_1", GgmlType::Q5_1),
-    ("q4_0", GgmlType::Q4_0),
-];
+const TYPES: [(&str, GgmlType); 4] =
+    [("f16", GgmlType::F16), ("q8_0", GgmlType::Q8_0), ("q5_1", GgmlType::Q5_1), ("q4_0", GgmlType::Q4_0)];
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::of_process();
