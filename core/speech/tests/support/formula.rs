@@ -79,13 +79,13 @@ impl FormulaModel {
         Self { vocabulary, ..model }
     }
 
-    /// As small as a network gets, a few kilobytes when packed: one layer on each side, 80 ms, four text positions.
+    /// As small as a network gets, a few kilobytes when packed: one layer on each side, 80 ms, sixteen text positions.
     pub fn smallest() -> Self {
         let mut model = Self::small();
         let vocabulary = Vocabulary { text: 40, languages: vec!["en".into(), "de".into()], timestamps: 5 };
         let sizes = [
             ("max_source_positions", 4),
-            ("max_target_positions", 4),
+            ("max_target_positions", 16),
             ("vocab_size", vocabulary.tokens().len()),
             ("encoder_layers", 1),
             ("decoder_layers", 1),
@@ -102,7 +102,8 @@ impl FormulaModel {
             match name.rsplit_once(".layers.0.").map_or(&name[..], |(_, layer)| layer) {
                 "fc1.weight" | "fc1.bias" => shape[0] = 16,
                 "fc2.weight" => shape[1] = 16,
-                name if name.ends_with("embed_positions.weight") => shape[0] = 4,
+                name if name.ends_with("encoder.embed_positions.weight") => shape[0] = 4,
+                name if name.ends_with("decoder.embed_positions.weight") => shape[0] = 16,
                 name if name.ends_with("embed_tokens.weight") => shape[0] = vocabulary.tokens().len(),
                 _ => {}
             }
