@@ -47,8 +47,8 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     let int8_encoder = frames * mels * 2 + audio * width * 4;
     let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
     // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and values of the audio
-    // as half floats; those of one layer are made in f32 first.
-    let mixed = int8 + 4 * audio * width * (3 + 2 + 2) + cross;
+    // as half floats.
+    let mixed = int8 + 4 * audio * width * (3 + 2) + cross;
     let working = |precision| if precision == Precision::Mixed { mixed } else { int8 };
     let weights = weight_count(dimensions);
     let tokens = BYTES_PER_TOKEN * vocabulary;
