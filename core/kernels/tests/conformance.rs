@@ -395,6 +395,17 @@ fn erf(x: f64) -> f64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "compares the portable function with its series")]
+fn the_portable_error_function_follows_its_series() {
+    let mut x = -4.0f32;
+    while x < 4.0 {
+        assert!((f64::from(sotto_kernels::erf(x)) - erf(f64::from(x))).abs() < 5e-7, "erf({x})");
+        x += 0.0071;
+    }
+    assert!((sotto_kernels::erf(30.0) - 1.0).abs() < 1e-6);
+}
+
+#[test]
 fn norms_follow_their_definitions() {
     let mut random = Lcg::new(13);
     let columns = 100;

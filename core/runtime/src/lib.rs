@@ -4,8 +4,6 @@
 
 #![deny(unsafe_code)]
 
-#[cfg(target_vendor = "apple")]
-mod apple;
 mod cancel;
 mod memory;
 mod pool;

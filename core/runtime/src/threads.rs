@@ -39,7 +39,10 @@ impl Default for Threads {
 /// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.
 #[cfg(target_vendor = "apple")]
 fn big_cores() -> Option<usize> {
-    crate::apple::performance_cores()
+    use sysctl::Sysctl;
+    // Known where cores differ.
+    let cores = sysctl::Ctl::new("hw.perflevel0.physicalcpu").ok()?.value_string().ok()?;
+    cores.trim().parse().ok().filter(|&cores| cores > 0)
 }
 
 /// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.

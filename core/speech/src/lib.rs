@@ -19,6 +19,13 @@ pub mod vad;
 mod vad_windows;
 mod window;
 
+// Unit tests and test programs share the starter recognizer, which names this crate as programs do.
+#[cfg(test)]
+extern crate self as sotto_speech;
+#[cfg(test)]
+#[path = "../tests/support/starter.rs"]
+mod starter;
+
 pub use error::{ConfigError, LoadError, QuantizeError, SpeechError};
 pub use hotwords::Hotwords;
 #[cfg(feature = "reference")]

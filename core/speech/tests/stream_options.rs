@@ -4,28 +4,11 @@
 
 mod support;
 
-use std::sync::OnceLock;
-
 use sotto_audio::{Pcm16k, SAMPLE_RATE};
-use sotto_runtime::{CancelToken, NoProgress, Threads};
+use sotto_runtime::{CancelToken, NoProgress};
 use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
-use sotto_speech::{
-    LoadOptions, Normalization, SpeechError, SpeechRecognizer, TimestampTokens, Timestamps, TranscribeOptions,
-};
-use support::formula::FormulaModel;
-
-fn small() -> &'static SpeechRecognizer {
-    static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
-    MODEL.get_or_init(|| {
-        let folder = FormulaModel::small().write();
-        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-        SpeechRecognizer::load(&folder.path().into(), &options, &NoProgress, &CancelToken::new()).unwrap()
-    })
-}
-
-fn tone(samples: usize) -> Vec<f32> {
-    (0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.1).collect()
-}
+use sotto_speech::{Normalization, SpeechError, TimestampTokens, Timestamps, TranscribeOptions};
+use support::{small, tone};
 
 /// The final texts of a stream in order.
 fn finals(samples: &[f32], transcribe: TranscribeOptions) -> Vec<String> {

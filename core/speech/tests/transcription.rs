@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sotto_audio::{AudioError, Pcm16k};
@@ -16,18 +16,10 @@ use sotto_speech::{
 };
 use sotto_text::whisper::WhisperTokenizer;
 use support::formula::FormulaModel;
-
-fn small() -> &'static SpeechRecognizer {
-    static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
-    MODEL.get_or_init(|| {
-        let folder = FormulaModel::small().write();
-        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-        SpeechRecognizer::load(&folder.path().into(), &options, &NoProgress, &CancelToken::new()).unwrap()
-    })
-}
+use support::small;
 
 fn tone(samples: usize) -> Pcm16k {
-    Pcm16k::new((0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.1).collect()).unwrap()
+    Pcm16k::new(support::tone(samples)).unwrap()
 }
 
 fn transcribe(audio: &Pcm16k, options: &TranscribeOptions) -> Result<Transcript, SpeechError> {

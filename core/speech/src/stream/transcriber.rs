@@ -424,43 +424,20 @@ impl std::fmt::Debug for StreamTranscriber<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-    use sotto_audio::AudioFile;
-    use sotto_runtime::{NoProgress, Threads};
-
     use super::*;
-    use crate::{LoadOptions, ModelBytes, ModelSource};
-
-    fn starter() -> SpeechRecognizer {
-        let starter = sotto_starter::speech();
-        let source = ModelSource::Bytes(ModelBytes {
-            name: "starter",
-            config: starter.config_json,
-            generation_config: starter.generation_config_json,
-            tokenizer: starter.tokenizer_json,
-            weights: starter.model_safetensors,
-        });
-        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
-        SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
-    }
-
-    fn demo() -> Vec<f32> {
-        let mut file = AudioFile::from_reader(std::io::Cursor::new(sotto_starter::demo_clip()), "demo").unwrap();
-        let mut samples = Vec::new();
-        while file.next_block(&mut samples).unwrap() {}
-        samples
-    }
+    use crate::starter::{demo_audio, starter};
 
     /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.
     #[test]
     fn audio_that_waits_never_outgrows_the_window_however_large_the_step() {
-        let (recognizer, demo, cancel) = (starter(), demo(), CancelToken::new());
+        let (recognizer, demo, cancel) = (starter(), demo_audio(), CancelToken::new());
         let window = recognizer.model().dimensions().window_frames() * HOP;
         let longest = recognizer.window_seconds() / 2.0;
         for step in [1.0, 0.74 * longest, longest] {
             let options = StreamOptions { step, trim: 15.0, ..StreamOptions::default() };
-            let mut transcriber = StreamTranscriber::new(&recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
+            let mut transcriber = StreamTranscriber::new(recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
             let mut events = Vec::new();
-            for block in demo.repeat(5).chunks(SAMPLE_RATE as usize / 10) {
+            for block in demo.samples().repeat(5).chunks(SAMPLE_RATE as usize / 10) {
                 transcriber.push(block, &mut events).unwrap();
                 let StreamTranscriber { audio, audio_start, heard, .. } = &transcriber;
                 assert!(audio.len() <= window, "step {step}: {} samples at {heard}", audio.len());

@@ -16,6 +16,21 @@ use sotto_testkit::data_dir;
 use sotto_text::metrics::{self, ErrorCounts};
 use sotto_text::normalize::english;
 
+/// A small network whose weights follow a formula, loaded once per test program: there on every machine.
+pub fn small() -> &'static SpeechRecognizer {
+    static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let folder = formula::FormulaModel::small().write();
+        let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+        SpeechRecognizer::load(&folder.path().into(), &options, &NoProgress, &CancelToken::new()).unwrap()
+    })
+}
+
+/// A tone of two frequencies.
+pub fn tone(samples: usize) -> Vec<f32> {
+    (0..samples).map(|i| (i as f32 * 0.05).sin() * 0.3 + (i as f32 * 0.31).sin() * 0.1).collect()
+}
+
 /// The real tiny.en in f32, loaded once per test program; `None` (with a message) without the data folder.
 pub fn tiny_en() -> Option<&'static SpeechRecognizer> {
     static MODEL: OnceLock<Option<SpeechRecognizer>> = OnceLock::new();

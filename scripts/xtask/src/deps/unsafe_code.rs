@@ -11,11 +11,8 @@ use super::graph::{Graph, Package};
 use super::{DepsError, read};
 
 /// Files that may contain unsafe code, by crate, relative to its `src`. The reason stands in each file.
-const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[
-    ("sotto-runtime", &["apple.rs", "pool/board.rs"]),
-    ("sotto-kernels", KERNELS),
-    ("sotto-nn", &["weights/mmap.rs"]),
-];
+const MAY_BE_UNSAFE: &[(&str, &[&str])] =
+    &[("sotto-runtime", &["pool/board.rs"]), ("sotto-kernels", KERNELS), ("sotto-nn", &["weights/mmap.rs"])];
 
 /// Instructions of one set each, behind a proof that the CPU has them; the tables and safe entries that hold the proofs;
 /// views of plain memory.

@@ -1,37 +1,19 @@
 //! A device that fails, at whatever pass, costs time and nothing else: the starter recognizer on candle's CPU device.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use sotto_audio::{AudioFile, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 
 use super::{ComputeDevice, DeviceStatus};
-use crate::{
-    LoadOptions, ModelBytes, ModelSource, Precision, Search, SpeechRecognizer, Timestamps, TranscribeOptions,
-    Transcript,
-};
+use crate::starter::{demo_audio, starter_source};
+use crate::{LoadOptions, Precision, Search, SpeechRecognizer, Timestamps, TranscribeOptions, Transcript};
 
 fn load(device: ComputeDevice, precision: Precision) -> SpeechRecognizer {
-    let starter = sotto_starter::speech();
-    let source = ModelSource::Bytes(ModelBytes {
-        name: "starter",
-        config: starter.config_json,
-        generation_config: starter.generation_config_json,
-        tokenizer: starter.tokenizer_json,
-        weights: starter.model_safetensors,
-    });
     let options = LoadOptions { device, precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };
-    SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
-}
-
-fn clip() -> Pcm16k {
-    let mut file = AudioFile::from_reader(std::io::Cursor::new(sotto_starter::demo_clip()), "demo").unwrap();
-    let mut samples = Vec::new();
-    while file.next_block(&mut samples).unwrap() {}
-    Pcm16k::new(samples).unwrap()
+    SpeechRecognizer::load(&starter_source(), &options, &NoProgress, &CancelToken::new()).unwrap()
 }
 
 fn transcribe(recognizer: &SpeechRecognizer, options: &TranscribeOptions) -> Transcript {
-    recognizer.transcribe(&clip(), options, &NoProgress, &CancelToken::new()).unwrap()
+    recognizer.transcribe(&demo_audio(), options, &NoProgress, &CancelToken::new()).unwrap()
 }
 
 /// Tokens and times; probabilities are equal but for rounding.
@@ -117,6 +99,6 @@ fn a_cancelled_pass_is_no_failure() {
     let device = load(ComputeDevice::CandleCpu, Precision::F32);
     let cancel = CancelToken::new();
     cancel.cancel();
-    device.transcribe(&clip(), &settings()[0], &NoProgress, &cancel).unwrap_err();
+    device.transcribe(&demo_audio(), &settings()[0], &NoProgress, &cancel).unwrap_err();
     assert_eq!(device.device_status(), DeviceStatus::Running);
 }
