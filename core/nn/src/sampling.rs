@@ -50,46 +50,6 @@ pub fn sample(scores: &[f32], temperature: f32, rng: &mut Rng) -> usize {
     best
 }
 
-/// The highest scores of a row, best first; the first of equals. Its memory serves any number of rows.
-#[derive(Debug, Default)]
-pub struct Top {
-    count: usize,
-    best: Vec<(usize, f32)>,
-}
-
-impl Top {
-    /// Forgets all scores; from here on the `count` best are kept.
-    pub fn clear(&mut self, count: usize) {
-        self.count = count;
-        self.best.clear();
-        self.best.reserve(count + 1);
-    }
-
-    /// Looks at the score of every index of a row.
-    pub fn offer_row(&mut self, scores: impl IntoIterator<Item = f32>) {
-        for (index, score) in scores.into_iter().enumerate() {
-            self.offer(index, score);
-        }
-    }
-
-    /// Looks at one score, in any order of indices; `-inf` is left out.
-    pub fn offer(&mut self, index: usize, score: f32) {
-        let worse = |&(other, kept): &(usize, f32)| score < kept || (score == kept && index > other);
-        if score == f32::NEG_INFINITY || (self.best.len() == self.count && self.best.last().is_none_or(worse)) {
-            return;
-        }
-        let place = self.best.partition_point(worse);
-        self.best.insert(place, (index, score));
-        self.best.truncate(self.count);
-    }
-
-    /// What was kept, as `(index, score)`.
-    #[must_use]
-    pub fn best(&self) -> &[(usize, f32)] {
-        &self.best
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,38 +77,5 @@ mod tests {
         };
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
-    }
-
-    fn top(scores: &[f32], count: usize) -> Vec<(usize, f32)> {
-        let mut top = Top::default();
-        // What another row left does not count.
-        top.clear(9);
-        top.offer_row([7.0; 20]);
-        top.clear(count);
-        top.offer_row(scores.iter().copied());
-        top.best().to_vec()
-    }
-
-    #[test]
-    fn top_keeps_the_best_in_order_without_forbidden_ones() {
-        let scores = [1.0, f32::NEG_INFINITY, 5.0, 3.0, 5.0];
-        assert_eq!(top(&scores, 3), [(2, 5.0), (4, 5.0), (3, 3.0)]);
-        assert_eq!(top(&[f32::NEG_INFINITY; 3], 2), []);
-    }
-
-    #[test]
-    fn the_order_in_which_scores_are_offered_does_not_matter() {
-        let mut rng = Rng::new(5);
-        // Many equals.
-        let scores: Vec<f32> = (0..200).map(|_| (rng.next_u64() % 40) as f32).collect();
-        let expected = top(&scores, 12);
-        for _ in 0..50 {
-            let mut order: Vec<usize> = (0..scores.len()).collect();
-            order.sort_by_cached_key(|_| rng.next_u64());
-            let mut top = Top::default();
-            top.clear(12);
-            order.into_iter().for_each(|index| top.offer(index, scores[index]));
-            assert_eq!(top.best(), expected);
-        }
     }
 }

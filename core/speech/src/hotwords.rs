@@ -21,16 +21,6 @@ pub struct Hotwords {
     depth: usize,
 }
 
-/// A token that hotwords favour.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Favoured {
-    pub(crate) token: usize,
-    /// Its log-probability.
-    pub(crate) plain: f32,
-    /// With the bonus.
-    pub(crate) score: f32,
-}
-
 #[derive(Debug, Clone, Default)]
 struct Node {
     next: HashMap<u32, usize>,
@@ -112,40 +102,37 @@ impl Hotwords {
         (ROOT, 0)
     }
 
-    /// The tokens that begin or continue a word, each once, with their scores before and after the bonus.
-    ///
-    /// `scores` is a row of the vocabulary and stays as it is; `favoured` is overwritten.
-    pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) {
-        self.weigh(self.begun(sampled).0, 0.0, scores, favoured);
+    /// Writes a row of log-probabilities to `weighed`, with the bonus added to every token that begins or continues a word.
+    pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
+        self.weigh(self.begun(sampled).0, 0.0, scores, weighed);
     }
 
-    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far. That
-    /// is returned, to be subtracted from every token that is not favoured.
-    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], favoured: &mut Vec<Favoured>) -> f32 {
+    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far.
+    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
         let (node, written) = self.begun(sampled);
         let refund = if node == ROOT || self.nodes[node].ends { 0.0 } else { self.strength * written as f32 };
-        self.weigh(node, refund, scores, favoured);
-        refund
+        self.weigh(node, refund, scores, weighed);
     }
 
-    fn weigh(&self, node: usize, refund: f32, scores: &[f32], favoured: &mut Vec<Favoured>) {
-        favoured.clear();
-        let (begin, proceed) = (&self.nodes[ROOT].next, &self.nodes[node].next);
-        let mut push = |token: u32, weighed: &dyn Fn(f32) -> f32| {
-            let token = token as usize;
-            if let Some(&plain) = scores.get(token) {
-                favoured.push(Favoured { token, plain, score: weighed(plain) });
-            }
-        };
-        for &token in proceed.keys() {
-            // One that could as well begin a word is favoured for both.
-            match node != ROOT && begin.contains_key(&token) {
-                true => push(token, &|plain| plain + self.strength + self.strength),
-                false => push(token, &|plain| plain + self.strength),
+    fn weigh(&self, node: usize, refund: f32, scores: &[f32], weighed: &mut Vec<f32>) {
+        weighed.clear();
+        weighed.extend(scores.iter().map(|score| score - refund));
+        for &token in self.nodes[node].next.keys() {
+            if let Some(continuing) = weighed.get_mut(token as usize) {
+                *continuing = scores[token as usize];
             }
         }
-        for &token in begin.keys().filter(|token| !proceed.contains_key(token)) {
-            push(token, &|plain| plain - refund + self.strength);
+        self.add(node, weighed);
+        if node != ROOT {
+            self.add(ROOT, weighed);
+        }
+    }
+
+    fn add(&self, node: usize, weighed: &mut [f32]) {
+        for &token in self.nodes[node].next.keys() {
+            if let Some(score) = weighed.get_mut(token as usize) {
+                *score += self.strength;
+            }
         }
     }
 }
@@ -159,15 +146,13 @@ mod tests {
     }
 
     fn scores(sampled: &[u32], refund: bool) -> Vec<f32> {
-        let (mut scores, mut favoured) = (vec![0.0; 6], Vec::new());
+        let mut weighed = vec![9.0; 3];
         if refund {
-            let refund = trie().favour_with_refund(sampled, &scores, &mut favoured);
-            scores.iter_mut().for_each(|score| *score -= refund);
+            trie().favour_with_refund(sampled, &[0.0; 6], &mut weighed)
         } else {
-            trie().favour(sampled, &scores, &mut favoured);
+            trie().favour(sampled, &[0.0; 6], &mut weighed)
         }
-        favoured.iter().for_each(|favoured| scores[favoured.token] = favoured.score);
-        scores
+        weighed
     }
 
     #[test]

@@ -140,7 +140,9 @@ impl<'m> WindowDecoder<'m> {
         let rules = self.rules(context);
         // The last token is not fed back, so one more fits than there are positions left (as in the reference).
         let room = model.dimensions.text_context - prompt.tokens.len() + 1;
+        let TranscribeOptions { search: settings, thresholds, .. } = options;
         let search = SearchContext {
+            settings,
             rules: &rules,
             hotwords: options.hotwords.as_deref(),
             eot: special.eot,
@@ -149,13 +151,11 @@ impl<'m> WindowDecoder<'m> {
         };
         let mut inference = self.inference(audio.clone());
         let prepared = inference.prepare(&prompt, search.max_tokens, special.no_speech)?;
-        let TranscribeOptions { search: settings, thresholds, .. } = options;
         let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
         let attempt = decode_with_fallback(
             &mut inference,
             &prepared,
             search,
-            settings,
             &settings.temperatures[..attempts],
             thresholds,
             &model.tokenizer,

@@ -7,8 +7,8 @@ use sotto_text::whisper::WhisperTokenizer;
 use super::beam::beam;
 use super::inference::{Inference, Prepared};
 use super::repetition::stutters;
-use super::search::{self, Candidate, SearchContext};
-use crate::options::{Search, Thresholds};
+use super::search::{Candidate, SearchContext, greedy, sampled};
+use crate::options::Thresholds;
 
 /// The text of a window and how far it can be trusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,16 +47,15 @@ pub(crate) fn decode_with_fallback(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
     context: SearchContext<'_>,
-    search: &Search,
     temperatures: &[f32],
     thresholds: &Thresholds,
     tokenizer: &WhisperTokenizer,
 ) -> Result<Attempt, Cancelled> {
-    let mut rng = Rng::new(search.seed);
+    let mut rng = Rng::new(context.settings.seed);
     // With whether it only stutters.
     let mut doubted: Vec<(Attempt, bool)> = Vec::new();
     for &temperature in temperatures {
-        let candidate = find(inference, prepared, context, search, temperature, &mut rng)?;
+        let candidate = find(inference, prepared, context, temperature, &mut rng)?;
         let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer, inference);
         let passed = !attempt.has_failed(thresholds);
         if passed && !(thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
@@ -76,17 +75,15 @@ fn find(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
     context: SearchContext<'_>,
-    search: &Search,
     temperature: f32,
     rng: &mut Rng,
 ) -> Result<Candidate, Cancelled> {
-    let penalty = search.length_penalty;
     if temperature > 0.0 {
-        search::sampled(inference, prepared, context, temperature, search.best_of, penalty, rng)
-    } else if search.beam > 1 {
-        beam(inference, prepared, context, search.beam, search.patience, penalty)
+        sampled(inference, prepared, context, temperature, rng)
+    } else if context.settings.beam > 1 {
+        beam(inference, prepared, context)
     } else {
-        search::greedy(inference, prepared, context)
+        greedy(inference, prepared, context)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Memory that decoding keeps from window to window: an hour of live audio takes it from the allocator once.
 
-use crate::hotwords::Favoured;
 use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
 
 use super::beam::BeamMemory;
@@ -19,8 +18,8 @@ pub(crate) struct DecodingMemory {
     pub(super) caches: CachePool,
     pub(super) compressor: Compressor,
     pub(super) beam: BeamMemory,
-    /// The tokens that hotwords favour at a step.
-    pub(super) favoured: Vec<Favoured>,
+    /// A row of log-probabilities with what hotwords bring.
+    pub(super) weighed: Vec<f32>,
     logits: Vec<Vec<f32>>,
     /// Keys and values of the last window's audio.
     audio: Option<CrossCache>,
@@ -42,7 +41,7 @@ impl DecodingMemory {
             caches: CachePool::default(),
             compressor: Compressor::new(),
             beam: BeamMemory::default(),
-            favoured: Vec::new(),
+            weighed: Vec::new(),
             logits: Vec::new(),
             audio: None,
         }

@@ -6,11 +6,13 @@ use sotto_runtime::Cancelled;
 use super::inference::{Inference, Prepared};
 use super::repetition::looped_tail;
 use super::rules::Rules;
-use crate::hotwords::{Favoured, Hotwords};
+use crate::hotwords::Hotwords;
+use crate::options::Search;
 
 /// What every search needs to know.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SearchContext<'a> {
+    pub(crate) settings: &'a Search,
     pub(crate) rules: &'a Rules,
     pub(crate) hotwords: Option<&'a Hotwords>,
     pub(crate) eot: u32,
@@ -41,6 +43,14 @@ pub(super) struct Share {
     pub(super) logprob: f32,
     /// What hotwords bring, or take back.
     pub(super) bonus: f32,
+}
+
+impl Share {
+    /// Of a token with this log-probability and this score.
+    pub(super) fn of(logprob: f32, score: f32) -> Self {
+        // Infinite ones have no difference.
+        Self { logprob, bonus: if score == logprob { 0.0 } else { score - logprob } }
+    }
 }
 
 impl Candidate {
@@ -121,19 +131,17 @@ pub(crate) fn greedy(
     Ok(sequences(inference, prepared, context, 1, &mut choose)?.remove(0))
 }
 
-/// Draws `count` texts at a temperature and keeps the likeliest.
+/// Draws `best_of` texts at a temperature and keeps the likeliest.
 pub(crate) fn sampled(
     inference: &mut Inference<'_>,
     prepared: &Prepared,
     context: SearchContext<'_>,
     temperature: f32,
-    count: usize,
-    length_penalty: Option<f32>,
     rng: &mut Rng,
 ) -> Result<Candidate, Cancelled> {
     let mut choose = |scores: &[f32]| sample(scores, temperature, rng);
-    let texts = sequences(inference, prepared, context, count, &mut choose)?;
-    Ok(best_of(&texts, length_penalty).cloned().unwrap_or_default())
+    let texts = sequences(inference, prepared, context, context.settings.best_of, &mut choose)?;
+    Ok(best_of(&texts, context.settings.length_penalty).cloned().unwrap_or_default())
 }
 
 /// `count` independent texts, each token picked by `choose` from log-probabilities.
@@ -161,8 +169,7 @@ fn sequences(
         sources.clear();
         let scores = beams.logits.chunks_exact_mut(vocabulary);
         for (index, (mut candidate, scores)) in active.drain(..).zip(scores).enumerate() {
-            let favoured = &mut inference.memory.favoured;
-            let (token, share) = context.choose(&candidate.tokens, scores, favoured, choose);
+            let (token, share) = context.choose(&candidate.tokens, scores, &mut inference.memory.weighed, choose);
             if token == context.eot {
                 candidate.end(share);
                 finished.push(candidate);
@@ -190,25 +197,24 @@ fn sequences(
 }
 
 impl SearchContext<'_> {
-    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour: their bonus stays in
-    /// `scores`.
+    /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour.
     fn choose(
         &self,
         sampled: &[u32],
         scores: &mut [f32],
-        favoured: &mut Vec<Favoured>,
+        weighed: &mut Vec<f32>,
         choose: &mut dyn FnMut(&[f32]) -> usize,
     ) -> (u32, Share) {
         self.rules.log_probabilities(scores, sampled);
-        favoured.clear();
-        if let Some(hotwords) = self.hotwords {
-            hotwords.favour(sampled, scores, favoured);
-            favoured.iter().for_each(|favoured| scores[favoured.token] = favoured.score);
-        }
-        let token = choose(scores);
-        let score = scores[token];
-        let plain = favoured.iter().find(|favoured| favoured.token == token).map_or(score, |favoured| favoured.plain);
-        (token as u32, Share { logprob: plain, bonus: score - plain })
+        let candidates = match self.hotwords {
+            None => &*scores,
+            Some(hotwords) => {
+                hotwords.favour(sampled, scores, weighed);
+                weighed
+            }
+        };
+        let token = choose(candidates);
+        (token as u32, Share::of(scores[token], candidates[token]))
     }
 }
 
