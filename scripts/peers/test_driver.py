@@ -57,7 +57,7 @@ class Report(unittest.TestCase):
         other = "Turn on the lights."
         self.assertEqual(unexcused(measured(1.0), SETTING), [])
         self.assertEqual(unexcused(measured(1.0, {"whisper.cpp q5_1": other, "whisper.cpp q4_0": other}), SETTING), [])
-        for name in ("Sotto f32", "whisper.cpp f32", "whisper.cpp q8_0", "CTranslate2 int8", "candle q8_0"):
+        for name in ("Sotto f32", "whisper.cpp f16", "whisper.cpp q8_0", "CTranslate2 int8", "candle q8_0"):
             self.assertIn(name, "".join(unexcused(measured(1.0, {name: other}), SETTING)))
 
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sotto::packing::{Layout, WeightForm};
+use sotto::packing::{Layout, WeightType};
 use sotto::{AudioContext, ComputeDevice, Precision};
 
 use crate::models::ModelsCommand;
@@ -303,10 +303,10 @@ pub(crate) enum WeightsArg {
 }
 
 impl WeightsArg {
-    pub(crate) fn form(self) -> WeightForm {
+    pub(crate) fn weight_type(self) -> WeightType {
         match self {
-            Self::Int8 => WeightForm::Int8,
-            Self::Int4 => WeightForm::Int4,
+            Self::Int8 => WeightType::Int8,
+            Self::Int4 => WeightType::Int4,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         measured.insert("word_error_rate".into(), word_error_rates(&source, list, args, global, &bars, cancel)?);
     }
     let options = QuantizeOptions {
-        weights: args.weights.form(),
+        weights: args.weights.weight_type(),
         layout: args.layout.layout(),
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
@@ -83,24 +83,6 @@ fn figures(file: &Path) -> Result<Map<String, Value>, CliError> {
     }
 }
 
-/// A packed file that is measured, then removed.
-struct Trial(PathBuf);
-
-impl Trial {
-    /// Beside the destination, which has the room for it.
-    fn beside(destination: &Path) -> Self {
-        let name = destination.file_name().unwrap_or_default().display().to_string();
-        Self(destination.with_file_name(format!(".{name}.{}.trial", std::process::id())))
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        // Gone already where it could not be written.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// Word error rates of greedy decoding on a list, in f32 and packed: what packing costs.
 fn word_error_rates(
     source: &ModelSource,
@@ -111,10 +93,13 @@ fn word_error_rates(
     cancel: &CancelToken,
 ) -> Result<Value, CliError> {
     let clips = listed(&[list.to_owned()])?;
-    let (trial, weights) = (Trial::beside(&args.destination), args.weights.form());
+    // Beside the destination, where there is room for it.
+    let folder = args.destination.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = tempfile::tempdir_in(folder.unwrap_or(Path::new(".")))?;
+    let (packed, weights) = (folder.path().join("measured.sotto"), args.weights.weight_type());
     // In the layout of this machine's kernels, whose bits all others give as well.
     let options = QuantizeOptions { weights, ..QuantizeOptions::default() };
-    quantize(source, &trial.0, &options, bars, cancel)?;
+    quantize(source, &packed, &options, bars, cancel)?;
     let rate = |source: &ModelSource, precision| -> Result<ErrorCounts, CliError> {
         let options = EngineOptions { precision: Some(precision), ..model::engine_options(global) };
         let recognizer = model::load_source(&Engine::new(options), source, bars, cancel)?;
@@ -130,7 +115,7 @@ fn word_error_rates(
         Ok(errors)
     };
     let exact = rate(source, Precision::F32)?;
-    let packed = rate(&ModelSource::Path(trial.0.clone()), Precision::Int8)?;
+    let packed = rate(&ModelSource::Path(packed), Precision::Int8)?;
     let rounded = |errors: &ErrorCounts| (errors.rate() * 1e4).round() / 1e4;
     let list = list.file_name().unwrap_or_default().display().to_string();
     Ok(json!({

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
-use sotto_nn::layers::WeightForm;
+use sotto_nn::layers::WeightType;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
@@ -134,13 +134,13 @@ pub enum QuantizeError {
         found.name(),
         wanted.name()
     )]
-    PackedForm {
+    PackedWeights {
         /// The packed model.
         model: String,
         /// What it has.
-        found: WeightForm,
+        found: WeightType,
         /// What was asked for.
-        wanted: WeightForm,
+        wanted: WeightType,
     },
 }
 

@@ -40,7 +40,7 @@ pub use options::{
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
-pub use sotto_nn::layers::WeightForm;
+pub use sotto_nn::layers::WeightType;
 pub use sotto_nn::packed::WriteError;
 pub use sotto_nn::weights::WeightError;
 pub use source::{SampleSource, Samples};

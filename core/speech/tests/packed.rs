@@ -15,7 +15,7 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, Threads};
 use sotto_speech::{
     Isa, Layout, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, Provenance, QuantizeError,
-    QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightForm, WriteError, quantize,
+    QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightType, WriteError, quantize,
 };
 use support::formula::FormulaModel;
 use tempfile::TempDir;
@@ -40,11 +40,11 @@ impl Packer {
     }
 
     fn pack(&self, layout: Layout) -> PathBuf {
-        self.pack_as(layout, WeightForm::Int8)
+        self.pack_as(layout, WeightType::Int8)
     }
 
-    fn pack_as(&self, layout: Layout, weights: WeightForm) -> PathBuf {
-        let bits = if weights == WeightForm::Int4 { ".int4" } else { "" };
+    fn pack_as(&self, layout: Layout, weights: WeightType) -> PathBuf {
+        let bits = if weights == WeightType::Int4 { ".int4" } else { "" };
         let path = self.folder.path().join(format!("{layout}{bits}.sotto"));
         let options = QuantizeOptions { weights, layout: Some(layout), replace: true, ..options() };
         quantize(&self.source(), &path, &options, &NoProgress, &CancelToken::new()).unwrap();
@@ -100,7 +100,7 @@ fn four_bit_decoders_give_the_same_bits_in_every_layout_on_every_instruction_set
     let packer = Packer::new();
     let int8 = load(&packer.pack(Layout::Quads)).unwrap();
     for precision in [Precision::Int8, Precision::Mixed] {
-        let first = load_with(&packer.pack_as(Layout::Columns, WeightForm::Int4).into(), &self::int8(None, precision));
+        let first = load_with(&packer.pack_as(Layout::Columns, WeightType::Int4).into(), &self::int8(None, precision));
         let expected = bits(&first.unwrap());
         if precision == Precision::Int8 {
             let eight = bits(&int8);
@@ -109,7 +109,7 @@ fn four_bit_decoders_give_the_same_bits_in_every_layout_on_every_instruction_set
             assert!(found.1 != other.1);
         }
         for layout in LAYOUTS {
-            let source = ModelSource::Path(packer.pack_as(layout, WeightForm::Int4));
+            let source = ModelSource::Path(packer.pack_as(layout, WeightType::Int4));
             for isa in KernelSet::all_available().into_iter().map(|set| Some(set.isa())).chain([None]) {
                 let packed = load_with(&source, &self::int8(isa, precision)).unwrap();
                 assert!(bits(&packed) == expected, "{layout} on {isa:?}");
@@ -126,12 +126,12 @@ fn states_and_logits<'a>(bits: &'a [u32], recognizer: &SpeechRecognizer) -> (&'a
 #[test]
 fn a_four_bit_file_says_so_and_is_smaller() {
     let packer = Packer::new();
-    let (int8, int4) = (packer.pack(Layout::Vnni), packer.pack_as(Layout::Vnni, WeightForm::Int4));
+    let (int8, int4) = (packer.pack(Layout::Vnni), packer.pack_as(Layout::Vnni, WeightType::Int4));
     let size = |path: &Path| path.metadata().unwrap().len();
     assert!(size(&int4) < size(&int8));
     let recognizer = load(&int4).unwrap();
     let info = recognizer.model().packed().unwrap();
-    assert_eq!((info.weights, info.layout), (WeightForm::Int4, Layout::Vnni));
+    assert_eq!((info.weights, info.layout), (WeightType::Int4, Layout::Vnni));
     let quality: serde_json::Value = serde_json::from_str(info.quality.unwrap()).unwrap();
     for (class, error) in quality["relative_error"].as_object().unwrap() {
         let range = if class.starts_with("encoder") { 0.001..0.01 } else { 0.005..0.15 };
@@ -142,11 +142,11 @@ fn a_four_bit_file_says_so_and_is_smaller() {
         let options = QuantizeOptions { weights, ..options.clone() };
         quantize(&source.into(), &packer.folder.path().join("x"), &options, &NoProgress, &CancelToken::new())
     };
-    let (from, to) = (WeightForm::Int4, WeightForm::Int8);
+    let (from, to) = (WeightType::Int4, WeightType::Int8);
     assert!(
-        matches!(again(&int4, to), Err(QuantizeError::PackedForm { found, wanted, .. }) if (found, wanted) == (from, to))
+        matches!(again(&int4, to), Err(QuantizeError::PackedWeights { found, wanted, .. }) if (found, wanted) == (from, to))
     );
-    assert!(matches!(again(&int8, from), Err(QuantizeError::PackedForm { .. })));
+    assert!(matches!(again(&int8, from), Err(QuantizeError::PackedWeights { .. })));
     assert_eq!(again(&int4, from).unwrap().weights, from);
     assert!(
         std::fs::read(packer.folder.path().join("x")).unwrap()

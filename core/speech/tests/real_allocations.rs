@@ -133,7 +133,8 @@ fn more_tokens_need_no_more_allocations() {
         let Some(recognizer) = load(precision, Threads::ONE) else { return };
         for (name, options) in searches(&recognizer) {
             // The text that comes out grows a few times, and so do the lists of a beam.
-            assert_tokens_are_free(&recognizer, 10, &format!("{precision:?} {name}"), &options);
+            let slack = if name == "greedy" { 6 } else { 10 };
+            assert_tokens_are_free(&recognizer, slack, &format!("{precision:?} {name}"), &options);
         }
     }
 }

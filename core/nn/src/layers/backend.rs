@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm};
 use sotto_runtime::{Chunk, Pool, Threads};
 
-use super::QuantizedMatrix;
+use super::{QuantizedMatrix, WeightType};
 
 /// The seam between layers and processors: a kernel set and a pool, chosen when a model is loaded.
 ///
@@ -16,8 +16,6 @@ use super::QuantizedMatrix;
 pub struct Backend {
     kernels: KernelSet,
     pool: Arc<Pool>,
-    /// Whether rows may meet 4-bit weights.
-    for_int4: bool,
 }
 
 // Multiply-adds that take a thread about 10 µs: less is not worth waking another one for.
@@ -33,14 +31,7 @@ impl Backend {
     /// Chosen kernels on the threads of a pool.
     #[must_use]
     pub fn with_pool(kernels: KernelSet, pool: Pool) -> Self {
-        Self { kernels, pool: Arc::new(pool), for_int4: false }
-    }
-
-    /// The same kernels and threads, where `for_int4` for layers of which some have 4-bit weights: their rows are quantized with
-    /// what these need.
-    #[must_use]
-    pub fn for_int4(&self, for_int4: bool) -> Self {
-        Self { for_int4, ..self.clone() }
+        Self { kernels, pool: Arc::new(pool) }
     }
 
     /// The kernels, for what is too small to be divided.
@@ -49,14 +40,14 @@ impl Backend {
         self.kernels
     }
 
-    /// Normalises and quantizes rows for the products of this backend: see [`KernelSet::quantize`].
+    /// Normalises and quantizes rows for a product with weights of this type: see [`KernelSet::quantize`].
     ///
     /// # Panics
     /// When the norm's parameters do not have as many values as the rows.
-    pub fn quantize(&self, input: MatRef<'_>, norm: &Norm<'_>, out: &mut Activations) {
-        match self.for_int4 {
-            true => self.kernels.quantize_for_int4(input, norm, out),
-            false => self.kernels.quantize(input, norm, out),
+    pub(super) fn quantize(&self, input: MatRef<'_>, norm: &Norm<'_>, weights: WeightType, out: &mut Activations) {
+        match weights {
+            WeightType::Int8 => self.kernels.quantize(input, norm, out),
+            WeightType::Int4 => self.kernels.quantize_for_int4(input, norm, out),
         }
     }
 

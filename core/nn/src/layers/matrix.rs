@@ -4,7 +4,7 @@ use sotto_kernels::{Int4Matrix, Layout, PackError, PackedMatrix};
 
 /// How the weights of a matrix are quantized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WeightForm {
+pub enum WeightType {
     /// 8 bits, one scale per output.
     #[default]
     Int8,
@@ -21,7 +21,7 @@ pub enum QuantizedMatrix {
     Int4(Int4Matrix),
 }
 
-impl WeightForm {
+impl WeightType {
     /// Name in files' metadata, on command lines and in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -33,6 +33,15 @@ impl WeightForm {
 }
 
 impl QuantizedMatrix {
+    /// How the weights are quantized.
+    #[must_use]
+    pub fn weight_type(&self) -> WeightType {
+        match self {
+            Self::Int8(_) => WeightType::Int8,
+            Self::Int4(_) => WeightType::Int4,
+        }
+    }
+
     /// Order of the weights.
     #[must_use]
     pub fn layout(&self) -> Layout {

@@ -20,7 +20,7 @@ pub use cache::KvCache;
 pub use conv::{Conv1d, ConvShape};
 pub use embedding::Embedding;
 pub use linear::Linear;
-pub use matrix::{QuantizedMatrix, WeightForm};
+pub use matrix::{QuantizedMatrix, WeightType};
 pub use norm::LayerNorm;
 pub use quantized::{Int8Norm, QuantizedConv1d, QuantizedEmbedding, QuantizedLinear};
 pub use request::{Biased, FloatWeights, MatrixRequest, QuantizedWeights, StoredRows};

@@ -5,7 +5,9 @@
 
 use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm};
 
-use super::{Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource};
+use super::{
+    Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightType,
+};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -30,13 +32,13 @@ impl Int8Norm {
         })
     }
 
-    /// Normalises and quantizes the rows of `x`, `[rows, width]`.
+    /// Normalises and quantizes the rows of `x`, `[rows, width]`, for layers whose weights are of this type.
     ///
     /// # Panics
     /// When `x` is not whole rows.
-    pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
+    pub fn quantize(&self, backend: &Backend, x: &[f32], weights: WeightType, out: &mut Activations) {
         let width = self.weight.len();
-        backend.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), out);
+        backend.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), weights, out);
     }
 
     /// Normalises the rows of `x` into `out`, in f32.
@@ -97,6 +99,21 @@ impl QuantizedLinear {
         self.weights.columns()
     }
 
+    /// What its rows must be quantized for.
+    #[must_use]
+    pub fn weight_type(&self) -> WeightType {
+        self.weights.weight_type()
+    }
+
+    /// Quantizes the rows of `x`, `[rows, inputs]`, as they are, for this layer.
+    ///
+    /// # Panics
+    /// When `x` is not whole rows.
+    pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
+        let inputs = self.weights.depth();
+        backend.quantize(MatRef::new(x, x.len() / inputs, inputs), &Norm::None, self.weight_type(), out);
+    }
+
     /// Bytes of weights that one row reads.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -106,7 +123,7 @@ impl QuantizedLinear {
     /// Writes `activation(x · Wᵀ + b)` to `out`, `[rows, outputs]`.
     ///
     /// # Panics
-    /// When the shapes do not fit.
+    /// When the shapes do not fit, or the rows were quantized for weights of another type.
     pub fn forward(&self, backend: &Backend, x: &Activations, activation: Activation, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
         backend.product(x, &self.weights, epilogue, out);
@@ -176,7 +193,7 @@ impl QuantizedConv1d {
         let ConvShape { inputs, outputs, kernel, stride } = self.shape;
         let from = &padded[first * stride * inputs..];
         let windows = MatRef::strided(from, out.len() / outputs, kernel * inputs, stride * inputs);
-        backend.quantize(windows, &Norm::None, quantized);
+        backend.quantize(windows, &Norm::None, self.weights.weight_type(), quantized);
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Gelu, accumulate: false };
         backend.product(quantized, &self.weights, epilogue, out);
     }
@@ -209,6 +226,12 @@ impl QuantizedEmbedding {
     #[must_use]
     pub fn vocabulary(&self) -> usize {
         self.table.columns()
+    }
+
+    /// What rows must be quantized for that [`logits`](Self::logits) reads.
+    #[must_use]
+    pub fn weight_type(&self) -> WeightType {
+        self.table.weight_type()
     }
 
     /// Bytes that scoring all tokens reads.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sotto_kernels::{BLOCK, Floats, Int4Matrix, Layout, PackedMatrix, quantize_int4};
 
-use super::{ConvShape, QuantizedMatrix, TensorSource, WeightForm};
+use super::{ConvShape, QuantizedMatrix, TensorSource, WeightType};
 use crate::weights::WeightError;
 
 /// Whether a projection has a bias; Whisper's key projections have none.
@@ -153,21 +153,21 @@ impl MatrixRequest<'_> {
         &self,
         source: &S,
         layout: Layout,
-        form: WeightForm,
+        weight_type: WeightType,
     ) -> Result<QuantizedWeights, WeightError> {
         let depth = self.depth();
         let (mut values, mut scales, mut block_scales, mut bias) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (part, biased) in self.parts {
             let rows = self.rows_of(source, part)?;
-            match form {
-                WeightForm::Int8 => to_int8(&rows, depth, &mut values, &mut scales),
-                WeightForm::Int4 => to_int4(&rows, depth, &mut values, &mut block_scales),
+            match weight_type {
+                WeightType::Int8 => to_int8(&rows, depth, &mut values, &mut scales),
+                WeightType::Int4 => to_int4(&rows, depth, &mut values, &mut block_scales),
             }
             self.bias_of(source, part, *biased, &mut bias)?;
         }
-        let matrix = match form {
-            WeightForm::Int8 => PackedMatrix::pack(layout, depth, &values, &scales).map(QuantizedMatrix::Int8),
-            WeightForm::Int4 => Int4Matrix::pack(layout, depth, &values, &block_scales).map(QuantizedMatrix::Int4),
+        let matrix = match weight_type {
+            WeightType::Int8 => PackedMatrix::pack(layout, depth, &values, &scales).map(QuantizedMatrix::Int8),
+            WeightType::Int4 => Int4Matrix::pack(layout, depth, &values, &block_scales).map(QuantizedMatrix::Int4),
         };
         let matrix = matrix.expect("a layer has rows, and quantized values keep to their range");
         Ok(QuantizedWeights { matrix, bias: self.has_bias().then(|| bias.into()) })

@@ -2,7 +2,7 @@
 
 use sotto_kernels::{Floats, Layout};
 
-use super::{FloatWeights, MatrixRequest, QuantizedWeights, WeightForm};
+use super::{FloatWeights, MatrixRequest, QuantizedWeights, WeightType};
 use crate::weights::{WeightError, Weights};
 
 /// Hands out named tensors as f32, and matrices of quantized weights.
@@ -32,14 +32,7 @@ pub trait TensorSource {
     /// # Errors
     /// As [`tensor`](Self::tensor).
     fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
-        request.quantized(self, layout, WeightForm::Int8)
-    }
-
-    /// Whether a matrix of a layer whose name begins with `prefix` has 4-bit weights: rows for it are quantized with the sums of
-    /// their blocks.
-    fn has_int4(&self, prefix: &str) -> bool {
-        let _ = prefix;
-        false
+        request.quantized(self, layout, WeightType::Int8)
     }
 
     /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its quantized weights

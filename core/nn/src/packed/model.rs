@@ -7,7 +7,7 @@ use std::path::Path;
 use sotto_kernels::{ALIGNMENT, Floats, Int4Matrix, Layout, PackError, PackedMatrix, SharedBytes};
 
 use super::{INT4, INT8, SCALES, header};
-use crate::layers::{FloatWeights, MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource};
+use crate::layers::{FloatWeights, MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightType};
 use crate::weights::{WeightError, Weights, printable};
 
 /// A packed model file, mapped, or an image of one in memory.
@@ -54,6 +54,15 @@ impl PackedModel {
     #[must_use]
     pub fn name(&self) -> &str {
         self.weights.name()
+    }
+
+    /// How the matrices are quantized: with 4 bits, if any is.
+    #[must_use]
+    pub fn weight_type(&self) -> WeightType {
+        match self.weights.names().any(is_int4) {
+            true => WeightType::Int4,
+            false => WeightType::Int8,
+        }
     }
 
     /// Order of the quantized weights.
@@ -205,10 +214,6 @@ impl TensorSource for PackedModel {
         let matrix = self.mapped(request)?;
         let matrix = matrix.repacked(layout).map_err(|problem| self.unfit(&request.name(), problem))?;
         Ok(QuantizedWeights { matrix, bias: self.bias(request)? })
-    }
-
-    fn has_int4(&self, prefix: &str) -> bool {
-        self.weights.names().any(|name| name.starts_with(prefix) && is_int4(name))
     }
 
     fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {

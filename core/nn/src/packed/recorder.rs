@@ -7,7 +7,7 @@ use sotto_runtime::CancelToken;
 
 use super::contents::{Contents, Data};
 use super::{INT4, INT8, SCALES};
-use crate::layers::{MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightForm};
+use crate::layers::{MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightType};
 use crate::weights::WeightError;
 
 /// A source of tensors that keeps what it hands out, packed for one layout.
@@ -17,7 +17,7 @@ use crate::weights::WeightError;
 pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,
-    form: &'a dyn Fn(&str) -> WeightForm,
+    weight_type: &'a dyn Fn(&str) -> WeightType,
     cancel: &'a CancelToken,
     state: RefCell<State>,
 }
@@ -52,11 +52,16 @@ impl TensorError {
 impl<'a, S: TensorSource> Recorder<'a, S> {
     /// Watches `source`; looks at `cancel` before each tensor, and before a matrix is compared with its source.
     ///
-    /// `form` says how the matrix of a name is quantized. A source that is packed itself keeps the forms that it has.
+    /// `weight_type` says how the matrix of a name is quantized. A source that is packed itself keeps what it has.
     #[must_use]
-    pub fn new(source: &'a S, layout: Layout, form: &'a dyn Fn(&str) -> WeightForm, cancel: &'a CancelToken) -> Self {
+    pub fn new(
+        source: &'a S,
+        layout: Layout,
+        weight_type: &'a dyn Fn(&str) -> WeightType,
+        cancel: &'a CancelToken,
+    ) -> Self {
         let state = State { contents: Contents::new(layout), errors: Vec::new() };
-        Self { source, layout, form, cancel, state: RefCell::new(state) }
+        Self { source, layout, weight_type, cancel, state: RefCell::new(state) }
     }
 
     /// What was handed out, and the error of each matrix that was made from f32 tensors.
@@ -98,10 +103,6 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         self.source.contains(name)
     }
 
-    fn has_int4(&self, prefix: &str) -> bool {
-        self.source.has_int4(prefix)
-    }
-
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
         self.cancel.check()?;
         let floats = self.source.floats(name, shape)?;
@@ -114,7 +115,7 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         self.cancel.check()?;
         let (name, published) = (request.name(), self.is_published(request));
         let weights = match published {
-            true => request.quantized(self.source, self.layout, (self.form)(&name))?,
+            true => request.quantized(self.source, self.layout, (self.weight_type)(&name))?,
             false => self.source.quantized(self.layout, request)?,
         };
         self.cancel.check()?;

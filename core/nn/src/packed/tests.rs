@@ -10,7 +10,7 @@ use sotto_runtime::CancelToken;
 
 use super::header::LENGTH;
 use super::*;
-use crate::layers::{Biased, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightForm};
+use crate::layers::{Biased, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightType};
 use crate::weights::WeightError;
 
 /// Two stacked projections, a convolution, a norm of an odd width, and bytes.
@@ -70,12 +70,12 @@ fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<QuantizedWeig
 }
 
 fn contents(layout: Layout) -> (Contents, Vec<TensorError>) {
-    contents_as(layout, &|_| WeightForm::Int8)
+    contents_as(layout, &|_| WeightType::Int8)
 }
 
-fn contents_as(layout: Layout, form: &dyn Fn(&str) -> WeightForm) -> (Contents, Vec<TensorError>) {
+fn contents_as(layout: Layout, weight_type: &dyn Fn(&str) -> WeightType) -> (Contents, Vec<TensorError>) {
     let (source, cancel) = (Source::new(), CancelToken::new());
-    let recorder = Recorder::new(&source, layout, form, &cancel);
+    let recorder = Recorder::new(&source, layout, weight_type, &cancel);
     load(&recorder, Layout::Columns).unwrap();
     let (mut contents, errors) = recorder.finish();
     contents.add_bytes("words", b"some bytes".to_vec());
@@ -162,8 +162,8 @@ fn as_f32_a_matrix_is_what_its_weights_stand_for() {
 
 /// All matrices but the convolution with 4-bit weights.
 fn int4_file(layout: Layout) -> Vec<u8> {
-    let form = |name: &str| if name == "conv" { WeightForm::Int8 } else { WeightForm::Int4 };
-    contents_as(layout, &form).0.to_bytes()
+    let weight_type = |name: &str| if name == "conv" { WeightType::Int8 } else { WeightType::Int4 };
+    contents_as(layout, &weight_type).0.to_bytes()
 }
 
 #[test]
@@ -171,11 +171,11 @@ fn four_bit_weights_are_the_same_in_every_layout() {
     let source = Source::new();
     for from in Layout::ALL {
         let packed = open(&int4_file(from)).unwrap();
-        assert!(packed.has_int4("") && packed.has_int4("a.") && !packed.has_int4("conv"));
-        assert!(!open(&file(from)).unwrap().has_int4(""));
+        assert_eq!(packed.weight_type(), WeightType::Int4);
+        assert_eq!(open(&file(from)).unwrap().weight_type(), WeightType::Int8);
         for to in Layout::ALL {
             for request in [STACKED, EMBED] {
-                let expected = request.quantized(&source, to, WeightForm::Int4).unwrap();
+                let expected = request.quantized(&source, to, WeightType::Int4).unwrap();
                 let found = packed.quantized(to, &request).unwrap();
                 assert!(found.matrix.bytes() == expected.matrix.bytes(), "{from} to {to}");
                 assert_eq!(found.bias.as_deref(), expected.bias.as_deref());
@@ -252,11 +252,11 @@ fn errors_are_measured_against_the_source() {
     // Uniform rounding by half a step of 1/127: 1/127/√12 over the sine's root mean square of 0.7.
     assert!(errors.iter().all(|error| (0.001..0.006).contains(&error.relative())), "{errors:?}");
     let (packed, cancel) = (open(&file(Layout::Pairs)).unwrap(), CancelToken::new());
-    let again = Recorder::new(&packed, Layout::Octets, &|_| WeightForm::Int4, &cancel);
+    let again = Recorder::new(&packed, Layout::Octets, &|_| WeightType::Int4, &cancel);
     load(&again, Layout::Columns).unwrap();
     let (contents, errors) = again.finish();
     assert!(errors.is_empty(), "a packed model has nothing to be compared with");
-    assert!(!open(&contents.to_bytes()).unwrap().has_int4(""), "it keeps its weights");
+    assert_eq!(open(&contents.to_bytes()).unwrap().weight_type(), WeightType::Int8, "it keeps its weights");
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn what_a_crashed_packing_left_behind_is_not_written_to() {
     std::fs::hard_link(&path, &left).unwrap();
     let before = std::fs::read(&path).unwrap();
     let other = folder.path().join("other.sotto");
-    let mut changed = contents_as(Layout::Columns, &|_| WeightForm::Int4).0;
+    let mut changed = contents_as(Layout::Columns, &|_| WeightType::Int4).0;
     changed.set_metadata("title", "another".to_owned());
     write(&changed, &other, false).unwrap();
     assert!(std::fs::read(&path).unwrap() == before, "the model under its second name");

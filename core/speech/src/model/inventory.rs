@@ -26,8 +26,13 @@ pub(crate) fn encoder_weights(dimensions: &Dimensions) -> u64 {
     count(dimensions, |name| name.starts_with("encoder."))
 }
 
+/// Keys and values of the audio of a full window.
+pub(super) fn cross_values(dimensions: &Dimensions) -> u64 {
+    2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64
+}
+
 /// Weights that each token reads.
-pub(crate) fn token_weights(dimensions: &Dimensions) -> u64 {
+pub(super) fn token_weights(dimensions: &Dimensions) -> u64 {
     let makes_cross_cache = |name: &str| name.contains("encoder_attn.k_proj") || name.contains("encoder_attn.v_proj");
     count(dimensions, |name| {
         name.starts_with("decoder.") && name != "decoder.embed_positions.weight" && !makes_cross_cache(name)

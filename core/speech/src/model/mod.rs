@@ -17,7 +17,7 @@ mod watched;
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use device::Switch;
 pub use device::{ComputeDevice, DeviceStatus};
-pub(crate) use inventory::{encoder_weights, token_weights, weight_count};
+pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
@@ -73,9 +73,7 @@ impl Model {
     /// keys and values of a window of 30 s. At batch size 1 no decoder is faster than reading them.
     #[must_use]
     pub fn bytes_per_token(&self) -> u64 {
-        let dimensions = &self.dimensions;
-        let cached = 2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64;
-        self.decoder.token_weight_bytes(token_weights(dimensions)) + self.decoder.cross_value_bytes() * cached
+        self.decoder.bytes_per_token(&self.dimensions)
     }
 
     /// Cross-attention heads that follow the audio, as `(layer, head)`.

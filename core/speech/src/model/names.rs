@@ -109,13 +109,6 @@ impl TensorSource for Tensors<'_> {
         }
     }
 
-    fn has_int4(&self, prefix: &str) -> bool {
-        match self {
-            Self::Named(weights) => weights.has_int4(prefix),
-            Self::Packed(model) => model.has_int4(prefix),
-        }
-    }
-
     fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
         match self {
             Self::Named(weights) => weights.matrix(request),

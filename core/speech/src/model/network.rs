@@ -10,6 +10,7 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use super::config::Dimensions;
 #[cfg(feature = "candle")]
 use super::device;
+use super::inventory::{cross_values, token_weights};
 use super::{exact, int8};
 
 /// How a model computes.
@@ -165,23 +166,13 @@ impl Decoder {
         })
     }
 
-    /// Bytes of the weights that each token reads, `count` in number.
-    pub(crate) fn token_weight_bytes(&self, count: u64) -> u64 {
+    /// Bytes that each token reads: of weights, and of keys and values of a full window.
+    pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
         match self {
-            Self::Exact(_) => 4 * count,
-            Self::Int8(decoder) => decoder.token_weight_bytes(),
+            Self::Exact(_) => 4 * (token_weights(dimensions) + cross_values(dimensions)),
+            Self::Int8(decoder) => decoder.bytes_per_token(dimensions),
             #[cfg(feature = "candle")]
-            Self::Device(decoder) => decoder.token_weight_bytes(count),
-        }
-    }
-
-    /// Bytes of a value of the audio's keys and values.
-    pub(crate) fn cross_value_bytes(&self) -> u64 {
-        match self {
-            Self::Exact(_) => 4,
-            Self::Int8(decoder) => decoder.cross_value_bytes(),
-            #[cfg(feature = "candle")]
-            Self::Device(decoder) => decoder.cross_value_bytes(),
+            Self::Device(decoder) => decoder.bytes_per_token(dimensions),
         }
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
-use sotto_nn::layers::{Backend, TensorSource, WeightForm};
+use sotto_nn::layers::{Backend, WeightType};
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
@@ -30,7 +30,7 @@ const WRITER_KEY: &str = "sotto.writer";
 #[derive(Debug, Clone, Default)]
 pub struct QuantizeOptions {
     /// Bits of the weights. A model that is packed already must have been packed so.
-    pub weights: WeightForm,
+    pub weights: WeightType,
     /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
     pub layout: Option<Layout>,
     /// Whether a file at the destination is replaced.
@@ -62,7 +62,7 @@ pub struct Quantized {
     /// Size of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightForm,
+    pub weights: WeightType,
     /// Order of its weights.
     pub layout: Layout,
     /// How far the quantized weights are from the source's, by kind of layer; empty for a model that was packed before.
@@ -86,7 +86,7 @@ pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightForm,
+    pub weights: WeightType,
     /// Order of its weights.
     pub layout: Layout,
     /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
@@ -101,7 +101,7 @@ impl<'a> PackedInfo<'a> {
     pub(super) fn of(model: &'a PackedModel) -> Self {
         Self {
             bytes: Bytes(model.bytes_on_disk()),
-            weights: form_of_packed(model),
+            weights: model.weight_type(),
             layout: model.layout(),
             source: model.metadata(SOURCE_KEY),
             licence: model.metadata(LICENCE_KEY),
@@ -112,7 +112,7 @@ impl<'a> PackedInfo<'a> {
 
 /// Packs the model at `source` with quantized weights into the file `destination`.
 ///
-/// With [`WeightForm::Int4`] the decoder has 4-bit weights, whose time is reading them; the encoder and the projections of the
+/// With [`WeightType::Int4`] the decoder has 4-bit weights, whose time is reading them; the encoder and the projections of the
 /// audio, whose time is arithmetic, keep 8 bits.
 ///
 /// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
@@ -132,9 +132,9 @@ pub fn quantize(
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
     if let ModelFile::Packed(model) = manifest.file() {
-        let found = form_of_packed(model);
+        let found = model.weight_type();
         if found != weights {
-            return Err(QuantizeError::PackedForm { model: manifest.name().to_owned(), found, wanted: weights });
+            return Err(QuantizeError::PackedWeights { model: manifest.name().to_owned(), found, wanted: weights });
         }
     }
     let (mut contents, errors) = record(&manifest, weights, layout, progress, cancel)?;
@@ -167,7 +167,7 @@ pub fn quantize(
 /// Loads the network and keeps what it is made of.
 fn record(
     manifest: &Manifest,
-    weights: WeightForm,
+    weights: WeightType,
     layout: Layout,
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
@@ -178,9 +178,8 @@ fn record(
         progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
     report(0);
-    let form =
-        |name: &str| if weights == WeightForm::Int4 && is_read_per_token(name) { weights } else { WeightForm::Int8 };
-    let recorder = Recorder::new(&tensors, layout, &form, cancel);
+    let weight_type = |name: &str| if is_read_per_token(name) { weights } else { WeightType::Int8 };
+    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel);
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
@@ -192,11 +191,6 @@ fn record(
 /// Whether each token reads the matrix. The others multiply hundreds of rows at a time.
 fn is_read_per_token(matrix: &str) -> bool {
     matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
-}
-
-/// How the weights of a packed model were quantized.
-fn form_of_packed(model: &PackedModel) -> WeightForm {
-    if model.has_int4("") { WeightForm::Int4 } else { WeightForm::Int8 }
 }
 
 /// Source, licence and quality.

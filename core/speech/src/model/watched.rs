@@ -53,10 +53,6 @@ impl<S: TensorSource> TensorSource for Watched<'_, S> {
         Ok(weights)
     }
 
-    fn has_int4(&self, prefix: &str) -> bool {
-        self.source.has_int4(prefix)
-    }
-
     fn matrix(&self, request: &MatrixRequest<'_>) -> Result<FloatWeights, WeightError> {
         self.cancel.check()?;
         let weights = self.source.matrix(request)?;

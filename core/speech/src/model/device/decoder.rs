@@ -7,6 +7,8 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::network::{self, Fed, KeyValues, SelfLayers};
 use super::{PassError, Switch, on_device};
+use crate::model::config::Dimensions;
+use crate::model::inventory::{cross_values, token_weights};
 use crate::model::{self, Recording, Row};
 
 #[derive(Debug)]
@@ -67,14 +69,12 @@ impl Decoder {
         Self { cpu: Box::new(cpu), device, switch }
     }
 
-    /// Bytes of the weights that each token reads, `count` in number.
-    pub(crate) fn token_weight_bytes(&self, count: u64) -> u64 {
-        if self.switch.is_on() { self.device.weight_bytes() * count } else { self.cpu.token_weight_bytes(count) }
-    }
-
-    /// Bytes of a value of the audio's keys and values: on the device that of a weight.
-    pub(crate) fn cross_value_bytes(&self) -> u64 {
-        if self.switch.is_on() { self.device.weight_bytes() } else { self.cpu.cross_value_bytes() }
+    /// As [`model::Decoder::bytes_per_token`], of what computes right now.
+    pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+        match self.switch.is_on() {
+            true => self.device.weight_bytes() * (token_weights(dimensions) + cross_values(dimensions)),
+            false => self.cpu.bytes_per_token(dimensions),
+        }
     }
 
     pub(crate) fn scratch(&self) -> DecoderScratch {

@@ -1,6 +1,6 @@
 //! The feed-forward layer that encoder and decoder blocks share.
 
-use sotto_kernels::{Activation, Activations, MatRef, Norm};
+use sotto_kernels::{Activation, Activations};
 use sotto_nn::layers::{Backend, Int8Norm, QuantizedLinear, TensorSource};
 use sotto_nn::weights::WeightError;
 
@@ -47,16 +47,11 @@ impl FeedForward {
     ) {
         for rows in x.chunks_mut(ROWS * self.width) {
             let (count, inner) = (rows.len() / self.width, self.inner.outputs());
-            self.norm.quantize(backend, rows, quantized);
+            self.norm.quantize(backend, rows, self.inner.weight_type(), quantized);
             hidden.resize(count * inner, 0.0);
             self.inner.forward(backend, quantized, Activation::Gelu, hidden);
-            quantize_rows(backend, hidden, inner, quantized);
+            self.outer.quantize(backend, hidden, quantized);
             self.outer.forward_add(backend, quantized, rows);
         }
     }
-}
-
-/// Quantizes rows of `columns` values as they are.
-pub(super) fn quantize_rows(backend: &Backend, x: &[f32], columns: usize, out: &mut Activations) {
-    backend.quantize(MatRef::new(x, x.len() / columns, columns), &Norm::None, out);
 }

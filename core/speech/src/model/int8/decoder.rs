@@ -10,8 +10,9 @@ use sotto_nn::layers::{Backend, Biased, Int8Norm, QuantizedEmbedding, QuantizedL
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
-use super::block::{FeedForward, quantize_rows};
+use super::block::FeedForward;
 use crate::model::config::Dimensions;
+use crate::model::inventory::cross_values;
 use crate::model::network::{Precision, Recording, Row, SelfCache};
 
 /// Predicts the next token from the tokens so far and the encoded audio.
@@ -101,7 +102,8 @@ impl Block {
 }
 
 impl Block {
-    fn token_weight_bytes(&self) -> usize {
+    /// Bytes of the matrices that each token reads.
+    fn bytes_per_token(&self) -> usize {
         let matrices = [&self.self_projections, &self.self_out, &self.cross_query, &self.cross_out];
         matrices.into_iter().map(QuantizedLinear::bytes).sum::<usize>() + self.feed_forward.bytes()
     }
@@ -117,7 +119,7 @@ impl Decoder {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
         Ok(Self {
-            backend: backend.for_int4(source.has_int4("decoder.")),
+            backend: backend.clone(),
             tokens: QuantizedEmbedding::load(source, backend, "decoder.embed_tokens", vocabulary, width)?,
             positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
@@ -128,15 +130,11 @@ impl Decoder {
         })
     }
 
-    /// Bytes of the matrices that each token reads, scales included.
-    pub(crate) fn token_weight_bytes(&self) -> u64 {
-        let blocks: usize = self.blocks.iter().map(Block::token_weight_bytes).sum();
-        (blocks + self.tokens.bytes()) as u64
-    }
-
-    /// Bytes of a value of the audio's keys and values.
-    pub(crate) fn cross_value_bytes(&self) -> u64 {
-        if self.precision == Precision::Int8 { 1 } else { 2 }
+    /// Bytes that each token reads: of the matrices, scales included, and of keys and values of a full window.
+    pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+        let blocks: usize = self.blocks.iter().map(Block::bytes_per_token).sum();
+        let value = if self.precision == Precision::Int8 { 1 } else { 2 };
+        (blocks + self.tokens.bytes()) as u64 + value * cross_values(dimensions)
     }
 
     pub(crate) fn scratch(&self) -> DecoderScratch {
@@ -196,7 +194,7 @@ impl Decoder {
             let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
                 for chunk in chunks {
                     let rows = chunk.rows();
-                    quantize_rows(backend, &states[rows.start * width..rows.end * width], width, quantized);
+                    block.cross_projections.quantize(backend, &states[rows.start * width..rows.end * width], quantized);
                     projected.resize(2 * width * rows.len(), 0.0);
                     block.cross_projections.forward(backend, quantized, Activation::Identity, projected);
                     backend.kernels().fill_quantized(MatRef::new(projected, rows.len(), 2 * width), chunk);
@@ -217,7 +215,7 @@ impl Decoder {
         cache.truncate(0);
         let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
             for states in states.chunks(AUDIO_ROWS * width) {
-                quantize_rows(backend, states, width, quantized);
+                block.cross_projections.quantize(backend, states, quantized);
                 projected.resize(2 * states.len(), 0.0);
                 block.cross_projections.forward(backend, quantized, Activation::Identity, projected);
                 for row in projected.chunks_exact(2 * width) {
@@ -269,7 +267,7 @@ impl Decoder {
         for &row in picked {
             rows.extend_from_slice(&x[row * width..(row + 1) * width]);
         }
-        self.norm.quantize(&self.backend, rows, quantized);
+        self.norm.quantize(&self.backend, rows, self.tokens.weight_type(), quantized);
         logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
         self.tokens.logits(&self.backend, quantized, logits);
         logits
@@ -300,7 +298,7 @@ impl Decoder {
         let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.self_norm.quantize(backend, x, quantized);
+        block.self_norm.quantize(backend, x, block.self_projections.weight_type(), quantized);
         block.self_projections.forward(backend, quantized, Activation::Identity, projected);
         let parts = projected.chunks_exact(3 * width).zip(attended.chunks_exact_mut(width));
         for (row, (parts, out)) in rows.iter().zip(parts) {
@@ -311,7 +309,7 @@ impl Decoder {
             weights.resize(self.heads.count * self.text_context, 0.0);
             backend.kernels().attend_cached(query, cache, weights, out);
         }
-        quantize_rows(backend, attended, width, quantized);
+        block.self_out.quantize(backend, attended, quantized);
         block.self_out.forward_add(backend, quantized, x);
     }
 
@@ -326,7 +324,7 @@ impl Decoder {
         let DecoderScratch { quantized, x, projected, attended, weights, row, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.cross_norm.quantize(backend, x, quantized);
+        block.cross_norm.quantize(backend, x, block.cross_query.weight_type(), quantized);
         block.cross_query.forward(backend, quantized, Activation::Identity, projected);
         let states = cross.states();
         weights.resize(self.heads.count * states, 0.0);
@@ -342,7 +340,7 @@ impl Decoder {
                 recording.take(*index, weights, self.heads, states);
             }
         }
-        quantize_rows(backend, attended, width, quantized);
+        block.cross_out.quantize(backend, attended, quantized);
         block.cross_out.forward_add(backend, quantized, x);
     }
 }

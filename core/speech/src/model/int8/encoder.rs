@@ -10,7 +10,7 @@ use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Norm, QuantizedConv1d, Qu
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};
 
-use super::block::{FeedForward, quantize_rows};
+use super::block::FeedForward;
 use crate::model::config::Dimensions;
 use crate::model::network::Precision;
 
@@ -94,7 +94,7 @@ impl Encoder {
         };
         let conv = |inputs, stride| ConvShape { inputs, outputs: width, kernel: 3, stride };
         Ok(Self {
-            backend: backend.for_int4(source.has_int4("encoder.")),
+            backend: backend.clone(),
             conv1: QuantizedConv1d::load(source, backend, "encoder.conv1", conv(mels, 1))?,
             conv2: QuantizedConv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
             positions: source.floats("encoder.embed_positions.weight", &[audio_context, width])?,
@@ -204,7 +204,8 @@ impl Encoder {
                     let work = |scratch: &mut BlockScratch| {
                         let BlockScratch { quantized, projected, .. } = scratch;
                         projected.resize(3 * width * rows.len(), 0.0);
-                        block.norm.quantize(backend, &x[rows.start * width..rows.end * width], quantized);
+                        let rows_of_x = &x[rows.start * width..rows.end * width];
+                        block.norm.quantize(backend, rows_of_x, block.projections.weight_type(), quantized);
                         block.projections.forward(backend, quantized, Activation::Identity, projected);
                         let projected = MatRef::new(projected, rows.len(), 3 * width);
                         backend.kernels().fill_quantized(projected, chunk);
@@ -217,7 +218,8 @@ impl Encoder {
                 backend.blocks(projected, 3 * width, BLOCK, |rows, out| {
                     let work = |scratch: &mut BlockScratch| {
                         let quantized = &mut scratch.quantized;
-                        block.norm.quantize(backend, &x[rows.start * width..rows.end * width], quantized);
+                        let rows_of_x = &x[rows.start * width..rows.end * width];
+                        block.norm.quantize(backend, rows_of_x, block.projections.weight_type(), quantized);
                         block.projections.forward(backend, quantized, Activation::Identity, out);
                     };
                     blocks.with(|| self.block_scratch(), work);
@@ -246,7 +248,7 @@ impl Encoder {
                         backend.kernels().attend(queries.rows_range(rows.start, rows.len()), panels, out, f32);
                     }
                 }
-                quantize_rows(backend, attended, width, quantized);
+                block.out.quantize(backend, attended, quantized);
                 block.out.forward_add(backend, quantized, x);
                 block.feed_forward.forward_add(backend, x, quantized, hidden);
             };
