@@ -7,26 +7,26 @@ use std::ops::Range;
 
 /// `rows × columns` values inside a slice, rows `stride` apart: like a mutable slice, but it can be cut between columns.
 #[derive(Debug)]
-pub struct BlockMut<'a> {
-    start: *mut f32,
+pub struct BlockMut<'a, T = f32> {
+    start: *mut T,
     rows: usize,
     columns: usize,
     stride: usize,
-    slice: PhantomData<&'a mut [f32]>,
+    slice: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a block is a unique borrow of its values, as `&mut [f32]` is, and those may be sent.
-unsafe impl Send for BlockMut<'_> {}
+// SAFETY: a block is a unique borrow of its values, as `&mut [T]` is, and those may be sent where the values may.
+unsafe impl<T: Send> Send for BlockMut<'_, T> {}
 // SAFETY: a shared block gives out no values.
-unsafe impl Sync for BlockMut<'_> {}
+unsafe impl<T: Send> Sync for BlockMut<'_, T> {}
 
-impl<'a> BlockMut<'a> {
+impl<'a, T> BlockMut<'a, T> {
     /// All of `data` as rows of `columns` values.
     ///
     /// # Panics
     /// When `data` is not whole rows.
     #[must_use]
-    pub fn new(data: &'a mut [f32], columns: usize) -> Self {
+    pub fn new(data: &'a mut [T], columns: usize) -> Self {
         let rows = data.len().checked_div(columns).unwrap_or(0);
         assert_eq!(data.len(), rows * columns, "whole rows of {columns} values");
         Self::strided(data, rows, columns, columns)
@@ -37,7 +37,7 @@ impl<'a> BlockMut<'a> {
     /// # Panics
     /// When rows would overlap or the last one ends outside of `data`.
     #[must_use]
-    pub fn strided(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Self {
+    pub fn strided(data: &'a mut [T], rows: usize, columns: usize, stride: usize) -> Self {
         assert!(stride >= columns, "rows of {columns} values overlap at a distance of {stride}");
         let end = if rows == 0 { Some(0) } else { (rows - 1).checked_mul(stride).and_then(|n| n.checked_add(columns)) };
         assert!(
@@ -66,7 +66,7 @@ impl<'a> BlockMut<'a> {
     /// When there is no such row.
     #[inline]
     #[must_use]
-    pub fn row(&mut self, row: usize) -> &mut [f32] {
+    pub fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
         // SAFETY: the constructor checked that all rows lie inside the borrowed slice, and cuts only shrink a block; rows
         // of one block and blocks cut from one another do not overlap; the result borrows the block.
@@ -78,7 +78,7 @@ impl<'a> BlockMut<'a> {
     /// # Panics
     /// When they do not lie in the block.
     #[inline]
-    pub(crate) fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> BlockMut<'_> {
+    pub(crate) fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> BlockMut<'_, T> {
         assert!(rows.start < rows.end && rows.end <= self.rows);
         assert!(columns.start < columns.end && columns.end <= self.columns);
         // SAFETY: the first row's first column lies inside the slice.
@@ -89,7 +89,7 @@ impl<'a> BlockMut<'a> {
     /// Where the first value lies, and how many values later the next row.
     #[inline]
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
-    pub(crate) fn as_mut_ptr_and_stride(&mut self) -> (*mut f32, usize) {
+    pub(crate) fn as_mut_ptr_and_stride(&mut self) -> (*mut T, usize) {
         (self.start, self.stride)
     }
 
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn empty_blocks_can_be_cut() {
-        let (left, right) = BlockMut::new(&mut [], 4).split_columns(4);
+        let (left, right) = BlockMut::<f32>::new(&mut [], 4).split_columns(4);
         assert_eq!((left.rows(), left.columns(), right.columns()), (0, 4, 0));
         let mut data = [0.0; 8];
         let (none, all) = BlockMut::new(&mut data, 4).split_rows(0);

@@ -12,7 +12,7 @@ use crate::int4::Int4Matrix;
 use crate::int8::{Activations, Epilogue, Job, Layout, PackedMatrix, TopK};
 use crate::isa;
 use crate::table::{self, Table};
-use crate::{BlockMut, Isa, MatRef};
+use crate::{BlockMut, Isa, MatRef, OutputMut};
 
 /// Environment variable that names the instruction set to use.
 pub const ISA_VARIABLE: &str = "SOTTO_ISA";
@@ -202,12 +202,19 @@ impl KernelSet {
 
     /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
     ///
-    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once, at memory speed; up to a
-    /// tile of rows (4 to 12) costs little more.
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`, in f32 or half precision: a [`BlockMut`] of either. One row reads
+    /// each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
     ///
     /// # Panics
     /// When shapes do not fit, or activations or weights belong to another set.
-    pub fn product(self, activations: &Activations, weights: &PackedMatrix, epilogue: Epilogue<'_>, out: BlockMut<'_>) {
+    pub fn product<'a>(
+        self,
+        activations: &Activations,
+        weights: &PackedMatrix,
+        epilogue: Epilogue<'_>,
+        out: impl Into<OutputMut<'a>>,
+    ) {
+        let out = out.into();
         assert_eq!(
             (out.rows(), out.columns()),
             (activations.rows(), weights.columns()),
@@ -221,18 +228,19 @@ impl KernelSet {
     ///
     /// # Panics
     /// As [`product`](Self::product), and when `start` lies elsewhere.
-    pub fn product_part(
+    pub fn product_part<'a>(
         self,
         activations: &Activations,
         weights: &PackedMatrix,
         epilogue: Epilogue<'_>,
         start: (usize, usize),
-        out: BlockMut<'_>,
+        out: impl Into<OutputMut<'a>>,
     ) {
+        let out = out.into();
         if out.rows() == 0 || out.columns() == 0 {
             return;
         }
-        let job = self.job(activations, weights, epilogue, start, &out);
+        let job = self.job(activations, weights, epilogue, start, (out.rows(), out.columns()));
         // SAFETY: `self` exists, so the CPU has the set; `job` has checked the shapes.
         unsafe { (self.table.product)(&job, out) }
     }
@@ -252,7 +260,8 @@ impl KernelSet {
     ) {
         assert_eq!((activations.rows(), out.len()), (1, weights.columns()), "one row, as many outputs as columns");
         let out = BlockMut::new(out, weights.columns());
-        let job = self.job(activations, weights, epilogue, (0, 0), &out);
+        let shape = (out.rows(), out.columns());
+        let job = self.job(activations, weights, epilogue, (0, 0), shape);
         // SAFETY: `self` exists, so the CPU has the set; `job` has checked the shapes.
         unsafe { (self.table.product_ranked)(&job, out, best) }
     }
@@ -277,13 +286,14 @@ impl KernelSet {
     /// # Panics
     /// When shapes do not fit, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4), or activations
     /// or weights belong to another set.
-    pub fn product_int4(
+    pub fn product_int4<'a>(
         self,
         activations: &Activations,
         weights: &Int4Matrix,
         epilogue: Epilogue<'_>,
-        out: BlockMut<'_>,
+        out: impl Into<OutputMut<'a>>,
     ) {
+        let out = out.into();
         assert_eq!(
             (out.rows(), out.columns()),
             (activations.rows(), weights.columns()),
@@ -296,19 +306,20 @@ impl KernelSet {
     ///
     /// # Panics
     /// As [`product_int4`](Self::product_int4), and when `start` lies elsewhere.
-    pub fn product_int4_part(
+    pub fn product_int4_part<'a>(
         self,
         activations: &Activations,
         weights: &Int4Matrix,
         epilogue: Epilogue<'_>,
         (row, column): (usize, usize),
-        out: BlockMut<'_>,
+        out: impl Into<OutputMut<'a>>,
     ) {
+        let out = out.into();
         if out.rows() == 0 || out.columns() == 0 {
             return;
         }
         let shape = (weights.layout(), weights.columns(), weights.depth());
-        self.check_part(activations, shape, epilogue, (row, column), &out);
+        self.check_part(activations, shape, epilogue, (row, column), (out.rows(), out.columns()));
         assert!(self.layout().is_signed() || activations.has_block_sums(), "rows quantized for 4-bit weights");
         let job = Job { activations, row, weights, column, epilogue };
         // SAFETY: `self` exists, so the CPU has the set; the shapes were checked, and the sums of blocks are there.
@@ -321,33 +332,32 @@ impl KernelSet {
         weights: &'a PackedMatrix,
         epilogue: Epilogue<'a>,
         (row, column): (usize, usize),
-        out: &BlockMut<'_>,
+        block: (usize, usize),
     ) -> Job<'a> {
         let shape = (weights.layout(), weights.columns(), weights.depth());
-        self.check_part(activations, shape, epilogue, (row, column), out);
+        self.check_part(activations, shape, epilogue, (row, column), block);
         Job { activations, row, weights, column, epilogue }
     }
 
-    /// Checks what a product reads and the place of its part against the weights' layout, columns and depth.
+    /// Checks what a product reads, and the place and rows and columns of its part, against the weights' layout, columns and
+    /// depth.
     fn check_part(
         self,
         activations: &Activations,
         (layout, columns, depth): (Layout, usize, usize),
         epilogue: Epilogue<'_>,
         (row, column): (usize, usize),
-        out: &BlockMut<'_>,
+        (block_rows, block_columns): (usize, usize),
     ) {
         assert_eq!(activations.form, self.table.form, "activations of another kernel set");
         assert_eq!(layout, self.layout(), "weights packed for another kernel set");
         assert_eq!(activations.depth(), depth, "depth of activations and weights");
         assert!(
-            out.rows() <= activations.rows().saturating_sub(row)
-                && out.columns() <= columns.saturating_sub(column)
+            block_rows <= activations.rows().saturating_sub(row)
+                && block_columns <= columns.saturating_sub(column)
                 && row.is_multiple_of(self.row_step())
                 && column.is_multiple_of(self.column_step()),
-            "block of {} × {} at {row}, {column} in a product of {} × {columns}",
-            out.rows(),
-            out.columns(),
+            "block of {block_rows} × {block_columns} at {row}, {column} in a product of {} × {columns}",
             activations.rows(),
         );
         if let Some(bias) = epilogue.bias {

@@ -10,7 +10,7 @@ use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
 use crate::spectrogram::{Spectrogram, SpectrogramScratch};
-use crate::{BlockMut, Isa, MatRef};
+use crate::{BlockMut, Isa, MatRef, OutputMut};
 
 /// The kernels of one instruction set.
 ///
@@ -24,9 +24,9 @@ pub(crate) struct Table {
     /// `out` has as many rows as `input` has, `input.cols()` deep; the norm's parameters fit.
     pub(crate) quantize: unsafe fn(MatRef<'_>, &Norm<'_>, RowsMut<'_>),
     /// Rows and columns of the block lie inside the product; see [`Job`].
-    pub(crate) product: unsafe fn(&Job<'_>, BlockMut<'_>),
+    pub(crate) product: unsafe fn(&Job<'_>, OutputMut<'_>),
     /// As `product`; activations have block sums where the layout has an offset.
-    pub(crate) product_int4: unsafe fn(&Job<'_, Int4Matrix>, BlockMut<'_>),
+    pub(crate) product_int4: unsafe fn(&Job<'_, Int4Matrix>, OutputMut<'_>),
     /// As `product`, with one row.
     pub(crate) product_ranked: unsafe fn(&Job<'_>, BlockMut<'_>, &mut TopK),
     pub(crate) rank: unsafe fn(&[f32], &mut TopK),
@@ -77,12 +77,12 @@ macro_rules! table {
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
             use crate::spectrogram::{self, Spectrogram, SpectrogramScratch};
-            use crate::{BlockMut, Isa, MatRef};
+            use crate::{BlockMut, Isa, MatRef, OutputMut};
 
             table!(@functions ($($features)?)
                 fn quantize(input: MatRef<'_>, norm: &Norm<'_>, out: RowsMut<'_>) = quantize::quantize;
-                fn product(job: &Job<'_>, out: BlockMut<'_>) = int8::product;
-                fn product_int4(job: &Job<'_, Int4Matrix>, out: BlockMut<'_>) = int4::product;
+                fn product(job: &Job<'_>, out: OutputMut<'_>) = int8::product;
+                fn product_int4(job: &Job<'_, Int4Matrix>, out: OutputMut<'_>) = int4::product;
                 fn product_ranked(job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) = int8::product_ranked;
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;

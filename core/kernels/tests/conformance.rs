@@ -207,6 +207,42 @@ fn products_agree_on_all_sets_for_all_shapes_and_epilogues() {
     }
 }
 
+/// The bits of half precision of f32 values.
+fn halves(values: &[f32]) -> Vec<u16> {
+    values.iter().map(|&x| half::f16::from_f32(x).to_bits()).collect()
+}
+
+/// What outputs of these halves hold, before or after a product, in f32.
+fn widened(halves: &[u16]) -> Vec<f32> {
+    halves.iter().map(|&x| half::f16::from_bits(x).to_f32()).collect()
+}
+
+#[test]
+fn products_in_half_precision_are_those_in_f32_rounded_once() {
+    for (rows, depth, columns) in shapes() {
+        let mut case = Case::new(rows, depth, columns);
+        let before = halves(&case.before);
+        case.before = widened(&before);
+        let (int4_values, int4_scales) = int4_weights(&case);
+        for (bias, accumulate) in [(None, false), (Some(case.bias.clone()), true)] {
+            let epilogue = Epilogue { bias: bias.as_deref(), activation: Activation::Silu, accumulate };
+            let expected = halves(&case.run(KernelSet::scalar(), epilogue));
+            let expected_int4 = halves(&run_int4(&case, KernelSet::scalar(), epilogue));
+            for set in [KernelSet::scalar()].into_iter().chain(sets()) {
+                let mut activations = set.activations(0, 0);
+                set.quantize_for_int4(MatRef::new(&case.input, rows, depth), &Norm::None, &mut activations);
+                let mut out = before.clone();
+                set.product(&activations, &case.pack(set), epilogue, BlockMut::new(&mut out, columns));
+                assert_eq!(out, expected, "{set:?} {rows} × {depth} × {columns}");
+                let weights = Int4Matrix::pack(set.layout(), depth, &int4_values, &int4_scales).expect("valid shapes");
+                let mut out = before.clone();
+                set.product_int4(&activations, &weights, epilogue, BlockMut::new(&mut out, columns));
+                assert_eq!(out, expected_int4, "4 bits: {set:?} {rows} × {depth} × {columns}");
+            }
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "millions of products")]
 fn the_greatest_sums_are_exact() {
@@ -724,15 +760,21 @@ fn decoder_attention_is_right_and_agrees_on_all_sets() {
                     assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
                 }
             }
+            let mut halves = HalfCache::new(heads, capacity);
+            for (key, value) in k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width)) {
+                halves.push(&self::halves(key), &self::halves(value));
+            }
             let mut copy = HalfCache::new(heads, capacity);
             copy.copy_from(&cache);
             cache.truncate(5);
-            copy.truncate(5);
             let (mut weights, mut out, mut again) =
                 (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
             set.attend_cached(&q, &cache, &mut weights, &mut out);
-            set.attend_cached(&q, &copy, &mut weights, &mut again);
-            assert_eq!(bits(&out), bits(&again));
+            for mut other in [copy, halves] {
+                other.truncate(5);
+                set.attend_cached(&q, &other, &mut weights, &mut again);
+                assert_eq!(bits(&out), bits(&again), "{set:?} {heads:?}");
+            }
         }
     }
 }

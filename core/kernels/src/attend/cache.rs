@@ -109,11 +109,22 @@ impl HalfCache {
     }
 
     /// Appends one row, `[width]` each, rounded by `narrow`.
-    pub(crate) fn push(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
-        let (key_halves, value_halves) = self.row.split_at_mut(self.heads.width);
+    pub(crate) fn push_rounded(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
+        let mut row = std::mem::take(&mut self.row);
+        let (key_halves, value_halves) = row.split_at_mut(self.heads.width);
         narrow(key, key_halves);
         narrow(value, value_halves);
-        let (key, value) = self.row.split_at(self.heads.width);
+        self.push(key_halves, value_halves);
+        self.row = row;
+    }
+
+    /// Appends one row of bits of half precision, `[width]` each, as products write them to an
+    /// [`OutputMut::F16`](crate::OutputMut::F16). Other rows: [`KernelSet::append`](crate::KernelSet::append).
+    ///
+    /// # Panics
+    /// When the lengths differ, or the cache is full.
+    pub fn push(&mut self, key: &[u16], value: &[u16]) {
+        assert_eq!((key.len(), value.len()), (self.heads.width, self.heads.width), "a key and a value");
         let (row, head_width) = (self.len, self.heads.head_width());
         let dims = head_width.div_ceil(LANES);
         assert!(row < self.capacity, "the cache holds {} rows", self.capacity);

@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use super::pack::{BLOCK, Block, Int4Matrix};
-use crate::BlockMut;
 use crate::aligned::as_i8;
 use crate::float::math::Function;
-use crate::int8::{
-    Int8, Job, MAX_PANEL, MAX_ROWS, Sums, chunk, read_bias, row_sums, store, tile_sums, with_activation,
-};
+use crate::int8::{Int8, Job, MAX_PANEL, MAX_ROWS, Sums, chunk, read_bias, row_sums, tile_sums, with_activation};
+use crate::output::{Element, store};
 use crate::simd::LANES;
+use crate::{BlockMut, OutputMut};
 
 /// Bytes ahead of the reads: what hides an access to memory behind the work on eight blocks.
 const PREFETCH: usize = 4096;
@@ -41,12 +40,12 @@ impl Work {
 
 /// Computes `job` into `out`. Beside what every job promises, the activations have the sums of their blocks.
 #[inline(always)]
-pub(crate) fn product<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, out: BlockMut<'_>) {
+pub(crate) fn product<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, out: OutputMut<'_>) {
     with_activation!(job.epilogue.activation, function => panels(s, job, function, out))
 }
 
 #[inline(always)]
-fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, mut out: BlockMut<'_>) {
+fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, mut out: OutputMut<'_>) {
     let width = S::LAYOUT.panel();
     let mut work = Work::ZERO;
     let group = TILES * S::TILE_ROWS;
@@ -65,7 +64,10 @@ fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, m
                     tiles(s, job, rows.clone(), index, &block, &mut work);
                 }
             }
-            finish(s, job, rows.clone(), column, &mut work, activation, &mut out);
+            match &mut out {
+                OutputMut::F32(out) => finish(s, job, rows.clone(), column, &mut work, activation, out),
+                OutputMut::F16(out) => finish(s, job, rows.clone(), column, &mut work, activation, out),
+            }
         }
     }
 }
@@ -133,14 +135,14 @@ fn add<S: Int8>(s: S, sums: &Sums, rows: usize, scales: &[u16], totals: &mut [f3
 
 /// Scales of the rows, bias, activation and residual.
 #[inline(always)]
-fn finish<S: Int8>(
+fn finish<S: Int8, T: Element>(
     s: S,
     job: &Job<'_, Int4Matrix>,
     rows: Range<usize>,
     column: usize,
     work: &mut Work,
     activation: impl Function,
-    out: &mut BlockMut<'_>,
+    out: &mut BlockMut<'_, T>,
 ) {
     let width = S::LAYOUT.panel();
     let stride = width.next_multiple_of(LANES);

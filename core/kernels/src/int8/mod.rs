@@ -36,7 +36,7 @@ pub use layout::Layout;
 pub(crate) use layout::MAX_PANEL;
 pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
 pub use product::{Activation, Epilogue};
-pub(crate) use product::{Job, chunk, product, product_ranked, read_bias, row_sums, store, tile_sums, with_activation};
+pub(crate) use product::{Job, chunk, product, product_ranked, read_bias, row_sums, tile_sums, with_activation};
 pub(crate) use ranking::rank;
 pub use ranking::{Ranked, TopK};
 

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use super::layout::MAX_PANEL;
 use super::{Activations, Finish, Int8, PackedMatrix, Sums, TopK};
-use crate::BlockMut;
 use crate::aligned::as_i8;
 use crate::float::math::Function;
-use crate::simd::{LANES, Simd};
+use crate::output::{Element, store};
+use crate::simd::LANES;
+use crate::{BlockMut, OutputMut};
 
 /// Function that follows a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -112,7 +113,7 @@ pub(crate) use with_activation;
 
 /// Computes `job` into `out`.
 #[inline(always)]
-pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>) {
+pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: OutputMut<'_>) {
     if job.activations.rows() == 1 {
         return row_product(s, job, out, None);
     }
@@ -121,7 +122,7 @@ pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>) {
 
 /// Strips of rows below blocks of columns, so that each cache holds what is read again.
 #[inline(always)]
-fn tiles<S: Int8>(s: S, job: &Job<'_>, activation: impl Function, mut out: BlockMut<'_>) {
+fn tiles<S: Int8>(s: S, job: &Job<'_>, activation: impl Function, mut out: OutputMut<'_>) {
     let rows_of = |bytes: usize| (bytes / job.activations.panel_len()).max(1) * S::TILE_ROWS;
     let (row_block, strip) = (rows_of(ROW_BLOCK_BYTES), rows_of(STRIP_BYTES));
     let column_block = (COLUMN_BLOCK_BYTES / job.weights.panel(0).len()).max(1) * S::LAYOUT.panel();
@@ -148,7 +149,7 @@ fn strip_tiles<S: Int8>(
     activation: impl Function,
     strip: Range<usize>,
     block: Range<usize>,
-    out: &mut BlockMut<'_>,
+    out: &mut OutputMut<'_>,
 ) {
     let Job { activations, weights, epilogue, .. } = *job;
     let width = S::LAYOUT.panel();
@@ -161,16 +162,21 @@ fn strip_tiles<S: Int8>(
         for rows in cut(strip.clone(), S::TILE_ROWS) {
             let first = job.row + rows.start;
             let panel = activations.panels(first / S::TILE_ROWS..first / S::TILE_ROWS + 1);
-            expect_stores(s, rows.clone(), column, width, out);
             let row_sums = &activations.sums()[first..][..rows.len()];
             let scales = &activations.scales()[first..][..rows.len()];
             let part = Part { row: rows.start, column, accumulate: epilogue.accumulate };
-            if S::FINISHES && rows.len() == S::TILE_ROWS && out.columns() - column >= width {
-                finished_tile(s, (panel, weights), (row_sums, scales), &columns, activation, part, out);
-                continue;
+            if let OutputMut::F32(out) = &mut *out {
+                expect_stores(s, rows.clone(), column, width, out);
+                if S::FINISHES && rows.len() == S::TILE_ROWS && out.columns() - column >= width {
+                    finished_tile(s, (panel, weights), (row_sums, scales), &columns, activation, part, out);
+                    continue;
+                }
             }
             tile_sums(s, panel, weights, row_sums, &mut sums);
-            finish(s, &sums, scales, &columns, activation, part, out);
+            match out {
+                OutputMut::F32(out) => finish(s, &sums, scales, &columns, activation, part, out),
+                OutputMut::F16(out) => finish(s, &sums, scales, &columns, activation, part, out),
+            }
         }
     }
 }
@@ -179,11 +185,11 @@ fn strip_tiles<S: Int8>(
 #[inline(always)]
 pub(crate) fn product_ranked<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) {
     best.clear();
-    row_product(s, job, out, Some(best));
+    row_product(s, job, out.into(), Some(best));
 }
 
 #[inline(always)]
-fn row_product<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: Option<&mut TopK>) {
+fn row_product<S: Int8>(s: S, job: &Job<'_>, out: OutputMut<'_>, best: Option<&mut TopK>) {
     with_activation!(job.epilogue.activation, function => row_panels(s, job, function, out, best))
 }
 
@@ -192,7 +198,7 @@ fn row_panels<S: Int8>(
     s: S,
     job: &Job<'_>,
     activation: impl Function,
-    mut out: BlockMut<'_>,
+    mut out: OutputMut<'_>,
     mut best: Option<&mut TopK>,
 ) {
     let Job { activations, weights, epilogue, .. } = *job;
@@ -207,10 +213,15 @@ fn row_panels<S: Int8>(
         row_sums(s, as_i8(row), weights, activations.sums()[0], &mut sums);
         columns.read(scales, epilogue.bias, panel, width);
         let part = Part { row: 0, column, accumulate: epilogue.accumulate };
-        finish(s, &sums, activations.scales(), &columns, activation, part, &mut out);
-        if let Some(best) = &mut best {
-            let out = &out.row(0)[column..];
-            best.offer(panel * width, &out[..width.min(out.len())]);
+        match &mut out {
+            OutputMut::F32(out) => {
+                finish(s, &sums, activations.scales(), &columns, activation, part, out);
+                if let Some(best) = &mut best {
+                    let out = &out.row(0)[column..];
+                    best.offer(panel * width, &out[..width.min(out.len())]);
+                }
+            }
+            OutputMut::F16(out) => finish(s, &sums, activations.scales(), &columns, activation, part, out),
         }
     }
 }
@@ -287,14 +298,14 @@ struct Part {
 
 /// The one float step per output, the activation and the residual, from the sums straight to the output.
 #[inline(always)]
-fn finish<S: Int8>(
+fn finish<S: Int8, T: Element>(
     s: S,
     sums: &Sums,
     row_scales: &[f32],
     columns: &Columns,
     activation: impl Function,
     part: Part,
-    out: &mut BlockMut<'_>,
+    out: &mut BlockMut<'_, T>,
 ) {
     let width = S::LAYOUT.panel();
     for (row, &row_scale) in row_scales.iter().enumerate() {
@@ -309,26 +320,6 @@ fn finish<S: Int8>(
             let Some(out) = out.get_mut(column..) else { break };
             store(s, y, count, part.accumulate, out);
         }
-    }
-}
-
-/// Stores the first `count` lanes, or as many as `out` has room for.
-#[inline(always)]
-pub(crate) fn store<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [f32]) {
-    match out.first_chunk_mut::<LANES>() {
-        Some(out) if count == LANES => s.store(if accumulate { s.add(s.load(out), y) } else { y }, out),
-        _ => store_some(s, y, count, accumulate, out),
-    }
-}
-
-/// [`store`] lane by lane.
-#[inline(always)]
-fn store_some<S: Simd>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [f32]) {
-    let mut lanes = [0.0; LANES];
-    s.store(y, &mut lanes);
-    let count = count.min(out.len());
-    for (out, lane) in out[..count].iter_mut().zip(lanes) {
-        *out = if accumulate { *out + lane } else { lane };
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm};
+use sotto_kernels::{Activations, BlockMut, Epilogue, KernelSet, MatRef, Norm, OutputMut};
 use sotto_runtime::{Chunk, Pool, Threads};
 
 use super::{QuantizedMatrix, WeightType};
@@ -51,15 +51,23 @@ impl Backend {
         }
     }
 
-    /// `out = activation(x · W + bias)`, or added to `out`: see [`KernelSet::product`].
+    /// `out = activation(x · W + bias)`, or added to `out`, in f32 or as bits of half precision: see [`KernelSet::product`].
     ///
     /// # Panics
     /// When the shapes do not fit, or weights have 4 bits and the rows were not quantized for such.
-    pub(super) fn product(&self, x: &Activations, weights: &QuantizedMatrix, epilogue: Epilogue<'_>, out: &mut [f32]) {
+    pub(super) fn product<T: Send>(
+        &self,
+        x: &Activations,
+        weights: &QuantizedMatrix,
+        epilogue: Epilogue<'_>,
+        out: &mut [T],
+    ) where
+        for<'a> OutputMut<'a>: From<BlockMut<'a, T>>,
+    {
         let (rows, columns) = (x.rows(), weights.columns());
         assert_eq!(out.len(), rows * columns, "rows and columns of the output");
         let kernels = self.kernels;
-        let part = |start, out: BlockMut<'_>| match weights {
+        let part = |start, out: BlockMut<'_, T>| match weights {
             QuantizedMatrix::Int8(weights) => kernels.product_part(x, weights, epilogue, start, out),
             QuantizedMatrix::Int4(weights) => kernels.product_int4_part(x, weights, epilogue, start, out),
         };

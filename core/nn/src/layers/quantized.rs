@@ -129,6 +129,15 @@ impl QuantizedLinear {
         backend.product(x, &self.weights, epilogue, out);
     }
 
+    /// [`forward`](Self::forward) in half precision, its bits: for caches that are read in it.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_half(&self, backend: &Backend, x: &Activations, activation: Activation, out: &mut [u16]) {
+        let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
+        backend.product(x, &self.weights, epilogue, out);
+    }
+
     /// Adds `x · Wᵀ + b` to `out`: the residual connection without a copy.
     ///
     /// # Panics

@@ -65,7 +65,15 @@ pub(crate) struct DecoderScratch {
     picked: Vec<f32>,
     logits: Vec<f32>,
     /// For projecting the audio's keys and values: one per thread.
-    audio: Stash<(Activations, Vec<f32>)>,
+    audio: Stash<AudioScratch>,
+}
+
+/// What projecting the audio's keys and values needs: quantized states, and keys and values in f32 or half precision.
+#[derive(Debug)]
+struct AudioScratch {
+    quantized: Activations,
+    projected: Vec<f32>,
+    halves: Vec<u16>,
 }
 
 // Encoder states that are projected at a time for a half-precision cache: their keys and values stay in L2.
@@ -187,11 +195,11 @@ impl Decoder {
         block: &Block,
         states: &[f32],
         layer: &mut QuantizedAttention,
-        scratch: &Stash<(Activations, Vec<f32>)>,
+        scratch: &Stash<AudioScratch>,
     ) {
         let (backend, width) = (&self.backend, self.heads.width);
         backend.blocks(layer.chunks_mut(states.len() / width), 1, 1, |_, chunks| {
-            let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
+            let work = |AudioScratch { quantized, projected, .. }: &mut AudioScratch| {
                 for chunk in chunks {
                     let rows = chunk.rows();
                     block.cross_projections.quantize(backend, &states[rows.start * width..rows.end * width], quantized);
@@ -200,31 +208,30 @@ impl Decoder {
                     backend.kernels().fill_quantized(MatRef::new(projected, rows.len(), 2 * width), chunk);
                 }
             };
-            scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
+            scratch.with(|| self.audio_scratch(), work);
         });
     }
 
-    fn fill_half(
-        &self,
-        block: &Block,
-        states: &[f32],
-        cache: &mut HalfCache,
-        scratch: &Stash<(Activations, Vec<f32>)>,
-    ) {
+    fn fill_half(&self, block: &Block, states: &[f32], cache: &mut HalfCache, scratch: &Stash<AudioScratch>) {
         let (backend, width) = (&self.backend, self.heads.width);
         cache.truncate(0);
-        let work = |(quantized, projected): &mut (Activations, Vec<f32>)| {
+        let work = |AudioScratch { quantized, halves, .. }: &mut AudioScratch| {
             for states in states.chunks(AUDIO_ROWS * width) {
                 block.cross_projections.quantize(backend, states, quantized);
-                projected.resize(2 * states.len(), 0.0);
-                block.cross_projections.forward(backend, quantized, Activation::Identity, projected);
-                for row in projected.chunks_exact(2 * width) {
+                halves.resize(2 * states.len(), 0);
+                block.cross_projections.forward_half(backend, quantized, Activation::Identity, halves);
+                for row in halves.chunks_exact(2 * width) {
                     let (key, value) = row.split_at(width);
-                    backend.kernels().append(cache, key, value);
+                    cache.push(key, value);
                 }
             }
         };
-        scratch.with(|| (backend.kernels().activations(0, 0), Vec::new()), work);
+        scratch.with(|| self.audio_scratch(), work);
+    }
+
+    fn audio_scratch(&self) -> AudioScratch {
+        let quantized = self.backend.kernels().activations(0, 0);
+        AudioScratch { quantized, projected: Vec::new(), halves: Vec::new() }
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
