@@ -232,6 +232,7 @@ step_models() {
     run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib pool::model --target-dir "$target_dir/loom"
     ensure_miri
     run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
+    run cargo "+$miri_toolchain" miri test --locked -p sotto-kernels --target-dir "$target_dir/miri"
 }
 
 ensure_toolchain

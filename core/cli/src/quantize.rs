@@ -95,7 +95,9 @@ fn word_error_rates(
     let clips = listed(&[list.to_owned()])?;
     // Beside the destination, where there is room for it.
     let folder = args.destination.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = tempfile::tempdir_in(folder.unwrap_or(Path::new(".")))?;
+    let folder = tempfile::tempdir_in(folder.unwrap_or(Path::new("."))).map_err(|error| {
+        CliError::Failed(format!("{}: cannot be written: {}", args.destination.display(), error.kind()))
+    })?;
     let (packed, weights) = (folder.path().join("measured.sotto"), args.weights.weight_type());
     // In the layout of this machine's kernels, whose bits all others give as well.
     let options = QuantizeOptions { weights, ..QuantizeOptions::default() };

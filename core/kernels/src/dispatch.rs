@@ -176,30 +176,6 @@ impl KernelSet {
         unsafe { (self.table.quantize)(input, norm, out.rows_mut()) }
     }
 
-    /// As [`quantize`](Self::quantize), with the rows shared out over threads: calls `run` once with the parts, each of
-    /// which may be executed on any thread; all must be executed.
-    ///
-    /// # Panics
-    /// As [`quantize`](Self::quantize).
-    pub fn quantize_parts<'a>(
-        self,
-        input: MatRef<'a>,
-        norm: &'a Norm<'a>,
-        out: &'a mut Activations,
-        rows_per_part: usize,
-    ) -> impl Iterator<Item = QuantizePart<'a>> {
-        norm.check(input.cols());
-        assert_eq!(out.form, self.table.form, "activations of another kernel set");
-        let panel = self.table.form.rows;
-        let rows_per_part = rows_per_part.max(1).next_multiple_of(panel);
-        out.reshape(input.rows(), input.cols());
-        let mut rest = out.rows_mut();
-        (0..input.rows()).step_by(rows_per_part).map(move |start| {
-            let rows = rest.split_off(rows_per_part, panel);
-            QuantizePart { set: self, input: input.rows_range(start, rows.rows), norm, rows }
-        })
-    }
-
     /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
     ///
     /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`, in f32 or half precision: a [`BlockMut`] of either. One row reads
@@ -260,8 +236,7 @@ impl KernelSet {
     ) {
         assert_eq!((activations.rows(), out.len()), (1, weights.columns()), "one row, as many outputs as columns");
         let out = BlockMut::new(out, weights.columns());
-        let shape = (out.rows(), out.columns());
-        let job = self.job(activations, weights, epilogue, (0, 0), shape);
+        let job = self.job(activations, weights, epilogue, (0, 0), (1, out.columns()));
         // SAFETY: `self` exists, so the CPU has the set; `job` has checked the shapes.
         unsafe { (self.table.product_ranked)(&job, out, best) }
     }
@@ -272,9 +247,7 @@ impl KernelSet {
     /// As [`quantize`](Self::quantize).
     pub fn quantize_for_int4(self, input: MatRef<'_>, norm: &Norm<'_>, out: &mut Activations) {
         self.quantize(input, norm, out);
-        if !self.layout().is_signed() {
-            out.sum_blocks();
-        }
+        out.prepare_for_int4(self.layout());
     }
 
     /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights; the definition is that of `int4`'s module: exact sums of
@@ -320,7 +293,7 @@ impl KernelSet {
         }
         let shape = (weights.layout(), weights.columns(), weights.depth());
         self.check_part(activations, shape, epilogue, (row, column), (out.rows(), out.columns()));
-        assert!(self.layout().is_signed() || activations.has_block_sums(), "rows quantized for 4-bit weights");
+        assert!(activations.are_for_int4(), "rows quantized for 4-bit weights");
         let job = Job { activations, row, weights, column, epilogue };
         // SAFETY: `self` exists, so the CPU has the set; the shapes were checked, and the sums of blocks are there.
         unsafe { (self.table.product_int4)(&job, out) }
@@ -439,22 +412,6 @@ impl KernelSet {
         assert_eq!(values.len(), out.len());
         // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
         unsafe { (self.table.widen)(values, out) }
-    }
-}
-
-/// Rows of one [`KernelSet::quantize_parts`] call, for one thread.
-pub struct QuantizePart<'a> {
-    set: KernelSet,
-    input: MatRef<'a>,
-    norm: &'a Norm<'a>,
-    rows: crate::int8::RowsMut<'a>,
-}
-
-impl QuantizePart<'_> {
-    /// Quantizes the part.
-    pub fn run(self) {
-        // SAFETY: the set exists, so the CPU has it; the part was cut out of what `quantize_parts` checked.
-        unsafe { (self.set.table.quantize)(self.input, self.norm, self.rows) }
     }
 }
 

@@ -42,7 +42,7 @@ pub use attend::{
 };
 pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
-pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet, QuantizePart};
+pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet};
 pub use float::norm::Norm;
 pub use floats::Floats;
 pub use int4::{BLOCK, Int4Matrix, quantize_int4};

@@ -5,8 +5,9 @@ use crate::simd::{LANES, Simd};
 
 /// Outputs of a product: the last step of its epilogue rounds them to the type of the block.
 ///
-/// Any block of a known type turns into one.
+/// A block of either type turns into one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum OutputMut<'a> {
     /// As they were computed.
     F32(BlockMut<'a>),
@@ -46,7 +47,18 @@ impl<'a> From<BlockMut<'a, u16>> for OutputMut<'a> {
     }
 }
 
-/// What a block may hold.
+/// Evaluates an expression with the block of an [`OutputMut`], whose type is then known to the compiler.
+macro_rules! with_block {
+    ($output:expr, $block:ident => $call:expr) => {
+        match $output {
+            $crate::OutputMut::F32($block) => $call,
+            $crate::OutputMut::F16($block) => $call,
+        }
+    };
+}
+pub(crate) use with_block;
+
+/// What a block of outputs may hold.
 pub(crate) trait Element: Copy + Default {
     fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
     fn store<S: Simd>(s: S, x: S::F, to: &mut [Self; LANES]);
@@ -77,28 +89,34 @@ impl Element for u16 {
     }
 }
 
-/// Stores the first `count` lanes, or as many as `out` has room for.
+/// Stores the first `count` lanes, at most sixteen, or as many as `out` has room for.
 #[inline(always)]
 pub(crate) fn store<S: Simd, T: Element>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [T]) {
-    match out.first_chunk_mut::<LANES>() {
-        Some(out) if count == LANES => store_all(s, y, accumulate, out),
-        _ => {
-            let count = count.min(out.len());
-            store_some(s, y, accumulate, &mut out[..count]);
-        }
+    if count == LANES
+        && let Some(out) = out.first_chunk_mut()
+    {
+        return store_all(s, y, accumulate, out);
+    }
+    // Where a panel is not whole vectors its count is known to the compiler, and with it the length of the copies.
+    match out.split_at_mut_checked(count) {
+        Some((out, _)) => store_some(s, y, accumulate, out),
+        None => store_some(s, y, accumulate, out),
     }
 }
 
+/// [`store`] of all lanes.
 #[inline(always)]
-fn store_all<S: Simd, T: Element>(s: S, y: S::F, accumulate: bool, out: &mut [T; LANES]) {
+pub(crate) fn store_all<S: Simd, T: Element>(s: S, y: S::F, accumulate: bool, out: &mut [T; LANES]) {
     T::store(s, if accumulate { s.add(T::load(s, out), y) } else { y }, out);
 }
 
-/// [`store`] of fewer lanes than sixteen.
+/// [`store`] of as many lanes as `out` has values.
 #[inline(always)]
 fn store_some<S: Simd, T: Element>(s: S, y: S::F, accumulate: bool, out: &mut [T]) {
     let mut lanes = [T::default(); LANES];
-    lanes[..out.len()].copy_from_slice(out);
+    if accumulate {
+        lanes[..out.len()].copy_from_slice(out);
+    }
     store_all(s, y, accumulate, &mut lanes);
     out.copy_from_slice(&lanes[..out.len()]);
 }

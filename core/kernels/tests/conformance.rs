@@ -273,9 +273,7 @@ fn a_product_in_parts_equals_the_whole() {
         let whole = case.run(set, epilogue);
         let (packed, mut activations) = (case.pack(set), set.activations(0, 0));
         let input = MatRef::new(&case.input, case.rows, case.depth);
-        for part in set.quantize_parts(input, &Norm::None, &mut activations, 7) {
-            part.run();
-        }
+        set.quantize(input, &Norm::None, &mut activations);
         let mut out = vec![0.0; 50 * 150];
         let (row, column) = (2 * set.row_step(), 2 * set.column_step());
         let (top, bottom) = BlockMut::new(&mut out, 150).split_rows(row);
@@ -286,6 +284,15 @@ fn a_product_in_parts_equals_the_whole() {
             }
         }
         assert_eq!(bits(&out), bits(&whole), "{set:?}");
+        let mut out = vec![0; 50 * 150];
+        let (top, bottom) = BlockMut::new(&mut out, 150).split_rows(row);
+        for (row, block) in [(0, top), (row, bottom)] {
+            let (left, right) = block.split_columns(column);
+            for (column, block) in [(0, left), (column, right)] {
+                set.product_part(&activations, &packed, epilogue, (row, column), block);
+            }
+        }
+        assert_eq!(out, halves(&whole), "{set:?}");
     }
 }
 
@@ -760,9 +767,9 @@ fn decoder_attention_is_right_and_agrees_on_all_sets() {
                     assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
                 }
             }
-            let mut halves = HalfCache::new(heads, capacity);
+            let mut rounded = HalfCache::new(heads, capacity);
             for (key, value) in k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width)) {
-                halves.push(&self::halves(key), &self::halves(value));
+                rounded.append_half(&halves(key), &halves(value));
             }
             let mut copy = HalfCache::new(heads, capacity);
             copy.copy_from(&cache);
@@ -770,7 +777,7 @@ fn decoder_attention_is_right_and_agrees_on_all_sets() {
             let (mut weights, mut out, mut again) =
                 (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
             set.attend_cached(&q, &cache, &mut weights, &mut out);
-            for mut other in [copy, halves] {
+            for mut other in [copy, rounded] {
                 other.truncate(5);
                 set.attend_cached(&q, &other, &mut weights, &mut again);
                 assert_eq!(bits(&out), bits(&again), "{set:?} {heads:?}");

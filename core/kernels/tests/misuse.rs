@@ -2,7 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use sotto_kernels::{BlockMut, Heads, KernelSet, MatRef, QuantizedAttention, QuantizedRowScratch};
+use sotto_kernels::{
+    BLOCK, BlockMut, Epilogue, Heads, Int4Matrix, KernelSet, MatRef, Norm, QuantizedAttention, QuantizedRowScratch,
+};
 
 /// A layer of 200 rows, filled.
 fn layer(set: KernelSet, heads: Heads, queries: bool) -> QuantizedAttention {
@@ -37,5 +39,23 @@ fn a_chunk_of_another_layer_is_refused() {
                 assert!(catch_unwind(AssertUnwindSafe(|| attend(layer, heads))).is_err(), "{set:?} {heads:?}");
             }
         }
+    }
+}
+
+#[test]
+fn rows_that_were_not_quantized_for_4_bit_weights_are_refused_on_every_set() {
+    for set in KernelSet::all_available() {
+        let weights = Int4Matrix::pack(set.layout(), BLOCK, &[1; 3 * BLOCK], &[0x3c00; 3]).expect("valid shapes");
+        let (values, mut activations) = ([1.0; 2 * BLOCK], set.activations(2, BLOCK));
+        let product = |activations: &_| {
+            let mut out = [0.0; 6];
+            set.product_int4(activations, &weights, Epilogue::default(), BlockMut::new(&mut out, 3));
+            out
+        };
+        let rows = MatRef::new(&values, 2, BLOCK);
+        set.quantize_for_int4(rows, &Norm::None, &mut activations);
+        assert_eq!(product(&activations), [BLOCK as f32; 6], "{set:?}");
+        set.quantize(rows, &Norm::None, &mut activations);
+        assert!(catch_unwind(AssertUnwindSafe(|| product(&activations))).is_err(), "{set:?}");
     }
 }

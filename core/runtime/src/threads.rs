@@ -36,11 +36,11 @@ impl Default for Threads {
     }
 }
 
-/// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.
+/// Cores of the fastest kind.
 #[cfg(target_vendor = "apple")]
 fn big_cores() -> Option<usize> {
     use sysctl::Sysctl;
-    // Known where cores differ.
+    // Level 0 is the fastest. Systems without levels have cores of one kind.
     let cores = sysctl::Ctl::new("hw.perflevel0.physicalcpu").ok()?.value_string().ok()?;
     cores.trim().parse().ok().filter(|&cores| cores > 0)
 }

@@ -147,7 +147,7 @@ impl<'m> WindowDecoder<'m> {
             hotwords: options.hotwords.as_deref(),
             eot: special.eot,
             max_tokens: max_tokens.min(room),
-            stop_loops: options.thresholds.compression_ratio.is_some(),
+            stop_loops: thresholds.compression_ratio.is_some(),
         };
         let mut inference = self.inference(audio.clone());
         let prepared = inference.prepare(&prompt, search.max_tokens, special.no_speech)?;

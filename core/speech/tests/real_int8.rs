@@ -18,9 +18,9 @@ const CLIPS: [&str; 3] = ["synthetic/003.flac", "synthetic/042.flac", "clips/whi
 /// Seconds of each clip that are compared.
 const SECONDS: usize = 3;
 
-fn load(threads: Threads) -> Option<SpeechRecognizer> {
+fn load(precision: Precision, threads: Threads) -> Option<SpeechRecognizer> {
     let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
-    let options = LoadOptions { precision: Some(Precision::Int8), threads, ..LoadOptions::default() };
+    let options = LoadOptions { precision: Some(precision), threads, ..LoadOptions::default() };
     SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).ok()
 }
 
@@ -56,23 +56,22 @@ fn a_token_reads_a_quarter_of_what_f32_reads() {
 
 #[test]
 fn a_token_in_mixed_reads_the_audio_in_two_bytes() {
-    let (Some(data), Some(int8)) = (data_dir(), tiny_en_int8()) else { return };
-    let options = LoadOptions { precision: Some(Precision::Mixed), threads: Threads::ONE, ..LoadOptions::default() };
-    let source = ModelSource::Path(data.join("whisper-tiny.en"));
-    let mixed = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
+    let (Some(mixed), Some(int8)) = (load(Precision::Mixed, Threads::ONE), tiny_en_int8()) else { return };
     let [mixed, int8] = [&mixed, int8].map(|recognizer| recognizer.model().bytes_per_token());
     assert_eq!(mixed - int8, 2 * 4 * 1500 * 384);
 }
 
 #[test]
 fn threads_change_nothing() {
-    let (Some(one), Some(two)) = (load(Threads::ONE), load(Threads::new(2))) else { return };
-    assert!(bits(&one, Threads::ONE) == bits(&two, Threads::new(2)));
+    for precision in [Precision::Int8, Precision::Mixed] {
+        let (Some(one), Some(two)) = (load(precision, Threads::ONE), load(precision, Threads::new(2))) else { return };
+        assert!(bits(&one, Threads::ONE) == bits(&two, Threads::new(2)), "{precision:?}");
+    }
 }
 
 #[test]
 fn word_errors_are_those_of_f32_within_a_third_of_a_point() {
-    let Some(int8) = load(Threads::ONE) else { return };
+    let Some(int8) = load(Precision::Int8, Threads::ONE) else { return };
     let all = long_tests();
     let clips: Vec<_> = synthetic().into_iter().step_by(if all { 1 } else { 5 }).collect();
     let (mut exact, mut quantized) = (ErrorCounts::default(), ErrorCounts::default());

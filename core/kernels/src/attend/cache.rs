@@ -109,12 +109,13 @@ impl HalfCache {
     }
 
     /// Appends one row, `[width]` each, rounded by `narrow`.
-    pub(crate) fn push_rounded(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
+    pub(crate) fn append_rounded(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
+        self.assert_room();
         let mut row = std::mem::take(&mut self.row);
         let (key_halves, value_halves) = row.split_at_mut(self.heads.width);
         narrow(key, key_halves);
         narrow(value, value_halves);
-        self.push(key_halves, value_halves);
+        self.append_half(key_halves, value_halves);
         self.row = row;
     }
 
@@ -123,11 +124,11 @@ impl HalfCache {
     ///
     /// # Panics
     /// When the lengths differ, or the cache is full.
-    pub fn push(&mut self, key: &[u16], value: &[u16]) {
+    pub fn append_half(&mut self, key: &[u16], value: &[u16]) {
+        self.assert_room();
         assert_eq!((key.len(), value.len()), (self.heads.width, self.heads.width), "a key and a value");
         let (row, head_width) = (self.len, self.heads.head_width());
         let dims = head_width.div_ceil(LANES);
-        assert!(row < self.capacity, "the cache holds {} rows", self.capacity);
         for h in 0..self.heads.count {
             let block = (h * self.capacity + row) / LANES * head_width;
             let key = &key[h * head_width..][..head_width];
@@ -140,6 +141,10 @@ impl HalfCache {
             }
         }
         self.len += 1;
+    }
+
+    fn assert_room(&self) {
+        assert!(self.len < self.capacity, "the cache holds {} rows", self.capacity);
     }
 
     fn dim_blocks(&self) -> usize {

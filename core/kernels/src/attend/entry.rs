@@ -160,7 +160,7 @@ impl KernelSet {
         let width = cache.heads().width;
         assert!(keys.len() == values.len() && width > 0 && keys.len().is_multiple_of(width), "whole rows of {width}");
         for (key, value) in keys.chunks_exact(width).zip(values.chunks_exact(width)) {
-            cache.push_rounded(key, value, |values, halves| self.narrow(values, halves));
+            cache.append_rounded(key, value, |values, halves| self.narrow(values, halves));
         }
     }
 

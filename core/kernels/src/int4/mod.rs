@@ -5,6 +5,7 @@
 //! `sum = Σ over blocks b, in order: fma(f32(Σₖ in b q[r, k] · w[c, k]), d[c, b], sum)`, then
 //! `out[r, c] = activation(fma(sum, s[r], bias[c]))`, plus what was in `out` where a residual is asked for. The sum of a block
 //! is exact, `d` is a half float widened exactly, each multiply-add is rounded once: the same bits on every instruction set.
+//! Outputs in half precision as in the int8 product.
 //!
 //! A block is unpacked to int8 in the order of the set's [`Layout`](crate::Layout), 1 KB that stays in the L1 cache, and
 //! multiplied by the loops of the int8 product. Form of the weights: ggml's q4_0 (values -8 to 7, one f16 scale per 32).

@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn quantizing_errs_by_half_a_step_at_most() {
+    fn quantizing_errs_by_a_step_at_most() {
         let row: Vec<f32> = (0..100).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013).collect();
         let (values, scales) = quantized(&row);
         for (i, (&x, &value)) in row.iter().zip(&values).enumerate() {

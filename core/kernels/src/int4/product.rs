@@ -6,7 +6,7 @@ use super::pack::{BLOCK, Block, Int4Matrix};
 use crate::aligned::as_i8;
 use crate::float::math::Function;
 use crate::int8::{Int8, Job, MAX_PANEL, MAX_ROWS, Sums, chunk, read_bias, row_sums, tile_sums, with_activation};
-use crate::output::{Element, store};
+use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
 use crate::{BlockMut, OutputMut};
 
@@ -64,10 +64,7 @@ fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, m
                     tiles(s, job, rows.clone(), index, &block, &mut work);
                 }
             }
-            match &mut out {
-                OutputMut::F32(out) => finish(s, job, rows.clone(), column, &mut work, activation, out),
-                OutputMut::F16(out) => finish(s, job, rows.clone(), column, &mut work, activation, out),
-            }
+            with_block!(&mut out, out => finish(s, job, rows.clone(), column, &mut work, activation, out));
         }
     }
 }

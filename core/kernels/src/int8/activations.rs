@@ -41,6 +41,7 @@ pub struct Activations {
     sums: Vec<i32>,
     /// Sums of 32 values each, `[blocks][rows]`, for products with 4-bit weights; empty where no set asks for them.
     block_sums: Vec<i32>,
+    for_int4: bool,
 }
 
 /// Rows of [`Activations`] that one thread fills: whole panels, or a single plain row.
@@ -56,7 +57,8 @@ pub(crate) struct RowsMut<'a> {
 impl Activations {
     pub(crate) fn new(form: Form, rows: usize, depth: usize) -> Self {
         let bytes = AlignedBytes::default();
-        let mut new = Self { form, rows: 0, depth: 0, bytes, scales: vec![], sums: vec![], block_sums: vec![] };
+        let (scales, sums, block_sums) = (Vec::new(), Vec::new(), Vec::new());
+        let mut new = Self { form, rows: 0, depth: 0, bytes, scales, sums, block_sums, for_int4: false };
         new.reshape(rows, depth);
         new
     }
@@ -105,10 +107,24 @@ impl Activations {
         self.scales.resize(rows, 0.0);
         self.sums.resize(rows, 0);
         self.block_sums.clear();
+        self.for_int4 = false;
+    }
+
+    /// Readies the rows that came for products with 4-bit weights.
+    pub(crate) fn prepare_for_int4(&mut self, layout: Layout) {
+        if !layout.is_signed() {
+            self.sum_blocks();
+        }
+        self.for_int4 = true;
+    }
+
+    /// Whether the rows may meet 4-bit weights.
+    pub(crate) fn are_for_int4(&self) -> bool {
+        self.for_int4
     }
 
     /// Sums up blocks of 32 values of every row.
-    pub(crate) fn sum_blocks(&mut self) {
+    fn sum_blocks(&mut self) {
         let Form { rows: panel_rows, group, unit, .. } = self.form;
         let (rows, blocks) = (self.rows, self.depth.div_ceil(BLOCK));
         self.block_sums.clear();
@@ -133,14 +149,9 @@ impl Activations {
         }
     }
 
-    /// The sum of block `block` of a row, where [`sum_blocks`](Self::sum_blocks) was called since the rows came; else 0.
+    /// The sum of block `block` of a row, for layouts with an offset; else 0.
     pub(crate) fn block_sum(&self, block: usize, row: usize) -> i32 {
         self.block_sums.get(block * self.rows + row).copied().unwrap_or(0)
-    }
-
-    /// Whether the sums of blocks are there.
-    pub(crate) fn has_block_sums(&self) -> bool {
-        self.block_sums.len() == self.rows * self.depth.div_ceil(BLOCK)
     }
 
     /// All rows, to be filled.
@@ -162,20 +173,5 @@ impl Activations {
     pub(crate) fn panels(&self, range: Range<usize>) -> &[u8] {
         let len = self.panel_len();
         &self.bytes.bytes()[range.start * len..range.end * len]
-    }
-}
-
-impl<'a> RowsMut<'a> {
-    /// Cuts off the first `rows` rows: whole panels, unless it is all.
-    pub(crate) fn split_off(&mut self, rows: usize, panel_rows: usize) -> RowsMut<'a> {
-        let rows = rows.min(self.rows);
-        debug_assert!(rows == self.rows || rows.is_multiple_of(panel_rows));
-        let bytes = self.panels.map_or(self.bytes.len(), |len| (rows.div_ceil(panel_rows) * len).min(self.bytes.len()));
-        let (head_bytes, tail_bytes) = std::mem::take(&mut self.bytes).split_at_mut(bytes);
-        let (head_scales, tail_scales) = std::mem::take(&mut self.scales).split_at_mut(rows);
-        let (head_sums, tail_sums) = std::mem::take(&mut self.sums).split_at_mut(rows);
-        (self.bytes, self.scales, self.sums) = (tail_bytes, tail_scales, tail_sums);
-        self.rows -= rows;
-        RowsMut { rows, bytes: head_bytes, scales: head_scales, sums: head_sums, ..*self }
     }
 }

@@ -11,6 +11,7 @@ use std::arch::x86_64::*;
 use super::{Finish, Int8, Layout};
 use crate::float::math::{self, Function};
 use crate::isa::Avx512Vnni;
+use crate::output::{Element, store_all};
 use crate::simd::{LANES, Simd};
 
 // Bytes ahead of the reads: a page, what hides a DRAM access behind the work on 4 KB.
@@ -63,13 +64,13 @@ impl Int8 for Avx512Vnni {
     const FINISHES: bool = true;
 
     #[inline(always)]
-    unsafe fn finished_tile(
+    unsafe fn finished_tile<T: Element>(
         self,
         activations: *const u8,
         weights: *const u8,
         depth: usize,
         row_sums: &[i32],
-        finish: Finish<'_>,
+        finish: Finish<'_, T>,
         activation: impl Function,
     ) {
         // SAFETY: `self` proves AVX-512F and VNNI; the caller vouches for the rest.
@@ -137,14 +138,14 @@ unsafe fn tile<const M: usize>(
 /// As [`Int8::finished_tile`], and the CPU has the features.
 #[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn finished_tile<F: Function>(
+unsafe fn finished_tile<T: Element>(
     s: Avx512Vnni,
     activations: *const u8,
     weights: *const u8,
     depth: usize,
     row_sums: &[i32],
-    finish: Finish<'_>,
-    activation: F,
+    finish: Finish<'_, T>,
+    activation: impl Function,
 ) {
     const ROWS: usize = Avx512Vnni::TILE_ROWS;
     let Finish { row_scales, column_scales, bias, accumulate, mut out } = finish;
@@ -153,15 +154,15 @@ unsafe fn finished_tile<F: Function>(
     let (column_scales, bias) = (&column_scales[..2], &bias[..2]);
     debug_assert!(out.rows() == ROWS && out.columns() == 32);
     let (mut to, stride) = out.as_mut_ptr_and_stride();
-    // SAFETY: the caller vouches for all that `registers` asks for, and for `ROWS` rows of 32 values at `to`, `stride` apart.
+    // SAFETY: the caller vouches for all that `registers` asks for, and for `ROWS` rows of 32 values at `to`, `stride` apart,
+    // that nobody else reaches while `out` lives.
     unsafe {
         let acc = registers::<ROWS>(activations, weights, depth, row_sums);
         for (acc, &row_scale) in acc.iter().zip(row_scales) {
             for (i, &sum) in acc.iter().enumerate() {
                 let scale = s.mul(s.splat(row_scale), s.load(&column_scales[i]));
                 let y = activation.apply(s, s.fma(_mm512_cvtepi32_ps(sum), scale, s.load(&bias[i])));
-                let to = to.add(16 * i);
-                _mm512_storeu_ps(to, if accumulate { s.add(_mm512_loadu_ps(to), y) } else { y });
+                store_all(s, y, accumulate, &mut *to.add(LANES * i).cast::<[T; LANES]>());
             }
             // Behind the last row it may point outside of the output: it is not used there.
             to = to.wrapping_add(stride);

@@ -5,12 +5,13 @@
 use super::Layout;
 use crate::BlockMut;
 use crate::float::math::Function;
+use crate::output::Element;
 use crate::simd::{LANES, Simd};
 
 /// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`, plus what
 /// the output holds where it accumulates.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
-pub(crate) struct Finish<'a> {
+pub(crate) struct Finish<'a, T> {
     pub(crate) row_scales: &'a [f32],
     /// Of the panel's columns, and more.
     pub(crate) column_scales: &'a [f32],
@@ -18,7 +19,7 @@ pub(crate) struct Finish<'a> {
     pub(crate) bias: &'a [f32],
     pub(crate) accumulate: bool,
     /// `TILE_ROWS` rows of a panel's columns.
-    pub(crate) out: BlockMut<'a>,
+    pub(crate) out: BlockMut<'a, T>,
 }
 
 /// The inner loops of the product. A value of an implementing type proves that the CPU can execute them.
@@ -80,13 +81,13 @@ pub(crate) trait Int8: Simd {
     ///
     /// # Safety
     /// As [`tile`](Self::tile), and `finish.out` has `TILE_ROWS` rows of a panel's columns.
-    unsafe fn finished_tile(
+    unsafe fn finished_tile<T: Element>(
         self,
         _activations: *const u8,
         _weights: *const u8,
         _depth: usize,
         _row_sums: &[i32],
-        _finish: Finish<'_>,
+        _finish: Finish<'_, T>,
         _activation: impl Function,
     ) {
         unreachable!("this instruction set finishes no tiles")

@@ -4,7 +4,8 @@
 //! For row `r` and column `c`, with `q` the int8 values and `s` their scales:
 //! `out[r, c] = activation(fma(f32(Σₖ q[r, k] · q[c, k]), s[r] · s[c], bias[c]))`, then plus what was in `out` where a
 //! residual is asked for. The sum is exact in i32 (depth at most [`MAX_DEPTH`]), its conversion and the product of the
-//! scales are rounded to nearest, the multiply-add is rounded once, a missing bias is `+0`.
+//! scales are rounded to nearest, the multiply-add is rounded once, a missing bias is `+0`. Where the output is in half
+//! precision, what was in it is widened exactly, and the result is rounded once more, to nearest, ties to even.
 //!
 //! The instruction sets differ in the inner loops alone, [`Int8::tile`] and [`Int8::row`], one file each.
 

@@ -8,7 +8,7 @@ use super::layout::MAX_PANEL;
 use super::{Activations, Finish, Int8, PackedMatrix, Sums, TopK};
 use crate::aligned::as_i8;
 use crate::float::math::Function;
-use crate::output::{Element, store};
+use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
 use crate::{BlockMut, OutputMut};
 
@@ -55,6 +55,8 @@ const COLUMN_BLOCK_BYTES: usize = if cfg!(target_arch = "x86_64") { 1 << 20 } el
 // Rows that stay in the L1 cache while the panels of a column block pass over them. Few, so that the lines and pages that
 // are written lie close together.
 const STRIP_BYTES: usize = 12 << 10;
+// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Scales and biases of one panel's columns, padded with zeros to whole vectors.
 #[repr(align(64))]
@@ -165,18 +167,14 @@ fn strip_tiles<S: Int8>(
             let row_sums = &activations.sums()[first..][..rows.len()];
             let scales = &activations.scales()[first..][..rows.len()];
             let part = Part { row: rows.start, column, accumulate: epilogue.accumulate };
-            if let OutputMut::F32(out) = &mut *out {
-                expect_stores(s, rows.clone(), column, width, out);
-                if S::FINISHES && rows.len() == S::TILE_ROWS && out.columns() - column >= width {
-                    finished_tile(s, (panel, weights), (row_sums, scales), &columns, activation, part, out);
-                    continue;
-                }
+            with_block!(out, out => expect_stores(s, rows.clone(), column, width, out));
+            if S::FINISHES && rows.len() == S::TILE_ROWS && out.columns() - column >= width {
+                let (panels, of_rows) = ((panel, weights), (row_sums, scales));
+                with_block!(out, out => finished_tile(s, panels, of_rows, &columns, activation, part, out));
+                continue;
             }
             tile_sums(s, panel, weights, row_sums, &mut sums);
-            match out {
-                OutputMut::F32(out) => finish(s, &sums, scales, &columns, activation, part, out),
-                OutputMut::F16(out) => finish(s, &sums, scales, &columns, activation, part, out),
-            }
+            with_block!(out, out => finish(s, &sums, scales, &columns, activation, part, out));
         }
     }
 }
@@ -213,24 +211,20 @@ fn row_panels<S: Int8>(
         row_sums(s, as_i8(row), weights, activations.sums()[0], &mut sums);
         columns.read(scales, epilogue.bias, panel, width);
         let part = Part { row: 0, column, accumulate: epilogue.accumulate };
-        match &mut out {
-            OutputMut::F32(out) => {
-                finish(s, &sums, activations.scales(), &columns, activation, part, out);
-                if let Some(best) = &mut best {
-                    let out = &out.row(0)[column..];
-                    best.offer(panel * width, &out[..width.min(out.len())]);
-                }
-            }
-            OutputMut::F16(out) => finish(s, &sums, activations.scales(), &columns, activation, part, out),
+        with_block!(&mut out, out => finish(s, &sums, activations.scales(), &columns, activation, part, out));
+        if let (Some(best), OutputMut::F32(out)) = (&mut best, &mut out) {
+            let out = &out.row(0)[column..];
+            best.offer(panel * width, &out[..width.min(out.len())]);
         }
     }
 }
 
 /// Tells the memory which lines a tile will write: their way into the cache overlaps with the sums.
 #[inline(always)]
-fn expect_stores<S: Int8>(s: S, rows: Range<usize>, column: usize, width: usize, out: &mut BlockMut<'_>) {
+fn expect_stores<S: Int8, T>(s: S, rows: Range<usize>, column: usize, width: usize, out: &mut BlockMut<'_, T>) {
+    let values = LINE / size_of::<T>();
     for row in rows {
-        for line in out.row(row)[column..].chunks(LANES).take(width.div_ceil(LANES)) {
+        for line in out.row(row)[column..].chunks(values).take(width.div_ceil(values)) {
             s.prefetch_for_store(line);
         }
     }
@@ -258,14 +252,14 @@ pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_s
 
 /// A whole tile whose sums become outputs in the registers.
 #[inline(always)]
-fn finished_tile<S: Int8>(
+fn finished_tile<S: Int8, T: Element>(
     s: S,
     (panel, weights): (&[u8], &[u8]),
     (row_sums, row_scales): (&[i32], &[f32]),
     columns: &Columns,
     activation: impl Function,
     part: Part,
-    out: &mut BlockMut<'_>,
+    out: &mut BlockMut<'_, T>,
 ) {
     let depth = weights.len() / S::LAYOUT.panel();
     assert_eq!(panel.len(), depth / S::GROUP * S::TILE_ROWS * S::UNIT, "panels of one depth");

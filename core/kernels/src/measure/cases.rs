@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Figure, timed};
 use crate::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels, MatRef,
-    Norm, PackedMatrix, Spectrogram, SpectrogramScratch,
+    Norm, PackedMatrix, Spectrogram, SpectrogramScratch, TopK,
 };
 
 /// One operation in one shape.
@@ -14,10 +14,22 @@ pub struct Case(Operation);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
-    Int8 { shape: Shape, activation: Activation, quantize: bool },
+    Int8 {
+        shape: Shape,
+        activation: Activation,
+        quantize: bool,
+    },
+    /// One row, and its eight greatest values.
+    Ranked(Shape),
     Int4(Shape),
-    Encoder { heads: usize, attention: Attention },
-    Decoder { heads: usize, rows: usize },
+    Encoder {
+        heads: usize,
+        attention: Attention,
+    },
+    Decoder {
+        heads: usize,
+        rows: usize,
+    },
     Spectrogram,
 }
 
@@ -52,8 +64,11 @@ const INT8: [Shape; 7] = [
     shape(20, 512, 512),
     shape(4, 512, 512),
     shape(1, 512, 2048),
-    shape(1, 384, 51_865),
+    VOCABULARY,
 ];
+
+/// Of Whisper tiny, for one token.
+const VOCABULARY: Shape = shape(1, 384, 51_865);
 
 /// A language model of a billion weights: one token, four, a prompt of 64.
 const INT4: [Shape; 4] = [shape(1, 2048, 5632), shape(1, 2048, 32_000), shape(4, 2048, 5632), shape(64, 2048, 5632)];
@@ -72,6 +87,7 @@ impl Case {
             .into_iter()
             .chain(int8(Activation::Identity, true))
             .chain(int8(Activation::Gelu, true))
+            .chain([Operation::Ranked(VOCABULARY)])
             .chain(INT4.map(Operation::Int4))
             .chain(encoder)
             .chain(decoder)
@@ -87,7 +103,7 @@ impl Case {
         match self.0 {
             Operation::Int8 { shape, .. } | Operation::Int4(shape) => shape.rows > 1,
             Operation::Encoder { attention, .. } => attention == Attention::Int8,
-            Operation::Decoder { .. } | Operation::Spectrogram => false,
+            Operation::Ranked(_) | Operation::Decoder { .. } | Operation::Spectrogram => false,
         }
     }
 
@@ -96,6 +112,7 @@ impl Case {
     pub fn measure(&self, set: KernelSet, repeats: usize) -> Figure {
         match self.0 {
             Operation::Int8 { shape, activation, quantize } => int8(set, shape, activation, quantize, repeats),
+            Operation::Ranked(shape) => ranked(set, shape, repeats),
             Operation::Int4(shape) => int4(set, shape, repeats),
             Operation::Encoder { heads, attention: Attention::F32 } => encoder(set, of(heads), repeats),
             Operation::Encoder { heads, attention: Attention::Int8 } => int8_encoder(set, of(heads), repeats),
@@ -116,6 +133,7 @@ impl fmt::Display for Case {
                 };
                 write!(f, "int8 product {shape}{quantize}{activation}")
             }
+            Operation::Ranked(shape) => write!(f, "int8 product {shape}, with its 8 greatest values"),
             Operation::Int4(shape) => write!(f, "int4 product {shape}, rows quantized"),
             Operation::Encoder { heads, attention } => {
                 let kind = if attention == Attention::F32 { "f32" } else { "int8" };
@@ -147,10 +165,25 @@ fn values(len: usize, seed: usize) -> Vec<f32> {
     (0..len).map(|i| ((i + seed) * 7919 % 1009) as f32 / 504.0 - 1.0).collect()
 }
 
+fn int8_weights(set: KernelSet, Shape { depth, columns, .. }: Shape) -> PackedMatrix {
+    let weights: Vec<i8> = (0..columns * depth).map(|i| ((i * 31 % 255) as i32 - 127) as i8).collect();
+    PackedMatrix::pack(set.layout(), depth, &weights, &vec![0.01; columns]).expect("valid shapes")
+}
+
+fn ranked(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
+    let Shape { depth, columns, .. } = shape;
+    let weights = int8_weights(set, shape);
+    let (input, mut out, mut best) = (values(depth, 0), vec![0.0; columns], TopK::new(8));
+    let mut activations = set.activations(1, depth);
+    set.quantize(MatRef::new(&input, 1, depth), &Norm::None, &mut activations);
+    timed(repeats, shape.macs(), (depth * columns) as u64, || {
+        set.product_ranked(&activations, &weights, Epilogue::default(), &mut out, &mut best);
+    })
+}
+
 fn int8(set: KernelSet, shape: Shape, activation: Activation, quantize: bool, repeats: usize) -> Figure {
     let Shape { rows, depth, columns } = shape;
-    let weights: Vec<i8> = (0..columns * depth).map(|i| ((i * 31 % 255) as i32 - 127) as i8).collect();
-    let weights = PackedMatrix::pack(set.layout(), depth, &weights, &vec![0.01; columns]).expect("valid shapes");
+    let weights = int8_weights(set, shape);
     let (input, bias, mut out) = (values(rows * depth, 0), vec![0.5; columns], vec![0.0; rows * columns]);
     let mut activations = set.activations(rows, depth);
     set.quantize(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);

@@ -156,7 +156,7 @@ impl Simd for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn prefetch_for_store(self, line: &[f32]) {
+    fn prefetch_for_store<T>(self, line: &[T]) {
         // SAFETY: a prefetch may name any address; every CPU with AVX-512 has `prefetchw`.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast()) }
     }

@@ -68,7 +68,7 @@ pub(crate) trait Simd: Copy {
     fn prefetch(self, _bytes: &[u8], _ahead: usize) {}
     /// Hints that the line of the first value will be written soon.
     #[inline(always)]
-    fn prefetch_for_store(self, _line: &[f32]) {}
+    fn prefetch_for_store<T>(self, _line: &[T]) {}
 }
 
 /// Lanes of f64 that are worked on side by side.

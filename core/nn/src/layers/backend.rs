@@ -8,7 +8,7 @@ use sotto_runtime::{Chunk, Pool, Threads};
 
 use super::{QuantizedMatrix, WeightType};
 
-/// The seam between layers and processors: a kernel set and a pool, chosen when a model is loaded.
+/// Where quantized layers compute: a kernel set and a pool, chosen when a model is loaded.
 ///
 /// Divides rows and products among the threads of its pool; what comes out does not depend on their number. Cheap to
 /// clone; clones share the pool.

@@ -1,17 +1,21 @@
 //! Layers with quantized weights on the kernels of one instruction set.
 //!
 //! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row and
-//! made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as [`Activations`], quantized once for all layers that read them.
+//! made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as [`Activations`], which
+//! the layer itself has quantized as its weights want them.
 
 use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm};
 
-use super::{
-    Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightType,
-};
+use super::{Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
 const EPSILON: f32 = 1e-5;
+
+/// `x` as rows for a product with these weights.
+fn rows_for<'a>(weights: &QuantizedMatrix, x: &'a [f32]) -> MatRef<'a> {
+    MatRef::new(x, x.len() / weights.depth(), weights.depth())
+}
 
 /// Layer normalisation whose result goes to int8 rows.
 #[derive(Debug)]
@@ -30,15 +34,6 @@ impl Int8Norm {
             weight: source.floats(&format!("{name}.weight"), &[width])?,
             bias: source.floats(&format!("{name}.bias"), &[width])?,
         })
-    }
-
-    /// Normalises and quantizes the rows of `x`, `[rows, width]`, for layers whose weights are of this type.
-    ///
-    /// # Panics
-    /// When `x` is not whole rows.
-    pub fn quantize(&self, backend: &Backend, x: &[f32], weights: WeightType, out: &mut Activations) {
-        let width = self.weight.len();
-        backend.quantize(MatRef::new(x, x.len() / width, width), &self.norm(), weights, out);
     }
 
     /// Normalises the rows of `x` into `out`, in f32.
@@ -99,19 +94,20 @@ impl QuantizedLinear {
         self.weights.columns()
     }
 
-    /// What its rows must be quantized for.
-    #[must_use]
-    pub fn weight_type(&self) -> WeightType {
-        self.weights.weight_type()
-    }
-
     /// Quantizes the rows of `x`, `[rows, inputs]`, as they are, for this layer.
     ///
     /// # Panics
     /// When `x` is not whole rows.
     pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
-        let inputs = self.weights.depth();
-        backend.quantize(MatRef::new(x, x.len() / inputs, inputs), &Norm::None, self.weight_type(), out);
+        backend.quantize(rows_for(&self.weights, x), &Norm::None, self.weights.weight_type(), out);
+    }
+
+    /// [`quantize`](Self::quantize) of normalised rows.
+    ///
+    /// # Panics
+    /// When `x` is not whole rows, or the norm has another width.
+    pub fn quantize_normed(&self, backend: &Backend, norm: &Int8Norm, x: &[f32], out: &mut Activations) {
+        backend.quantize(rows_for(&self.weights, x), &norm.norm(), self.weights.weight_type(), out);
     }
 
     /// Bytes of weights that one row reads.
@@ -123,7 +119,7 @@ impl QuantizedLinear {
     /// Writes `activation(x · Wᵀ + b)` to `out`, `[rows, outputs]`.
     ///
     /// # Panics
-    /// When the shapes do not fit, or the rows were quantized for weights of another type.
+    /// When the shapes do not fit, or the rows were quantized for 8-bit weights and these have 4.
     pub fn forward(&self, backend: &Backend, x: &Activations, activation: Activation, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
         backend.product(x, &self.weights, epilogue, out);
@@ -237,10 +233,12 @@ impl QuantizedEmbedding {
         self.table.columns()
     }
 
-    /// What rows must be quantized for that [`logits`](Self::logits) reads.
-    #[must_use]
-    pub fn weight_type(&self) -> WeightType {
-        self.table.weight_type()
+    /// Normalises and quantizes the rows of `x`, `[rows, width]`, for [`logits`](Self::logits).
+    ///
+    /// # Panics
+    /// When `x` is not whole rows, or the norm has another width.
+    pub fn quantize_normed(&self, backend: &Backend, norm: &Int8Norm, x: &[f32], out: &mut Activations) {
+        backend.quantize(rows_for(&self.table, x), &norm.norm(), self.table.weight_type(), out);
     }
 
     /// Bytes that scoring all tokens reads.

@@ -1,7 +1,7 @@
 //! Beam search: the likeliest texts of a window, followed at once (openai/whisper `decoding.py`, `BeamSearchDecoder`).
 //!
-//! Cost per step: one row of the vocabulary is compared per hypothesis, a text is copied per continuation. Nothing is
-//! allocated: hypotheses change places between two sets.
+//! Cost per step: one row of the vocabulary is compared per hypothesis, with hotwords copied as well, and a text is copied per
+//! continuation. Nothing is allocated: hypotheses change places between two sets.
 
 use sotto_kernels::{KernelSet, Ranked, TopK};
 use sotto_runtime::Cancelled;
@@ -222,6 +222,10 @@ mod tests {
                     let step = |&token: &usize| (token as u32, f64::from(expected[token]), scores[token]);
                     let found: Vec<_> =
                         memory.steps.iter().map(|step| (step.token, step.score, step.share.logprob)).collect();
+                    for step in &memory.steps {
+                        let brought = expected[step.token as usize] - scores[step.token as usize];
+                        assert!((step.share.bonus - brought).abs() < 1e-5, "{sampled:?} {step:?}");
+                    }
                     assert_eq!(found, order.iter().map(step).collect::<Vec<_>>(), "{sampled:?}");
                 }
             }

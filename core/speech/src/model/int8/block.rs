@@ -47,7 +47,7 @@ impl FeedForward {
     ) {
         for rows in x.chunks_mut(ROWS * self.width) {
             let (count, inner) = (rows.len() / self.width, self.inner.outputs());
-            self.norm.quantize(backend, rows, self.inner.weight_type(), quantized);
+            self.inner.quantize_normed(backend, &self.norm, rows, quantized);
             hidden.resize(count * inner, 0.0);
             self.inner.forward(backend, quantized, Activation::Gelu, hidden);
             self.outer.quantize(backend, hidden, quantized);

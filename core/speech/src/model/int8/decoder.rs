@@ -222,7 +222,7 @@ impl Decoder {
                 block.cross_projections.forward_half(backend, quantized, Activation::Identity, halves);
                 for row in halves.chunks_exact(2 * width) {
                     let (key, value) = row.split_at(width);
-                    cache.push(key, value);
+                    cache.append_half(key, value);
                 }
             }
         };
@@ -274,7 +274,7 @@ impl Decoder {
         for &row in picked {
             rows.extend_from_slice(&x[row * width..(row + 1) * width]);
         }
-        self.norm.quantize(&self.backend, rows, self.tokens.weight_type(), quantized);
+        self.tokens.quantize_normed(&self.backend, &self.norm, rows, quantized);
         logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
         self.tokens.logits(&self.backend, quantized, logits);
         logits
@@ -305,7 +305,7 @@ impl Decoder {
         let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.self_norm.quantize(backend, x, block.self_projections.weight_type(), quantized);
+        block.self_projections.quantize_normed(backend, &block.self_norm, x, quantized);
         block.self_projections.forward(backend, quantized, Activation::Identity, projected);
         let parts = projected.chunks_exact(3 * width).zip(attended.chunks_exact_mut(width));
         for (row, (parts, out)) in rows.iter().zip(parts) {
@@ -331,7 +331,7 @@ impl Decoder {
         let DecoderScratch { quantized, x, projected, attended, weights, row, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
-        block.cross_norm.quantize(backend, x, block.cross_query.weight_type(), quantized);
+        block.cross_query.quantize_normed(backend, &block.cross_norm, x, quantized);
         block.cross_query.forward(backend, quantized, Activation::Identity, projected);
         let states = cross.states();
         weights.resize(self.heads.count * states, 0.0);

@@ -204,8 +204,8 @@ impl Encoder {
                     let work = |scratch: &mut BlockScratch| {
                         let BlockScratch { quantized, projected, .. } = scratch;
                         projected.resize(3 * width * rows.len(), 0.0);
-                        let rows_of_x = &x[rows.start * width..rows.end * width];
-                        block.norm.quantize(backend, rows_of_x, block.projections.weight_type(), quantized);
+                        let x = &x[rows.start * width..rows.end * width];
+                        block.projections.quantize_normed(backend, &block.norm, x, quantized);
                         block.projections.forward(backend, quantized, Activation::Identity, projected);
                         let projected = MatRef::new(projected, rows.len(), 3 * width);
                         backend.kernels().fill_quantized(projected, chunk);
@@ -218,8 +218,8 @@ impl Encoder {
                 backend.blocks(projected, 3 * width, BLOCK, |rows, out| {
                     let work = |scratch: &mut BlockScratch| {
                         let quantized = &mut scratch.quantized;
-                        let rows_of_x = &x[rows.start * width..rows.end * width];
-                        block.norm.quantize(backend, rows_of_x, block.projections.weight_type(), quantized);
+                        let x = &x[rows.start * width..rows.end * width];
+                        block.projections.quantize_normed(backend, &block.norm, x, quantized);
                         block.projections.forward(backend, quantized, Activation::Identity, out);
                     };
                     blocks.with(|| self.block_scratch(), work);
