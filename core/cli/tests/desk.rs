@@ -208,6 +208,13 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         stdout(&output)
     };
+    // As the store notes it beside what it pulled.
+    let (commit, hash) = ("0123456789abcdef0123456789abcdef01234567", "0".repeat(64));
+    let pulled = serde_json::json!({
+        "format": 1, "name": "sotto/starter", "revision": "main", "commit": commit, "endpoint": "https://hub.example",
+        "pulled_at": "2026-11-01T00:00:00Z", "files": [{ "path": "model.safetensors", "size": 1, "sha256": hash }],
+    });
+    std::fs::write(folder.path().join("sotto.json"), pulled.to_string()).unwrap();
     let report: Value =
         serde_json::from_str(&run(&["quantize", "--json", "--licence", "mit", source, packed])).unwrap();
     assert_eq!(report["bytes"], std::fs::metadata(packed).unwrap().len());
@@ -219,6 +226,8 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
     let about = &about["packed"];
     assert_eq!((&about["licence"], &about["layout"]), (&"mit".into(), &report["layout"]));
     assert_eq!(about["source"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(about["source"]["repository"], "sotto/starter");
+    assert_eq!(about["source"]["revision"], commit);
     assert!(about["quality"]["relative_error"]["token embedding"].as_f64().unwrap() < 0.05);
     assert!(run(&["inspect", packed]).contains("mit"));
 }
