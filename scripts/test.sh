@@ -31,7 +31,7 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
 Environment:
   SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
-  SOTTO_QUICK=1     leave out the tests that run real models (tests/real_*.rs) on the host too
+  SOTTO_QUICK=1     leave out the tests that run recognizers (tests/real_*.rs, and such among unit tests) on the host too
   CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
 END
 }

@@ -33,6 +33,13 @@ pub fn long_tests() -> bool {
     std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1")
 }
 
+/// Whether tests that run a whole recognizer shall be left out: `SOTTO_QUICK=1`, as `scripts/test.sh aarch64` sets it, because a
+/// window of audio takes minutes under emulation.
+#[must_use]
+pub fn quick_tests() -> bool {
+    std::env::var_os("SOTTO_QUICK").is_some_and(|value| !value.is_empty())
+}
+
 /// The folder of the workspace's `Cargo.toml`.
 #[must_use]
 pub fn workspace_root() -> PathBuf {

@@ -98,8 +98,8 @@ impl CachePool {
 #[cfg(test)]
 mod tests {
     use sotto_runtime::{CancelToken, NoProgress, Threads};
-    use sotto_testkit::data_dir;
     use sotto_testkit::heap::measured;
+    use sotto_testkit::{data_dir, quick_tests};
 
     use crate::window::{Context, WindowDecoder};
     use crate::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
@@ -128,6 +128,9 @@ mod tests {
 
     #[test]
     fn a_further_window_allocates_no_more_than_its_text() {
+        if quick_tests() {
+            return;
+        }
         for precision in [Precision::Int8, Precision::Mixed] {
             let Some((encoder, all, bytes)) = second_window(precision) else { return };
             println!("{precision:?}: {encoder} to encode, {all} in all, {bytes} bytes");

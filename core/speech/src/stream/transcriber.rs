@@ -424,12 +424,17 @@ impl std::fmt::Debug for StreamTranscriber<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+    use sotto_testkit::quick_tests;
+
     use super::*;
     use crate::starter::{demo_audio, starter};
 
     /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.
     #[test]
     fn audio_that_waits_never_outgrows_the_window_however_large_the_step() {
+        if quick_tests() {
+            return;
+        }
         let (recognizer, demo, cancel) = (starter(), demo_audio(), CancelToken::new());
         let window = recognizer.model().dimensions().window_frames() * HOP;
         let longest = recognizer.window_seconds() / 2.0;
