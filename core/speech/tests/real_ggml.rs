@@ -58,8 +58,8 @@ fn float_files_give_the_same_transcripts_as_safetensors() {
 }
 
 /// The kinds in use, and the percentage of wrong words that they may make; the original makes 7.7. Of these the quick run takes
-/// three, and these alone are heard greedily as well, without second tries: q4_1 loops on a clip by itself. It and q5_0 differ from the
-/// others in one field, and the test kit and the loader are held against the gguf package on all.
+/// three, and these alone are heard greedily as well, without second tries: q4_1 loops on a clip by itself. It and q5_0 differ
+/// from the others in one field, and the test kit and the loader are held against the gguf package on all.
 const KINDS: [(GgmlType, f64, bool); 5] = [
     (GgmlType::Q8_0, 10.0, true),
     (GgmlType::Q5_1, 15.0, true),
@@ -84,7 +84,8 @@ fn errors(kind: GgmlType, precision: Precision, options: &TranscribeOptions, ste
     counts
 }
 
-/// Restored exactly, then quantized anew: int8 must not be worse than what the file says. 20 clips have 157 words, all 100 have 804.
+/// Restored exactly, then quantized anew: int8 must not be worse than what the file says. 20 clips have 157 words, all 100
+/// have 804.
 #[test]
 fn quantized_files_transcribe_and_int8_is_as_good_as_the_file() {
     if tiny_en().is_none() {
