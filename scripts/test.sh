@@ -167,7 +167,7 @@ step_aarch64() {
         on_arm "$cpu" "${packages[@]}" "${selection[@]}"
     done
     # `sdot` without what came after it: what looks at the instruction set itself.
-    on_arm cortex-a76 "${packages[@]}" --test expected_sets --test conformance --test architectures --test same_bits
+    on_arm cortex-a76 "${packages[@]}" --test expected_sets --test conformance --test attention --test architectures --test same_bits
     on_old_x86
 }
 
@@ -177,7 +177,7 @@ on_old_x86() {
     echo "--- x86_64 on a Nehalem"
     # Selected from the whole workspace as in the step `host`, whose builds they are.
     local selection
-    for selection in "--lib dispatch::" "--test expected_sets --test conformance --test architectures"; do
+    for selection in "--lib dispatch::" "--test expected_sets --test conformance --test attention --test architectures"; do
         # shellcheck disable=SC2086 # several words
         run env SOTTO_EXPECT_ISAS=scalar PROPTEST_CASES="${PROPTEST_CASES:-32}" \
             CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64-static -cpu Nehalem" \

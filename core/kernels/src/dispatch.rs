@@ -191,11 +191,7 @@ impl KernelSet {
         out: impl Into<OutputMut<'a>>,
     ) {
         let out = out.into();
-        assert_eq!(
-            (out.rows(), out.columns()),
-            (activations.rows(), weights.columns()),
-            "rows and columns of the output"
-        );
+        assert_whole(&out, activations, weights.columns());
         self.product_part(activations, weights, epilogue, (0, 0), out);
     }
 
@@ -267,11 +263,7 @@ impl KernelSet {
         out: impl Into<OutputMut<'a>>,
     ) {
         let out = out.into();
-        assert_eq!(
-            (out.rows(), out.columns()),
-            (activations.rows(), weights.columns()),
-            "rows and columns of the output"
-        );
+        assert_whole(&out, activations, weights.columns());
         self.product_int4_part(activations, weights, epilogue, (0, 0), out);
     }
 
@@ -413,6 +405,11 @@ impl KernelSet {
         // SAFETY: `self` exists, so the CPU has the set; the lengths are equal.
         unsafe { (self.table.widen)(values, out) }
     }
+}
+
+/// What a whole product writes has as many rows as the activations and as many columns as the weights.
+fn assert_whole(out: &OutputMut<'_>, activations: &Activations, columns: usize) {
+    assert_eq!((out.rows(), out.columns()), (activations.rows(), columns), "rows and columns of the output");
 }
 
 macro_rules! elementwise {

@@ -1,12 +1,12 @@
-//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit.
+//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit; attention has a file of
+//! its own.
 
 mod cases;
 
-use cases::{Lcg, bits, sets};
+use cases::{Lcg, bits, halves, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
-    Activation, AttentionScratch, BLOCK, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels,
-    MatRef, Norm, PackedMatrix, QuantizedRowScratch, TopK, quantize_int4,
+    Activation, BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, PackedMatrix, TopK, quantize_int4,
 };
 
 /// Miri interprets: it sees a sample of the values, all other machines see all.
@@ -205,11 +205,6 @@ fn products_agree_on_all_sets_for_all_shapes_and_epilogues() {
             }
         }
     }
-}
-
-/// The bits of half precision of f32 values.
-fn halves(values: &[f32]) -> Vec<u16> {
-    values.iter().map(|&x| half::f16::from_f32(x).to_bits()).collect()
 }
 
 /// What outputs of these halves hold, before or after a product, in f32.
@@ -553,236 +548,6 @@ fn half_precision_agrees_on_all_sets_for_every_value() {
         let mut found = vec![0; wide.len()];
         set.narrow(&wide, &mut found);
         assert_eq!(found, narrow, "{set:?}");
-    }
-}
-
-/// softmax(q · kᵀ / √head) · v in f64.
-fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
-    let (width, head) = (heads.width, heads.head_width());
-    let mut out = Vec::new();
-    for q in q.chunks_exact(width) {
-        for h in 0..heads.count {
-            let range = h * head..(h + 1) * head;
-            let scores: Vec<f64> = k
-                .chunks_exact(width)
-                .map(|k| {
-                    let dot: f64 = range.clone().map(|i| f64::from(q[i]) * f64::from(k[i])).sum();
-                    dot / (head as f64).sqrt()
-                })
-                .collect();
-            let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
-            let total: f64 = weights.iter().sum();
-            for i in range {
-                let sum: f64 = v.chunks_exact(width).zip(&weights).map(|(v, weight)| weight * f64::from(v[i])).sum();
-                out.push(sum / total);
-            }
-        }
-    }
-    out
-}
-
-#[test]
-fn encoder_attention_is_right_and_agrees_on_all_sets() {
-    let mut random = Lcg::new(12);
-    let mut shapes = vec![(1, 1, 1, 1), (3, 5, 2, 16), (7, 130, 1, 24)];
-    if !cfg!(miri) {
-        shapes.extend([(13, 127, 1, 64), (50, 128, 2, 8), (49, 129, 1, 64), (100, 300, 2, 40)]);
-    }
-    for (rows, keys, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(rows * heads.width, 4.0);
-        let (k, v) = (random.floats(keys * heads.width, 4.0), random.floats(keys * heads.width, 1.0));
-        let run = |set: KernelSet| {
-            let mut panels = KeyValuePanels::new(heads, 40);
-            panels.fill(MatRef::new(&k, keys, heads.width), MatRef::new(&v, keys, heads.width));
-            let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(head));
-            let queries = MatRef::new(&q, rows, heads.width);
-            set.attend(queries, &panels, BlockMut::new(&mut out, heads.width), &mut scratch);
-            out
-        };
-        let expected = run(KernelSet::scalar());
-        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
-            assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
-        }
-        for set in sets() {
-            assert_eq!(bits(&run(set)), bits(&expected), "{set:?} {rows} × {keys}, {heads:?}");
-        }
-    }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "safe code")]
-fn panels_can_be_filled_again_with_another_length() {
-    let heads = Heads { count: 2, width: 40 };
-    let set = KernelSet::best();
-    let mut random = Lcg::new(13);
-    let mut used = KeyValuePanels::new(heads, 10);
-    for keys in [200, 3, 17, 90] {
-        let (k, v) = (random.floats(keys * 40, 1.0), random.floats(keys * 40, 1.0));
-        let q = random.floats(40, 1.0);
-        let run = |panels: &mut KeyValuePanels| {
-            panels.fill(MatRef::new(&k, keys, 40), MatRef::new(&v, keys, 40));
-            let (mut out, mut scratch) = (vec![0.0; 40], AttentionScratch::new(20));
-            set.attend(MatRef::new(&q, 1, 40), panels, BlockMut::new(&mut out, 40), &mut scratch);
-            out
-        };
-        assert_eq!(bits(&run(&mut used)), bits(&run(&mut KeyValuePanels::new(heads, 0))));
-    }
-}
-
-/// Self-attention in int8 on one set; queries, keys and values have as many rows.
-fn quantized_attention(set: KernelSet, heads: Heads, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-    let (width, rows) = (heads.width, q.len() / heads.width);
-    let parts = q.chunks_exact(width).zip(k.chunks_exact(width)).zip(v.chunks_exact(width));
-    let projected: Vec<f32> = parts.flat_map(|((q, k), v)| [q, k, v].concat()).collect();
-    let mut layer = set.quantized_attention(heads);
-    for chunk in layer.chunks_mut(rows) {
-        let range = chunk.rows();
-        set.fill_quantized(MatRef::new(&projected, rows, 3 * width).rows_range(range.start, range.len()), chunk);
-    }
-    let mut out = vec![0.0; q.len()];
-    // In two parts: rows do not depend on what else is computed.
-    let middle = (rows / 2).next_multiple_of(set.row_step()).min(rows);
-    let (top, bottom) = out.split_at_mut(middle * width);
-    let mut scratch = set.quantized_scratch(heads);
-    set.attend_quantized(0..middle, &layer, BlockMut::new(top, width), &mut scratch);
-    if middle < rows {
-        set.attend_quantized(middle..rows, &layer, BlockMut::new(bottom, width), &mut scratch);
-    }
-    out
-}
-
-#[test]
-fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
-    let mut random = Lcg::new(21);
-    let mut shapes = vec![(1, 1, 1), (5, 2, 16), (17, 1, 24)];
-    if !cfg!(miri) {
-        shapes.extend([(191, 2, 8), (193, 1, 24), (385, 1, 64), (13, 1, 80)]);
-    }
-    for (rows, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(rows * heads.width, 2.0);
-        let (k, v) = (random.floats(rows * heads.width, 2.0), random.floats(rows * heads.width, 1.0));
-        let expected = quantized_attention(KernelSet::scalar(), heads, &q, &k, &v);
-        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
-            // Queries, keys and weights in steps of about 1/127 of their greatest value.
-            assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {rows}, {heads:?}");
-        }
-        for set in sets() {
-            let found = quantized_attention(set, heads, &q, &k, &v);
-            assert_eq!(bits(&found), bits(&expected), "{set:?} {rows}, {heads:?}");
-        }
-    }
-}
-
-#[test]
-fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
-    let mut random = Lcg::new(23);
-    let mut shapes = vec![(1, 1, 1), (5, 2, 16)];
-    if !cfg!(miri) {
-        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (390, 2, 40)]);
-    }
-    for (keys, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(heads.width, 2.0);
-        let (k, v) = (random.floats(keys * heads.width, 2.0), random.floats(keys * heads.width, 1.0));
-        let pairs = k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width));
-        let projected: Vec<f32> = pairs.flat_map(|(k, v)| [k, v].concat()).collect();
-        let run = |set: KernelSet| {
-            let mut layer = set.quantized_key_values(heads);
-            for chunk in layer.chunks_mut(keys) {
-                let rows = chunk.rows();
-                let all = MatRef::new(&projected, keys, 2 * heads.width);
-                set.fill_quantized(all.rows_range(rows.start, rows.len()), chunk);
-            }
-            let (mut out, mut recorded) = (vec![0.0; heads.width], vec![0.0; count * keys]);
-            let mut scratch = QuantizedRowScratch::default();
-            set.attend_quantized_row(&q, &layer, Some(&mut recorded), &mut out, &mut scratch);
-            (out, recorded)
-        };
-        let (expected, recorded) = run(KernelSet::scalar());
-        for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
-            assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {keys}, {heads:?}");
-        }
-        for attention in recorded.chunks_exact(keys) {
-            assert!((attention.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-        }
-        for set in sets() {
-            let (out, attention) = run(set);
-            assert_eq!((bits(&out), bits(&attention)), (bits(&expected), bits(&recorded)), "{set:?} {keys}, {heads:?}");
-        }
-    }
-}
-
-#[test]
-fn quantized_attention_to_one_of_many_keys_is_that_value() {
-    // One key that fits far better than 400 others, in a chunk of its own greatest weight; and queries of zeros.
-    let heads = Heads { count: 1, width: 16 };
-    let (mut k, mut v) = (vec![0.0; 401 * 16], vec![0.0; 401 * 16]);
-    k[200 * 16..201 * 16].fill(8.0);
-    v[200 * 16..201 * 16].fill(1.0);
-    let q = [vec![8.0; 16], vec![0.0; 400 * 16]].concat();
-    for set in sets() {
-        let out = quantized_attention(set, heads, &q, &k, &v);
-        assert!(out[..16].iter().all(|&y| (y - 1.0).abs() < 1e-4), "{set:?}");
-        assert!(out[16..].iter().all(|&y| (y - 1.0 / 401.0).abs() < 1e-4), "{set:?}");
-    }
-}
-
-#[test]
-fn decoder_attention_is_right_and_agrees_on_all_sets() {
-    let mut random = Lcg::new(14);
-    let all = vec![(2, 20, 65), (1, 1, 70), (2, 64, 130), (1, 80, 200)];
-    for (count, head, capacity) in all.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
-        let heads = Heads { count, width: count * head };
-        let (k, v) = (random.floats(capacity * heads.width, 2.0), random.floats(capacity * heads.width, 1.0));
-        let q = random.floats(heads.width, 2.0);
-        let round = |values: &[f32]| -> Vec<f32> {
-            let (mut halves, mut back) = (vec![0; values.len()], vec![0.0; values.len()]);
-            KernelSet::scalar().narrow(values, &mut halves);
-            KernelSet::scalar().widen(&halves, &mut back);
-            back
-        };
-        let (k_half, v_half) = (round(&k), round(&v));
-        for set in sets() {
-            let (mut cache, mut oracle) = (HalfCache::new(heads, capacity), HalfCache::new(heads, capacity));
-            for len in 1..=capacity {
-                let range = (len - 1) * heads.width..len * heads.width;
-                set.append(&mut cache, &k[range.clone()], &v[range.clone()]);
-                KernelSet::scalar().append(&mut oracle, &k[range.clone()], &v[range]);
-                if len % 9 > 1 && len < capacity - 2 {
-                    continue;
-                }
-                let run = |set: KernelSet, cache: &HalfCache| {
-                    let (mut weights, mut out) = (vec![0.0; count * len], vec![0.0; heads.width]);
-                    set.attend_cached(&q, cache, &mut weights, &mut out);
-                    weights.extend(out);
-                    weights
-                };
-                let found = run(set, &cache);
-                assert_eq!(bits(&found), bits(&run(KernelSet::scalar(), &oracle)), "{set:?} {heads:?} {len}");
-                let exact = exact_attention(&q, &k_half[..len * heads.width], &v_half[..len * heads.width], heads);
-                for (found, exact) in found[count * len..].iter().zip(exact) {
-                    assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
-                }
-            }
-            let mut rounded = HalfCache::new(heads, capacity);
-            for (key, value) in k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width)) {
-                rounded.append_half(&halves(key), &halves(value));
-            }
-            let mut copy = HalfCache::new(heads, capacity);
-            copy.copy_from(&cache);
-            cache.truncate(5);
-            let (mut weights, mut out, mut again) =
-                (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
-            set.attend_cached(&q, &cache, &mut weights, &mut out);
-            for mut other in [copy, rounded] {
-                other.truncate(5);
-                set.attend_cached(&q, &other, &mut weights, &mut again);
-                assert_eq!(bits(&out), bits(&again), "{set:?} {heads:?}");
-            }
-        }
     }
 }
 

@@ -110,6 +110,7 @@ impl HalfCache {
 
     /// Appends one row, `[width]` each, rounded by `narrow`.
     pub(crate) fn append_rounded(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
+        // Before the row is taken out: a panic must not lose it.
         self.assert_room();
         let mut row = std::mem::take(&mut self.row);
         let (key_halves, value_halves) = row.split_at_mut(self.heads.width);

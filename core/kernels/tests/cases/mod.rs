@@ -36,3 +36,8 @@ pub fn sets() -> Vec<KernelSet> {
 pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
+
+/// The bits of half precision of f32 values.
+pub fn halves(values: &[f32]) -> Vec<u16> {
+    values.iter().map(|&x| half::f16::from_f32(x).to_bits()).collect()
+}
