@@ -6,7 +6,8 @@ mod cases;
 use cases::{Lcg, bits, halves, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
-    Activation, BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, PackedMatrix, TopK, quantize_int4,
+    Activation, Activations, BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, OutputMut, PackedMatrix,
+    TopK, quantize_int4,
 };
 
 /// Miri interprets: it sees a sample of the values, all other machines see all.
@@ -260,6 +261,26 @@ fn the_greatest_sums_are_exact() {
     }
 }
 
+/// A product of 150 columns in four parts.
+fn product_in_parts<T>(
+    set: KernelSet,
+    activations: &Activations,
+    weights: &PackedMatrix,
+    epilogue: Epilogue<'_>,
+    out: &mut [T],
+) where
+    for<'a> OutputMut<'a>: From<BlockMut<'a, T>>,
+{
+    let (row, column) = (2 * set.row_step(), 2 * set.column_step());
+    let (top, bottom) = BlockMut::new(out, 150).split_rows(row);
+    for (row, block) in [(0, top), (row, bottom)] {
+        let (left, right) = block.split_columns(column);
+        for (column, block) in [(0, left), (column, right)] {
+            set.product_part(activations, weights, epilogue, (row, column), block);
+        }
+    }
+}
+
 #[test]
 fn a_product_in_parts_equals_the_whole() {
     let case = if cfg!(miri) { Case::new(50, 20, 150) } else { Case::new(50, 100, 150) };
@@ -269,25 +290,11 @@ fn a_product_in_parts_equals_the_whole() {
         let (packed, mut activations) = (case.pack(set), set.activations(0, 0));
         let input = MatRef::new(&case.input, case.rows, case.depth);
         set.quantize(input, &Norm::None, &mut activations);
-        let mut out = vec![0.0; 50 * 150];
-        let (row, column) = (2 * set.row_step(), 2 * set.column_step());
-        let (top, bottom) = BlockMut::new(&mut out, 150).split_rows(row);
-        for (row, block) in [(0, top), (row, bottom)] {
-            let (left, right) = block.split_columns(column);
-            for (column, block) in [(0, left), (column, right)] {
-                set.product_part(&activations, &packed, epilogue, (row, column), block);
-            }
-        }
+        let (mut out, mut half) = (vec![0.0; 50 * 150], vec![0; 50 * 150]);
+        product_in_parts(set, &activations, &packed, epilogue, &mut out);
+        product_in_parts(set, &activations, &packed, epilogue, &mut half);
         assert_eq!(bits(&out), bits(&whole), "{set:?}");
-        let mut out = vec![0; 50 * 150];
-        let (top, bottom) = BlockMut::new(&mut out, 150).split_rows(row);
-        for (row, block) in [(0, top), (row, bottom)] {
-            let (left, right) = block.split_columns(column);
-            for (column, block) in [(0, left), (column, right)] {
-                set.product_part(&activations, &packed, epilogue, (row, column), block);
-            }
-        }
-        assert_eq!(out, halves(&whole), "{set:?}");
+        assert_eq!(half, halves(&whole), "{set:?}");
     }
 }
 

@@ -41,6 +41,7 @@ pub struct Activations {
     sums: Vec<i32>,
     /// Sums of 32 values each, `[blocks][rows]`, for products with 4-bit weights; empty where no set asks for them.
     block_sums: Vec<i32>,
+    /// Whether they were quantized for 4-bit weights, on sets without sums too: a mistake shows on all.
     for_int4: bool,
 }
 

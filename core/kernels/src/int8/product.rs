@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::layout::MAX_PANEL;
 use super::{Activations, Finish, Int8, PackedMatrix, Sums, TopK};
-use crate::aligned::as_i8;
+use crate::aligned::{ALIGNMENT, as_i8};
 use crate::float::math::Function;
 use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
@@ -55,8 +55,6 @@ const COLUMN_BLOCK_BYTES: usize = if cfg!(target_arch = "x86_64") { 1 << 20 } el
 // Rows that stay in the L1 cache while the panels of a column block pass over them. Few, so that the lines and pages that
 // are written lie close together.
 const STRIP_BYTES: usize = 12 << 10;
-// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Scales and biases of one panel's columns, padded with zeros to whole vectors.
 #[repr(align(64))]
@@ -222,7 +220,7 @@ fn row_panels<S: Int8>(
 /// Tells the memory which lines a tile will write: their way into the cache overlaps with the sums.
 #[inline(always)]
 fn expect_stores<S: Int8, T>(s: S, rows: Range<usize>, column: usize, width: usize, out: &mut BlockMut<'_, T>) {
-    let values = LINE / size_of::<T>();
+    let values = ALIGNMENT / size_of::<T>();
     for row in rows {
         for line in out.row(row)[column..].chunks(values).take(width.div_ceil(values)) {
             s.prefetch_for_store(line);
