@@ -259,6 +259,34 @@ fn work_ends_at_the_very_look_at_which_the_token_fires() {
     }
 }
 
+/// Each call of the decoder looks at the token once per layer, whatever the number of its rows: a beam that fed its hypotheses
+/// one by one would look, and read all weights, once for each.
+#[test]
+fn a_beam_is_one_call_of_the_decoder_per_step() {
+    const BEAM: usize = 5;
+    let audio = tone(40_000);
+    for precision in [Precision::F32, Precision::Int8] {
+        let folder = FormulaModel::small().write();
+        let load = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
+        let recognizer =
+            SpeechRecognizer::load(&folder.path().into(), &load, &NoProgress, &CancelToken::new()).unwrap();
+        let layers = recognizer.model().dimensions().decoder_layers;
+        let run = |max_tokens| {
+            let greedy = TranscribeOptions::greedy();
+            let search = Search { beam: BEAM, ..greedy.search.clone() };
+            let options = TranscribeOptions { search, max_tokens: Some(max_tokens), ..greedy };
+            let cancel = CancelToken::firing_at_look(usize::MAX);
+            let timing = recognizer.transcribe(&audio, &options, &NoProgress, &cancel).unwrap().timing;
+            (cancel.looks(), timing.tokens, timing.windows)
+        };
+        let (few_looks, few_tokens, _) = run(4);
+        let (looks, tokens, windows) = run(10);
+        let steps = 6 * windows;
+        assert_eq!(tokens - few_tokens, steps * BEAM, "{precision:?}: steps of all hypotheses");
+        assert_eq!(looks - few_looks, steps * layers, "{precision:?}");
+    }
+}
+
 /// A pipe that never ends; counts the blocks of one second that were read.
 struct Endless(AtomicUsize);
 

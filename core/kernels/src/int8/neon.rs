@@ -1,8 +1,13 @@
-//! Sums with ARMv8.0 NEON: a 4 × 12 tile of widening multiplies.
+//! Sums with ARMv8.0 NEON: a 4 × 12 tile of widening multiplies, two rows at a time.
 //!
 //! Two products of ±127 · 127 fit i16, so `smull` and `smlal2` make sixteen of them before `sadalp` widens. It reads the
 //! layout of `sdot`, two groups of four at a time, so that one packed file serves both; activations store each group
 //! twice, to stand beside the weights of two columns.
+//!
+//! One order serves cores that reorder and those that do not (Cortex-A53). Operands come as two halves of 64 bits, which puts
+//! the first and the second four depths of two columns side by side without a shuffle; each is there long before its first use, and
+//! overwritten as soon as its last product is issued. Results wait four products or more for the next instruction of their chain. Two rows leave
+//! registers for that, where four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the cycles.
 
 #![allow(unsafe_code)]
 
@@ -20,6 +25,91 @@ macro_rules! prefetch {
     };
 }
 pub(super) use prefetch;
+
+/// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads of the next eight depths. `$v` are
+/// the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from `$next` as their last products are
+/// issued, the last pair of columns and the upper half of the one before come from `$columns`, those of this step. The
+/// last chains end in the step that follows.
+macro_rules! step {
+    ($sums:ident, $w:ident, $t:ident, $columns:expr, $next:expr, [$v0:ident $v1:ident], $rows:expr => [$n0:ident $n1:ident]) => {
+        asm!(
+            "smull {t0:v}.8h, {w0:v}.8b, {v0:v}.8b",
+            "ldr {other}, [{columns}, #80]",
+            "smlal2 {t3:v}.8h, {w5:v}.16b, {n1:v}.16b",
+            "sadalp {s14:v}.4s, {t1:v}.8h",
+            "smull {t1:v}.8h, {w0:v}.8b, {v1:v}.8b",
+            "ldr {w5:d}, [{columns}, #40]",
+            "ins {w4:v}.d[1], {other}",
+            "smlal2 {t0:v}.8h, {w0:v}.16b, {v0:v}.16b",
+            "ldr {half}, [{columns}, #88]",
+            "sadalp {s05:v}.4s, {t2:v}.8h",
+            "smull {t2:v}.8h, {w1:v}.8b, {v0:v}.8b",
+            "smlal2 {t1:v}.8h, {w0:v}.16b, {v1:v}.16b",
+            "sadalp {s15:v}.4s, {t3:v}.8h",
+            "ldr {n0:d}, [{rows}]",
+            "ins {w5:v}.d[1], {half}",
+            "ldr {other}, [{rows}, #8]",
+            "smull {t3:v}.8h, {w1:v}.8b, {v1:v}.8b",
+            "smlal2 {t2:v}.8h, {w1:v}.16b, {v0:v}.16b",
+            "sadalp {s00:v}.4s, {t0:v}.8h",
+            "smull {t0:v}.8h, {w2:v}.8b, {v0:v}.8b",
+            "ldr {w0:d}, [{next}]",
+            "ins {n0:v}.d[1], {other}",
+            "smlal2 {t3:v}.8h, {w1:v}.16b, {v1:v}.16b",
+            "ldr {half}, [{next}, #48]",
+            "sadalp {s10:v}.4s, {t1:v}.8h",
+            "smull {t1:v}.8h, {w2:v}.8b, {v1:v}.8b",
+            "smlal2 {t0:v}.8h, {w2:v}.16b, {v0:v}.16b",
+            "sadalp {s01:v}.4s, {t2:v}.8h",
+            "ldr {n1:d}, [{rows}, #16]",
+            "ins {w0:v}.d[1], {half}",
+            "ldr {other}, [{rows}, #24]",
+            "smull {t2:v}.8h, {w3:v}.8b, {v0:v}.8b",
+            "smlal2 {t1:v}.8h, {w2:v}.16b, {v1:v}.16b",
+            "sadalp {s11:v}.4s, {t3:v}.8h",
+            "smull {t3:v}.8h, {w3:v}.8b, {v1:v}.8b",
+            "ldr {w1:d}, [{next}, #8]",
+            "ins {n1:v}.d[1], {other}",
+            "smlal2 {t2:v}.8h, {w3:v}.16b, {v0:v}.16b",
+            "ldr {half}, [{next}, #56]",
+            "sadalp {s02:v}.4s, {t0:v}.8h",
+            "smull {t0:v}.8h, {w4:v}.8b, {v0:v}.8b",
+            "smlal2 {t3:v}.8h, {w3:v}.16b, {v1:v}.16b",
+            "sadalp {s12:v}.4s, {t1:v}.8h",
+            "ldr {w2:d}, [{next}, #16]",
+            "ins {w1:v}.d[1], {half}",
+            "ldr {other}, [{next}, #64]",
+            "smull {t1:v}.8h, {w4:v}.8b, {v1:v}.8b",
+            "smlal2 {t0:v}.8h, {w4:v}.16b, {v0:v}.16b",
+            "sadalp {s03:v}.4s, {t2:v}.8h",
+            "smull {t2:v}.8h, {w5:v}.8b, {v0:v}.8b",
+            "ldr {w3:d}, [{next}, #24]",
+            "ins {w2:v}.d[1], {other}",
+            "smlal2 {t1:v}.8h, {w4:v}.16b, {v1:v}.16b",
+            "ldr {half}, [{next}, #72]",
+            "sadalp {s13:v}.4s, {t3:v}.8h",
+            "smull {t3:v}.8h, {w5:v}.8b, {v1:v}.8b",
+            "smlal2 {t2:v}.8h, {w5:v}.16b, {v0:v}.16b",
+            "sadalp {s04:v}.4s, {t0:v}.8h",
+            "ldr {w4:d}, [{next}, #32]",
+            "ins {w3:v}.d[1], {half}",
+            columns = in(reg) $columns,
+            next = in(reg) $next,
+            rows = in(reg) $rows,
+            half = out(reg) _,
+            other = out(reg) _,
+            v0 = in(vreg) $v0, v1 = in(vreg) $v1, n0 = inout(vreg) $n0, n1 = inout(vreg) $n1,
+            w0 = inout(vreg) $w[0], w1 = inout(vreg) $w[1], w2 = inout(vreg) $w[2],
+            w3 = inout(vreg) $w[3], w4 = inout(vreg) $w[4], w5 = inout(vreg) $w[5],
+            t0 = inout(vreg) $t[0], t1 = inout(vreg) $t[1], t2 = inout(vreg) $t[2], t3 = inout(vreg) $t[3],
+            s00 = inout(vreg) $sums[0][0], s01 = inout(vreg) $sums[0][1], s02 = inout(vreg) $sums[0][2],
+            s03 = inout(vreg) $sums[0][3], s04 = inout(vreg) $sums[0][4], s05 = inout(vreg) $sums[0][5],
+            s10 = inout(vreg) $sums[1][0], s11 = inout(vreg) $sums[1][1], s12 = inout(vreg) $sums[1][2],
+            s13 = inout(vreg) $sums[1][3], s14 = inout(vreg) $sums[1][4], s15 = inout(vreg) $sums[1][5],
+            options(pure, readonly, nostack, preserves_flags)
+        )
+    };
+}
 
 impl Int8 for Neon {
     const LAYOUT: Layout = Layout::Quads;
@@ -48,8 +138,19 @@ impl Int8 for Neon {
         _row_sums: &[i32],
         sums: &mut [i32],
     ) {
-        // SAFETY: `self` proves NEON; the caller vouches for the rest.
-        unsafe { tile::<M>(activations, weights, depth, sums) }
+        assert!(M <= Self::TILE_ROWS);
+        for (pair, sums) in sums[..M * 12].chunks_mut(24).enumerate() {
+            // SAFETY: `self` proves NEON; the caller vouches for the rest. Each pair of rows starts where the one before ends,
+            // below `M ≤ TILE_ROWS`.
+            unsafe {
+                let rows = activations.add(2 * pair * Self::UNIT);
+                if sums.len() == 24 && depth > 0 {
+                    tile_of_two(rows, weights, depth, sums);
+                } else {
+                    tile_of_one(rows, weights, depth, sums);
+                }
+            }
+        }
     }
 
     #[inline(always)]
@@ -82,53 +183,73 @@ impl Int8 for Neon {
     }
 }
 
-/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+/// Bytes from one step of eight depths to the next, of the activations and of the weights.
+const STEP: (usize, usize) = (Neon::TILE_ROWS * Neon::UNIT, 96);
+
+/// [`Int8::tile`] of two rows, apart: inlined, its sums would compete for registers with what the caller keeps.
 ///
 /// # Safety
-/// As [`Int8::tile`], and the CPU has the features.
+/// As [`Int8::tile`] of a panel that begins with the two rows, with a depth above 0, and the CPU has the features.
 #[inline(never)]
 #[target_feature(enable = "neon")]
-unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
-    assert!(M <= Neon::TILE_ROWS && sums.len() >= M * 12);
-    // SAFETY: the caller vouches for NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and M units of
-    // the panel's `TILE_ROWS`; both are that long. Twelve sums are written per row, below the
-    // end checked above.
+unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    assert!(sums.len() >= 24);
+    // SAFETY: the caller vouches for NEON. Each of `depth / 16` rounds reads two steps of the panel's 12 · `depth` weights and of
+    // the rows' units, one step ahead: the first step before the loop; the last round, which has nothing ahead, reads its own
+    // first step again. Twelve sums are written per row, below the end checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
-        let mut acc = [[vdupq_n_s32(0); 6]; M];
-        for _ in 0..depth / 8 {
-            let mut values = [vdupq_n_s8(0); M];
-            for (row, values) in values.iter_mut().enumerate() {
-                *values = vld1q_s8(a.add(row * Neon::UNIT));
-            }
-            for j in 0..3 {
-                let first = vreinterpretq_s64_s8(vld1q_s8(w.add(16 * j)));
-                let second = vreinterpretq_s64_s8(vld1q_s8(w.add(48 + 16 * j)));
-                // Two columns each: their first four values in the low half, the next four in the high one.
-                let left = vreinterpretq_s8_s64(vzip1q_s64(first, second));
-                let right = vreinterpretq_s8_s64(vzip2q_s64(first, second));
-                for (acc, values) in acc.iter_mut().zip(values) {
-                    acc[2 * j] = vpadalq_s16(acc[2 * j], products(left, values));
-                    acc[2 * j + 1] = vpadalq_s16(acc[2 * j + 1], products(right, values));
-                }
-            }
-            w = w.add(96);
-            a = a.add(Neon::TILE_ROWS * Neon::UNIT);
+        let mut acc = [[vdupq_n_s32(0); 6]; 2];
+        // The step before the first one: its products are with zero.
+        let mut products = [vdupq_n_s16(0); 4];
+        let mut columns = [vdupq_n_s8(0); 6];
+        for (pair, columns) in columns[..5].iter_mut().enumerate() {
+            *columns = vcombine_s8(vld1_s8(w.add(8 * pair)), vld1_s8(w.add(48 + 8 * pair)));
         }
+        let (mut first, mut second) = (vld1q_s8(a), vld1q_s8(a.add(Neon::UNIT)));
+        let (mut next_first, mut next_second) = (vdupq_n_s8(0), vdupq_n_s8(0));
+        for left_over in (0..depth / 16).rev() {
+            let (middle, rows) = (w.add(STEP.1), a.add(STEP.0));
+            step!(acc, columns, products, w, middle, [first second], rows => [next_first next_second]);
+            if left_over > 0 {
+                (a, w) = (a.add(2 * STEP.0), w.add(2 * STEP.1));
+            }
+            step!(acc, columns, products, middle, w, [next_first next_second], a => [first second]);
+        }
+        // What the last step has begun.
+        products[3] = vmlal_high_s8(products[3], columns[5], next_second);
+        acc[1][4] = vpadalq_s16(acc[1][4], products[1]);
+        acc[0][5] = vpadalq_s16(acc[0][5], products[2]);
+        acc[1][5] = vpadalq_s16(acc[1][5], products[3]);
         for (row, acc) in acc.iter().enumerate() {
             store(acc, sums.as_mut_ptr().add(row * 12));
         }
     }
 }
 
-/// Sums of two products each: four of one column, four of the next.
+/// [`Int8::tile`] of one row.
 ///
 /// # Safety
-/// The CPU has NEON.
-#[inline(always)]
-unsafe fn products(weights: int8x16_t, values: int8x16_t) -> int16x8_t {
-    // SAFETY: the caller vouches for NEON.
-    unsafe { vmlal_high_s8(vmull_s8(vget_low_s8(weights), vget_low_s8(values)), weights, values) }
+/// As [`Int8::tile`] of a panel that begins with the row, and the CPU has the features.
+#[inline(never)]
+#[target_feature(enable = "neon")]
+unsafe fn tile_of_one(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
+    assert!(sums.len() >= 12);
+    // SAFETY: the caller vouches for NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and a unit of the
+    // row's; twelve sums are written, below the end checked above.
+    unsafe {
+        let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
+        let mut acc = [vdupq_n_s32(0); 6];
+        for _ in 0..depth / 8 {
+            let (first, second) = (vld1_s8(a), vld1_s8(a.add(8)));
+            for (pair, acc) in acc.iter_mut().enumerate() {
+                let product = vmull_s8(vld1_s8(w.add(8 * pair)), first);
+                *acc = vpadalq_s16(*acc, vmlal_s8(product, vld1_s8(w.add(48 + 8 * pair)), second));
+            }
+            (a, w) = (a.add(STEP.0), w.add(STEP.1));
+        }
+        store(&acc, sums.as_mut_ptr());
+    }
 }
 
 /// Adds the two partial sums of each of twelve columns and stores the results.

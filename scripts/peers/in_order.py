@@ -1,16 +1,32 @@
-"""Cycles of a loop on a Cortex-A55, by the rules that others have measured on the core.
+"""Cycles of a loop on cores that issue in program order, by the rules that others have measured on them.
 
-llvm-mca's model of it does not know which instructions go beside a 128-bit product. The authors of ncnn (docs/developer-guide,
-"arm-a53-a55-dual-issue"), onnxruntime (pull request 10754) and XNNPACK (its cortex_a55 kernels) have measured that: instructions issue in
-program order, two a cycle at most, one of them a vector product; beside it may go a 64-bit load, an insertion of 64 bits or
-integer arithmetic; a 128-bit load, or a pair of registers, goes alone and takes both slots for two cycles. Latencies are those
-of Arm's software optimization guide, rounded up.
+llvm-mca's models of these cores do not know which instructions go beside a 128-bit product. The authors of ncnn (docs/developer-guide,
+"arm-a53-a55-dual-issue"), onnxruntime (pull request 10754) and XNNPACK (its cortex_a53 and cortex_a55 kernels) have measured that: two
+instructions issue in a cycle at most, one of them a vector product; integer arithmetic and loads of 64 bits to an integer register
+go beside it, a 128-bit load, or a pair of registers, goes alone and takes both slots for two cycles. On a Cortex-A55 a 64-bit vector
+load and an insertion of 64 bits go beside a product too, on a Cortex-A53 beside each other only. Latencies are those of Arm's
+software optimization guide for the Cortex-A55, rounded up; of products that add, no result is counted as forwarded but to the sums of `sdot`,
+`smmla` and `sadalp`.
 """
 
 import re
 
+# The cores, and what a product may have beside it.
+BESIDE_PRODUCT = {
+    "cortex-a53": {"integer", "load"},
+    "cortex-a55": {"integer", "load", "vector load", "insert"},
+}
+
 # Cycles until a result can be read: loads of the vector and integer registers, insertions and arithmetic of each kind.
 VECTOR_LOAD, INTEGER_LOAD, INSERT, PRODUCT, INTEGER = 5, 3, 3, 4, 1
+
+# Sums that the next product of their kind adds to at once.
+FORWARDED = ("sdot", "smmla", "sadalp")
+ADDED_TO = ("smlal", "smlal2")
+MULTIPLIED = ("smull", "smull2")
+
+# Accesses to memory: one a cycle.
+MEMORY = {"load", "vector load"}
 
 
 def registers(operands: str) -> list[str]:
@@ -26,15 +42,16 @@ def describe(instruction: str) -> tuple[str, list[str], list[str], int]:
     name, _, operands = instruction.partition("\t") if "\t" in instruction else instruction.partition(" ")
     base = operands.split("[")[0] if name.startswith(("ld", "prfm")) else operands
     names = registers(operands)
-    if name in ("sdot", "smmla"):
-        # The accumulator is forwarded from product to product, at once.
+    if name in FORWARDED or name in MULTIPLIED:
         return "product", names[1:], names[:1], PRODUCT
+    if name in ADDED_TO:
+        return "product", names, names[:1], PRODUCT
     if name.startswith("ld"):
         written = registers(base)
         wide = name == "ldp" or name.startswith("ld1") or bool(re.match(r"\s*q\d", operands))
-        kind = "wide load" if wide else "load"
         post = names[len(written):] if re.search(r"\]\s*,|!", operands) else []
-        vector = written and written[0].startswith("v")
+        vector = bool(written) and written[0].startswith("v")
+        kind = "wide load" if wide else "vector load" if vector else "load"
         return kind, names[len(written):], written + post, VECTOR_LOAD if vector else INTEGER_LOAD
     if name in ("ins", "mov") and "v" in {register[0] for register in names}:
         return "insert", names, names[:1], INSERT
@@ -43,8 +60,8 @@ def describe(instruction: str) -> tuple[str, list[str], list[str], int]:
     return "integer", names[1:], names[:1], INTEGER
 
 
-def cycles(body: list[str], rounds: int = 200) -> float:
-    """Cycles of one round of a loop, its branch included."""
+def cycles(core: str, body: list[str], rounds: int = 200) -> float:
+    """Cycles of one round of a loop on one of the cores of `BESIDE_PRODUCT`, its branch included."""
     ready: dict[str, int] = {}
     cycle, issued = 0, []
     first = None
@@ -54,7 +71,7 @@ def cycles(body: list[str], rounds: int = 200) -> float:
             earliest = max([cycle] + [ready.get(register, 0) for register in read])
             if earliest > cycle:
                 cycle, issued = earliest, []
-            while not fits(issued, kind):
+            while not fits(core, issued, kind):
                 cycle, issued = cycle + 1, []
             issued.append(kind)
             for register in written:
@@ -66,11 +83,13 @@ def cycles(body: list[str], rounds: int = 200) -> float:
     return (cycle - first) / (rounds - rounds // 2)
 
 
-def fits(issued: list[str], kind: str) -> bool:
+def fits(core: str, issued: list[str], kind: str) -> bool:
     """Whether an instruction may issue in the cycle of those before it."""
     if not issued:
         return True
     if len(issued) == 2 or kind == "wide load":
         return False
-    # One product, one access to memory.
-    return kind == "integer" or kind != issued[0]
+    pair = {issued[0], kind}
+    if "product" in pair:
+        return bool(pair & BESIDE_PRODUCT[core])
+    return not pair <= MEMORY and pair != {"insert"}
