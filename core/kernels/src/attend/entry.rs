@@ -130,26 +130,53 @@ impl KernelSet {
         self,
         q: &[f32],
         layer: &QuantizedAttention,
+        mut recorded: Option<&mut [f32]>,
+        out: &mut [f32],
+        scratch: &mut QuantizedRowScratch,
+    ) {
+        let (heads, keys) = (layer.heads(), layer.len());
+        assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
+        if let Some(recorded) = &recorded {
+            assert_eq!(recorded.len(), heads.count * keys, "a value per head and row");
+        }
+        for head in 0..heads.count {
+            let part = head * heads.head_width()..(head + 1) * heads.head_width();
+            let recorded = recorded.as_deref_mut().map(|recorded| &mut recorded[head * keys..(head + 1) * keys]);
+            self.attend_quantized_row_head(&q[part.clone()], layer, head, recorded, &mut out[part], scratch);
+        }
+    }
+
+    /// [`attend_quantized_row`](Self::attend_quantized_row) for one head: what one thread does. `q` and `out` are `[head width]`,
+    /// `recorded` has a value per row of the layer.
+    ///
+    /// # Panics
+    /// When the lengths do not fit, there is no such head, the layer belongs to another set, or a chunk to another layer.
+    pub fn attend_quantized_row_head(
+        self,
+        q: &[f32],
+        layer: &QuantizedAttention,
+        head: usize,
         recorded: Option<&mut [f32]>,
         out: &mut [f32],
         scratch: &mut QuantizedRowScratch,
     ) {
-        let heads = layer.heads();
+        let (heads, head_width) = (layer.heads(), layer.heads().head_width());
         assert!(
             layer.form() == self.table.form && layer.is_whole(),
             "a layer of another set, or a chunk of another layer"
         );
-        assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
+        assert!(head < heads.count, "head {head} of {}", heads.count);
+        assert_eq!((q.len(), out.len()), (head_width, head_width), "query and output");
         if let Some(recorded) = &recorded {
-            assert_eq!(recorded.len(), heads.count * layer.len(), "a value per head and row");
+            assert_eq!(recorded.len(), layer.len(), "a value per row");
         }
-        if layer.is_empty() || heads.width == 0 {
+        if layer.is_empty() || head_width == 0 {
             out.fill(0.0);
             return;
         }
         scratch.fit(layer);
         // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
-        unsafe { (self.table.attend_quantized_row)(&RowQuery { query: q, layer }, recorded, out, scratch) }
+        unsafe { (self.table.attend_quantized_row)(&RowQuery { query: q, layer, head }, recorded, out, scratch) }
     }
 
     /// Rounds keys and values, both `[rows, width]`, to half precision and appends them to a cache.

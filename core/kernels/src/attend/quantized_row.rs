@@ -35,8 +35,8 @@ impl Default for QuantizedRowScratch {
 }
 
 impl QuantizedRowScratch {
-    /// Grows to what a layer needs.
-    pub(crate) fn fit(&mut self, layer: &QuantizedAttention) {
+    /// Grows to what a layer needs, so that attention to it allocates nothing.
+    pub fn fit(&mut self, layer: &QuantizedAttention) {
         let shape = layer.shape();
         self.query.resize(Layout::padded_depth(shape.heads.head_width()), 0);
         self.scores.resize(layer.len().next_multiple_of(CHUNK) + LANES, 0.0);
@@ -44,39 +44,34 @@ impl QuantizedRowScratch {
     }
 }
 
-/// One query row, `[width]`, and what it attends to.
+/// One head of a query row, `[head width]`, and what it attends to.
 #[derive(Clone, Copy)]
 pub(crate) struct RowQuery<'a> {
     pub(crate) query: &'a [f32],
     pub(crate) layer: &'a QuantizedAttention,
+    pub(crate) head: usize,
 }
 
-/// Attention of one row, all heads, into `out`, `[width]`. Where `recorded` is asked for, `[heads, keys]`, it receives the
+/// Attention of one head of a row into `out`, `[head width]`. Where `recorded` is asked for, `[keys]`, it receives the
 /// attention. The caller has checked the shapes and fitted the scratch; there is at least one key.
 #[inline(always)]
 pub(crate) fn attend<S: Int8>(
     s: S,
     query: &RowQuery<'_>,
-    mut recorded: Option<&mut [f32]>,
+    recorded: Option<&mut [f32]>,
     out: &mut [f32],
     scratch: &mut QuantizedRowScratch,
 ) {
-    let RowQuery { query, layer } = *query;
-    let (heads, keys) = (layer.heads(), layer.len());
-    let head_width = heads.head_width();
-    for head in 0..heads.count {
-        let part = head * head_width..(head + 1) * head_width;
-        let unit = score(s, &query[part.clone()], layer, head, scratch) * heads.scale();
-        let max = reduce::row_max(s, &scratch.scores[..keys]);
-        add_values(s, layer, head, unit * std::f32::consts::LOG2_E, max, scratch);
-        out[part.clone()].copy_from_slice(&scratch.values[..part.len()]);
-        if let Some(recorded) = &mut recorded {
-            let recorded = &mut recorded[head * keys..(head + 1) * keys];
-            for (to, score) in recorded.iter_mut().zip(&scratch.scores) {
-                *to = (score - max) * unit;
-            }
-            crate::float::rows::softmax(s, recorded);
+    let RowQuery { query, layer, head } = *query;
+    let unit = score(s, query, layer, head, scratch) * layer.heads().scale();
+    let max = reduce::row_max(s, &scratch.scores[..layer.len()]);
+    add_values(s, layer, head, unit * std::f32::consts::LOG2_E, max, scratch);
+    out.copy_from_slice(&scratch.values[..out.len()]);
+    if let Some(recorded) = recorded {
+        for (to, score) in recorded.iter_mut().zip(&scratch.scores) {
+            *to = (score - max) * unit;
         }
+        crate::float::rows::softmax(s, recorded);
     }
 }
 

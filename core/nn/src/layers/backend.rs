@@ -21,6 +21,12 @@ pub struct Backend {
 // Multiply-adds that take a thread about 10 µs: less is not worth waking another one for.
 const WORTH_DIVIDING: usize = 1 << 20;
 
+// Bytes that a thread reads in about 10 µs: few rows wait for their weights.
+const WORTH_READING: usize = 1 << 18;
+
+// Pieces that a product of few rows is cut into at most, each some columns.
+const MOST_PIECES: usize = 32;
+
 impl Backend {
     /// Chosen kernels, for tests that compare them.
     #[must_use]
@@ -71,20 +77,58 @@ impl Backend {
             QuantizedMatrix::Int8(weights) => kernels.product_part(x, weights, epilogue, start, out),
             QuantizedMatrix::Int4(weights) => kernels.product_int4_part(x, weights, epilogue, start, out),
         };
-        if rows * columns * weights.depth() < WORTH_DIVIDING {
+        let few = rows.div_ceil(kernels.row_step()) < 2 * self.pool.threads().count();
+        let bytes = columns * weights.depth();
+        if rows * bytes < WORTH_DIVIDING && !(few && bytes >= WORTH_READING) {
             part((0, 0), BlockMut::new(out, columns));
-        } else if rows == 1 {
-            let chunk = self.share(columns, kernels.column_step());
-            self.pool.run_rows(out, 1, chunk, |range, out| {
-                let width = out.len();
-                part((0, range.start), BlockMut::new(out, width));
-            });
+        } else if few {
+            self.by_columns(BlockMut::new(out, columns), |first, out| part((0, first), out));
         } else {
-            let chunk = self.share(rows, kernels.row_step());
+            let chunk = Chunk::of(self.share(rows, kernels.row_step()));
             self.pool.run_rows(out, columns, chunk, |range, out| {
                 part((range.start, 0), BlockMut::new(out, columns));
             });
         }
+    }
+
+    /// Calls `part` with pieces of `out`, some columns each, and their first column: where there are fewer panels of rows than
+    /// threads could take, as in a beam's step, whose time is that of reading the weights.
+    fn by_columns<T: Send>(&self, out: BlockMut<'_, T>, part: impl Fn(usize, BlockMut<'_, T>) + Sync) {
+        let (columns, step) = (out.columns(), self.kernels.column_step());
+        let width = self.share(columns, step).max(columns.div_ceil(MOST_PIECES).next_multiple_of(step));
+        let mut pieces = [const { None }; MOST_PIECES];
+        let mut rest = out;
+        let mut count = 0;
+        while rest.columns() > width {
+            let (piece, right) = rest.split_columns(width);
+            pieces[count] = Some(piece);
+            (rest, count) = (right, count + 1);
+        }
+        pieces[count] = Some(rest);
+        self.pool.run_rows(&mut pieces[..=count], 1, Chunk::of(1), |range, pieces| {
+            for (index, piece) in range.zip(pieces) {
+                if let Some(piece) = piece.take() {
+                    part(index * width, piece);
+                }
+            }
+        });
+    }
+
+    /// Calls `f` with some rows of `values` at a time, each row `width` values, on the threads of the pool where computing them
+    /// reads enough `bytes` to be worth it.
+    ///
+    /// # Panics
+    /// When `values` is not whole rows, and when `f` panics.
+    pub fn divide<T: Send>(
+        &self,
+        values: &mut [T],
+        width: usize,
+        bytes: usize,
+        f: impl Fn(Range<usize>, &mut [T]) + Sync,
+    ) {
+        let all = values.len() / width.max(1);
+        let chunk = if bytes < WORTH_READING { Chunk::of(all) } else { Chunk::Automatic };
+        self.pool.run_rows(values, width, chunk, f);
     }
 
     /// Calls `f` with blocks of `block` rows of `values`, each row `width` values, on the threads of the pool. What `f`
@@ -103,11 +147,74 @@ impl Backend {
     }
 
     /// About a quarter of a thread's share of `items`, in whole steps of the kernels.
-    fn share(&self, items: usize, step: usize) -> Chunk {
+    fn share(&self, items: usize, step: usize) -> usize {
         let parts = match self.pool.threads().count() {
             1 => 1,
             threads => 4 * threads,
         };
-        Chunk::of(items.div_ceil(parts).next_multiple_of(step))
+        items.div_ceil(parts).next_multiple_of(step)
+    }
+
+    /// Threads that may work on a job.
+    #[must_use]
+    pub fn threads(&self) -> Threads {
+        self.pool.threads()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use sotto_kernels::PackedMatrix;
+
+    use super::*;
+
+    fn random(len: usize) -> impl Iterator<Item = i8> {
+        (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 as i8)
+    }
+
+    /// A whole product of a matrix that is worth dividing.
+    fn product(rows: usize, threads: usize) -> Vec<f32> {
+        let (depth, columns) = (512, 1000);
+        let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
+        let weights: Vec<i8> = random(columns * depth).map(|w| w.max(-127)).collect();
+        let scales = vec![0.01; columns];
+        let packed = PackedMatrix::pack(backend.kernels().layout(), depth, &weights, &scales).unwrap();
+        let input: Vec<f32> = random(rows * depth).map(f32::from).collect();
+        let mut x = backend.kernels().activations(0, 0);
+        backend.quantize(MatRef::new(&input, rows, depth), &Norm::None, WeightType::Int8, &mut x);
+        let mut out = vec![0.0; rows * columns];
+        backend.product(&x, &QuantizedMatrix::Int8(packed), Epilogue::default(), &mut out);
+        out
+    }
+
+    #[test]
+    fn threads_change_no_product() {
+        for rows in [1, 2, 5, 12, 13, 40, 100] {
+            let alone = product(rows, 1);
+            for threads in [2, 3, 40] {
+                assert!(product(rows, threads) == alone, "{rows} rows, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn few_rows_are_divided_by_columns() {
+        for (threads, columns) in [(2, 1000), (2, 51_864), (3, 40), (40, 51_864), (1, 1000)] {
+            let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
+            let (pieces, mut out) = (Mutex::new(Vec::new()), vec![0.0; 5 * columns]);
+            backend.by_columns(BlockMut::new(&mut out, columns), |first, piece| {
+                assert_eq!(piece.rows(), 5);
+                pieces.lock().unwrap().push(first..first + piece.columns());
+            });
+            let mut pieces = pieces.into_inner().unwrap();
+            pieces.sort_by_key(|piece| piece.start);
+            assert_eq!((pieces[0].start, pieces[pieces.len() - 1].end), (0, columns));
+            assert!(pieces.windows(2).all(|two| two[0].end == two[1].start), "{pieces:?}");
+            let most = if threads == 1 { 1 } else { MOST_PIECES };
+            let least = threads.min(columns.div_ceil(backend.kernels().column_step())).min(most);
+            assert!((least..=most).contains(&pieces.len()), "{threads} threads, {columns} columns: {}", pieces.len());
+        }
     }
 }

@@ -60,12 +60,13 @@ pub(crate) struct DecoderScratch {
     projected: Vec<f32>,
     attended: Vec<f32>,
     weights: Vec<f32>,
-    row: QuantizedRowScratch,
     hidden: Vec<f32>,
     picked: Vec<f32>,
     logits: Vec<f32>,
     /// For projecting the audio's keys and values: one per thread.
     audio: Stash<AudioScratch>,
+    /// For attending to them: one per thread.
+    rows: Stash<QuantizedRowScratch>,
 }
 
 /// What projecting the audio's keys and values needs: quantized states, and keys and values in f32 or half precision.
@@ -152,11 +153,11 @@ impl Decoder {
             projected: Vec::new(),
             attended: Vec::new(),
             weights: Vec::new(),
-            row: QuantizedRowScratch::default(),
             hidden: Vec::new(),
             picked: Vec::new(),
             logits: Vec::new(),
             audio: Stash::new(),
+            rows: Stash::of((0..self.backend.threads().count()).map(|_| QuantizedRowScratch::default())),
         }
     }
 
@@ -178,6 +179,9 @@ impl Decoder {
                 CrossLayer::Int8(layer) => self.fill_quantized(block, states, layer, &scratch.audio),
                 CrossLayer::Half(cache) => self.fill_half(block, states, cache, &scratch.audio),
             }
+        }
+        if let Some(CrossLayer::Int8(layer)) = layers.first() {
+            scratch.rows.for_each(|scratch| scratch.fit(layer));
         }
         Ok(layers)
     }
@@ -328,27 +332,52 @@ impl Decoder {
         scratch: &mut DecoderScratch,
     ) {
         let (backend, width) = (&self.backend, self.heads.width);
-        let DecoderScratch { quantized, x, projected, attended, weights, row, .. } = scratch;
+        let DecoderScratch { quantized, x, projected, attended, weights, rows, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
         block.cross_query.quantize_normed(backend, &block.cross_norm, x, quantized);
         block.cross_query.forward(backend, quantized, Activation::Identity, projected);
         let states = cross.states();
         weights.resize(self.heads.count * states, 0.0);
-        for (query, out) in projected.chunks_exact(width).zip(attended.chunks_exact_mut(width)) {
-            match cross {
-                CrossLayer::Half(cache) => backend.kernels().attend_cached(query, cache, weights, out),
-                CrossLayer::Int8(layer) => {
-                    let recorded = recording.is_some().then_some(&mut **weights);
-                    backend.kernels().attend_quantized_row(query, layer, recorded, out, row);
+        match (cross, &mut recording) {
+            (CrossLayer::Int8(layer), None) => self.attend_audio(projected, layer, attended, rows),
+            (cross, recording) => {
+                for (query, out) in projected.chunks_exact(width).zip(attended.chunks_exact_mut(width)) {
+                    match cross {
+                        CrossLayer::Half(cache) => backend.kernels().attend_cached(query, cache, weights, out),
+                        CrossLayer::Int8(layer) => rows.with(QuantizedRowScratch::default, |scratch| {
+                            backend.kernels().attend_quantized_row(query, layer, Some(weights), out, scratch);
+                        }),
+                    }
+                    if let Some((index, recording)) = recording {
+                        recording.take(*index, weights, self.heads, states);
+                    }
                 }
-            }
-            if let Some((index, recording)) = &mut recording {
-                recording.take(*index, weights, self.heads, states);
             }
         }
         block.cross_out.quantize(backend, attended, quantized);
         block.cross_out.forward_add(backend, quantized, x);
+    }
+
+    /// Attention of every row to the audio, head by head on the threads of the pool.
+    fn attend_audio(
+        &self,
+        queries: &[f32],
+        layer: &QuantizedAttention,
+        out: &mut [f32],
+        scratch: &Stash<QuantizedRowScratch>,
+    ) {
+        let (kernels, heads) = (self.backend.kernels(), self.heads);
+        let head_width = heads.head_width();
+        let bytes = 2 * layer.len() * queries.len();
+        self.backend.divide(out, head_width, bytes, |parts, out| {
+            scratch.with(QuantizedRowScratch::default, |scratch| {
+                for (part, out) in parts.zip(out.chunks_exact_mut(head_width)) {
+                    let query = &queries[part * head_width..(part + 1) * head_width];
+                    kernels.attend_quantized_row_head(query, layer, part % heads.count, None, out, scratch);
+                }
+            });
+        });
     }
 }
 
