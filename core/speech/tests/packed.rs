@@ -369,13 +369,16 @@ proptest! {
     fn hostile_files_load_or_are_refused(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         in_header in any::<bool>(),
+        four_bits in any::<bool>(),
     ) {
-        static FILE: std::sync::OnceLock<(Packer, Vec<u8>)> = std::sync::OnceLock::new();
-        let (packer, bytes) = FILE.get_or_init(|| {
+        static FILES: std::sync::OnceLock<(Packer, [Vec<u8>; 2])> = std::sync::OnceLock::new();
+        let (packer, files) = FILES.get_or_init(|| {
             let packer = Packer::new();
-            let bytes = std::fs::read(packer.pack(layouts().1)).unwrap();
-            (packer, bytes)
+            let read = |weights| std::fs::read(packer.pack_as(layouts().1, weights)).unwrap();
+            let files = [WeightType::Int8, WeightType::Int4].map(read);
+            (packer, files)
         });
+        let bytes = &files[usize::from(four_bits)];
         let (mut bytes, header) = (bytes.clone(), header_len(bytes));
         let reach = if in_header { header } else { bytes.len() };
         changes.iter().for_each(|(at, byte)| bytes[at.index(reach)] = *byte);

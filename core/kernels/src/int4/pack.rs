@@ -162,6 +162,19 @@ impl Int4Matrix {
         self.panel(column / width).block(k / BLOCK).value(self.layout, column % width, k % BLOCK)
     }
 
+    /// Where in [`bytes`](Self::bytes) the first scale stands that is infinite or not a number, and would spoil every sum that it
+    /// takes part in. Cost: reads all scales, and so a part of every page.
+    #[must_use]
+    pub fn scale_not_finite(&self) -> Option<usize> {
+        let start = self.bytes().as_ptr().addr();
+        let panels = (0..self.columns.div_ceil(self.layout.panel())).map(|index| self.panel(index));
+        let mut blocks = panels.flat_map(|panel| (0..self.depth.div_ceil(BLOCK)).map(move |index| panel.block(index)));
+        blocks.find_map(|block| {
+            let scale = block.scales.iter().find(|&&scale| !f16::from_bits(scale).is_finite())?;
+            Some(std::ptr::from_ref(scale).addr() - start)
+        })
+    }
+
     /// Writes the real weights of one column, `[depth]`: a row of an embedding.
     ///
     /// # Panics
@@ -358,6 +371,26 @@ mod tests {
         assert!(matches!(open(512), Err(PackError::OutOfBounds { .. })));
         assert!(matches!(open(8), Err(PackError::Misaligned { .. })));
         assert!(open(64).is_ok());
+    }
+
+    #[test]
+    fn a_scale_that_is_not_finite_is_found_where_it_stands() {
+        for layout in Layout::ALL {
+            let (columns, depth) = (50, 100);
+            let values = values(columns * depth);
+            let mut scales = vec![f16::ONE.to_bits(); columns * depth.div_ceil(BLOCK)];
+            let sound = Int4Matrix::pack(layout, depth, &values, &scales).unwrap();
+            assert_eq!(sound.scale_not_finite(), None);
+            for (at, scale) in [(0, f16::NAN), (199, f16::INFINITY), (77, f16::NEG_INFINITY)] {
+                let before = std::mem::replace(&mut scales[at], scale.to_bits());
+                let broken = Int4Matrix::pack(layout, depth, &values, &scales).unwrap();
+                let differs = broken.bytes().iter().zip(sound.bytes()).position(|(broken, sound)| broken != sound);
+                let found = broken.scale_not_finite().unwrap();
+                // Of its two bytes the first may be the same.
+                assert!(differs.is_some_and(|differs| (found..found + 2).contains(&differs)), "{layout:?}: {found}");
+                scales[at] = before;
+            }
+        }
     }
 
     fn quantized(row: &[f32]) -> (Vec<i8>, Vec<u16>) {

@@ -16,8 +16,8 @@
 //! a file and what the file holds cannot drift apart.
 //!
 //! Opening checks the header (length, checksum, version, layout) and the place, type and alignment of every tensor;
-//! nothing is allocated for what a header merely claims. Values of f32 tensors and scales are checked to be finite when a
-//! layer asks for them. Wrong quantized weights, which only the file's hash could tell, give wrong numbers and nothing worse.
+//! nothing is allocated for what a header merely claims. Values of f32 tensors and scales, those of 4-bit weights too,
+//! are checked to be finite when a layer asks for them. Wrong quantized weights, which only the file's hash could tell, give wrong numbers and nothing worse.
 //!
 //! **While a model is loaded its file must stay as it is.** Replace it by renaming another file into its place, as
 //! [`Contents::write`] and the model store do: the loaded model keeps the old one. The loader holds a shared lock, where

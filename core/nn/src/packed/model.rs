@@ -155,8 +155,12 @@ impl PackedModel {
         let stored = self.weights.stored(&name)?;
         self.expect_kind(&name, stored.kind, "U8")?;
         self.expect_shape(&name, stored.shape, &[panels, length / panels])?;
-        Int4Matrix::from_shared(layout, columns, depth, self.weights.shared(), stored.range.start)
-            .map_err(|problem| self.unfit(&name, problem))
+        let matrix = Int4Matrix::from_shared(layout, columns, depth, self.weights.shared(), stored.range.start)
+            .map_err(|problem| self.unfit(&name, problem))?;
+        match matrix.scale_not_finite() {
+            None => Ok(matrix),
+            Some(index) => Err(WeightError::NotFinite { file: self.name().to_owned(), name: printable(&name), index }),
+        }
     }
 
     fn mapped_int8(&self, request: &MatrixRequest<'_>) -> Result<PackedMatrix, WeightError> {

@@ -223,6 +223,17 @@ fn four_bit_weights_of_another_shape_or_type_are_refused() {
 }
 
 #[test]
+fn four_bit_weights_with_a_scale_that_is_not_finite_are_refused() {
+    let mut bytes = int4_file(Layout::Vnni);
+    let embed = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("embed.int4").unwrap().data().as_ptr();
+    // Behind the codes of the first block.
+    let at = embed.addr() - bytes.as_ptr().addr() + 32 * 32 / 2;
+    bytes[at..at + 2].copy_from_slice(&0x7c00u16.to_le_bytes());
+    let error = open(&bytes).unwrap().quantized(Layout::Vnni, &EMBED).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, WeightError::NotFinite { index: 512, .. }), "{error}");
+}
+
+#[test]
 fn weights_and_norms_lie_in_the_mapped_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.sotto");
