@@ -47,24 +47,34 @@ pub enum IsaNotice {
     },
 }
 
+/// The set of a process.
+#[derive(Debug)]
+struct Choice {
+    set: KernelSet,
+    /// By [`ISA_VARIABLE`].
+    is_asked_for: bool,
+    /// Why it is not the set that was asked for.
+    notice: Option<IsaNotice>,
+}
+
 /// The choice of this process.
-static CHOSEN: OnceCell<(KernelSet, Option<IsaNotice>)> = OnceCell::new();
+static CHOSEN: OnceCell<Choice> = OnceCell::new();
 
 impl KernelSet {
     /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the first
     /// call; later changes of the variable have no effect.
     #[must_use]
     pub fn best() -> Self {
-        Self::chosen().0
+        Self::chosen().set
     }
 
     /// Why [`best`](Self::best) is not the set that was asked for, if so.
     #[must_use]
     pub fn notice() -> Option<&'static IsaNotice> {
-        Self::chosen().1.as_ref()
+        Self::chosen().notice.as_ref()
     }
 
-    fn chosen() -> &'static (Self, Option<IsaNotice>) {
+    fn chosen() -> &'static Choice {
         CHOSEN.get_or_init(|| {
             let wanted = std::env::var_os(ISA_VARIABLE).filter(|name| !name.is_empty());
             Self::choose(wanted.as_deref().map(|name| name.to_str().unwrap_or_default()))
@@ -72,16 +82,17 @@ impl KernelSet {
     }
 
     /// What a process chooses where the variable has this value.
-    fn choose(wanted: Option<&str>) -> (Self, Option<IsaNotice>) {
+    fn choose(wanted: Option<&str>) -> Choice {
         let fastest = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
         let best = fastest.ordered(big_cores_are_in_order());
         let used = best.isa();
+        let by_itself = |notice| Choice { set: best, is_asked_for: false, notice };
         match wanted.map(str::parse::<Isa>) {
-            None => (best, None),
-            Some(Err(_)) => (best, Some(IsaNotice::Unknown { used })),
+            None => by_itself(None),
+            Some(Err(_)) => by_itself(Some(IsaNotice::Unknown { used })),
             Some(Ok(wanted)) => match Self::new(wanted) {
-                Some(set) => (set, None),
-                None => (best, Some(IsaNotice::Unavailable { wanted, used })),
+                Some(set) => Choice { set, is_asked_for: true, notice: None },
+                None => by_itself(Some(IsaNotice::Unavailable { wanted, used })),
             },
         }
     }
@@ -130,16 +141,18 @@ impl KernelSet {
     /// The set for weights that lie packed as `layout`: [`best`](Self::best) where it reads them, otherwise the fastest
     /// other set of the CPU that does, the portable one left out: repacking is faster than computing with it.
     ///
-    /// `None` where there is none, or where [`ISA_VARIABLE`] asks for a set that reads another layout.
+    /// `None` where there is none, or where [`ISA_VARIABLE`] has chosen a set that reads another layout.
     #[must_use]
     pub fn reading(layout: Layout) -> Option<Self> {
         let best = Self::best();
         if best.layout() == layout {
             return Some(best);
         }
-        let is_free = std::env::var_os(ISA_VARIABLE).is_none_or(|name| name.is_empty());
-        let others = Self::all_available().into_iter().rev().filter(|set| set.isa() != Isa::Scalar);
-        others.filter(|_| is_free).find(|set| set.layout() == layout)
+        if Self::chosen().is_asked_for {
+            return None;
+        }
+        let mut others = Self::all_available().into_iter().rev().filter(|set| set.isa() != Isa::Scalar);
+        others.find(|set| set.layout() == layout).map(|set| set.ordered(big_cores_are_in_order()))
     }
 
     /// The instruction set.
@@ -455,17 +468,18 @@ mod tests {
 
     #[test]
     fn a_wish_is_met_or_answered_with_a_notice() {
-        let best = KernelSet::choose(None).0.isa();
+        let best = KernelSet::choose(None).set.isa();
         for isa in Isa::ALL {
-            let (set, notice) = KernelSet::choose(Some(isa.name()));
+            let Choice { set, is_asked_for, notice } = KernelSet::choose(Some(isa.name()));
             match KernelSet::new(isa) {
-                Some(_) => assert_eq!((set.isa(), notice), (isa, None)),
+                Some(_) => assert_eq!((set.isa(), is_asked_for, notice), (isa, true, None)),
                 None => {
-                    assert_eq!((set.isa(), notice), (best, Some(IsaNotice::Unavailable { wanted: isa, used: best })));
+                    let expected = Some(IsaNotice::Unavailable { wanted: isa, used: best });
+                    assert_eq!((set.isa(), is_asked_for, notice), (best, false, expected));
                 }
             }
         }
-        assert_eq!(KernelSet::choose(Some("pentium")).1, Some(IsaNotice::Unknown { used: best }));
+        assert_eq!(KernelSet::choose(Some("pentium")).notice, Some(IsaNotice::Unknown { used: best }));
     }
 
     #[test]

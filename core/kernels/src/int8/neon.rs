@@ -5,8 +5,7 @@
 //! twice, to stand beside the weights of two columns.
 //!
 //! One order serves cores that reorder and those that do not (Cortex-A53). Operands come as two halves of 64 bits, which puts
-//! the first and the second four depths of two columns side by side without a shuffle; each is there long before its first use, and
-//! overwritten as soon as its last product is issued. Results wait four products or more for the next instruction of their chain. Two rows leave
+//! the first and the second four depths of two columns side by side without a shuffle; each is there long before its first use. Results wait four products or more for the next instruction of their chain. Two rows leave
 //! registers for that, where four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the cycles.
 
 #![allow(unsafe_code)]
@@ -18,7 +17,8 @@ use super::{Int8, Layout};
 use crate::isa::Neon;
 use crate::simd::LANES;
 
-/// Asks for the cache line 1 KB ahead: in-order cores have no prefetcher to speak of.
+/// Asks for the cache line 1 KB ahead: a row's weights come from memory once each, and prefetchers of small cores look less far
+/// ahead than that.
 macro_rules! prefetch {
     ($from:expr) => {
         asm!("prfm pldl1keep, [{from}, #1024]", from = in(reg) $from, options(nostack, preserves_flags, readonly))
@@ -27,9 +27,11 @@ macro_rules! prefetch {
 pub(super) use prefetch;
 
 /// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads of the next eight depths. `$v` are
-/// the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from `$next` as their last products are
-/// issued, the last pair of columns and the upper half of the one before come from `$columns`, those of this step. The
-/// last chains end in the step that follows.
+/// the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from `$next` after their last
+/// products, the last pair of columns and the upper half of the one before come from `$columns`, those of this step.
+///
+/// The last three chains end in the step that follows, which therefore needs `$t` and `$w[5]` as this step leaves them and, as its
+/// second `$n`, this step's second `$v`. Zeros there, before the first step, add nothing.
 macro_rules! step {
     ($sums:ident, $w:ident, $t:ident, $columns:expr, $next:expr, [$v0:ident $v1:ident], $rows:expr => [$n0:ident $n1:ident]) => {
         asm!(
@@ -139,16 +141,14 @@ impl Int8 for Neon {
         sums: &mut [i32],
     ) {
         assert!(M <= Self::TILE_ROWS);
-        for (pair, sums) in sums[..M * 12].chunks_mut(24).enumerate() {
-            // SAFETY: `self` proves NEON; the caller vouches for the rest. Each pair of rows starts where the one before ends,
-            // below `M ≤ TILE_ROWS`.
-            unsafe {
-                let rows = activations.add(2 * pair * Self::UNIT);
-                if sums.len() == 24 && depth > 0 {
-                    tile_of_two(rows, weights, depth, sums);
-                } else {
-                    tile_of_one(rows, weights, depth, sums);
-                }
+        let mut pairs = sums[..M * 12].chunks_exact_mut(24);
+        // SAFETY: `self` proves NEON; the caller vouches for the rest. Rows start one unit after another, `M ≤ TILE_ROWS` of them.
+        unsafe {
+            for (pair, sums) in pairs.by_ref().enumerate() {
+                tile_of_two(activations.add(2 * pair * Self::UNIT), weights, depth, sums);
+            }
+            if M % 2 == 1 {
+                tile_of_one(activations.add((M - 1) * Self::UNIT), weights, depth, pairs.into_remainder());
             }
         }
     }
@@ -189,11 +189,14 @@ const STEP: (usize, usize) = (Neon::TILE_ROWS * Neon::UNIT, 96);
 /// [`Int8::tile`] of two rows, apart: inlined, its sums would compete for registers with what the caller keeps.
 ///
 /// # Safety
-/// As [`Int8::tile`] of a panel that begins with the two rows, with a depth above 0, and the CPU has the features.
+/// As [`Int8::tile`] of a panel that begins with the two rows, and the CPU has the features.
 #[inline(never)]
 #[target_feature(enable = "neon")]
 unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
     assert!(sums.len() >= 24);
+    if depth == 0 {
+        return sums.fill(0);
+    }
     // SAFETY: the caller vouches for NEON. Each of `depth / 16` rounds reads two steps of the panel's 12 · `depth` weights and of
     // the rows' units, one step ahead: the first step before the loop; the last round, which has nothing ahead, reads its own
     // first step again. Twelve sums are written per row, below the end checked above.
