@@ -128,19 +128,18 @@ fn word_error_rates(
 /// What is known of where the model comes from: the hash of its weights, what the store noted, its licence.
 fn provenance(path: &Path, licence: Option<String>, bars: &Bars, cancel: &CancelToken) -> Result<Provenance, CliError> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    let hashes = hashes(path, bars, cancel)?;
     let manifest = std::fs::read(folder.join("sotto.json")).ok().and_then(|json| Manifest::parse(&json).ok());
+    // A file lies beside anything, and weights may be others since: the manifest is about those whose hashes it lists.
+    let manifest = manifest.filter(|manifest| {
+        let lists = |hash: &String| manifest.files.iter().any(|file| file.sha256.eq_ignore_ascii_case(hash));
+        hashes.iter().all(|(hash, _)| lists(hash))
+    });
     let repository = manifest.as_ref().map(|manifest| manifest.name.to_string());
     let revision = manifest.as_ref().map(|manifest| manifest.commit.as_str().to_owned());
     let stated = manifest.as_ref().and_then(|manifest| manifest.licence.clone());
-    // A file lies beside anything; a folder is the model's own.
     let licence_text = if path.is_dir() { licence_file(path) } else { None };
-    Ok(Provenance {
-        sha256: Some(hash(path, bars, cancel)?),
-        repository,
-        revision,
-        licence: licence.or(stated),
-        licence_text,
-    })
+    Ok(Provenance { sha256: Some(combined(&hashes)), repository, revision, licence: licence.or(stated), licence_text })
 }
 
 // The longest licence text in use, the GPL's, has 35 kB.
@@ -152,8 +151,8 @@ fn licence_file(folder: &Path) -> Option<String> {
     (path.metadata().ok()?.len() <= MAX_LICENCE).then(|| std::fs::read_to_string(path).ok())?
 }
 
-/// SHA-256 of the weights: of the one file, or of the shards' names and hashes as `sha256sum` prints them, sorted by name.
-fn hash(path: &Path, bars: &Bars, cancel: &CancelToken) -> Result<String, CliError> {
+/// SHA-256 and name of each file of weights, sorted by name.
+fn hashes(path: &Path, bars: &Bars, cancel: &CancelToken) -> Result<Vec<(String, String)>, CliError> {
     let single = path.join("model.safetensors");
     let files: Vec<PathBuf> = match path.is_dir() {
         false => vec![path.to_owned()],
@@ -176,11 +175,16 @@ fn hash(path: &Path, bars: &Bars, cancel: &CancelToken) -> Result<String, CliErr
         hashes.push((sotto_store::sha256(file, cancel, report)?, name.clone()));
     }
     bars.clear();
-    match &hashes[..] {
-        [(only, _)] => Ok(only.clone()),
+    Ok(hashes)
+}
+
+/// SHA-256 of the weights: of the one file, or of the shards' hashes and names as `sha256sum` prints them.
+fn combined(hashes: &[(String, String)]) -> String {
+    match hashes {
+        [(only, _)] => only.clone(),
         shards => {
             let lines: String = shards.iter().map(|(hash, name)| format!("{hash}  {name}\n")).collect();
-            Ok(sotto_store::sha256_of(lines.as_bytes()))
+            sotto_store::sha256_of(lines.as_bytes())
         }
     }
 }

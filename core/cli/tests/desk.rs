@@ -209,14 +209,23 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
         stdout(&output)
     };
     // As the store notes it beside what it pulled.
-    let (commit, hash) = ("0123456789abcdef0123456789abcdef01234567", "0".repeat(64));
-    let pulled = serde_json::json!({
-        "format": 1, "name": "sotto/starter", "revision": "main", "commit": commit, "endpoint": "https://hub.example",
-        "pulled_at": "2026-11-01T00:00:00Z", "files": [{ "path": "model.safetensors", "size": 1, "sha256": hash }],
-    });
-    std::fs::write(folder.path().join("sotto.json"), pulled.to_string()).unwrap();
-    let report: Value =
-        serde_json::from_str(&run(&["quantize", "--json", "--licence", "mit", source, packed])).unwrap();
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let note = |hash: &str| {
+        let pulled = serde_json::json!({
+            "format": 1, "name": "sotto/starter", "revision": "main", "commit": commit, "endpoint": "https://hub.example",
+            "pulled_at": "2026-11-01T00:00:00Z", "files": [{ "path": "model.safetensors", "size": 1, "sha256": hash }],
+        });
+        std::fs::write(folder.path().join("sotto.json"), pulled.to_string()).unwrap();
+    };
+    let quantize = || run(&["quantize", "--json", "--licence", "mit", "--force", source, packed]);
+    // About other weights than those that lie there.
+    note(&"0".repeat(64));
+    quantize();
+    let about: Value = serde_json::from_str(&run(&["inspect", "--json", packed])).unwrap();
+    let origin = &about["packed"]["source"];
+    assert!(origin["repository"].is_null() && origin["revision"].is_null(), "{about}");
+    note(origin["sha256"].as_str().unwrap());
+    let report: Value = serde_json::from_str(&quantize()).unwrap();
     assert_eq!(report["bytes"], std::fs::metadata(packed).unwrap().len());
     assert_eq!(
         run(&["transcribe", "--model", packed, clip]),
