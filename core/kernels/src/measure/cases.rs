@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Figure, timed};
 use crate::{
     Activation, AttentionScratch, BlockMut, Epilogue, HalfCache, Heads, Int4Matrix, KernelSet, KeyValuePanels, MatRef,
-    Norm, PackedMatrix, Spectrogram, SpectrogramScratch, TopK,
+    Norm, PackedMatrix, QuantizedRowScratch, Spectrogram, SpectrogramScratch, TopK,
 };
 
 /// One operation in one shape.
@@ -29,6 +29,19 @@ enum Operation {
     Decoder {
         heads: usize,
         rows: usize,
+    },
+    /// One row to the audio's keys and values in int8.
+    Audio {
+        heads: usize,
+    },
+    /// Layer norm and quantization of rows.
+    Quantize {
+        rows: usize,
+        depth: usize,
+    },
+    /// Of one row.
+    LogSoftmax {
+        columns: usize,
     },
     Spectrogram,
 }
@@ -91,7 +104,9 @@ impl Case {
             .chain(INT4.map(Operation::Int4))
             .chain(encoder)
             .chain(decoder)
-            .chain([Operation::Spectrogram])
+            .chain(heads.map(|heads| Operation::Audio { heads }))
+            .chain([STATES, 1].map(|rows| Operation::Quantize { rows, depth: 512 }))
+            .chain([Operation::LogSoftmax { columns: VOCABULARY.columns }, Operation::Spectrogram])
             .map(Self)
             .collect()
     }
@@ -103,7 +118,12 @@ impl Case {
         match self.0 {
             Operation::Int8 { shape, .. } | Operation::Int4(shape) => shape.rows > 1,
             Operation::Encoder { attention, .. } => attention == Attention::Int8,
-            Operation::Ranked(_) | Operation::Decoder { .. } | Operation::Spectrogram => false,
+            Operation::Ranked(_)
+            | Operation::Decoder { .. }
+            | Operation::Audio { .. }
+            | Operation::Quantize { .. }
+            | Operation::LogSoftmax { .. }
+            | Operation::Spectrogram => false,
         }
     }
 
@@ -117,6 +137,9 @@ impl Case {
             Operation::Encoder { heads, attention: Attention::F32 } => encoder(set, of(heads), repeats),
             Operation::Encoder { heads, attention: Attention::Int8 } => int8_encoder(set, of(heads), repeats),
             Operation::Decoder { heads, rows } => decoder(set, of(heads), rows, repeats),
+            Operation::Audio { heads } => audio(set, of(heads), repeats),
+            Operation::Quantize { rows, depth } => quantize(set, rows, depth, repeats),
+            Operation::LogSoftmax { columns } => log_softmax(set, columns, repeats),
             Operation::Spectrogram => spectrogram(set, repeats),
         }
     }
@@ -140,6 +163,9 @@ impl fmt::Display for Case {
                 write!(f, "{kind} attention, {STATES} rows, {heads} heads")
             }
             Operation::Decoder { heads, rows } => write!(f, "attention of one row, {rows} cached, {heads} heads"),
+            Operation::Audio { heads } => write!(f, "int8 attention of one row, {STATES} rows of audio, {heads} heads"),
+            Operation::Quantize { rows, depth } => write!(f, "layer norm and quantization, {rows} × {depth}"),
+            Operation::LogSoftmax { columns } => write!(f, "log-softmax of {columns} values"),
             Operation::Spectrogram => write!(f, "log-spectrogram, {} frames, {FILTERS} filters", 2 * STATES),
         }
     }
@@ -249,6 +275,35 @@ fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) -> Figure 
     let (q, mut out, mut weights) = (values(heads.width, 3), vec![0.0; heads.width], vec![0.0; heads.count * rows]);
     let macs = (2 * rows * heads.width) as u64;
     timed(repeats, macs, 2 * macs, || set.attend_cached(&q, &cache, &mut weights, &mut out))
+}
+
+fn audio(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
+    let projected = values(2 * STATES * heads.width, 1);
+    let view = MatRef::new(&projected, STATES, 2 * heads.width);
+    let mut layer = set.quantized_key_values(heads);
+    for chunk in layer.chunks_mut(STATES) {
+        let range = chunk.rows();
+        set.fill_quantized(view.rows_range(range.start, range.len()), chunk);
+    }
+    let (q, mut out, mut scratch) = (values(heads.width, 3), vec![0.0; heads.width], QuantizedRowScratch::default());
+    let macs = (2 * STATES * heads.width) as u64;
+    timed(repeats, macs, macs, || set.attend_quantized_row(&q, &layer, None, &mut out, &mut scratch))
+}
+
+/// Counts a multiply-add per value: the scaling of the norm.
+fn quantize(set: KernelSet, rows: usize, depth: usize, repeats: usize) -> Figure {
+    let (input, ones) = (values(rows * depth, 0), vec![1.0; depth]);
+    let mut activations = set.activations(rows, depth);
+    let norm = Norm::Layer { weight: &ones, bias: &ones, epsilon: 1e-5 };
+    timed(repeats, (rows * depth) as u64, (4 * rows * depth) as u64, || {
+        set.quantize(MatRef::new(&input, rows, depth), &norm, &mut activations);
+    })
+}
+
+/// Counts a multiply-add per value; every run starts from the results of the one before, which are log-probabilities too.
+fn log_softmax(set: KernelSet, columns: usize, repeats: usize) -> Figure {
+    let mut row = values(columns, 0);
+    timed(repeats, columns as u64, (4 * columns) as u64, || set.log_softmax(&mut row))
 }
 
 /// The log-mel of a window of 30 s. Its multiply-adds are those of the filters.
