@@ -24,6 +24,7 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
             of live audio in constant memory; optimised, with word error rates on the screen
   models    every interleaving of the thread pool (loom), and its unsafe code and that of the kernels' views and buffers
             interpreted (Miri, on a nightly toolchain): a quarter of an hour
+  loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure
   --dry-run      print the commands instead of running them
@@ -45,7 +46,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long | models) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -234,6 +235,10 @@ step_models() {
     run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
     # The products themselves take Miri hours; what they write through is small.
     run cargo "+$miri_toolchain" miri test --locked -p sotto-kernels --lib --target-dir "$target_dir/miri" -- aligned:: block::
+}
+
+step_loops() {
+    run python3 scripts/peers/arm_loops.py
 }
 
 ensure_toolchain

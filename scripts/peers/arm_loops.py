@@ -114,12 +114,17 @@ def products(assembly: str) -> list[tuple[str, Loop]]:
         ordered = [loop for loop in mine if "13tile_in_order" in loop.function]
         # The 4-bit product has tiles inlined.
         rows = [loop for loop in mine if "7product" in loop.function and not re.search("4tile|4int4", loop.function)]
+        # `sdot` multiplies the single rows of the i8mm set too, in another order.
+        others = [loop for loop in rows if "4i8mm" in loop.function and instruction != "smmla"]
+        rows = [loop for loop in rows if loop not in others]
         if tiles:
             chosen.append((f"{instruction} tile", max(tiles, key=lambda loop: loop.count)))
         if ordered:
             chosen.append((f"{instruction} tile in order", max(ordered, key=lambda loop: loop.count)))
         if rows:
             chosen.append((f"{instruction} one row", max(rows, key=lambda loop: loop.count)))
+        if others:
+            chosen.append((f"{instruction} one row, i8mm", max(others, key=lambda loop: loop.count)))
     return chosen
 
 
@@ -137,7 +142,7 @@ def llvm_mca() -> str:
 
 
 def macs_per_cycle(mca: str, core: str, loop: Loop) -> float:
-    if core in in_order.BESIDE_PRODUCT:
+    if core in in_order.PAIRS:
         return loop.macs / in_order.cycles(core, loop.body)
     steps = 500
     command = [mca, f"-mtriple={TARGET}", f"-mcpu={core}", "-mattr=+dotprod,+i8mm", f"-iterations={steps}",
@@ -156,7 +161,7 @@ def is_checked(name: str, core: str) -> bool:
     it: a load and an insertion for each of 8 operands go beside no product, 8 cycles to 36 of products, and a larger tile
     leaves no registers for results that others wait for.
     """
-    if core in in_order.BESIDE_PRODUCT:
+    if core in in_order.PAIRS:
         return name.endswith("tile in order") and core == "cortex-a55"
     return name.endswith("tile")
 

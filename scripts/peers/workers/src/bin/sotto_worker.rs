@@ -1,4 +1,7 @@
-//! Sotto as a worker: `--model FOLDER --precision int8|mixed|f32 --threads N --clips FOLDER --warm-up CLIP`.
+//! Sotto as a worker: `--model FOLDER --precision int8|mixed|f32 --threads N --clips FOLDER --warm-up CLIP
+//! [--audio-context window]`.
+//!
+//! Clips are encoded at their true length, or as a window of 30 s, which is the default of a program that uses Sotto.
 
 use std::path::Path;
 use std::time::Instant;
@@ -32,6 +35,11 @@ fn main() -> Result<(), Failure> {
     let engine = Engine {
         recognizer: SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new())?,
         clips: Clips::new(Path::new(arguments.get("clips")?)),
+        audio_context: match arguments.find("audio-context") {
+            None => AudioContext::TrueLength,
+            Some("window") => AudioContext::Window,
+            Some(other) => return Err(format!("--audio-context {other}: not understood").into()),
+        },
     };
     let warm_up = arguments.get("warm-up")?.to_owned();
     for part in [Part::Window, Part::Clip] {
@@ -43,6 +51,7 @@ fn main() -> Result<(), Failure> {
 struct Engine {
     recognizer: SpeechRecognizer,
     clips: Clips,
+    audio_context: AudioContext,
 }
 
 impl Engine {
@@ -82,7 +91,7 @@ impl Engine {
     }
 
     fn clip(&self, audio: &Pcm16k) -> Result<Times, Failure> {
-        let options = TranscribeOptions { audio_context: AudioContext::TrueLength, ..TranscribeOptions::greedy() };
+        let options = TranscribeOptions { audio_context: self.audio_context, ..TranscribeOptions::greedy() };
         let start = Instant::now();
         let text = self.transcribe(audio, &options)?.text;
         Ok(Times { clip_ms: Some(since(start)), text: Some(text), ..Times::default() })
