@@ -7,9 +7,9 @@
 //!
 //! * `claim`: the claim word, one atomic number that says who may touch the current job;
 //! * `board`: the job itself, all unsafe code, and the argument why it is sound;
-//! * `park`: short spin, then sleep; `chunk`: how a job is cut; `sync`: `std` or loom.
+//! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's; `chunk`: how a job is cut; `sync`: `std` or loom.
 //!
-//! Waiting costs a spin of about 20 µs and then no CPU time. A run allocates nothing.
+//! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!
 //! Model tests (`model.rs`, loom) go through the interleavings of claiming, sleeping and of whole pools, Miri checks the
 //! unsafe code:
@@ -25,6 +25,7 @@ mod claim;
 #[cfg(all(test, loom))]
 mod model;
 mod park;
+mod place;
 mod setup;
 mod sync;
 #[cfg(all(test, not(loom)))]
@@ -198,8 +199,9 @@ impl Shared {
             // 15 characters are what Linux keeps of a name.
             let name = format!("sotto-helper-{}", number + 1);
             let life = move || {
-                shared.setup.call();
-                shared.help(&shared.beds[number]);
+                let bed = &shared.beds[number];
+                bed.place.offer(|| shared.setup.call());
+                shared.help(bed);
             };
             thread::Builder::new().name(name).spawn(life).ok()
         };
