@@ -179,10 +179,10 @@ def main() -> int:
     missed = []
     for name, loop in chosen:
         for core, facts in CORES.items():
-            pipes = facts.get(loop.instruction)
-            if pipes is None:
+            per_cycle = facts.get(loop.instruction)
+            if per_cycle is None:
                 continue
-            found, limit = macs_per_cycle(mca, core, loop), pipes * MACS[loop.instruction]
+            found, limit = macs_per_cycle(mca, core, loop), per_cycle * MACS[loop.instruction]
             print(f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) | {found:.1f} | {limit:.4g} | {found / limit:.0%} |")
             if is_checked(name, core) and found < REQUIRED * limit:
                 missed.append(f"{name} on {core}")

@@ -130,7 +130,7 @@ fn provenance(path: &Path, licence: Option<String>, bars: &Bars, cancel: &Cancel
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
     let hashes = hashes(path, bars, cancel)?;
     let manifest = std::fs::read(folder.join("sotto.json")).ok().and_then(|json| Manifest::parse(&json).ok());
-    // A file lies beside anything, and weights may be others since: the manifest is about those whose hashes it lists.
+    // It may lie beside other files, or the weights may have been replaced: it is about those whose hashes it lists.
     let manifest = manifest.filter(|manifest| {
         let lists = |hash: &String| manifest.files.iter().any(|file| file.sha256.eq_ignore_ascii_case(hash));
         hashes.iter().all(|(hash, _)| lists(hash))
@@ -138,6 +138,7 @@ fn provenance(path: &Path, licence: Option<String>, bars: &Bars, cancel: &Cancel
     let repository = manifest.as_ref().map(|manifest| manifest.name.to_string());
     let revision = manifest.as_ref().map(|manifest| manifest.commit.as_str().to_owned());
     let stated = manifest.as_ref().and_then(|manifest| manifest.licence.clone());
+    // Beside a file lies anything; what lies in a folder is the model's own.
     let licence_text = if path.is_dir() { licence_file(path) } else { None };
     Ok(Provenance { sha256: Some(combined(&hashes)), repository, revision, licence: licence.or(stated), licence_text })
 }

@@ -79,7 +79,8 @@ impl Backend {
         };
         let few = rows.div_ceil(kernels.row_step()) < 2 * self.pool.threads().count();
         let bytes = columns * weights.depth();
-        if rows * bytes < WORTH_DIVIDING && !(few && bytes >= WORTH_READING) {
+        let is_worth_it = rows * bytes >= WORTH_DIVIDING || few && bytes >= WORTH_READING;
+        if !is_worth_it {
             part((0, 0), BlockMut::new(out, columns));
         } else if few {
             self.by_columns(BlockMut::new(out, columns), |first, out| part((0, first), out));
@@ -114,25 +115,8 @@ impl Backend {
         });
     }
 
-    /// Calls `f` with some rows of `values` at a time, each row `width` values, on the threads of the pool where computing them
-    /// reads enough `bytes` to be worth it.
-    ///
-    /// # Panics
-    /// When `values` is not whole rows, and when `f` panics.
-    pub fn divide<T: Send>(
-        &self,
-        values: &mut [T],
-        width: usize,
-        bytes: usize,
-        f: impl Fn(Range<usize>, &mut [T]) + Sync,
-    ) {
-        let all = values.len() / width.max(1);
-        let chunk = if bytes < WORTH_READING { Chunk::of(all) } else { Chunk::Automatic };
-        self.pool.run_rows(values, width, chunk, f);
-    }
-
-    /// Calls `f` with blocks of `block` rows of `values`, each row `width` values, on the threads of the pool. What `f`
-    /// computes with this backend stays on the thread of its block.
+    /// Calls `f` with chunks of the rows of `values`, each row `width` values, on the threads of the pool. What `f` computes with
+    /// this backend stays on the thread of its chunk.
     ///
     /// # Panics
     /// When `values` is not whole rows, and when `f` panics.
@@ -140,10 +124,16 @@ impl Backend {
         &self,
         values: &mut [T],
         width: usize,
-        block: usize,
+        chunk: Chunk,
         f: impl Fn(Range<usize>, &mut [T]) + Sync,
     ) {
-        self.pool.run_rows(values, width, Chunk::of(block), f);
+        self.pool.run_rows(values, width, chunk, f);
+    }
+
+    /// How to cut `items` that together read so many bytes: not at all where that is not worth waking a thread.
+    #[must_use]
+    pub fn chunk_of_reading(&self, items: usize, bytes: usize) -> Chunk {
+        if bytes < WORTH_READING { Chunk::of(items) } else { Chunk::Automatic }
     }
 
     /// About a quarter of a thread's share of `items`, in whole steps of the kernels.

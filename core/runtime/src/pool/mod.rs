@@ -7,7 +7,8 @@
 //!
 //! * `claim`: the claim word, one atomic number that says who may touch the current job;
 //! * `board`: the job itself, all unsafe code, and the argument why it is sound;
-//! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's; `chunk`: how a job is cut; `sync`: `std` or loom.
+//! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's;
+//! * `chunk`: how a job is cut; `sync`: `std` or loom.
 //!
 //! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!

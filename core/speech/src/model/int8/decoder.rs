@@ -8,7 +8,7 @@ use sotto_kernels::{
 };
 use sotto_nn::layers::{Backend, Biased, Int8Norm, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{CancelToken, Cancelled};
+use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
@@ -202,7 +202,7 @@ impl Decoder {
         scratch: &Stash<AudioScratch>,
     ) {
         let (backend, width) = (&self.backend, self.heads.width);
-        backend.blocks(layer.chunks_mut(states.len() / width), 1, 1, |_, chunks| {
+        backend.blocks(layer.chunks_mut(states.len() / width), 1, Chunk::of(1), |_, chunks| {
             let work = |AudioScratch { quantized, projected, .. }: &mut AudioScratch| {
                 for chunk in chunks {
                     let rows = chunk.rows();
@@ -369,8 +369,9 @@ impl Decoder {
     ) {
         let (kernels, heads) = (self.backend.kernels(), self.heads);
         let head_width = heads.head_width();
-        let bytes = 2 * layer.len() * queries.len();
-        self.backend.divide(out, head_width, bytes, |parts, out| {
+        let parts = queries.len() / head_width;
+        let chunk = self.backend.chunk_of_reading(parts, 2 * layer.len() * queries.len());
+        self.backend.blocks(out, head_width, chunk, |parts, out| {
             scratch.with(QuantizedRowScratch::default, |scratch| {
                 for (part, out) in parts.zip(out.chunks_exact_mut(head_width)) {
                     let query = &queries[part * head_width..(part + 1) * head_width];

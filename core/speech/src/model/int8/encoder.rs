@@ -8,7 +8,7 @@ use sotto_kernels::{
 };
 use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Norm, QuantizedConv1d, QuantizedLinear, Stash, TensorSource};
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{CancelToken, Cancelled};
+use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
@@ -161,7 +161,7 @@ impl Encoder {
         let frames = self.conv1.output_frames(features.len() / self.mels);
         pad(padded, features, self.conv1.margin());
         x.resize(self.conv2.output_frames(frames) * width, 0.0);
-        backend.blocks(x, width, BLOCK, |rows, out| {
+        backend.blocks(x, width, Chunk::of(BLOCK), |rows, out| {
             let work = |scratch: &mut BlockScratch| {
                 let BlockScratch { quantized, hidden, .. } = scratch;
                 self.convolve_first(padded, rows.clone(), frames, quantized, hidden);
@@ -198,7 +198,7 @@ impl Encoder {
         let EncoderScratch { attention, x, blocks, .. } = scratch;
         let rows = x.len() / width;
         match attention {
-            Attention::Int8(layer) => backend.blocks(layer.chunks_mut(rows), 1, 1, |_, chunks| {
+            Attention::Int8(layer) => backend.blocks(layer.chunks_mut(rows), 1, Chunk::of(1), |_, chunks| {
                 for chunk in chunks {
                     let rows = chunk.rows();
                     let work = |scratch: &mut BlockScratch| {
@@ -215,7 +215,7 @@ impl Encoder {
             }),
             Attention::F32 { panels, projected } => {
                 projected.resize(3 * x.len(), 0.0);
-                backend.blocks(projected, 3 * width, BLOCK, |rows, out| {
+                backend.blocks(projected, 3 * width, Chunk::of(BLOCK), |rows, out| {
                     let work = |scratch: &mut BlockScratch| {
                         let quantized = &mut scratch.quantized;
                         let x = &x[rows.start * width..rows.end * width];
@@ -236,7 +236,7 @@ impl Encoder {
         let EncoderScratch { attention, x, blocks, .. } = scratch;
         let attention = &*attention;
         let all = x.len() / width;
-        backend.blocks(x, width, BLOCK, |rows, x| {
+        backend.blocks(x, width, Chunk::of(BLOCK), |rows, x| {
             let work = |scratch: &mut BlockScratch| {
                 let BlockScratch { quantized, attended, hidden, int8, f32, .. } = scratch;
                 let attended = &mut attended[..x.len()];
