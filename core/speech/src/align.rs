@@ -8,6 +8,7 @@ use sotto_runtime::Cancelled;
 
 use crate::model::{CrossCache, Recording};
 use crate::transcript::{Segment, Word};
+use crate::unheard::attended;
 use crate::window::WindowDecoder;
 
 /// Seconds per encoder state.
@@ -30,30 +31,40 @@ pub(crate) struct Timed {
     pub(crate) probability: f32,
 }
 
-/// Words of `tokens` with their times, punctuation joined to them.
+/// What a text hears of its audio.
+#[derive(Debug, Default)]
+pub(crate) struct Listening {
+    /// Its words in order.
+    pub(crate) words: Vec<Timed>,
+    /// Attention that its words pay to each encoder state, summed over them; marks of punctuation look elsewhere.
+    pub(crate) attention: Vec<f32>,
+}
+
+/// Words of `tokens` with their times, punctuation joined to them, and where they listen.
 ///
 /// `states` is the number of encoder states that hold audio.
-pub(crate) fn timed_words(
+pub(crate) fn listen(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
     states: usize,
     tokens: &[u32],
-) -> Result<Vec<Timed>, Cancelled> {
+) -> Result<Listening, Cancelled> {
     let eot = window.model.tokenizer.special().eot;
     let text: Vec<u32> = tokens.iter().copied().filter(|&token| token < eot).collect();
-    let mut words = align(window, audio, states, &text)?;
+    let Listening { mut words, attention } = align(window, audio, states, &text)?;
     let limit = median_duration(&words).min(0.7) * 2.0;
     shorten_at_sentence_ends(&mut words, limit);
     merge_punctuation(&mut words);
     shorten_after_silence(&mut words, limit);
     words.retain(|word| !word.tokens.is_empty());
-    Ok(words)
+    Ok(Listening { words, attention })
 }
 
 /// Fills in the words of the segments of one window.
 ///
 /// `states` is the number of encoder states that hold audio, `offset` the window's start in seconds, `last_end` the
-/// end of the speech before it. Segment bounds are moved to their first and last word, as the reference does.
+/// end of the speech before it. Segment bounds are moved to their first and last word, as the reference does. Returns
+/// the attention of [`Listening`].
 pub(crate) fn add_words(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
@@ -61,12 +72,12 @@ pub(crate) fn add_words(
     segments: &mut [Segment],
     offset: f64,
     last_end: f64,
-) -> Result<(), Cancelled> {
+) -> Result<Vec<f32>, Cancelled> {
     let eot = window.model.tokenizer.special().eot;
     let per_segment: Vec<Vec<u32>> =
         segments.iter().map(|segment| segment.tokens.iter().copied().filter(|&token| token < eot).collect()).collect();
     let text: Vec<u32> = per_segment.concat();
-    let mut words = align(window, audio, states, &text)?;
+    let Listening { mut words, attention } = align(window, audio, states, &text)?;
     let median = median_duration(&words).min(0.7);
     shorten_at_sentence_ends(&mut words, median * 2.0);
     merge_punctuation(&mut words);
@@ -87,7 +98,7 @@ pub(crate) fn add_words(
         in_order(segment, last_end);
         last_end = if segment.words.is_empty() { last_end } else { segment.end };
     }
-    Ok(())
+    Ok(attention)
 }
 
 /// Words of `text` (text tokens only) with the times at which the alignment heads heard them.
@@ -96,18 +107,24 @@ fn align(
     audio: &CrossCache,
     states: usize,
     text: &[u32],
-) -> Result<Vec<Timed>, Cancelled> {
+) -> Result<Listening, Cancelled> {
     let tokenizer = &window.model.tokenizer;
     let special = tokenizer.special();
     let start = window.sot_sequence(false);
     let room = window.model.dimensions.text_context.saturating_sub(start.len() + 1);
     let (text, beyond) = text.split_at(text.len().min(room));
     if text.is_empty() || states == 0 {
-        return Ok(Vec::new());
+        return Ok(Listening::default());
     }
     let tokens: Vec<u32> = start.iter().chain(text).copied().chain([special.eot]).collect();
     let (weights, probabilities) = attend(window, audio, &tokens, start.len(), text)?;
-    let matrix = attention_matrix(weights, tokens.len(), states);
+    let attention = attention_of_words(window, &weights, states, start.len() - 1, text);
+    let mut matrix = attention_matrix(weights, tokens.len(), states);
+    // What no word attends to is not the text's: there the standardised attention is noise that would pull words along.
+    let attended = attended(&attention);
+    for row in matrix.chunks_exact_mut(states) {
+        row.iter_mut().zip(&attended).filter(|(_, attended)| !**attended).for_each(|(value, _)| *value = 0.0);
+    }
     // From the last start token, which predicts the first word, to the last text token.
     let rows = &matrix[(start.len() - 1) * states..(tokens.len() - 1) * states];
     let starts = token_starts(rows, states);
@@ -134,7 +151,34 @@ fn align(
             probability: 0.0,
         });
     }
-    Ok(timed)
+    Ok(Listening { words: timed, attention })
+}
+
+/// Attention to each state, mean over the heads, summed over the tokens of `text` that have letters or digits. `first` is the
+/// row of `weights` that predicts the first of them.
+fn attention_of_words(
+    window: &WindowDecoder<'_>,
+    weights: &[Vec<f32>],
+    states: usize,
+    first: usize,
+    text: &[u32],
+) -> Vec<f32> {
+    let spoken = |token: u32| {
+        let bytes = window.model.tokenizer.token_bytes(token);
+        bytes.iter().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
+    };
+    let mut attention = vec![0.0; states];
+    for head in weights {
+        // Of the start sequence, the text and its end.
+        let full = head.len() / (first + text.len() + 2);
+        let rows = head.chunks_exact(full).skip(first);
+        for (row, _) in rows.zip(text).filter(|(_, token)| spoken(**token)) {
+            for (sum, weight) in attention.iter_mut().zip(row) {
+                *sum += weight / weights.len() as f32;
+            }
+        }
+    }
+    attention
 }
 
 /// Attention of the alignment heads for every token, and the probability of every text token.

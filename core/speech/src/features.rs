@@ -1,5 +1,7 @@
 //! Windows of log-mel features cut out of a recording while it is read: memory for one window, however long it is.
 
+use std::ops::Range;
+
 use sotto_audio::{AudioError, HOP, LogMel, normalize};
 use sotto_runtime::CancelToken;
 
@@ -27,6 +29,19 @@ pub(crate) struct FeatureWindow {
     pub(crate) values: Vec<f32>,
     /// Frames that hold audio; the rest is padding.
     pub(crate) frames: usize,
+}
+
+impl FeatureWindow {
+    /// Some of its frames as a window of their own, filled up with silence.
+    pub(crate) fn part(&self, frames: Range<usize>, mels: usize) -> Self {
+        let mut values = self.values[frames.start * mels..frames.end * mels].to_vec();
+        let loudest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        // Of normalised features: 80 dB below the loudest point, or no energy at all.
+        let floor = (loudest - 2.0).max(-1.5);
+        values.iter_mut().for_each(|value| *value = value.max(floor));
+        values.resize(self.values.len(), floor);
+        Self { values, frames: frames.len() }
+    }
 }
 
 impl<'s> FeatureWindows<'s> {

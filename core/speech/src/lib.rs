@@ -15,6 +15,7 @@ mod recognizer;
 mod source;
 pub mod stream;
 mod transcript;
+mod unheard;
 pub mod vad;
 mod vad_windows;
 mod window;

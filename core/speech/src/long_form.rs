@@ -6,7 +6,7 @@ use sotto_audio::SAMPLE_RATE;
 use sotto_runtime::{Cancelled, Progress, ProgressSink, Stage};
 use sotto_text::whisper::WhisperTokenizer;
 
-use crate::align;
+use crate::align::{self, Listening};
 use crate::decode::Attempt;
 use crate::error::SpeechError;
 use crate::features::{FeatureWindow, FeatureWindows};
@@ -14,6 +14,7 @@ use crate::model::CrossCache;
 use crate::options::{TimestampTokens, Timestamps, TranscribeOptions};
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
+use crate::unheard::unheard;
 use crate::window::{Context, Decoded, WindowDecoder};
 
 /// Mel frames per second.
@@ -21,6 +22,18 @@ const FRAMES_PER_SECOND: f64 = 100.0;
 
 // A window decoded hotter than this is not trusted as context for the next (the reference's `prompt_reset_since`).
 pub(crate) const HOT: f32 = 0.5;
+
+// A window goes forward by half a second at least.
+const LEAST_FRAMES: usize = 50;
+
+/// The text of one window.
+struct Heard {
+    segments: Vec<Segment>,
+    /// Frames to go forward.
+    advance: usize,
+    /// Attention of its words to each state of the audio; empty where nobody asks for it.
+    attention: Vec<f32>,
+}
 
 /// Receives segments in the order in which they are final.
 pub(crate) type SegmentSink<'a> = dyn FnMut(Segment) + 'a;
@@ -81,35 +94,70 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok(windows.seconds())
     }
 
-    /// One window: its segments in absolute time and the frames to go forward.
+    /// One window: its segments in absolute time and the frames to go forward. What its text leaves out is heard again:
+    /// behind the text by the next window, in the middle as a window of its own.
     fn window(
         &mut self,
         window: &FeatureWindow,
         timestamps: bool,
         start: f64,
     ) -> Result<(Vec<Segment>, usize), SpeechError> {
+        let Heard { mut segments, mut advance, attention } = self.text(window, timestamps, start)?;
+        if self.decoder.options.leave_gaps || segments.is_empty() {
+            return Ok((segments, advance));
+        }
+        let mels = self.decoder.model.dimensions().mels;
+        let states = attention.len().min(advance.div_ceil(2));
+        for gap in unheard(&window.values, mels, &attention[..states]) {
+            let frames = gap.states.start * 2..(gap.states.end * 2).min(window.frames);
+            if !gap.behind_all {
+                let seconds = start + frames.start as f64 / FRAMES_PER_SECOND;
+                segments.extend(self.part(&window.part(frames, mels), seconds)?);
+            } else if frames.start >= LEAST_FRAMES {
+                advance = frames.start;
+            }
+        }
+        segments.sort_by(|a, b| a.start.total_cmp(&b.start));
+        Ok((segments, advance))
+    }
+
+    /// All text of a part of a window.
+    fn part(&mut self, window: &FeatureWindow, start: f64) -> Result<Vec<Segment>, SpeechError> {
+        let mels = self.decoder.model.dimensions().mels;
+        let (mut segments, mut seek) = (Vec::new(), 0);
+        while seek < window.frames {
+            let rest = window.part(seek..window.frames, mels);
+            let (found, advance) = self.window(&rest, false, start + seek as f64 / FRAMES_PER_SECOND)?;
+            segments.extend(found);
+            seek += advance;
+        }
+        Ok(segments)
+    }
+
+    /// The text of a window as the model writes it, and where it listens.
+    fn text(&mut self, window: &FeatureWindow, timestamps: bool, start: f64) -> Result<Heard, SpeechError> {
         let options = self.decoder.options;
         let prefix = std::mem::take(&mut self.prefix);
         let previous = &self.history[self.trusted..];
         let context = Context { previous, prefix: &prefix, timestamps, ..Context::default() };
         let Decoded { attempt, audio } = self.decoder.decode(&window.values, window.frames, context)?;
         if attempt.is_silence(&options.thresholds) {
-            return Ok((Vec::new(), window.frames));
+            return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
         }
+        let states = window.frames / 2;
         if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
-            let segments = self.sentences(&attempt, &audio, window.frames, start)?;
+            let (segments, attention) = self.sentences(&attempt, &audio, states, start)?;
             self.remember(&segments, &attempt, options);
-            return Ok((segments, window.frames));
+            return Ok(Heard { segments, advance: window.frames, attention });
         }
         let tokenizer = self.decoder.model.tokenizer();
         let cut = cut(tokenizer, &attempt, window.frames);
         let mut segments: Vec<Segment> =
             cut.segments.iter().map(|piece| segment(tokenizer, &attempt, &prefix, piece, start)).collect();
         self.remember(&segments, &attempt, options);
-        let mut advance = cut.advance;
+        let (mut advance, mut attention) = (cut.advance, Vec::new());
         if options.timestamps == Timestamps::Word {
-            let states = window.frames / 2;
-            align::add_words(self.decoder, &audio, states, &mut segments, start, self.last_speech)?;
+            attention = align::add_words(self.decoder, &audio, states, &mut segments, start, self.last_speech)?;
             let last_word = segments.iter().rev().find_map(|segment| segment.words.last()).map(|word| word.end);
             if let Some(end) = last_word {
                 self.last_speech = end;
@@ -118,8 +166,11 @@ impl<'d, 'm> LongForm<'d, 'm> {
                     advance = (frames as usize).min(window.frames);
                 }
             }
+        } else if !options.leave_gaps {
+            let tokens: Vec<u32> = segments.iter().flat_map(|segment| &segment.tokens).copied().collect();
+            attention = align::listen(self.decoder, &audio, states, &tokens)?.attention;
         }
-        Ok((segments, advance))
+        Ok(Heard { segments, advance, attention })
     }
 
     /// Segments of a window without timestamps: the words as the attention places them, cut where sentences end.
@@ -127,10 +178,10 @@ impl<'d, 'm> LongForm<'d, 'm> {
         &mut self,
         attempt: &Attempt,
         audio: &CrossCache,
-        frames: usize,
+        states: usize,
         start: f64,
-    ) -> Result<Vec<Segment>, SpeechError> {
-        let timed = align::timed_words(self.decoder, audio, frames / 2, &attempt.tokens)?;
+    ) -> Result<(Vec<Segment>, Vec<f32>), SpeechError> {
+        let Listening { words: timed, attention } = align::listen(self.decoder, audio, states, &attempt.tokens)?;
         let with_words = self.decoder.options.timestamps == Timestamps::Word;
         let mut segments: Vec<Segment> = Vec::new();
         let mut ended = true;
@@ -149,7 +200,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
             }
         }
         self.last_speech = segments.last().map_or(self.last_speech, |segment| segment.end);
-        Ok(segments)
+        Ok((segments, attention))
     }
 
     fn remember(&mut self, segments: &[Segment], attempt: &Attempt, options: &TranscribeOptions) {

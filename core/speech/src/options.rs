@@ -164,6 +164,9 @@ pub struct TranscribeOptions {
     pub normalization: Normalization,
     /// How much of a window is computed.
     pub audio_context: AudioContext,
+    /// Leaves out what the model leaves out, as the references do. Otherwise speech that no word of a window's text attends
+    /// to is decoded again.
+    pub leave_gaps: bool,
 }
 
 impl TranscribeOptions {
@@ -172,6 +175,7 @@ impl TranscribeOptions {
     pub fn greedy() -> Self {
         Self {
             timestamps: Timestamps::None,
+            leave_gaps: true,
             search: Search { temperatures: vec![0.0], ..Search::default() },
             thresholds: Thresholds { compression_ratio: None, logprob: None, no_speech: None },
             ..Self::default()

@@ -291,7 +291,7 @@ impl<'r> StreamTranscriber<'r> {
         self.previous.doubted |= decoded.attempt.temperature > HOT;
         let tokens: Vec<u32> = self.prefix.iter().chain(&decoded.attempt.tokens).copied().collect();
         let states = (samples.len() / 320).min(self.recognizer.model().dimensions().audio_context);
-        let mut words = align::timed_words(&mut self.decoder, &decoded.audio, states, &tokens)?;
+        let mut words = align::listen(&mut self.decoder, &decoded.audio, states, &tokens)?.words;
         let spoken = self.prefix.len();
         let mut seen = 0;
         words.retain(|word| {

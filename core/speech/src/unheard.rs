@@ -1,0 +1,116 @@
+//! Speech that a window's text leaves out: Whisper ends its text early, most often at a pause between two speakers.
+//!
+//! Where a text hears something, its words attend to it: the alignment heads pay each state of the encoder about a
+//! twentieth of a word's attention, and next to none to speech that the text skips. Stretches that sound like a voice and
+//! get less than a sixth of what the text pays elsewhere are unheard. Cost: a pass over the window's features.
+
+use std::ops::Range;
+
+/// Mel frames per encoder state.
+const FRAMES: usize = 2;
+
+// Half a second: attention jumps from word to word.
+const SMOOTH: usize = 25;
+
+// Of the attention that the text pays where it pays most. Heard speech gets a quarter and more of it, skipped speech a tenth.
+const LITTLE: f32 = 0.15;
+
+// Half a second of voice: shorter sounds are breath, a cough, the end of a word.
+const SHORTEST: usize = 25;
+
+// Two tenths of a second: pauses within a word are shorter.
+const PAUSE: usize = 10;
+
+/// A stretch of voice that no word attends to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gap {
+    /// States of the window.
+    pub(crate) states: Range<usize>,
+    /// Whether nothing is heard behind it.
+    pub(crate) behind_all: bool,
+}
+
+/// The gaps of a window's text in order. `values` are the window's normalised
+/// features `[frames, mels]`, of which `attention` covers the states with audio.
+pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap> {
+    let loudness = loudness(values, mels, attention.len());
+    let voiced = voiced(&loudness);
+    let attended = attended(attention);
+    let skipped = |state: usize| !attended[state];
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    for state in (0..attended.len()).filter(|&state| voiced[state] && skipped(state)) {
+        match stretches.last_mut() {
+            // Only what is heard ends a stretch; a pause does not.
+            Some(last) if (last.end..state).all(|between| !voiced[between] || skipped(between)) => last.end = state + 1,
+            _ => stretches.push(state..state + 1),
+        }
+    }
+    let voice = |stretch: &Range<usize>| stretch.clone().filter(|&state| voiced[state]).count();
+    stretches.retain(|stretch| voice(stretch) >= SHORTEST);
+    let last_heard = (0..attended.len()).rev().find(|&state| voiced[state] && attended[state]).unwrap_or(0);
+    let gap = |stretch: Range<usize>| Gap {
+        states: quietest(&loudness, stretch.start, SMOOTH)..stretch.end,
+        behind_all: stretch.end > last_heard,
+    };
+    stretches.into_iter().map(gap).collect()
+}
+
+/// Which states the words of a text attend to.
+pub(crate) fn attended(attention: &[f32]) -> Vec<bool> {
+    let smooth = smoothed(attention);
+    let little = LITTLE * percentile(&smooth, 95);
+    smooth.iter().map(|&paid| paid > little).collect()
+}
+
+// Normalised features are a quarter of the decimal logarithm of energy.
+const DECIBELS: f32 = 40.0;
+
+/// Mean over the mel bands of each state's energy, in decibels.
+fn loudness(values: &[f32], mels: usize, states: usize) -> Vec<f32> {
+    let state = |frames: &[f32]| frames.iter().sum::<f32>() / frames.len() as f32 * DECIBELS;
+    let mut levels: Vec<f32> = values.chunks(mels * FRAMES).take(states).map(state).collect();
+    levels.resize(states, f32::NEG_INFINITY);
+    levels
+}
+
+/// Which states are well above the quietest ones, clicks left out.
+fn voiced(loudness: &[f32]) -> Vec<bool> {
+    let (floor, top) = (percentile(loudness, 5), percentile(loudness, 95));
+    let threshold = (floor + 6.0).max(top - 25.0);
+    let mut voiced: Vec<bool> = loudness.iter().map(|&level| level > threshold).collect();
+    // 60 ms: clicks.
+    let mut at = 0;
+    while at < voiced.len() {
+        let run = voiced[at..].iter().take_while(|&&voice| voice).count();
+        if run > 0 && run < 3 {
+            voiced[at..at + run].fill(false);
+        }
+        at += run.max(1);
+    }
+    voiced
+}
+
+/// Mean over half a second around each value.
+fn smoothed(values: &[f32]) -> Vec<f32> {
+    let half = SMOOTH / 2;
+    let mean = |at: usize| {
+        let around = &values[at.saturating_sub(half)..(at + half + 1).min(values.len())];
+        around.iter().sum::<f32>() / around.len() as f32
+    };
+    (0..values.len()).map(mean).collect()
+}
+
+/// The state before which it is quietest within `around` states of `at`: there nothing is cut in the middle.
+fn quietest(loudness: &[f32], at: usize, around: usize) -> usize {
+    let from = at.saturating_sub(around);
+    let window = from..(at + PAUSE / 2 + 1).min(loudness.len());
+    let mean = |state: usize| loudness[state.saturating_sub(2)..(state + 3).min(loudness.len())].iter().sum::<f32>();
+    // The last of equals: the least silence in front.
+    window.reduce(|best, state| if mean(state) <= mean(best) { state } else { best }).unwrap_or(at)
+}
+
+fn percentile(values: &[f32], percent: usize) -> f32 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+}
