@@ -3,8 +3,11 @@
 //! One more decoder pass over the finished text records the attention of the alignment heads; it is standardised,
 //! smoothed by a median filter and followed by dynamic time warping. Times are multiples of 20 ms.
 
+use std::ops::Range;
+
 use sotto_kernels::softmax;
 use sotto_runtime::Cancelled;
+use sotto_text::whisper::WhisperTokenizer;
 
 use crate::model::{CrossCache, Recording};
 use crate::transcript::{Segment, Word};
@@ -17,6 +20,9 @@ pub(crate) const STATE_SECONDS: f64 = 0.02;
 // Width of the median filter over time, as the reference's `medfilt_width`.
 const FILTER: usize = 7;
 
+// Seconds by which attention may jump back without saying again what was said; a word alone may be anywhere.
+const AGAIN: f64 = 1.0;
+
 const PREPENDED: &str = "\"'“¿([{-";
 const APPENDED: &str = "\"'.。,，!！?？:：”)]}、";
 const SENTENCE_ENDS: &str = ".。!！?？";
@@ -28,6 +34,8 @@ pub(crate) struct Timed {
     pub(crate) tokens: Vec<u32>,
     pub(crate) start: f64,
     pub(crate) end: f64,
+    /// Where its tokens listen most.
+    pub(crate) heard: f64,
     pub(crate) probability: f32,
 }
 
@@ -38,6 +46,53 @@ pub(crate) struct Listening {
     pub(crate) words: Vec<Timed>,
     /// Attention that its words pay to each encoder state, summed over them; marks of punctuation look elsewhere.
     pub(crate) attention: Vec<f32>,
+}
+
+impl Listening {
+    /// Without the first `tokens` tokens. Of a word that they begin the rest stays: mostly a mark of punctuation, which goes with
+    /// the word behind it.
+    pub(crate) fn behind(mut self, tokens: usize, tokenizer: &WhisperTokenizer) -> Self {
+        let mut left = tokens;
+        let mut words: Vec<Timed> = Vec::with_capacity(self.words.len());
+        let mut begun: Option<Timed> = None;
+        for mut word in self.words {
+            if word.tokens.len() <= left {
+                left -= word.tokens.len();
+                continue;
+            }
+            if left > 0 {
+                word.tokens.drain(..std::mem::take(&mut left));
+                word.text = tokenizer.decode(&word.tokens);
+                (word.start, word.heard) = (word.end, word.end);
+                begun = Some(word);
+                continue;
+            }
+            if let Some(rest) = begun.take() {
+                word.text.insert_str(0, &rest.text);
+                word.tokens.splice(0..0, rest.tokens);
+            }
+            words.push(word);
+        }
+        words.extend(begun);
+        self.words = words;
+        self
+    }
+
+    /// Without what the text says again: words that listen, one after the other, to what was said before `from` seconds or to
+    /// what earlier words listened to.
+    pub(crate) fn said_once(mut self, from: f64) -> Self {
+        let mut latest = from;
+        let behind = |word: &Timed, latest: f64| word.heard < latest - AGAIN;
+        let words = &self.words;
+        let again = (0..words.len()).find(|&index| {
+            let this = behind(&words[index], latest);
+            let next = words.get(index + 1).is_some_and(|word| behind(word, latest));
+            latest = latest.max(words[index].heard);
+            this && next
+        });
+        self.words.truncate(again.unwrap_or(usize::MAX));
+        self
+    }
 }
 
 /// Words of `tokens` with their times, punctuation joined to them, and where they listen.
@@ -51,13 +106,55 @@ pub(crate) fn listen(
 ) -> Result<Listening, Cancelled> {
     let eot = window.model.tokenizer.special().eot;
     let text: Vec<u32> = tokens.iter().copied().filter(|&token| token < eot).collect();
-    let Listening { mut words, attention } = align(window, audio, states, &text)?;
+    Ok(settled(align(window, audio, states, &text)?))
+}
+
+/// As [`listen`], of attention that was recorded while the text was decoded: no further pass. `recorded` begins with the row
+/// of the last token in front of the text.
+pub(crate) fn listen_to_recorded(
+    window: &WindowDecoder<'_>,
+    recorded: Recorded,
+    states: usize,
+    text: &[u32],
+    probabilities: &[f32],
+) -> Listening {
+    // A last token that nothing followed has no row: it and what follows are left to the end.
+    let (text, beyond) = text.split_at(text.len().min(recorded.rows.saturating_sub(1)));
+    if text.is_empty() || states == 0 {
+        return Listening::default();
+    }
+    settled(warp(window, recorded, states, (text, beyond), probabilities))
+}
+
+/// Attention of the alignment heads, `[rows, states]` each.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) weights: Vec<Vec<f32>>,
+    pub(crate) rows: usize,
+    /// The row that predicts the first token of the text.
+    pub(crate) first: usize,
+}
+
+impl Recorded {
+    /// The rows of a recording from `from` on, of which `first` predicts the first token of the text.
+    pub(crate) fn behind(recording: Recording<'_>, from: usize, first: usize) -> Self {
+        let Recording { rows, mut weights, .. } = recording;
+        for head in &mut weights {
+            let states = head.len() / rows.max(1);
+            head.drain(..from * states);
+        }
+        Self { weights, rows: rows.saturating_sub(from), first: first - from }
+    }
+}
+
+/// Words that are no longer than words are, with their punctuation.
+fn settled(Listening { mut words, attention }: Listening) -> Listening {
     let limit = median_duration(&words).min(0.7) * 2.0;
     shorten_at_sentence_ends(&mut words, limit);
     merge_punctuation(&mut words);
     shorten_after_silence(&mut words, limit);
     words.retain(|word| !word.tokens.is_empty());
-    Ok(Listening { words, attention })
+    Listening { words, attention }
 }
 
 /// Fills in the words of the segments of one window.
@@ -118,17 +215,31 @@ fn align(
     }
     let tokens: Vec<u32> = start.iter().chain(text).copied().chain([special.eot]).collect();
     let (weights, probabilities) = attend(window, audio, &tokens, start.len(), text)?;
-    let attention = attention_of_words(window, &weights, states, start.len() - 1, text);
-    let mut matrix = attention_matrix(weights, tokens.len(), states);
+    let recorded = Recorded { weights, rows: tokens.len(), first: start.len() - 1 };
+    Ok(warp(window, recorded, states, (text, beyond), &probabilities))
+}
+
+/// Follows the attention in time. Of the text, `beyond` has none: it stands at the end.
+fn warp(
+    window: &WindowDecoder<'_>,
+    recorded: Recorded,
+    states: usize,
+    (text, beyond): (&[u32], &[u32]),
+    probabilities: &[f32],
+) -> Listening {
+    let Recorded { weights, rows, first } = recorded;
+    let tokenizer = &window.model.tokenizer;
+    let attention = attention_of_words(window, &weights, rows, states, first, text);
+    let loudest = loudest_states(&weights, rows, states, first..first + text.len());
+    let mut matrix = attention_matrix(weights, rows, states);
     // What no word attends to is not the text's: there the standardised attention is noise that would pull words along.
     let attended = attended(&attention);
     for row in matrix.chunks_exact_mut(states) {
         row.iter_mut().zip(&attended).filter(|(_, attended)| !**attended).for_each(|(value, _)| *value = 0.0);
     }
-    // From the last start token, which predicts the first word, to the last text token.
-    let rows = &matrix[(start.len() - 1) * states..(tokens.len() - 1) * states];
-    let starts = token_starts(rows, states);
-    let with_end: Vec<u32> = text.iter().copied().chain([special.eot]).collect();
+    // From the last start token, which predicts the first word, to the last text token, which predicts the end.
+    let starts = token_starts(&matrix[first * states..(first + text.len() + 1) * states], states);
+    let with_end: Vec<u32> = text.iter().copied().chain([tokenizer.special().eot]).collect();
     let (words, word_tokens) = tokenizer.split_to_word_tokens(&with_end, Some(window.language()));
     let mut first = 0;
     let mut timed = Vec::with_capacity(words.len());
@@ -137,7 +248,8 @@ fn align(
     for (text, tokens) in words.into_iter().zip(word_tokens).take(spoken) {
         let next = first + tokens.len();
         let probability = probabilities[first..next].iter().sum::<f32>() / tokens.len().max(1) as f32;
-        timed.push(Timed { text, tokens, start: starts[first], end: starts[next], probability });
+        let heard = heard_at(&loudest[first..next]);
+        timed.push(Timed { text, tokens, start: starts[first], end: starts[next], heard, probability });
         first = next;
     }
     // A text that fills the decoder's context to the last token cannot be heard again as a whole: its end has no times.
@@ -148,10 +260,31 @@ fn align(
             tokens: beyond.to_vec(),
             start: end,
             end,
+            heard: end,
             probability: 0.0,
         });
     }
-    Ok(Listening { words: timed, attention })
+    Listening { words: timed, attention }
+}
+
+/// For each of `tokens`: the state that it attends to most, and how much, mean over the heads.
+fn loudest_states(weights: &[Vec<f32>], rows: usize, states: usize, tokens: Range<usize>) -> Vec<(usize, f32)> {
+    let loudest = |token: usize| {
+        let mut sums = vec![0.0f32; states];
+        for head in weights {
+            let full = head.len() / rows;
+            sums.iter_mut().zip(&head[token * full..]).for_each(|(sum, weight)| *sum += weight);
+        }
+        let best = (0..states).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
+        (best, sums[best] / weights.len().max(1) as f32)
+    };
+    tokens.map(loudest).collect()
+}
+
+/// Seconds at which the surest token of a word listens.
+fn heard_at(tokens: &[(usize, f32)]) -> f64 {
+    let surest = tokens.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    surest.map_or(0.0, |&(state, _)| state as f64 * STATE_SECONDS)
 }
 
 /// Attention to each state, mean over the heads, summed over the tokens of `text` that have letters or digits. `first` is the
@@ -159,6 +292,7 @@ fn align(
 fn attention_of_words(
     window: &WindowDecoder<'_>,
     weights: &[Vec<f32>],
+    rows: usize,
     states: usize,
     first: usize,
     text: &[u32],
@@ -169,8 +303,7 @@ fn attention_of_words(
     };
     let mut attention = vec![0.0; states];
     for head in weights {
-        // Of the start sequence, the text and its end.
-        let full = head.len() / (first + text.len() + 2);
+        let full = head.len() / rows;
         let rows = head.chunks_exact(full).skip(first);
         for (row, _) in rows.zip(text).filter(|(_, token)| spoken(**token)) {
             for (sum, weight) in attention.iter_mut().zip(row) {
@@ -423,7 +556,7 @@ mod tests {
     use super::*;
 
     fn word(text: &str, start: f64, end: f64) -> Timed {
-        Timed { text: text.into(), tokens: vec![1], start, end, probability: 1.0 }
+        Timed { text: text.into(), tokens: vec![1], start, end, heard: start, probability: 1.0 }
     }
 
     #[test]

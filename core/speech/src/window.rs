@@ -6,12 +6,13 @@ use sotto_nn::sampling::argmax;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 use sotto_text::whisper::language;
 
+use crate::align::{Listening, Recorded, listen, listen_to_recorded};
 use crate::decode::{
     Attempt, DecodingMemory, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules,
-    decode_with_fallback, repeats,
+    decode_with_fallback, follow_draft, judge, repeats,
 };
 use crate::error::SpeechError;
-use crate::model::{CrossCache, EncoderScratch, Model};
+use crate::model::{CrossCache, EncoderScratch, Model, Recording};
 use crate::options::{AudioContext, Language, Task, TranscribeOptions};
 use crate::transcript::Timing;
 
@@ -37,6 +38,13 @@ pub(crate) struct Decoded {
     pub(crate) attempt: Attempt,
     /// The encoded audio, for aligning words with it.
     pub(crate) audio: CrossCache,
+}
+
+/// What a search starts from.
+struct Prepared {
+    prompt: Prompt,
+    rules: Rules,
+    max_tokens: usize,
 }
 
 /// What a window's text continues.
@@ -109,10 +117,7 @@ impl<'m> WindowDecoder<'m> {
         context: Context<'_>,
     ) -> Result<Decoded, Cancelled> {
         let mels = self.model.dimensions.mels;
-        let needed = match context.audio_context.unwrap_or(self.options.audio_context) {
-            AudioContext::Window => features.len() / mels,
-            AudioContext::TrueLength => true_length(frames).min(features.len() / mels),
-        };
+        let needed = self.needed_frames(features, frames, context);
         if needed * mels == features.len() {
             return self.decode_all(features, context);
         }
@@ -125,32 +130,23 @@ impl<'m> WindowDecoder<'m> {
         self.decode_all(features, context)
     }
 
+    /// Frames that are encoded, of which `frames` hold audio.
+    fn needed_frames(&self, features: &[f32], frames: usize, context: Context<'_>) -> usize {
+        let all = features.len() / self.model.dimensions.mels;
+        match context.audio_context.unwrap_or(self.options.audio_context) {
+            AudioContext::Window => all,
+            AudioContext::TrueLength => true_length(frames).min(all),
+        }
+    }
+
     fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
         let audio = self.encode(features)?;
         let start = Instant::now();
-        if !self.language_is_sure {
-            self.language = Some(self.detect(&audio)?.0);
-        }
-        let max_tokens = self.max_tokens();
-        let sot_sequence = self.sot_sequence(context.timestamps);
-        let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
-        let (model, options) = (self.model, self.options);
-        let special = model.tokenizer.special();
-        let prompt = Prompt::new(parts, special, model.dimensions.text_context, max_tokens);
-        let rules = self.rules(context);
-        // The last token is not fed back, so one more fits than there are positions left (as in the reference).
-        let room = model.dimensions.text_context - prompt.tokens.len() + 1;
-        let TranscribeOptions { search: settings, thresholds, .. } = options;
-        let search = SearchContext {
-            settings,
-            rules: &rules,
-            hotwords: options.hotwords.as_deref(),
-            eot: special.eot,
-            max_tokens: max_tokens.min(room),
-            stop_loops: thresholds.compression_ratio.is_some(),
-        };
+        let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
+        let search = self.search(&rules, max_tokens);
+        let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model, self.options);
         let mut inference = self.inference(audio.clone());
-        let prepared = inference.prepare(&prompt, search.max_tokens, special.no_speech)?;
+        let prepared = inference.prepare(&prompt, search.max_tokens, model.tokenizer.special().no_speech)?;
         let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
         let attempt = decode_with_fallback(
             &mut inference,
@@ -162,11 +158,90 @@ impl<'m> WindowDecoder<'m> {
         )?;
         inference.leave(prepared);
         let sampled = inference.sampled;
+        self.count(&attempt, sampled, start);
+        Ok(Decoded { attempt, audio })
+    }
+
+    /// Decodes greedily what `draft` most likely says already, once, and aligns the text with the audio: what a live
+    /// stream asks for at every step. `frames` of the features hold audio. The words are those behind the prefix; all attend.
+    ///
+    /// Beams and sampled texts have no use for a draft: they are decoded as ever.
+    pub(crate) fn decode_draft(
+        &mut self,
+        features: &[f32],
+        frames: usize,
+        context: Context<'_>,
+        draft: &[u32],
+    ) -> Result<(Attempt, Listening), Cancelled> {
+        let states = frames / 2;
+        let settings = &self.options.search;
+        let greedy = settings.beam == 1 && settings.temperatures.first().is_some_and(|&t| t == 0.0);
+        if !greedy || !context.one_attempt {
+            let Decoded { attempt, audio } = self.decode(features, frames, context)?;
+            let tokens: Vec<u32> = context.prefix.iter().chain(&attempt.tokens).copied().collect();
+            let listening = listen(self, &audio, states, &tokens)?;
+            return Ok((attempt, listening.behind(context.prefix.len(), &self.model.tokenizer)));
+        }
+        let mels = self.model.dimensions.mels;
+        let audio = self.encode(&features[..self.needed_frames(features, frames, context) * mels])?;
+        let start = Instant::now();
+        let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
+        let search = self.search(&rules, max_tokens);
+        let model = self.model;
+        // Caches of another processor are not cut where a draft is wrong.
+        let draft = if model.decoder.cuts_caches() { draft } else { &[] };
+        let mut recording = Recording::new(&model.alignment_heads);
+        let mut inference = self.inference(audio);
+        let no_speech = model.tokenizer.special().no_speech;
+        let (candidate, silence) = follow_draft(&mut inference, &prompt, draft, no_speech, search, &mut recording)?;
+        let sampled = inference.sampled;
+        // Of the prefix nobody asks.
+        let prefix = prompt.prefix(context.prefix);
+        let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
+        let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut inference);
+        self.count(&attempt, sampled, start);
+        let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
+        let first = prompt.tokens.len() - prefix.len() - 1;
+        let recorded = Recorded::behind(recording, prompt.sot, first);
+        let listening = listen_to_recorded(self, recorded, states, &text, &probabilities);
+        Ok((attempt, listening.behind(prefix.len(), &self.model.tokenizer)))
+    }
+
+    /// What decoding starts from.
+    fn prepare(&mut self, audio: &CrossCache, context: Context<'_>) -> Result<Prepared, Cancelled> {
+        if !self.language_is_sure {
+            self.language = Some(self.detect(audio)?.0);
+        }
+        let max_tokens = self.max_tokens();
+        let sot_sequence = self.sot_sequence(context.timestamps);
+        let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
+        let text_context = self.model.dimensions.text_context;
+        let prompt = Prompt::new(parts, self.model.tokenizer.special(), text_context, max_tokens);
+        // The last token is not fed back, so one more fits than there are positions left (as in the reference).
+        let room = text_context - prompt.tokens.len() + 1;
+        Ok(Prepared { prompt, rules: self.rules(context), max_tokens: max_tokens.min(room) })
+    }
+
+    fn search<'a>(&self, rules: &'a Rules, max_tokens: usize) -> SearchContext<'a>
+    where
+        'm: 'a,
+    {
+        let options: &'m TranscribeOptions = self.options;
+        SearchContext {
+            settings: &options.search,
+            rules,
+            hotwords: options.hotwords.as_deref(),
+            eot: self.model.tokenizer.special().eot,
+            max_tokens,
+            stop_loops: options.thresholds.compression_ratio.is_some(),
+        }
+    }
+
+    fn count(&mut self, attempt: &Attempt, sampled: usize, start: Instant) {
         // Silence has no language: the next window is listened to anew.
-        self.language_is_sure |= !attempt.is_silence(thresholds);
+        self.language_is_sure |= !attempt.is_silence(&self.options.thresholds);
         self.timing.tokens += sampled;
         self.timing.decode += start.elapsed();
-        Ok(Decoded { attempt, audio })
     }
 
     /// The language of encoded audio and its probability among all languages.

@@ -87,7 +87,8 @@ fn find(
     }
 }
 
-fn judge(
+/// What to think of a text.
+pub(crate) fn judge(
     candidate: Candidate,
     no_speech_prob: f32,
     temperature: f32,

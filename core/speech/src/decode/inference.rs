@@ -144,6 +144,32 @@ impl<'w> Inference<'w> {
         self.memory.keep_logits(prepared.logits);
     }
 
+    /// A cache with room for `positions` tokens.
+    pub(super) fn empty_cache(&mut self, positions: usize) -> SelfCache {
+        self.memory.caches.fit(positions);
+        self.memory.caches.take(self.decoder)
+    }
+
+    /// Gives the memory of caches back.
+    pub(super) fn keep(&mut self, caches: impl IntoIterator<Item = SelfCache>) {
+        self.memory.caches.keep(caches);
+    }
+
+    /// Feeds more tokens of one text and records the attention of chosen heads.
+    pub(super) fn feed_more<'t>(
+        &mut self,
+        tokens: impl Iterator<Item = &'t u32>,
+        cache: &mut [SelfCache; 1],
+        recording: &mut Recording<'_>,
+    ) -> Result<(), Cancelled> {
+        let Self { decoder, cross, memory, threads, cancel, .. } = self;
+        let DecodingMemory { scratch, rows, .. } = &mut **memory;
+        rows.clear();
+        rows.extend(tokens.map(|&token| Row { hypothesis: 0, token }));
+        recording.expect(rows.len());
+        decoder.feed(rows, cache, cross, scratch, Some(recording), *threads, cancel)
+    }
+
     /// Feeds the start of a text to an empty cache that has room for `more` tokens behind it.
     fn feed_text(
         &mut self,

@@ -2,6 +2,7 @@
 
 mod beam;
 mod compression;
+mod draft;
 mod fallback;
 mod inference;
 mod memory;
@@ -10,7 +11,8 @@ mod repetition;
 mod rules;
 mod search;
 
-pub(crate) use fallback::{Attempt, decode_with_fallback};
+pub(crate) use draft::follow_draft;
+pub(crate) use fallback::{Attempt, decode_with_fallback, judge};
 pub(crate) use inference::Inference;
 pub(crate) use memory::DecodingMemory;
 pub(crate) use prompt::{Prompt, PromptParts};

@@ -42,6 +42,12 @@ impl Prompt {
         tokens.extend_from_slice(last(parts.prefix, prefix_limit));
         Self { tokens, sot }
     }
+
+    /// What there was room for of `prefix`, which it was made with.
+    pub(crate) fn prefix<'p>(&self, prefix: &'p [u32]) -> &'p [u32] {
+        let common = self.tokens.iter().rev().zip(prefix.iter().rev()).take_while(|(token, of)| token == of).count();
+        &prefix[prefix.len() - common..]
+    }
 }
 
 fn last(tokens: &[u32], count: usize) -> &[u32] {

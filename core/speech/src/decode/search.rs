@@ -54,6 +54,18 @@ impl Share {
 }
 
 impl Candidate {
+    /// An empty text with room for `max_tokens`.
+    pub(super) fn with_room(max_tokens: usize) -> Self {
+        let mut candidate = Self::default();
+        candidate.reserve(max_tokens);
+        candidate
+    }
+
+    /// Probabilities of the tokens.
+    pub(crate) fn probabilities(&self) -> impl Iterator<Item = f32> {
+        self.shares.iter().map(|share| sotto_kernels::exp(share.logprob))
+    }
+
     /// Makes room for `max_tokens`.
     fn reserve(&mut self, max_tokens: usize) {
         self.tokens.reserve(max_tokens.saturating_sub(self.tokens.len()));
@@ -154,12 +166,7 @@ fn sequences(
 ) -> Result<Vec<Candidate>, Cancelled> {
     let mut finished = Vec::with_capacity(count);
     // Reserved once: the steady state allocates nothing (tests/real_allocations.rs).
-    let empty = || {
-        let mut candidate = Candidate::default();
-        candidate.reserve(context.max_tokens);
-        candidate
-    };
-    let mut active: Vec<Candidate> = (0..count).map(|_| empty()).collect();
+    let mut active: Vec<Candidate> = (0..count).map(|_| Candidate::with_room(context.max_tokens)).collect();
     let (mut next, mut sources, mut ongoing) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let mut beams = inference.start(prepared, count);
@@ -198,7 +205,7 @@ fn sequences(
 
 impl SearchContext<'_> {
     /// Turns logits into log-probabilities in place and picks a token, with hotwords in its favour.
-    fn choose(
+    pub(super) fn choose(
         &self,
         sampled: &[u32],
         scores: &mut [f32],

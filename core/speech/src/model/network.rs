@@ -95,6 +95,8 @@ pub(crate) struct Row {
 pub(crate) struct Recording<'a> {
     pub(crate) heads: &'a [(usize, usize)],
     pub(crate) weights: Vec<Vec<f32>>,
+    /// How many rows were recorded.
+    pub(crate) rows: usize,
 }
 
 // A cache or scratch comes from the network that it is used with: `Model` has one of each, of one form.
@@ -277,6 +279,17 @@ impl Decoder {
     }
 }
 
+impl Decoder {
+    /// Whether a cache can forget its last positions at no cost.
+    pub(crate) fn cuts_caches(&self) -> bool {
+        match self {
+            Self::Exact(_) | Self::Int8(_) => true,
+            #[cfg(feature = "candle")]
+            Self::Device(_) => false,
+        }
+    }
+}
+
 impl SelfCache {
     /// Positions decoded so far.
     pub(crate) fn len(&self) -> usize {
@@ -285,6 +298,16 @@ impl SelfCache {
             Self::Int8(caches) => caches.first().map_or(0, HalfCache::len),
             #[cfg(feature = "candle")]
             Self::Device(cache) => cache.len(),
+        }
+    }
+
+    /// Forgets all positions from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Exact(cache) => cache.truncate(len),
+            Self::Int8(caches) => caches.iter_mut().for_each(|cache| cache.truncate(len)),
+            #[cfg(feature = "candle")]
+            Self::Device(cache) => cache.truncate(len),
         }
     }
 
@@ -338,7 +361,21 @@ impl SelfCache {
 
 impl<'a> Recording<'a> {
     pub(crate) fn new(heads: &'a [(usize, usize)]) -> Self {
-        Self { heads, weights: vec![Vec::new(); heads.len()] }
+        Self { heads, weights: vec![Vec::new(); heads.len()], rows: 0 }
+    }
+
+    /// As many rows come with the next feed.
+    pub(crate) fn expect(&mut self, rows: usize) {
+        self.rows += rows;
+    }
+
+    /// Forgets all rows from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let rows = self.rows.max(1);
+        for weights in &mut self.weights {
+            weights.truncate(weights.len() / rows * len);
+        }
+        self.rows = self.rows.min(len);
     }
 
     /// Keeps the rows of the chosen heads of block `layer` out of attention weights: `heads.count` rows, `states` values

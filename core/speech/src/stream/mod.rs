@@ -8,6 +8,7 @@
 mod agreement;
 mod backlog;
 mod event;
+mod pace;
 mod previous;
 mod session;
 mod transcriber;

@@ -1,18 +1,22 @@
 //! The state machine of a live transcription. What it says depends on the samples alone, not on how they arrive.
 
+use std::time::Instant;
+
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
+use super::pace::Pace;
 use super::previous::Previous;
-use crate::align::{self, Timed};
+use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
 use crate::long_form::{HOT, seconds};
 use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOptions};
 use crate::recognizer::SpeechRecognizer;
 use crate::transcript::{Timing, Word};
-use crate::vad::{Endpoint, Segmenter};
+use crate::unheard::unheard;
+use crate::vad::{Endpoint, Segmenter, VadOptions};
 use crate::window::{Context, WindowDecoder};
 
 /// Options of a live transcription.
@@ -43,7 +47,7 @@ pub struct StreamOptions {
 impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
-        Self { transcribe: TranscribeOptions::default(), step: 1.0, trim: 15.0, volatile_context }
+        Self { transcribe: TranscribeOptions::default(), step: 1.0, trim: 8.0, volatile_context }
     }
 }
 
@@ -71,11 +75,55 @@ impl StreamOptions {
     }
 }
 
+// 50 ms: the clock of all decisions.
+const BEAT: usize = SAMPLE_RATE as usize / 20;
+
+// Seconds of sound that are kept while the detector is in doubt whether it is speech.
+const LATE: usize = 10;
+
+// Seconds of silence behind which new voice is decoded at once; pauses within words are shorter.
+const PAUSE: f64 = 0.3;
+
+// Seconds of silence that end an utterance where no detector does.
+const END: f64 = 0.6;
+
+// Seconds of voice that may be a word.
+const WORD: f64 = 0.1;
+
+// Up to these seconds of audio a step is as long as the options say; every further twenty seconds make it as much longer.
+const SHORT: f64 = 5.0;
+const STRETCH: f64 = 20.0;
+
+const SENTENCE_ENDS: [char; 6] = ['.', '!', '?', '。', '！', '？'];
+const CLAUSE_ENDS: [char; 11] = ['.', '!', '?', '。', '！', '？', ',', ';', ':', '，', '、'];
+
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
 
 // An utterance that comes this close to the window's length is cut even where no sentence ends.
 const ROOM: f64 = 2.0;
+
+/// What a decoding made of the audio behind the final words.
+#[derive(Debug, Default)]
+struct Hypothesis {
+    words: Vec<Timed>,
+    /// Whether it was decoded at all.
+    decoded: bool,
+    /// Whether it should be decoded again, more carefully, before it is final.
+    failed: bool,
+    /// Where speech begins that it leaves out at its end.
+    unheard: Option<usize>,
+}
+
+impl Hypothesis {
+    fn take(&mut self) -> Vec<Timed> {
+        std::mem::take(&mut self.words)
+    }
+
+    fn take_tokens(&mut self) -> Vec<u32> {
+        self.take().into_iter().flat_map(|word| word.tokens).collect()
+    }
+}
 
 /// Turns a stream of samples into events. Blocks the caller while it decodes; needs no thread of its own.
 pub struct StreamTranscriber<'r> {
@@ -92,14 +140,17 @@ pub struct StreamTranscriber<'r> {
     features: Vec<f32>,
     segmenter: Option<Segmenter>,
     agreement: Agreement,
+    pace: Pace,
+    /// Samples that do not make a whole beat yet.
+    beat: Vec<f32>,
     /// Speech that is not final yet, with what was said in it so far.
     audio: Vec<f32>,
     /// Position of the first sample of `audio` in the stream.
     audio_start: usize,
     /// Samples of the stream that were heard.
     heard: usize,
-    /// Position at which the text is decoded next.
-    next_step: usize,
+    /// What the last decoding made of the audio behind the final words.
+    hypothesis: Hypothesis,
     /// Whether someone speaks; always, where no detector can tell.
     speaking: bool,
     /// Tokens of the final words that lie in `audio`.
@@ -124,8 +175,7 @@ impl<'r> StreamTranscriber<'r> {
     ) -> Result<Self, SpeechError> {
         options.check(recognizer.window_seconds())?;
         let decoder = recognizer.window_decoder(&options.transcribe, cancel)?;
-        let segmenter =
-            options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, recognizer.vad_options(&vad.options)));
+        let segmenter = options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, endless(&vad.options)));
         Ok(Self {
             recognizer,
             options,
@@ -139,10 +189,12 @@ impl<'r> StreamTranscriber<'r> {
             speaking: segmenter.is_none(),
             segmenter,
             agreement: Agreement::default(),
+            pace: Pace::new(),
+            beat: Vec::with_capacity(BEAT),
             audio: Vec::new(),
             audio_start: 0,
             heard: 0,
-            next_step: (options.step * f64::from(SAMPLE_RATE)) as usize,
+            hypothesis: Hypothesis::default(),
             prefix: Vec::new(),
             final_end: 0.0,
             volatile: false,
@@ -160,11 +212,13 @@ impl<'r> StreamTranscriber<'r> {
             let index = (seconds * f64::from(rate)) as u64;
             return Err(AudioError::NotFinite { source_name: "live audio".into(), index, seconds }.into());
         }
+        let start = Instant::now();
         let mut resampled = std::mem::take(&mut self.resampled);
         resampled.clear();
         self.resampler.push(samples, &mut resampled);
         let result = self.hear(&resampled, events);
         self.resampled = resampled;
+        self.decoder.timing.total += start.elapsed();
         result
     }
 
@@ -173,9 +227,12 @@ impl<'r> StreamTranscriber<'r> {
     /// # Errors
     /// [`SpeechError::Cancelled`].
     pub fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        let start = Instant::now();
         let mut rest = Vec::new();
         self.resampler.finish(&mut rest);
         self.hear(&rest, events)?;
+        let last = std::mem::take(&mut self.beat);
+        self.hear_beat(&last, events)?;
         let ends = self.segmenter.as_mut().map(Segmenter::finish).unwrap_or_default();
         for endpoint in ends {
             self.endpoint(endpoint, events)?;
@@ -183,6 +240,7 @@ impl<'r> StreamTranscriber<'r> {
         if self.speaking {
             self.conclude(self.heard, events)?;
         }
+        self.decoder.timing.total += start.elapsed();
         Ok(())
     }
 
@@ -198,30 +256,54 @@ impl<'r> StreamTranscriber<'r> {
         self.decoder.timing
     }
 
-    /// Hears 16 kHz samples, in pieces that end where something may happen. `audio` never outgrows the model's window:
-    /// what lies behind a window would not be decoded.
+    /// Hears 16 kHz samples beat by beat: what is decoded when does not depend on how they were pushed.
     fn hear(&mut self, mut samples: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        let window = self.recognizer.model().dimensions().window_frames() * HOP;
         while !samples.is_empty() {
-            let room = window.saturating_sub(self.audio.len()).max(1);
-            let piece = samples.len().min(self.next_step - self.heard).min(room);
-            let (now, later) = samples.split_at(piece);
+            let (now, later) = samples.split_at(samples.len().min(BEAT - self.beat.len()));
+            self.beat.extend_from_slice(now);
             samples = later;
-            self.audio.extend_from_slice(now);
-            self.heard += piece;
-            let endpoints = self.segmenter.as_mut().map(|segmenter| segmenter.push(now)).unwrap_or_default();
-            for endpoint in endpoints {
-                self.endpoint(endpoint, events)?;
-            }
-            let due = self.heard == self.next_step;
-            if due {
-                self.next_step += (self.options.step * f64::from(SAMPLE_RATE)) as usize;
-            }
-            if due || self.audio.len() >= window {
-                self.step(events)?;
+            if self.beat.len() == BEAT {
+                let beat = std::mem::take(&mut self.beat);
+                let result = self.hear_beat(&beat, events);
+                self.beat = beat;
+                self.beat.clear();
+                result?;
             }
         }
         Ok(())
+    }
+
+    /// `audio` never outgrows the model's window: what lies behind a window would not be decoded.
+    fn hear_beat(&mut self, beat: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        self.audio.extend_from_slice(beat);
+        self.heard += beat.len();
+        self.pace.push(beat);
+        let endpoints = self.segmenter.as_mut().map(|segmenter| segmenter.push(beat)).unwrap_or_default();
+        for endpoint in endpoints {
+            self.endpoint(endpoint, events)?;
+        }
+        if !self.speaking {
+            // Silence is forgotten but for what a late start of speech may reach back to.
+            let earliest = self.segmenter.as_ref().map_or(self.heard, Segmenter::earliest_start);
+            self.forget_before(earliest.max(self.heard.saturating_sub(LATE * SAMPLE_RATE as usize)));
+            return Ok(());
+        }
+        let window = self.recognizer.model().dimensions().window_frames() * HOP;
+        let (new, silence) = (self.pace.new_voice(), self.pace.silence());
+        let paused = silence >= PAUSE && new >= WORD;
+        if new >= self.step_seconds() || paused || self.audio.len() + BEAT > window {
+            self.step(events)
+        } else if silence >= END && new < WORD {
+            self.pause(silence, events)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
+    fn step_seconds(&self) -> f64 {
+        let length = seconds(self.audio.len());
+        self.options.step * (1.0 + (length - SHORT).max(0.0) / STRETCH)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
@@ -238,40 +320,75 @@ impl<'r> StreamTranscriber<'r> {
         Ok(())
     }
 
-    /// A step of new audio has come in, or the window is full.
+    /// Enough new audio has come in, the speaker has paused, or the window is full.
     fn step(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        if !self.speaking {
-            // Silence is forgotten but for what a late start of speech may reach back to.
-            self.forget_before(self.segmenter.as_ref().map_or(self.heard, Segmenter::earliest_start));
+        let unheard = self.hypothesis.unheard;
+        self.decode(self.audio.len(), true)?;
+        // Twice the model has left out the same speech: it will not hear it from here.
+        if let (Some(before), Some(now)) = (unheard, self.hypothesis.unheard)
+            && before.abs_diff(now) < SAMPLE_RATE as usize / 2
+        {
+            let words = self.hypothesis.take();
+            self.emit_final(words, events);
+            self.take_back_volatile(events);
+            self.start_over(now);
             return Ok(());
         }
-        let words = self.decode(self.audio.len(), true)?;
         let limit = self.heard() - UNSURE_TAIL;
+        let words = &self.hypothesis.words;
         let sure = words.iter().take_while(|word| word.end <= limit).count();
         let agreed = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure);
         self.agreement.settle(agreed);
-        let mut words = words;
-        let volatile = words.split_off(agreed);
+        let volatile = self.hypothesis.words.split_off(agreed);
+        let words = std::mem::replace(&mut self.hypothesis.words, volatile.clone());
         self.emit_final(words, events);
         self.emit_volatile(volatile, events);
         self.trim(events)
     }
 
-    /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
-    fn conclude(&mut self, sample: usize, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
-        let words = self.decode(length, false)?;
-        self.emit_final(words, events);
-        self.take_back_volatile(events);
-        self.start_over(self.audio_start + length);
+    /// Nobody has spoken for a while, and all that was said is decoded.
+    fn pause(&mut self, silence: f64, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        let middle = self.heard - (silence / 2.0 * f64::from(SAMPLE_RATE)) as usize;
+        if self.segmenter.is_none() && !(self.prefix.is_empty() && self.hypothesis.words.is_empty()) {
+            self.conclude(middle, events)?;
+        } else if self.segmenter.is_none() {
+            self.forget_before(middle);
+        }
         Ok(())
     }
 
-    /// Words behind the final ones in the first `length` samples of `audio`, in stream time.
-    fn decode(&mut self, length: usize, one_attempt: bool) -> Result<Vec<Timed>, SpeechError> {
+    /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
+    fn conclude(&mut self, sample: usize, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        loop {
+            let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
+            if self.pace.new_voice() >= WORD || !self.hypothesis.decoded {
+                self.decode(length, true)?;
+            }
+            if self.hypothesis.failed {
+                self.decode(length, false)?;
+            }
+            let (words, unheard) = (self.hypothesis.take(), self.hypothesis.unheard.take());
+            self.emit_final(words, events);
+            match unheard.filter(|&at| at > self.audio_start + BEAT && at < sample) {
+                // The rest begins where the model stopped listening.
+                Some(at) => self.start_over(at),
+                None => {
+                    self.take_back_volatile(events);
+                    self.start_over(self.audio_start + length);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Decodes the first `length` samples of `audio`: the hypothesis is what they say behind the final words, in stream time.
+    fn decode(&mut self, length: usize, one_attempt: bool) -> Result<(), SpeechError> {
+        let draft = self.hypothesis.take_tokens();
+        self.pace.mark();
+        self.hypothesis = Hypothesis { decoded: true, ..Hypothesis::default() };
         let samples = &self.audio[..length];
         if samples.len() < SAMPLE_RATE as usize / 10 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         features(samples, self.recognizer, &mut self.mel, &mut self.features);
         let context = Context {
@@ -282,28 +399,43 @@ impl<'r> StreamTranscriber<'r> {
             one_attempt,
             audio_context: one_attempt.then_some(self.options.volatile_context),
         };
-        let decoded = self.decoder.decode(&self.features, samples.len().div_ceil(HOP), context)?;
+        let frames = samples.len().div_ceil(HOP).min(self.recognizer.model().dimensions().window_frames());
+        let (attempt, listening) = self.decoder.decode_draft(&self.features, frames, context, &draft)?;
+        let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
+        let Listening { mut words, attention } = listening.said_once(final_end);
         let thresholds = &self.options.transcribe.thresholds;
-        let loops = thresholds.compression_ratio.is_some_and(|limit| decoded.attempt.compression_ratio > limit);
-        if decoded.attempt.is_silence(thresholds) || (loops && one_attempt) {
-            return Ok(Vec::new());
+        self.hypothesis.failed = one_attempt && attempt.has_failed(thresholds);
+        let loops = thresholds.compression_ratio.is_some_and(|limit| attempt.compression_ratio > limit);
+        if attempt.is_silence(thresholds) || (loops && one_attempt) {
+            return Ok(());
         }
-        self.previous.doubted |= decoded.attempt.temperature > HOT;
-        let tokens: Vec<u32> = self.prefix.iter().chain(&decoded.attempt.tokens).copied().collect();
-        let states = (samples.len() / 320).min(self.recognizer.model().dimensions().audio_context);
-        let mut words = align::listen(&mut self.decoder, &decoded.audio, states, &tokens)?.words;
-        let spoken = self.prefix.len();
-        let mut seen = 0;
-        words.retain(|word| {
-            seen += word.tokens.len();
-            seen > spoken
-        });
+        self.previous.doubted |= attempt.temperature > HOT;
         let (start, end) = (seconds(self.audio_start), seconds(self.audio_start + length));
         for word in &mut words {
             word.start = (word.start + start).clamp(self.final_end.min(end), end);
             word.end = (word.end + start).clamp(word.start, end);
         }
-        Ok(words)
+        let mels = self.recognizer.model().dimensions().mels;
+        let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all);
+        self.hypothesis.unheard = gap.map(|gap| self.audio_start + gap.states.start * 2 * HOP);
+        self.hypothesis.words = words;
+        if std::env::var_os("SOTTO_TRACE").is_some() {
+            eprintln!(
+                "decode {:.2}..{:.2} final_end {:.2} failed {} gap {:?} lp {:.2} nsp {:.2} prefix {:?} draft {} -> {:?} | raw {:?}",
+                start,
+                end,
+                self.final_end,
+                self.hypothesis.failed,
+                self.hypothesis.unheard.map(seconds),
+                attempt.avg_logprob,
+                attempt.no_speech_prob,
+                self.decoder.model.tokenizer().decode(&self.prefix),
+                draft.len(),
+                self.hypothesis.words.iter().map(|w| format!("{}@{:.1}", w.text, w.heard)).collect::<String>(),
+                attempt.text
+            );
+        }
+        Ok(())
     }
 
     fn emit_final(&mut self, words: Vec<Timed>, events: &mut Vec<StreamEvent>) {
@@ -332,22 +464,24 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Keeps the audio short while someone speaks without a pause.
+    /// Keeps the audio short while someone speaks without a pause: behind a sentence, later behind a clause, at last behind a
+    /// word.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        let length = seconds(self.audio.len());
-        if length < self.options.trim.min(self.recognizer.window_seconds() / 2.0) {
-            return Ok(());
-        }
+        let window = self.recognizer.window_seconds();
+        let (length, trim) = (seconds(self.audio.len()), self.options.trim.min(window / 2.0));
         let behind = self.final_end_sample();
-        let sentence_ended = self.ends_a_sentence();
-        if behind > self.audio_start && sentence_ended {
+        let ends: &[char] = match length / trim {
+            ..1.0 => return Ok(()),
+            1.0..1.5 => &SENTENCE_ENDS,
+            1.5..2.0 => &CLAUSE_ENDS,
+            _ => &[],
+        };
+        let text = self.decoder.model.tokenizer().decode(&self.prefix);
+        let may_end = ends.is_empty() || text.trim_end().ends_with(ends);
+        if behind > self.audio_start + SAMPLE_RATE as usize && may_end {
             self.start_over(behind);
-        } else if length >= self.recognizer.window_seconds() - ROOM {
-            if behind <= self.audio_start + SAMPLE_RATE as usize {
-                self.settle_window(events)?;
-            } else {
-                self.start_over(behind);
-            }
+        } else if length >= window - ROOM {
+            self.settle_window(events)?;
         }
         Ok(())
     }
@@ -355,7 +489,8 @@ impl<'r> StreamTranscriber<'r> {
     /// Nothing was agreed on in a whole window: takes what there is rather than lose it. A last word that may be cut in
     /// the middle is left for the next window.
     fn settle_window(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        let mut words = self.decode(self.audio.len(), false)?;
+        self.decode(self.audio.len(), false)?;
+        let mut words = self.hypothesis.take();
         let limit = self.heard() - UNSURE_TAIL;
         let whole = words.iter().take_while(|word| word.end <= limit).count();
         let last = words.split_off(whole);
@@ -376,17 +511,14 @@ impl<'r> StreamTranscriber<'r> {
         (self.final_end * f64::from(SAMPLE_RATE)) as usize
     }
 
-    fn ends_a_sentence(&self) -> bool {
-        let text = self.decoder.model.tokenizer().decode(&self.prefix);
-        text.trim_end().ends_with(['.', '!', '?', '。', '！', '？'])
-    }
-
     /// Goes on as if the stream began at `sample`.
     fn start_over(&mut self, sample: usize) {
         self.forget_before(sample);
         self.previous.remember(&self.prefix);
         self.prefix.clear();
         self.agreement.clear();
+        self.hypothesis.decoded = false;
+        self.hypothesis.unheard = None;
     }
 
     fn forget_before(&mut self, sample: usize) {
@@ -394,6 +526,11 @@ impl<'r> StreamTranscriber<'r> {
         self.audio.drain(..surplus);
         self.audio_start += surplus;
     }
+}
+
+/// Speech is not cut for its length: the detector would cut where the text has long passed, at the longest pause behind it.
+fn endless(options: &VadOptions) -> VadOptions {
+    VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }
 
 fn public(words: Vec<Timed>) -> Vec<Word> {

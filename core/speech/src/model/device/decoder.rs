@@ -269,6 +269,17 @@ impl SelfCache {
         self.place = Place::Device(Vec::new());
     }
 
+    /// What stays is fed again: tensors of a device are not cut.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if len < self.tokens.len() {
+            self.tokens.truncate(len);
+            match &mut self.place {
+                Place::Cpu(cache) => cache.truncate(len),
+                place => *place = Place::Nowhere,
+            }
+        }
+    }
+
     pub(crate) fn copy_from(&mut self, other: &Self) {
         self.tokens.clone_from(&other.tokens);
         match (&mut self.place, &other.place) {

@@ -48,7 +48,11 @@ impl SelfCache {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.iter_mut().for_each(|layer| layer.truncate(0));
+        self.truncate(0);
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|layer| layer.truncate(len));
     }
 
     pub(crate) fn copy_from(&mut self, other: &Self) {
