@@ -317,7 +317,8 @@ const MARGIN_FRAMES: usize = 64;
 
 /// Mel frames that are encoded for `frames` of audio.
 fn true_length(frames: usize) -> usize {
-    (frames + MARGIN_FRAMES).next_multiple_of(STEP_FRAMES)
+    let step = std::env::var("SOTTO_FRAMES").ok().and_then(|v| v.parse().ok()).unwrap_or(STEP_FRAMES);
+    (frames + MARGIN_FRAMES).next_multiple_of(step)
 }
 
 /// The language that the options fix, checked against what the model knows.

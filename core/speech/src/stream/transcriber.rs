@@ -47,7 +47,7 @@ pub struct StreamOptions {
 impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
-        Self { transcribe: TranscribeOptions::default(), step: 1.0, trim: 8.0, volatile_context }
+        Self { transcribe: TranscribeOptions::default(), step: 1.1, trim: 6.0, volatile_context }
     }
 }
 
@@ -87,12 +87,18 @@ const PAUSE: f64 = 0.3;
 // Seconds of silence that end an utterance where no detector does.
 const END: f64 = 0.6;
 
+// Seconds of silence that are kept in front of speech.
+const LEAD: f64 = 0.4;
+
 // Seconds of voice that may be a word.
 const WORD: f64 = 0.1;
 
 // Up to these seconds of audio a step is as long as the options say; every further twenty seconds make it as much longer.
 const SHORT: f64 = 5.0;
 const STRETCH: f64 = 20.0;
+
+// Decimal logarithm of the least energy that features know.
+const SILENCE: f32 = -10.0;
 
 const SENTENCE_ENDS: [char; 6] = ['.', '!', '?', '。', '！', '？'];
 const CLAUSE_ENDS: [char; 11] = ['.', '!', '?', '。', '！', '？', ',', ';', ':', '，', '、'];
@@ -107,7 +113,7 @@ const ROOM: f64 = 2.0;
 #[derive(Debug, Default)]
 struct Hypothesis {
     words: Vec<Timed>,
-    /// Whether it was decoded at all.
+    /// Whether it is about all voice so far.
     decoded: bool,
     /// Whether it should be decoded again, more carefully, before it is final.
     failed: bool,
@@ -303,7 +309,7 @@ impl<'r> StreamTranscriber<'r> {
     /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
     fn step_seconds(&self) -> f64 {
         let length = seconds(self.audio.len());
-        self.options.step * (1.0 + (length - SHORT).max(0.0) / STRETCH)
+        env("SOTTO_STEP", self.options.step) * (1.0 + (length - SHORT).max(0.0) / STRETCH)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
@@ -311,6 +317,7 @@ impl<'r> StreamTranscriber<'r> {
             Endpoint::Start { sample } => {
                 self.forget_before(sample);
                 self.speaking = true;
+                self.hypothesis.decoded = false;
             }
             Endpoint::End { sample } => {
                 self.conclude(sample, events)?;
@@ -332,12 +339,15 @@ impl<'r> StreamTranscriber<'r> {
             self.emit_final(words, events);
             self.take_back_volatile(events);
             self.start_over(now);
+            self.hypothesis.decoded = false;
             return Ok(());
         }
         let limit = self.heard() - UNSURE_TAIL;
         let words = &self.hypothesis.words;
         let sure = words.iter().take_while(|word| word.end <= limit).count();
-        let agreed = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure);
+        let (old, least) = (self.heard() - env("SOTTO_SURE", 0.5), env("SOTTO_PROB", 0.95) as f32);
+        let clear = words.iter().take_while(|word| word.end <= old && word.probability >= least).count();
+        let agreed = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure).max(clear);
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);
         let words = std::mem::replace(&mut self.hypothesis.words, volatile.clone());
@@ -349,12 +359,19 @@ impl<'r> StreamTranscriber<'r> {
     /// Nobody has spoken for a while, and all that was said is decoded.
     fn pause(&mut self, silence: f64, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let middle = self.heard - (silence / 2.0 * f64::from(SAMPLE_RATE)) as usize;
-        if self.segmenter.is_none() && !(self.prefix.is_empty() && self.hypothesis.words.is_empty()) {
+        if self.segmenter.is_some() {
+            return Ok(());
+        }
+        if !(self.prefix.is_empty() && self.hypothesis.words.is_empty()) {
             self.conclude(middle, events)?;
-        } else if self.segmenter.is_none() {
-            self.forget_before(middle);
+        } else {
+            self.forget_before(self.heard - (LEAD * f64::from(SAMPLE_RATE)) as usize);
         }
         Ok(())
+    }
+
+    fn trim_seconds(&self) -> f64 {
+        env("SOTTO_TRIM", self.options.trim).min(self.recognizer.window_seconds() / 2.0)
     }
 
     /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
@@ -371,7 +388,10 @@ impl<'r> StreamTranscriber<'r> {
             self.emit_final(words, events);
             match unheard.filter(|&at| at > self.audio_start + BEAT && at < sample) {
                 // The rest begins where the model stopped listening.
-                Some(at) => self.start_over(at),
+                Some(at) => {
+                    self.start_over(at);
+                    self.hypothesis.decoded = false;
+                }
                 None => {
                     self.take_back_volatile(events);
                     self.start_over(self.audio_start + length);
@@ -404,7 +424,8 @@ impl<'r> StreamTranscriber<'r> {
         let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
         let Listening { mut words, attention } = listening.said_once(final_end);
         let thresholds = &self.options.transcribe.thresholds;
-        self.hypothesis.failed = one_attempt && attempt.has_failed(thresholds);
+        let doubtful = self.prefix.is_empty() && attempt.avg_logprob < env("SOTTO_DOUBT", -0.35) as f32;
+        self.hypothesis.failed = one_attempt && (doubtful || attempt.has_failed(thresholds));
         let loops = thresholds.compression_ratio.is_some_and(|limit| attempt.compression_ratio > limit);
         if attempt.is_silence(thresholds) || (loops && one_attempt) {
             return Ok(());
@@ -468,7 +489,7 @@ impl<'r> StreamTranscriber<'r> {
     /// word.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
-        let (length, trim) = (seconds(self.audio.len()), self.options.trim.min(window / 2.0));
+        let (length, trim) = (seconds(self.audio.len()), self.trim_seconds());
         let behind = self.final_end_sample();
         let ends: &[char] = match length / trim {
             ..1.0 => return Ok(()),
@@ -517,7 +538,6 @@ impl<'r> StreamTranscriber<'r> {
         self.previous.remember(&self.prefix);
         self.prefix.clear();
         self.agreement.clear();
-        self.hypothesis.decoded = false;
         self.hypothesis.unheard = None;
     }
 
@@ -533,6 +553,10 @@ fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }
 
+fn env(name: &str, default: f64) -> f64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
 fn public(words: Vec<Timed>) -> Vec<Word> {
     let word = |word: Timed| Word { start: word.start, end: word.end, text: word.text, probability: word.probability };
     words.into_iter().map(word).collect()
@@ -544,9 +568,12 @@ fn features(samples: &[f32], recognizer: &SpeechRecognizer, mel: &mut LogMel, va
     let window = dimensions.window_frames();
     mel.reset();
     mel.push(samples);
-    mel.push_silence((window + 4) * HOP);
+    // What is behind the last frame with a sample has no energy, whose logarithm is not computed over and over.
+    mel.push_silence(4 * HOP);
     values.clear();
-    values.extend_from_slice(&mel.frames()[..window * dimensions.mels]);
+    let heard = window.min(samples.len() / HOP + 3) * dimensions.mels;
+    values.extend_from_slice(&mel.frames()[..heard]);
+    values.resize(window * dimensions.mels, SILENCE);
     let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     normalize(values, peak);
 }
