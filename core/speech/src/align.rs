@@ -90,9 +90,8 @@ impl Listening {
         // How many words up to this one listen back, and how many are said again.
         let (mut back, mut same, mut cut) = (0, 0, words.len());
         for (index, word) in words.iter().enumerate() {
-            let again = |earlier: &Timed| {
-                (earlier.heard - word.heard).abs() < SAME && letters(earlier) == letters(word)
-            };
+            let again =
+                |earlier: &Timed| (earlier.heard - word.heard).abs() < SAME && letters(earlier) == letters(word);
             let repeated = words[..index].iter().any(again);
             back = if repeated || word.heard < latest - AGAIN { back + 1 } else { 0 };
             same = if repeated { same + 1 } else { 0 };
@@ -398,9 +397,8 @@ fn median_filter(row: &[f32]) -> Vec<f32> {
         row[(if index > last { 2 * last - index } else { index }) as usize]
     };
     let mut filtered = vec![0.0; row.len()];
-    let at_the_edge = |centre: usize| {
-        middle(&std::array::from_fn(|tap| mirrored(centre as isize + tap as isize - half as isize)))
-    };
+    let at_the_edge =
+        |centre: usize| middle(&std::array::from_fn(|tap| mirrored(centre as isize + tap as isize - half as isize)));
     for centre in (0..half).chain(row.len() - half..row.len()) {
         filtered[centre] = at_the_edge(centre);
     }
@@ -413,9 +411,8 @@ fn median_filter(row: &[f32]) -> Vec<f32> {
 
 /// The median of seven by thirteen exchanges without a branch (Devillard 1998), which compilers turn into vector code.
 fn middle(values: &[f32; FILTER]) -> f32 {
-    const EXCHANGES: [(usize, usize); 13] = [
-        (0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4),
-    ];
+    const EXCHANGES: [(usize, usize); 13] =
+        [(0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)];
     let mut values = *values;
     for (low, high) in EXCHANGES {
         (values[low], values[high]) = (values[low].min(values[high]), values[low].max(values[high]));

@@ -317,8 +317,7 @@ const MARGIN_FRAMES: usize = 64;
 
 /// Mel frames that are encoded for `frames` of audio.
 fn true_length(frames: usize) -> usize {
-    let step = std::env::var("SOTTO_FRAMES").ok().and_then(|v| v.parse().ok()).unwrap_or(STEP_FRAMES);
-    (frames + MARGIN_FRAMES).next_multiple_of(step)
+    (frames + MARGIN_FRAMES).next_multiple_of(STEP_FRAMES)
 }
 
 /// The language that the options fix, checked against what the model knows.

@@ -23,20 +23,21 @@ use crate::window::{Context, WindowDecoder};
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
     /// How the speech is decoded. Times are always those of words; the voice activity detector decides when a speaker
-    /// has finished (without one, text becomes final by agreement alone).
+    /// has finished (without one, a pause of 0.6 s does).
     ///
     /// Every utterance is told `prompt`, and with `condition_on_previous` also the final text of the utterances
     /// before it, as far as they fit. What cannot work on a stream is refused: `prefix` (final text is the prefix
     /// already), `Normalization::Recording` (the loudest point is not known yet) and `TimestampTokens::Always` (times
     /// come from the model's attention).
     pub transcribe: TranscribeOptions,
-    /// Seconds of new audio after which the text is decoded again.
+    /// Seconds of new voice after which the text is decoded again; a pause brings the next step at once, silence none. Steps
+    /// grow longer with the audio that they hear.
     pub step: f64,
-    /// Seconds of speech without a pause after which audio behind final text is dropped; half of the model's window
-    /// where that is shorter.
+    /// Seconds of speech without a pause after which audio behind a final sentence is dropped; behind a clause half as
+    /// much later, behind a word twice as late. Half of the model's window where that is shorter, a step where that is longer.
     pub trim: f64,
-    /// How much of the window is encoded at every step, for volatile text and for words on which two steps agree; what
-    /// becomes final at a pause follows `transcribe.audio_context`.
+    /// How much of the window is encoded at every step. Text that is doubtful at its end is decoded again as
+    /// `transcribe.audio_context` says.
     ///
     /// The true length, the default, takes half to two thirds of the processor's time, at no more errors in the final text. More
     /// volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
@@ -58,8 +59,8 @@ impl StreamOptions {
         if !(0.1..=window / 2.0).contains(&self.step) {
             return problem("step", &format!("must be between 0.1 and {} seconds", window / 2.0));
         }
-        if !(self.trim.is_finite() && self.trim >= self.step) {
-            return problem("trim", "must be at least the step");
+        if !(self.trim.is_finite() && self.trim > 0.0) {
+            return problem("trim", "must be a number of seconds above 0");
         }
         let TranscribeOptions { prefix, normalization, timestamp_tokens, .. } = &self.transcribe;
         if prefix.as_deref().is_some_and(|prefix| !prefix.trim().is_empty()) {
@@ -105,6 +106,14 @@ const CLAUSE_ENDS: [char; 11] = ['.', '!', '?', '。', '！', '？', ',', ';', '
 
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
+
+// A word of this probability that ends this many seconds before the last sample is final without a second step.
+const CLEAR: f32 = 0.95;
+const CLEAR_TAIL: f64 = 0.5;
+
+// Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its end: a
+// guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
+const DOUBT: f32 = -0.35;
 
 // An utterance that comes this close to the window's length is cut even where no sentence ends.
 const ROOM: f64 = 2.0;
@@ -157,6 +166,8 @@ pub struct StreamTranscriber<'r> {
     heard: usize,
     /// What the last decoding made of the audio behind the final words.
     hypothesis: Hypothesis,
+    /// Samples that had been heard at the last decoding.
+    decoded_at: usize,
     /// Whether someone speaks; always, where no detector can tell.
     speaking: bool,
     /// Tokens of the final words that lie in `audio`.
@@ -201,6 +212,7 @@ impl<'r> StreamTranscriber<'r> {
             audio_start: 0,
             heard: 0,
             hypothesis: Hypothesis::default(),
+            decoded_at: 0,
             prefix: Vec::new(),
             final_end: 0.0,
             volatile: false,
@@ -297,7 +309,9 @@ impl<'r> StreamTranscriber<'r> {
         let window = self.recognizer.model().dimensions().window_frames() * HOP;
         let (new, silence) = (self.pace.new_voice(), self.pace.silence());
         let paused = silence >= PAUSE && new >= WORD;
-        if new >= self.step_seconds() || paused || self.audio.len() + BEAT > window {
+        // Speech that is no louder than what is around it: the detector hears it, and the clock decides.
+        let unseen = self.segmenter.is_some() && self.waiting() >= 3.0 * self.step_seconds();
+        if new >= self.step_seconds() || paused || unseen || self.audio.len() + BEAT > window {
             self.step(events)
         } else if silence >= END && new < WORD {
             self.pause(silence, events)
@@ -306,10 +320,15 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
+    /// Seconds of audio since the last decoding.
+    fn waiting(&self) -> f64 {
+        seconds(self.heard - self.decoded_at)
+    }
+
     /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
     fn step_seconds(&self) -> f64 {
         let length = seconds(self.audio.len());
-        env("SOTTO_STEP", self.options.step) * (1.0 + (length - SHORT).max(0.0) / STRETCH)
+        self.options.step * (1.0 + (length - SHORT).max(0.0) / STRETCH)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
@@ -345,8 +364,8 @@ impl<'r> StreamTranscriber<'r> {
         let limit = self.heard() - UNSURE_TAIL;
         let words = &self.hypothesis.words;
         let sure = words.iter().take_while(|word| word.end <= limit).count();
-        let (old, least) = (self.heard() - env("SOTTO_SURE", 0.5), env("SOTTO_PROB", 0.95) as f32);
-        let clear = words.iter().take_while(|word| word.end <= old && word.probability >= least).count();
+        let old = self.heard() - CLEAR_TAIL;
+        let clear = words.iter().take_while(|word| word.end <= old && word.probability >= CLEAR).count();
         let agreed = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure).max(clear);
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);
@@ -371,14 +390,15 @@ impl<'r> StreamTranscriber<'r> {
     }
 
     fn trim_seconds(&self) -> f64 {
-        env("SOTTO_TRIM", self.options.trim).min(self.recognizer.window_seconds() / 2.0)
+        self.options.trim.max(self.options.step).min(self.recognizer.window_seconds() / 2.0)
     }
 
     /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
     fn conclude(&mut self, sample: usize, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         loop {
             let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
-            if self.pace.new_voice() >= WORD || !self.hypothesis.decoded {
+            let unseen = self.segmenter.is_some() && self.waiting() >= 1.0;
+            if self.pace.new_voice() >= WORD || unseen || !self.hypothesis.decoded {
                 self.decode(length, true)?;
             }
             if self.hypothesis.failed {
@@ -405,6 +425,7 @@ impl<'r> StreamTranscriber<'r> {
     fn decode(&mut self, length: usize, one_attempt: bool) -> Result<(), SpeechError> {
         let draft = self.hypothesis.take_tokens();
         self.pace.mark();
+        self.decoded_at = self.heard;
         self.hypothesis = Hypothesis { decoded: true, ..Hypothesis::default() };
         let samples = &self.audio[..length];
         if samples.len() < SAMPLE_RATE as usize / 10 {
@@ -424,7 +445,7 @@ impl<'r> StreamTranscriber<'r> {
         let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
         let Listening { mut words, attention } = listening.said_once(final_end);
         let thresholds = &self.options.transcribe.thresholds;
-        let doubtful = self.prefix.is_empty() && attempt.avg_logprob < env("SOTTO_DOUBT", -0.35) as f32;
+        let doubtful = self.prefix.is_empty() && attempt.avg_logprob < DOUBT;
         self.hypothesis.failed = one_attempt && (doubtful || attempt.has_failed(thresholds));
         let loops = thresholds.compression_ratio.is_some_and(|limit| attempt.compression_ratio > limit);
         if attempt.is_silence(thresholds) || (loops && one_attempt) {
@@ -440,22 +461,6 @@ impl<'r> StreamTranscriber<'r> {
         let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all);
         self.hypothesis.unheard = gap.map(|gap| self.audio_start + gap.states.start * 2 * HOP);
         self.hypothesis.words = words;
-        if std::env::var_os("SOTTO_TRACE").is_some() {
-            eprintln!(
-                "decode {:.2}..{:.2} final_end {:.2} failed {} gap {:?} lp {:.2} nsp {:.2} prefix {:?} draft {} -> {:?} | raw {:?}",
-                start,
-                end,
-                self.final_end,
-                self.hypothesis.failed,
-                self.hypothesis.unheard.map(seconds),
-                attempt.avg_logprob,
-                attempt.no_speech_prob,
-                self.decoder.model.tokenizer().decode(&self.prefix),
-                draft.len(),
-                self.hypothesis.words.iter().map(|w| format!("{}@{:.1}", w.text, w.heard)).collect::<String>(),
-                attempt.text
-            );
-        }
         Ok(())
     }
 
@@ -551,10 +556,6 @@ impl<'r> StreamTranscriber<'r> {
 /// Speech is not cut for its length: the detector would cut where the text has long passed, at the longest pause behind it.
 fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
-}
-
-fn env(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 fn public(words: Vec<Timed>) -> Vec<Word> {
