@@ -133,7 +133,7 @@ fn recordings(data: &Path) -> Vec<Recording> {
     };
     let (real, synthetic) = (rows("manifest.tsv"), rows("synthetic.tsv"));
     let reading: Vec<_> = real.iter().filter(|(file, _)| file.contains("LJ001")).cloned().collect();
-    let noise = decode_file(&speech.join("noise/noise1.flac")).unwrap();
+    let noise = decode_file(speech.join("noise/noise1.flac")).unwrap();
     all.push(join("reading", &speech, &reading, &[0.4], None));
     all.push(join("synthetic", &speech, &synthetic, &[0.2, 0.7, 1.5, 3.0], None));
     let mut mixed: Vec<_> = real.clone();
@@ -148,14 +148,14 @@ fn recordings(data: &Path) -> Vec<Recording> {
 
 fn longform(speech: &Path) -> Recording {
     let text = std::fs::read_to_string(speech.join("formats/en-sample.txt")).unwrap();
-    let audio = decode_file(&speech.join("formats/longform_en.ogg")).unwrap();
+    let audio = decode_file(speech.join("formats/longform_en.ogg")).unwrap();
     Recording { name: "longform".into(), audio, text }
 }
 
 fn join(name: &str, speech: &Path, clips: &[(String, String)], pauses: &[f64], noise: Option<&Pcm16k>) -> Recording {
     let (mut samples, mut text) = (Vec::new(), String::new());
     for ((file, said), pause) in clips.iter().zip(pauses.iter().cycle()) {
-        samples.extend_from_slice(decode_file(&speech.join(file)).unwrap().samples());
+        samples.extend_from_slice(decode_file(speech.join(file)).unwrap().samples());
         samples.resize(samples.len() + (pause * f64::from(SAMPLE_RATE)) as usize, 0.0);
         text.push_str(said);
         text.push(' ');
