@@ -12,6 +12,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   clippy    lints of all targets, warnings are errors
   docs      documentation of all crates, warnings are errors
   deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); lock files that are up to date
+  fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
+            so and those tests skip
   host      all tests on this machine
   aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
             on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with everything
@@ -33,12 +35,13 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
 Environment:
   SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
+  SOTTO_MODELS      folder around the fetched `whisper-base` (default ~/.cache/sotto/real-models)
   SOTTO_QUICK=1     leave out the tests that run recognizers (tests/real_*.rs, and such among unit tests) on the host too
   CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
 END
 }
 
-all_steps=(fmt clippy docs deps host aarch64 cross fuzz)
+all_steps=(fmt clippy docs deps fetch host aarch64 cross fuzz)
 steps=()
 keep_going=false
 dry_run=false
@@ -47,7 +50,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | host | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -118,6 +121,21 @@ quick_tests() {
             [[ ! -f "$file" || "$name" == real_* ]] || printf -- '--test=%s\n' "$name"
         done
     done | sort -u
+}
+
+# The data folder's own script knows where the model is to be had. Without it nothing fails: tests skip with a message.
+step_fetch() {
+    local data="${SOTTO_DATA:-$root/../shared/data}" models="${SOTTO_MODELS:-$HOME/.cache/sotto/real-models}"
+    local fetcher="$data/../models/fetch.py"
+    if [[ -n "${SOTTO_QUICK:-}" ]]; then
+        echo "    SOTTO_QUICK is set: no test needs a model"
+    elif [[ -f "$models/whisper-base/model.safetensors" ]]; then
+        echo "    whisper-base is in $models"
+    elif [[ ! -f "$fetcher" ]]; then
+        echo "sotto: whisper-base is missing and so is $fetcher, which fetches it: tests of languages will skip"
+    elif ! run timeout 900 python3 "$fetcher" --to "$models" whisper-base; then
+        echo "sotto: whisper-base could not be fetched: tests of languages will skip"
+    fi
 }
 
 step_host() {
