@@ -19,7 +19,7 @@ const CLIPS: [&str; 3] = ["synthetic/003.flac", "synthetic/042.flac", "clips/whi
 const SECONDS: usize = 3;
 
 fn load(precision: Precision, threads: Threads) -> Option<SpeechRecognizer> {
-    let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
     let options = LoadOptions { precision: Some(precision), threads, ..LoadOptions::default() };
     SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).ok()
 }

@@ -47,7 +47,7 @@ fn sets() -> impl Iterator<Item = Isa> {
 fn every_instruction_set_gives_the_bits_of_the_scalar_kernels() {
     let Some(data) = data_dir() else { return };
     let golden = golden("coarse_features").unwrap();
-    let source = ModelSource::Path(data.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data.join("openai-whisper-tiny.en"));
     for isa in sets() {
         let options = LoadOptions {
             precision: Some(Precision::Int8),

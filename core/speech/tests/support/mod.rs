@@ -44,7 +44,7 @@ pub fn tiny_en_int8() -> Option<&'static SpeechRecognizer> {
 }
 
 fn load_tiny_en(precision: Precision) -> Option<SpeechRecognizer> {
-    let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
     // Tests run beside each other: one thread each.
     let options = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
     Some(SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap())
