@@ -155,7 +155,8 @@ fn int8_detects_the_same_languages_and_writes_no_worse() {
         let transcript = transcribe(&recognizer, file, &settings());
         assert_eq!(transcript.language, record["language"].as_str().unwrap(), "{file}");
         let said = basic(record["reference"].as_str().unwrap(), BasicOptions::default());
-        exact += character_errors(&said, &basic(record["transcribe"]["text"].as_str().unwrap(), BasicOptions::default()));
+        exact +=
+            character_errors(&said, &basic(record["transcribe"]["text"].as_str().unwrap(), BasicOptions::default()));
         quantized += character_errors(&said, &basic(&transcript.text, BasicOptions::default()));
     }
     println!("characters wrong: f32 {exact:?}, int8 {quantized:?}");

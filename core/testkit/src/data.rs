@@ -51,7 +51,9 @@ pub fn whisper_base() -> Option<PathBuf> {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         let path = folder.display();
-        eprintln!("skipped: tests of languages need {path} (scripts/test.sh fetch; SOTTO_MODELS is the folder around it)");
+        eprintln!(
+            "skipped: tests of languages need {path} (scripts/test.sh fetch; SOTTO_MODELS is the folder around it)"
+        );
     });
     None
 }

@@ -38,7 +38,8 @@ const TEXTS: [&str; 8] = [
 
 #[test]
 fn english_vocabularies_of_all_sources_are_the_same() {
-    let (Some(json), Some(ranks)) = (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
+    let (Some(json), Some(ranks)) =
+        (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
     else {
         return;
     };
@@ -204,7 +205,8 @@ fn encoding_equals_the_tokenizers_crate() {
 
 #[test]
 fn a_packed_vocabulary_is_the_one_that_was_packed() {
-    let (Some(json), Some(ranks)) = (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
+    let (Some(json), Some(ranks)) =
+        (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
     else {
         return;
     };
