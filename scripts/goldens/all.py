@@ -12,6 +12,7 @@ SCRIPTS = [
     "joined",
     "greedy",
     "tensors",
+    "multilingual",
     "random_multilingual",
     "vad",
     "ggml_blocks",

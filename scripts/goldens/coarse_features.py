@@ -31,7 +31,7 @@ def log_mel(samples: np.ndarray, filters: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    filters = np.load(DATA / "whisper-tiny.en" / "mel_filters.npz")["mel_80"].astype(np.float64)
+    filters = np.load(DATA / "openai-whisper-tiny.en" / "mel_filters.npz")["mel_80"].astype(np.float64)
     tensors = {}
     for clip in CLIPS:
         samples, rate = soundfile.read(DATA / "speech" / clip, dtype="float64")

@@ -48,7 +48,7 @@ def main():
     audio = signal()
     seen = len(audio) // 160 + 3
     clip = samples(data, REAL_CLIP)
-    filters = np.load(data / "whisper-tiny.en" / "mel_filters.npz")
+    filters = np.load(data / "openai-whisper-tiny.en" / "mel_filters.npz")
     tensors = {
         "openai_80": openai(audio, 80, 0),
         "openai_128": openai(audio, 128, 0),

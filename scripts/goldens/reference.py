@@ -18,6 +18,8 @@ import soundfile
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+ENGLISH = "openai-whisper-tiny.en"
+MULTILINGUAL = "whisper-base"
 OUTPUT = ROOT / "core" / "speech" / "tests" / "goldens"
 SAMPLE_RATE = 16_000
 
@@ -29,11 +31,19 @@ def data_folder(description):
     """The data folder from `--data`, else `SOTTO_DATA`, else `../shared/data` beside the repository."""
     parser = argparse.ArgumentParser(description=description)
     default = os.environ.get("SOTTO_DATA", ROOT.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder with speech/ and whisper-tiny.en/")
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder with speech/ and openai-whisper-tiny.en/")
     data = parser.parse_args().data
     if not (data / "speech" / "synthetic.tsv").is_file():
         sys.exit(f"{data}: no speech/synthetic.tsv; give the data folder with --data or SOTTO_DATA")
     return data
+
+
+def multilingual_folder():
+    """The complete multilingual model: `SOTTO_MODELS`, else `~/.cache/sotto/real-models`, then `whisper-base`."""
+    models = Path(os.environ.get("SOTTO_MODELS", Path.home() / ".cache" / "sotto" / "real-models"))
+    if not (models / MULTILINGUAL / "model.safetensors").is_file():
+        sys.exit(f"{models}: no {MULTILINGUAL}; fetch it with scripts/test.sh fetch or name its folder's parent in SOTTO_MODELS")
+    return models / MULTILINGUAL
 
 
 def rows(data, name):
@@ -59,28 +69,29 @@ def samples(data, file):
     return pcm[:, 0].astype(np.float32) / np.float32(32768.0)
 
 
-def provenance(data, script, **settings):
-    weights = data / "whisper-tiny.en" / "model.safetensors"
-    with open(weights, "rb") as file:
+def provenance(data, script, folder=None, **settings):
+    """What made a golden: script, versions, and the weights of `folder`, which is the English model's unless another is given."""
+    folder = folder or data / ENGLISH
+    with open(folder / "model.safetensors", "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "script": f"scripts/goldens/{Path(script).name}",
         "transformers": version("transformers"),
         "torch": version("torch").split("+")[0],
         "openai-whisper": version("openai-whisper"),
-        "model": "whisper-tiny.en",
+        "model": folder.name,
         "model_sha256": digest,
         "dtype": "float32",
         **settings,
     }
 
 
-def transformers_model(data):
-    """(model, feature extractor, tokenizer) of the Hugging Face folder, float32 on the CPU."""
+def transformers_model(data, folder=None):
+    """(model, feature extractor, tokenizer) of a Hugging Face folder, the English model's by default, float32 on the CPU."""
     from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
     from transformers import PreTrainedTokenizerFast
 
-    folder = str(data / "whisper-tiny.en")
+    folder = str(folder or data / ENGLISH)
     model = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
     extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=folder + "/tokenizer.json")
@@ -114,7 +125,7 @@ def openai_model(data):
     import whisper
     from safetensors.torch import load_file
 
-    folder = data / "whisper-tiny.en"
+    folder = data / ENGLISH
     config = json.loads((folder / "config.json").read_text())
     generation = json.loads((folder / "generation_config.json").read_text())
     dims = whisper.model.ModelDimensions(

@@ -10,7 +10,7 @@ use sotto_testkit::ggml::{GgmlHeader, GgmlType, NamedTensor, openai_name, tiny_e
 
 /// Both models, or nothing without the data folder.
 fn both(kind: GgmlType) -> Option<(Weights, Weights)> {
-    let safetensors = Weights::open_safetensors(&data_dir()?.join("whisper-tiny.en/model.safetensors")).unwrap();
+    let safetensors = Weights::open_safetensors(&data_dir()?.join("openai-whisper-tiny.en/model.safetensors")).unwrap();
     let (_, ggml) = Weights::from_ggml_bytes(Cow::Owned(tiny_en_ggml(kind)?), "tiny.en.bin").unwrap();
     assert_eq!(ggml.names().count(), safetensors.names().count());
     Some((safetensors, ggml))

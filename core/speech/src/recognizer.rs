@@ -25,7 +25,7 @@ use crate::window::WindowDecoder;
 /// use sotto_runtime::{CancelToken, NoProgress};
 /// use sotto_speech::{LoadOptions, ModelSource, SpeechRecognizer, TranscribeOptions};
 ///
-/// let source = ModelSource::Path("whisper-tiny.en".into());
+/// let source = ModelSource::Path("models/tiny.en".into());
 /// let cancel = CancelToken::new();
 /// let speech = SpeechRecognizer::load(&source, &LoadOptions::default(), &NoProgress, &cancel)?;
 /// let audio = decode_file(std::path::Path::new("note.m4a"))?;

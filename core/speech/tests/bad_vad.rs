@@ -51,7 +51,7 @@ fn cut_files_are_refused_wherever_they_are_cut() {
 #[test]
 fn a_whisper_model_is_not_a_voice_detector() {
     let Some(data) = data_dir() else { return };
-    for path in ["whisper-tiny.en/model.safetensors", "whisper-ggml-headers/for-tests-ggml-tiny.en.bin"] {
+    for path in ["openai-whisper-tiny.en/model.safetensors", "whisper-ggml-headers/for-tests-ggml-tiny.en.bin"] {
         let path = data.join(path);
         let message = assert_soon(|| SileroVad::load(&path).map(|_| ())).unwrap_err().to_string();
         assert!(message.contains(&path.display().to_string()), "{message}");

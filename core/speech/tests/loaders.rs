@@ -221,7 +221,7 @@ fn tensors_that_are_missing_misshapen_or_not_finite_are_named() {
 #[test]
 fn a_real_model_without_its_last_tensor_is_refused_before_any_is_converted() {
     let Some(data) = data_dir() else { return };
-    let original = data.join("whisper-tiny.en");
+    let original = data.join("openai-whisper-tiny.en");
     let folder = tempfile::tempdir().unwrap();
     for name in ["config.json", "tokenizer.json"] {
         std::fs::copy(original.join(name), folder.path().join(name)).unwrap();

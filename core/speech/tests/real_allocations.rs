@@ -80,7 +80,7 @@ fn asked(recognizer: &SpeechRecognizer, audio: &Pcm16k, options: &TranscribeOpti
 }
 
 fn load(precision: Precision, threads: Threads) -> Option<SpeechRecognizer> {
-    let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
     let helper_setup = HelperSetup::new(|| COUNTS.set(true));
     let options = LoadOptions { precision: Some(precision), threads, helper_setup, ..LoadOptions::default() };
     Some(SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap())

@@ -39,7 +39,7 @@ const CLIPS: [&str; 5] =
 /// Candle's tiny.en, loaded once; tests take turns.
 fn candle() -> MutexGuard<'static, ReferenceModel> {
     static MODEL: OnceLock<Mutex<ReferenceModel>> = OnceLock::new();
-    let load = || ReferenceModel::load(&data_dir().unwrap().join("whisper-tiny.en"), &Device::Cpu).unwrap();
+    let load = || ReferenceModel::load(&data_dir().unwrap().join("openai-whisper-tiny.en"), &Device::Cpu).unwrap();
     MODEL.get_or_init(|| Mutex::new(load())).lock().unwrap()
 }
 

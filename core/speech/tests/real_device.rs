@@ -45,7 +45,7 @@ fn devices(precision: Precision, source: &ModelSource) -> Vec<(ComputeDevice, Sp
 }
 
 fn folder() -> ModelSource {
-    ModelSource::Path(data_dir().unwrap().join("whisper-tiny.en"))
+    ModelSource::Path(data_dir().unwrap().join("openai-whisper-tiny.en"))
 }
 
 #[test]

@@ -57,9 +57,8 @@ fn float_files_give_the_same_transcripts_as_safetensors() {
     }
 }
 
-/// The kinds in use, and the percentage of wrong words that they may make; the original makes 7.7. Of these the quick run takes
-/// three, and these alone are heard greedily as well, without second tries: q4_1 loops on a clip by itself. It and q5_0 differ
-/// from the others in one field, and the test kit and the loader are held against the gguf package on all.
+/// The kinds in use, and the percentage of wrong words that they may make. The quick run takes three: q4_1 and q5_0 differ from the
+/// others in one field, and the test kit and the loader are held against the gguf package on all.
 const KINDS: [(GgmlType, f64, bool); 5] = [
     (GgmlType::Q8_0, 10.0, true),
     (GgmlType::Q5_1, 15.0, true),
@@ -68,15 +67,13 @@ const KINDS: [(GgmlType, f64, bool); 5] = [
     (GgmlType::Q4_1, 30.0, false),
 ];
 
-/// Loops by itself, in f32 too: words that sampled second tries make up then say nothing of int8.
-const LOOPS: GgmlType = GgmlType::Q4_1;
-
-/// Errors on every `step`th clip.
-fn errors(kind: GgmlType, precision: Precision, options: &TranscribeOptions, step: usize) -> ErrorCounts {
+/// Errors on every `step`th clip, by the default settings.
+fn errors(kind: GgmlType, precision: Precision, step: usize) -> ErrorCounts {
     let recognizer = load(kind, precision).unwrap();
     let counts = synthetic().iter().step_by(step).fold(ErrorCounts::default(), |mut sum, spoken| {
         let audio = clip(&spoken.file);
-        let transcript = recognizer.transcribe(&audio, options, &NoProgress, &CancelToken::new()).unwrap();
+        let options = TranscribeOptions::default();
+        let transcript = recognizer.transcribe(&audio, &options, &NoProgress, &CancelToken::new()).unwrap();
         sum += word_errors(&spoken.text, &transcript.text);
         sum
     });
@@ -92,22 +89,12 @@ fn quantized_files_transcribe_and_int8_is_as_good_as_the_file() {
         return;
     }
     let (step, tolerance) = if long_tests() { (1, 1.0) } else { (5, 4.0) };
-    let (greedy, fallback) = (TranscribeOptions::greedy(), TranscribeOptions::default());
     for (kind, limit, quick) in KINDS {
         if quick || long_tests() {
-            if quick {
-                let greedy = errors(kind, Precision::F32, &greedy, 5).rate();
-                assert!(100.0 * greedy <= limit, "{kind:?}: {greedy}");
-            }
-            // With second tries: quantized twice, the coarsest weights loop now and then.
-            let [exact, int8] =
-                [Precision::F32, Precision::Int8].map(|precision| errors(kind, precision, &fallback, step));
+            let [exact, int8] = [Precision::F32, Precision::Int8].map(|precision| errors(kind, precision, step));
+            println!("{kind:?}: {exact:?}, in int8 {int8:?}");
             assert!(100.0 * exact.rate().max(int8.rate()) <= limit, "{kind:?}: {exact:?}, in int8 {int8:?}");
-            let wrong = |counts: &ErrorCounts| {
-                let insertions = if kind == LOOPS { 0 } else { counts.insertions };
-                100.0 * (counts.substitutions + counts.deletions + insertions) as f64 / counts.reference_len() as f64
-            };
-            assert!(wrong(&int8) <= wrong(&exact) + tolerance, "{kind:?}: {exact:?}, in int8 {int8:?}");
+            assert!(100.0 * int8.rate() <= 100.0 * exact.rate() + tolerance, "{kind:?}: {exact:?}, in int8 {int8:?}");
         }
     }
 }

@@ -136,7 +136,7 @@ fn voice_activity_and_fallback_transcribe_two_minutes_without_loss() {
 #[test]
 fn five_minutes_of_opus_run_through() {
     let Some(data) = data_dir().filter(|_| tiny_en().is_some()) else { return };
-    let source = ModelSource::Path(data.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data.join("openai-whisper-tiny.en"));
     let options = LoadOptions { precision: Some(Precision::Int8), ..LoadOptions::default() };
     let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
     let mut file = AudioFile::open(speech_dir().join("formats/longform_en.ogg")).unwrap();

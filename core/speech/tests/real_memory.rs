@@ -81,7 +81,7 @@ fn resident(field: &str) -> u64 {
 
 fn source(model: Model, folder: &Path) -> ModelSource {
     match model {
-        Model::Safetensors => ModelSource::Path(data_dir().unwrap().join("whisper-tiny.en")),
+        Model::Safetensors => ModelSource::Path(data_dir().unwrap().join("openai-whisper-tiny.en")),
         Model::Ggml => ModelSource::Path(folder.join("ggml-tiny.en-q8_0.bin")),
         Model::Packed => ModelSource::Path(folder.join("tiny.en.sotto")),
         Model::Starter => starter::starter_source(),
@@ -186,7 +186,7 @@ fn measured(test: &str, case: &str, folder: &Path) -> String {
 
 /// Packs tiny.en into `folder`; the bytes of the file.
 fn pack(data: &Path, folder: &Path) -> u64 {
-    let (original, packed) = (ModelSource::Path(data.join("whisper-tiny.en")), folder.join("tiny.en.sotto"));
+    let (original, packed) = (ModelSource::Path(data.join("openai-whisper-tiny.en")), folder.join("tiny.en.sotto"));
     quantize(&original, &packed, &QuantizeOptions::default(), &NoProgress, &CancelToken::new()).unwrap().bytes.0
 }
 

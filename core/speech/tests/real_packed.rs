@@ -23,7 +23,7 @@ fn pack(source: &ModelSource, path: &Path, layout: Option<Layout>) -> Quantized 
 
 /// The real model and its packed file; the folder goes when it is dropped.
 fn packed(layout: Option<Layout>) -> Option<(ModelSource, TempDir, PathBuf)> {
-    let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+    let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.en.sotto");
     pack(&source, &path, layout);

@@ -13,7 +13,7 @@ fn loading_copies_no_weights() {
     let Some(data) = data_dir() else { return };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tiny.en.sotto");
-    let (source, cancel) = (ModelSource::Path(data.join("whisper-tiny.en")), CancelToken::new());
+    let (source, cancel) = (ModelSource::Path(data.join("openai-whisper-tiny.en")), CancelToken::new());
     let bytes = quantize(&source, &path, &QuantizeOptions::default(), &NoProgress, &cancel).unwrap().bytes.0;
     let source = ModelSource::Path(path);
     let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };

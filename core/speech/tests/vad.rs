@@ -191,7 +191,9 @@ fn a_file_of_another_kind_is_refused_by_name() {
     let error = SileroVad::from_bytes(Cow::Borrowed(b"RIFF....WAVE"), "speech.wav").unwrap_err().to_string();
     assert!(error.contains("speech.wav"), "{error}");
     let Some(data) = data_dir() else { return };
-    for other in ["whisper-tiny.en/model.safetensors", "whisper-ggml-headers/for-tests-ggml-tiny.bin", "README.md"] {
+    for other in
+        ["openai-whisper-tiny.en/model.safetensors", "whisper-ggml-headers/for-tests-ggml-tiny.bin", "README.md"]
+    {
         let error = SileroVad::load(&data.join(other)).unwrap_err().to_string();
         assert!(error.contains(other), "{error}");
     }

@@ -27,6 +27,37 @@ pub fn data_dir() -> Option<PathBuf> {
     None
 }
 
+/// The folder of the complete multilingual model `whisper-base`: in `SOTTO_MODELS`, else in `~/.cache/sotto/real-models`, where
+/// `scripts/test.sh fetch` puts it.
+///
+/// `None`, with one message per test program on stderr, where the model is absent: such tests skip.
+///
+/// # Panics
+/// When `SOTTO_MODELS` is set to something that is not a folder: a typing error must not skip tests.
+#[must_use]
+pub fn whisper_base() -> Option<PathBuf> {
+    let models = match std::env::var_os("SOTTO_MODELS") {
+        Some(given) => {
+            let folder = PathBuf::from(given);
+            assert!(folder.is_dir(), "SOTTO_MODELS={} is not a folder", folder.display());
+            Some(folder)
+        }
+        None => std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/sotto/real-models")),
+    };
+    let folder = models?.join("whisper-base");
+    if folder.join("model.safetensors").is_file() {
+        return Some(folder);
+    }
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let path = folder.display();
+        eprintln!(
+            "skipped: tests of languages need {path} (scripts/test.sh fetch; SOTTO_MODELS is the folder around it)"
+        );
+    });
+    None
+}
+
 /// Whether tests that take minutes shall run: `SOTTO_LONG=1`, as `scripts/test.sh long` sets it.
 #[must_use]
 pub fn long_tests() -> bool {

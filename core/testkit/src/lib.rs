@@ -14,6 +14,6 @@ pub mod hub;
 mod onnx;
 
 pub use close::{Tolerance, assert_close};
-pub use data::{data_dir, long_tests, quick_tests, workspace_root};
+pub use data::{data_dir, long_tests, quick_tests, whisper_base, workspace_root};
 pub use golden::{Golden, GoldenError, golden};
 pub use onnx::{OnnxConstant, onnx_constants};

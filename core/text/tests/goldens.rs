@@ -27,7 +27,7 @@ fn ids(value: &Value) -> Vec<u32> {
 }
 
 fn tokenizer(file: &str, n_vocab: usize) -> Option<WhisperTokenizer> {
-    let path = sotto_testkit::data_dir()?.join("whisper-tiny.en").join(file);
+    let path = sotto_testkit::data_dir()?.join("openai-whisper-tiny.en").join(file);
     Some(WhisperTokenizer::from_tiktoken(&path, n_vocab).expect("a sound rank file"))
 }
 

@@ -38,7 +38,8 @@ const TEXTS: [&str; 8] = [
 
 #[test]
 fn english_vocabularies_of_all_sources_are_the_same() {
-    let (Some(json), Some(ranks)) = (data("whisper-tiny.en/tokenizer.json"), data("whisper-tiny.en/gpt2.tiktoken"))
+    let (Some(json), Some(ranks)) =
+        (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
     else {
         return;
     };
@@ -71,7 +72,7 @@ fn english_vocabularies_of_all_sources_are_the_same() {
 
 #[test]
 fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
-    let Some(path) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let Some(path) = data("openai-whisper-tiny.en/tokenizer.json") else { return };
     let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let rules = json["model"]["merges"].as_array().unwrap().iter();
     let rules: Vec<String> = rules
@@ -106,7 +107,7 @@ fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
 
 #[test]
 fn special_tokens_of_english_and_multilingual_models_have_openai_numbers() {
-    let Some(english) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let Some(english) = data("openai-whisper-tiny.en/tokenizer.json") else { return };
     let english = WhisperTokenizer::from_hugging_face(&english).unwrap();
     let special = english.special();
     assert_eq!(
@@ -120,7 +121,7 @@ fn special_tokens_of_english_and_multilingual_models_have_openai_numbers() {
     );
     assert_eq!(english.language_token("en"), Some(50258));
 
-    let Some(ranks) = data("whisper-tiny.en/multilingual.tiktoken") else { return };
+    let Some(ranks) = data("openai-whisper-tiny.en/multilingual.tiktoken") else { return };
     let tiny = WhisperTokenizer::from_tiktoken(&ranks, 51_865).unwrap();
     let special = tiny.special();
     assert!(tiny.is_multilingual());
@@ -154,7 +155,7 @@ fn vocabularies_of_whisper_cpp_files_agree_with_the_rank_files() {
         ("for-tests-ggml-tiny.bin", "multilingual.tiktoken", 51_865),
     ] {
         let (Some(ggml), Some(ranks)) =
-            (data(&format!("whisper-ggml-headers/{ggml}")), data(&format!("whisper-tiny.en/{ranks}")))
+            (data(&format!("whisper-ggml-headers/{ggml}")), data(&format!("openai-whisper-tiny.en/{ranks}")))
         else {
             return;
         };
@@ -189,7 +190,7 @@ fn vocabularies_of_whisper_cpp_files_agree_with_the_rank_files() {
 
 #[test]
 fn encoding_equals_the_tokenizers_crate() {
-    let Some(path) = data("whisper-tiny.en/tokenizer.json") else { return };
+    let Some(path) = data("openai-whisper-tiny.en/tokenizer.json") else { return };
     let started = std::time::Instant::now();
     let oracle = tokenizers::Tokenizer::from_file(&path).unwrap();
     eprintln!("the tokenizers crate loads tokenizer.json in {:?}", started.elapsed());
@@ -204,7 +205,8 @@ fn encoding_equals_the_tokenizers_crate() {
 
 #[test]
 fn a_packed_vocabulary_is_the_one_that_was_packed() {
-    let (Some(json), Some(ranks)) = (data("whisper-tiny.en/tokenizer.json"), data("whisper-tiny.en/gpt2.tiktoken"))
+    let (Some(json), Some(ranks)) =
+        (data("openai-whisper-tiny.en/tokenizer.json"), data("openai-whisper-tiny.en/gpt2.tiktoken"))
     else {
         return;
     };

@@ -19,7 +19,7 @@ class Paths:
     @property
     def trained(self) -> Path:
         """The model with real weights."""
-        return self.data / "whisper-tiny.en"
+        return self.data / "openai-whisper-tiny.en"
 
     @property
     def model(self) -> Path:

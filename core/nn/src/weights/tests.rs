@@ -141,7 +141,7 @@ fn shards_read_as_one_file() {
 #[test]
 fn real_weights_agree_with_the_safetensors_crate() {
     let Some(data) = sotto_testkit::data_dir() else { return };
-    let path = data.join("whisper-tiny.en/model.safetensors");
+    let path = data.join("openai-whisper-tiny.en/model.safetensors");
     let weights = Weights::open_safetensors(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(weights.bytes_on_disk(), bytes.len() as u64);

@@ -106,7 +106,7 @@ mod tests {
 
     /// Calls of the allocator by a second window: to encode it, and all in all; and the bytes of all.
     fn second_window(precision: Precision) -> Option<(u64, u64, u64)> {
-        let source = ModelSource::Path(data_dir()?.join("whisper-tiny.en"));
+        let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
         let options = LoadOptions { precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };
         let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
         let (model, cancel) = (recognizer.model(), CancelToken::new());

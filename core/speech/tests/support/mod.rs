@@ -90,7 +90,8 @@ pub fn kept(tokens: &[u32], timestamp_begin: u32) -> &[u32] {
     }
 }
 
-/// A clip of `synthetic.tsv` and its text.
+/// A clip of a list and its text.
+#[derive(Debug, Clone)]
 pub struct Spoken {
     pub file: String,
     pub text: String,
@@ -98,12 +99,23 @@ pub struct Spoken {
 
 /// The 100 synthetic clips.
 pub fn synthetic() -> Vec<Spoken> {
-    let list = std::fs::read_to_string(speech_dir().join("synthetic.tsv")).unwrap();
-    let row = |line: &str| {
-        let columns: Vec<&str> = line.split('\t').collect();
-        Spoken { file: columns[0].to_owned(), text: columns[5].to_owned() }
-    };
-    list.lines().skip(1).map(row).collect()
+    listed("synthetic.tsv")
+        .into_iter()
+        .map(|columns| Spoken { file: columns[0].clone(), text: columns[5].clone() })
+        .collect()
+}
+
+/// The 40 real English clips that fit one window.
+pub fn real_english() -> Vec<Spoken> {
+    let fits = |columns: &Vec<String>| columns[1] == "en" && columns[2].parse::<f64>().unwrap() <= 30.0;
+    let rows = listed("manifest.tsv").into_iter().filter(fits);
+    rows.map(|columns| Spoken { file: columns[0].clone(), text: columns[5].clone() }).collect()
+}
+
+/// The rows of a list of clips, without its head.
+fn listed(name: &str) -> Vec<Vec<String>> {
+    let list = std::fs::read_to_string(speech_dir().join(name)).unwrap();
+    list.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect()).collect()
 }
 
 /// Word errors after Whisper's English normaliser.

@@ -136,7 +136,7 @@ pub fn tiny_en_ggml(kind: GgmlType) -> Option<Vec<u8>> {
     let data = data_dir()?;
     let mut file = read(&data.join("whisper-ggml-headers/for-tests-ggml-tiny.en.bin"));
     file[FTYPE..FTYPE + 4].copy_from_slice(&kind.ftype().to_le_bytes());
-    for mut tensor in float_tensors(&data.join("whisper-tiny.en/model.safetensors")) {
+    for mut tensor in float_tensors(&data.join("openai-whisper-tiny.en/model.safetensors")) {
         tensor.name = openai_name(&tensor.name);
         if tensor.name.starts_with("encoder.conv") && tensor.name.ends_with("bias") {
             tensor.shape.push(1);
