@@ -49,7 +49,8 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold if it were loaded so, one transcription included, without reading its weights.
+    /// Bytes that the model would hold if it were loaded so, one transcription included. Reads none of its weights, but for
+    /// comparing the token embedding with an output layer that lies beside it.
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
@@ -174,7 +175,8 @@ impl SpeechRecognizer {
         Ok(Transcript { text, language, duration, segments, timing })
     }
 
-    /// The language of the first window of a recording. English-only models answer English.
+    /// The language of the first window of a recording. English-only models answer English, and read no further than they need
+    /// to know that there is audio.
     ///
     /// # Errors
     /// As [`transcribe_source`](Self::transcribe_source), and [`SpeechError::EmptyAudio`] when there is none.
@@ -185,6 +187,9 @@ impl SpeechRecognizer {
     ) -> Result<DetectedLanguage, SpeechError> {
         let options = TranscribeOptions::default();
         let mut decoder = self.window_decoder(&options, cancel)?;
+        if !self.model.tokenizer.is_multilingual() {
+            return english(source, cancel);
+        }
         let dimensions = self.model.dimensions();
         let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames(), cancel)?;
         let Some(window) = windows.at(0)? else {
@@ -194,4 +199,16 @@ impl SpeechRecognizer {
         let (code, probability) = decoder.detect(&audio)?;
         Ok(DetectedLanguage { code, probability })
     }
+}
+
+/// The answer of a model that knows one language, where there is any audio.
+fn english(source: &mut dyn SampleSource, cancel: &CancelToken) -> Result<DetectedLanguage, SpeechError> {
+    let mut block = Vec::new();
+    while block.is_empty() {
+        cancel.check()?;
+        if !source.next_block(&mut block)? {
+            return Err(SpeechError::EmptyAudio);
+        }
+    }
+    Ok(DetectedLanguage { code: "en", probability: 1.0 })
 }
