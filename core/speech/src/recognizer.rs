@@ -11,10 +11,11 @@ use crate::features::FeatureWindows;
 use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
 use crate::model::{DeviceStatus, LoadOptions, Model, ModelSource};
-use crate::options::{TranscribeOptions, Vad};
+use crate::options::{Language, TranscribeOptions, Vad};
+use crate::pauses::Pauses;
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
-use crate::vad::VadOptions;
+use crate::vad::{Segmenter, VadOptions};
 use crate::vad_windows;
 use crate::window::WindowDecoder;
 
@@ -163,12 +164,15 @@ impl SpeechRecognizer {
         let sink: &mut SegmentSink<'_> = &mut sink;
         let duration = match &options.vad {
             Some(Vad { model, options: thresholds }) => {
-                let thresholds = self.vad_options(thresholds);
-                vad_windows::run(&mut decoder, source, model, thresholds, sink, progress)?
+                let mut segmenter = Segmenter::new(model, self.vad_options(thresholds));
+                vad_windows::run(&mut decoder, source, &mut segmenter, sink, progress)?
+            }
+            None if options.language == Language::Each => {
+                vad_windows::run(&mut decoder, source, &mut Pauses::default(), sink, progress)?
             }
             None => LongForm::new(&mut decoder).run(source, 0.0, sink, progress)?,
         };
-        let language = decoder.language().to_owned();
+        let language = most_spoken(&segments).unwrap_or(decoder.language()).to_owned();
         let mut timing = decoder.timing;
         timing.total = start.elapsed();
         let text = segments.iter().map(|segment: &Segment| segment.text.as_str()).collect::<String>().trim().to_owned();
@@ -199,6 +203,19 @@ impl SpeechRecognizer {
         let (code, probability) = decoder.detect(&audio)?;
         Ok(DetectedLanguage { code, probability })
     }
+}
+
+/// The language that most of the time is spoken in.
+fn most_spoken(segments: &[Segment]) -> Option<&str> {
+    let mut seconds: Vec<(&str, f64)> = Vec::new();
+    for segment in segments {
+        match seconds.iter_mut().find(|(language, _)| *language == segment.language) {
+            Some((_, seconds)) => *seconds += segment.end - segment.start,
+            None => seconds.push((&segment.language, segment.end - segment.start)),
+        }
+    }
+    let most = seconds.into_iter().reduce(|most, other| if other.1 > most.1 { other } else { most })?;
+    Some(most.0)
 }
 
 /// The answer of a model that knows one language, where there is any audio.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sotto_audio::{AudioError, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{
-    ConfigError, Language, LoadError, LoadOptions, ModelSource, Precision, QuantizeOptions, SampleSource,
+    ConfigError, Language, LoadError, LoadOptions, ModelSource, Precision, QuantizeOptions, SampleSource, Samples,
     SpeechRecognizer, TimestampTokens, TranscribeOptions, WeightType, quantize,
 };
 use sotto_testkit::{Tolerance, assert_close, data_dir};
@@ -63,10 +63,8 @@ fn retensor(folder: &TempDir, change: impl FnOnce(&mut Tensors)) {
         })
         .collect();
     change(&mut tensors);
-    let bytes: Vec<Vec<u8>> = tensors
-        .values()
-        .map(|(_, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
+    let bytes: Vec<Vec<u8>> =
+        tensors.values().map(|(_, values)| values.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
     let views = tensors
         .iter()
         .zip(&bytes)
@@ -167,21 +165,26 @@ fn settings_that_contradict_the_vocabulary_are_refused_with_the_field() {
         ("generation_config.json", "no_timestamps_token_id", json!(special.no_timestamps), json!(special.sot_prev)),
         ("generation_config.json", "prev_sot_token_id", json!(special.sot_prev), json!(special.no_timestamps)),
         ("generation_config.json", "task_to_id", json!({ "translate": special.translate }), json!({ "transcribe": 7 })),
-        ("generation_config.json", "lang_to_id", json!({ "<|de|>": german, "<|xx|>": 3 }), json!({ "<|de|>": german + 1 })),
+        (
+            "generation_config.json",
+            "lang_to_id",
+            json!({ "<|de|>": german, "<|xx|>": 3 }),
+            json!({ "<|de|>": german + 1 }),
+        ),
     ] {
         let folder = FormulaModel::small().write();
         edit(&folder, file, |settings| settings[field] = right);
         load(folder.path()).unwrap();
         edit(&folder, file, |settings| settings[field] = wrong.clone());
         let error = load(folder.path()).unwrap_err();
-        let problem = ConfigError::NoLanguages;
         assert!(
             matches!(&error, LoadError::Config { problem: ConfigError::ControlToken { field: found, .. }, .. } if *found == field),
-            "{field}: {error} ({problem})"
+            "{field}: {error}"
         );
         assert!(error.to_string().contains(file) && error.to_string().contains(field), "{error}");
         // What is no number of this network says nothing.
-        for nothing in [json!(null), json!("many"), json!(-1), json!(1 << 20), json!(1u64 << 40), json!([]), json!({})] {
+        for nothing in [json!(null), json!("many"), json!(-1), json!(1 << 20), json!(1u64 << 40), json!([]), json!({})]
+        {
             edit(&folder, file, |settings| settings[field] = nothing);
             load(folder.path()).unwrap();
         }
@@ -295,8 +298,7 @@ fn an_output_layer_of_its_own_is_used_in_every_form() {
 fn an_output_layer_of_its_own_is_used_on_a_device() {
     use sotto_speech::ComputeDevice;
     check_outputs("device", |folder| {
-        let options =
-            LoadOptions { device: ComputeDevice::CandleCpu, threads: Threads::ONE, ..LoadOptions::default() };
+        let options = LoadOptions { device: ComputeDevice::CandleCpu, threads: Threads::ONE, ..LoadOptions::default() };
         let source = ModelSource::Path(folder.path().to_owned());
         SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap()
     });
@@ -402,7 +404,7 @@ fn a_model_that_knows_english_only_listens_to_nothing_before_it_says_so() {
     let detected = recognizer.detect_language(&mut source, &CancelToken::new()).unwrap();
     assert_eq!((detected.code, detected.probability, source.0), ("en", 1.0, 2));
     let nothing = Pcm16k::new(Vec::new()).unwrap();
-    let error = recognizer.detect_language(&mut (&nothing).into(), &CancelToken::new()).unwrap_err();
+    let error = recognizer.detect_language(&mut Samples::from(&nothing), &CancelToken::new()).unwrap_err();
     assert!(matches!(error, sotto_speech::SpeechError::EmptyAudio), "{error}");
     let cancelled = CancelToken::new();
     cancelled.cancel();

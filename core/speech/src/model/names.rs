@@ -176,14 +176,18 @@ fn openai_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    /// A file of tensors of one value each.
     fn named(names: &[&str]) -> Weights {
-        let entry = |name: &&str| {
-            (name.to_string(), serde_json::json!({ "dtype": "F32", "shape": [0], "data_offsets": [0, 0] }))
+        let entry = |(index, name): (usize, &&str)| {
+            let place = json!({ "dtype": "F32", "shape": [1], "data_offsets": [4 * index, 4 * index + 4] });
+            ((*name).to_owned(), place)
         };
-        let header = serde_json::Value::Object(names.iter().map(entry).collect()).to_string();
-        let image = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+        let header = serde_json::Value::Object(names.iter().enumerate().map(entry).collect()).to_string();
+        let image = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; 4 * names.len()][..]].concat();
         Weights::from_safetensors_bytes(Cow::Owned(image), "names").unwrap()
     }
 
