@@ -114,7 +114,7 @@ pub(crate) struct TranscribeArgs {
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) model: ModelArg,
-    /// Language of the speech: a code, an English name, or `auto`.
+    /// Language of the speech: a code (`de`, `pt-BR`), an English name, `auto`, or `each` where speakers change it.
     #[arg(long, default_value = "auto")]
     pub(crate) language: String,
     /// Write what was said, or translate it to English.

@@ -224,6 +224,44 @@ pub enum ConfigError {
         /// Rows of the embedding.
         vocabulary: usize,
     },
+    /// Settings and vocabulary number a control token differently.
+    #[error(
+        "{file} says in {field} that {token} is token {stated}, in the vocabulary it is {}; take both files from one model",
+        shown(*found)
+    )]
+    ControlToken {
+        /// The file with the settings.
+        file: &'static str,
+        /// Which field.
+        field: &'static str,
+        /// The token.
+        token: String,
+        /// Its number there.
+        stated: u32,
+        /// Its number in the vocabulary.
+        found: Option<u32>,
+    },
+    /// The settings are those of a multilingual model, the vocabulary is not.
+    #[error(
+        "generation_config.json says is_multilingual, but the vocabulary has no tokens for languages and tasks; take both \
+         files from one model"
+    )]
+    NoLanguages,
+    /// The vocabulary is that of another one of OpenAI's models.
+    #[error(
+        "the vocabulary has {listed} tokens, config.json says vocab_size {vocabulary}: one is of an English-only model, \
+         a multilingual one or large-v3, the other is not; take both files from one model"
+    )]
+    OtherVocabulary {
+        /// Tokens of the vocabulary.
+        listed: usize,
+        /// Rows of the embedding.
+        vocabulary: usize,
+    },
+}
+
+fn shown(token: Option<u32>) -> String {
+    token.map_or_else(|| "absent".to_owned(), |token| token.to_string())
 }
 
 impl ConfigError {

@@ -1,6 +1,10 @@
-//! Words that are likelier than the model thinks: a trie over their tokens favours them while they are written.
+//! Words that are likelier than the model thinks: an automaton over their tokens favours them while they are written.
+//!
+//! A tree of the words' tokens whose nodes know where reading goes on when a word breaks off (Aho and Corasick 1975), as the
+//! context graphs of icefall and k2 do it. What a text has brought depends on its tokens alone, however it came about: every
+//! token counts once, as long as it lies in a word that is complete or in the longest one that is begun.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use sotto_text::whisper::WhisperTokenizer;
 
@@ -8,47 +12,81 @@ use crate::error::SpeechError;
 
 /// A vocabulary of the caller's own: names, products, jargon.
 ///
-/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words. The beam takes
-/// the bonus of a word back when the word is not finished (shallow fusion with a context graph, as in icefall), greedy
-/// decoding cannot. Built once, used by any number of transcriptions; the cost per token grows with the length of the
-/// longest word, not with their number. They serve every model whose vocabulary spells them with the same tokens.
+/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words: once, however many of
+/// them it belongs to ("Francisco" ends "San Francisco"). A word that is broken off gives back what its tokens had brought,
+/// but for those that a complete word has, or that begin another one. A beam weighs that when it chooses; greedy decoding,
+/// which has one text only, goes on without regret and counts it where texts are compared. Built once, used by any number of
+/// transcriptions; the cost per token grows with the length of the longest word, not with their number. They serve every model
+/// whose vocabulary spells them with the same tokens.
 #[derive(Debug, Clone)]
 pub struct Hotwords {
     nodes: Vec<Node>,
     /// Every token of the words with its bytes: another model's token of that number may be something else, or not exist.
     spelled: BTreeMap<u32, Box<[u8]>>,
     strength: f32,
+    /// Tokens of the longest word.
     depth: usize,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Node {
     next: HashMap<u32, usize>,
-    ends: bool,
+    /// The longest other beginning of a word that the tokens up to here end in.
+    fail: usize,
+    /// Tokens from the root.
+    depth: usize,
+    /// Tokens of the longest word that ends here; 0 where none does.
+    complete: usize,
 }
 
 const ROOT: usize = 0;
+
+/// More tokens than this count as one that no word has: what a text has open must fit into the bits of a number.
+const LONGEST: usize = 128;
+
+/// Where a text stands among the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    node: usize,
+    /// The tokens of the word begun that no complete word has: bit 0 is the last one of the text.
+    open: u128,
+}
+
+impl State {
+    const START: Self = Self { node: ROOT, open: 0 };
+
+    /// Tokens that give their bonus back when nothing but the last `kept` tokens stays begun.
+    fn lost(self, kept: usize) -> u32 {
+        (self.open & !low_bits(kept)).count_ones()
+    }
+}
+
+/// The lowest `count` bits.
+fn low_bits(count: usize) -> u128 {
+    u128::MAX.checked_shl(count as u32).map_or(u128::MAX, |high| !high)
+}
 
 impl Hotwords {
     /// A sensible strength for OpenAI's weights: enough for a word that sounds right but is rare, too little to invent one.
     pub const DEFAULT_STRENGTH: f32 = 2.0;
 
-    /// Builds the trie. Empty words are left out; each counts as a word of its own, with the space in front of it.
+    /// Builds the automaton. Empty words are left out, and so is what has more than 128 tokens; each counts as a word of its
+    /// own, with the space in front of it.
     ///
     /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will transcribe;
     /// a transcription refuses words of another vocabulary and a strength that is not finite with
     /// [`SpeechError::Option`].
     #[must_use]
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &WhisperTokenizer) -> Self {
-        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
+        let mut hotwords = Self::empty(strength);
         for word in words {
             let word = word.as_ref().trim();
-            if !word.is_empty() {
-                let tokens = tokenizer.encode(&format!(" {word}"));
-                hotwords.insert(&tokens);
+            let tokens = if word.is_empty() { Vec::new() } else { tokenizer.encode(&format!(" {word}")) };
+            if hotwords.insert(&tokens) {
                 hotwords.spelled.extend(tokens.iter().map(|&token| (token, tokenizer.token_bytes(token).into())));
             }
         }
+        hotwords.link();
         hotwords
     }
 
@@ -71,109 +109,258 @@ impl Hotwords {
     /// Words as tokens, for tests without a tokenizer.
     #[cfg(test)]
     pub(crate) fn of_tokens(words: &[&[u32]], strength: f32) -> Self {
-        let mut hotwords = Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 };
-        words.iter().for_each(|word| hotwords.insert(word));
+        let mut hotwords = Self::empty(strength);
+        for word in words {
+            hotwords.insert(word);
+        }
+        hotwords.link();
         hotwords
     }
 
-    fn insert(&mut self, tokens: &[u32]) {
+    fn empty(strength: f32) -> Self {
+        Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 }
+    }
+
+    /// Whether the word was taken.
+    fn insert(&mut self, tokens: &[u32]) -> bool {
+        if tokens.is_empty() || tokens.len() > LONGEST {
+            return false;
+        }
         let mut at = ROOT;
-        for &token in tokens {
+        for (index, &token) in tokens.iter().enumerate() {
             let new = self.nodes.len();
             let next = *self.nodes[at].next.entry(token).or_insert(new);
             if next == new {
-                self.nodes.push(Node::default());
+                self.nodes.push(Node { depth: index + 1, ..Node::default() });
             }
             at = next;
         }
-        self.nodes[at].ends = true;
+        self.nodes[at].complete = tokens.len();
         self.depth = self.depth.max(tokens.len());
+        true
     }
 
-    /// The longest begun word that the sampled tokens end in: its node and how many of its tokens are written.
-    fn begun(&self, sampled: &[u32]) -> (usize, usize) {
-        for length in (1..=self.depth.min(sampled.len())).rev() {
-            let tail = &sampled[sampled.len() - length..];
-            let node = tail.iter().try_fold(ROOT, |at, token| self.nodes[at].next.get(token).copied());
-            if let Some(node) = node.filter(|&node| !self.nodes[node].next.is_empty()) {
-                return (node, length);
+    /// Says of each node where reading goes on when its word breaks off, and which words end inside it; shallow nodes first.
+    fn link(&mut self) {
+        let mut queue: VecDeque<usize> = self.nodes[ROOT].next.values().copied().collect();
+        while let Some(at) = queue.pop_front() {
+            let children: Vec<(u32, usize)> =
+                self.nodes[at].next.iter().map(|(&token, &child)| (token, child)).collect();
+            for (token, child) in children {
+                let fail = self.go_on(self.nodes[at].fail, token);
+                self.nodes[child].fail = fail;
+                if self.nodes[child].complete == 0 {
+                    self.nodes[child].complete = self.nodes[fail].complete;
+                }
+                queue.push_back(child);
             }
         }
-        (ROOT, 0)
+    }
+
+    /// The longest beginning of a word that what leads to `node` ends in with `token` behind it.
+    fn go_on(&self, mut node: usize, token: u32) -> usize {
+        loop {
+            match self.nodes[node].next.get(&token) {
+                Some(&next) => return next,
+                None if node == ROOT => return ROOT,
+                None => node = self.nodes[node].fail,
+            }
+        }
+    }
+
+    /// Where a text stands: what lies further back than two words reaches into nothing that is begun.
+    fn state(&self, sampled: &[u32]) -> State {
+        let tail = &sampled[sampled.len().saturating_sub(2 * self.depth)..];
+        tail.iter().fold(State::START, |state, &token| {
+            let node = self.go_on(state.node, token);
+            let Node { depth, complete, .. } = self.nodes[node];
+            State { node, open: (state.open << 1 | 1) & low_bits(depth) & !low_bits(complete) }
+        })
+    }
+
+    /// What `token` brings behind a text, or takes back.
+    pub(crate) fn bonus(&self, sampled: &[u32], token: u32) -> f32 {
+        let state = self.state(sampled);
+        let depth = self.nodes[self.go_on(state.node, token)].depth;
+        self.step(state, depth)
+    }
+
+    /// What a token brings after which `depth` tokens, itself included, are a word begun.
+    fn step(&self, state: State, depth: usize) -> f32 {
+        let (gained, kept) = if depth == 0 { (0.0, 0) } else { (1.0, depth - 1) };
+        self.strength * (gained - state.lost(kept) as f32)
     }
 
     /// Writes a row of log-probabilities to `weighed`, with the bonus added to every token that begins or continues a word.
     pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
-        self.weigh(self.begun(sampled).0, 0.0, scores, weighed);
+        let State { node, .. } = self.state(sampled);
+        weighed.clear();
+        weighed.extend_from_slice(scores);
+        self.continuations(node, &mut |token, _| {
+            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
+                *weighed = score + self.strength;
+            }
+        });
     }
 
     /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far.
     pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
-        let (node, written) = self.begun(sampled);
-        let refund = if node == ROOT || self.nodes[node].ends { 0.0 } else { self.strength * written as f32 };
-        self.weigh(node, refund, scores, weighed);
-    }
-
-    fn weigh(&self, node: usize, refund: f32, scores: &[f32], weighed: &mut Vec<f32>) {
+        let state = self.state(sampled);
+        let broken_off = self.step(state, 0);
         weighed.clear();
-        weighed.extend(scores.iter().map(|score| score - refund));
-        for &token in self.nodes[node].next.keys() {
-            if let Some(continuing) = weighed.get_mut(token as usize) {
-                *continuing = scores[token as usize];
+        weighed.extend(scores.iter().map(|score| score + broken_off));
+        self.continuations(state.node, &mut |token, depth| {
+            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
+                *weighed = score + self.step(state, depth);
             }
-        }
-        self.add(node, weighed);
-        if node != ROOT {
-            self.add(ROOT, weighed);
-        }
+        });
     }
 
-    fn add(&self, node: usize, weighed: &mut [f32]) {
+    /// Calls `each` with every token that begins or continues a word after `node`, and how many tokens are begun with it. What
+    /// is said last of a token counts: it continues the longest beginning that it can.
+    fn continuations(&self, node: usize, each: &mut impl FnMut(u32, usize)) {
+        if node != ROOT {
+            self.continuations(self.nodes[node].fail, each);
+        }
         for &token in self.nodes[node].next.keys() {
-            if let Some(score) = weighed.get_mut(token as usize) {
-                *score += self.strength;
-            }
+            each(token, self.nodes[node].depth + 1);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn trie() -> Hotwords {
+    fn automaton() -> Hotwords {
         Hotwords::of_tokens(&[&[1, 2, 3], &[1, 4], &[5]], 2.0)
     }
 
-    fn scores(sampled: &[u32], refund: bool) -> Vec<f32> {
+    fn scores(hotwords: &Hotwords, sampled: &[u32], refund: bool) -> Vec<f32> {
         let mut weighed = vec![9.0; 3];
         if refund {
-            trie().favour_with_refund(sampled, &[0.0; 6], &mut weighed)
+            hotwords.favour_with_refund(sampled, &[0.0; 6], &mut weighed)
         } else {
-            trie().favour(sampled, &[0.0; 6], &mut weighed)
+            hotwords.favour(sampled, &[0.0; 6], &mut weighed)
         }
         weighed
     }
 
+    /// What a whole text brings.
+    fn total(hotwords: &Hotwords, text: &[u32]) -> f32 {
+        (0..text.len()).map(|at| hotwords.bonus(&text[..at], text[at])).sum()
+    }
+
     #[test]
     fn the_first_token_of_every_word_is_favoured() {
-        assert_eq!(scores(&[], false), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
-        assert_eq!(scores(&[0, 3], false), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
+        assert_eq!(scores(&automaton(), &[], false), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
+        assert_eq!(scores(&automaton(), &[0, 3], false), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
     }
 
     #[test]
     fn a_begun_word_is_favoured_on_every_path() {
-        assert_eq!(scores(&[0, 1], false), [0.0, 2.0, 2.0, 0.0, 2.0, 2.0]);
-        assert_eq!(scores(&[1, 2], false), [0.0, 2.0, 0.0, 2.0, 0.0, 2.0]);
+        assert_eq!(scores(&automaton(), &[0, 1], false), [0.0, 2.0, 2.0, 0.0, 2.0, 2.0]);
+        assert_eq!(scores(&automaton(), &[1, 2], false), [0.0, 2.0, 0.0, 2.0, 0.0, 2.0]);
     }
 
     #[test]
     fn breaking_a_word_off_costs_what_it_brought() {
-        assert_eq!(scores(&[1, 2], true), [-4.0, -2.0, -4.0, 2.0, -4.0, -2.0]);
+        assert_eq!(scores(&automaton(), &[1, 2], true), [-4.0, -2.0, -4.0, 2.0, -4.0, -2.0]);
     }
 
     #[test]
     fn a_finished_word_keeps_its_bonus() {
-        assert_eq!(scores(&[1, 2, 3], true), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
+        assert_eq!(scores(&automaton(), &[1, 2, 3], true), [0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
+    }
+
+    /// "Francisco" in "San Francisco".
+    #[test]
+    fn a_word_that_ends_another_counts_once() {
+        let hotwords = Hotwords::of_tokens(&[&[1, 2, 3], &[3], &[2, 3]], 2.0);
+        for refund in [false, true] {
+            assert_eq!(scores(&hotwords, &[1, 2], refund)[3], 2.0);
+        }
+        assert_eq!(total(&hotwords, &[1, 2, 3]), 6.0);
+        assert_eq!(total(&hotwords, &[1, 2, 3, 0]), 6.0);
+        assert_eq!(total(&hotwords, &[0, 3, 0]), 2.0);
+    }
+
+    #[test]
+    fn a_word_that_breaks_off_gives_back_what_no_other_has() {
+        let table: &[(&[&[u32]], &[u32], f32)] = &[
+            // Nothing of it is left.
+            (&[&[1, 2, 3]], &[1, 2, 0], 0.0),
+            (&[&[1, 2, 3]], &[1, 2], 4.0),
+            (&[&[1, 2, 3]], &[1, 2, 1, 0], 0.0),
+            // It begins anew.
+            (&[&[1, 2, 3]], &[1, 2, 1], 2.0),
+            (&[&[1, 2, 3]], &[1, 1, 2, 3], 6.0),
+            // Its beginning is a word, its middle is one, its end is one.
+            (&[&[1, 2, 3], &[1]], &[1, 2, 0], 2.0),
+            (&[&[1, 2, 3], &[2]], &[1, 2, 0], 2.0),
+            (&[&[1, 2, 3, 4], &[2, 3]], &[1, 2, 3, 0], 4.0),
+            // Its end begins another word.
+            (&[&[1, 2, 3], &[2, 4]], &[1, 2, 4, 0], 4.0),
+            (&[&[1, 2, 3], &[2, 4, 5]], &[1, 2, 4, 0], 0.0),
+            // Words overlap: what the first one has stays with it when the second breaks off.
+            (&[&[1, 2, 3], &[2, 3, 4, 5]], &[1, 2, 3, 4, 0], 6.0),
+            (&[&[1, 2, 3], &[2, 3, 4, 5]], &[1, 2, 3, 4, 5, 0], 10.0),
+            // Twice in a row.
+            (&[&[1, 2]], &[1, 2, 1, 2, 0], 8.0),
+        ];
+        for (words, text, expected) in table {
+            assert_eq!(total(&Hotwords::of_tokens(words, 2.0), text), *expected, "{words:?} {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_any_length_keep_to_their_bits() {
+        let word: Vec<u32> = (0..LONGEST as u32 + 1).collect();
+        let hotwords = Hotwords::of_tokens(&[&word[..LONGEST], &word], 1.0);
+        assert_eq!(total(&hotwords, &word[..LONGEST]), LONGEST as f32);
+        assert_eq!(total(&hotwords, &word), LONGEST as f32, "the longer one was left out");
+        assert_eq!(total(&hotwords, &[&word[..LONGEST - 1], &[500]].concat()), 0.0);
+        assert_eq!(total(&Hotwords::of_tokens(&[&[], &word], 1.0), &word), 0.0);
+    }
+
+    /// What a text brings, by its definition: tokens of complete words, and of the longest beginning that it ends in.
+    fn by_definition(words: &[Vec<u32>], text: &[u32]) -> f32 {
+        let mut counts = vec![false; text.len()];
+        for (start, word) in (0..text.len()).flat_map(|start| words.iter().map(move |word| (start, word))) {
+            if text[start..].starts_with(word) {
+                counts[start..start + word.len()].fill(true);
+            }
+        }
+        let begun = (0..text.len()).find(|&start| words.iter().any(|word| word.starts_with(&text[start..])));
+        if let Some(start) = begun {
+            counts[start..].fill(true);
+        }
+        counts.into_iter().filter(|&counts| counts).count() as f32
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_brings_what_its_words_are_worth(
+            words in proptest::collection::vec(proptest::collection::vec(1u32..4, 1..5), 1..5),
+            text in proptest::collection::vec(0u32..4, 0..16),
+        ) {
+            let slices: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
+            let hotwords = Hotwords::of_tokens(&slices, 1.0);
+            prop_assert_eq!(total(&hotwords, &text), by_definition(&words, &text));
+            // A row says of each token what it would bring.
+            let mut row = Vec::new();
+            hotwords.favour_with_refund(&text, &[0.0; 5], &mut row);
+            for (token, found) in row.iter().enumerate() {
+                prop_assert_eq!(*found, hotwords.bonus(&text, token as u32));
+            }
+            hotwords.favour(&text, &[0.0; 5], &mut row);
+            for (token, found) in row.iter().enumerate() {
+                let refunded = hotwords.state(&text);
+                let depth = hotwords.nodes[hotwords.go_on(refunded.node, token as u32)].depth;
+                prop_assert_eq!(*found, if depth > 0 { 1.0 } else { 0.0 });
+            }
+        }
     }
 }

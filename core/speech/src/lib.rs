@@ -11,6 +11,7 @@ mod long_form;
 mod memory;
 mod model;
 mod options;
+mod pauses;
 mod recognizer;
 mod source;
 pub mod stream;

@@ -86,6 +86,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
             let end = offset + windows.seconds();
             for mut segment in segments.into_iter().filter(|segment| !segment.text.trim().is_empty()) {
                 segment.clamp(offset..end);
+                self.decoder.language().clone_into(&mut segment.language);
                 sink(segment);
             }
             seek += advance as u64;
@@ -289,7 +290,7 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, prefix: &[u32], piec
         compression_ratio: attempt.compression_ratio,
         no_speech_prob: attempt.no_speech_prob,
         temperature: attempt.temperature,
-        words: Vec::new(),
+        ..Segment::default()
     }
 }
 

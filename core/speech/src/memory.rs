@@ -56,11 +56,12 @@ pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
         Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + tokens,
         Residence::Converted(precision) => {
             // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
-            // in f32 and in int8.
+            // in f32 and in int8. An output layer of its own comes next.
             let embedding = vocabulary * width;
+            let finished = if dimensions.tied_output { 0 } else { embedding };
             let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
             let encoder = encoder_weights(dimensions);
-            let at_vocabulary = encoder + on_disk(encoder + embedding) + 5 * embedding;
+            let at_vocabulary = encoder + finished + on_disk(encoder + finished + embedding) + 5 * embedding;
             at_vocabulary.max(weights + bytes_on_disk).max(weights + working(precision)) + tokens
         }
         Residence::Mapped { precision, repacked: false } => bytes_on_disk + working(precision),

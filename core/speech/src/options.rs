@@ -13,7 +13,11 @@ pub enum Language {
     /// English.
     #[default]
     Auto,
-    /// A code (`de`) or an English name (`german`).
+    /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity detector
+    /// pauses are told by loudness. Each [`Segment`](crate::Segment) says its own; the transcript names the most spoken one.
+    /// For recordings in one language [`Auto`](Self::Auto) makes fewer errors: it hears more at once.
+    Each,
+    /// A code (`de`), a language tag (`de-AT`, `pt_BR`) or an English name (`german`).
     Fixed(String),
 }
 

@@ -11,10 +11,11 @@ use crate::features::FeatureWindows;
 use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
 use crate::model::{DeviceStatus, LoadOptions, Model, ModelSource};
-use crate::options::{TranscribeOptions, Vad};
+use crate::options::{Language, TranscribeOptions, Vad};
+use crate::pauses::Pauses;
 use crate::source::{SampleSource, Samples};
 use crate::transcript::{Segment, Transcript};
-use crate::vad::VadOptions;
+use crate::vad::{Segmenter, VadOptions};
 use crate::vad_windows;
 use crate::window::WindowDecoder;
 
@@ -49,7 +50,8 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold if it were loaded so, one transcription included, without reading its weights.
+    /// Bytes that the model would hold if it were loaded so, one transcription included. Reads none of its weights, but for
+    /// comparing the token embedding with an output layer that lies beside it.
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
@@ -162,19 +164,23 @@ impl SpeechRecognizer {
         let sink: &mut SegmentSink<'_> = &mut sink;
         let duration = match &options.vad {
             Some(Vad { model, options: thresholds }) => {
-                let thresholds = self.vad_options(thresholds);
-                vad_windows::run(&mut decoder, source, model, thresholds, sink, progress)?
+                let mut segmenter = Segmenter::new(model, self.vad_options(thresholds));
+                vad_windows::run(&mut decoder, source, &mut segmenter, sink, progress)?
+            }
+            None if options.language == Language::Each => {
+                vad_windows::run(&mut decoder, source, &mut Pauses::default(), sink, progress)?
             }
             None => LongForm::new(&mut decoder).run(source, 0.0, sink, progress)?,
         };
-        let language = decoder.language().to_owned();
+        let language = most_spoken(&segments).unwrap_or(decoder.language()).to_owned();
         let mut timing = decoder.timing;
         timing.total = start.elapsed();
         let text = segments.iter().map(|segment: &Segment| segment.text.as_str()).collect::<String>().trim().to_owned();
         Ok(Transcript { text, language, duration, segments, timing })
     }
 
-    /// The language of the first window of a recording. English-only models answer English.
+    /// The language of the first window of a recording. English-only models answer English, and read no further than they need
+    /// to know that there is audio.
     ///
     /// # Errors
     /// As [`transcribe_source`](Self::transcribe_source), and [`SpeechError::EmptyAudio`] when there is none.
@@ -185,6 +191,9 @@ impl SpeechRecognizer {
     ) -> Result<DetectedLanguage, SpeechError> {
         let options = TranscribeOptions::default();
         let mut decoder = self.window_decoder(&options, cancel)?;
+        if !self.model.tokenizer.is_multilingual() {
+            return english(source, cancel);
+        }
         let dimensions = self.model.dimensions();
         let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames(), cancel)?;
         let Some(window) = windows.at(0)? else {
@@ -194,4 +203,29 @@ impl SpeechRecognizer {
         let (code, probability) = decoder.detect(&audio)?;
         Ok(DetectedLanguage { code, probability })
     }
+}
+
+/// The language that most of the time is spoken in.
+fn most_spoken(segments: &[Segment]) -> Option<&str> {
+    let mut seconds: Vec<(&str, f64)> = Vec::new();
+    for segment in segments {
+        match seconds.iter_mut().find(|(language, _)| *language == segment.language) {
+            Some((_, seconds)) => *seconds += segment.end - segment.start,
+            None => seconds.push((&segment.language, segment.end - segment.start)),
+        }
+    }
+    let most = seconds.into_iter().reduce(|most, other| if other.1 > most.1 { other } else { most })?;
+    Some(most.0)
+}
+
+/// The answer of a model that knows one language, where there is any audio.
+fn english(source: &mut dyn SampleSource, cancel: &CancelToken) -> Result<DetectedLanguage, SpeechError> {
+    let mut block = Vec::new();
+    while block.is_empty() {
+        cancel.check()?;
+        if !source.next_block(&mut block)? {
+            return Err(SpeechError::EmptyAudio);
+        }
+    }
+    Ok(DetectedLanguage { code: "en", probability: 1.0 })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Transcript {
     /// The whole text, without leading or trailing space.
     pub text: String,
-    /// Language of the speech as a two- or three-letter code.
+    /// Language of the speech as a two- or three-letter code; where segments differ, that of most of the time.
     pub language: String,
     /// Length of the audio in seconds.
     pub duration: f64,
@@ -27,6 +27,8 @@ pub struct Segment {
     pub end: f64,
     /// The text, with the leading space that the model wrote.
     pub text: String,
+    /// Language of the speech as a two- or three-letter code.
+    pub language: String,
     /// Tokens of the text and its timestamps.
     pub tokens: Vec<u32>,
     /// Mean log-probability of the tokens of the window that this segment comes from.

@@ -1,29 +1,51 @@
-//! Long form with voice activity detection: only stretches of speech are transcribed, each as a recording of its own.
+//! Long form stretch by stretch: only stretches of speech are transcribed, each as a recording of its own.
 //!
 //! A window then begins and ends where someone speaks, so the model neither invents text in silence nor cuts a word at
 //! a window's edge. Stretches follow each other in memory that is bounded by the longest of them.
-
-use std::sync::Arc;
 
 use sotto_runtime::{Progress, ProgressSink, Stage};
 
 use crate::error::SpeechError;
 use crate::long_form::{LongForm, SegmentSink, seconds};
 use crate::source::{SampleSource, Samples};
-use crate::vad::{Endpoint, Segmenter, SileroVad, VadOptions};
+use crate::vad::{Endpoint, Segmenter};
 use crate::window::WindowDecoder;
+
+/// What tells where speech begins and ends: as [`Segmenter`] does.
+pub(crate) trait Endpoints {
+    /// Takes samples and returns the endpoints that they decided, in order.
+    fn push(&mut self, samples: &[f32]) -> Vec<Endpoint>;
+
+    /// The endpoints that the end of the audio decides.
+    fn finish(&mut self) -> Vec<Endpoint>;
+
+    /// Samples before this one belong to no stretch that is still to come.
+    fn earliest_start(&self) -> usize;
+}
+
+impl Endpoints for Segmenter {
+    fn push(&mut self, samples: &[f32]) -> Vec<Endpoint> {
+        Segmenter::push(self, samples)
+    }
+
+    fn finish(&mut self) -> Vec<Endpoint> {
+        Segmenter::finish(self)
+    }
+
+    fn earliest_start(&self) -> usize {
+        Segmenter::earliest_start(self)
+    }
+}
 
 /// Transcribes the speech of `source`; returns the length of the audio in seconds.
 pub(crate) fn run(
     decoder: &mut WindowDecoder<'_>,
     source: &mut dyn SampleSource,
-    vad: &Arc<SileroVad>,
-    options: VadOptions,
+    segmenter: &mut dyn Endpoints,
     sink: &mut SegmentSink<'_>,
     progress: &dyn ProgressSink,
 ) -> Result<f64, SpeechError> {
     let mut form = LongForm::new(decoder);
-    let mut segmenter = Segmenter::new(vad, options);
     let mut stretch = Stretch::default();
     let mut block = Vec::new();
     loop {

@@ -105,6 +105,127 @@ fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
     }
 }
 
+/// Indented by four, one line per value, and everything but ASCII escaped: as `json.dumps` writes it when told so.
+fn indented_and_escaped(json: &Value) -> String {
+    let mut pretty = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    serde::Serialize::serialize(json, &mut serde_json::Serializer::with_formatter(&mut pretty, formatter)).unwrap();
+    let mut escaped = String::new();
+    for c in String::from_utf8(pretty).unwrap().chars() {
+        if c.is_ascii() {
+            escaped.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escaped += &format!("\\u{unit:04x}"));
+        }
+    }
+    escaped
+}
+
+#[test]
+fn a_tokenizer_file_is_read_however_it_is_written() {
+    let Some(path) = data("openai-whisper-tiny.en/tokenizer.json") else { return };
+    let mut json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let expected = WhisperTokenizer::from_hugging_face(&path).unwrap();
+    for rule in json["model"]["merges"].as_array_mut().unwrap() {
+        if let Some(text) = rule.as_str() {
+            *rule = text.split(' ').map(str::to_owned).collect::<Vec<_>>().into();
+        }
+    }
+    let text = indented_and_escaped(&json);
+    assert!(text.is_ascii() && text.len() > 4 << 20, "{} bytes", text.len());
+    let found = WhisperTokenizer::from_hugging_face_bytes(text.as_bytes(), "indented.json").unwrap();
+    assert!(found.to_packed() == expected.to_packed());
+}
+
+#[test]
+fn timestamps_that_a_file_leaves_out_are_those_of_the_window() {
+    for (folder, n_vocab) in [("openai-whisper-tiny.en", 51_864)] {
+        let Some(folder) = data(folder) else { return };
+        let early = WhisperTokenizer::from_hugging_face(&folder.join("tokenizer.early.json")).unwrap();
+        let late = WhisperTokenizer::from_hugging_face(&folder.join("tokenizer.json")).unwrap();
+        assert_eq!((early.special().timestamp_begin, early.is_multilingual()), (None, false));
+        // No room, or none of them is wanted.
+        for (n_vocab, count) in [(n_vocab - 1, 1501), (n_vocab, 1502), (n_vocab, 0), (n_vocab, usize::MAX)] {
+            assert_eq!(early.clone().with_timestamps(n_vocab, count).special().timestamp_begin, None);
+        }
+        let completed = early.with_timestamps(n_vocab, 1501);
+        assert_eq!((completed.special(), completed.vocab_size()), (late.special(), late.vocab_size()));
+        for id in 0..n_vocab as u32 {
+            assert_eq!(completed.token_bytes(id), late.token_bytes(id), "token {id}");
+            assert_eq!(completed.is_text(id), late.is_text(id), "token {id}");
+        }
+        for text in TEXTS {
+            assert_eq!(completed.encode(text), late.encode(text), "{text:?}");
+        }
+        let again = late.clone().with_timestamps(60_000, 1501);
+        assert_eq!((again.special(), again.vocab_size()), (late.special(), late.vocab_size()));
+    }
+}
+
+#[test]
+fn the_control_tokens_beside_a_vocabulary_stand_in_any_of_three_files_or_in_none() {
+    let Some(path) = data("openai-whisper-tiny.en/tokenizer.early.json") else { return };
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let whole = WhisperTokenizer::from_hugging_face(&path).unwrap().with_timestamps(51_864, 1501);
+    let rules = json["model"]["merges"].as_array().unwrap().iter();
+    let rules: Vec<String> = rules
+        .map(|rule| match rule.as_str() {
+            Some(rule) => rule.to_owned(),
+            None => format!("{} {}", rule[0].as_str().unwrap(), rule[1].as_str().unwrap()),
+        })
+        .collect();
+    let added = || json["added_tokens"].as_array().unwrap().iter();
+    let as_map = || {
+        let entries = added().map(|token| (token["content"].as_str().unwrap().to_owned(), token["id"].clone()));
+        entries.collect::<serde_json::Map<_, _>>()
+    };
+    let decoder: serde_json::Map<String, Value> =
+        added().map(|token| (token["id"].to_string(), token.clone())).collect();
+    let mut with_controls = json["model"]["vocab"].as_object().unwrap().clone();
+    with_controls.extend(as_map());
+    let vocab = json["model"]["vocab"].to_string();
+    let folder = std::env::temp_dir().join(format!("sotto-vocabulary-{}", std::process::id()));
+    for (kind, vocab, extra) in [
+        ("added_tokens.json", vocab.clone(), Some(("added_tokens.json", Value::from(as_map()).to_string()))),
+        (
+            "tokenizer_config.json",
+            vocab.clone(),
+            Some(("tokenizer_config.json", serde_json::json!({ "added_tokens_decoder": decoder }).to_string())),
+        ),
+        ("vocab.json itself", Value::from(with_controls).to_string(), None),
+        ("nowhere", vocab.clone(), None),
+        ("nowhere, beside other settings", vocab, Some(("tokenizer_config.json", "{}".to_owned()))),
+    ] {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("vocab.json"), vocab).unwrap();
+        std::fs::write(folder.join("merges.txt"), format!("#version: 0.2\n{}\n", rules.join("\n"))).unwrap();
+        if let Some((name, content)) = extra {
+            std::fs::write(folder.join(name), content).unwrap();
+        }
+        let found = WhisperTokenizer::from_vocab_and_merges(&folder, 51_864);
+        let multilingual = WhisperTokenizer::from_vocab_and_merges(&folder, 51_865);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let found = found.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!((found.vocab_size(), found.is_multilingual()), (whole.vocab_size(), false), "{kind}");
+        let (special, expected) = (found.special(), whole.special());
+        assert_eq!((special.eot, special.sot, special.no_speech), (expected.eot, expected.sot, expected.no_speech));
+        assert_eq!(special.timestamp_begin, expected.timestamp_begin, "{kind}");
+        for id in 0..50_257 {
+            assert_eq!(found.token_bytes(id), whole.token_bytes(id), "{kind}: token {id}");
+        }
+        for text in TEXTS {
+            assert_eq!(found.encode(text), whole.encode(text), "{kind}: {text:?}");
+        }
+        if kind.starts_with("nowhere") {
+            let error = multilingual.unwrap_err().to_string();
+            assert!(
+                error.contains("<|startoftranscript|>"),
+                "an English vocabulary has no multilingual controls: {error}"
+            );
+        }
+    }
+}
+
 #[test]
 fn special_tokens_of_english_and_multilingual_models_have_openai_numbers() {
     let Some(english) = data("openai-whisper-tiny.en/tokenizer.json") else { return };

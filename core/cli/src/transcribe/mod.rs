@@ -148,7 +148,8 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
     let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, recognizer)?;
     Ok(TranscribeOptions {
         language: match args.language.as_str() {
-            "auto" => Language::Auto,
+            name if name.eq_ignore_ascii_case("auto") => Language::Auto,
+            name if name.eq_ignore_ascii_case("each") => Language::Each,
             name => Language::Fixed(name.to_owned()),
         },
         task: match args.task {
@@ -204,7 +205,9 @@ mod tests {
         assert_eq!(of(&["--temperature", "0.4"]).search.temperatures, [0.4]);
         assert!(of(&["--condition"]).condition_on_previous);
         assert_eq!(of(&["--language", "German"]).language, Language::Fixed("German".into()));
+        assert_eq!(of(&["--language", "en-US"]).language, Language::Fixed("en-US".into()));
         assert_eq!(of(&["--language", "auto"]).language, Language::Auto);
+        assert_eq!(of(&["--language", "Each"]).language, Language::Each);
         assert_eq!(of(&["--task", "translate"]).task, Task::Translate);
         assert_eq!(of(&["--prompt", "Dear diary"]).prompt.as_deref(), Some("Dear diary"));
         assert_eq!(of(&["--prefix", "stop"]).prefix.as_deref(), Some("stop"));

@@ -141,6 +141,7 @@ fn segment_json(segment: &Segment) -> Value {
         "start": rounded(segment.start),
         "end": rounded(segment.end),
         "text": segment.text,
+        "language": segment.language,
         "avg_logprob": segment.avg_logprob,
         "no_speech_prob": segment.no_speech_prob,
         "compression_ratio": segment.compression_ratio,

@@ -267,6 +267,24 @@ impl Weights {
         self.shaped(name, shape).map(|_| ())
     }
 
+    /// Whether two tensors have one shape and the same values, bit by bit where they are stored alike. Reads both, up to the
+    /// first difference where they are.
+    ///
+    /// # Errors
+    /// [`WeightError::Missing`], [`WeightError::ElementType`].
+    pub fn are_same(&self, first: &str, second: &str) -> Result<bool, WeightError> {
+        let (a, b) = (self.find(first)?, self.find(second)?);
+        if a.entry.shape != b.entry.shape {
+            return Ok(false);
+        }
+        if a.entry.element == b.entry.element && !a.entry.element.is_scaled_apart() {
+            let bytes = |tensor: &Tensor| &self.images[tensor.image].bytes()[tensor.entry.start..tensor.entry.end];
+            return Ok(bytes(a) == bytes(b));
+        }
+        let shape = &a.entry.shape;
+        Ok(self.tensor(first, shape)? == self.tensor(second, shape)?)
+    }
+
     fn shaped(&self, name: &str, shape: &[usize]) -> Result<&Tensor, WeightError> {
         let tensor = self.find(name)?;
         if tensor.entry.shape != shape {

@@ -213,15 +213,13 @@ impl SearchContext<'_> {
         choose: &mut dyn FnMut(&[f32]) -> usize,
     ) -> (u32, Share) {
         self.rules.log_probabilities(scores, sampled);
-        let candidates = match self.hotwords {
-            None => &*scores,
-            Some(hotwords) => {
-                hotwords.favour(sampled, scores, weighed);
-                weighed
-            }
+        let Some(hotwords) = self.hotwords else {
+            let token = choose(scores);
+            return (token as u32, Share { logprob: scores[token], bonus: 0.0 });
         };
-        let token = choose(candidates);
-        (token as u32, Share::of(scores[token], candidates[token]))
+        hotwords.favour(sampled, scores, weighed);
+        let token = choose(weighed);
+        (token as u32, Share { logprob: scores[token], bonus: hotwords.bonus(sampled, token as u32) })
     }
 }
 

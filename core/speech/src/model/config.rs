@@ -31,6 +31,8 @@ pub struct Dimensions {
     pub decoder_ffn: usize,
     /// Rows of the token embedding.
     pub vocabulary: usize,
+    /// Whether the output layer is the token embedding, as in OpenAI's models; otherwise it has a matrix of its own.
+    pub tied_output: bool,
 }
 
 // Generous ceilings over large-v3 (1280 wide, 32 blocks): a hostile header must not ask for more than a phone has.
@@ -104,6 +106,7 @@ impl Dimensions {
             decoder_heads: config.decoder_attention_heads,
             decoder_ffn: config.decoder_ffn_dim,
             vocabulary: config.vocab_size,
+            tied_output: config.tie_word_embeddings.unwrap_or(true),
         }
         .checked()
     }
@@ -124,6 +127,7 @@ impl Dimensions {
             "decoder_attention_heads": self.decoder_heads,
             "decoder_ffn_dim": self.decoder_ffn,
             "vocab_size": self.vocabulary,
+            "tie_word_embeddings": self.tied_output,
         })
         .to_string()
     }
@@ -148,6 +152,7 @@ impl Dimensions {
             decoder_heads: header.n_text_head,
             decoder_ffn: header.n_text_state.saturating_mul(4),
             vocabulary: header.n_vocab,
+            tied_output: true,
         }
         .checked()
     }
@@ -167,6 +172,7 @@ struct ConfigJson {
     decoder_attention_heads: usize,
     decoder_ffn_dim: usize,
     vocab_size: usize,
+    tie_word_embeddings: Option<bool>,
 }
 
 /// Generation settings that come with a model.
@@ -183,6 +189,8 @@ pub struct GenerationConfig {
     pub max_initial_timestamp_index: Option<usize>,
     /// Whether the model writes timestamps unless told otherwise.
     pub return_timestamps: bool,
+    /// Whether language and task stand in the prompt; told by the vocabulary where absent.
+    pub is_multilingual: Option<bool>,
 }
 
 impl GenerationConfig {
@@ -224,7 +232,11 @@ mod tests {
     fn sizes_are_read_from_config_json() {
         let tiny = Dimensions::from_config_json(TINY.as_bytes()).unwrap();
         assert_eq!((tiny.width, tiny.window_frames(), tiny.vocabulary), (384, 3000, 51864));
-        assert_eq!(Dimensions::from_config_json(tiny.to_config_json().as_bytes()).unwrap(), tiny);
+        assert!(tiny.tied_output);
+        for tied_output in [true, false] {
+            let sizes = Dimensions { tied_output, ..tiny.clone() };
+            assert_eq!(Dimensions::from_config_json(sizes.to_config_json().as_bytes()).unwrap(), sizes);
+        }
     }
 
     #[test]

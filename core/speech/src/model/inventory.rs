@@ -3,7 +3,7 @@
 use sotto_nn::weights::WeightError;
 
 use super::Dimensions;
-use super::names::NamedWeights;
+use super::names::{EMBEDDING, NamedWeights, OUTPUT};
 
 /// Checks a file's index against the network, so that a wrong file is refused before a tensor is converted.
 pub(super) fn check(weights: &NamedWeights<'_>, dimensions: &Dimensions) -> Result<(), WeightError> {
@@ -34,8 +34,11 @@ pub(super) fn cross_values(dimensions: &Dimensions) -> u64 {
 /// Weights that each token reads.
 pub(super) fn token_weights(dimensions: &Dimensions) -> u64 {
     let makes_cross_cache = |name: &str| name.contains("encoder_attn.k_proj") || name.contains("encoder_attn.v_proj");
+    // One row of them.
+    let is_looked_up =
+        |name: &str| name == "decoder.embed_positions.weight" || name == EMBEDDING && !dimensions.tied_output;
     count(dimensions, |name| {
-        name.starts_with("decoder.") && name != "decoder.embed_positions.weight" && !makes_cross_cache(name)
+        (name.starts_with("decoder.") || name == OUTPUT) && !is_looked_up(name) && !makes_cross_cache(name)
     })
 }
 
@@ -65,7 +68,10 @@ fn for_each_tensor(dimensions: &Dimensions, mut each: impl FnMut(&str, &[usize])
         feed_forward(&block, width, dimensions.encoder_ffn, &mut each);
     }
     norm("encoder.layer_norm", width, &mut each);
-    each("decoder.embed_tokens.weight", &[vocabulary, width]);
+    each(EMBEDDING, &[vocabulary, width]);
+    if !dimensions.tied_output {
+        each(OUTPUT, &[vocabulary, width]);
+    }
     each("decoder.embed_positions.weight", &[text_context, width]);
     for layer in 0..dimensions.decoder_layers {
         let block = format!("decoder.layers.{layer}");
@@ -138,6 +144,7 @@ mod tests {
             decoder_heads: width / 64,
             decoder_ffn: 4 * width,
             vocabulary,
+            tied_output: true,
         }
     }
 
@@ -146,6 +153,14 @@ mod tests {
     fn published_models_have_as_many_weights_as_counted() {
         assert_eq!(weight_count(&whisper(80, 384, 4, 51_864)), 37_760_256);
         assert_eq!(weight_count(&whisper(128, 1280, 32, 51_866)), 1_543_490_560);
+    }
+
+    #[test]
+    fn a_token_reads_one_vocabulary_matrix_whichever_it_is() {
+        let tied = whisper(80, 384, 4, 51_864);
+        let untied = Dimensions { tied_output: false, ..tied.clone() };
+        assert_eq!(token_weights(&untied), token_weights(&tied));
+        assert_eq!(weight_count(&untied), weight_count(&tied) + 384 * 51_864);
     }
 
     #[test]
@@ -163,12 +178,16 @@ mod tests {
             decoder_heads: 4,
             decoder_ffn: 40,
             vocabulary: 33,
+            tied_output: true,
         };
-        let mut inventory = Vec::new();
-        for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
-        inventory.sort();
         let backend = Backend::with_kernels(KernelSet::best(), Threads::ONE);
-        for precision in [Precision::F32, Precision::Int8] {
+        for (tied_output, precision) in
+            [(true, Precision::F32), (true, Precision::Int8), (false, Precision::F32), (false, Precision::Int8)]
+        {
+            let dimensions = Dimensions { tied_output, ..dimensions.clone() };
+            let mut inventory = Vec::new();
+            for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
+            inventory.sort();
             let asked = Asked::default();
             Encoder::load(&asked, precision, &backend, &dimensions).unwrap();
             Decoder::load(&asked, precision, &backend, &dimensions).unwrap();

@@ -12,6 +12,7 @@ use sotto_nn::weights::{WeightError, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
+use super::control::ControlTokens;
 use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
@@ -96,6 +97,7 @@ pub(crate) struct Manifest {
     name: String,
     dimensions: Dimensions,
     generation: GenerationConfig,
+    control: ControlTokens,
     vocabulary: Vocabulary,
     file: ModelFile,
 }
@@ -139,21 +141,33 @@ impl Manifest {
     }
 
     fn from_bytes(bytes: &ModelBytes) -> Result<Self, LoadError> {
-        let config = |problem| LoadError::Config { model: bytes.name.to_owned(), problem };
-        Ok(Self {
-            name: bytes.name.to_owned(),
-            dimensions: Dimensions::from_config_json(bytes.config).map_err(config)?,
-            generation: GenerationConfig::from_json(bytes.generation_config).map_err(config)?,
-            vocabulary: Vocabulary::Bytes(bytes.tokenizer),
-            file: ModelFile::Original(
-                Weights::from_safetensors_bytes(Cow::Borrowed(bytes.weights), bytes.name)?,
-                Naming::HuggingFace,
-            ),
+        let settings = (bytes.config, Some(bytes.generation_config));
+        Self::of_hugging_face(bytes.name.to_owned(), settings, Vocabulary::Bytes(bytes.tokenizer), || {
+            Ok(Weights::from_safetensors_bytes(Cow::Borrowed(bytes.weights), bytes.name)?)
         })
     }
 
+    /// The parts of a Hugging Face folder: `config.json` and, where there is one, `generation_config.json`.
+    fn of_hugging_face(
+        name: String,
+        (config_json, generation_json): (&[u8], Option<&[u8]>),
+        vocabulary: Vocabulary,
+        weights: impl FnOnce() -> Result<Weights, LoadError>,
+    ) -> Result<Self, LoadError> {
+        let config = |problem| LoadError::Config { model: name.clone(), problem };
+        let mut dimensions = Dimensions::from_config_json(config_json).map_err(config)?;
+        let generation =
+            generation_json.map(GenerationConfig::from_json).transpose().map_err(config)?.unwrap_or_default();
+        let control = ControlTokens::read(config_json, generation_json, &dimensions).map_err(config)?;
+        let weights = weights()?;
+        let naming = Naming::of_hugging_face(&weights);
+        // An output layer that differs from the embedding was trained apart, whatever the configuration says.
+        let named = NamedWeights { weights: &weights, naming: &naming };
+        dimensions.tied_output = dimensions.tied_output && !named.has_an_output_of_its_own()?;
+        Ok(Self { name, dimensions, generation, control, vocabulary, file: ModelFile::Original(weights, naming) })
+    }
+
     fn open_folder(folder: &Path) -> Result<Self, LoadError> {
-        let config = |problem| LoadError::Config { model: folder.display().to_string(), problem };
         let has = |name: &str| folder.join(name).is_file();
         let vocabulary = match has("tokenizer.json") {
             false if has("vocab.json") && has("merges.txt") => Vocabulary::Folder(folder.to_owned()),
@@ -168,19 +182,11 @@ impl Manifest {
             let problem = format!("the folder has no {file}");
             return Err(LoadError::NotAModel { path: folder.to_owned(), problem });
         }
-        let dimensions = Dimensions::from_config_json(&read_small(&folder.join("config.json"))?).map_err(config)?;
+        let config = read_small(&folder.join("config.json"))?;
         let generation = folder.join("generation_config.json");
-        let generation = match generation.is_file() {
-            true => GenerationConfig::from_json(&read_small(&generation)?).map_err(config)?,
-            false => GenerationConfig::default(),
-        };
-        Ok(Self {
-            name: folder.display().to_string(),
-            dimensions,
-            generation,
-            vocabulary,
-            file: ModelFile::Original(open_safetensors(folder)?, Naming::HuggingFace),
-        })
+        let generation = generation.is_file().then(|| read_small(&generation)).transpose()?;
+        let settings = (&*config, generation.as_deref());
+        Self::of_hugging_face(folder.display().to_string(), settings, vocabulary, || open_safetensors(folder))
     }
 
     fn open_ggml(path: &Path) -> Result<Self, LoadError> {
@@ -194,6 +200,7 @@ impl Manifest {
         Ok(Self {
             name,
             generation: known_generation_config(&header),
+            control: ControlTokens::default(),
             dimensions,
             vocabulary: Vocabulary::Ggml(vocabulary),
             file: ModelFile::Original(weights, Naming::OpenAi),
@@ -213,6 +220,7 @@ impl Manifest {
         Ok(Self {
             dimensions: Dimensions::from_config_json(json(CONFIG_KEY)).map_err(config)?,
             generation: GenerationConfig::from_json(json(GENERATION_KEY)).map_err(config)?,
+            control: ControlTokens::default(),
             vocabulary: Vocabulary::Packed,
             file: ModelFile::Packed(model),
             name,
@@ -233,7 +241,7 @@ impl Manifest {
 
     pub(super) fn tensors(&self) -> Tensors<'_> {
         match &self.file {
-            &ModelFile::Original(ref weights, naming) => Tensors::Named(NamedWeights { weights, naming }),
+            ModelFile::Original(weights, naming) => Tensors::Named(NamedWeights { weights, naming }),
             ModelFile::Packed(model) => Tensors::Packed(model),
         }
     }
@@ -377,7 +385,12 @@ impl Manifest {
             };
             return Err(LoadError::Config { model: self.name.clone(), problem });
         }
-        Ok(tokenizer)
+        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
+        let tokenizer = self.control.apply(tokenizer, &self.dimensions).map_err(config)?;
+        Ok(match self.generation.is_multilingual {
+            Some(multilingual) => tokenizer.with_multilingual(multilingual),
+            None => tokenizer,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A loaded Whisper model: network, vocabulary and the settings that came with them.
 
 mod config;
+mod control;
 mod device;
 mod exact;
 mod heads;

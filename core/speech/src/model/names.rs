@@ -8,19 +8,39 @@ use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights};
 
 /// How a file names its tensors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Naming {
-    /// `encoder.layers.0.self_attn.q_proj.weight` behind a `model.` prefix.
-    HuggingFace,
+    /// `encoder.layers.0.self_attn.q_proj.weight` behind a prefix.
+    HuggingFace {
+        /// `model.` in most files; nothing where the bare network was saved; more where something was wrapped around it.
+        prefix: String,
+    },
     /// `encoder.blocks.0.attn.query.weight`, as in OpenAI's checkpoints and whisper.cpp's files.
     OpenAi,
 }
 
+/// The output layer's matrix, where it is not the token embedding.
+pub(super) const OUTPUT: &str = "proj_out.weight";
+/// The token embedding.
+pub(super) const EMBEDDING: &str = "decoder.embed_tokens.weight";
+
+// Something that every network has once.
+const LANDMARK: &str = "encoder.conv1.weight";
+const USUAL_PREFIX: &str = "model.";
+
 impl Naming {
+    /// The naming of a Hugging Face file: what stands before the names there.
+    pub(super) fn of_hugging_face(weights: &Weights) -> Self {
+        let prefixes = weights.names().filter_map(|name| name.strip_suffix(LANDMARK));
+        // Behind the longer ones lies a second network, such as a teacher.
+        let prefix = prefixes.min_by_key(|prefix| (*prefix != USUAL_PREFIX, prefix.len())).unwrap_or(USUAL_PREFIX);
+        Self::HuggingFace { prefix: prefix.to_owned() }
+    }
+
     /// The file format that names its tensors so.
-    pub(crate) fn file_format(self) -> &'static str {
+    pub(crate) fn file_format(&self) -> &'static str {
         match self {
-            Self::HuggingFace => "safetensors",
+            Self::HuggingFace { .. } => "safetensors",
             Self::OpenAi => "ggml",
         }
     }
@@ -30,7 +50,7 @@ impl Naming {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NamedWeights<'a> {
     pub(crate) weights: &'a Weights,
-    pub(crate) naming: Naming,
+    pub(crate) naming: &'a Naming,
 }
 
 impl NamedWeights<'_> {
@@ -45,16 +65,28 @@ impl NamedWeights<'_> {
         self.weights.check(&name, &self.shape(&name, shape))
     }
 
+    /// Whether the file has an output layer that is another matrix than the token embedding.
+    pub(super) fn has_an_output_of_its_own(&self) -> Result<bool, WeightError> {
+        if !self.contains(OUTPUT) || !self.contains(EMBEDDING) {
+            return Ok(false);
+        }
+        Ok(!self.weights.are_same(&self.name(OUTPUT), &self.name(EMBEDDING))?)
+    }
+
     /// How the file shapes a tensor: whisper.cpp stores the biases of the convolutions as columns.
     fn shape<'s>(&self, file_name: &str, shape: &'s [usize]) -> Cow<'s, [usize]> {
         let column =
-            self.naming == Naming::OpenAi && file_name.starts_with("encoder.conv") && file_name.ends_with("bias");
+            *self.naming == Naming::OpenAi && file_name.starts_with("encoder.conv") && file_name.ends_with("bias");
         if column { Cow::Owned([shape, &[1]].concat()) } else { Cow::Borrowed(shape) }
     }
 
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self.naming {
-            Naming::HuggingFace => Cow::Owned(format!("model.{name}")),
+            // It is no part of what `model.` names.
+            Naming::HuggingFace { prefix } if name == OUTPUT => {
+                Cow::Owned(format!("{}{name}", prefix.strip_suffix(USUAL_PREFIX).unwrap_or(prefix)))
+            }
+            Naming::HuggingFace { prefix } => Cow::Owned(format!("{prefix}{name}")),
             Naming::OpenAi => Cow::Owned(openai_name(name)),
         }
     }
@@ -144,7 +176,39 @@ fn openai_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// A file of tensors of one value each.
+    fn named(names: &[&str]) -> Weights {
+        let entry = |(index, name): (usize, &&str)| {
+            let place = json!({ "dtype": "F32", "shape": [1], "data_offsets": [4 * index, 4 * index + 4] });
+            ((*name).to_owned(), place)
+        };
+        let header = serde_json::Value::Object(names.iter().enumerate().map(entry).collect()).to_string();
+        let image = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &vec![0; 4 * names.len()][..]].concat();
+        Weights::from_safetensors_bytes(Cow::Owned(image), "names").unwrap()
+    }
+
+    #[test]
+    fn what_stands_before_the_names_is_found() {
+        for (names, prefix, output) in [
+            (&["model.encoder.conv1.weight", "proj_out.weight"][..], "model.", "proj_out.weight"),
+            (&["encoder.conv1.weight"], "", "proj_out.weight"),
+            (&["_orig_mod.model.encoder.conv1.weight"], "_orig_mod.model.", "_orig_mod.proj_out.weight"),
+            (&["model.encoder.conv1.weight", "t.encoder.conv1.weight"], "model.", "proj_out.weight"),
+            (&["teacher.model.encoder.conv1.weight", "encoder.conv1.weight"], "", "proj_out.weight"),
+            (&["something"], "model.", "proj_out.weight"),
+        ] {
+            let weights = named(names);
+            let naming = Naming::of_hugging_face(&weights);
+            assert_eq!(naming, Naming::HuggingFace { prefix: prefix.to_owned() }, "{names:?}");
+            let weights = NamedWeights { weights: &weights, naming: &naming };
+            assert_eq!(weights.name(OUTPUT), output, "{names:?}");
+            assert_eq!(weights.name("decoder.layer_norm.bias"), format!("{prefix}decoder.layer_norm.bias"));
+        }
+    }
 
     #[test]
     fn names_follow_openai_checkpoints() {

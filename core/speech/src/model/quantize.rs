@@ -152,6 +152,7 @@ pub fn quantize(
         alignment_heads: Some(settings.alignment_heads),
         max_initial_timestamp_index: settings.max_initial_timestamp,
         return_timestamps: settings.prefers_timestamps,
+        is_multilingual: Some(tokenizer.is_multilingual()),
     };
     contents.set_metadata(GENERATION_KEY, json!(generation).to_string());
     let (classes, worst) = (by_class(&errors), worst(&errors));
@@ -190,7 +191,7 @@ fn record(
 
 /// Whether each token reads the matrix. The others multiply hundreds of rows at a time.
 fn is_read_per_token(matrix: &str) -> bool {
-    matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
+    matrix == "proj_out" || matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
 }
 
 /// Source, licence and quality.
@@ -254,7 +255,7 @@ fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-const CLASSES: [(&str, &str); 7] = [
+const CLASSES: [(&str, &str); 8] = [
     ("encoder.conv", "encoder convolutions"),
     ("encoder.layers.*.self_attn", "encoder attention"),
     ("encoder.layers.*.fc", "encoder feed-forward"),
@@ -262,6 +263,7 @@ const CLASSES: [(&str, &str); 7] = [
     ("decoder.layers.*.encoder_attn", "decoder cross-attention"),
     ("decoder.layers.*.fc", "decoder feed-forward"),
     ("decoder.embed_tokens", "token embedding"),
+    ("proj_out", "output layer"),
 ];
 
 /// The errors of all matrices of each kind together.
@@ -274,14 +276,16 @@ fn by_class(errors: &[TensorError]) -> Vec<ClassError> {
         }
     };
     let class = |(pattern, name): &(&str, &str)| {
+        let mut members = errors.iter().filter(|error| is_of(&error.name, pattern)).peekable();
+        members.peek()?;
         let mut sum = TensorError { name: (*name).to_owned(), squared_error: 0.0, squared_weights: 0.0 };
-        for error in errors.iter().filter(|error| is_of(&error.name, pattern)) {
+        for error in members {
             sum.squared_error += error.squared_error;
             sum.squared_weights += error.squared_weights;
         }
-        ClassError { relative: sum.relative(), name: sum.name }
+        Some(ClassError { relative: sum.relative(), name: sum.name })
     };
-    if errors.is_empty() { Vec::new() } else { CLASSES.iter().map(class).collect() }
+    CLASSES.iter().filter_map(class).collect()
 }
 
 fn worst(errors: &[TensorError]) -> Option<ClassError> {
@@ -303,13 +307,12 @@ mod tests {
             "decoder.layers.3.encoder_attn.k_proj+v_proj",
             "decoder.layers.3.fc1",
             "decoder.embed_tokens",
+            "proj_out",
         ];
         for (index, name) in names.iter().enumerate() {
             let error = TensorError { name: (*name).to_owned(), squared_error: 1.0, squared_weights: 4.0 };
-            let classes = by_class(&[error]);
-            let counted: Vec<usize> = (0..classes.len()).filter(|&class| classes[class].relative > 0.0).collect();
-            assert_eq!(counted, [index], "{name}");
-            assert_eq!(classes[index].relative, 0.5);
+            let class = ClassError { name: CLASSES[index].1.to_owned(), relative: 0.5 };
+            assert_eq!(by_class(&[error]), [class], "{name}");
         }
     }
 }

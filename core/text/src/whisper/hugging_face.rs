@@ -7,7 +7,7 @@ use super::WhisperTokenizer;
 use super::bpe::{Merges, Rules};
 use super::byte_alphabet::append_bytes;
 use super::source;
-use super::special::timestamp_steps;
+use super::special::{is_control, timestamp_steps};
 use super::vocabulary::{Kind, VocabularyBuilder};
 use crate::TextError;
 use serde::Deserialize;
@@ -198,8 +198,9 @@ pub(super) fn pair(rule: &str) -> Option<(&str, &str)> {
 impl WhisperTokenizer {
     /// Reads a Hugging Face `tokenizer.json`. Takes tens of milliseconds for Whisper's 2.4 MB.
     ///
-    /// Added tokens that are special or timestamps become control tokens; other added tokens are text, but are not
-    /// looked for when text is encoded.
+    /// Added tokens that are special, or known as such by their names, become control tokens; other added tokens are text, but
+    /// are not looked for when text is encoded. Early revisions and some converters leave the timestamps out: see
+    /// [`with_timestamps`](Self::with_timestamps).
     ///
     /// # Errors
     /// [`TextError`] for files that cannot be read, are broken, are no byte-level BPE, or lack `<|endoftext|>` or
@@ -231,7 +232,8 @@ impl WhisperTokenizer {
             let content = token.content.as_bytes();
             let kind = match timestamp_steps(content) {
                 Some(_) => Kind::Timestamp,
-                None if token.special => Kind::Special,
+                // Some converters forget the mark.
+                None if token.special || is_control(content) => Kind::Special,
                 None => Kind::Text,
             };
             builder.insert(name, token.id, content, kind)?;

@@ -7,7 +7,8 @@ pub struct Language {
     pub code: &'static str,
     /// English name, lower case.
     pub name: &'static str,
-    /// Further English names and codes that mean this language to Whisper.
+    /// Further English names, and codes of ISO 639 (of three letters, withdrawn ones, and those of a macrolanguage's main
+    /// member) that mean this language to Whisper.
     pub aliases: &'static [&'static str],
 }
 
@@ -21,116 +22,137 @@ const fn also(code: &'static str, name: &'static str, aliases: &'static [&'stati
 
 /// All languages in token order. Models before large-v3 know the first 99.
 pub const LANGUAGES: [Language; 100] = [
-    plain("en", "english"),
-    also("zh", "chinese", &["mandarin"]),
-    plain("de", "german"),
-    also("es", "spanish", &["castilian"]),
-    plain("ru", "russian"),
-    plain("ko", "korean"),
-    plain("fr", "french"),
-    plain("ja", "japanese"),
-    plain("pt", "portuguese"),
-    plain("tr", "turkish"),
-    plain("pl", "polish"),
-    also("ca", "catalan", &["valencian"]),
-    also("nl", "dutch", &["flemish"]),
-    plain("ar", "arabic"),
-    plain("sv", "swedish"),
-    plain("it", "italian"),
-    plain("id", "indonesian"),
-    plain("hi", "hindi"),
-    plain("fi", "finnish"),
-    plain("vi", "vietnamese"),
-    // `iw` is the code that the files of the first models use.
-    also("he", "hebrew", &["iw"]),
-    plain("uk", "ukrainian"),
-    plain("el", "greek"),
-    plain("ms", "malay"),
-    plain("cs", "czech"),
-    also("ro", "romanian", &["moldavian", "moldovan"]),
-    plain("da", "danish"),
-    plain("hu", "hungarian"),
-    plain("ta", "tamil"),
-    plain("no", "norwegian"),
-    plain("th", "thai"),
-    plain("ur", "urdu"),
-    plain("hr", "croatian"),
-    plain("bg", "bulgarian"),
-    plain("lt", "lithuanian"),
-    plain("la", "latin"),
-    plain("mi", "maori"),
-    plain("ml", "malayalam"),
-    plain("cy", "welsh"),
-    plain("sk", "slovak"),
-    plain("te", "telugu"),
-    plain("fa", "persian"),
-    plain("lv", "latvian"),
-    plain("bn", "bengali"),
-    plain("sr", "serbian"),
-    plain("az", "azerbaijani"),
-    plain("sl", "slovenian"),
-    plain("kn", "kannada"),
-    plain("et", "estonian"),
-    plain("mk", "macedonian"),
-    plain("br", "breton"),
-    plain("eu", "basque"),
-    plain("is", "icelandic"),
-    plain("hy", "armenian"),
-    plain("ne", "nepali"),
-    plain("mn", "mongolian"),
-    plain("bs", "bosnian"),
-    plain("kk", "kazakh"),
-    plain("sq", "albanian"),
-    plain("sw", "swahili"),
-    plain("gl", "galician"),
-    plain("mr", "marathi"),
-    also("pa", "punjabi", &["panjabi"]),
-    also("si", "sinhala", &["sinhalese"]),
-    plain("km", "khmer"),
-    plain("sn", "shona"),
-    plain("yo", "yoruba"),
-    plain("so", "somali"),
-    plain("af", "afrikaans"),
-    plain("oc", "occitan"),
-    plain("ka", "georgian"),
-    plain("be", "belarusian"),
-    plain("tg", "tajik"),
-    plain("sd", "sindhi"),
-    plain("gu", "gujarati"),
-    plain("am", "amharic"),
-    plain("yi", "yiddish"),
+    also("en", "english", &["eng"]),
+    also("zh", "chinese", &["mandarin", "zho", "chi", "cmn"]),
+    also("de", "german", &["deu", "ger"]),
+    also("es", "spanish", &["castilian", "spa"]),
+    also("ru", "russian", &["rus"]),
+    also("ko", "korean", &["kor"]),
+    also("fr", "french", &["fra", "fre"]),
+    also("ja", "japanese", &["jpn"]),
+    also("pt", "portuguese", &["por"]),
+    also("tr", "turkish", &["tur"]),
+    also("pl", "polish", &["pol"]),
+    also("ca", "catalan", &["valencian", "cat"]),
+    also("nl", "dutch", &["flemish", "nld", "dut"]),
+    also("ar", "arabic", &["ara", "arb"]),
+    also("sv", "swedish", &["swe"]),
+    also("it", "italian", &["ita"]),
+    also("id", "indonesian", &["ind", "in"]),
+    also("hi", "hindi", &["hin"]),
+    also("fi", "finnish", &["fin"]),
+    also("vi", "vietnamese", &["vie"]),
+    // `iw` is the code that the files of the first models use, as they use `jw` for what is `jv` elsewhere.
+    also("he", "hebrew", &["iw", "heb"]),
+    also("uk", "ukrainian", &["ukr"]),
+    also("el", "greek", &["ell", "gre"]),
+    also("ms", "malay", &["msa", "may", "zsm"]),
+    also("cs", "czech", &["ces", "cze"]),
+    also("ro", "romanian", &["moldavian", "moldovan", "ron", "rum", "mo"]),
+    also("da", "danish", &["dan"]),
+    also("hu", "hungarian", &["hun"]),
+    also("ta", "tamil", &["tam"]),
+    also("no", "norwegian", &["nor", "nb", "nob", "bokmål", "bokmal"]),
+    also("th", "thai", &["tha"]),
+    also("ur", "urdu", &["urd"]),
+    also("hr", "croatian", &["hrv"]),
+    also("bg", "bulgarian", &["bul"]),
+    also("lt", "lithuanian", &["lit"]),
+    also("la", "latin", &["lat"]),
+    also("mi", "maori", &["mri", "mao"]),
+    also("ml", "malayalam", &["mal"]),
+    also("cy", "welsh", &["cym", "wel"]),
+    also("sk", "slovak", &["slk", "slo"]),
+    also("te", "telugu", &["tel"]),
+    also("fa", "persian", &["fas", "per", "pes", "prs", "farsi"]),
+    also("lv", "latvian", &["lav", "lvs"]),
+    also("bn", "bengali", &["ben", "bangla"]),
+    also("sr", "serbian", &["srp", "sh"]),
+    also("az", "azerbaijani", &["aze", "azj"]),
+    also("sl", "slovenian", &["slv"]),
+    also("kn", "kannada", &["kan"]),
+    also("et", "estonian", &["est", "ekk"]),
+    also("mk", "macedonian", &["mkd", "mac"]),
+    also("br", "breton", &["bre"]),
+    also("eu", "basque", &["eus", "baq"]),
+    also("is", "icelandic", &["isl", "ice"]),
+    also("hy", "armenian", &["hye", "arm"]),
+    also("ne", "nepali", &["nep", "npi"]),
+    also("mn", "mongolian", &["mon", "khk"]),
+    also("bs", "bosnian", &["bos"]),
+    also("kk", "kazakh", &["kaz"]),
+    also("sq", "albanian", &["sqi", "alb", "als"]),
+    also("sw", "swahili", &["swa", "swh"]),
+    also("gl", "galician", &["glg"]),
+    also("mr", "marathi", &["mar"]),
+    also("pa", "punjabi", &["panjabi", "pan"]),
+    also("si", "sinhala", &["sinhalese", "sin"]),
+    also("km", "khmer", &["khm"]),
+    also("sn", "shona", &["sna"]),
+    also("yo", "yoruba", &["yor"]),
+    also("so", "somali", &["som"]),
+    also("af", "afrikaans", &["afr"]),
+    also("oc", "occitan", &["oci"]),
+    also("ka", "georgian", &["kat", "geo"]),
+    also("be", "belarusian", &["bel"]),
+    also("tg", "tajik", &["tgk"]),
+    also("sd", "sindhi", &["snd"]),
+    also("gu", "gujarati", &["guj"]),
+    also("am", "amharic", &["amh"]),
+    also("yi", "yiddish", &["yid", "ydd", "ji"]),
     plain("lo", "lao"),
-    plain("uz", "uzbek"),
-    plain("fo", "faroese"),
-    also("ht", "haitian creole", &["haitian"]),
-    also("ps", "pashto", &["pushto"]),
-    plain("tk", "turkmen"),
-    plain("nn", "nynorsk"),
-    plain("mt", "maltese"),
-    plain("sa", "sanskrit"),
-    also("lb", "luxembourgish", &["letzeburgesch"]),
-    also("my", "myanmar", &["burmese"]),
-    plain("bo", "tibetan"),
-    plain("tl", "tagalog"),
-    plain("mg", "malagasy"),
-    plain("as", "assamese"),
-    plain("tt", "tatar"),
+    also("uz", "uzbek", &["uzb", "uzn"]),
+    also("fo", "faroese", &["fao"]),
+    also("ht", "haitian creole", &["haitian", "hat"]),
+    also("ps", "pashto", &["pushto", "pus", "pbt"]),
+    also("tk", "turkmen", &["tuk"]),
+    also("nn", "nynorsk", &["nno"]),
+    also("mt", "maltese", &["mlt"]),
+    also("sa", "sanskrit", &["san"]),
+    also("lb", "luxembourgish", &["letzeburgesch", "ltz"]),
+    also("my", "myanmar", &["burmese", "mya", "bur"]),
+    also("bo", "tibetan", &["bod", "tib"]),
+    also("tl", "tagalog", &["tgl", "fil", "filipino"]),
+    also("mg", "malagasy", &["mlg", "plt"]),
+    also("as", "assamese", &["asm"]),
+    also("tt", "tatar", &["tat"]),
     plain("haw", "hawaiian"),
-    plain("ln", "lingala"),
-    plain("ha", "hausa"),
-    plain("ba", "bashkir"),
-    plain("jw", "javanese"),
-    plain("su", "sundanese"),
+    also("ln", "lingala", &["lin"]),
+    also("ha", "hausa", &["hau"]),
+    also("ba", "bashkir", &["bak"]),
+    also("jw", "javanese", &["jv", "jav"]),
+    also("su", "sundanese", &["sun"]),
     plain("yue", "cantonese"),
 ];
 
-/// The language with this code, name or alias, in any case (`en`, `English`, `flemish`).
+/// The language that a code, an English name or a language tag means, in any case: `en`, `English`, `flemish`, `eng`.
+///
+/// Of a tag (BCP 47: `pt-BR`, `zh-Hant-TW`; also `pt_BR` and `de_DE.UTF-8` as systems write them) the language counts, since
+/// Whisper knows no regions and scripts. Cantonese is told from other Chinese by its own code (`yue`, `zh-yue`) alone.
 #[must_use]
 pub fn language(code_or_name: &str) -> Option<&'static Language> {
     let wanted = code_or_name.trim();
+    named(wanted).or_else(|| tagged(wanted))
+}
+
+fn named(wanted: &str) -> Option<&'static Language> {
     LANGUAGES.iter().find(|language| {
         [language.code, language.name].iter().chain(language.aliases).any(|known| known.eq_ignore_ascii_case(wanted))
     })
+}
+
+fn tagged(wanted: &str) -> Option<&'static Language> {
+    // A system's locale may end in an encoding and a modifier.
+    let tag = wanted.split(['.', '@']).next()?;
+    let well_formed =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let parts = || tag.split(['-', '_']);
+    let primary = parts().next().filter(|primary| (2..=3).contains(&primary.len()))?;
+    if !parts().all(well_formed) {
+        return None;
+    }
+    let extended = parts().nth(1).filter(|part| primary.eq_ignore_ascii_case("zh") && part.eq_ignore_ascii_case("yue"));
+    named(extended.unwrap_or(primary))
 }
 
 #[cfg(test)]
@@ -144,6 +166,60 @@ mod tests {
         }
         assert_eq!(language("elvish"), None);
         assert_eq!(language(""), None);
+    }
+
+    #[test]
+    fn tags_of_systems_and_of_the_web_lead_to_their_language() {
+        for (wanted, code) in [
+            ("en-US", "en"),
+            ("EN-us", "en"),
+            ("en_GB", "en"),
+            ("zh-CN", "zh"),
+            ("zh-Hant-TW", "zh"),
+            ("zh_Hans_CN", "zh"),
+            ("cmn-Hans-CN", "zh"),
+            ("yue-Hant-HK", "yue"),
+            ("zh-yue", "yue"),
+            ("pt_BR", "pt"),
+            ("pt-PT", "pt"),
+            ("es-419", "es"),
+            ("sr-Latn", "sr"),
+            ("de-CH-1996", "de"),
+            ("nb", "no"),
+            ("nb-NO", "no"),
+            ("no-NO", "no"),
+            ("nn-NO", "nn"),
+            ("jv", "jw"),
+            ("jv-ID", "jw"),
+            ("iw-IL", "he"),
+            ("in_ID", "id"),
+            ("fil-PH", "tl"),
+            ("deu", "de"),
+            ("ger", "de"),
+            ("eng_Latn", "en"),
+            ("arb_Arab", "ar"),
+            ("haw-US", "haw"),
+            ("de_DE.UTF-8", "de"),
+            ("ca_ES@valencia", "ca"),
+            ("en-US-x-private", "en"),
+        ] {
+            assert_eq!(language(wanted).map(|language| language.code), Some(code), "{wanted}");
+        }
+        for wanted in
+            ["e", "en-", "-US", "en--US", "en US", "en-US!", "en-waytoolongapart", "tlh-QO", "german-DE", ".", "@en"]
+        {
+            assert_eq!(language(wanted), None, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn every_language_is_found_by_whatever_it_is_called() {
+        for known in &LANGUAGES {
+            for name in [known.code, known.name].iter().chain(known.aliases) {
+                assert_eq!(language(name), Some(known), "{name}");
+                assert_eq!(language(&name.to_ascii_uppercase()), Some(known), "{name}");
+            }
+        }
     }
 
     #[test]

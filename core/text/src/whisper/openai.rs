@@ -25,13 +25,13 @@ const AFTER_LANGUAGES: [&str; 6] =
     ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"];
 
 /// How many text tokens and languages a vocabulary of this size has.
-struct Layout {
-    text_tokens: usize,
+pub(super) struct Layout {
+    pub(super) text_tokens: usize,
     languages: usize,
 }
 
 impl Layout {
-    fn of(n_vocab: usize) -> Option<Self> {
+    pub(super) fn of(n_vocab: usize) -> Option<Self> {
         let (text_tokens, languages) = match n_vocab {
             51_864 => (50_256, 99),
             51_865 => (50_257, 99),
@@ -43,7 +43,7 @@ impl Layout {
     }
 
     /// Appends the special tokens in OpenAI's order.
-    fn append_controls(&self, file: &str, builder: &mut VocabularyBuilder) -> Result<(), TextError> {
+    pub(super) fn append_controls(&self, file: &str, builder: &mut VocabularyBuilder) -> Result<(), TextError> {
         let first = self.text_tokens as u64;
         let languages = LANGUAGES[..self.languages].iter().map(|language| format!("<|{}|>", language.code));
         let names = ["<|endoftext|>", "<|startoftranscript|>"].into_iter().map(str::to_owned);

@@ -87,6 +87,22 @@ impl Specials {
     }
 }
 
+/// Whether this is the name of one of Whisper's control tokens, timestamps aside.
+pub(super) fn is_control(token: &[u8]) -> bool {
+    const NAMES: [&str; 9] = [
+        "<|endoftext|>",
+        "<|startoftranscript|>",
+        "<|translate|>",
+        "<|transcribe|>",
+        "<|startoflm|>",
+        "<|startofprev|>",
+        "<|nospeech|>",
+        "<|nocaptions|>",
+        "<|notimestamps|>",
+    ];
+    NAMES.iter().any(|name| name.as_bytes() == token) || language_of(token).is_some()
+}
+
 fn language_of(token: &[u8]) -> Option<&'static Language> {
     let code = std::str::from_utf8(token.strip_prefix(b"<|")?.strip_suffix(b"|>")?).ok()?;
     LANGUAGES.iter().find(|language| language.code == code || language.aliases.contains(&code))

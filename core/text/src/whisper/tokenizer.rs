@@ -2,8 +2,8 @@
 
 use super::bpe::{BytePairs, Merges};
 use super::pre_tokenize::pieces;
-use super::special::{SpecialTokens, Specials};
-use super::vocabulary::{Kind, Vocabulary};
+use super::special::{SpecialTokens, Specials, timestamp_token};
+use super::vocabulary::{Kind, MAX_TOKENS, Vocabulary};
 use crate::TextError;
 use std::collections::BTreeSet;
 
@@ -18,10 +18,11 @@ pub struct WhisperTokenizer {
     languages: Vec<(&'static str, u32)>,
     // Some files ask for a space before the first word, as if it stood inside a sentence.
     prefix_space: bool,
+    multilingual: bool,
 }
 
-// OpenAI's English-only vocabularies list 99 languages that the models were not trained on.
-const ENGLISH_ONLY_SIZE: usize = 51_864;
+// Where OpenAI's English-only vocabularies end their text. They list 99 languages that the models were not trained on.
+const ENGLISH_ONLY_END_OF_TEXT: u32 = 50_256;
 
 impl WhisperTokenizer {
     pub(super) fn assemble(
@@ -32,7 +33,34 @@ impl WhisperTokenizer {
     ) -> Result<Self, TextError> {
         let Specials { tokens, languages } = Specials::find(file, &vocabulary)?;
         let pairs = BytePairs::new(&vocabulary, merges);
-        Ok(Self { vocabulary, pairs, special: tokens, languages, prefix_space })
+        let english_only = tokens.eot == ENGLISH_ONLY_END_OF_TEXT && tokens.sot == ENGLISH_ONLY_END_OF_TEXT + 1;
+        let multilingual = languages.len() > 1 && !english_only;
+        Ok(Self { vocabulary, pairs, special: tokens, languages, prefix_space, multilingual })
+    }
+
+    /// Adds the timestamps that files of early revisions and some converters leave out: `count` tokens right behind
+    /// `<|notimestamps|>`, as OpenAI numbers them; a model with a window of 30 s has 1501.
+    ///
+    /// Nothing changes where there are timestamps already, where one of these ids is another token's, or where the
+    /// model's `n_vocab` tokens end before them.
+    #[must_use]
+    pub fn with_timestamps(self, n_vocab: usize, count: usize) -> Self {
+        let (None, Some(before)) = (self.special.timestamp_begin, self.special.no_timestamps) else { return self };
+        let first = before as usize + 1;
+        if count == 0 || first.saturating_add(count) > n_vocab.min(MAX_TOKENS as usize) {
+            return self;
+        }
+        let names: Vec<String> = (0..count).map(timestamp_token).collect();
+        let Some(vocabulary) = self.vocabulary.with_timestamps(first, &names) else { return self };
+        let special =
+            SpecialTokens { timestamp_begin: Some(before + 1), timestamp_count: count as u32, ..self.special };
+        Self { vocabulary, special, ..self }
+    }
+
+    /// Decides whether language and task tokens belong into the prompt, where the model's settings say it.
+    #[must_use]
+    pub fn with_multilingual(self, multilingual: bool) -> Self {
+        Self { multilingual, ..self }
     }
 
     pub(super) fn vocabulary(&self) -> &Vocabulary {
@@ -146,11 +174,12 @@ impl WhisperTokenizer {
 
     /// Whether language and task tokens belong into the prompt.
     ///
-    /// OpenAI's English-only vocabularies list 99 languages as well and are told by their size; a custom vocabulary
-    /// counts as multilingual from two languages on.
+    /// What [`with_multilingual`](Self::with_multilingual) said, else: OpenAI's English-only vocabularies list 99 languages
+    /// as well and are told by the numbers of their control tokens; any other vocabulary counts as multilingual from two
+    /// languages on.
     #[must_use]
     pub fn is_multilingual(&self) -> bool {
-        self.vocab_size() != ENGLISH_ONLY_SIZE && self.languages.len() > 1
+        self.multilingual
     }
 
     /// Tokens that stand for sounds, speaker names and decoration rather than speech (`♪`, `[`, ` (`), ascending:

@@ -1,15 +1,18 @@
 //! `vocab.json`, `merges.txt` and `added_tokens.json`: the vocabulary as GPT-2's tokenizer kept it, which older and
 //! fine-tuned repositories have in place of a `tokenizer.json` (reference: huggingface/transformers, `WhisperTokenizer`).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use serde::Deserialize;
 
 use super::WhisperTokenizer;
 use super::byte_alphabet::append_bytes;
 use super::hugging_face::{MAX_ENTRIES, Vocab, listed_merges, pair};
-use super::openai::{TIMESTAMPS, custom_kind};
+use super::openai::{Layout, TIMESTAMPS, custom_kind};
 use super::source;
-use super::special::timestamp_token;
-use super::vocabulary::{Kind, VocabularyBuilder};
+use super::vocabulary::VocabularyBuilder;
 use crate::TextError;
 
 /// The three files in memory.
@@ -24,60 +27,130 @@ pub struct VocabMerges<'a> {
 }
 
 impl WhisperTokenizer {
-    /// Reads `vocab.json`, `merges.txt` and, where there is one, `added_tokens.json` of `folder` for a model with `n_vocab`
-    /// tokens.
+    /// Reads `vocab.json` and `merges.txt` of `folder` for a model with `n_vocab` tokens. Control tokens that `vocab.json` does
+    /// not list stand in `added_tokens.json` or in the `added_tokens_decoder` of `tokenizer_config.json`.
     ///
     /// # Errors
     /// As [`from_vocab_and_merges_bytes`](Self::from_vocab_and_merges_bytes), and [`TextError::Read`].
     pub fn from_vocab_and_merges(folder: &Path, n_vocab: usize) -> Result<Self, TextError> {
         let vocab = source::read(&folder.join("vocab.json"))?;
         let merges = source::read(&folder.join("merges.txt"))?;
-        let added = folder.join("added_tokens.json");
-        let added = added.is_file().then(|| source::read(&added)).transpose()?;
-        let files = VocabMerges { vocab: &vocab, merges: &merges, added: added.as_deref() };
-        Self::from_vocab_and_merges_bytes(files, n_vocab, &folder.display().to_string())
+        let optional = |name: &str| {
+            let path = folder.join(name);
+            path.is_file().then(|| source::read(&path)).transpose()
+        };
+        let (listed, settings) = (optional("added_tokens.json")?, optional("tokenizer_config.json")?);
+        let name = folder.display().to_string();
+        let added = match (&listed, &settings) {
+            (Some(listed), _) => {
+                Added { file: "added_tokens.json", tokens: entries(listed, &name, "added_tokens.json")? }
+            }
+            (None, Some(settings)) => {
+                Added { file: "tokenizer_config.json", tokens: settings_entries(settings, &name)? }
+            }
+            (None, None) => Added::none(),
+        };
+        Self::from_parts(&vocab, &merges, &added, n_vocab, &name)
     }
 
     /// As [`from_vocab_and_merges`](Self::from_vocab_and_merges), from bytes in memory; `name` stands for their folder in
     /// errors.
     ///
-    /// What is written like `<|this|>` is a special token. Old files leave the timestamps out: the last 1501 ids below
-    /// `n_vocab` are theirs where no token has any of these ids.
+    /// What is written like `<|this|>` is a special token. Old files leave the timestamps out: see
+    /// [`with_timestamps`](Self::with_timestamps), which is asked for those of a window of 30 s. Where no file lists any
+    /// control token and `n_vocab` is the size of one of OpenAI's vocabularies, they are numbered as OpenAI does.
     ///
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face), and [`TextError::Line`] for a merge rule that is not two tokens.
     pub fn from_vocab_and_merges_bytes(files: VocabMerges<'_>, n_vocab: usize, name: &str) -> Result<Self, TextError> {
+        let added = match files.added {
+            Some(added) => Added { file: "added_tokens.json", tokens: entries(added, name, "added_tokens.json")? },
+            None => Added::none(),
+        };
+        Self::from_parts(files.vocab, files.merges, &added, n_vocab, name)
+    }
+
+    fn from_parts(
+        vocab: &[u8],
+        merges: &[u8],
+        added: &Added<'_>,
+        n_vocab: usize,
+        name: &str,
+    ) -> Result<Self, TextError> {
         let [vocab_name, merges_name, added_name] =
-            ["vocab.json", "merges.txt", "added_tokens.json"].map(|file| format!("{name}/{file}"));
-        let vocab = entries(files.vocab, &vocab_name)?;
-        let added = files.added.map(|added| entries(added, &added_name)).transpose()?.unwrap_or(Vocab(Vec::new()));
-        let rules = rules(files.merges, &merges_name)?;
+            ["vocab.json", "merges.txt", added.file].map(|file| format!("{name}/{file}"));
+        let vocab = entries(vocab, name, "vocab.json")?;
+        let rules = rules(merges, &merges_name)?;
         let merges = listed_merges(&merges_name, &vocab, rules.into_iter(), false)?;
         let mut builder = VocabularyBuilder::default();
-        let (mut bytes, mut last) = (Vec::new(), 0);
+        let mut bytes = Vec::new();
         for (token, id) in &vocab.0 {
             bytes.clear();
             append_bytes(token, &mut bytes);
             builder.insert(&vocab_name, *id, &bytes, custom_kind(token.as_bytes()))?;
-            last = last.max(*id);
         }
-        for (token, id) in &added.0 {
+        for (token, id) in &added.tokens.0 {
             builder.insert(&added_name, *id, token.as_bytes(), custom_kind(token.as_bytes()))?;
-            last = last.max(*id);
         }
-        if last + 1 + TIMESTAMPS as u64 == n_vocab as u64 {
-            for step in 0..TIMESTAMPS {
-                let token = timestamp_token(step);
-                builder.insert(name, last + 1 + step as u64, token.as_bytes(), Kind::Timestamp)?;
-            }
+        if let Some(layout) = layout_without_controls(&vocab, &added.tokens, n_vocab) {
+            layout.append_controls(name, &mut builder)?;
         }
-        Self::assemble(name, builder.build(), merges, false)
+        Ok(Self::assemble(name, builder.build(), merges, false)?.with_timestamps(n_vocab, TIMESTAMPS))
     }
 }
 
-fn entries<'a>(json: &'a [u8], name: &str) -> Result<Vocab<'a>, TextError> {
-    source::check_size(name, json.len() as u64)?;
-    serde_json::from_slice(json).map_err(|source| TextError::Json { file: name.to_owned(), source })
+/// Tokens beside those of `vocab.json`, and the file that lists them.
+struct Added<'a> {
+    file: &'static str,
+    tokens: Vocab<'a>,
+}
+
+impl Added<'_> {
+    fn none() -> Self {
+        Self { file: "added_tokens.json", tokens: Vocab(Vec::new()) }
+    }
+}
+
+/// The layout of OpenAI's whose text tokens are listed and whose control tokens are not; `<|endoftext|>` may be.
+fn layout_without_controls(vocab: &Vocab<'_>, added: &Vocab<'_>, n_vocab: usize) -> Option<Layout> {
+    let layout = Layout::of(n_vocab)?;
+    let all = || vocab.0.iter().chain(&added.0);
+    let text_tokens = layout.text_tokens as u64;
+    let highest = all().map(|(_, id)| *id).max()?;
+    let end = all().find(|(token, _)| token == "<|endoftext|>").map_or(text_tokens, |(_, id)| *id);
+    (end == text_tokens && (highest == text_tokens || highest + 1 == text_tokens)).then_some(layout)
+}
+
+fn entries<'a>(json: &'a [u8], folder: &str, file: &str) -> Result<Vocab<'a>, TextError> {
+    parse(json, folder, file)
+}
+
+/// The added tokens that `tokenizer_config.json` lists, which newer writers have in place of a file of their own.
+fn settings_entries<'a>(json: &'a [u8], folder: &str) -> Result<Vocab<'a>, TextError> {
+    #[derive(Deserialize)]
+    struct Settings<'a> {
+        #[serde(borrow, default)]
+        added_tokens_decoder: BTreeMap<u64, Listed<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Listed<'a> {
+        #[serde(borrow)]
+        content: Cow<'a, str>,
+    }
+    // 280 KB with all of Whisper's tokens. Each entry takes more memory than it has bytes.
+    const LIMIT: u64 = 2 << 20;
+    if json.len() as u64 > LIMIT {
+        let file = format!("{folder}/tokenizer_config.json");
+        return Err(TextError::TooLarge { file, bytes: json.len() as u64, limit: LIMIT });
+    }
+    let settings: Settings<'a> = parse(json, folder, "tokenizer_config.json")?;
+    Ok(Vocab(settings.added_tokens_decoder.into_iter().map(|(id, token)| (token.content, id)).collect()))
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], folder: &str, file: &str) -> Result<T, TextError> {
+    let name = format!("{folder}/{file}");
+    source::check_size(&name, json.len() as u64)?;
+    serde_json::from_slice(json).map_err(|source| TextError::Json { file: name, source })
 }
 
 /// Pairs of tokens, line by line. The first line may be a comment with a version.

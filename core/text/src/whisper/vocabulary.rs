@@ -126,6 +126,32 @@ impl Vocabulary {
         [self.starts.bytes(), self.by_bytes.bytes(), self.kinds.bytes(), self.bytes.bytes()]
     }
 
+    /// This vocabulary with the tokens `names` at `first` and following; `None` where one of these ids is taken.
+    pub(super) fn with_timestamps(&self, first: usize, names: &[String]) -> Option<Self> {
+        let end = first + names.len();
+        if (first..end).any(|id| self.kind(id as u32) != Kind::Absent) {
+            return None;
+        }
+        let (mut bytes, mut starts, mut kinds) = (Vec::new(), vec![0], Vec::new());
+        for id in 0..self.len().max(end) {
+            let (token, kind) = match id.checked_sub(first).and_then(|step| names.get(step)) {
+                Some(name) => (name.as_bytes(), Kind::Timestamp),
+                None => (self.token(id as u32), self.kind(id as u32)),
+            };
+            bytes.extend_from_slice(token);
+            starts.push(bytes.len() as u32);
+            kinds.push(kind.number());
+        }
+        // Timestamps are no text: nothing changes for looking up bytes.
+        let by_bytes = self.by_bytes.clone();
+        Some(Self {
+            bytes: Table::of_bytes(bytes),
+            starts: Table::of_words(starts),
+            kinds: Table::of_bytes(kinds),
+            by_bytes,
+        })
+    }
+
     /// One past the largest id.
     pub(super) fn len(&self) -> usize {
         self.kinds.bytes().len()

@@ -44,6 +44,8 @@ pub(super) struct Decoder {
     device: Device,
     element: DType,
     tokens: Embedding,
+    /// The output layer, `[vocabulary, width]`: the tokens' own tensor where both are one.
+    output: Tensor,
     /// `[text context, width]`.
     positions: Tensor,
     blocks: Vec<DecoderBlock>,
@@ -212,10 +214,16 @@ impl Decoder {
             })
         };
         let positions = tensors.tensor("decoder.embed_positions.weight", &[text_context, width])?;
+        let tokens = tensors.embedding("decoder.embed_tokens", vocabulary, width)?;
+        let output = match dimensions.tied_output {
+            true => tokens.embeddings().clone(),
+            false => tensors.embedding("proj_out", vocabulary, width)?.embeddings().clone(),
+        };
         Ok(Self {
             device: positions.device().clone(),
             element: positions.dtype(),
-            tokens: tensors.embedding("decoder.embed_tokens", vocabulary, width)?,
+            tokens,
+            output,
             positions,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, BridgeError>>()?,
             norm: tensors.norm("decoder.layer_norm", width)?,
@@ -286,7 +294,7 @@ impl Decoder {
     pub(super) fn logits(&self, hidden: &Tensor, picked: &[usize]) -> candle_core::Result<Vec<f32>> {
         let picked: Vec<u32> = picked.iter().map(|&row| row as u32).collect();
         let rows = hidden.index_select(&self.indices(&picked)?, 0)?;
-        download(&rows.matmul(&self.tokens.embeddings().t()?)?.flatten_all()?)
+        download(&rows.matmul(&self.output.t()?)?.flatten_all()?)
     }
 
     fn indices(&self, indices: &[u32]) -> candle_core::Result<Tensor> {

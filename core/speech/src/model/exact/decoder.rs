@@ -9,12 +9,15 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::block::{Attention, FeedForward, FeedForwardScratch};
 use crate::model::config::Dimensions;
+use crate::model::names::{EMBEDDING, OUTPUT};
 use crate::model::network::{self, Recording, Row};
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     tokens: Embedding,
+    /// The output layer; `None` where it is the token embedding.
+    output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Vec<f32>,
     blocks: Vec<Block>,
@@ -87,8 +90,10 @@ impl Decoder {
                 feed_forward: FeedForward::load(source, &name, width, decoder_ffn)?,
             })
         };
+        let output = || Embedding::load(source, OUTPUT, vocabulary, width);
         Ok(Self {
-            tokens: Embedding::load(source, "decoder.embed_tokens.weight", vocabulary, width)?,
+            tokens: Embedding::load(source, EMBEDDING, vocabulary, width)?,
+            output: (!dimensions.tied_output).then(output).transpose()?,
             positions: source.tensor("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: LayerNorm::load(source, "decoder.layer_norm", width)?,
@@ -165,7 +170,7 @@ impl Decoder {
             scratch.picked.extend_from_slice(&scratch.normed[row * self.width..(row + 1) * self.width]);
         }
         scratch.logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
-        self.tokens.logits(&scratch.picked, &mut scratch.logits, threads);
+        self.output.as_ref().unwrap_or(&self.tokens).logits(&scratch.picked, &mut scratch.logits, threads);
         &mut scratch.logits
     }
 

@@ -20,6 +20,8 @@ use crate::model::network::{Precision, Recording, Row, SelfCache};
 pub(crate) struct Decoder {
     backend: Backend,
     tokens: QuantizedEmbedding,
+    /// The output layer; `None` where it is the token embedding.
+    output: Option<QuantizedEmbedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Floats,
     blocks: Vec<Block>,
@@ -127,9 +129,11 @@ impl Decoder {
     ) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
+        let output = || QuantizedEmbedding::load(source, backend, "proj_out", vocabulary, width);
         Ok(Self {
             backend: backend.clone(),
             tokens: QuantizedEmbedding::load(source, backend, "decoder.embed_tokens", vocabulary, width)?,
+            output: (!dimensions.tied_output).then(output).transpose()?,
             positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
@@ -143,7 +147,7 @@ impl Decoder {
     pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
         let blocks: usize = self.blocks.iter().map(Block::bytes_per_token).sum();
         let value = if self.precision == Precision::Int8 { 1 } else { 2 };
-        (blocks + self.tokens.bytes()) as u64 + value * cross_values(dimensions)
+        (blocks + self.output().bytes()) as u64 + value * cross_values(dimensions)
     }
 
     pub(crate) fn scratch(&self) -> DecoderScratch {
@@ -278,10 +282,15 @@ impl Decoder {
         for &row in picked {
             rows.extend_from_slice(&x[row * width..(row + 1) * width]);
         }
-        self.tokens.quantize_normed(&self.backend, &self.norm, rows, quantized);
-        logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
-        self.tokens.logits(&self.backend, quantized, logits);
+        let output = self.output();
+        output.quantize_normed(&self.backend, &self.norm, rows, quantized);
+        logits.resize(picked.len() * output.vocabulary(), 0.0);
+        output.logits(&self.backend, quantized, logits);
         logits
+    }
+
+    fn output(&self) -> &QuantizedEmbedding {
+        self.output.as_ref().unwrap_or(&self.tokens)
     }
 
     /// Token and position embedding of every row.
