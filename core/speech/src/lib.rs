@@ -14,10 +14,13 @@ mod options;
 mod recognizer;
 mod source;
 pub mod stream;
+pub mod subtitles;
 mod transcript;
 pub mod vad;
 mod vad_windows;
+mod voice_bounds;
 mod window;
+mod word_places;
 
 // Unit tests and test programs share the starter recognizer, which names this crate as programs do.
 #[cfg(test)]

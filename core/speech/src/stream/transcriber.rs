@@ -2,6 +2,7 @@
 
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
+use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
@@ -13,6 +14,7 @@ use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOpt
 use crate::recognizer::SpeechRecognizer;
 use crate::transcript::{Timing, Word};
 use crate::vad::{Endpoint, Segmenter};
+use crate::voice_bounds::Voice;
 use crate::window::{Context, WindowDecoder};
 
 /// Options of a live transcription.
@@ -290,8 +292,8 @@ impl<'r> StreamTranscriber<'r> {
         }
         self.previous.doubted |= decoded.attempt.temperature > HOT;
         let tokens: Vec<u32> = self.prefix.iter().chain(&decoded.attempt.tokens).copied().collect();
-        let states = (samples.len() / 320).min(self.recognizer.model().dimensions().audio_context);
-        let mut words = align::timed_words(&mut self.decoder, &decoded.audio, states, &tokens)?;
+        let voice = Voice::new(&self.features, self.recognizer.model().dimensions().mels, samples.len() / HOP);
+        let mut words = align::timed_words(&mut self.decoder, &decoded.audio, &voice, &tokens)?;
         let spoken = self.prefix.len();
         let mut seen = 0;
         words.retain(|word| {
@@ -378,7 +380,7 @@ impl<'r> StreamTranscriber<'r> {
 
     fn ends_a_sentence(&self) -> bool {
         let text = self.decoder.model.tokenizer().decode(&self.prefix);
-        text.trim_end().ends_with(['.', '!', '?', '。', '！', '？'])
+        sentence_ends(&text, "")
     }
 
     /// Goes on as if the stream began at `sample`.
