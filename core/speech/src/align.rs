@@ -58,7 +58,7 @@ pub(crate) fn add_words(
     let whole = std::mem::take(segments);
     for (segment, mut words) in whole.into_iter().zip(words) {
         for word in &mut words {
-            let time = |seconds: f64| ((offset + seconds) * 100.0).round() / 100.0;
+            let time = |seconds: f64| ((offset + seconds) * 1000.0).round() / 1000.0;
             word.start = time(word.start).max(last_end);
             word.end = time(word.end).max(word.start);
             last_end = word.end;
@@ -301,7 +301,8 @@ mod tests {
         let segment = Segment { tokens: vec![900, 1, 1, 1, 905], text: " a b c".into(), ..Segment::default() };
         let words = vec![timed(" a", 1.0, 1.4), timed(" b", 1.5, 2.0), timed(" c", 10.0, 10.5)];
         let parts = at_long_pauses(segment, words, 900);
-        let seen: Vec<_> = parts.iter().map(|part| (part.start, part.end, part.text.as_str(), part.tokens.len())).collect();
+        let seen: Vec<_> =
+            parts.iter().map(|part| (part.start, part.end, part.text.as_str(), part.tokens.len())).collect();
         assert_eq!(seen, [(1.0, 2.0, " a b", 3), (10.0, 10.5, " c", 2)]);
         assert_eq!(parts.iter().map(|part| part.words.len()).collect::<Vec<_>>(), [2, 1]);
         let whole = at_long_pauses(Segment { start: 3.0, end: 4.0, ..Segment::default() }, Vec::new(), 900);
@@ -310,7 +311,8 @@ mod tests {
 
     #[test]
     fn hidden_pauses_do_not_make_words_long() {
-        let mut words = [timed(" So", 0.0, 5.4), timed(" it", 5.4, 5.7), timed(" is.", 5.7, 8.0), timed(" Yes", 8.0, 8.3)];
+        let mut words =
+            [timed(" So", 0.0, 5.4), timed(" it", 5.4, 5.7), timed(" is.", 5.7, 8.0), timed(" Yes", 8.0, 8.3)];
         hidden_pauses(words.iter_mut().collect());
         let times: Vec<_> = words.iter().map(|word| (word.start, word.end)).collect();
         assert_eq!(times[1], (5.4, 5.7));

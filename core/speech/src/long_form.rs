@@ -123,9 +123,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         start: f64,
     ) -> Result<(), SpeechError> {
         let wanted = self.decoder.options.timestamps;
-        let pauses = |segment: &Segment| {
-            voice.longest_pause(segment.start - start..segment.end - start) >= align::LONGEST_PAUSE
-        };
+        let pauses =
+            |segment: &Segment| voice.longest_pause(segment.start - start..segment.end - start) >= align::LONGEST_PAUSE;
         if wanted == Timestamps::Word || (wanted == Timestamps::Segment && segments.iter().any(pauses)) {
             align::add_words(self.decoder, audio, voice, segments, start, self.last_speech)?;
         }

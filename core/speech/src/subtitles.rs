@@ -69,7 +69,10 @@ impl SubtitleOptions {
             return problem("max_cue_seconds", "must be at least 1 second".into());
         }
         if !(LEAST_SECONDS..=self.max_cue_seconds).contains(&self.min_cue_seconds) {
-            return problem("min_cue_seconds", format!("must be between {LEAST_SECONDS} and the longest cue's seconds"));
+            return problem(
+                "min_cue_seconds",
+                format!("must be between {LEAST_SECONDS} and the longest cue's seconds"),
+            );
         }
         Ok(())
     }
@@ -146,7 +149,11 @@ impl Subtitles {
             end = (start + least).min(pause.max(start + milliseconds(LEAST_SECONDS).max(least / 2.0)));
         }
         self.shown_until = end / 1000.0;
-        Cue { start: start / 1000.0, end: end / 1000.0, lines: lines::balanced(&piece.text, self.options.max_line_length) }
+        Cue {
+            start: start / 1000.0,
+            end: end / 1000.0,
+            lines: lines::balanced(&piece.text, self.options.max_line_length),
+        }
     }
 }
 
@@ -247,7 +254,9 @@ mod tests {
                 for line in &lines {
                     assert!(!line.contains(['<', '>']), "{line}");
                     let names = line.split('&').skip(1);
-                    names.for_each(|rest| assert!(["amp;", "lt;", "gt;"].iter().any(|name| rest.starts_with(name)), "{line}"));
+                    names.for_each(|rest| {
+                        assert!(["amp;", "lt;", "gt;"].iter().any(|name| rest.starts_with(name)), "{line}")
+                    });
                 }
             }
             cues.push((time(start), time(end), lines));
@@ -262,7 +271,8 @@ mod tests {
         let vtt: String = [VTT_HEADER.to_owned()].into_iter().chain(cues.iter().map(vtt_cue)).collect();
         for found in [parsed(&srt, false), parsed(&vtt, true)] {
             assert_eq!(found.len(), cues.len());
-            let least = if options.per_word { LEAST_SECONDS } else { (options.min_cue_seconds / 2.0).max(LEAST_SECONDS) };
+            let least =
+                if options.per_word { LEAST_SECONDS } else { (options.min_cue_seconds / 2.0).max(LEAST_SECONDS) };
             for (start, end, lines) in &found {
                 let seconds = (end - start) as f64 / 1000.0;
                 assert!(end > start && seconds + 0.0015 >= least, "{start} {end}");
@@ -371,7 +381,17 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (seed >> 33) % below
         };
-        let words = ["a", "Yes.", "when,", "Donaudampfschifffahrtsgesellschaftskapitän", "今天我们去", "R&D", "<i>", "-->", "so"];
+        let words = [
+            "a",
+            "Yes.",
+            "when,",
+            "Donaudampfschifffahrtsgesellschaftskapitän",
+            "今天我们去",
+            "R&D",
+            "<i>",
+            "-->",
+            "so",
+        ];
         for round in 0..400 {
             let options = SubtitleOptions {
                 max_line_length: [8, 16, 42][round % 3],

@@ -218,14 +218,16 @@ fn rises(features: &[f32], mels: usize) -> Vec<f32> {
     let mut rises = vec![0.0f32; frames];
     let mut mean = [vec![0.0f32; mels], vec![0.0f32; mels]];
     for (frame, rise) in rises.iter_mut().enumerate().skip(1) {
-        for (mean, span) in mean.iter_mut().zip([frame.saturating_sub(SPAN)..frame, frame..(frame + SPAN).min(frames)]) {
+        for (mean, span) in mean.iter_mut().zip([frame.saturating_sub(SPAN)..frame, frame..(frame + SPAN).min(frames)])
+        {
             mean.fill(0.0);
             let share = 1.0 / span.len() as f32;
             for row in features[span.start * mels..span.end * mels].chunks_exact(mels) {
                 mean.iter_mut().zip(row).for_each(|(mean, value)| *mean += value * share);
             }
         }
-        *rise = mean[0].iter().zip(&mean[1]).map(|(before, after)| (after - before).max(0.0)).sum::<f32>() / mels as f32;
+        *rise =
+            mean[0].iter().zip(&mean[1]).map(|(before, after)| (after - before).max(0.0)).sum::<f32>() / mels as f32;
     }
     let average = rises.iter().sum::<f32>() / frames.max(1) as f32;
     let variance = rises.iter().map(|rise| (rise - average) * (rise - average)).sum::<f32>() / frames.max(1) as f32;

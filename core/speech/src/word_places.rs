@@ -179,7 +179,8 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
         let attention = |piece: &[usize]| -> f32 {
             let rows = first_rows[index]..first_rows[index + 1].min(rows);
             let states = piece[0] / 2..piece[1].div_ceil(2).min(heard.states);
-            rows.map(|row| heard.matrix[row * heard.states..][states.clone()].iter().map(|x| x.max(0.0)).sum::<f32>()).sum()
+            rows.map(|row| heard.matrix[row * heard.states..][states.clone()].iter().map(|x| x.max(0.0)).sum::<f32>())
+                .sum()
         };
         let best = (0..cuts.len() - 1)
             .max_by(|&a, &b| attention(&cuts[a..a + 2]).total_cmp(&attention(&cuts[b..b + 2])))
@@ -216,12 +217,12 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
     words
 }
 
-/// The last word sounds until its sound ends, the first one from where its sound begins.
+/// The last word sounds until its sound ends, if that is near.
 fn finish_last(words: &mut [(f64, f64)], voice: &Voice) {
     let before = words.len().checked_sub(2).map_or(0.0, |index| words[index].1);
     if let Some((start, end)) = words.last_mut() {
         let found = voice.bounds(*start..*end, before..f64::INFINITY);
-        *end = found.end.max(*start + FRAME_SECONDS);
+        *end = found.end.max(*end);
     }
 }
 
@@ -246,7 +247,8 @@ mod tests {
 
     /// Sound in `spans` of frames.
     fn voice(frames: usize, spans: &[(usize, usize)]) -> Voice {
-        let level = |frame: usize| if spans.iter().any(|span| (span.0..span.1).contains(&frame)) { 1.5f32 } else { -0.5 };
+        let level =
+            |frame: usize| if spans.iter().any(|span| (span.0..span.1).contains(&frame)) { 1.5f32 } else { -0.5 };
         let features: Vec<f32> = (0..frames).flat_map(|frame| vec![level(frame); 80]).collect();
         Voice::new(&features, 80, frames)
     }
@@ -262,7 +264,8 @@ mod tests {
     #[track_caller]
     fn assert_near(found: &[(f64, f64)], expected: &[(f64, f64)]) {
         let near = |a: f64, b: f64| (a - b).abs() <= 0.051;
-        let same = found.iter().zip(expected).all(|(found, expected)| near(found.0, expected.0) && near(found.1, expected.1));
+        let same =
+            found.iter().zip(expected).all(|(found, expected)| near(found.0, expected.0) && near(found.1, expected.1));
         assert!(same && found.len() == expected.len(), "{found:?} instead of {expected:?}");
     }
 
@@ -324,7 +327,10 @@ mod tests {
     fn time_warping_is_monotonic_on_noise_and_gives_words_a_state_of_their_own() {
         let matrix: Vec<f32> = (0..40 * 25).map(|i| ((i * 7919 % 101) as f32) / 50.0 - 1.0).collect();
         let starts = token_starts(&matrix, 25, &[false; 40]);
-        assert!(starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts.iter().all(|&start| start < 25), "{starts:?}");
+        assert!(
+            starts.windows(2).all(|pair| pair[0] <= pair[1]) && starts.iter().all(|&start| start < 25),
+            "{starts:?}"
+        );
         let begins: Vec<bool> = (0..40).map(|row| row > 0 && row % 2 == 0).collect();
         let starts = token_starts(&matrix, 25, &begins);
         let words: Vec<usize> = starts.iter().step_by(2).copied().collect();

@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use sotto_audio::{Pcm16k, SAMPLE_RATE};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{
-    LoadOptions, ModelSource, Precision, SpeechRecognizer, TimestampTokens, Timestamps, TranscribeOptions, Transcript, Word,
+    LoadOptions, ModelSource, Precision, SpeechRecognizer, TimestampTokens, Timestamps, TranscribeOptions, Transcript,
+    Word,
 };
 use sotto_testkit::data_dir;
 use support::clip;
@@ -88,7 +89,10 @@ fn assert_words_are_sound(name: &str, transcript: &Transcript) {
         assert_eq!(joined, segment.text, "{name}");
         for word in &segment.words {
             assert!(word.end - word.start > 0.015, "{name}: {word:?} has no length");
-            assert!(last <= word.start + 1e-9 && word.end <= transcript.duration + 1e-9, "{name}: {word:?} after {last}");
+            assert!(
+                last <= word.start + 1e-9 && word.end <= transcript.duration + 1e-9,
+                "{name}: {word:?} after {last}"
+            );
             assert!(segment.start <= word.start + 1e-9 && word.end <= segment.end + 1e-9, "{name}: {word:?}");
             last = word.end;
         }
@@ -108,7 +112,8 @@ fn words_begin_where_another_recogniser_heard_them() {
         let errors: Vec<f64> = PICOVOICE
             .iter()
             .filter_map(|&(text, start)| {
-                let near = found.iter().filter(|word| letters(&word.text) == text).map(|word| (word.start - start).abs());
+                let near =
+                    found.iter().filter(|word| letters(&word.text) == text).map(|word| (word.start - start).abs());
                 near.min_by(f64::total_cmp)
             })
             .collect();
@@ -137,7 +142,8 @@ fn words_of_joined_clips_begin_and_end_with_the_sound() {
     if model().is_none() {
         return;
     }
-    let names = ["LJ001-0002", "LJ001-0008", "lhotse_LJ002-0020", "LJ001-0013", "pyroomacoustics_cmu_arctic_us_axb_a0005"];
+    let names =
+        ["LJ001-0002", "LJ001-0008", "lhotse_LJ002-0020", "LJ001-0013", "pyroomacoustics_cmu_arctic_us_axb_a0005"];
     let clips: Vec<Vec<f32>> = names.iter().map(|name| clip(&format!("clips/{name}.flac")).into_samples()).collect();
     let (mut starts, mut ends) = (Vec::new(), Vec::new());
     for pair in clips.windows(2) {

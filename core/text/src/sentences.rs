@@ -24,14 +24,14 @@ const INNER: &[&str] = &[
 /// Abbreviations before a number: the sentence goes on where one follows.
 const BEFORE_NUMBERS: &[&str] = &[
     "no", "nos", "nr", "fig", "figs", "vol", "vols", "p", "pp", "pg", "ch", "chap", "sec", "art", "abs", "kap", "bd",
-    "pág", "cap", "eq", "par", "op", "rev", "ver", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
-    "okt", "nov", "dec", "dez",
+    "pág", "cap", "eq", "par", "op", "rev", "ver", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept",
+    "oct", "okt", "nov", "dec", "dez",
 ];
 
 /// Abbreviations that may end a sentence, and do so before a word that begins one.
 const BEFORE_BEGINNINGS: &[&str] = &[
-    "inc", "ltd", "co", "corp", "llc", "plc", "gmbh", "jr", "sr", "st", "ave", "blvd", "rd", "hwy", "ph.d", "esq", "cie",
-    "sgt",
+    "inc", "ltd", "co", "corp", "llc", "plc", "gmbh", "jr", "sr", "st", "ave", "blvd", "rd", "hwy", "ph.d", "esq",
+    "cie", "sgt",
 ];
 
 /// Abbreviations that may end a sentence, and do so before any capital that is no name of a day or month.
@@ -39,23 +39,58 @@ const BEFORE_CAPITALS: &[&str] = &["etc", "usw", "a.m", "p.m", "am", "pm", "ecc"
 
 /// Words that follow a time or date within one sentence, though they are written with a capital.
 const CALENDAR: &[&str] = &[
-    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march",
-    "april", "may", "june", "july", "august", "september", "october", "november", "december", "eastern", "pacific",
-    "central", "mountain", "gmt", "utc", "est", "pst", "cet", "januar", "februar", "märz", "mai", "juni", "juli",
-    "oktober", "dezember", "jahrhundert", "jänner",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "eastern",
+    "pacific",
+    "central",
+    "mountain",
+    "gmt",
+    "utc",
+    "est",
+    "pst",
+    "cet",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "jahrhundert",
+    "jänner",
 ];
 
 /// Words that begin sentences and are no names.
 const BEGINNINGS: &[&str] = &[
-    "the", "a", "an", "this", "that", "these", "those", "he", "she", "it", "it's", "we", "you", "they", "i", "i'm", "i'll",
-    "there", "there's", "here", "in", "on", "at", "if", "when", "while", "what", "where", "who", "why", "how", "but", "and",
-    "or", "so", "then", "now", "my", "his", "her", "its", "our", "your", "their", "no", "yes", "not", "as", "for", "from",
-    "with", "after", "before", "however", "also", "one", "all", "some", "many", "most", "please", "do", "did", "does", "is",
-    "are", "was", "were", "can", "could", "will", "would", "let's", "that's", "to", "by", "because", "although", "though",
-    "since", "once", "until", "nobody", "everyone", "der", "die", "das", "ein", "eine", "er", "sie", "es", "wir", "ihr",
-    "ich", "und", "aber", "doch", "dann", "wenn", "als", "im", "am", "auf", "bei", "nach", "vor", "was", "wer", "wie", "wo",
-    "il", "elle", "ils", "elles", "nous", "vous", "je", "on", "et", "mais", "ce", "cette", "c'est", "dans", "les", "une",
-    "el", "los", "las", "una", "él", "ella", "pero", "y", "gli", "è", "ma", "um", "uma", "mas", "os",
+    "the", "a", "an", "this", "that", "these", "those", "he", "she", "it", "it's", "we", "you", "they", "i", "i'm",
+    "i'll", "there", "there's", "here", "in", "on", "at", "if", "when", "while", "what", "where", "who", "why", "how",
+    "but", "and", "or", "so", "then", "now", "my", "his", "her", "its", "our", "your", "their", "no", "yes", "not",
+    "as", "for", "from", "with", "after", "before", "however", "also", "one", "all", "some", "many", "most", "please",
+    "do", "did", "does", "is", "are", "was", "were", "can", "could", "will", "would", "let's", "that's", "to", "by",
+    "because", "although", "though", "since", "once", "until", "nobody", "everyone", "der", "die", "das", "ein",
+    "eine", "er", "sie", "es", "wir", "ihr", "ich", "und", "aber", "doch", "dann", "wenn", "als", "im", "am", "auf",
+    "bei", "nach", "vor", "was", "wer", "wie", "wo", "il", "elle", "ils", "elles", "nous", "vous", "je", "on", "et",
+    "mais", "ce", "cette", "c'est", "dans", "les", "une", "el", "los", "las", "una", "él", "ella", "pero", "y", "gli",
+    "è", "ma", "um", "uma", "mas", "os",
 ];
 
 /// Whether a sentence ends where `before` ends and `after` goes on.
@@ -203,7 +238,10 @@ pub(crate) fn stops_without_space(c: char) -> bool {
 
 /// Quotes and brackets that close behind a stop.
 fn closes(c: char) -> bool {
-    matches!(c, '"' | '\'' | '”' | '’' | '“' | '»' | '«' | '›' | '‹' | ')' | ']' | '}' | '」' | '』' | '）' | '】' | '》')
+    matches!(
+        c,
+        '"' | '\'' | '”' | '’' | '“' | '»' | '«' | '›' | '‹' | ')' | ']' | '}' | '」' | '』' | '）' | '】' | '》'
+    )
 }
 
 /// Marks of [`closes`] that open as well.
@@ -319,7 +357,10 @@ mod tests {
     /// Whatever the text, its sentences are the text, and none but the last is blank.
     #[test]
     fn nothing_is_lost_between_sentences() {
-        let pieces = ["Dr.", " ", "。", "3.", "5", "...", "\"", "A.", "é", "\n", "etc.", " The", "？", "(", ")", "\u{301}", "U.S."];
+        let pieces = [
+            "Dr.", " ", "。", "3.", "5", "...", "\"", "A.", "é", "\n", "etc.", " The", "？", "(", ")", "\u{301}",
+            "U.S.",
+        ];
         let mut seed = 7u64;
         for _ in 0..3000 {
             let text: String = (0..9)

@@ -61,7 +61,10 @@ fn words_are_made_of_whole_words_of_openai_whisper() {
     let golden = golden("tokenizer.json");
     assert!(list(&golden["words"]).len() > 100);
     let ends = |words: &[Vec<u32>]| {
-        words.iter().scan(0, |end, word| Some(std::mem::replace(end, *end + word.len()) + word.len())).collect::<Vec<_>>()
+        words
+            .iter()
+            .scan(0, |end, word| Some(std::mem::replace(end, *end + word.len()) + word.len()))
+            .collect::<Vec<_>>()
     };
     for row in list(&golden["words"]) {
         let tokens = ids(&row["tokens"]);

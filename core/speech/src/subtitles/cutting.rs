@@ -30,14 +30,18 @@ const AFTER_SENTENCE: f64 = 0.0;
 const AFTER_CLAUSE: f64 = 0.6;
 const AFTER_WORD: f64 = 1.6;
 // What it costs that a cue holds the end of a sentence in its middle, or is too short to be read.
-const ACROSS_SENTENCE: f64 = 1.2;
+const ACROSS_SENTENCE: f64 = 2.0;
 const TOO_SHORT: f64 = 3.0;
 
 /// The segment's text in pieces that fit a cue, in order.
 pub(super) fn pieces(segment: &Segment, options: &SubtitleOptions) -> Vec<Piece> {
     let parts = parts(segment, options);
     if options.per_word && !segment.words.is_empty() {
-        return parts.iter().map(|part| piece(std::slice::from_ref(part))).filter(|piece| !piece.text.is_empty()).collect();
+        return parts
+            .iter()
+            .map(|part| piece(std::slice::from_ref(part)))
+            .filter(|piece| !piece.text.is_empty())
+            .collect();
     }
     let mut pieces = Vec::new();
     let mut from = 0;

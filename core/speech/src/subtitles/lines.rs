@@ -124,7 +124,8 @@ fn is_opening(c: char) -> bool {
 
 /// Marks that never begin a line.
 fn keeps_to_the_left(c: char) -> bool {
-    is_clause_end(c) || matches!(c, ')' | ']' | '}' | '»' | '”' | '’' | '」' | '』' | '）' | '】' | '》' | 'ー' | '々' | '・')
+    is_clause_end(c)
+        || matches!(c, ')' | ']' | '}' | '»' | '”' | '’' | '」' | '』' | '）' | '】' | '》' | 'ー' | '々' | '・')
 }
 
 #[cfg(test)]
@@ -162,9 +163,10 @@ mod tests {
                 assert!(lines.iter().all(|line| width(line) <= limit && !line.trim().is_empty()), "{limit} {lines:?}");
                 let bare = |text: &str| text.replace(' ', "");
                 assert_eq!(bare(&lines.concat()), bare(&text.concat()));
-                assert_eq!(fits(&text.join(" "), limit), lines.len() <= 2 && {
-                    lines.len() == 1 || best_break(&text.join(" "), limit).is_some()
-                });
+                assert_eq!(
+                    fits(&text.join(" "), limit),
+                    lines.len() <= 2 && { lines.len() == 1 || best_break(&text.join(" "), limit).is_some() }
+                );
             }
         }
     }
