@@ -160,6 +160,12 @@ pub(crate) struct TranscribeArgs {
     /// Form of the output [default: text].
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
+    /// Most characters on a line of subtitles; a cue has one or two lines [default: 42].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_line_length: Option<usize>,
+    /// Most seconds that a cue of subtitles is shown [default: 7].
+    #[arg(long, value_name = "S")]
+    pub(crate) max_cue_seconds: Option<f64>,
 }
 
 /// Which model to use.

@@ -43,10 +43,11 @@ pub mod audio {
     }
 }
 
-/// Comparing texts: Whisper's English normaliser and error rates.
+/// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
     pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
+    pub use sotto_text::sentences::{sentence_ends, sentences};
 }
 
 /// Speed of the kernels alone on this machine, beside what its processor and its memory allow.
@@ -64,6 +65,8 @@ pub mod packing {
 
 /// Live transcription.
 pub use sotto_speech::stream;
+/// Cues of subtitles, as SubRip or WebVTT.
+pub use sotto_speech::subtitles;
 /// Voice activity detection.
 pub use sotto_speech::vad;
 

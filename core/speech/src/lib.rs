@@ -15,11 +15,14 @@ mod pauses;
 mod recognizer;
 mod source;
 pub mod stream;
+pub mod subtitles;
 mod transcript;
 mod unheard;
 pub mod vad;
 mod vad_windows;
+mod voice_bounds;
 mod window;
+mod word_places;
 
 // Unit tests and test programs share the starter recognizer, which names this crate as programs do.
 #[cfg(test)]

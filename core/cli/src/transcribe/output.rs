@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sotto::subtitles::{Cue, Subtitles, VTT_HEADER, clock, srt_cue, vtt_cue};
 use sotto::{Segment, Transcript, Word};
 
 use crate::args::{Format, TimestampsArg};
@@ -15,7 +16,9 @@ pub(crate) struct Writer {
     /// Times that were asked for by name.
     timestamps: Option<TimestampsArg>,
     with_names: bool,
-    segments: usize,
+    subtitles: Subtitles,
+    /// Cues that were written.
+    cues: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,26 +30,31 @@ enum Form {
 }
 
 impl Writer {
-    pub(crate) fn new(format: Option<Format>, json: bool, timestamps: Option<TimestampsArg>, with_names: bool) -> Self {
+    pub(crate) fn new(
+        format: Option<Format>,
+        json: bool,
+        timestamps: Option<TimestampsArg>,
+        with_names: bool,
+        subtitles: Subtitles,
+    ) -> Self {
         let form = match format {
             _ if json => Form::Json,
             None | Some(Format::Text) => Form::Text,
             Some(Format::Srt) => Form::Srt,
             Some(Format::Vtt) => Form::Vtt,
         };
-        Self { form, timestamps, with_names, segments: 0 }
+        Self { form, timestamps, with_names, subtitles, cues: 0 }
     }
 
     pub(crate) fn begin(&mut self, file: &Path, out: &mut dyn Write) -> io::Result<()> {
         match self.form {
-            Form::Vtt => writeln!(out, "WEBVTT\n"),
+            Form::Vtt => write!(out, "{VTT_HEADER}"),
             Form::Text if self.with_names => writeln!(out, "{}:", file.display()),
             _ => Ok(()),
         }
     }
 
     pub(crate) fn segment(&mut self, segment: &Segment, out: &mut dyn Write) -> io::Result<()> {
-        self.segments += 1;
         match self.form {
             Form::Json => Ok(()),
             Form::Text => {
@@ -56,8 +64,12 @@ impl Writer {
                 }
                 out.flush()
             }
-            Form::Srt => self.cues(segment, out, ','),
-            Form::Vtt => self.cues(segment, out, '.'),
+            Form::Srt | Form::Vtt => {
+                for cue in self.subtitles.push(segment) {
+                    self.cue(&cue, out)?;
+                }
+                out.flush()
+            }
         }
     }
 
@@ -77,17 +89,10 @@ impl Writer {
         Ok(())
     }
 
-    /// One cue per piece.
-    fn cues(&mut self, segment: &Segment, out: &mut dyn Write, point: char) -> io::Result<()> {
-        let cues = self.pieces(segment);
-        for (index, (start, end, text)) in cues.iter().enumerate() {
-            if self.form == Form::Srt {
-                writeln!(out, "{}", self.segments + index)?;
-            }
-            writeln!(out, "{} --> {}\n{}\n", clock(*start, point), clock(*end, point), cue_text(text))?;
-        }
-        self.segments += cues.len() - 1;
-        out.flush()
+    fn cue(&mut self, cue: &Cue, out: &mut dyn Write) -> io::Result<()> {
+        self.cues += 1;
+        let text = if self.form == Form::Srt { srt_cue(self.cues, cue) } else { vtt_cue(cue) };
+        out.write_all(text.as_bytes())
     }
 
     pub(crate) fn end(
@@ -99,23 +104,10 @@ impl Writer {
     ) -> io::Result<()> {
         match self.form {
             Form::Json => writeln!(out, "{}", transcript_json(file, transcript, load)),
-            _ => Ok(()),
+            Form::Srt | Form::Vtt => self.subtitles.finish().map_or(Ok(()), |cue| self.cue(&cue, out)),
+            Form::Text => Ok(()),
         }
     }
-}
-
-/// Subtitles end a cue at an empty line, and `-->` stands between times: a text must contain neither. `--prefix` may bring
-/// lines of any kind.
-fn cue_text(text: &str) -> String {
-    let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
-    lines.collect::<Vec<_>>().join("\n").replace("-->", "→")
-}
-
-/// `hh:mm:ss.mmm` with the decimal point of the format.
-fn clock(seconds: f64, point: char) -> String {
-    let milliseconds = (seconds.max(0.0) * 1000.0).round() as u64;
-    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
-    format!("{:02}:{:02}:{:02}{point}{milliseconds:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 fn transcript_json(file: &Path, transcript: &Transcript, load: Duration) -> Value {
@@ -170,6 +162,8 @@ pub(crate) fn milliseconds(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use sotto::subtitles::SubtitleOptions;
+
     use super::*;
 
     fn segment() -> Segment {
@@ -177,36 +171,24 @@ mod tests {
     }
 
     fn written(format: Format, timestamps: Option<TimestampsArg>) -> String {
-        let mut writer = Writer::new(Some(format), false, timestamps, false);
+        let subtitles = Subtitles::new(SubtitleOptions::default()).unwrap();
+        let mut writer = Writer::new(Some(format), false, timestamps, false, subtitles);
         let mut out = Vec::new();
-        writer.begin(Path::new("a.wav"), &mut out).unwrap();
+        let (file, later) = (Path::new("a.wav"), Segment { start: 3670.0, end: 3671.0, ..segment() });
+        writer.begin(file, &mut out).unwrap();
         writer.segment(&segment(), &mut out).unwrap();
-        writer.segment(&segment(), &mut out).unwrap();
+        writer.segment(&later, &mut out).unwrap();
+        writer.end(file, &Transcript::default(), Duration::ZERO, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn subtitles_are_numbered_and_timed() {
         let srt = written(Format::Srt, None);
-        assert!(srt.starts_with("1\n01:01:01,500 --> 01:01:02,000\nYes → no\n\n2\n"), "{srt}");
+        let second = "2\n01:01:10,000 --> 01:01:11,000\nYes → no\n\n";
+        assert_eq!(srt, format!("1\n01:01:01,500 --> 01:01:02,300\nYes → no\n\n{second}"));
         let vtt = written(Format::Vtt, Some(TimestampsArg::Segment));
-        assert!(vtt.starts_with("WEBVTT\n\n01:01:01.500 --> 01:01:02.000\nYes → no\n"), "{vtt}");
-    }
-
-    #[test]
-    fn a_cue_has_no_empty_line_whatever_its_text_has() {
-        for (text, expected) in [
-            (" Call\n\nnow ", "Call\nnow"),
-            ("Call\r\n \t\r\nnow\n", "Call\nnow"),
-            ("Call\r\rnow", "Call\nnow"),
-            ("\n\n", ""),
-        ] {
-            assert_eq!(cue_text(text), expected, "{text:?}");
-        }
-        let mut writer = Writer::new(Some(Format::Srt), false, None, false);
-        let mut out = Vec::new();
-        writer.segment(&Segment { text: "a\n\nb".into(), ..Segment::default() }, &mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "1\n00:00:00,000 --> 00:00:00,000\na\nb\n\n");
+        assert!(vtt.starts_with("WEBVTT\n\n01:01:01.500 --> 01:01:02.300\nYes --&gt; no\n"), "{vtt}");
     }
 
     #[test]

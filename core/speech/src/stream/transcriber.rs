@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
+use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
@@ -101,8 +102,7 @@ const STRETCH: f64 = 20.0;
 // Decimal logarithm of the least energy that features know.
 const SILENCE: f32 = -10.0;
 
-const SENTENCE_ENDS: [char; 6] = ['.', '!', '?', '。', '！', '？'];
-const CLAUSE_ENDS: [char; 11] = ['.', '!', '?', '。', '！', '？', ',', ';', ':', '，', '、'];
+const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
 
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
@@ -496,14 +496,13 @@ impl<'r> StreamTranscriber<'r> {
         let window = self.recognizer.window_seconds();
         let (length, trim) = (seconds(self.audio.len()), self.trim_seconds());
         let behind = self.final_end_sample();
-        let ends: &[char] = match length / trim {
-            ..1.0 => return Ok(()),
-            1.0..1.5 => &SENTENCE_ENDS,
-            1.5..2.0 => &CLAUSE_ENDS,
-            _ => &[],
-        };
         let text = self.decoder.model.tokenizer().decode(&self.prefix);
-        let may_end = ends.is_empty() || text.trim_end().ends_with(ends);
+        let may_end = match length / trim {
+            ..1.0 => return Ok(()),
+            1.0..1.5 => sentence_ends(&text, ""),
+            1.5..2.0 => sentence_ends(&text, "") || text.trim_end().ends_with(CLAUSE_ENDS),
+            _ => true,
+        };
         if behind > self.audio_start + SAMPLE_RATE as usize && may_end {
             self.start_over(behind);
         } else if length >= window - ROOM {

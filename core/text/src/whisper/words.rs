@@ -1,31 +1,31 @@
-//! Groups tokens into words, as word timestamps need them (reference: openai/whisper `tokenizer.py`,
-//! `split_to_word_tokens`).
+//! Groups tokens into words, as word times need them.
+//!
+//! Tokens are first joined to whole characters, as openai/whisper does (`tokenizer.py`, `split_tokens_on_unicode`). Then a word
+//! is what stands between spaces, "3.5%," and "AT&T." included: what is said in one breath has one pair of times. Scripts
+//! that write no spaces are cut between tokens by the class of their characters. Marks that nobody speaks belong to a
+//! word beside them.
 
 use super::WhisperTokenizer;
 use super::vocabulary::Kind;
 
-// Languages that are written without spaces: every character that tokens complete is a word of its own.
-const WITHOUT_SPACES: [&str; 6] = ["zh", "ja", "th", "lo", "my", "yue"];
-
-// Python's string.punctuation in its order: the reference asks whether the word is a substring of it.
-const PUNCTUATION: &str = r##"!"#$%&'()*+,-./:;<=>?@[\]^_`{|}~"##;
-
 /// Words and, for each, the tokens that it is made of.
 pub(super) type Words = (Vec<String>, Vec<Vec<u32>>);
+
+/// Signs that are read out, where they stand alone.
+const SPOKEN_SIGNS: &str = "&+=%‰$€£¥₹°§@#×÷±≠≈√∞<>½¼¾";
+
+const OPENING: &str = "\"'“‘¿¡([{«‹„「『（【《";
 
 impl WhisperTokenizer {
     /// Words of `tokens` and the tokens that each is made of; joined, they are all tokens again.
     ///
-    /// A word keeps the space before it; punctuation and control tokens (written out, as `<|0.00|>`) stand alone. For
-    /// Chinese, Japanese, Thai, Lao, Burmese and Cantonese (`language` is Whisper's code) each character or token is a
-    /// word. Which punctuation joins which word is the aligner's business.
+    /// A word keeps the space before it and its punctuation; a dash, a quote or dots that stand alone belong to the word
+    /// before them, opening marks to the word behind. Control tokens (written out, as `<|0.00|>`) stand alone. Chinese
+    /// characters, hiragana, Thai, Lao, Burmese and Khmer, which are written without spaces, make a word of every token;
+    /// katakana runs on. Broken characters at the end are left out.
     #[must_use]
-    pub fn split_to_word_tokens(&self, tokens: &[u32], language: Option<&str>) -> (Vec<String>, Vec<Vec<u32>>) {
-        let characters = self.split_on_characters(tokens);
-        if language.is_some_and(|code| WITHOUT_SPACES.contains(&code)) {
-            return characters;
-        }
-        self.join_at_spaces(characters)
+    pub fn split_to_word_tokens(&self, tokens: &[u32]) -> (Vec<String>, Vec<Vec<u32>>) {
+        self.join_unspoken(self.join_parts(self.split_on_characters(tokens)))
     }
 
     /// Cuts wherever the tokens so far are whole characters.
@@ -51,15 +51,20 @@ impl WhisperTokenizer {
         (words, word_tokens)
     }
 
-    /// Joins what no space separates.
-    fn join_at_spaces(&self, (parts, part_tokens): Words) -> Words {
+    fn is_control(&self, tokens: &[u32]) -> bool {
+        tokens.first().is_some_and(|&token| self.kind(token) != Kind::Text)
+    }
+
+    /// Joins what neither a space nor a change of script separates.
+    fn join_parts(&self, (parts, part_tokens): Words) -> Words {
         let mut words: Vec<String> = Vec::new();
         let mut word_tokens: Vec<Vec<u32>> = Vec::new();
         for (part, tokens) in parts.into_iter().zip(part_tokens) {
-            let control = tokens.first().is_some_and(|&token| self.kind(token) != Kind::Text);
-            let alone = control || part.starts_with(' ') || PUNCTUATION.contains(part.trim_matches(is_python_space));
+            let control = self.is_control(&tokens);
             match (words.last_mut(), word_tokens.last_mut()) {
-                (Some(word), Some(word_tokens)) if !alone => {
+                (Some(word), Some(word_tokens))
+                    if !control && !self.is_control(word_tokens) && !begins_word(word, &part) =>
+                {
                     word.push_str(&part);
                     word_tokens.extend(tokens);
                 }
@@ -71,9 +76,113 @@ impl WhisperTokenizer {
         }
         (words, word_tokens)
     }
+
+    /// Gives what nobody speaks to the word before it, opening marks and what stands first to the word behind.
+    fn join_unspoken(&self, (parts, part_tokens): Words) -> Words {
+        let mut words: Vec<String> = Vec::new();
+        let mut word_tokens: Vec<Vec<u32>> = Vec::new();
+        // Whether the last word waits for one that is spoken.
+        let mut open = false;
+        for (part, tokens) in parts.into_iter().zip(part_tokens) {
+            let control = self.is_control(&tokens);
+            let spoken = control || is_spoken(&part);
+            let opening = !spoken && part.trim().chars().all(|c| OPENING.contains(c)) && !part.trim().is_empty();
+            let after_control = word_tokens.last().is_none_or(|tokens| self.is_control(tokens));
+            match (words.last_mut(), word_tokens.last_mut()) {
+                (Some(word), Some(word_tokens)) if !control && !after_control && (open || !spoken && !opening) => {
+                    word.push_str(&part);
+                    word_tokens.extend(tokens);
+                    open = open && !spoken;
+                }
+                _ => {
+                    open = !spoken;
+                    words.push(part);
+                    word_tokens.push(tokens);
+                }
+            }
+        }
+        self.join_last_opening(words, word_tokens)
+    }
+
+    /// An opening mark with no word behind it belongs to the word before it after all.
+    fn join_last_opening(&self, mut words: Vec<String>, mut word_tokens: Vec<Vec<u32>>) -> Words {
+        let mut index = 1;
+        while index < words.len() {
+            let joins = !is_spoken(&words[index])
+                && !self.is_control(&word_tokens[index])
+                && !self.is_control(&word_tokens[index - 1]);
+            if joins {
+                let (word, tokens) = (words.remove(index), word_tokens.remove(index));
+                words[index - 1].push_str(&word);
+                word_tokens[index - 1].extend(tokens);
+            } else {
+                index += 1;
+            }
+        }
+        (words, word_tokens)
+    }
 }
 
-/// What Python's `str.strip` removes: Unicode white space and the four information separators.
-fn is_python_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
+/// Whether `part` begins a word behind `before`.
+fn begins_word(before: &str, part: &str) -> bool {
+    let (Some(last), Some(first)) = (before.chars().next_back(), part.chars().next()) else { return false };
+    if first.is_whitespace() {
+        return true;
+    }
+    let (left, right) = (Script::of(last), Script::of(first));
+    if !first.is_alphanumeric() || attaches(first) || leads(last) {
+        return false;
+    }
+    match (left, right) {
+        (Script::Katakana, Script::Katakana) | (Script::Spaced, Script::Spaced) => false,
+        // Behind punctuation a script without spaces goes on with a new word, behind an opening mark it does not.
+        (_, Script::Spaced) if !last.is_alphanumeric() => before.chars().any(|c| Script::of(c) != Script::Spaced),
+        _ => !OPENING.contains(last) && before.chars().any(char::is_alphanumeric),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    /// Words are written with spaces between them.
+    Spaced,
+    Katakana,
+    Unspaced,
+}
+
+impl Script {
+    fn of(c: char) -> Self {
+        match c {
+            '\u{30a0}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9f}' => Self::Katakana,
+            // Han with its extensions and marks, hiragana, bopomofo; Thai, Lao, Burmese, Khmer.
+            '\u{2e80}'..='\u{2fdf}' | '\u{3005}'..='\u{3007}' | '\u{3041}'..='\u{309f}' | '\u{3105}'..='\u{312f}' => {
+                Self::Unspaced
+            }
+            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' => Self::Unspaced,
+            '\u{20000}'..='\u{3ffff}' => Self::Unspaced,
+            '\u{0e01}'..='\u{0eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' => Self::Unspaced,
+            _ => Self::Spaced,
+        }
+    }
+}
+
+/// Vowel signs, tones and small letters that belong to the character before them.
+fn attaches(c: char) -> bool {
+    matches!(c,
+        '\u{0300}'..='\u{036f}' | '\u{3099}'..='\u{309c}' | '々' | 'ー'
+        | 'ぁ' | 'ぃ' | 'ぅ' | 'ぇ' | 'ぉ' | 'っ' | 'ゃ' | 'ゅ' | 'ょ' | 'ゎ'
+        | '\u{0e30}'..='\u{0e3a}' | '\u{0e45}'..='\u{0e4e}' | '\u{0eb0}'..='\u{0ebd}' | '\u{0ec6}'..='\u{0ece}'
+        | '\u{102b}'..='\u{103e}' | '\u{1056}'..='\u{1059}' | '\u{105e}'..='\u{1060}' | '\u{17b4}'..='\u{17d3}')
+}
+
+/// Vowels that are written before the consonant they follow, and signs that bind the next consonant.
+fn leads(c: char) -> bool {
+    matches!(c, '\u{0e40}'..='\u{0e44}' | '\u{0ec0}'..='\u{0ec4}' | '\u{1039}' | '\u{17d2}')
+}
+
+/// Whether someone says `text`: it has a letter, a number or a sign that is read out.
+fn is_spoken(text: &str) -> bool {
+    text.chars().any(|c| c.is_alphanumeric() || c == char::REPLACEMENT_CHARACTER) || {
+        let sign = text.trim();
+        !sign.is_empty() && sign.chars().all(|c| SPOKEN_SIGNS.contains(c))
+    }
 }
