@@ -21,8 +21,10 @@ const REACH: usize = 10;
 const SPREAD: f32 = 5.0;
 // No syllable is shorter than 30 ms.
 const SHORTEST: usize = 3;
-// A pause this long is not inside a word; what sound lies beyond belongs to the next word if it is this short.
+// A pause this long is not inside a word; what sound lies beyond belongs to the next word if it is no longer than words
+// are: a comma's token takes the beginning of the word behind it.
 const PAUSE: usize = 25;
+const NEIGHBOUR: usize = 80;
 
 /// Attention over the audio and how its rows make words.
 pub(crate) struct Heard<'a> {
@@ -187,7 +189,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
             .unwrap_or_default();
         let (from, to) = (cuts[best], cuts[best + 1]);
         if best > 0
-            && cuts[1] - cuts[0] <= PAUSE
+            && cuts[1] - cuts[0] <= NEIGHBOUR
             && let Some((_, end)) = words.last_mut()
             && (*end - frames[first] as f64 * FRAME_SECONDS).abs() < FRAME_SECONDS * 1.5
         {
@@ -208,7 +210,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
             start = moved_start.unwrap_or(start);
         }
         moved_start = None;
-        if best + 2 < cuts.len() && cuts[cuts.len() - 1] - cuts[cuts.len() - 2] <= PAUSE {
+        if best + 2 < cuts.len() && cuts[cuts.len() - 1] - cuts[cuts.len() - 2] <= NEIGHBOUR {
             moved_start = Some(frames[cuts[cuts.len() - 2]] as f64 * FRAME_SECONDS);
         }
         let start = words.last().map_or(start, |&(_, last)| start.max(last));
@@ -219,10 +221,10 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
 
 /// The last word sounds until its sound ends, if that is near.
 fn finish_last(words: &mut [(f64, f64)], voice: &Voice) {
-    let before = words.len().checked_sub(2).map_or(0.0, |index| words[index].1);
+    let Some(&(first, _)) = words.first() else { return };
     if let Some((start, end)) = words.last_mut() {
-        let found = voice.bounds(*start..*end, before..f64::INFINITY);
-        *end = found.end.max(*end);
+        let found = voice.bounds(first..*end, first..f64::INFINITY).end;
+        *end = if found > *start { found } else { *end };
     }
 }
 

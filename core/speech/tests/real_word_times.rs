@@ -133,7 +133,7 @@ fn a_comma_takes_no_sound_from_its_word() {
     assert_words_are_sound("LJ001-0001", &transcript);
     let found = words(&transcript);
     let differs = found.iter().find(|word| letters(&word.text) == "differs").unwrap();
-    assert!((differs.start - 4.40).abs() < 0.15 && (differs.end - 4.97).abs() < 0.15, "{differs:?}");
+    assert!((differs.start - 4.40).abs() < 0.1 && (differs.end - 4.97).abs() < 0.2, "{differs:?}");
 }
 
 /// Clips joined at known times: speech begins and ends where it does in the clip.
