@@ -41,8 +41,8 @@ pub(crate) fn timed_words(
 
 /// Fills in the words of the segments of one window, and cuts segments at long pauses inside them.
 ///
-/// `voice` is that of the window, `offset` its start in seconds, `last_end` the end of the speech before it. Segments begin
-/// and end with their first and last word.
+/// `voice` is that of the window, `offset` its start in seconds, `last_end` the end of the speech before it. Segments
+/// begin and end with their first and last word.
 pub(crate) fn add_words(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,

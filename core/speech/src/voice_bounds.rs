@@ -1,9 +1,10 @@
 //! Where the voice is in a window: speech begins and ends there, not where a window or a pause does.
 //!
-//! Log-mel frames are marked as sound or pause by their level in four bands. A band counts as sounding above a threshold
-//! between its quiet and its loud frames, so that hiss, hum and room noise are floor and not voice; stretches of sound
-//! between long pauses are looked at again with a floor of their own (a recording with noise of its own between stretches
-//! of digital silence). Where noise hides the pauses nothing is told apart, and nothing is ever cut from sound.
+//! Log-mel frames are marked as sound or pause by their level in four bands. A band counts as sounding above a
+//! threshold between its quiet and its loud frames, so that hiss, hum and room noise are floor and not voice;
+//! stretches of sound between long pauses are looked at again with a floor of their own (a recording with noise of
+//! its own between stretches of digital silence). Where noise hides the pauses nothing is told apart, and nothing is
+//! ever cut from sound.
 //!
 //! Cost: a few additions per mel value and two sorts of the frames' levels, far below the window's encoder.
 
@@ -22,14 +23,17 @@ const SHORTEST_SOUND: usize = 5;
 // A pause between stretches of speech that may have other noise behind them.
 const LONG_PAUSE: usize = 50;
 
-// In dB. Louder than this above the floor is sound; quieter than this below the loud frames is none, clean as it may be.
+// In dB. Louder than this above the floor is sound; quieter than this below the loud frames is none, clean as it may
+// be.
 const ABOVE_FLOOR: f32 = 8.0;
 const BELOW_LOUD: f32 = 34.0;
 // Bands whose loud frames are no further above their quiet ones tell nothing.
 const LEAST_RANGE: f32 = 12.0;
 
-// Speech comes this near to the loud frames of its segment in some band, and fades to here; what murmurs on is the room.
-const CORE: f32 = 14.0;
+// Speech comes this near to the loud frames of its segment in two bands, or nearer in one as hisses do, and fades to
+// here; what murmurs on is the room.
+const CORE: f32 = 12.0;
+const CORE_ALONE: f32 = 5.0;
 const FADE: f32 = 22.0;
 
 /// How far a bound that lies in sound moves to where that sound begins or ends.
@@ -117,14 +121,17 @@ impl Voice {
             sorted.get(sorted.len() * 95 / 100).copied().unwrap_or_default()
         });
         let most = loud.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let bands = loud.iter().filter(|loud| **loud > most - BELOW_LOUD).count();
         let within = |frame: usize, below: f32| {
-            let bands = self.levels[frame].iter().zip(&loud).filter(|(_, loud)| **loud > most - BELOW_LOUD);
-            bands.into_iter().any(|(level, loud)| *level > loud - below)
+            let near = |(level, loud): &(&f32, &f32)| **loud > most - BELOW_LOUD && **level > **loud - below;
+            self.levels[frame].iter().zip(&loud).filter(near).count()
         };
-        let Some(first) = stretch.clone().find(|&frame| within(frame, CORE)) else { return stretch };
-        let last = stretch.clone().rfind(|&frame| within(frame, CORE)).unwrap_or(first);
-        let start = (stretch.start..first).rev().take_while(|&frame| within(frame, FADE)).last().unwrap_or(first);
-        let end = (last + 1..stretch.end).take_while(|&frame| within(frame, FADE)).last().unwrap_or(last) + 1;
+        let is_core = |frame: &usize| within(*frame, CORE) >= bands.min(2) || within(*frame, CORE_ALONE) > 0;
+        let fades = |frame: &usize| within(*frame, FADE) > 0;
+        let Some(first) = stretch.clone().find(is_core) else { return stretch };
+        let last = stretch.clone().rfind(is_core).unwrap_or(first);
+        let start = (stretch.start..first).rev().take_while(fades).last().unwrap_or(first);
+        let end = (last + 1..stretch.end).take_while(fades).last().unwrap_or(last) + 1;
         start..end
     }
 

@@ -1,7 +1,7 @@
 //! From attention to word times: time warping over what sounds, then each boundary where the sound swells.
 //!
-//! The attention of the alignment heads says roughly when each token was heard (openai/whisper `timing.py`: dynamic time
-//! warping). Three things make times of words out of it, measured against known word times in
+//! The attention of the alignment heads says roughly when each token was heard (openai/whisper `timing.py`: dynamic
+//! time warping). Three things make times of words out of it, measured against known word times in
 //! `tests/real_word_times.rs`:
 //!
 //! * Pauses are taken out before the warping ([`Voice`]), so no word begins or ends in one.
@@ -70,8 +70,8 @@ pub(crate) fn place(heard: &Heard<'_>, kept: &[usize], voice: &Voice) -> Vec<(f6
     words
 }
 
-/// First column of every row by dynamic time warping, monotonic. A row that `begins` a word has a column of its own where
-/// there are enough of them.
+/// First column of every row by dynamic time warping, monotonic. A row that `begins` a word has a column of its own
+/// where there are enough of them.
 fn token_starts(matrix: &[f32], states: usize, begins: &[bool]) -> Vec<usize> {
     let tokens = begins.len();
     let own = begins.iter().filter(|&&begins| begins).count() < states;

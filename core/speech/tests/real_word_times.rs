@@ -1,5 +1,5 @@
-//! Word times against known ones, with the complete tiny.en: words of a recording that another recogniser timed, and clips
-//! joined at known places, whose first and last words begin and end with the sound.
+//! Word times against known ones, with the complete tiny.en: words of a recording that another recogniser timed, and
+//! clips joined at known places, whose first and last words begin and end with the sound.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
