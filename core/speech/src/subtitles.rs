@@ -2,8 +2,8 @@
 //!
 //! A cue holds what fits on two lines and is read in time. It ends with a sentence where it can, else with a clause,
 //! else between words; by the times of words where the segments have them, else by the length of the text. Every cue
-//! can be seen, and no two of them at once. The limits by default are those of broadcasters: 42 characters a line, 7
-//! seconds (Netflix's and the BBC's subtitle guidelines name 42 and 37, 7 seconds and 8).
+//! can be seen, and no two of them at once. The limits by default are those of Netflix for English: 42 characters a
+//! line, 7 seconds.
 //!
 //! ```
 //! use sotto_speech::Segment;
