@@ -118,7 +118,7 @@ fn a_prefix_with_an_empty_line_does_not_end_its_cue() {
     let path = path.to_str().unwrap();
     let output = stdout(&sotto(&["transcribe", "--format", "srt", "--prefix", "stop\n\ngo", path]));
     let cues: Vec<&str> = output.trim().split("\n\n").collect();
-    assert!(output.contains("stop\ngo") && cues.iter().all(|cue| cue.contains(" --> ")), "{output}");
+    assert!(output.contains("stop go") && cues.iter().all(|cue| cue.contains(" --> ")), "{output}");
 }
 
 #[test]
@@ -156,6 +156,9 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
         &["transcribe", "--format", "srt", path, path],
         &["transcribe", "--format", "vtt", path, path],
         &["transcribe", "--stream", "--format", "vtt", path],
+        &["transcribe", "--max-line-length", "30", path],
+        &["transcribe", "--format", "srt", "--max-line-length", "3", path],
+        &["transcribe", "--format", "vtt", "--max-cue-seconds", "0", path],
         &["transcribe", "--stream", "--timestamps", "word", path],
         &["transcribe", "--hotword-strength", "2", path],
         &["transcribe", "--length-penalty", "-1", "--beam", "2", path],

@@ -1,9 +1,9 @@
 //! Subtitles: cues of one or two balanced lines, as SubRip (SRT) or WebVTT.
 //!
-//! A cue holds what fits on two lines and is read in time. It ends with a sentence where it can, else with a clause, else
-//! between words; by the times of words where the segments have them, else by the length of the text. Every cue can be
-//! seen, and no two of them at once. The limits by default are those of broadcasters: 42 characters a line, 7 seconds
-//! (Netflix's and the BBC's subtitle guidelines name 42 and 37, 7 seconds and 8).
+//! A cue holds what fits on two lines and is read in time. It ends with a sentence where it can, else with a clause,
+//! else between words; by the times of words where the segments have them, else by the length of the text. Every cue
+//! can be seen, and no two of them at once. The limits by default are those of Netflix for English: 42 characters a
+//! line, 7 seconds.
 //!
 //! ```
 //! use sotto_speech::Segment;
@@ -89,7 +89,8 @@ pub struct Cue {
     pub lines: Vec<String>,
 }
 
-/// Makes cues of segments as they come. The last cue waits for what follows it: call [`finish`](Self::finish) at the end.
+/// Makes cues of segments as they come. The last cue waits for what follows it: call [`finish`](Self::finish) at the
+/// end.
 #[derive(Debug)]
 pub struct Subtitles {
     options: SubtitleOptions,
@@ -133,7 +134,8 @@ impl Subtitles {
         self.waiting.take().map(|piece| self.show(&piece, f64::INFINITY))
     }
 
-    /// The piece as a cue: behind the last one, long enough, and out of the way of the one that begins at `next` if it can.
+    /// The piece as a cue: behind the last one, long enough, and out of the way of the one that begins at `next` if
+    /// it can.
     fn show(&mut self, piece: &Piece, next: f64) -> Cue {
         let milliseconds = |seconds: f64| (seconds.max(0.0) * 1000.0).round();
         let least = milliseconds(self.options.least_seconds());

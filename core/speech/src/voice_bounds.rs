@@ -1,9 +1,10 @@
 //! Where the voice is in a window: speech begins and ends there, not where a window or a pause does.
 //!
-//! Log-mel frames are marked as sound or pause by their level in four bands. A band counts as sounding above a threshold
-//! between its quiet and its loud frames, so that hiss, hum and room noise are floor and not voice; stretches of sound
-//! between long pauses are looked at again with a floor of their own (a recording with noise of its own between stretches
-//! of digital silence). Where noise hides the pauses nothing is told apart, and nothing is ever cut from sound.
+//! Log-mel frames are marked as sound or pause by their level in four bands. A band counts as sounding above a
+//! threshold between its quiet and its loud frames, so that hiss, hum and room noise are floor and not voice;
+//! stretches of sound between long pauses are looked at again with a floor of their own (a recording with noise of
+//! its own between stretches of digital silence). Where noise hides the pauses nothing is told apart, and nothing is
+//! ever cut from sound.
 //!
 //! Cost: a few additions per mel value and two sorts of the frames' levels, far below the window's encoder.
 
@@ -25,11 +26,18 @@ const SHORTEST_SOUND: usize = 5;
 // A pause between stretches of speech that may have other noise behind them.
 const LONG_PAUSE: usize = 50;
 
-// In dB. Louder than this above the floor is sound; quieter than this below the loud frames is none, clean as it may be.
+// In dB. Louder than this above the floor is sound; quieter than this below the loud frames is none, clean as it may
+// be.
 const ABOVE_FLOOR: f32 = 8.0;
 const BELOW_LOUD: f32 = 34.0;
 // Bands whose loud frames are no further above their quiet ones tell nothing.
 const LEAST_RANGE: f32 = 12.0;
+
+// Speech comes this near to the loud frames of its segment in two bands, or nearer in one as hisses do, and fades to
+// here; what murmurs on is the room.
+const CORE: f32 = 12.0;
+const CORE_ALONE: f32 = 5.0;
+const FADE: f32 = 22.0;
 
 /// How far a bound that lies in sound moves to where that sound begins or ends.
 const REACH: f64 = 0.3;
@@ -37,6 +45,7 @@ const REACH: f64 = 0.3;
 /// Sound and pauses of a window, frame by frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Voice {
+    levels: Vec<[f32; BANDS]>,
     sounding: Vec<bool>,
     rise: Vec<f32>,
 }
@@ -51,7 +60,7 @@ impl Voice {
         for stretch in runs(&sounding, true) {
             sounding[stretch.clone()].copy_from_slice(&mark(&levels[stretch]));
         }
-        Self { sounding, rise: rises(features, mels) }
+        Self { rise: rises(features, mels), levels, sounding }
     }
 
     /// Frames of the window that hold audio.
@@ -88,8 +97,9 @@ impl Voice {
         let Some(first) = inside.clone().find(|&frame| self.sounding[frame]) else { return stretch };
         let last = inside.clone().rfind(|&frame| self.sounding[frame]).unwrap_or(first);
         let reach = (REACH * RATE) as usize;
-        let (mut start, mut end) = (first, last + 1);
-        if first == inside.start {
+        let core = self.core(first..last + 1);
+        let (mut start, mut end) = (core.start, core.end);
+        if start == inside.start {
             let from = (first - first.min(reach)).max((limits.start * RATE).ceil().max(0.0) as usize);
             let begins = (from..first).rev().take_while(|&frame| self.sounding[frame]).last();
             // Sound that goes on beyond the reach is someone else's, or noise.
@@ -104,6 +114,28 @@ impl Voice {
         let start = keep(start, stretch.start, start != inside.start);
         let end = keep(end, stretch.end, end != inside.end);
         start..end.max(start)
+    }
+
+    /// The stretch without the murmur at its ends: from the first loud frame to the last, and on as far as they fade.
+    fn core(&self, stretch: Range<usize>) -> Range<usize> {
+        let loud: [f32; BANDS] = std::array::from_fn(|band| {
+            let mut sorted: Vec<f32> = self.levels[stretch.clone()].iter().map(|level| level[band]).collect();
+            sorted.sort_by(f32::total_cmp);
+            sorted.get(sorted.len() * 95 / 100).copied().unwrap_or_default()
+        });
+        let most = loud.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let bands = loud.iter().filter(|loud| **loud > most - BELOW_LOUD).count();
+        let within = |frame: usize, below: f32| {
+            let near = |(level, loud): &(&f32, &f32)| **loud > most - BELOW_LOUD && **level > **loud - below;
+            self.levels[frame].iter().zip(&loud).filter(near).count()
+        };
+        let is_core = |frame: &usize| within(*frame, CORE) >= bands.min(2) || within(*frame, CORE_ALONE) > 0;
+        let fades = |frame: &usize| within(*frame, FADE) > 0;
+        let Some(first) = stretch.clone().find(is_core) else { return stretch };
+        let last = stretch.clone().rfind(is_core).unwrap_or(first);
+        let start = (stretch.start..first).rev().take_while(fades).last().unwrap_or(first);
+        let end = (last + 1..stretch.end).take_while(fades).last().unwrap_or(last) + 1;
+        start..end
     }
 
     /// Fits the bounds of the segments of this window, which starts `offset` seconds into the recording, to the voice.
@@ -396,9 +428,12 @@ mod tests {
             assert!(segments.iter().all(|segment| segment.start <= segment.end), "{segments:?}");
             assert!(segments.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-9), "{cuts:?} {segments:?}");
             for (before, after) in before.iter().zip(&segments) {
-                let frames = voice.clip(before.start..before.end).filter(|&frame| voice.sounding[frame]);
+                let frames: Vec<usize> =
+                    voice.clip(before.start..before.end).filter(|&frame| voice.sounding[frame]).collect();
                 let kept = voice.clip(after.start..after.end);
-                assert!(frames.into_iter().all(|frame| kept.contains(&frame)), "{before:?} {after:?}");
+                // But for what fades away at the ends.
+                let lost = frames.iter().filter(|frame| !kept.contains(frame)).count();
+                assert!(lost <= 30 && (lost < frames.len() || frames.is_empty()), "{before:?} {after:?}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! From attention to word times: time warping over what sounds, then each boundary where the sound swells.
 //!
-//! The attention of the alignment heads says roughly when each token was heard (openai/whisper `timing.py`: dynamic time
-//! warping). Three things make times of words out of it, measured against known word times in
+//! The attention of the alignment heads says roughly when each token was heard (openai/whisper `timing.py`: dynamic
+//! time warping). Three things make times of words out of it, measured against known word times in
 //! `tests/real_word_times.rs`:
 //!
 //! * Pauses are taken out before the warping ([`Voice`]), so no word begins or ends in one.
@@ -21,8 +21,10 @@ const REACH: usize = 10;
 const SPREAD: f32 = 5.0;
 // No syllable is shorter than 30 ms.
 const SHORTEST: usize = 3;
-// A pause this long is not inside a word; what sound lies beyond belongs to the next word if it is this short.
+// A pause this long is not inside a word; what sound lies beyond belongs to the next word if it is no longer than words
+// are: a comma's token takes the beginning of the word behind it.
 const PAUSE: usize = 25;
+const NEIGHBOUR: usize = 80;
 
 /// Attention over the audio and how its rows make words.
 pub(crate) struct Heard<'a> {
@@ -68,8 +70,8 @@ pub(crate) fn place(heard: &Heard<'_>, kept: &[usize], voice: &Voice) -> Vec<(f6
     words
 }
 
-/// First column of every row by dynamic time warping, monotonic. A row that `begins` a word has a column of its own where
-/// there are enough of them.
+/// First column of every row by dynamic time warping, monotonic. A row that `begins` a word has a column of its own
+/// where there are enough of them.
 fn token_starts(matrix: &[f32], states: usize, begins: &[bool]) -> Vec<usize> {
     let tokens = begins.len();
     let own = begins.iter().filter(|&&begins| begins).count() < states;
@@ -187,7 +189,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
             .unwrap_or_default();
         let (from, to) = (cuts[best], cuts[best + 1]);
         if best > 0
-            && cuts[1] - cuts[0] <= PAUSE
+            && cuts[1] - cuts[0] <= NEIGHBOUR
             && let Some((_, end)) = words.last_mut()
             && (*end - frames[first] as f64 * FRAME_SECONDS).abs() < FRAME_SECONDS * 1.5
         {
@@ -208,7 +210,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
             start = moved_start.unwrap_or(start);
         }
         moved_start = None;
-        if best + 2 < cuts.len() && cuts[cuts.len() - 1] - cuts[cuts.len() - 2] <= PAUSE {
+        if best + 2 < cuts.len() && cuts[cuts.len() - 1] - cuts[cuts.len() - 2] <= NEIGHBOUR {
             moved_start = Some(frames[cuts[cuts.len() - 2]] as f64 * FRAME_SECONDS);
         }
         let start = words.last().map_or(start, |&(_, last)| start.max(last));
@@ -219,10 +221,10 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
 
 /// The last word sounds until its sound ends, if that is near.
 fn finish_last(words: &mut [(f64, f64)], voice: &Voice) {
-    let before = words.len().checked_sub(2).map_or(0.0, |index| words[index].1);
+    let Some(&(first, _)) = words.first() else { return };
     if let Some((start, end)) = words.last_mut() {
-        let found = voice.bounds(*start..*end, before..f64::INFINITY);
-        *end = found.end.max(*end);
+        let found = voice.bounds(first..*end, first..f64::INFINITY).end;
+        *end = if found > *start { found } else { *end };
     }
 }
 

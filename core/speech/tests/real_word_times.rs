@@ -1,5 +1,5 @@
-//! Word times against known ones, with the complete tiny.en: words of a recording that another recogniser timed, and clips
-//! joined at known places, whose first and last words begin and end with the sound.
+//! Word times against known ones, with the complete tiny.en: words of a recording that another recogniser timed, and
+//! clips joined at known places, whose first and last words begin and end with the sound.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
@@ -133,7 +133,7 @@ fn a_comma_takes_no_sound_from_its_word() {
     assert_words_are_sound("LJ001-0001", &transcript);
     let found = words(&transcript);
     let differs = found.iter().find(|word| letters(&word.text) == "differs").unwrap();
-    assert!((differs.start - 4.40).abs() < 0.15 && (differs.end - 4.97).abs() < 0.15, "{differs:?}");
+    assert!((differs.start - 4.40).abs() < 0.1 && (differs.end - 4.97).abs() < 0.2, "{differs:?}");
 }
 
 /// Clips joined at known times: speech begins and ends where it does in the clip.

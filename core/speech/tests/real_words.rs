@@ -1,5 +1,6 @@
-//! Words of the real tiny.en beside openai-whisper's `transcribe(word_timestamps=True)`: the same text in whole words, at
-//! about the same times. Ours are nearer to the sound, which `real_word_times.rs` measures: the reference's begin late.
+//! Words of the real tiny.en beside openai-whisper's `transcribe(word_timestamps=True)`: the same text in whole
+//! words, at about the same times. Ours are nearer to the sound, which `real_word_times.rs` measures: the reference's
+//! begin late.
 //!
 //! Golden: section `words` of `reference_decoding.json` (scripts/goldens/reference_decoding.py; revisions inside).
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]

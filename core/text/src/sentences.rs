@@ -1,14 +1,15 @@
 //! Where sentences end: what cuts a transcript into segments, subtitles and paragraphs.
 //!
-//! Rules and short lists, no model: a stop ends a sentence unless it belongs to a title, an initial, an abbreviation, a
-//! number or an ellipsis that goes on. Abbreviations that may end a sentence ("a.m.", "etc.", "U.S.") do so where the next
-//! word looks like a beginning. English, German, French, Spanish, Italian and Portuguese abbreviations are known; the
-//! stops of other scripts (。, ？, ।, ؟, …) are too. Speech recognisers capitalise the beginnings of sentences, so
-//! a small letter behind a stop means that the sentence goes on.
+//! Rules and short lists, no model: a stop ends a sentence unless it belongs to a title, an initial, an abbreviation,
+//! a number or an ellipsis that goes on. Abbreviations that may end a sentence ("a.m.", "etc.", "U.S.") do so where
+//! the next word looks like a beginning. English, German, French, Spanish, Italian and Portuguese abbreviations are
+//! known; the stops of other scripts (。, ？, ।, ؟, …) are too. Speech recognisers capitalise the beginnings of
+//! sentences, so a small letter behind a stop means that the sentence goes on.
 //!
 //! Cost: one look at the words around each stop, no allocation beyond a lower-case copy of them.
 
-/// Titles before a name: the sentence always goes on. Only as written here or in capitals: "gen" is a word, "Gen" is not.
+/// Titles before a name: the sentence always goes on. Only as written here or in capitals: "gen" is a word, "Gen" is
+/// not.
 const TITLES: &[&str] = &[
     "Mr", "Mrs", "Ms", "Mx", "Dr", "Drs", "Prof", "Gen", "Col", "Maj", "Capt", "Cpt", "Lt", "Sgt", "Cpl", "Pvt", "Adm",
     "Cmdr", "Rev", "Hon", "Gov", "Sen", "Rep", "Pres", "Fr", "Hr", "Dipl", "Ing", "Mag", "Mme", "Mlle", "Mgr", "Sra",

@@ -54,7 +54,8 @@ fn tokens_equal_openai_whisper() {
     }
 }
 
-/// Ours are cut at spaces and by scripts only, so each is made of whole words of the reference, and of whole characters.
+/// Ours are cut at spaces and by scripts only, so each is made of whole words of the reference, and of whole
+/// characters.
 #[test]
 fn words_are_made_of_whole_words_of_openai_whisper() {
     let Some(tokenizer) = tokenizer("multilingual.tiktoken", 51_865) else { return };

@@ -1,9 +1,9 @@
 //! Groups tokens into words, as word times need them.
 //!
-//! Tokens are first joined to whole characters, as openai/whisper does (`tokenizer.py`, `split_tokens_on_unicode`). Then a word
-//! is what stands between spaces, "3.5%," and "AT&T." included: what is said in one breath has one pair of times. Scripts
-//! that write no spaces are cut between tokens by the class of their characters. Marks that nobody speaks belong to a
-//! word beside them.
+//! Tokens are first joined to whole characters, as openai/whisper does (`tokenizer.py`, `split_tokens_on_unicode`).
+//! Then a word is what stands between spaces, "3.5%," and "AT&T." included: what is said in one breath has one pair
+//! of times. Scripts that write no spaces are cut between tokens by the class of their characters. Marks that nobody
+//! speaks belong to a word beside them.
 
 use super::WhisperTokenizer;
 use super::vocabulary::Kind;
@@ -19,10 +19,10 @@ const OPENING: &str = "\"'“‘¿¡([{«‹„「『（【《";
 impl WhisperTokenizer {
     /// Words of `tokens` and the tokens that each is made of; joined, they are all tokens again.
     ///
-    /// A word keeps the space before it and its punctuation; a dash, a quote or dots that stand alone belong to the word
-    /// before them, opening marks to the word behind. Control tokens (written out, as `<|0.00|>`) stand alone. Chinese
-    /// characters, hiragana, Thai, Lao, Burmese and Khmer, which are written without spaces, make a word of every token;
-    /// katakana runs on. Broken characters at the end are left out.
+    /// A word keeps the space before it and its punctuation; a dash, a quote or dots that stand alone belong to the
+    /// word before them, opening marks to the word behind. Control tokens (written out, as `<|0.00|>`) stand alone.
+    /// Chinese characters, hiragana, Thai, Lao, Burmese and Khmer, which are written without spaces, make a word of
+    /// every token; katakana runs on. Broken characters at the end are left out.
     #[must_use]
     pub fn split_to_word_tokens(&self, tokens: &[u32]) -> (Vec<String>, Vec<Vec<u32>>) {
         self.join_unspoken(self.join_parts(self.split_on_characters(tokens)))
