@@ -25,12 +25,13 @@ const MELS: usize = 80;
 const TOKENS: [u32; 6] = [50_257, 50_362, 775, 6619, 546, 1524];
 
 // Candle's GELU is the tanh approximation and its encoder positions are computed, not read from the f16 file: single
-// states of this clip differ by up to 0.038, logits by up to 0.31 (they reach 75). torch with the same two changes is as
-// far from itself without them: 0.0377 and 0.308. real_tensors.rs holds both to transformers, ten times closer.
+// states of this clip differ by up to 0.038, logits by up to 0.067 (they reach 20). torch with the same two changes is as
+// far from itself without them: 0.0377 and 0.0666. real_tensors.rs holds both to transformers, fifty times closer.
 const STATES: Tolerance = Tolerance { abs: 6e-2, rel: 2e-3 };
-const LOGITS: Tolerance = Tolerance { abs: 5e-1, rel: 2e-3 };
-/// Of all values together, relative to their own root mean square.
-const MEAN: f64 = 5e-3;
+const LOGITS: Tolerance = Tolerance { abs: 1e-1, rel: 2e-3 };
+/// Of all states and of all logits together, relative to their own root mean square; in torch 2.2e-3 and 6.6e-3.
+const MEAN_STATES: f64 = 5e-3;
+const MEAN_LOGITS: f64 = 1e-2;
 
 /// Clips of different voices.
 const CLIPS: [&str; 5] =
@@ -52,14 +53,14 @@ fn features(name: &str) -> Vec<f32> {
 }
 
 /// Compares value by value and on the whole, and says how far apart the two are.
-fn compare(what: &str, ours: &[f32], candle: &[f32], tolerance: Tolerance) {
+fn compare(what: &str, ours: &[f32], candle: &[f32], tolerance: Tolerance, mean: f64) {
     let sum_of_squares = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x).powi(2)).sum::<f64>();
     let differences = || ours.iter().zip(candle).map(|(a, b)| a - b);
     let relative = (sum_of_squares(&mut differences()) / sum_of_squares(&mut candle.iter().copied())).sqrt();
     let largest = differences().map(f32::abs).fold(0.0, f32::max);
     println!("{what}: differ by {relative:.1e} of their root mean square, single values by up to {largest:.1e}");
     assert_close(ours, candle, tolerance);
-    assert!(relative < MEAN, "{what}: {relative:e}");
+    assert!(relative < mean, "{what}: {relative:e}");
 }
 
 #[test]
@@ -68,10 +69,10 @@ fn states_and_logits_are_those_of_candle() {
     let (model, cancel, features) = (recognizer.model(), CancelToken::new(), features(CLIPS[0]));
     let states = model.encode(&features, Threads::ONE, &cancel).unwrap();
     let reference = candle().encode(&features).unwrap();
-    compare("encoder states", &states, &reference, STATES);
+    compare("encoder states", &states, &reference, STATES, MEAN_STATES);
     let logits = model.logits(&reference, &TOKENS, Threads::ONE, &cancel).unwrap();
     let expected = candle().logits(&reference, &TOKENS).unwrap();
-    compare("logits", &logits, &expected, LOGITS);
+    compare("logits", &logits, &expected, LOGITS, MEAN_LOGITS);
 }
 
 #[test]

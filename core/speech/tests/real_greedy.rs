@@ -16,7 +16,7 @@ use support::{clip, golden, kept, tiny_en, token_ids, tokens, transcribe};
 // Where rounding decides between two tokens of almost the same score, the clip is named here: there is none.
 const FLIPS: [&str; 0] = [];
 
-/// The clips of a golden whose tokens differ, in two workers: a clip that loops takes seconds.
+/// The clips of a golden whose tokens differ, in two workers.
 fn differing(golden: &Value, clips: &[Value], options: &TranscribeOptions) -> Vec<String> {
     let [end_of_text, begin] = ["end_of_text", "timestamp_begin"].map(|key| golden[key].as_u64().unwrap() as u32);
     let next = AtomicUsize::new(0);

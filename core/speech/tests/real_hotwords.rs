@@ -55,6 +55,7 @@ fn more_of_the_named_words_are_heard_and_other_clips_stay_as_they_were() {
     let on = listen(&clips, &normalized, Some(Arc::new(on)));
     println!("without: {off:?}\nwith: {on:?}");
     assert!(off.said >= 25 && off.said == on.said);
-    assert!(on.heard > off.heard, "{off:?} {on:?}");
+    // 22 without them, 30 with them.
+    assert!(on.heard >= off.heard + 5, "{off:?} {on:?}");
     assert!(on.others.rate() <= off.others.rate() + 0.01, "{off:?} {on:?}");
 }

@@ -129,10 +129,10 @@ fn voice_activity_and_fallback_transcribe_two_minutes_without_loss() {
     let transcript = transcribe(&recording.audio, &with_vad(TranscribeOptions::default()));
     let counts = word_errors(&recording.text, &transcript.text);
     eprintln!("two_minutes, voice activity: {:.2} % {counts:?}", percent(counts));
-    assert!(percent(counts) <= 8.7, "{counts:?}");
+    assert!(percent(counts) <= 7.0, "{counts:?}");
 }
 
-/// These weights know few of its words; what is tested is that nothing stops, hangs or leaves the audio.
+/// What is tested is that nothing stops, hangs or leaves the audio.
 #[test]
 fn five_minutes_of_opus_run_through() {
     let Some(data) = data_dir().filter(|_| tiny_en().is_some()) else { return };
