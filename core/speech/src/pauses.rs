@@ -1,7 +1,8 @@
 //! Stretches of speech by loudness alone: what lies between pauses, where no voice activity detector was asked for.
 //!
-//! Levels of 20 ms are compared within half a minute: what is loud there is taken for speech. Noise that never pauses is one
-//! stretch, music too; that costs time, and no word. Cost: one pass over the samples.
+//! Levels of 20 ms are compared with those of half a minute before and behind: what is loud among them is taken for speech.
+//! Noise that never pauses is one stretch, music too; that costs time, and no word. Cost: one pass over the samples, and sorting
+//! the levels once per stretch.
 
 use std::collections::VecDeque;
 
@@ -37,6 +38,8 @@ pub(crate) struct Pauses {
     levels: VecDeque<f32>,
     /// Number of the first of them since the beginning.
     first: usize,
+    /// Levels before them, as many as are looked at together.
+    before: VecDeque<f32>,
 }
 
 impl Endpoints for Pauses {
@@ -75,8 +78,9 @@ impl Endpoints for Pauses {
 impl Pauses {
     /// Finds the first stretch of what is there, or that there is none, and forgets so much of it.
     fn decide(&mut self, ended: bool, endpoints: &mut Vec<Endpoint>) {
+        let limit = self.limit();
         let levels = self.levels.make_contiguous();
-        let loud = loud(levels);
+        let loud: Vec<bool> = levels.iter().map(|&level| level > limit).collect();
         let Some(start) = first_speech(&loud) else {
             // What is loud at the very end may go on.
             let kept = if ended { 0 } else { (SPEECH + PAUSE + BEFORE).min(levels.len() - 1) };
@@ -98,8 +102,20 @@ impl Pauses {
     }
 
     fn forget(&mut self, count: usize) {
-        self.levels.drain(..count);
+        self.before.extend(self.levels.drain(..count));
         self.first += count;
+        let surplus = self.before.len().saturating_sub(SPAN);
+        self.before.drain(..surplus);
+    }
+
+    /// Above it a level is loud, measured by the softest and the loudest of those around.
+    fn limit(&self) -> f32 {
+        let mut sorted: Vec<f32> = self.before.iter().chain(&self.levels).copied().collect();
+        sorted.sort_by(f32::total_cmp);
+        let at = |percent: usize| sorted.get(sorted.len() * percent / 100).map_or(SILENCE, |level| level.max(SILENCE));
+        // One pause in a minute is found.
+        let (soft, peak) = (at(1), at(95));
+        if peak - soft < RANGE { SILENCE } else { soft + 0.3 * (peak - soft) }
     }
 }
 
@@ -107,16 +123,6 @@ impl Pauses {
 fn level(samples: &[f32]) -> f32 {
     let power: f32 = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
     10.0 * libm::log10f(power.max(1e-12))
-}
-
-/// Which levels are loud, measured by the softest and the loudest of them.
-fn loud(levels: &[f32]) -> Vec<bool> {
-    let mut sorted = levels.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    let at = |part: usize| sorted.get((sorted.len() * part / 100).min(sorted.len().saturating_sub(1))).copied();
-    let (soft, peak) = (at(10).unwrap_or(SILENCE), at(95).unwrap_or(SILENCE));
-    let limit = if peak - soft < RANGE { SILENCE } else { (soft + 0.3 * (peak - soft)).max(SILENCE) };
-    levels.iter().map(|&level| level > limit).collect()
 }
 
 /// Where the first stretch that is loud long enough begins.
