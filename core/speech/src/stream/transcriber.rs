@@ -1,5 +1,7 @@
 //! The state machine of a live transcription. What it says depends on the samples alone, not on how they arrive.
 
+use std::time::Instant;
+
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 
@@ -160,11 +162,13 @@ impl<'r> StreamTranscriber<'r> {
             let index = (seconds * f64::from(rate)) as u64;
             return Err(AudioError::NotFinite { source_name: "live audio".into(), index, seconds }.into());
         }
+        let start = Instant::now();
         let mut resampled = std::mem::take(&mut self.resampled);
         resampled.clear();
         self.resampler.push(samples, &mut resampled);
         let result = self.hear(&resampled, events);
         self.resampled = resampled;
+        self.decoder.timing.total += start.elapsed();
         result
     }
 
@@ -173,6 +177,13 @@ impl<'r> StreamTranscriber<'r> {
     /// # Errors
     /// [`SpeechError::Cancelled`].
     pub fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+        let start = Instant::now();
+        let result = self.end(events);
+        self.decoder.timing.total += start.elapsed();
+        result
+    }
+
+    fn end(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let mut rest = Vec::new();
         self.resampler.finish(&mut rest);
         self.hear(&rest, events)?;
@@ -192,7 +203,7 @@ impl<'r> StreamTranscriber<'r> {
         seconds(self.heard)
     }
 
-    /// Where the time went so far.
+    /// Where the time went so far; `total` is what [`push`](Self::push) and [`finish`](Self::finish) took together.
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.decoder.timing
