@@ -264,7 +264,7 @@ fn a_folder_that_cannot_be_read_hides_no_other_model() {
     let (circle, closed) = (store.dir().join("circle"), store.dir().join("closed"));
     std::os::unix::fs::symlink(&circle, &circle).unwrap();
     std::fs::create_dir(&closed).unwrap();
-    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     let revisions = store.dir().join("someone/whisper-other/revisions");
     std::fs::create_dir_all(revisions.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(&revisions, &revisions).unwrap();
