@@ -145,17 +145,19 @@ impl Session {
         let decoder = 4 * (logits + rows + alignment);
         let bytes = match precision {
             Precision::F32 => {
-                // Features, input, padding, both convolutions; x, norm, q, k, v; blocks of scores and of the feed-forward layer.
+                // Features, input, padding, both convolutions; x, norm, q, k, v; blocks of scores and of the
+                // feed-forward layer.
                 let encoder = frames * mels * 4 + frames * width * 3 + audio * width * 6 + 128 * audio;
                 4 * (encoder + cross + caches * cache) + decoder
             }
             Precision::Int8 | Precision::Mixed => {
-                // The encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
+                // The encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half
+                // floats.
                 let encoder = frames * mels * 3 + audio * width * 5;
                 let blocks = threads * ENCODER_BLOCK * (5 * width + hidden);
                 let int8 = 4 * (encoder + blocks) + cross + 2 * caches * cache + decoder;
-                // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and values of
-                // the audio as half floats.
+                // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and
+                // values of the audio as half floats.
                 let mixed = 4 * audio * width * (3 + 2) + cross;
                 if precision == Precision::Mixed { int8 + mixed } else { int8 }
             }
