@@ -31,12 +31,15 @@ pub(crate) struct Global {
     /// Most memory that models may hold, in MB.
     #[arg(long, global = true, value_name = "MB")]
     pub(crate) memory: Option<u64>,
-    /// How models compute: exactly, or several times as fast with weights of 8 bits.
-    #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::Auto)]
+    /// How models compute: several times as fast with weights of 8 bits, or exactly as the reference does.
+    #[arg(long, global = true, value_enum, default_value_t = PrecisionArg::Int8)]
     pub(crate) precision: PrecisionArg,
     /// What models compute on, where they can: the GPU needs a build with the cargo feature `metal`.
     #[arg(long, global = true, value_enum, default_value_t = DeviceArg::Cpu)]
     pub(crate) device: DeviceArg,
+    /// Load models as they are: neither use nor fill the cache of packed models.
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
     /// No progress bars and no warnings.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -45,23 +48,21 @@ pub(crate) struct Global {
 /// Values of `--precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PrecisionArg {
-    /// Packed models in int8, others in f32.
-    Auto,
-    /// Like the reference, in f32.
-    F32,
+    /// Weights and activations of 8 bits.
+    #[value(alias = "auto")]
+    Int8,
     /// Weights and activations of 8 bits, the encoder's attention in f32.
     Mixed,
-    /// Weights and activations of 8 bits.
-    Int8,
+    /// Like the reference, in f32.
+    F32,
 }
 
 impl PrecisionArg {
-    pub(crate) fn precision(self) -> Option<Precision> {
+    pub(crate) fn precision(self) -> Precision {
         match self {
-            Self::Auto => None,
-            Self::F32 => Some(Precision::F32),
-            Self::Mixed => Some(Precision::Mixed),
-            Self::Int8 => Some(Precision::Int8),
+            Self::F32 => Precision::F32,
+            Self::Mixed => Precision::Mixed,
+            Self::Int8 => Precision::Int8,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Why a command ended early.
 
 use sotto::audio::AudioError;
+use sotto::cache::CacheError;
 use sotto::packing::{QuantizeError, WriteError};
 use sotto::{Cancelled, LoadError, SpeechError};
 use sotto_store::StoreError;
@@ -23,6 +24,8 @@ pub(crate) enum CliError {
     Store(StoreError),
     #[error(transparent)]
     Write(WriteError),
+    #[error(transparent)]
+    Cache(CacheError),
     #[error("output cannot be written: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -49,6 +52,16 @@ impl From<QuantizeError> for CliError {
             QuantizeError::Write(WriteError::Cancelled(cancelled)) => Self::Cancelled(cancelled),
             QuantizeError::Write(error) => Self::Write(error),
             other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<CacheError> for CliError {
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            CacheError::Load(error) => error.into(),
+            other => Self::Cache(other),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use sotto::{CancelToken, NoProgress, PackedInfo};
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress, PackedInfo};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;
@@ -11,7 +11,8 @@ use crate::model;
 
 pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let source = model::source(args.model.as_deref())?;
-    let engine = model::engine(global);
+    // What the model is, not what the cache made of it.
+    let engine = Engine::new(EngineOptions { cache: None, ..model::engine_options(global) });
     let estimate = engine.estimate_speech(&source)?;
     let recognizer = engine.speech(&source, &NoProgress, cancel)?;
     let loaded = recognizer.model();

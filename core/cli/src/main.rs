@@ -7,9 +7,11 @@
 
 mod args;
 mod bench;
+mod cache;
 mod demo;
 mod error;
 mod inspect;
+mod interrupt;
 mod model;
 mod models;
 mod progress;
@@ -19,22 +21,25 @@ mod transcribe;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use sotto::CancelToken;
 use sotto::kernels::KernelSet;
 
 use args::{Arguments, Command};
 use error::CliError;
+use interrupt::Interrupt;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let cancel = CancelToken::new();
-    if let Err(error) = cancel_on_interrupt(&cancel) {
-        eprintln!("sotto: Ctrl-C cannot be caught ({error}); it will end the program at once");
-    }
-    match run(&arguments, &cancel) {
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            eprintln!("sotto: Ctrl-C cannot be caught ({error}); it will end the program at once");
+            Interrupt::default()
+        }
+    };
+    match run(&arguments, &interrupt) {
         Ok(()) => ExitCode::SUCCESS,
         // Whatever was interrupted by it may say so in its own words.
-        Err(error) if cancel.is_cancelled() || matches!(error, CliError::Cancelled(_)) => {
+        Err(error) if interrupt.cancel().is_cancelled() || matches!(error, CliError::Cancelled(_)) => {
             eprintln!("sotto: cancelled");
             ExitCode::from(130)
         }
@@ -47,14 +52,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, cancel: &CancelToken) -> Result<(), CliError> {
-    let global = &arguments.global;
+fn run(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), CliError> {
+    let (global, cancel) = (&arguments.global, interrupt.cancel());
     if !global.quiet && !matches!(arguments.command, Command::Models(_) | Command::Completions { .. }) {
         warn_of_another_kernel_set();
     }
     match &arguments.command {
         Command::Demo => demo::run(global, cancel),
-        Command::Transcribe(options) => transcribe::run(options, global, cancel),
+        Command::Transcribe(options) => transcribe::run(options, global, interrupt),
         Command::Models(command) => Ok(models::run(command, global, cancel)?),
         Command::Quantize(options) => quantize::run(options, global, cancel),
         Command::Inspect(options) => inspect::run(options, global, cancel),
@@ -71,15 +76,4 @@ fn warn_of_another_kernel_set() {
     if let Some(notice) = KernelSet::notice() {
         eprintln!("sotto: warning: {notice}");
     }
-}
-
-/// First Ctrl-C: stop cleanly. Second: stop now.
-fn cancel_on_interrupt(cancel: &CancelToken) -> Result<(), ctrlc::Error> {
-    let cancel = cancel.clone();
-    ctrlc::set_handler(move || {
-        if cancel.is_cancelled() {
-            std::process::exit(130);
-        }
-        cancel.cancel();
-    })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sotto::vad::{SileroVad, VadOptions};
 use sotto::{
-    Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, SpeechError, SpeechRecognizer,
-    Threads, Vad, starter,
+    Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, PackedCache, SpeechError,
+    SpeechRecognizer, Threads, Vad, starter,
 };
 use sotto_store::{Store, StoreError};
 
@@ -22,10 +22,16 @@ pub(crate) fn engine_options(global: &Global) -> EngineOptions {
     EngineOptions {
         threads: Threads::new(global.threads),
         memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
-        precision: global.precision.precision(),
+        precision: Some(global.precision.precision()),
         device: global.device.device(),
+        cache: cache(global),
         ..EngineOptions::default()
     }
+}
+
+/// The user's cache of packed models, unless none is wanted or there is no place for one.
+pub(crate) fn cache(global: &Global) -> Option<PackedCache> {
+    if global.no_cache { None } else { PackedCache::default_dir().map(PackedCache::new) }
 }
 
 /// The model that `--model` names; the starter model without it.
@@ -51,7 +57,7 @@ pub(crate) fn load(
     load_source(engine, &source(name)?, bars, cancel)
 }
 
-/// Loads a model and says so where the device that was asked for cannot be used.
+/// Loads a model and says so where the device that was asked for cannot be used, or the model could not be kept packed.
 pub(crate) fn load_source(
     engine: &Engine,
     source: &ModelSource,
@@ -60,6 +66,9 @@ pub(crate) fn load_source(
 ) -> Result<SpeechRecognizer, CliError> {
     let recognizer = engine.speech(source, bars, cancel)?;
     bars.clear();
+    if let Some(problem) = engine.take_cache_problem().filter(|_| !bars.are_quiet()) {
+        eprintln!("sotto: warning: the model is not in the cache, so loading it takes longer: {problem}");
+    }
     if let DeviceStatus::Failed { reason } = recognizer.device_status() {
         eprintln!("sotto: the CPU computes, as the device cannot be used: {reason}");
     }

@@ -9,7 +9,9 @@ use sotto_runtime::{Bytes, CancelToken};
 use sotto_store::{Hub, Installed, Manifest, PullRequest, Store, StoreError, Token};
 
 use crate::args::Global;
+use crate::cache::{self, CacheCommand};
 use crate::error::CliError;
+use crate::model;
 use crate::progress::Bars;
 
 /// What to do with the model store.
@@ -38,6 +40,12 @@ pub(crate) enum ModelsCommand {
         /// Full name, or its last part where that is unambiguous.
         #[arg(value_name = "NAME")]
         name: Option<String>,
+    },
+    /// Look after the models that were packed when they were pulled or loaded, so that they load in milliseconds.
+    Cache {
+        /// What to do; `list` where nothing is said.
+        #[command(subcommand)]
+        command: Option<CacheCommand>,
     },
 }
 
@@ -90,12 +98,15 @@ impl<'a> From<&'a Installed> for Record<'a> {
 /// Runs the command on the store of the environment. Ctrl-C keeps what a pull has fetched.
 pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let (json, bars) = (global.json, || Bars::new(global.quiet));
+    if let ModelsCommand::Cache { command } = command {
+        return cache::run(command.as_ref().unwrap_or(&CacheCommand::List), json, &mut io::stdout().lock());
+    }
     let store = Store::open(Store::default_dir()?)?;
     let mut out = io::stdout().lock();
     match command {
-        ModelsCommand::Pull(args) => pull(&store, args, json, &bars, cancel, &mut out),
+        ModelsCommand::Pull(args) => pull(&store, args, global, &bars, cancel, &mut out),
         ModelsCommand::List => list(&store, json, &mut out),
-        ModelsCommand::Remove { names } => remove(&store, names, json, cancel, &mut out),
+        ModelsCommand::Remove { names } => remove(&store, names, global, cancel, &mut out),
         ModelsCommand::Verify { names } => verify(&store, names, json, &bars, cancel, &mut out),
         ModelsCommand::Path { name } => {
             let path = name.as_ref().map_or_else(|| Ok(store.dir().to_owned()), |name| store.resolve(name))?;
@@ -105,13 +116,14 @@ pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken
                 Ok(writeln!(out, "{}", path.display())?)
             }
         }
+        ModelsCommand::Cache { .. } => unreachable!("answered above: it needs no store"),
     }
 }
 
 fn pull(
     store: &Store,
     args: &PullArgs,
-    json: bool,
+    global: &Global,
     bars: &dyn Fn() -> Bars,
     cancel: &CancelToken,
     out: &mut impl Write,
@@ -131,8 +143,11 @@ fn pull(
         let pulled = store.pull(request, &bars, cancel);
         bars.clear();
         let path = pulled?;
+        if let Some(packed) = model::cache(global) {
+            cache::pack(&packed, &path, global, cancel)?;
+        }
         let Some(installed) = store.list()?.into_iter().find(|installed| installed.path == path) else { continue };
-        if json {
+        if global.json {
             line(out, &Record::from(&installed))?;
             continue;
         }
@@ -180,14 +195,22 @@ fn list(store: &Store, json: bool, out: &mut impl Write) -> Result<(), CliError>
 fn remove(
     store: &Store,
     names: &[String],
-    json: bool,
+    global: &Global,
     cancel: &CancelToken,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
     for name in names {
         cancel.check()?;
-        let freed = store.remove(name)?;
-        if json {
+        // Under the names that the cache knows them by.
+        let before: Vec<PathBuf> =
+            store.list()?.into_iter().map(|found| found.path.canonicalize().unwrap_or(found.path)).collect();
+        let mut freed = store.remove(name)?;
+        if let Some(packed) = model::cache(global) {
+            // What was packed of it goes too; where that cannot be removed it will go as the least recently used.
+            let gone = before.iter().filter(|path| !path.exists());
+            freed += gone.map(|path| packed.forget(path).map_or(0, |bytes| bytes.0)).sum::<u64>();
+        }
+        if global.json {
             line(out, &serde_json::json!({ "name": name, "removed": true, "bytes": freed }))?;
         } else {
             writeln!(out, "{name} is removed, {} freed", Bytes(freed))?;
@@ -246,7 +269,7 @@ fn verify(
     first_failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-fn line(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
+pub(crate) fn line(out: &mut impl Write, value: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string(value).map_err(io::Error::from)?;
     Ok(writeln!(out, "{text}")?)
 }

@@ -19,6 +19,11 @@ impl Bars {
         Self { quiet, current: Mutex::new(None) }
     }
 
+    /// Whether nothing is to be shown.
+    pub(crate) fn are_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Shows that recording `done` of `total` is being measured.
     pub(crate) fn measuring(&self, done: usize, total: usize, file: &Path) {
         self.counting(done, total, &file.file_name().unwrap_or_default().to_string_lossy());

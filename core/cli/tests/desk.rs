@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 fn sotto(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).output().unwrap()
+    // Not the user's own cache.
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/packed");
+    Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).env("SOTTO_CACHE", cache).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -580,41 +582,88 @@ fn a_pipe_gives_final_text_while_it_is_open() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_is_answered_while_a_pipe_is_silent() {
-    for arguments in [&["transcribe", "--stream", "-"][..], &["transcribe", "-"]] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        std::thread::sleep(Duration::from_secs(2));
-        let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        assert!(interrupted.success());
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
-        drop(stdin);
-    }
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["transcribe", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.take().unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(stdin);
+}
+
+#[cfg(unix)]
+fn interrupt(child: &std::process::Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A live transcription whose pipe stays open, as that of a microphone does.
+#[cfg(unix)]
+fn live() -> std::process::Child {
+    Command::new(env!("CARGO_BIN_EXE_sotto"))
+        .args(["transcribe", "--stream", "--json", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 #[test]
 #[cfg(unix)]
-fn ctrl_c_ends_a_live_transcription_with_130() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-        .args(["transcribe", "--stream", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn the_first_ctrl_c_ends_a_live_recording_and_makes_its_words_final() {
+    let final_text = |events: &mut dyn Iterator<Item = String>| -> String {
+        let events = events.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        events
+            .filter(|event| event["event"] == "final")
+            .map(|event| event["text"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // What is said where the pipe is closed.
+    let closed = stdout(&with_stdin(&["transcribe", "--stream", "--json", "-"], &raw_clip()));
+    let expected = final_text(&mut closed.lines().map(str::to_owned));
+    assert!(!expected.is_empty());
+    let mut child = live();
     let mut stdin = child.stdin.take().unwrap();
-    // The handler is in place once samples are taken: a full pipe buffer proves that some were.
+    stdin.write_all(&raw_clip()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // With the first event it has begun to listen.
+    let first = lines.next().unwrap().unwrap();
+    interrupt(&child);
+    let said = final_text(&mut std::iter::once(first).chain(lines.map(Result::unwrap)));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(said, expected);
+    drop(stdin);
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_ends_a_live_recording_whose_pipe_never_runs_dry() {
+    let mut child = live();
+    let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || while stdin.write_all(&raw_clip()).is_ok() {});
-    std::thread::sleep(Duration::from_secs(2));
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    interrupt(&child);
+    let last = lines.map_while(Result::ok).last();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{last:?}");
     writer.join().unwrap();
+}
+
+#[test]
+fn without_a_model_it_is_said_which_one_answers_and_how_to_get_a_larger_one() {
+    let (_folder, clip) = clip();
+    let clip = clip.to_str().unwrap();
+    let output = sotto(&["transcribe", clip]);
+    let said = stderr(&output);
+    assert!(output.status.success() && said.contains("starter"), "{said}");
+    assert!(said.contains("sotto models pull openai/whisper-"), "{said}");
+    assert_eq!(stderr(&sotto(&["transcribe", "--quiet", clip])), "");
+    assert!(!stdout(&output).contains("starter"));
 }
 
 #[test]

@@ -29,6 +29,7 @@ impl Desk {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
         command.args(arguments).env("SOTTO_MODELS", self.home.path()).env("HF_ENDPOINT", self.hub.address());
+        command.env("SOTTO_CACHE", self.home.path().join("cache"));
         command.env_remove("HF_TOKEN").stdin(Stdio::null());
         command
     }
@@ -97,6 +98,74 @@ fn a_model_is_pulled_used_listed_checked_and_removed() {
     assert_eq!(desk.sotto(&["models", "remove", REPOSITORY]).status.code(), Some(1), "nothing is left to remove");
     assert!(desk.run(&["models", "list"]).contains("no models"));
     assert!(desk.fail(&["transcribe", "--model", "whisper-nano", clip]).contains("whisper-nano"));
+}
+
+/// Packed models as `sotto models cache` lists them.
+fn packed(desk: &Desk) -> Vec<Value> {
+    desk.run(&["models", "cache", "--json"]).lines().map(json).collect()
+}
+
+#[test]
+fn a_pulled_model_is_packed_at_once_and_what_was_packed_goes_with_it() {
+    let desk = Desk::new();
+    assert!(desk.run(&["models", "cache"]).contains("no packed models"));
+    desk.run(&["models", "pull", REPOSITORY]);
+    let models = packed(&desk);
+    assert_eq!(models.len(), 1);
+    let file = Path::new(models[0]["path"].as_str().unwrap()).to_owned();
+    assert_eq!(models[0]["bytes"], file.metadata().unwrap().len());
+    let folder = desk.run(&["models", "path", REPOSITORY]);
+    let source = Path::new(models[0]["source"].as_str().unwrap());
+    assert_eq!(source, std::fs::canonicalize(folder.trim()).unwrap());
+    let listed = desk.run(&["models", "cache", "list"]);
+    assert!(listed.contains(source.to_str().unwrap()) && listed.contains("used today"), "{listed}");
+
+    // Loading maps it: the text is the same as without.
+    let clip = desk.home.path().join("demo.flac");
+    std::fs::write(&clip, sotto_starter::demo_clip()).unwrap();
+    let clip = clip.to_str().unwrap();
+    let text = desk.run(&["transcribe", "--model", "whisper-nano", clip]);
+    assert_eq!(text, desk.run(&["transcribe", "--no-cache", "--model", "whisper-nano", clip]));
+    assert_eq!(packed(&desk).len(), 1);
+
+    desk.run(&["models", "remove", REPOSITORY]);
+    assert!(packed(&desk).is_empty() && !file.exists());
+}
+
+#[test]
+fn the_cache_has_a_limit_can_be_cleared_and_can_be_left_alone() {
+    let desk = Desk::new();
+    desk.run(&["models", "pull", "--no-cache", REPOSITORY]);
+    assert!(packed(&desk).is_empty());
+    assert!(desk.run(&["models", "cache", "limit"]).contains("4.0 GiB"));
+    let clip = desk.home.path().join("demo.flac");
+    std::fs::write(&clip, sotto_starter::demo_clip()).unwrap();
+    let transcribe = || {
+        let output = desk.sotto(&["transcribe", "--model", "whisper-nano", clip.to_str().unwrap()]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output), "");
+        packed(&desk).len()
+    };
+    assert_eq!(transcribe(), 1);
+    let freed = json(&desk.run(&["models", "cache", "clear", "--json"]))["bytes"].as_u64().unwrap();
+    assert!(freed > 1_000_000 && packed(&desk).is_empty());
+    assert_eq!(json(&desk.run(&["models", "cache", "limit", "100k", "--json"]))["limit"], 100 << 10);
+    assert_eq!(transcribe(), 0, "it is larger than that");
+    desk.run(&["models", "cache", "limit", "unlimited"]);
+    assert_eq!(transcribe(), 1);
+    assert!(desk.run(&["models", "cache", "limit", "0"]).contains("freed"));
+    assert!(packed(&desk).is_empty());
+    assert_eq!(desk.sotto(&["models", "cache", "limit", "much"]).status.code(), Some(2));
+
+    // A cache that cannot be written to costs time and a warning.
+    let nowhere = desk.home.path().join("file");
+    std::fs::write(&nowhere, "").unwrap();
+    for (options, said) in [(&[][..], "not in the cache"), (&["--quiet"], "")] {
+        let mut command = desk.command(&["transcribe", "--model", "whisper-nano", clip.to_str().unwrap()]);
+        let output = command.args(options).env("SOTTO_CACHE", &nowhere).output().unwrap();
+        assert!(output.status.success() && stderr(&output).contains(said), "{}", stderr(&output));
+        assert_eq!(stderr(&output).is_empty(), said.is_empty());
+    }
 }
 
 #[test]

@@ -147,6 +147,13 @@ impl Reservation {
     pub fn bytes(&self) -> Bytes {
         self.bytes
     }
+
+    /// Gives back what goes beyond `bytes`; a smaller reservation stays as it is.
+    pub fn shrink_to(&mut self, bytes: Bytes) {
+        let surplus = self.bytes.0.saturating_sub(bytes.0);
+        *self.account.used() -= surplus;
+        self.bytes.0 -= surplus;
+    }
 }
 
 impl Drop for Reservation {
@@ -175,6 +182,18 @@ mod tests {
         assert_eq!(budget.available(), Bytes(0));
         drop(held);
         assert_eq!(budget.available(), Bytes(100));
+    }
+
+    #[test]
+    fn a_reservation_can_shrink_but_not_grow() {
+        let budget = MemoryBudget::limited(Bytes(100));
+        let mut held = budget.reserve(Bytes(80)).unwrap();
+        held.shrink_to(Bytes(30));
+        assert_eq!((held.bytes(), budget.used()), (Bytes(30), Bytes(30)));
+        held.shrink_to(Bytes(50));
+        assert_eq!((held.bytes(), budget.used()), (Bytes(30), Bytes(30)));
+        drop(held);
+        assert_eq!(budget.used(), Bytes(0));
     }
 
     #[test]

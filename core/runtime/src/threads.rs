@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 
 /// Number of compute threads of one task.
 ///
-/// The default is the number of big cores: little cores of a phone slow a shared matrix product down more than they
-/// help, and every thread beyond the cores costs battery for nothing.
+/// The default is the number of big cores that this process may run on: little cores of a phone slow a shared matrix
+/// product down more than they help, and every thread beyond the cores costs battery for nothing. On Linux and Android
+/// the processor affinity of the calling thread counts, on Linux also the processor time that control groups grant, as
+/// containers have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(NonZeroUsize);
 
@@ -31,8 +33,10 @@ impl Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        let cores = big_cores().or_else(|| std::thread::available_parallelism().ok().map(NonZeroUsize::get));
-        Self(NonZeroUsize::new(cores.unwrap_or(1).clamp(1, MAX)).unwrap_or(NonZeroUsize::MIN))
+        // Knows affinity and control groups, but not which cores are big.
+        let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let cores = big_cores().map_or(allowed, |big| big.min(allowed));
+        Self(NonZeroUsize::new(cores.clamp(1, MAX)).unwrap_or(NonZeroUsize::MIN))
     }
 }
 
@@ -45,11 +49,34 @@ fn big_cores() -> Option<usize> {
     cores.trim().parse().ok().filter(|&cores| cores > 0)
 }
 
-/// Cores with at least half the capacity of the best one: prime and performance cores, not efficiency cores.
+/// Cores that this thread may run on with at least half the capacity of the best of them: prime and performance cores, not
+/// efficiency cores.
 #[cfg(not(target_vendor = "apple"))]
 fn big_cores() -> Option<usize> {
-    let cores = cores();
+    let cores = allowed(cores(), may_run_on());
     cores.iter().any(|core| core.capacity.is_some()).then(|| big(&cores).count())
+}
+
+/// The cores whose numbers `may_run_on` takes; all of them where it takes none that is known, or nothing is known of it.
+#[cfg_attr(target_vendor = "apple", allow(dead_code, reason = "there is no affinity"))]
+fn allowed(cores: Vec<Core>, may_run_on: Option<impl Fn(usize) -> bool>) -> Vec<Core> {
+    let Some(may_run_on) = may_run_on else { return cores };
+    let kept: Vec<Core> = cores.iter().filter(|core| may_run_on(core.number)).copied().collect();
+    if kept.is_empty() { cores } else { kept }
+}
+
+/// The processors that the system lets this thread run on: set by `taskset`, containers, and Android for apps in the
+/// background.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn may_run_on() -> Option<impl Fn(usize) -> bool> {
+    use rustix::thread::CpuSet;
+    let set = rustix::thread::sched_getaffinity(None).ok()?;
+    Some(move |number| number < CpuSet::MAX_CPU && set.is_set(number))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn may_run_on() -> Option<impl Fn(usize) -> bool> {
+    None::<fn(usize) -> bool>
 }
 
 /// Whether the big cores execute instructions in program order, as all cores of the cheapest phones do: kernels have other
@@ -62,6 +89,8 @@ pub fn big_cores_are_in_order() -> bool {
 /// What Linux and Android say of a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Core {
+    /// As the system counts them.
+    number: usize,
     /// Where cores differ.
     capacity: Option<u32>,
     /// Main ID register of ARM cores.
@@ -73,12 +102,12 @@ fn cores() -> Vec<Core> {
     let Ok(entries) = std::fs::read_dir("/sys/devices/system/cpu") else { return Vec::new() };
     let core = |folder: std::path::PathBuf| {
         let name = folder.file_name()?.to_str()?.strip_prefix("cpu")?;
-        name.parse::<u32>().ok()?;
+        let number = name.parse().ok()?;
         let read = |name| std::fs::read_to_string(folder.join(name)).ok();
         let capacity = read("cpu_capacity").and_then(|capacity| capacity.trim().parse().ok());
         let id = read("regs/identification/midr_el1");
         let id = id.and_then(|id| u64::from_str_radix(id.trim().trim_start_matches("0x"), 16).ok());
-        Some(Core { capacity, id })
+        Some(Core { number, capacity, id })
     };
     entries.filter_map(|entry| core(entry.ok()?.path())).collect()
 }
@@ -112,7 +141,8 @@ mod tests {
     }
 
     fn all(capacities: &[u32]) -> Vec<Core> {
-        capacities.iter().map(|&capacity| Core { capacity: Some(capacity), id: None }).collect()
+        let core = |(number, &capacity): (usize, &u32)| Core { number, capacity: Some(capacity), id: None };
+        capacities.iter().enumerate().map(core).collect()
     }
 
     #[test]
@@ -124,14 +154,46 @@ mod tests {
     }
 
     #[test]
+    fn cores_that_the_process_may_not_use_do_not_count() {
+        // Four A55, three A78, one X1.
+        let phone = all(&[160, 160, 160, 160, 900, 900, 900, 1024]);
+        let of = |allowed_numbers: &'static [usize]| {
+            let cores = allowed(phone.clone(), Some(|number: usize| allowed_numbers.contains(&number)));
+            big(&cores).count()
+        };
+        assert_eq!(of(&[0, 1, 2, 3, 4, 5, 6, 7]), 4);
+        assert_eq!(of(&[0, 1, 4, 7]), 2);
+        assert_eq!(of(&[0, 1, 2, 3]), 4, "an app in the background has the little cores only");
+        assert_eq!(of(&[2]), 1);
+        assert_eq!(of(&[70]), 4, "an affinity that fits no known core says nothing");
+        assert_eq!(allowed(phone.clone(), None::<fn(usize) -> bool>), phone);
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[test]
+    fn a_thread_on_one_processor_gets_one_thread_by_default() {
+        use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+        // On a thread of its own: affinity belongs to threads.
+        let counted = std::thread::spawn(|| {
+            let all = sched_getaffinity(None).unwrap();
+            let first = (0..CpuSet::MAX_CPU).find(|&number| all.is_set(number)).unwrap();
+            let mut one = CpuSet::new();
+            one.set(first);
+            sched_setaffinity(None, &one).unwrap();
+            Threads::default().count()
+        });
+        assert_eq!(counted.join().unwrap(), 1);
+    }
+
+    #[test]
     fn a_phone_is_in_order_when_its_big_cores_are() {
-        let core = |capacity, id| Core { capacity: Some(capacity), id: Some(id) };
+        let core = |capacity, id| Core { number: 0, capacity: Some(capacity), id: Some(id) };
         let (a55, a75) = (0x412f_d050, 0x413f_d0a0);
         assert!(are_in_order(&[core(1024, a55), core(1024, a55), core(400, a55)]));
         assert!(!are_in_order(&[core(400, a55), core(1024, a75)]), "little cores do not count");
         assert!(!are_in_order(&[core(1024, a55), core(900, a75)]));
         assert!(
-            are_in_order(&[Core { capacity: None, id: Some(a55) }; 8]),
+            are_in_order(&[Core { number: 0, capacity: None, id: Some(a55) }; 8]),
             "where cores are alike nobody says how fast"
         );
         assert!(!are_in_order(&all(&[1024])), "nothing is known");

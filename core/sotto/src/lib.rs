@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cache;
 mod engine;
 pub mod starter;
 
@@ -70,6 +71,7 @@ pub use sotto_speech::subtitles;
 /// Voice activity detection.
 pub use sotto_speech::vad;
 
+pub use cache::PackedCache;
 pub use engine::{Engine, EngineOptions};
 pub use sotto_runtime::{
     Bytes, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage,

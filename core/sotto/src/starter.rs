@@ -2,6 +2,8 @@
 
 use sotto_speech::{ModelBytes, ModelSource};
 
+pub use sotto_starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
+
 /// The starter recognizer: spoken digits and command words in English, and nothing else. For everything else load a
 /// full Whisper model (docs/MODELS.md).
 #[must_use]

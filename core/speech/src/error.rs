@@ -21,6 +21,12 @@ pub enum SpeechError {
     /// The model could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The memory budget has too little left for a transcription with these options. Nothing was allocated.
+    #[error(
+        "a transcription with these options takes {}, {} left of the memory budget; follow fewer hypotheses (beam, best_of), \
+         end another transcription or raise the budget", .0.needed, .0.available
+    )]
+    OutOfBudget(#[from] OutOfBudget),
     /// The audio could not be read.
     #[error(transparent)]
     Audio(#[from] AudioError),

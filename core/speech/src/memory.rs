@@ -1,13 +1,15 @@
-//! What a model needs before any of it is read.
+//! What a model needs before any of it is read, and a transcription before it starts.
 
-use sotto_runtime::Bytes;
+use sotto_runtime::{Bytes, Threads};
 
+use crate::align::PROJECTED_ROWS;
 use crate::model::{Dimensions, Precision, encoder_weights, weight_count};
+use crate::options::{Timestamps, TranscribeOptions};
 
 // A token of the vocabulary with its place in the index, by which text is encoded.
 const BYTES_PER_TOKEN: u64 = 100;
 
-// Whatever the sizes are: blocks of audio, text, pages of code that decoding touches first.
+// Of a transcription, whatever the sizes are: blocks of audio, text, pages of code that decoding touches first.
 const FIXED_BYTES: u64 = 1 << 20;
 
 /// Where a model's weights are while it runs.
@@ -17,80 +19,177 @@ pub(crate) enum Residence {
     Converted(Precision),
     /// In the mapped file; where the kernels read another layout, also repacked in memory.
     Mapped {
-        /// How the model computes: int8 or mixed.
-        precision: Precision,
         /// Whether they are repacked.
         repacked: bool,
     },
 }
 
-/// Bytes that a loaded model and one transcription at a time hold at their peak.
+/// What a model takes without any transcription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelMemory {
+    /// At the peak, while it is loaded.
+    pub(crate) loading: Bytes,
+    /// From then on.
+    pub(crate) loaded: Bytes,
+}
+
+/// Bytes of a model's weights and vocabulary. In 64 bits on every machine: a hostile header must not wrap.
 ///
-/// In f32 it counts the weights, the vocabulary, and the larger of two that never exist together: the file's own pages while it
-/// is converted; the working memory of the encoder, the cross-attention cache and the caches of five hypotheses.
-/// Measured with tiny.en in f16 (`tests/real_memory.rs`): 230 MB, estimated 234 MB. In 64 bits on every machine: a hostile
-/// header must not wrap.
-///
-/// In int8 and mixed the peak is that of loading or of working, whichever is higher. A packed model is its file, vocabulary included,
-/// and the working memory.
-pub(crate) fn estimate(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> Bytes {
-    let Sizes { mels, audio, text, width, vocabulary, decoder_layers } = Sizes::of(dimensions);
-    let frames = 2 * audio;
-    // Input, padding, both convolutions; x, norm, q, k, v; one block of scores; one block of the feed-forward layer.
-    let encoder = frames * mels * 3 + frames * width * 3 + audio * width * 5 + 128 * audio;
-    let cross = 2 * decoder_layers * audio * width;
-    // Half a context of text for five hypotheses, and where they are copied to when they change places.
-    let caches = 2 * 5 * 2 * decoder_layers * (text / 2) * width;
-    let logits = 5 * 2 * vocabulary;
-    let exact = 4 * (encoder + cross + caches + logits);
-    // The int8 encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half floats.
-    let int8_encoder = frames * mels * 2 + audio * width * 4;
-    let int8 = 4 * (int8_encoder + logits) + cross + 2 * caches;
-    // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and values of the audio
-    // as half floats.
-    let mixed = int8 + 4 * audio * width * (3 + 2) + cross;
-    let working = |precision| if precision == Precision::Mixed { mixed } else { int8 };
-    let weights = weight_count(dimensions);
-    let tokens = BYTES_PER_TOKEN * vocabulary;
-    let needed = match residence {
-        Residence::Converted(Precision::F32) => 4 * weights + exact.max(bytes_on_disk) + tokens,
-        Residence::Converted(precision) => {
+/// A model that is converted holds its weights, and while it is loaded the file's pages beside them. A packed model is its
+/// file, vocabulary included.
+pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> ModelMemory {
+    let Sizes { audio, width, vocabulary, .. } = Sizes::of(dimensions);
+    let (weights, tokens) = (weight_count(dimensions), BYTES_PER_TOKEN * vocabulary);
+    let embedding = vocabulary * width;
+    let (loading, loaded) = match residence {
+        Residence::Converted(Precision::F32) => (4 * weights + bytes_on_disk + tokens, 4 * weights + tokens),
+        Residence::Converted(_) => {
             // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
             // in f32 and in int8. An output layer of its own comes next.
-            let embedding = vocabulary * width;
             let finished = if dimensions.tied_output { 0 } else { embedding };
             let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
             let encoder = encoder_weights(dimensions);
             let at_vocabulary = encoder + finished + on_disk(encoder + finished + embedding) + 5 * embedding;
-            at_vocabulary.max(weights + bytes_on_disk).max(weights + working(precision)) + tokens
+            // Positions stay f32.
+            let positions = 3 * width * (audio + dimensions.text_context as u64);
+            (at_vocabulary.max(weights + positions + bytes_on_disk) + tokens, weights + positions + tokens)
         }
-        Residence::Mapped { precision, repacked: false } => bytes_on_disk + working(precision),
+        Residence::Mapped { repacked: false } => (bytes_on_disk, bytes_on_disk),
         // The largest matrix is unpacked while it is packed again; 4-bit weights are fewer bytes than weights.
-        Residence::Mapped { precision, repacked: true } => {
-            bytes_on_disk + weights.min(bytes_on_disk) + working(precision).max(vocabulary * width)
+        Residence::Mapped { repacked: true } => {
+            let loaded = bytes_on_disk + weights.min(bytes_on_disk);
+            (loaded + embedding, loaded)
         }
     };
-    Bytes(needed + FIXED_BYTES)
+    ModelMemory { loading: Bytes(loading), loaded: Bytes(loaded) }
 }
 
-/// Bytes that a second processor takes for its copy of the weights and for one transcription, on top of [`estimate`].
-pub(crate) fn on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
+/// What of the options and of the model decides what a transcription takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Caches of the text: of the prompt, of every hypothesis, and of those that change places.
+    caches: u64,
+    /// Hypotheses that advance together.
+    hypotheses: u64,
+    /// Tokens that a cache has room for.
+    positions: u64,
+    /// Tokens that are fed at once.
+    fed: u64,
+    /// Rows of logits that are computed at once.
+    projected: u64,
+    /// Heads whose attention is recorded for the times of words.
+    recorded: u64,
+    /// Whether text is searched for with hotwords.
+    weighed: bool,
+    threads: u64,
+}
+
+// Caches have room for multiples of this many tokens (`decode/memory.rs`).
+const CACHE_STEP: u64 = 128;
+
+// Start of transcript, language, task, no timestamps; and the token before earlier text.
+const CONTROL_TOKENS: u64 = 5;
+
+// Rows that each thread of the encoder works on (`model/int8/encoder.rs`).
+const ENCODER_BLOCK: u64 = 96;
+
+impl Session {
+    /// A transcription with these options.
+    pub(crate) fn of(
+        dimensions: &Dimensions,
+        options: &TranscribeOptions,
+        alignment_heads: usize,
+        threads: Threads,
+    ) -> Self {
+        let text = dimensions.text_context as u64;
+        let max_tokens = options.max_tokens.map_or(text / 2, |tokens| tokens as u64).min(text);
+        let search = &options.search;
+        let beam = if search.temperatures.contains(&0.0) { search.beam as u64 } else { 0 };
+        let sampled = search.temperatures.iter().any(|&temperature| temperature > 0.0);
+        let sampled = if sampled { search.best_of as u64 } else { 0 };
+        // Greedy decoding and samples never change places.
+        let changing = if beam > 1 { beam } else { 0 };
+        let has_text = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        let continues = options.condition_on_previous || has_text(&options.prompt) || has_text(&options.prefix);
+        let before = CONTROL_TOKENS + if continues { text / 2 } else { 0 };
+        let timed = options.timestamps != Timestamps::None;
+        // Times are found by feeding the whole text again: mostly about half of what is allowed.
+        let fed = if timed { before.max(max_tokens / 2) } else { before };
+        let hypotheses = beam.max(sampled).max(1);
+        Self {
+            caches: 1 + (beam + changing).max(sampled).max(1),
+            hypotheses,
+            positions: (before + max_tokens).next_multiple_of(CACHE_STEP).min(text),
+            fed,
+            projected: hypotheses.max(2).max(if timed { PROJECTED_ROWS as u64 } else { 0 }),
+            recorded: if timed { alignment_heads as u64 } else { 0 },
+            weighed: options.hotwords.is_some(),
+            threads: threads.count() as u64,
+        }
+    }
+
+    /// Bytes that it holds at its peak, on top of the model's.
+    ///
+    /// Held against what is allocated by `tests/real_session_memory.rs`.
+    pub(crate) fn bytes(&self, dimensions: &Dimensions, precision: Precision) -> Bytes {
+        let Sizes { mels, audio, width, vocabulary, decoder_layers, hidden, .. } = Sizes::of(dimensions);
+        let Self { caches, hypotheses, positions, fed, projected, recorded, weighed, threads } = *self;
+        let frames = 2 * audio;
+        let cache = 2 * decoder_layers * positions * width;
+        let cross = 2 * decoder_layers * audio * width;
+        // Computed, those of each hypothesis, those of the prompt, and a row that hotwords changed.
+        let logits = vocabulary * (projected + hypotheses + 1 + u64::from(weighed));
+        // x, norm, q, k, v, attended and the feed-forward layer of every row.
+        let rows = fed.max(hypotheses) * (6 * width + hidden);
+        // The recorded heads, one that is being smoothed, their mean, and the costs and steps of the time warping.
+        let alignment = if recorded > 0 { (recorded + 4) * fed * audio } else { 0 };
+        let decoder = 4 * (logits + rows + alignment);
+        let bytes = match precision {
+            Precision::F32 => {
+                // Features, input, padding, both convolutions; x, norm, q, k, v; blocks of scores and of the
+                // feed-forward layer.
+                let encoder = frames * mels * 4 + frames * width * 3 + audio * width * 6 + 128 * audio;
+                4 * (encoder + cross + caches * cache) + decoder
+            }
+            Precision::Int8 | Precision::Mixed => {
+                // The encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half
+                // floats.
+                let encoder = frames * mels * 3 + audio * width * 5;
+                let blocks = threads * ENCODER_BLOCK * (5 * width + hidden);
+                let int8 = 4 * (encoder + blocks) + cross + 2 * caches * cache + decoder;
+                // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and
+                // values of the audio as half floats.
+                let mixed = 4 * audio * width * (3 + 2) + cross;
+                if precision == Precision::Mixed { int8 + mixed } else { int8 }
+            }
+        };
+        Bytes(bytes + FIXED_BYTES)
+    }
+}
+
+/// Bytes that a second processor takes for its copy of the weights.
+pub(crate) fn weights_on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
+    Bytes(weight_bytes * weight_count(dimensions))
+}
+
+/// Bytes that a second processor takes for one transcription.
+pub(crate) fn session_on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
     let Sizes { audio, width, decoder_layers, .. } = Sizes::of(dimensions);
     let heads = dimensions.encoder_heads as u64;
     // Scores and weights of 512 queries; a few tensors of the audio's width; keys and values of the audio.
     let scores = 2 * heads * audio * audio.min(512);
-    let working = scores + 12 * audio * width + 2 * decoder_layers * audio * width;
-    Bytes(weight_bytes * (weight_count(dimensions) + working))
+    Bytes(weight_bytes * (scores + 12 * audio * width + 2 * decoder_layers * audio * width))
 }
 
 /// [`Dimensions`] in 64 bits.
 struct Sizes {
     mels: u64,
     audio: u64,
-    text: u64,
     width: u64,
     vocabulary: u64,
     decoder_layers: u64,
+    /// Of the decoder's feed-forward layers.
+    hidden: u64,
 }
 
 impl Sizes {
@@ -98,10 +197,10 @@ impl Sizes {
         Self {
             mels: dimensions.mels as u64,
             audio: dimensions.audio_context as u64,
-            text: dimensions.text_context as u64,
             width: dimensions.width as u64,
             vocabulary: dimensions.vocabulary as u64,
             decoder_layers: dimensions.decoder_layers as u64,
+            hidden: dimensions.decoder_ffn as u64,
         }
     }
 }

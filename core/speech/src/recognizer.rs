@@ -50,13 +50,26 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold if it were loaded so, one transcription included. Reads none of its weights, but for
-    /// comparing the token embedding with an output layer that lies beside it.
+    /// Bytes that the model would hold at most if it were loaded so, one transcription with default options included. Reads none
+    /// of its weights, but for comparing the token embedding with an output layer that lies beside it. Without transcriptions
+    /// it then holds less; each takes [`transcription_bytes`](Self::transcription_bytes) out of the budget while it runs.
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
     pub fn estimate(source: &ModelSource, options: &LoadOptions) -> Result<Bytes, LoadError> {
-        crate::model::Manifest::open(source)?.estimate(options)
+        Self::estimate_for(source, options, &TranscribeOptions::default())
+    }
+
+    /// As [`estimate`](Self::estimate), with a transcription of these options: wide beams take more.
+    ///
+    /// # Errors
+    /// As [`estimate`](Self::estimate).
+    pub fn estimate_for(
+        source: &ModelSource,
+        options: &LoadOptions,
+        transcription: &TranscribeOptions,
+    ) -> Result<Bytes, LoadError> {
+        crate::model::Manifest::open(source)?.estimate(options, transcription)
     }
 
     /// Loads a model. Blocks while the weights are read and converted; a packed model is mapped, which takes milliseconds,
@@ -73,6 +86,13 @@ impl SpeechRecognizer {
     ) -> Result<Self, LoadError> {
         let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
         Ok(Self { model: Arc::new(model), threads: options.threads })
+    }
+
+    /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more hypotheses take
+    /// more. They are taken out of the budget that the model was loaded with when it starts, and given back when it ends.
+    #[must_use]
+    pub fn transcription_bytes(&self, options: &TranscribeOptions) -> Bytes {
+        self.model.session_bytes(options, self.threads)
     }
 
     /// The model.
@@ -129,7 +149,8 @@ impl SpeechRecognizer {
     /// Blocks the calling thread; observes `cancel` at least once per decoded token and encoder layer.
     ///
     /// # Errors
-    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Option`] when the options contradict the model.
+    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Option`] when the options contradict the model,
+    /// [`SpeechError::OutOfBudget`] when the budget has less left than [`transcription_bytes`](Self::transcription_bytes).
     pub fn transcribe(
         &self,
         audio: &Pcm16k,
@@ -189,7 +210,7 @@ impl SpeechRecognizer {
         source: &mut dyn SampleSource,
         cancel: &CancelToken,
     ) -> Result<DetectedLanguage, SpeechError> {
-        let options = TranscribeOptions::default();
+        let options = TranscribeOptions::greedy();
         let mut decoder = self.window_decoder(&options, cancel)?;
         if !self.model.tokenizer.is_multilingual() {
             return english(source, cancel);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use sotto_nn::sampling::argmax;
-use sotto_runtime::{CancelToken, Cancelled, Threads};
+use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
 use sotto_text::whisper::language;
 
 use crate::align::{Listening, Recorded, listen, listen_to_recorded};
@@ -31,6 +31,8 @@ pub(crate) struct WindowDecoder<'m> {
     /// Whether the language stays: it was fixed, or someone spoke in the window it was heard in.
     language_is_sure: bool,
     pub(crate) timing: Timing,
+    /// The memory that this takes, out of the budget.
+    _reserved: Reservation,
 }
 
 /// The text of a window and the audio it was read from.
@@ -66,7 +68,7 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'m> WindowDecoder<'m> {
-    /// Checks the options against the model.
+    /// Checks the options against the model, and takes the memory of a transcription out of its budget.
     pub(crate) fn new(
         model: &'m Model,
         options: &'m TranscribeOptions,
@@ -76,9 +78,10 @@ impl<'m> WindowDecoder<'m> {
         options.check()?;
         options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
         let language = fixed_language(model, options)?;
+        let _reserved = model.reserve_session(options, threads)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
         let (language_is_sure, timing) = (language.is_some(), Timing::default());
-        Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing })
+        Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing, _reserved })
     }
 
     /// Tokens of text that a caller gave, as the model would have written it; none without text.

@@ -11,7 +11,8 @@ use serde_json::Value;
 use sotto_audio::{Pcm16k, log_mel_spectrogram};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{
-    Language, LoadOptions, Samples, SpeechError, SpeechRecognizer, Task, TimestampTokens, Timestamps, TranscribeOptions,
+    Language, LoadOptions, Precision, Samples, SpeechError, SpeechRecognizer, Task, TimestampTokens, Timestamps,
+    TranscribeOptions,
 };
 use sotto_testkit::{Tolerance, assert_close};
 use support::formula::FormulaModel;
@@ -22,7 +23,8 @@ const CLOSE: Tolerance = Tolerance { abs: 2e-4, rel: 1e-4 };
 
 fn load(name: &str) -> SpeechRecognizer {
     let folder = FormulaModel::of_golden(name).write();
-    let options = LoadOptions { threads: Threads::ONE, ..LoadOptions::default() };
+    // The goldens are transformers' in f32.
+    let options = LoadOptions { threads: Threads::ONE, precision: Some(Precision::F32), ..LoadOptions::default() };
     SpeechRecognizer::load(&folder.path().into(), &options, &NoProgress, &CancelToken::new()).unwrap()
 }
 

@@ -55,9 +55,9 @@ enum Run {
 }
 
 const CASES: [(&str, Model, Option<Precision>, Run); 15] = [
-    ("f32 greedy", Model::Safetensors, None, Run::Greedy),
-    ("f32 beam", Model::Safetensors, None, Run::Beam),
-    ("f32 words", Model::Safetensors, None, Run::Words),
+    ("f32 greedy", Model::Safetensors, Some(Precision::F32), Run::Greedy),
+    ("f32 beam", Model::Safetensors, Some(Precision::F32), Run::Beam),
+    ("f32 words", Model::Safetensors, Some(Precision::F32), Run::Words),
     ("int8 beam", Model::Safetensors, Some(Precision::Int8), Run::Beam),
     ("int8 words", Model::Safetensors, Some(Precision::Int8), Run::Words),
     ("mixed greedy", Model::Safetensors, Some(Precision::Mixed), Run::Greedy),
@@ -88,14 +88,17 @@ fn source(model: Model, folder: &Path) -> ModelSource {
     }
 }
 
-fn transcribe(recognizer: &SpeechRecognizer, run: Run, audio: &Pcm16k) {
+fn options(run: Run) -> TranscribeOptions {
     let search = Search { beam: if run == Run::Beam { 5 } else { 1 }, temperatures: vec![0.0], ..Search::default() };
     let vad = matches!(run, Run::VoiceActivity | Run::Stream).then(|| {
         let weights = data_dir().unwrap().join("vad/silero_vad_16k.safetensors");
         Vad { model: Arc::new(SileroVad::load(&weights).unwrap()), options: VadOptions::default() }
     });
     let timestamps = if run == Run::Words { Timestamps::Word } else { Timestamps::None };
-    let options = TranscribeOptions { search, vad, timestamps, ..TranscribeOptions::greedy() };
+    TranscribeOptions { search, vad, timestamps, ..TranscribeOptions::greedy() }
+}
+
+fn transcribe(recognizer: &SpeechRecognizer, run: Run, options: TranscribeOptions, audio: &Pcm16k) {
     let cancel = CancelToken::new();
     if run != Run::Stream {
         recognizer.transcribe(audio, &options, &NoProgress, &cancel).unwrap();
@@ -122,10 +125,11 @@ fn child() {
     let source = source(model, &folder);
     let options = LoadOptions { threads: Threads::ONE, precision, ..LoadOptions::default() };
     let before = resident("VmRSS");
-    let estimate = SpeechRecognizer::estimate(&source, &options).unwrap().0;
+    let transcription = self::options(run);
+    let estimate = SpeechRecognizer::estimate_for(&source, &options, &transcription).unwrap().0;
     let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
     let loaded = resident("VmHWM") - before;
-    transcribe(&recognizer, run, &audio);
+    transcribe(&recognizer, run, transcription, &audio);
     let used = resident("VmHWM") - before;
     let off = estimate.abs_diff(used) as f64 / used as f64;
     println!("MEASURED {off:.3} estimate {:.1} MB, loaded {:.1} MB, peak {:.1} MB", mb(estimate), mb(loaded), mb(used));

@@ -6,6 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+/// Which model answers where none is named, and what it can do: the first half of a sentence that goes on with how to get
+/// a larger one.
+pub const SPEECH_DESCRIPTION: &str =
+    "the starter recognizer answers, which knows spoken English digits and command words alone";
+
+/// A larger model of the same task, as `sotto models pull` fetches it.
+pub const LARGER_SPEECH_MODEL: &str = "openai/whisper-tiny.en";
+
 /// The files of the starter recognizer, in Hugging Face's form for Whisper.
 ///
 /// It knows the ten digits and about sixty commands in English and sees 10 s at once. In noise without speech it now and

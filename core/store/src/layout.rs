@@ -16,6 +16,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sotto_runtime::CancelToken;
@@ -110,6 +111,10 @@ impl<'a> Place<'a> {
     pub(crate) fn clear_away(&self) -> Result<(), StoreError> {
         let folder = self.folder();
         remove_file(&folder.join(ACTIVE))?;
+        // What a crash left of a pointer.
+        for name in names_in(&folder)?.iter().filter(|name| name.starts_with(ACTIVE) && name.ends_with(".tmp")) {
+            remove_file(&folder.join(name))?;
+        }
         // Fails where something is left, which is the purpose.
         let _ = fs::remove_dir(folder.join(REVISIONS));
         let empty = folder.ancestors().take_while(|&ancestor| ancestor != self.root);
@@ -164,7 +169,11 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Models in the store, sorted by name. Unreadable and foreign folders are passed over.
+/// Models in the store, sorted by name. Foreign folders are passed over, and so are those that cannot be read: one of them
+/// must not hide the others.
+///
+/// # Errors
+/// [`StoreError::Io`] when the store itself cannot be read.
 pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
     // Deepest name: owner, repository and a file in a few folders.
     const DEPTH: usize = 8;
@@ -176,7 +185,11 @@ pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
             found.extend(path.parse::<ModelName>());
         }
         if depth < DEPTH {
-            let inner = names_in(&folder)?.into_iter().filter(|name| !name.starts_with('.') && name != REVISIONS);
+            let names = match names_in(&folder) {
+                Err(error) if path.is_empty() => return Err(error),
+                names => names.unwrap_or_default(),
+            };
+            let inner = names.into_iter().filter(|name| !name.starts_with('.') && name != REVISIONS);
             open.extend(inner.map(|name| (if path.is_empty() { name } else { format!("{path}/{name}") }, depth + 1)));
         }
     }
@@ -227,16 +240,23 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Writes a small file so that a reader or a power cut sees the old contents or the new, never a mixture.
+/// Writes a small file so that a reader or a power cut sees the old contents or the new, never a mixture. Of two that
+/// write at once the last one wins, and neither fails: each has a temporary file of its own.
 pub(crate) fn write_atomically(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
-    let temporary = path.with_extension("tmp");
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{number}.tmp", std::process::id()));
     let write = || {
         let mut file = File::create(&temporary)?;
         file.write_all(contents)?;
         file.sync_all()
     };
-    write().map_err(StoreError::io(&temporary, "write"))?;
-    rename(&temporary, path)?;
+    let written = write().map_err(StoreError::io(&temporary, "write")).and_then(|()| rename(&temporary, path));
+    if written.is_err() {
+        // What a full disk cut off must not stay; the failure itself says what is wrong.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 

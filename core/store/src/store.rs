@@ -98,7 +98,8 @@ impl Store {
         cancel.check()?;
         let place = Place::new(&self.root, &request.model);
         if !request.update
-            && let Some(path) = self.already_here(&place, request)?
+            && let Some((commit, path)) = self.already_here(&place, request)?
+            && place.active() == Some(commit)
         {
             return Ok(path);
         }
@@ -109,8 +110,11 @@ impl Store {
         };
         let _lock = place.lock(request.hub.patience.lock, cancel, waiting)?;
         if !request.update
-            && let Some(path) = self.already_here(&place, request)?
+            && let Some((commit, path)) = self.already_here(&place, request)?
         {
+            if place.active().as_ref() != Some(&commit) {
+                place.set_active(&commit)?;
+            }
             return Ok(path);
         }
         let commit = Pull { root: &self.root, place: &place, request, progress, cancel }.run()?;
@@ -118,16 +122,17 @@ impl Store {
         Ok(self.sound(&request.model, &folder)?.entry(&folder))
     }
 
-    /// Everything in the store, by name and commit. Reads manifests and file lengths, no contents.
+    /// Everything in the store, by name and commit. Reads manifests and file lengths, no contents. Folders inside the store
+    /// that cannot be read are passed over: the models beside them are listed all the same.
     ///
     /// # Errors
-    /// [`StoreError::Io`] when the folder cannot be read; a store that does not exist is empty.
+    /// [`StoreError::Io`] when the store's own folder cannot be read; a store that does not exist is empty.
     pub fn list(&self) -> Result<Vec<Installed>, StoreError> {
         let mut all = Vec::new();
         for name in layout::models(&self.root)? {
             let place = Place::new(&self.root, &name);
             let active = place.active();
-            for commit in place.commits()? {
+            for commit in place.commits().unwrap_or_default() {
                 let folder = place.revision(&commit);
                 let manifest = Manifest::read(&folder).map_err(|error| error.to_string());
                 let path = manifest.as_ref().map_or_else(|_| folder.clone(), |manifest| manifest.entry(&folder));
@@ -190,8 +195,8 @@ impl Store {
         if problems.is_empty() { Ok(manifest) } else { Err(StoreError::Damaged { name: model.to_string(), problems }) }
     }
 
-    /// The path of what the request asks for, when it is here complete; also makes it active.
-    fn already_here(&self, place: &Place<'_>, request: &PullRequest) -> Result<Option<PathBuf>, StoreError> {
+    /// Commit and path of what the request asks for, when it is here complete. Changes nothing: it needs no lock.
+    fn already_here(&self, place: &Place<'_>, request: &PullRequest) -> Result<Option<(Commit, PathBuf)>, StoreError> {
         let found = match &request.revision {
             None => place.active(),
             Some(revision) => self.matching(place, revision)?,
@@ -199,10 +204,8 @@ impl Store {
         let Some(commit) = found else { return Ok(None) };
         let folder = place.revision(&commit);
         let Ok(manifest) = self.sound(&request.model, &folder) else { return Ok(None) };
-        if place.active().as_ref() != Some(&commit) {
-            place.set_active(&commit)?;
-        }
-        Ok(Some(manifest.entry(&folder)))
+        let path = manifest.entry(&folder);
+        Ok(Some((commit, path)))
     }
 
     /// The model and the commit that a name means.

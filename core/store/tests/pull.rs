@@ -209,6 +209,70 @@ fn two_pulls_of_one_model_at_once_fetch_it_once() {
 }
 
 #[test]
+fn pulls_of_two_revisions_at_once_both_succeed_and_one_of_them_is_active() {
+    let (hub, store, _dir) = fixture();
+    let old = pull(&store, &hub, REPOSITORY).unwrap();
+    hub.set_commit('b');
+    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &NoProgress, &CancelToken::new()).unwrap();
+    // Both are here: each pull only makes its revision the active one.
+    std::thread::scope(|scope| {
+        for (revision, folder) in [("aaaaaaa", &old), ("bbbbbbb", &new)].repeat(2) {
+            let (hub, store) = (&hub, &store);
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    assert_eq!(pull(store, hub, &format!("{REPOSITORY}@{revision}")).unwrap(), *folder);
+                }
+            });
+        }
+    });
+    assert!([old, new].contains(&store.resolve(REPOSITORY).unwrap()));
+    let folder = store.dir().join(REPOSITORY);
+    let left = std::fs::read_dir(folder).unwrap().filter(|entry| {
+        let name = entry.as_ref().unwrap().file_name();
+        name.to_string_lossy().ends_with(".tmp")
+    });
+    assert_eq!(left.count(), 0, "no temporary file stays");
+}
+
+#[test]
+fn a_pull_activates_nothing_while_another_program_changes_the_model() {
+    let (hub, store, _dir) = fixture();
+    let old = pull(&store, &hub, REPOSITORY).unwrap();
+    hub.set_commit('b');
+    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &NoProgress, &CancelToken::new()).unwrap();
+    let locks = std::fs::read_dir(store.dir().join(".locks")).unwrap();
+    let lock = std::fs::File::options().write(true).open(locks.last().unwrap().unwrap().path()).unwrap();
+    lock.lock().unwrap();
+    let mut other = request(&hub, &format!("{REPOSITORY}@aaaaaaa"));
+    let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
+    other.hub = other.hub.with_patience(patience);
+    assert!(matches!(store.pull(&other, &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
+    assert_eq!(store.resolve(REPOSITORY).unwrap(), new);
+    // What is active already is given out without a lock.
+    assert_eq!(pull(&store, &hub, REPOSITORY).unwrap(), new);
+    drop(lock);
+    assert_eq!(store.pull(&other, &NoProgress, &CancelToken::new()).unwrap(), old);
+    assert_eq!(store.resolve(REPOSITORY).unwrap(), old);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_read_hides_no_other_model() {
+    let (hub, store, _dir) = fixture();
+    pull(&store, &hub, REPOSITORY).unwrap();
+    // A link to itself cannot be listed by anybody, a folder without permissions not by most.
+    let (circle, closed) = (store.dir().join("circle"), store.dir().join("closed"));
+    std::os::unix::fs::symlink(&circle, &circle).unwrap();
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
+    let revisions = store.dir().join("someone/whisper-other/revisions");
+    std::fs::create_dir_all(revisions.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&revisions, &revisions).unwrap();
+    assert_eq!(store.list().unwrap().len(), 1);
+    assert!(store.resolve("whisper-nano").is_ok());
+}
+
+#[test]
 fn a_model_that_is_being_fetched_cannot_be_removed_and_waiting_has_an_end() {
     let (hub, store, _dir) = fixture();
     hub.fail("storage:model.safetensors", Fault::Slow(Duration::from_millis(5)));

@@ -4,21 +4,24 @@ use std::io::{self, Write};
 
 use serde_json::json;
 use sotto::stream::{StreamEvent, StreamOptions, StreamText, StreamTranscriber};
-use sotto::{CancelToken, SpeechRecognizer, TranscribeOptions};
+use sotto::{SpeechRecognizer, TranscribeOptions};
 
 use super::output::rounded;
 use super::screen::Screen;
 use crate::args::{Global, TranscribeArgs};
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 
+/// The first Ctrl-C ends the recording: text that waits for more becomes final. The second one stops.
 pub(super) fn run(
     args: &TranscribeArgs,
     global: &Global,
     recognizer: &SpeechRecognizer,
     options: TranscribeOptions,
-    cancel: &CancelToken,
+    interrupt: &Interrupt,
 ) -> Result<(), CliError> {
-    let mut source = super::open(&args.files[0], &args.raw, cancel)?;
+    let (cancel, end) = (interrupt.cancel(), interrupt.recording());
+    let mut source = super::open(&args.files[0], &args.raw, cancel, end)?;
     let options = StreamOptions { transcribe: options, ..StreamOptions::default() };
     let mut transcriber = StreamTranscriber::new(recognizer, &options, sotto::audio::SAMPLE_RATE, 1, cancel)?;
     let terminal = console::Term::stdout();
@@ -28,7 +31,9 @@ pub(super) fn run(
     loop {
         cancel.check()?;
         block.clear();
-        let more = source.next_block(&mut block)?;
+        // Stdin ends by itself, after what it has read.
+        let ended = end.is_cancelled() && !super::is_stdin(&args.files[0]);
+        let more = !ended && source.next_block(&mut block)?;
         transcriber.push(&block, &mut events)?;
         if !more {
             transcriber.finish(&mut events)?;

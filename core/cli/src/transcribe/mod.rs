@@ -15,18 +15,23 @@ use sotto::{CancelToken, Language, SampleSource, Search, SpeechRecognizer, Task,
 
 use crate::args::{Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
 use crate::error::CliError;
+use crate::interrupt::Interrupt;
 use crate::model;
 use crate::progress::Bars;
 
-pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
+pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt) -> Result<(), CliError> {
     check(args, global.json)?;
+    let cancel = interrupt.cancel();
     let bars = Bars::new(global.quiet);
+    if args.model.model.is_none() && !global.quiet {
+        eprintln!("{}", starter_answers());
+    }
     let start = Instant::now();
     let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
     let load = start.elapsed();
     let options = options(args, &recognizer)?;
     if args.stream {
-        return live::run(args, global, &recognizer, options, cancel);
+        return live::run(args, global, &recognizer, options, interrupt);
     }
     let mut failed = 0;
     for file in &args.files {
@@ -46,6 +51,15 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) 
         0 => Ok(()),
         _ => Err(CliError::Failed(format!("{failed} of {} files could not be transcribed", args.files.len()))),
     }
+}
+
+/// Who answers where no model is named, and how to get a larger one.
+fn starter_answers() -> String {
+    format!(
+        "sotto: {}; for everything else fetch a full model once with `sotto models pull {}` and name it with --model",
+        sotto::starter::SPEECH_DESCRIPTION,
+        sotto::starter::LARGER_SPEECH_MODEL
+    )
 }
 
 /// What the command line contradicts itself in, before a model is loaded.
@@ -114,7 +128,7 @@ fn transcribe(
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
-    let mut source = open(file, &args.raw, cancel)?;
+    let mut source = open(file, &args.raw, cancel, &CancelToken::new())?;
     let mut stdout = io::stdout().lock();
     let subtitles = Subtitles::new(subtitle_options(args))?;
     let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1, subtitles);
@@ -136,12 +150,17 @@ fn transcribe(
     Ok(())
 }
 
-/// A decoded file, or raw samples from stdin.
-pub(crate) fn open(file: &Path, raw: &RawArgs, cancel: &CancelToken) -> Result<Box<dyn SampleSource>, CliError> {
+/// A decoded file, or raw samples from stdin, which end when `end` fires.
+pub(crate) fn open(
+    file: &Path,
+    raw: &RawArgs,
+    cancel: &CancelToken,
+    end: &CancelToken,
+) -> Result<Box<dyn SampleSource>, CliError> {
     if !is_stdin(file) {
         return Ok(Box::new(AudioFile::open(file)?));
     }
-    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel)?, raw_format(raw), "stdin")?))
+    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel, end)?, raw_format(raw), "stdin")?))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {

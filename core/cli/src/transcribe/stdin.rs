@@ -15,26 +15,40 @@ const PIECES: usize = 4;
 // Ctrl-C is answered within this time.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+// At the end of a recording, for what the pipe holds to come in.
+const LAST: Duration = Duration::from_millis(200);
+
 /// Reads standard input on a thread of its own, which ends with the input or with the process.
 pub(crate) struct Stdin {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     read: usize,
     cancel: CancelToken,
+    /// Ends the input where it is.
+    end: CancelToken,
+    /// Pieces handed out since then.
+    late: usize,
 }
 
 impl Stdin {
-    pub(crate) fn start(cancel: &CancelToken) -> io::Result<Self> {
+    /// Ends with an error once `cancel` fires, and as if the pipe were closed once `end` does.
+    pub(crate) fn start(cancel: &CancelToken, end: &CancelToken) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(PIECES);
         std::thread::Builder::new().name("sotto-stdin".into()).spawn(move || forward(io::stdin().lock(), &sender))?;
-        Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone() })
+        Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone(), end: end.clone(), late: 0 })
     }
 
     /// The next piece; `None` at the end of the input.
-    fn next_piece(&self) -> io::Result<Option<Vec<u8>>> {
+    fn next_piece(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if self.cancel.is_cancelled() {
                 return Err(io::Error::other("cancelled"));
+            }
+            if self.end.is_cancelled() {
+                // What was said before is on its way; a pipe that never runs dry brings no more than that.
+                self.late += 1;
+                let piece = self.pieces.recv_timeout(LAST).ok().filter(|_| self.late <= PIECES + 2);
+                return piece.transpose();
             }
             match self.pieces.recv_timeout(PATIENCE) {
                 Ok(piece) => return piece.map(Some),

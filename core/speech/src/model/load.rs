@@ -20,7 +20,8 @@ use super::{
     ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, Switch, device, weight_count,
 };
 use crate::error::{ConfigError, LoadError};
-use crate::memory::{self, Residence};
+use crate::memory::{self, ModelMemory, Residence, Session};
+use crate::options::TranscribeOptions;
 
 /// Where a model comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +69,7 @@ pub struct LoadOptions {
     pub helper_setup: HelperSetup,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
-    /// How the model computes; `None` as its file is made: a packed model in int8, any other in f32.
+    /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by name.
     pub precision: Option<Precision>,
     /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give the
     /// same bits: choosing is for comparing them.
@@ -246,29 +247,43 @@ impl Manifest {
         }
     }
 
-    /// Bytes that the loaded model will hold, with the memory of one transcription on top.
-    pub(crate) fn estimate(&self, options: &LoadOptions) -> Result<Bytes, LoadError> {
+    /// Bytes that loading, and one transcription with these options, will hold at their peak.
+    pub(crate) fn estimate(
+        &self,
+        options: &LoadOptions,
+        transcription: &TranscribeOptions,
+    ) -> Result<Bytes, LoadError> {
+        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
+        let heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?.len();
+        let session = Session::of(&self.dimensions, transcription, heads, options.threads);
+        let (memory, precision) = (self.memory(options)?, self.precision(options)?);
+        let at_work = memory.loaded + session_bytes(&self.dimensions, &session, precision, options.device);
+        Ok(memory.loading.max(at_work))
+    }
+
+    /// Bytes of the model alone.
+    fn memory(&self, options: &LoadOptions) -> Result<ModelMemory, LoadError> {
         let precision = self.precision(options)?;
-        let cpu = match &self.file {
-            ModelFile::Original(weights, _) => {
-                memory::estimate(&self.dimensions, weights.bytes_on_disk(), Residence::Converted(precision))
-            }
+        let (bytes_on_disk, residence) = match &self.file {
+            ModelFile::Original(weights, _) => (weights.bytes_on_disk(), Residence::Converted(precision)),
             ModelFile::Packed(model) => {
                 let repacked = self.kernels(options)?.layout() != model.layout();
-                memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { precision, repacked })
+                (model.bytes_on_disk(), Residence::Mapped { repacked })
             }
         };
-        Ok(match options.device {
-            ComputeDevice::Cpu => cpu,
-            _ => Bytes(cpu.0 + memory::on_device(&self.dimensions, device::weight_bytes(precision)).0),
-        })
+        let ModelMemory { loading, loaded } = memory::of_model(&self.dimensions, bytes_on_disk, residence);
+        let beside = match options.device {
+            ComputeDevice::Cpu => Bytes(0),
+            _ => memory::weights_on_device(&self.dimensions, device::weight_bytes(precision)),
+        };
+        Ok(ModelMemory { loading: loading + beside, loaded: loaded + beside })
     }
 
     fn precision(&self, options: &LoadOptions) -> Result<Precision, LoadError> {
         match (&self.file, options.precision) {
-            (ModelFile::Original(..), precision) => Ok(precision.unwrap_or(Precision::F32)),
+            (ModelFile::Original(..), precision) => Ok(precision.unwrap_or_default()),
             (ModelFile::Packed(_), Some(Precision::F32)) => Err(LoadError::Precision { model: self.name.clone() }),
-            (ModelFile::Packed(_), precision) => Ok(precision.unwrap_or(Precision::Int8)),
+            (ModelFile::Packed(_), precision) => Ok(precision.unwrap_or_default()),
         }
     }
 
@@ -294,7 +309,9 @@ impl Manifest {
         cancel: &CancelToken,
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
-        let memory = options.budget.reserve(self.estimate(options)?).map_err(refused)?;
+        // A model that leaves no room for a transcription is of no use; transcriptions take theirs when they start.
+        let needed = self.estimate(options, &TranscribeOptions::default())?;
+        let mut memory = options.budget.reserve(needed).map_err(refused)?;
         let switch = Switch::new(options.device != ComputeDevice::Cpu);
         // A device holds the weights once more.
         let copies = if options.device == ComputeDevice::Cpu { 1 } else { 2 };
@@ -316,6 +333,7 @@ impl Manifest {
         let (encoder, decoder) =
             device::with_device(options.device, networks, &source, precision, &self.dimensions, &switch)?;
         let settings = self.settings(&tokenizer)?;
+        memory.shrink_to(self.memory(options)?.loaded);
         let packed = match self.file {
             ModelFile::Packed(model) => Some(model),
             ModelFile::Original(..) => None,
@@ -332,6 +350,9 @@ impl Manifest {
             max_initial_timestamp: settings.max_initial_timestamp,
             packed,
             device: switch,
+            precision,
+            computes_on: options.device,
+            budget: options.budget.clone(),
             _memory: memory,
         })
     }
@@ -392,6 +413,20 @@ impl Manifest {
             None => tokenizer,
         })
     }
+}
+
+/// Bytes of one transcription, on every processor that works on it.
+pub(super) fn session_bytes(
+    dimensions: &Dimensions,
+    session: &Session,
+    precision: Precision,
+    computes_on: ComputeDevice,
+) -> Bytes {
+    let beside = match computes_on {
+        ComputeDevice::Cpu => Bytes(0),
+        _ => memory::session_on_device(dimensions, device::weight_bytes(precision)),
+    };
+    session.bytes(dimensions, precision) + beside
 }
 
 /// The kernels that were asked for, or the best.

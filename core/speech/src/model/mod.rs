@@ -21,14 +21,18 @@ pub use device::{ComputeDevice, DeviceStatus};
 pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
-pub use quantize::{ClassError, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
+pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
 
 pub use network::Precision;
 pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};
 
 use sotto_nn::packed::PackedModel;
-use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
+use sotto_runtime::{Bytes, CancelToken, Cancelled, MemoryBudget, Reservation, Threads};
 use sotto_text::whisper::WhisperTokenizer;
+
+use crate::error::SpeechError;
+use crate::memory::Session;
+use crate::options::TranscribeOptions;
 
 /// Network, vocabulary and settings of one model; immutable, shared by any number of transcriptions.
 #[derive(Debug)]
@@ -47,6 +51,12 @@ pub struct Model {
     pub(crate) packed: Option<PackedModel>,
     /// Whether another processor computes.
     pub(crate) device: Switch,
+    /// How it computes.
+    precision: Precision,
+    /// What it was asked to compute on.
+    computes_on: ComputeDevice,
+    /// The account that its memory, and that of transcriptions, is taken from.
+    budget: MemoryBudget,
     /// Held as long as the model lives.
     _memory: Reservation,
 }
@@ -68,6 +78,21 @@ impl Model {
     #[must_use]
     pub fn packed(&self) -> Option<PackedInfo<'_>> {
         self.packed.as_ref().map(PackedInfo::of)
+    }
+
+    /// Bytes that one transcription with these options holds on top of the model's own.
+    pub(crate) fn session_bytes(&self, options: &TranscribeOptions, threads: Threads) -> Bytes {
+        let session = Session::of(&self.dimensions, options, self.alignment_heads.len(), threads);
+        load::session_bytes(&self.dimensions, &session, self.precision, self.computes_on)
+    }
+
+    /// Takes the memory of one transcription out of the budget, until what is returned is dropped.
+    pub(crate) fn reserve_session(
+        &self,
+        options: &TranscribeOptions,
+        threads: Threads,
+    ) -> Result<Reservation, SpeechError> {
+        Ok(self.budget.reserve(self.session_bytes(options, threads))?)
     }
 
     /// Bytes that each decoded token reads: the decoder's weights (but those that make keys and values of the audio), and the

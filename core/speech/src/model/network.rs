@@ -18,12 +18,12 @@ use super::{exact, int8};
 #[non_exhaustive]
 pub enum Precision {
     /// f32 throughout: the reference, token for token that of other f32 implementations.
-    #[default]
     F32,
     /// int8 weights and activations with exact sums, attention of the encoder in f32.
     Mixed,
     /// int8 weights and activations with exact sums, attention of the encoder included: many times as fast in a quarter of
     /// the memory, and the same text on every processor. The word error rate is in `docs/PERFORMANCE.md`.
+    #[default]
     Int8,
 }
 

@@ -246,6 +246,12 @@ impl<'r> StreamTranscriber<'r> {
     /// [`SpeechError::Cancelled`].
     pub fn finish(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let start = Instant::now();
+        let result = self.end(events);
+        self.decoder.timing.total += start.elapsed();
+        result
+    }
+
+    fn end(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let mut rest = Vec::new();
         self.resampler.finish(&mut rest);
         self.hear(&rest, events)?;
@@ -258,7 +264,6 @@ impl<'r> StreamTranscriber<'r> {
         if self.speaking {
             self.conclude(self.heard, events)?;
         }
-        self.decoder.timing.total += start.elapsed();
         Ok(())
     }
 
@@ -268,7 +273,7 @@ impl<'r> StreamTranscriber<'r> {
         seconds(self.heard)
     }
 
-    /// Where the time went so far.
+    /// Where the time went so far; `total` is what [`push`](Self::push) and [`finish`](Self::finish) took together.
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.decoder.timing
