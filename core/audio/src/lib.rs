@@ -10,13 +10,16 @@
 mod error;
 mod file;
 mod mel;
+mod mix;
 mod pcm;
 mod raw;
 mod resample;
 mod sample;
+mod warning;
 
 pub use error::AudioError;
 pub use file::{AudioFile, AudioInfo, Codec, decode_file};
+pub use mix::Channel;
 pub use mel::{
     CHUNK_SAMPLES, Features, HOP, LogMel, WINDOW, frame_count, log_mel_spectrogram, mel_filterbank, normalize,
     transpose, whisper_features,
@@ -25,3 +28,4 @@ pub use pcm::{Pcm16k, SAMPLE_RATE};
 pub use raw::{RawFormat, RawPcm};
 pub use resample::{MAX_CHANNELS, MAX_RATE, MIN_RATE, Resampler};
 pub use sample::SampleFormat;
+pub use warning::{AudioProblem, AudioWarning};

@@ -1,6 +1,8 @@
-//! Standard input that can be left: a silent pipe must not hold up Ctrl-C.
+//! Standard input and named pipes that can be left: a silent one must not hold up Ctrl-C.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -15,18 +17,34 @@ const PIECES: usize = 4;
 // Ctrl-C is answered within this time.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// Reads standard input on a thread of its own, which ends with the input or with the process.
-pub(crate) struct Stdin {
+/// Reads a pipe on a thread of its own, which ends with the input or with the process.
+pub(crate) struct Pipe {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     read: usize,
     cancel: CancelToken,
 }
 
-impl Stdin {
-    pub(crate) fn start(cancel: &CancelToken) -> io::Result<Self> {
+impl Pipe {
+    pub(crate) fn stdin(cancel: &CancelToken) -> io::Result<Self> {
+        Self::start(cancel, |sender| forward(io::stdin().lock(), sender))
+    }
+
+    /// A pipe with a name; opening it waits for its writer.
+    pub(crate) fn named(path: PathBuf, cancel: &CancelToken) -> io::Result<Self> {
+        Self::start(cancel, move |sender| match File::open(path) {
+            Ok(file) => forward(file, sender),
+            // Nobody is left to tell where the receiver has gone.
+            Err(error) => drop(sender.send(Err(error))),
+        })
+    }
+
+    fn start(
+        cancel: &CancelToken,
+        read: impl FnOnce(&SyncSender<io::Result<Vec<u8>>>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(PIECES);
-        std::thread::Builder::new().name("sotto-stdin".into()).spawn(move || forward(io::stdin().lock(), &sender))?;
+        std::thread::Builder::new().name("sotto-pipe".into()).spawn(move || read(&sender))?;
         Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone() })
     }
 
@@ -45,7 +63,7 @@ impl Stdin {
     }
 }
 
-impl Read for Stdin {
+impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.piece.len() {
             match self.next_piece()? {
