@@ -15,9 +15,9 @@ use super::packets::{Decoder, PacketFault};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 
-// Packets in a row without audio before a file counts as damaged to its end: a hostile table of four billion empty samples is
-// not followed.
-const MAX_BAD_PACKETS: u32 = 256;
+// Packets in a row without audio before a file counts as damaged to its end: minutes of any codec, while a hostile table of
+// four billion empty samples is not followed.
+const MAX_BAD_PACKETS: u32 = 1 << 14;
 // Packets of other tracks (video, subtitles) in a row.
 const MAX_FOREIGN_PACKETS: u32 = 1 << 16;
 // Silence put in for a packet that cannot be decoded, at most; codecs have 576 to 8192 frames per packet.
@@ -168,8 +168,8 @@ impl Demuxed {
 
     /// Measures what is missing before `packet`, by its time.
     fn note_gap(&mut self, packet: &Packet) {
-        let stumbled = self.stumbled.take();
         let (Some(tick), Some(layout)) = (self.tick, self.layout) else { return };
+        let stumbled = self.stumbled.take();
         let start = packet.pts.get() as f64 * tick;
         let gap = self.expected.map_or(0.0, |expected| start - expected);
         let gap = if gap > GAP_SECONDS || stumbled.is_some() && gap > 0.0 { gap } else { 0.0 };
@@ -205,7 +205,8 @@ impl Demuxed {
             self.stumbled.get_or_insert_with(|| cause.to_owned());
             return;
         };
-        let seconds = self.seconds_of(packet).min(MAX_CONCEALED_SECONDS);
+        let seconds = self.seconds_of(packet).min(MAX_CONCEALED_SECONDS).min(self.silence_left);
+        self.silence_left -= seconds;
         self.losses.push(Loss::damaged(seconds, cause));
         out.resize((seconds * f64::from(layout.rate)).round() as usize * layout.channels as usize, 0.0);
         self.trim.apply(out, layout.channels as usize);

@@ -52,8 +52,6 @@ struct Stream {
     codec: Codec,
     decoder: Decoder,
     layout: Layout,
-    /// Packets of headers still to come; their number is not always known.
-    headers: Headers,
     sequence: u32,
     partial: Vec<u8>,
     /// Whether `partial` is the start of a packet.
@@ -68,12 +66,6 @@ struct Stream {
     damage: Option<&'static str>,
     /// Frames of silence that stand for packets of known length, since then.
     concealed: u64,
-}
-
-enum Headers {
-    Left(u32),
-    /// FLAC: metadata blocks until a frame comes.
-    UntilFrame,
 }
 
 impl Ogg {
@@ -120,6 +112,8 @@ impl Ogg {
             },
         };
         if self.pages.take_skipped() > 0 {
+            // It may have been the first with audio: then the stream begins at 0 all the same.
+            self.stream.position.get_or_insert(0);
             self.stream.lose("a damaged Ogg page");
         }
         if page.first {
@@ -272,7 +266,7 @@ impl Stream {
                 let decoder = Opus::new(&head)?;
                 let layout = decoder.layout();
                 let decoder = Decoder::Opus(Box::new(decoder));
-                let mut stream = Self::new(serial, sequence, Codec::Opus, decoder, layout, Headers::Left(1));
+                let mut stream = Self::new(serial, sequence, Codec::Opus, decoder, layout);
                 stream.skip = u64::from(head.pre_skip);
                 Ok((stream, page))
             }
@@ -280,19 +274,18 @@ impl Stream {
                 let mut parameters = AudioCodecParameters::new();
                 parameters.for_codec(CODEC_ID_FLAC).with_extra_data(info).with_sample_rate(layout.rate);
                 let (decoder, codec, _) = Decoder::new(&parameters)?;
-                Ok((Self::new(serial, sequence, codec, decoder, layout, Headers::UntilFrame), page))
+                Ok((Self::new(serial, sequence, codec, decoder, layout), page))
             }
             Head::Vorbis { ident, layout } => Self::vorbis(pages, page, serial, sequence, ident, layout),
         }
     }
 
-    fn new(serial: u32, sequence: u32, codec: Codec, decoder: Decoder, layout: Layout, headers: Headers) -> Self {
+    fn new(serial: u32, sequence: u32, codec: Codec, decoder: Decoder, layout: Layout) -> Self {
         Self {
             serial,
             codec,
             decoder,
             layout,
-            headers,
             sequence,
             partial: Vec::new(),
             open: false,
@@ -316,7 +309,7 @@ impl Stream {
         let ends = || Fault::Malformed("it ends before its Vorbis headers do".into());
         // Headers are collected by a stream that decodes nothing yet.
         let nothing = Decoder::Opus(Box::new(Opus::new(&opus::mono())?));
-        let mut stream = Self::new(serial, sequence, Codec::Vorbis, nothing, layout, Headers::Left(0));
+        let mut stream = Self::new(serial, sequence, Codec::Vorbis, nothing, layout);
         let mut setup = None;
         for _ in 0..MAX_IDLE_PAGES {
             let current = match page.take() {
@@ -416,18 +409,13 @@ impl Stream {
         }
     }
 
-    fn is_header(&mut self, packet: &[u8]) -> bool {
-        match &mut self.headers {
-            Headers::UntilFrame if packet.first() != Some(&0xff) => return true,
-            Headers::UntilFrame => self.headers = Headers::Left(0),
-            Headers::Left(0) => {}
-            Headers::Left(left) => {
-                *left -= 1;
-                return true;
-            }
+    /// Whether a packet is a header, by its own first bytes: damage may have taken some of them.
+    fn is_header(&self, packet: &[u8]) -> bool {
+        match self.codec {
+            Codec::Opus => packet.starts_with(b"OpusTags") || packet.starts_with(b"OpusHead"),
+            Codec::Vorbis => packet.first().is_none_or(|first| first & 1 == 1),
+            _ => packet.first() != Some(&0xff),
         }
-        // Vorbis: an odd first byte is a header, wherever it stands.
-        self.codec == Codec::Vorbis && packet.first().is_none_or(|first| first & 1 == 1)
     }
 
     /// Appends the audio of a packet; `gap_at` becomes where one could not be decoded.
