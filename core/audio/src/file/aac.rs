@@ -30,6 +30,8 @@ pub(super) struct Config {
     channels: u32,
     /// Frames of 960 samples and not of 1024.
     short_frames: bool,
+    /// The upper half of the band is to be made up: HE-AAC.
+    pub(super) extended: bool,
 }
 
 // Object types (§1.5.1.1) that are told apart.
@@ -51,7 +53,8 @@ impl Config {
         let channels = bits.read(4)?;
         // Hierarchical signalling: the rate that it plays at, then the core's own type. Compatible signalling has this
         // behind the core's configuration, where decoders of the core do not look.
-        if matches!(object_type, SBR | PARAMETRIC_STEREO) {
+        let mut extended = matches!(object_type, SBR | PARAMETRIC_STEREO);
+        if extended {
             let core_rate = (rate_index, rate);
             bits.rate()?;
             object_type = bits.object_type()?;
@@ -73,12 +76,17 @@ impl Config {
             return Some(Err(Fault::Malformed("its AAC configuration has no valid rate".into())));
         }
         let short_frames = bits.read(1)? == 1;
-        Some(Ok(Self { rate, rate_index, object_type, channels, short_frames }))
+        // Two bits that low complexity does not have, a sync word, the type, and whether it is used.
+        extended |= bits.read(2).is_some_and(|none| none == 0)
+            && bits.read(11) == Some(0x2b7)
+            && bits.read(5) == Some(SBR)
+            && bits.read(1) == Some(1);
+        Some(Ok(Self { rate, rate_index, object_type, channels, short_frames, extended }))
     }
 
     /// The same for a decoder of the core alone.
     pub(super) fn core(self) -> Vec<u8> {
-        let Self { rate, rate_index, object_type, channels, short_frames } = self;
+        let Self { rate, rate_index, object_type, channels, short_frames, .. } = self;
         let mut bits = u64::from(object_type) << 4 | u64::from(rate_index);
         let mut count = 9;
         if rate_index == 15 {
@@ -290,9 +298,9 @@ mod tests {
         let core = vec![0b0001_0011, 0b1000_1000];
         for (name, config) in [
             ("low complexity", vec![0x13, 0x88]),
+            ("low complexity, extension not used", vec![0x13, 0x88, 0x56, 0xe5, 0x00]),
             // … 0x2b7 in eleven bits, type 5, 1, 44.1 kHz.
             ("compatible", vec![0x13, 0x88, 0x56, 0xe5, 0xa0]),
-            ("compatible, silent about the rate", vec![0x13, 0x88, 0x56, 0xe5, 0x00]),
             // Type 5, 22.05 kHz, mono, 44.1 kHz, type 2, 000: 00101 0111 0001 0100 00010 000.
             ("hierarchical", vec![0b0010_1011, 0b1000_1010, 0b0000_1000, 0]),
             // Type 29 instead.
@@ -300,6 +308,7 @@ mod tests {
         ] {
             let parsed = Config::parse(&config).unwrap();
             assert_eq!((parsed.rate, parsed.channels, parsed.core()), (22_050, 1, core.clone()), "{name}");
+            assert_eq!(parsed.extended, !name.starts_with("low"), "{name}");
         }
         // A rate that has no number stands there in full.
         let parsed = Config::parse(&[0b0001_0111, 0b1000_0000, 0b0001_1111, 0b0100_0000, 0b0001_0000]).unwrap();

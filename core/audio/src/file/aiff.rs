@@ -1,4 +1,4 @@
-//! Audio in AIFF and AIFF-C files (Apple 1989, 1991) and in those of NeXT and Sun (`.au`, `.snd`).
+//! Uncompressed audio in AIFF, AIFF-C and CAF files (Apple 1989, 1991, 2005) and in those of NeXT and Sun (`.au`, `.snd`).
 
 use super::samples::{AdpcmKind, Form, Order, Run, Samples};
 use super::{Codec, Decode, Fault, Input, Layout};
@@ -60,7 +60,7 @@ pub(super) fn open_aiff(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
         (chunk, _) => chunk,
     };
     let codec = if matches!(form, Form::Adpcm { .. }) { Codec::Adpcm } else { Codec::Pcm };
-    Ok(Box::new(Samples::open(input, Run { codec, layout, form, start, announced })?))
+    Ok(Box::new(Samples::open(input, Run { codec, layout, form, start, announced, frames: None })?))
 }
 
 fn read_common(input: &mut Input, position: u64, size: u64, compressed: bool) -> Result<Common, Fault> {
@@ -135,7 +135,72 @@ pub(super) fn open_au(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
     };
     let announced = Some(u64::from(field(8))).filter(|&bytes| bytes > 0 && bytes < 0x7fff_0000);
     let start = u64::from(field(4)).max(24);
-    Ok(Box::new(Samples::open(input, Run { codec: Codec::Pcm, layout, form, start, announced })?))
+    Ok(Box::new(Samples::open(input, Run { codec: Codec::Pcm, layout, form, start, announced, frames: None })?))
+}
+
+/// The samples of a CAF file (Apple, Core Audio Format 1.0), if they are not packets of a codec.
+pub(super) fn caf_samples(input: &mut Input) -> Result<Option<Run>, Fault> {
+    let mut form = None;
+    let mut position = 8u64;
+    for _ in 0..MAX_CHUNKS {
+        let mut header = [0; 12];
+        if input.read_at(position, &mut header)? < header.len() {
+            break;
+        }
+        let [a, b, c, d, size @ ..] = header;
+        // −1: to the end of the file.
+        let size = u64::try_from(i64::from_be_bytes(size)).ok();
+        let body = position + 12;
+        match &[a, b, c, d] {
+            b"desc" => form = caf_form(input, body)?,
+            b"data" => {
+                let Some((layout, form)) = form else { return Ok(None) };
+                let codec = if matches!(form, Form::Adpcm { .. }) { Codec::Adpcm } else { Codec::Pcm };
+                // A count of edits stands before the samples.
+                let announced = size.and_then(|size| size.checked_sub(4)).filter(|&bytes| bytes > 0);
+                return Ok(Some(Run { codec, layout, form, start: body + 4, announced, frames: None }));
+            }
+            _ => {}
+        }
+        let Some(next) = size.and_then(|size| body.checked_add(size)) else { break };
+        position = next;
+    }
+    Ok(None)
+}
+
+/// What a `desc` chunk says, if it is samples.
+fn caf_form(input: &mut Input, position: u64) -> Result<Option<(Layout, Form)>, Fault> {
+    let mut chunk = [0; 32];
+    if input.read_at(position, &mut chunk)? < chunk.len() {
+        return Err(Fault::Malformed("its description is too short".into()));
+    }
+    let field = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| chunk[at + i]));
+    let rate = f64::from_be_bytes(std::array::from_fn(|i| chunk[i])).round() as u32;
+    let (flags, channels, bits) = (field(12), field(24), field(28));
+    const FLOAT: u32 = 1;
+    const LITTLE: u32 = 2;
+    let sample = match (&chunk[8..12], flags & FLOAT != 0, bits) {
+        (b"lpcm", true, 32) => SampleFormat::F32Le,
+        (b"lpcm", true, 64) => SampleFormat::F64Le,
+        (b"lpcm", false, 8) => SampleFormat::U8,
+        (b"lpcm", false, 16) => SampleFormat::S16Le,
+        (b"lpcm", false, 24) => SampleFormat::S24Le,
+        (b"lpcm", false, 32) => SampleFormat::S32Le,
+        (b"ulaw", ..) => SampleFormat::MuLaw,
+        (b"alaw", ..) => SampleFormat::ALaw,
+        (b"ima4", ..) => {
+            let form = Form::Adpcm { kind: AdpcmKind::QuickTime, block_bytes: channels.saturating_mul(34) };
+            return Ok(Some((Layout::new(rate, channels)?, form)));
+        }
+        _ => return Ok(None),
+    };
+    // Frames that are wider than their samples are left to symphonia, which says what it thinks of them.
+    if u64::from(field(16)) != sample.bytes() as u64 * u64::from(channels) {
+        return Ok(None);
+    }
+    let order = if flags & LITTLE != 0 { Order::Little } else { Order::Big };
+    let form = Form::Plain { sample, order, signed_bytes: sample == SampleFormat::U8 };
+    Ok(Some((Layout::new(rate, channels)?, form)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use symphonia::default::formats::{CafReader, FlacReader, IsoMp4Reader, MkvReader
 
 use super::detect::Container;
 use super::edits::{self, Edit, Presented};
-use super::packets::{Decoder, PacketFault};
+use super::packets::{Chosen, Decoder, PacketFault};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 
@@ -38,6 +38,7 @@ pub(super) struct Demuxed {
     format: Box<dyn FormatReader>,
     decoder: Decoder,
     container: Container,
+    seekable: bool,
     codec: Codec,
     track: u32,
     /// Seconds of a tick of the packets' times.
@@ -70,14 +71,16 @@ impl Demuxed {
         let names = if is_mp4 { edits::audio_codecs(&mut input)? } else { Vec::new() };
         let silence_left = input.len().map_or(3600.0, |bytes| bytes as f64 / BYTES_PER_SECOND_OF_SILENCE);
         input.seek(SeekFrom::Start(0))?;
+        let seekable = input.is_seekable();
         let format = reader(input, container)?;
-        let track = audio_track(format.as_ref())?;
-        let (decoder, codec, rate) = decoder_of(track).map_err(|fault| named(fault, &names))?;
+        let track = audio_track(format.as_ref()).map_err(|fault| named(fault, &names))?;
+        let Chosen { decoder, codec, rate, ahead } = decoder_of(track).map_err(|fault| named(fault, &names))?;
         let rate = rate.map(f64::from);
-        let length = track_seconds(track);
+        // CAF counts the padding of its last packet in.
+        let length = track_seconds(track).filter(|_| container != Container::Caf);
         let edit = presented.edits.iter().find(|edit| edit.track == track.id);
         let (trim, seconds) = match (edit, presented.gapless) {
-            (Some(edit), _) => trim_of_edit(edit, rate, length),
+            (Some(edit), _) => trim_of_edit(edit, rate, length, ahead),
             (None, Some(tag)) if codec == Codec::Aac => {
                 let total = length.unwrap_or(f64::INFINITY);
                 let seconds = rate.map(|rate| (tag.frames as f64 / rate).min(total));
@@ -91,6 +94,7 @@ impl Demuxed {
             format,
             decoder,
             container,
+            seekable,
             codec,
             trim,
             seconds,
@@ -108,7 +112,7 @@ impl Demuxed {
     /// The track list was rewritten, as when another stream begins in the same file.
     fn next_stream(&mut self) -> Result<(), Fault> {
         let track = audio_track(self.format.as_ref())?;
-        (self.decoder, self.codec, _) = decoder_of(track)?;
+        Chosen { decoder: self.decoder, codec: self.codec, .. } = decoder_of(track)?;
         self.track = track.id;
         self.trim = trim_of_encoder(track, self.codec);
         // Told the length of the first stream only.
@@ -140,7 +144,8 @@ impl Demuxed {
                 }
                 // Cut off in the middle of a packet: what was announced and is missing is reported at the end.
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    if self.announced().is_none() && self.layout.is_some() {
+                    // A pipe ends where it ends.
+                    if self.seekable && self.announced().is_none() && self.layout.is_some() {
                         self.losses.push(Loss::damaged(0.0, "it ends in the middle of a packet"));
                     }
                     return self.end();
@@ -324,9 +329,9 @@ fn audio_track(format: &dyn FormatReader) -> Result<&Track, Fault> {
     format.default_track(TrackType::Audio).ok_or_else(|| Fault::unsupported("a file without an audio track"))
 }
 
-fn decoder_of(track: &Track) -> Result<(Decoder, Codec, Option<u32>), Fault> {
+fn decoder_of(track: &Track) -> Result<Chosen, Fault> {
     match &track.codec_params {
-        Some(CodecParameters::Audio(parameters)) => Decoder::new(parameters),
+        Some(CodecParameters::Audio(parameters)) => Decoder::choose(parameters),
         _ => Err(Fault::unsupported("a file without an audio track")),
     }
 }
@@ -362,7 +367,8 @@ fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
     match codec {
         Codec::Opus => {
             let head = parameters.extra_data.as_deref().and_then(|data| super::opus::parse_head(data).ok());
-            Trim::new(head.map_or(0, |head| u64::from(head.pre_skip)), None, 0)
+            let delay = head.map_or(track.delay.unwrap_or(0), |head| u32::from(head.pre_skip));
+            Trim::new(u64::from(delay), None, 0)
         }
         Codec::Aac => Trim::new(u64::from(track.delay.unwrap_or(0)), None, 0),
         // Lossless codecs have none, and Vorbis carries its own in the packets' positions.
@@ -370,9 +376,11 @@ fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
     }
 }
 
-/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output.
-fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>) -> (Trim, Option<f64>) {
+/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output, which
+/// is `ahead` frames before its time.
+fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64) -> (Trim, Option<f64>) {
     let Some(rate) = rate else { return (Trim::default(), length) };
+    let edit = Edit { start_seconds: (edit.start_seconds - ahead as f64 / rate).max(0.0), ..*edit };
     // A file in fragments does not know how long it gets.
     let Some(total) = length else { return (Trim::new((edit.start_seconds * rate).round() as u64, None, 0), None) };
     let presented = edit.seconds.unwrap_or(total - edit.start_seconds).min(total - edit.start_seconds);

@@ -10,7 +10,7 @@ use symphonia::core::audio::{Channels, Position};
 use symphonia::core::codecs::audio::AudioCodecParameters;
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_MP1, CODEC_ID_MP2, CODEC_ID_MP3};
 
-use super::packets::{Decoder, PacketFault};
+use super::packets::{Chosen, Decoder, PacketFault};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 use crate::AudioProblem;
@@ -85,7 +85,7 @@ impl Frames {
             return Err(Fault::Malformed("no frame of audio is at its start".into()));
         };
         ended |= fill(&mut input, &mut buffer, first.bytes)?;
-        let (decoder, codec, _) = Decoder::new(&parameters(kind, &first))?;
+        let Chosen { decoder, codec, .. } = Decoder::choose(&parameters(kind, &first))?;
         let mut opened = Self {
             input,
             kind,

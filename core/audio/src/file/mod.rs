@@ -383,8 +383,12 @@ impl AudioFile {
 }
 
 /// The decoder of a container.
-fn decoder(input: Input, container: Container) -> Result<Box<dyn Decode>, Fault> {
+fn decoder(mut input: Input, container: Container) -> Result<Box<dyn Decode>, Fault> {
     Ok(match container {
+        Container::Caf => match aiff::caf_samples(&mut input)? {
+            Some(run) => Box::new(samples::Samples::open(input, run)?),
+            None => Box::new(container::Demuxed::open(input, container)?),
+        },
         Container::Wav => wav::open_riff(input, samples::Order::Little)?,
         Container::Rifx => wav::open_riff(input, samples::Order::Big)?,
         Container::W64 => wav::open_w64(input)?,
@@ -393,7 +397,7 @@ fn decoder(input: Input, container: Container) -> Result<Box<dyn Decode>, Fault>
         Container::Mpeg => Box::new(frames::Frames::open(input, frames::Kind::Mpeg)?),
         Container::Adts => Box::new(frames::Frames::open(input, frames::Kind::Adts)?),
         Container::Ogg => Box::new(ogg::Ogg::open(input)?),
-        Container::Flac | Container::Mp4 | Container::Matroska | Container::Caf => {
+        Container::Flac | Container::Mp4 | Container::Matroska => {
             Box::new(container::Demuxed::open(input, container)?)
         }
     })

@@ -273,8 +273,8 @@ impl Stream {
             Head::Flac { info, layout } => {
                 let mut parameters = AudioCodecParameters::new();
                 parameters.for_codec(CODEC_ID_FLAC).with_extra_data(info).with_sample_rate(layout.rate);
-                let (decoder, codec, _) = Decoder::new(&parameters)?;
-                Ok((Self::new(serial, sequence, codec, decoder, layout), page))
+                let decoder = Decoder::choose(&parameters)?.decoder;
+                Ok((Self::new(serial, sequence, Codec::Flac, decoder, layout), page))
             }
             Head::Vorbis { ident, layout } => Self::vorbis(pages, page, serial, sequence, ident, layout),
         }
@@ -308,7 +308,7 @@ impl Stream {
     ) -> Result<(Self, Option<Page>), Fault> {
         let ends = || Fault::Malformed("it ends before its Vorbis headers do".into());
         // Headers are collected by a stream that decodes nothing yet.
-        let nothing = Decoder::Opus(Box::new(Opus::new(&opus::mono())?));
+        let nothing = Decoder::Opus(Box::new(Opus::new(&opus::plain(1))?));
         let mut stream = Self::new(serial, sequence, Codec::Vorbis, nothing, layout);
         let mut setup = None;
         for _ in 0..MAX_IDLE_PAGES {
@@ -336,7 +336,7 @@ impl Stream {
             .with_extra_data(ident.into_boxed_slice())
             .with_sample_rate(layout.rate)
             .with_channels(Channels::Discrete(layout.channels as u16));
-        (stream.decoder, _, _) = Decoder::new(&parameters)?;
+        stream.decoder = Decoder::choose(&parameters)?.decoder;
         pages.take_skipped();
         Ok((stream, None))
     }
@@ -422,10 +422,10 @@ impl Stream {
     fn decode(&mut self, packet: Vec<u8>, audio: &mut Vec<f32>, gap_at: &mut Option<usize>) -> Result<(), Fault> {
         let concealed = if self.codec == Codec::Opus { opus::packet_frames(&packet) } else { 0 };
         let mut samples = Vec::new();
+        // The first block of Vorbis overlaps with nothing.
+        let silent = std::mem::take(&mut self.fresh) && self.codec == Codec::Vorbis;
         match self.decoder.decode(packet.into_boxed_slice(), 0, &mut samples) {
             Ok(Some(layout)) if layout == self.layout => {
-                // The first block of Vorbis overlaps with nothing.
-                let silent = std::mem::take(&mut self.fresh) && self.codec == Codec::Vorbis;
                 if !silent {
                     audio.append(&mut samples);
                 }

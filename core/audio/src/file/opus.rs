@@ -68,16 +68,17 @@ impl Opus {
     }
 }
 
-/// The header of a stream in mono, for a decoder that stands in until the true one is known.
-pub(super) fn mono() -> OpusHead {
+/// The header of a stream in mono or stereo that has none.
+pub(super) fn plain(channels: u8) -> OpusHead {
+    let channel_count = channels.clamp(1, 2);
     OpusHead {
-        channel_count: 1,
+        channel_count,
         pre_skip: 0,
         input_sample_rate: RATE,
         output_gain_q8: 0,
         mapping_family: 0,
         stream_count: 1,
-        coupled_count: 0,
+        coupled_count: channel_count - 1,
         channel_mapping: Vec::new(),
     }
 }

@@ -22,6 +22,19 @@ pub(super) enum Decoder {
     Opus(Box<Opus>),
 }
 
+/// A decoder for what a container says of a track.
+pub(super) struct Chosen {
+    pub(super) decoder: Decoder,
+    pub(super) codec: Codec,
+    /// What it decodes to, where that is known.
+    pub(super) rate: Option<u32>,
+    /// Frames by which it is ahead of the decoder that the container's times are made for.
+    pub(super) ahead: u64,
+}
+
+// The extension of HE-AAC delays what it makes up, and the core with it, by so many frames of the core; encoders count that in.
+const EXTENSION_DELAY: u64 = 481;
+
 /// What is wrong with one packet.
 pub(super) enum PacketFault {
     /// It cannot be decoded, the next one may.
@@ -33,8 +46,8 @@ pub(super) enum PacketFault {
 }
 
 impl Decoder {
-    /// A decoder for what a container says; also its codec, and the rate that it decodes to where that is known.
-    pub(super) fn new(parameters: &AudioCodecParameters) -> Result<(Self, Codec, Option<u32>), Fault> {
+    /// A decoder for what a container says.
+    pub(super) fn choose(parameters: &AudioCodecParameters) -> Result<Chosen, Fault> {
         let codec = match parameters.codec {
             CODEC_ID_AAC => Codec::Aac,
             CODEC_ID_ALAC => Codec::Alac,
@@ -44,10 +57,14 @@ impl Decoder {
             CODEC_ID_VORBIS => Codec::Vorbis,
             CODEC_ID_ADPCM_IMA_QT | CODEC_ID_ADPCM_IMA_WAV | CODEC_ID_ADPCM_MS => Codec::Adpcm,
             CODEC_ID_OPUS => {
-                let head = parameters.extra_data.as_deref().unwrap_or_default();
-                let opus = Opus::new(&super::opus::parse_head(head)?)?;
-                let rate = opus.layout().rate;
-                return Ok((Self::Opus(Box::new(opus)), Codec::Opus, Some(rate)));
+                let head = match parameters.extra_data.as_deref() {
+                    Some(head) if head.starts_with(b"OpusHead") => super::opus::parse_head(head)?,
+                    // CAF has no header of Opus.
+                    _ => super::opus::plain(parameters.channels.as_ref().map_or(1, |channels| channels.count() as u8)),
+                };
+                let opus = Opus::new(&head)?;
+                let rate = Some(opus.layout().rate);
+                return Ok(Chosen { decoder: Self::Opus(Box::new(opus)), codec: Codec::Opus, rate, ahead: 0 });
             }
             CODEC_ID_AC3 | CODEC_ID_EAC3 => return Err(Fault::unsupported("Dolby Digital (AC-3)")),
             CODEC_ID_DCA => return Err(Fault::unsupported("DTS")),
@@ -55,11 +72,13 @@ impl Decoder {
             _ => return Err(Fault::unsupported("the codec of this audio track")),
         };
         let mut parameters = parameters.clone();
+        let mut ahead = 0;
         if codec == Codec::Aac {
             let config = parameters.extra_data.as_deref().filter(|config| !config.is_empty()).map(Config::parse);
             if let Some(config) = config {
                 // Symphonia decodes the core of HE-AAC, and refuses what says that it is more than a core.
                 let config = config?;
+                ahead = if config.extended { EXTENSION_DELAY } else { 0 };
                 parameters.with_extra_data(config.core().into_boxed_slice()).with_sample_rate(config.rate);
             }
         }
@@ -78,7 +97,7 @@ impl Decoder {
             },
             Err(error) => return Err(error.into()),
         };
-        Ok((decoder, codec, parameters.sample_rate))
+        Ok(Chosen { decoder, codec, rate: parameters.sample_rate, ahead })
     }
 
     /// Decodes a packet of `frames` frames, as far as that is known, into `out`, interleaved; `None` for a packet without

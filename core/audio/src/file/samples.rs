@@ -78,6 +78,8 @@ pub(super) struct Run {
     pub(super) start: u64,
     /// Bytes that the header announces; `None` when it leaves the length open.
     pub(super) announced: Option<u64>,
+    /// Frames that the header announces: the last ADPCM block is filled up.
+    pub(super) frames: Option<u64>,
 }
 
 /// Reads the samples of a file.
@@ -90,12 +92,14 @@ pub(super) struct Samples {
     adpcm: Option<Box<dyn AudioDecoder>>,
     /// Bytes of the run that may follow; `None` to the end.
     left: Option<u64>,
+    /// Frames that may follow, where the last block is filled up.
+    frames_left: u64,
     bytes: Vec<u8>,
     losses: Vec<Loss>,
 }
 
 impl Samples {
-    pub(super) fn open(mut input: Input, run: Run) -> Result<Self, Fault> {
+    pub(super) fn open(mut input: Input, mut run: Run) -> Result<Self, Fault> {
         let channels = run.layout.channels;
         let (unit_bytes, unit_frames, adpcm) = match run.form {
             Form::Plain { sample, .. } => (sample.bytes() as u64 * u64::from(channels), 1, None),
@@ -110,12 +114,20 @@ impl Samples {
             (Some(announced), Some(there)) => Some(announced.min(there)),
             (announced, there) => announced.or(there),
         };
+        // The number of frames says where in the last block the audio ends, or is wrong.
+        let blocks = run.announced.map(|bytes| bytes / unit_bytes * unit_frames);
+        run.frames = run.frames.filter(|&frames| {
+            unit_frames > 1 && blocks.is_some_and(|blocks| frames <= blocks && frames + unit_frames > blocks)
+        });
+        let frames_left = run.frames.unwrap_or(u64::MAX);
         input.seek(SeekFrom::Start(run.start))?;
-        Ok(Self { input, run, unit_bytes, unit_frames, adpcm, left, bytes: Vec::new(), losses: Vec::new() })
+        Ok(Self {
+            frames_left, input, run, unit_bytes, unit_frames, adpcm, left, bytes: Vec::new(), losses: Vec::new() })
     }
 
     fn seconds_of(&self, bytes: u64) -> f64 {
-        (bytes / self.unit_bytes * self.unit_frames) as f64 / f64::from(self.run.layout.rate)
+        let frames = (bytes / self.unit_bytes * self.unit_frames).min(self.run.frames.unwrap_or(u64::MAX));
+        frames as f64 / f64::from(self.run.layout.rate)
     }
 
     /// Reads whole units into `bytes`: as many as there are from a file, those that have arrived from a pipe.
@@ -199,9 +211,15 @@ impl Decode for Samples {
                 }
                 sample.decode(&self.bytes, out);
             }
-            Form::Adpcm { .. } => self.decode_adpcm(out),
+            Form::Adpcm { .. } => {
+                self.decode_adpcm(out);
+                let channels = self.run.layout.channels as usize;
+                let kept = self.frames_left.min((out.len() / channels) as u64);
+                out.truncate(kept as usize * channels);
+                self.frames_left -= kept;
+            }
         }
-        Ok((whole > 0).then_some(self.run.layout))
+        Ok((!out.is_empty()).then_some(self.run.layout))
     }
 
     fn take_losses(&mut self) -> Vec<Loss> {

@@ -25,8 +25,7 @@ enum Format {
 }
 
 pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode>, Fault> {
-    let mut format = None;
-    let mut long_data = None;
+    let (mut format, mut long_data, mut frames) = (None, None, None);
     let mut position = 12;
     for _ in 0..MAX_CHUNKS {
         let mut header = [0; 8];
@@ -40,7 +39,11 @@ pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode
         match &[a, b, c, d] {
             b"fmt " => format = Some(read_format(&mut input, body, size, order)?),
             b"ds64" => long_data = Some(read_long_data_size(&mut input, body)?),
-            b"data" => return at_data(input, body, size, long_data, format),
+            b"fact" => {
+                let mut count = [0; 4];
+                frames = (input.read_at(body, &mut count)? == 4).then(|| u64::from(order.u32(count)));
+            }
+            b"data" => return at_data(input, body, size, long_data, format, frames),
             _ => {}
         }
         position = next_chunk(&mut input, body, size)?;
@@ -78,6 +81,7 @@ fn at_data(
     size: u64,
     long_data: Option<u64>,
     format: Option<Format>,
+    frames: Option<u64>,
 ) -> Result<Box<dyn Decode>, Fault> {
     let (layout, form) = match format {
         Some(Format::Samples(layout, form)) => (layout, form),
@@ -99,7 +103,7 @@ fn at_data(
         (size, _) => Some(size),
     };
     let codec = if matches!(form, Form::Adpcm { .. }) { Codec::Adpcm } else { Codec::Wav };
-    Ok(Box::new(Samples::open(input, Run { codec, layout, form, start, announced })?))
+    Ok(Box::new(Samples::open(input, Run { codec, layout, form, start, announced, frames })?))
 }
 
 /// The `fmt ` chunk: WAVEFORMAT, WAVEFORMATEX or WAVEFORMATEXTENSIBLE.
@@ -199,7 +203,7 @@ pub(super) fn open_w64(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
             (b"data", true) => {
                 // An open length is 0 or all ones here, too.
                 let announced = size.checked_sub(HEADER).filter(|&size| size < u64::MAX >> 1).unwrap_or(0);
-                return at_data(input, body, u64::from(u32::MAX), Some(announced).filter(|&size| size > 0), format);
+                return at_data(input, body, u64::from(u32::MAX), Some(announced).filter(|&size| size > 0), format, None);
             }
             _ => {}
         }
