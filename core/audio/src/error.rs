@@ -33,7 +33,9 @@ pub enum AudioError {
         codec: &'static str,
     },
     /// The content is no audio format that this crate knows.
-    #[error("{source_name}: {found}; WAV, FLAC, MP3, M4A/AAC, Ogg Vorbis and Ogg Opus can be read")]
+    #[error(
+        "{source_name}: {found}; WAV, AIFF, CAF, FLAC, MP3, M4A/AAC/ALAC, Ogg and WebM with Vorbis or Opus can be read"
+    )]
     UnknownFormat {
         /// Where the audio was to come from.
         source_name: String,
@@ -41,12 +43,14 @@ pub enum AudioError {
         found: &'static str,
     },
     /// A known container with something in it that this crate does not decode.
-    #[error("{source_name}: {what} is not supported; convert it to WAV or FLAC first")]
+    #[error("{source_name}: {what} is not supported; {remedy}")]
     Unsupported {
         /// Where the audio was to come from.
         source_name: String,
         /// What is not supported.
         what: String,
+        /// What to do about it: what converts such files.
+        remedy: &'static str,
     },
     /// The file breaks the rules of its own format.
     #[error("{source_name}: damaged {codec} file: {cause}; download or record it again")]
@@ -58,18 +62,14 @@ pub enum AudioError {
         /// The rule that is broken.
         cause: String,
     },
-    /// The file ends before the audio that its header announces.
-    ///
-    /// Every sample that is there has been delivered before this error: a caller that accepts a shorter recording
-    /// may treat it as the end.
+    /// The file ends before the first sample of the audio that its header announces. Files that end later are read as far
+    /// as they go, with an [`AudioProblem::Length`](crate::AudioProblem::Length).
     #[error(
-        "{source_name}: cut off: the header announces {announced:.3} s, {present:.3} s are there; download or copy it again"
+        "{source_name}: cut off: the header announces {announced:.3} s, none of it is there; download or copy it again"
     )]
     CutOff {
-        /// Where the audio came from.
+        /// Where the audio was to come from.
         source_name: String,
-        /// Seconds of audio that could be decoded.
-        present: f64,
         /// Seconds of audio that the header announces.
         announced: f64,
     },
@@ -100,7 +100,18 @@ pub enum AudioError {
         /// The number of channels found.
         channels: u32,
     },
-    /// A sample that is no usable number: NaN, infinite, or beyond a million times full scale.
+    /// A channel was chosen that the recording does not have.
+    #[error("{source_name}: has {channels} channels, so there is no channel {}", wanted + 1)]
+    NoChannel {
+        /// Where the audio was to come from.
+        source_name: String,
+        /// The channel, counted from 0.
+        wanted: u32,
+        /// Channels that there are.
+        channels: u32,
+    },
+    /// A sample that is no usable number: NaN, infinite, or beyond a million times full scale. A file is refused for it only
+    /// if it has no other samples.
     #[error("{source_name}: sample {index} ({seconds:.3} s) is not a finite number in range; export the audio again")]
     NotFinite {
         /// Where the audio came from.
@@ -142,6 +153,7 @@ impl AudioError {
             | Self::FileHeader { source_name, .. }
             | Self::SampleRate { source_name, .. }
             | Self::Channels { source_name, .. }
+            | Self::NoChannel { source_name, .. }
             | Self::NotFinite { source_name, .. }
             | Self::Decoder { source_name, .. } => name.clone_into(source_name),
             Self::MelBins { .. } => {}

@@ -10,10 +10,12 @@
 mod error;
 mod file;
 mod mel;
+mod mix;
 mod pcm;
 mod raw;
 mod resample;
 mod sample;
+mod warning;
 
 pub use error::AudioError;
 pub use file::{AudioFile, AudioInfo, Codec, decode_file};
@@ -21,7 +23,9 @@ pub use mel::{
     CHUNK_SAMPLES, Features, HOP, LogMel, WINDOW, frame_count, log_mel_spectrogram, mel_filterbank, normalize,
     transpose, whisper_features,
 };
+pub use mix::Channel;
 pub use pcm::{Pcm16k, SAMPLE_RATE};
 pub use raw::{RawFormat, RawPcm};
 pub use resample::{MAX_CHANNELS, MAX_RATE, MIN_RATE, Resampler};
 pub use sample::SampleFormat;
+pub use warning::{AudioProblem, AudioWarning};

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 
 use crate::file::{HEADER_BYTES, file_kind};
+use crate::mix::Mixer;
 use crate::sample::first_unusable;
-use crate::{AudioError, Resampler, SampleFormat};
+use crate::{AudioError, Channel, Resampler, SampleFormat};
 
 /// What the bytes of a raw PCM stream mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +37,15 @@ pub struct RawPcm<R> {
     reader: R,
     source_name: String,
     format: RawFormat,
+    mixer: Mixer,
     resampler: Resampler,
     bytes: Vec<u8>,
-    /// Bytes at the start of `bytes` that belong to a sample not complete yet.
+    /// Bytes at the start of `bytes` that belong to a frame not complete yet.
     carried: usize,
     /// The first bytes of the stream, until they have been judged.
     head: Option<Vec<u8>>,
     samples: Vec<f32>,
+    mono: Vec<f32>,
     samples_in: u64,
     ended: bool,
 }
@@ -63,19 +66,39 @@ impl<R: Read> RawPcm<R> {
     /// [`AudioError::SampleRate`] and [`AudioError::Channels`] when they are out of range.
     pub fn new(reader: R, format: RawFormat, source_name: impl Into<String>) -> Result<Self, AudioError> {
         let source_name = source_name.into();
-        let resampler = Resampler::new(format.rate, format.channels).map_err(|error| error.named(&source_name))?;
+        // It also says whether the channels are in range.
+        Resampler::new(format.rate, format.channels).map_err(|error| error.named(&source_name))?;
         Ok(Self {
+            mixer: Mixer::new(format.channels, format.rate, Channel::Mix),
+            resampler: Resampler::new(format.rate, 1).map_err(|error| error.named(&source_name))?,
             reader,
             source_name,
             format,
-            resampler,
             bytes: vec![0; READ_BYTES],
             carried: 0,
             head: Some(Vec::new()),
             samples: Vec::new(),
+            mono: Vec::new(),
             samples_in: 0,
             ended: false,
         })
+    }
+
+    /// Chooses what is heard of several channels; the mean of all without a choice.
+    ///
+    /// # Errors
+    /// [`AudioError::NoChannel`] when the stream has fewer channels.
+    pub fn select(&mut self, channel: Channel) -> Result<(), AudioError> {
+        let channels = self.format.channels;
+        match channel {
+            Channel::Only(wanted) if wanted >= channels => {
+                Err(AudioError::NoChannel { source_name: self.source_name.clone(), wanted, channels })
+            }
+            channel => {
+                self.mixer = Mixer::new(channels, self.format.rate, channel);
+                Ok(())
+            }
+        }
     }
 
     /// Appends the 16 kHz mono samples of what the reader has ready to `out`; blocks only while it has nothing.
@@ -98,7 +121,7 @@ impl<R: Read> RawPcm<R> {
             return Ok(out.len() > before);
         }
         let available = self.carried + read;
-        let whole = available - available % self.format.sample.bytes();
+        let whole = available - available % (self.format.sample.bytes() * self.format.channels as usize);
         self.samples.clear();
         self.format.sample.decode(&self.bytes[..whole], &mut self.samples);
         self.bytes.copy_within(whole..available, 0);
@@ -113,7 +136,9 @@ impl<R: Read> RawPcm<R> {
             });
         }
         self.samples_in += self.samples.len() as u64;
-        self.resampler.push(&self.samples, out);
+        self.mono.clear();
+        self.mixer.push(&self.samples, &mut self.mono);
+        self.resampler.push(&self.mono, out);
         Ok(true)
     }
 

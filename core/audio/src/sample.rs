@@ -91,6 +91,19 @@ pub(crate) fn first_unusable(samples: &[f32]) -> Option<usize> {
     None
 }
 
+/// Puts silence in the place of unusable samples; index of the first one and how many there were.
+pub(crate) fn silence_unusable(samples: &mut [f32]) -> Option<(usize, usize)> {
+    let first = first_unusable(samples)?;
+    let mut count = 0;
+    for sample in &mut samples[first..] {
+        if sample.is_nan() || sample.abs() > LOUDEST {
+            *sample = 0.0;
+            count += 1;
+        }
+    }
+    Some((first, count))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,7 +110,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TranscribeArgs {
-    /// Audio files (WAV, FLAC, MP3, M4A/AAC, Ogg Vorbis, Opus); `-` reads raw PCM from stdin.
+    /// Audio files and named pipes (WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg, WebM, …); `-` reads raw PCM from stdin, /dev/stdin a
+    /// file.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -158,6 +159,12 @@ pub(crate) struct TranscribeArgs {
     pub(crate) stream: bool,
     #[command(flatten)]
     pub(crate) raw: RawArgs,
+    /// Which channel of several is heard.
+    #[arg(long, value_enum, default_value_t = ChannelArg::Mix)]
+    pub(crate) channel: ChannelArg,
+    /// Exit with 1 when a recording is damaged, after printing its text.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Form of the output [default: text].
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
@@ -242,6 +249,19 @@ pub(crate) enum SampleFormatArg {
     Alaw,
     /// G.711 µ-law.
     Mulaw,
+}
+
+/// Values of `--channel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChannelArg {
+    /// The mean of all; where they cancel each other, the loudest.
+    Mix,
+    /// The first of two.
+    Left,
+    /// The second of two.
+    Right,
+    /// Every channel on its own, its lines labelled: calls with one speaker per channel.
+    Each,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

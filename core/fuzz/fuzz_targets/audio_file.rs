@@ -1,4 +1,5 @@
-//! Any bytes as an audio file: samples or a typed error, every sample finite, no more audio than the bytes can hold.
+//! Any bytes as an audio file and as a pipe: samples or a typed error, every sample finite, blocks of bounded size, a bounded
+//! number of warnings.
 #![no_main]
 
 use std::io::Cursor;
@@ -21,7 +22,17 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }));
     });
-    let Ok(mut file) = AudioFile::from_reader(Cursor::new(bytes.to_vec()), "fuzz") else { return };
+    for opened in [
+        AudioFile::from_reader(Cursor::new(bytes.to_vec()), "fuzz"),
+        AudioFile::from_stream(Cursor::new(bytes.to_vec()), "fuzz"),
+    ] {
+        if let Ok(file) = opened {
+            read(file);
+        }
+    }
+});
+
+fn read(mut file: AudioFile) {
     let mut block = Vec::new();
     // Long enough for every decoder to reach its steady state.
     for _ in 0..64 {
@@ -33,5 +44,6 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(block.iter().all(|x| x.is_finite()), "a sample is not finite");
         // One packet at 1 kHz may hold 65,535 frames.
         assert!(block.len() < 2_000_000, "a block of {} samples", block.len());
+        assert!(file.warnings().len() <= 100, "{} warnings", file.warnings().len());
     }
-});
+}

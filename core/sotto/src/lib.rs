@@ -28,8 +28,8 @@ pub mod starter;
 /// Reading audio: files of many formats, raw samples, resampling.
 pub mod audio {
     pub use sotto_audio::{
-        AudioError, AudioFile, AudioInfo, Codec, Pcm16k, RawFormat, RawPcm, Resampler, SAMPLE_RATE, SampleFormat,
-        decode_file,
+        AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawFormat, RawPcm,
+        Resampler, SAMPLE_RATE, SampleFormat, decode_file,
     };
 
     /// Decodes a recording in memory, such as one compiled into the application.

@@ -166,7 +166,8 @@ impl SpeechRecognizer {
     /// `on_segment` gets every segment as soon as it is final, on the calling thread.
     ///
     /// # Errors
-    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails.
+    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails. A damaged file does not: its
+    /// text comes with [`Transcript::warnings`].
     pub fn transcribe_source(
         &self,
         source: &mut dyn SampleSource,
@@ -197,7 +198,7 @@ impl SpeechRecognizer {
         let mut timing = decoder.timing;
         timing.total = start.elapsed();
         let text = segments.iter().map(|segment: &Segment| segment.text.as_str()).collect::<String>().trim().to_owned();
-        Ok(Transcript { text, language, duration, segments, timing })
+        Ok(Transcript { text, language, duration, segments, timing, warnings: source.warnings().to_vec() })
     }
 
     /// The language of the first window of a recording. English-only models answer English, and read no further than they need

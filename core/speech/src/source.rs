@@ -1,6 +1,6 @@
 //! Where samples come from: memory, a file that is decoded as it is read, a pipe.
 
-use sotto_audio::{AudioError, AudioFile, Pcm16k, RawPcm};
+use sotto_audio::{AudioError, AudioFile, AudioWarning, Pcm16k, RawPcm};
 
 /// Hands out 16 kHz mono samples block by block.
 pub trait SampleSource {
@@ -12,6 +12,11 @@ pub trait SampleSource {
 
     /// Length of the audio in seconds, where it is known beforehand.
     fn seconds(&self) -> Option<f64>;
+
+    /// What was wrong with the part that has been read, in spite of which it was.
+    fn warnings(&self) -> &[AudioWarning] {
+        &[]
+    }
 }
 
 impl SampleSource for AudioFile {
@@ -21,6 +26,10 @@ impl SampleSource for AudioFile {
 
     fn seconds(&self) -> Option<f64> {
         self.info().duration.map(|duration| duration.as_secs_f64())
+    }
+
+    fn warnings(&self) -> &[AudioWarning] {
+        AudioFile::warnings(self)
     }
 }
 

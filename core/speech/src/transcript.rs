@@ -3,6 +3,8 @@
 use std::ops::{AddAssign, Range};
 use std::time::Duration;
 
+use sotto_audio::AudioWarning;
+
 /// The text of a recording and where it was said.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcript {
@@ -16,6 +18,8 @@ pub struct Transcript {
     pub segments: Vec<Segment>,
     /// Where the time went.
     pub timing: Timing,
+    /// What was wrong with the recording, in spite of which it was transcribed; its times hold all the same.
+    pub warnings: Vec<AudioWarning>,
 }
 
 /// A stretch of speech, as the model cut it.

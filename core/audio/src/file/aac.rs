@@ -1,4 +1,8 @@
-//! AAC with more than two channels, element by element.
+//! What an AAC track says about itself, and AAC with more than two channels, element by element.
+//!
+//! HE-AAC is low-complexity AAC at half the rate, with hints how to make up the upper half of the band (SBR) and a second
+//! channel (PS). Symphonia decodes the core, which is what is heard here: of 44.1 or 48 kHz it has all that speech recognition
+//! uses but what lies above its crossover, 5 to 8 kHz by bit rate. Its rate and times are those of the whole.
 //!
 //! symphonia decodes low-complexity AAC in mono and stereo. A packet with more channels is a sequence of elements (ISO
 //! 14496-3 §4.4.2.1), each the coded form of one channel or of a pair, independent of the others; only their lengths
@@ -15,6 +19,117 @@ use symphonia::core::packet::Packet;
 use symphonia::core::units::{Duration, Timestamp};
 
 use super::{Fault, Layout};
+
+/// An AudioSpecificConfig (ISO 14496-3 §1.6.2.1), as far as the core needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Config {
+    /// Rate of the core in Hz: half of what an HE-AAC track plays at.
+    pub(super) rate: u32,
+    rate_index: u32,
+    object_type: u32,
+    channels: u32,
+    /// Frames of 960 samples and not of 1024.
+    short_frames: bool,
+    /// The upper half of the band is to be made up: HE-AAC.
+    pub(super) extended: bool,
+}
+
+// Object types (§1.5.1.1) that are told apart.
+const LOW_COMPLEXITY: u32 = 2;
+const SBR: u32 = 5;
+const PARAMETRIC_STEREO: u32 = 29;
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+
+impl Config {
+    pub(super) fn parse(config: &[u8]) -> Result<Self, Fault> {
+        let mut bits = Bits { data: config, position: 0 };
+        Self::read(&mut bits).ok_or_else(|| Fault::Malformed("its AAC configuration ends early".into()))?
+    }
+
+    fn read(bits: &mut Bits<'_>) -> Option<Result<Self, Fault>> {
+        let mut object_type = bits.object_type()?;
+        let (mut rate_index, mut rate) = bits.rate()?;
+        let channels = bits.read(4)?;
+        // Hierarchical signalling: the rate that it plays at, then the core's own type. Compatible signalling has this
+        // behind the core's configuration, where decoders of the core do not look.
+        let mut extended = matches!(object_type, SBR | PARAMETRIC_STEREO);
+        if extended {
+            let core_rate = (rate_index, rate);
+            bits.rate()?;
+            object_type = bits.object_type()?;
+            (rate_index, rate) = core_rate;
+        }
+        if object_type != LOW_COMPLEXITY {
+            return Some(Err(Fault::unsupported(match object_type {
+                1 => "AAC Main",
+                3 => "AAC SSR",
+                4 => "AAC LTP",
+                17 => "error-resilient AAC",
+                23 => "AAC-LD",
+                39 => "AAC-ELD",
+                42 => "xHE-AAC (USAC)",
+                _ => "an MPEG-4 audio track that is not AAC-LC or HE-AAC",
+            })));
+        }
+        if rate == 0 {
+            return Some(Err(Fault::Malformed("its AAC configuration has no valid rate".into())));
+        }
+        let short_frames = bits.read(1)? == 1;
+        // Two bits that low complexity does not have, a sync word, the type, and whether it is used.
+        extended |= bits.read(2).is_some_and(|none| none == 0)
+            && bits.read(11) == Some(0x2b7)
+            && bits.read(5) == Some(SBR)
+            && bits.read(1) == Some(1);
+        Some(Ok(Self { rate, rate_index, object_type, channels, short_frames, extended }))
+    }
+
+    /// The same for a decoder of the core alone.
+    pub(super) fn core(self) -> Vec<u8> {
+        let Self { rate, rate_index, object_type, channels, short_frames, .. } = self;
+        let mut bits = u64::from(object_type) << 4 | u64::from(rate_index);
+        let mut count = 9;
+        if rate_index == 15 {
+            (bits, count) = (bits << 24 | u64::from(rate), count + 24);
+        }
+        // Then whether frames are short, and two bits for what low complexity does not have.
+        bits = bits << 7 | u64::from(channels) << 3 | u64::from(short_frames) << 2;
+        count += 7;
+        (bits << (64 - count)).to_be_bytes()[..(count as usize).div_ceil(8)].to_vec()
+    }
+}
+
+struct Bits<'d> {
+    data: &'d [u8],
+    position: usize,
+}
+
+impl Bits<'_> {
+    fn read(&mut self, count: usize) -> Option<u32> {
+        let mut value = 0;
+        for position in self.position..self.position + count {
+            let byte = self.data.get(position / 8)?;
+            value = value << 1 | u32::from(byte >> (7 - position % 8) & 1);
+        }
+        self.position += count;
+        Some(value)
+    }
+
+    fn object_type(&mut self) -> Option<u32> {
+        match self.read(5)? {
+            31 => Some(32 + self.read(6)?),
+            object_type => Some(object_type),
+        }
+    }
+
+    /// A rate's number and the rate; 0 for one that does not exist.
+    fn rate(&mut self) -> Option<(u32, u32)> {
+        match self.read(4)? {
+            15 => Some((15, self.read(24)?)),
+            index => Some((index, RATES.get(index as usize).copied().unwrap_or(0))),
+        }
+    }
+}
 
 /// Frames of one packet.
 const FRAMES: usize = 1024;
@@ -176,6 +291,42 @@ fn terminated(data: &[u8], bits: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_way_of_signalling_leads_to_the_core() {
+        // Low complexity, 22.05 kHz, mono: 00010 0111 0001 000.
+        let core = vec![0b0001_0011, 0b1000_1000];
+        for (name, config) in [
+            ("low complexity", vec![0x13, 0x88]),
+            ("low complexity, extension not used", vec![0x13, 0x88, 0x56, 0xe5, 0x00]),
+            // … 0x2b7 in eleven bits, type 5, 1, 44.1 kHz.
+            ("compatible", vec![0x13, 0x88, 0x56, 0xe5, 0xa0]),
+            // Type 5, 22.05 kHz, mono, 44.1 kHz, type 2, 000: 00101 0111 0001 0100 00010 000.
+            ("hierarchical", vec![0b0010_1011, 0b1000_1010, 0b0000_1000, 0]),
+            // Type 29 instead.
+            ("hierarchical, parametric stereo", vec![0b1110_1011, 0b1000_1010, 0b0000_1000, 0]),
+        ] {
+            let parsed = Config::parse(&config).unwrap();
+            assert_eq!((parsed.rate, parsed.channels, parsed.core()), (22_050, 1, core.clone()), "{name}");
+            assert_eq!(parsed.extended, !name.starts_with("low"), "{name}");
+        }
+        // A rate that has no number stands there in full.
+        let parsed = Config::parse(&[0b0001_0111, 0b1000_0000, 0b0001_1111, 0b0100_0000, 0b0001_0000]).unwrap();
+        assert_eq!(parsed.rate, 16_000);
+        assert_eq!(parsed.core(), [0b0001_0111, 0b1000_0000, 0b0001_1111, 0b0100_0000, 0b0001_0000]);
+        for (bad, problem) in [
+            (&[][..], "ends early"),
+            (&[0x13][..], "ends early"),
+            (&[0x0b, 0x88], "Main"),
+            (&[0xbb, 0x88], "AAC-LD"),
+            (&[0xf8, 0xe6, 0x20], "AAC-ELD"),
+            (&[0xf9, 0x46, 0x20], "xHE-AAC"),
+            (&[0x16, 0x88], "no valid rate"),
+        ] {
+            let error = Config::parse(bad).unwrap_err().at("x", "AAC").to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
 
     #[test]
     fn bits_move_to_the_start() {

@@ -1,113 +1,220 @@
-//! FLAC, MP3, AAC and Vorbis by symphonia.
+//! Native FLAC, MP4, Matroska and CAF by symphonia.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use symphonia::core::codecs::CodecParameters;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_FLAC, CODEC_ID_MP3, CODEC_ID_VORBIS};
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::packet::Packet;
-use symphonia::default::formats::{AdtsReader, FlacReader, IsoMp4Reader, MpaReader, OggReader};
+use symphonia::default::formats::{CafReader, FlacReader, IsoMp4Reader, MkvReader};
 
-use super::aac::MultichannelAac;
 use super::detect::Container;
 use super::edits::{self, Edit, Presented};
+use super::packets::{Chosen, Decoder, PacketFault};
 use super::trim::Trim;
-use super::{Codec, Decode, Fault, Input, Layout};
+use super::{Codec, Decode, Fault, Input, Layout, Loss};
 
-// Packets in a row without audio before a file counts as damaged: a few seconds of noise in an MP3 are survived,
-// a hostile table of four billion empty samples is not followed.
-const MAX_BAD_PACKETS: u32 = 256;
+// Packets in a row without audio before a file counts as damaged to its end: minutes of any codec, while a hostile table of
+// four billion empty samples is not followed.
+const MAX_BAD_PACKETS: u32 = 1 << 14;
 // Packets of other tracks (video, subtitles) in a row.
 const MAX_FOREIGN_PACKETS: u32 = 1 << 16;
-// Silence put in for a packet that cannot be decoded, at most; codecs have 576 to 4608 frames per packet.
-const MAX_CONCEALED_FRAMES: u64 = 8192;
+// Silence put in for a packet that cannot be decoded, at most; codecs have 576 to 8192 frames per packet.
+const MAX_CONCEALED_SECONDS: f64 = 1.0;
 // MP4 tells lengths in ticks of its movie clock and counts whole packets.
 const AAC_PACKET_FRAMES: u64 = 1024;
 const LENGTH_SLACK_SECONDS: f64 = 0.2;
+// Matroska's times are milliseconds, and those of packets in a block are guessed.
+const GAP_SECONDS: f64 = 0.05;
+// A gap is filled while the file's bytes could have held it at a kilobit per second: hostile times cost nothing.
+const BYTES_PER_SECOND_OF_SILENCE: f64 = 125.0;
+// Silence handed out at once.
+const SILENCE_BLOCK: u64 = 16_384;
+// The whole file is read from a pipe: eight hours at 128 kbit/s.
+const MAX_INDEXED_BYTES: u64 = 512 << 20;
 
 pub(super) struct Demuxed {
     format: Box<dyn FormatReader>,
     decoder: Decoder,
     container: Container,
+    seekable: bool,
     codec: Codec,
     track: u32,
+    /// Seconds of a tick of the packets' times.
+    tick: Option<f64>,
     trim: Trim,
     seconds: Option<f64>,
     /// Of the last decoded packet.
     layout: Option<Layout>,
     bad_packets: u32,
-    last_fault: Option<&'static str>,
+    /// Where the next packet should begin, in seconds of the track.
+    expected: Option<f64>,
+    /// A packet that waits until the silence before it has been handed out.
+    waiting: Option<Packet>,
+    silence: u64,
+    silence_left: f64,
+    /// The reader stumbled since the last packet.
+    stumbled: Option<String>,
+    losses: Vec<Loss>,
 }
 
 impl Demuxed {
-    pub(super) fn open(mut input: Input, container: Container) -> Result<Self, Fault> {
-        let presented = if container == Container::Mp4 { edits::read(&mut input)? } else { Presented::default() };
+    pub(super) fn open(input: Input, container: Container) -> Result<Self, Fault> {
+        let mut input = match container {
+            // Their index may stand at the end.
+            Container::Mp4 | Container::Caf => input.indexed(MAX_INDEXED_BYTES)?,
+            _ => input,
+        };
+        let is_mp4 = container == Container::Mp4;
+        let presented = if is_mp4 { edits::read(&mut input)? } else { Presented::default() };
+        let names = if is_mp4 { edits::audio_codecs(&mut input)? } else { Vec::new() };
+        let silence_left = input.len().map_or(3600.0, |bytes| bytes as f64 / BYTES_PER_SECOND_OF_SILENCE);
         input.seek(SeekFrom::Start(0))?;
+        let seekable = input.is_seekable();
         let format = reader(input, container)?;
-        let track = audio_track(format.as_ref())?;
-        let (decoder, codec) = decoder_of(track)?;
-        let length = track_seconds(track);
+        let track = audio_track(format.as_ref()).map_err(|fault| named(fault, &names))?;
+        let Chosen { decoder, codec, rate, ahead } = decoder_of(track).map_err(|fault| named(fault, &names))?;
+        let rate = rate.map(f64::from);
+        // CAF counts the padding of its last packet in.
+        let length = track_seconds(track).filter(|_| container != Container::Caf);
         let edit = presented.edits.iter().find(|edit| edit.track == track.id);
         let (trim, seconds) = match (edit, presented.gapless) {
-            (Some(edit), _) => trim_of_edit(edit, track, length),
-            (None, Some(tag)) => {
+            (Some(edit), _) => trim_of_edit(edit, rate, length, ahead),
+            (None, Some(tag)) if codec == Codec::Aac => {
                 let total = length.unwrap_or(f64::INFINITY);
-                let seconds = track_rate(track).map(|rate| (tag.frames as f64 / rate).min(total));
+                let seconds = rate.map(|rate| (tag.frames as f64 / rate).min(total));
                 (Trim::new(tag.delay, Some(tag.frames), tag.padding + AAC_PACKET_FRAMES), seconds)
             }
-            (None, None) => (trim_of_encoder(track, container), length),
+            _ => (trim_of_encoder(track, codec), length),
         };
-        let track = track.id;
         Ok(Self {
+            tick: track.time_base.map(|base| f64::from(base.numer.get()) / f64::from(base.denom.get())),
+            track: track.id,
             format,
             decoder,
             container,
+            seekable,
             codec,
-            track,
             trim,
             seconds,
             layout: None,
             bad_packets: 0,
-            last_fault: None,
+            expected: None,
+            waiting: None,
+            silence: 0,
+            silence_left,
+            stumbled: None,
+            losses: Vec::new(),
         })
     }
 
-    /// Another stream begins in the same file (chained Ogg).
+    /// The track list was rewritten, as when another stream begins in the same file.
     fn next_stream(&mut self) -> Result<(), Fault> {
         let track = audio_track(self.format.as_ref())?;
-        (self.decoder, self.codec) = decoder_of(track)?;
+        Chosen { decoder: self.decoder, codec: self.codec, .. } = decoder_of(track)?;
         self.track = track.id;
-        self.trim = trim_of_encoder(track, self.container);
+        self.trim = trim_of_encoder(track, self.codec);
         // Told the length of the first stream only.
-        self.seconds = None;
+        (self.seconds, self.expected) = (None, None);
         Ok(())
     }
 
-    fn survive(&mut self, fault: &'static str) -> Result<(), Fault> {
+    fn survive(&mut self, fault: &str) -> Result<(), Fault> {
         self.bad_packets += 1;
-        self.last_fault = Some(fault);
         if self.bad_packets > MAX_BAD_PACKETS { Err(Fault::Malformed(fault.to_owned())) } else { Ok(()) }
     }
 
-    /// What stands for a packet that cannot be decoded, so that what follows keeps its time.
-    fn conceal(&mut self, frames: u64, out: &mut Vec<f32>) {
-        out.clear();
-        if let Some(layout) = self.layout {
-            let channels = layout.channels as usize;
-            out.resize(frames.min(MAX_CONCEALED_FRAMES) as usize * channels, 0.0);
-            self.trim.apply(out, channels);
+    /// The next packet of the audio track; `None` at the end.
+    fn next_packet(&mut self) -> Result<Option<Packet>, Fault> {
+        let mut foreign = 0;
+        loop {
+            match self.format.next_packet() {
+                Ok(Some(packet)) if packet.track_id == self.track => return Ok(Some(packet)),
+                Ok(Some(_)) => {
+                    foreign += 1;
+                    if foreign > MAX_FOREIGN_PACKETS {
+                        return Err(Fault::Malformed("its audio track has no packets".into()));
+                    }
+                }
+                Ok(None) => return self.end(),
+                Err(Error::ResetRequired) => {
+                    self.survive("too many streams without audio")?;
+                    self.next_stream()?;
+                }
+                // Cut off in the middle of a packet: what was announced and is missing is reported at the end.
+                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    // A pipe ends where it ends.
+                    if self.seekable && self.announced().is_none() && self.layout.is_some() {
+                        self.losses.push(Loss::damaged(0.0, "it ends in the middle of a packet"));
+                    }
+                    return self.end();
+                }
+                Err(Error::DecodeError(fault)) => {
+                    self.stumbled.get_or_insert_with(|| fault.to_owned());
+                    self.survive(fault)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
-    fn end(&self) -> Result<Option<Layout>, Fault> {
-        match (self.layout, self.last_fault) {
+    fn end(&mut self) -> Result<Option<Packet>, Fault> {
+        match (self.layout, self.stumbled.take()) {
             // Not one packet could be decoded.
-            (None, Some(fault)) => Err(Fault::Malformed(fault.to_owned())),
-            _ => Ok(None),
+            (None, Some(fault)) => Err(Fault::Malformed(fault)),
+            (Some(_), Some(fault)) => {
+                self.losses.push(Loss::damaged(0.0, &fault));
+                Ok(None)
+            }
+            (_, None) => Ok(None),
         }
+    }
+
+    /// Measures what is missing before `packet`, by its time.
+    fn note_gap(&mut self, packet: &Packet) {
+        let (Some(tick), Some(layout)) = (self.tick, self.layout) else { return };
+        let stumbled = self.stumbled.take();
+        let start = packet.pts.get() as f64 * tick;
+        let gap = self.expected.map_or(0.0, |expected| start - expected);
+        let gap = if gap > GAP_SECONDS || stumbled.is_some() && gap > 0.0 { gap } else { 0.0 };
+        let filled = gap.min(self.silence_left);
+        self.silence_left -= filled;
+        self.silence = (filled * f64::from(layout.rate)).round() as u64;
+        // FLAC has no holes; other files may pause.
+        let missing = (gap > 0.0 && self.container == Container::Flac).then(|| "frames are missing".to_owned());
+        if let Some(cause) = stumbled.or(missing) {
+            self.losses.push(Loss::damaged(filled, &cause));
+        }
+        if gap > 0.0 {
+            self.decoder.reset();
+        }
+    }
+
+    fn hand_out_silence(&mut self, layout: Layout, out: &mut Vec<f32>) {
+        let frames = self.silence.min(SILENCE_BLOCK);
+        self.silence -= frames;
+        out.clear();
+        out.resize(frames as usize * layout.channels as usize, 0.0);
+        self.trim.apply(out, layout.channels as usize);
+    }
+
+    fn seconds_of(&self, packet: &Packet) -> f64 {
+        self.tick.map_or(0.0, |tick| packet.block_dur().get() as f64 * tick)
+    }
+
+    /// Silence for a packet that cannot be decoded, so that what follows keeps its time.
+    fn conceal(&mut self, packet: &Packet, cause: &str, out: &mut Vec<f32>) {
+        out.clear();
+        let Some(layout) = self.layout else {
+            self.stumbled.get_or_insert_with(|| cause.to_owned());
+            return;
+        };
+        let seconds = self.seconds_of(packet).min(MAX_CONCEALED_SECONDS).min(self.silence_left);
+        self.silence_left -= seconds;
+        self.losses.push(Loss::damaged(seconds, cause));
+        out.resize((seconds * f64::from(layout.rate)).round() as usize * layout.channels as usize, 0.0);
+        self.trim.apply(out, layout.channels as usize);
     }
 }
 
@@ -123,50 +230,62 @@ impl Decode for Demuxed {
     fn announced(&self) -> Option<f64> {
         match self.container {
             Container::Flac => self.seconds,
-            Container::Mp4 => {
+            Container::Mp4 | Container::Caf => {
                 self.seconds.map(|seconds| seconds - LENGTH_SLACK_SECONDS).filter(|&seconds| seconds > 0.0)
             }
-            // MP3 and AAC streams and Ogg captures end anywhere, that is normal.
+            // Its length is that of the longest track.
             _ => None,
         }
     }
 
     fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault> {
-        let mut foreign = 0;
         loop {
-            let packet = match self.format.next_packet() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return self.end(),
-                Err(Error::ResetRequired) => {
-                    self.survive("too many streams without audio")?;
-                    self.next_stream()?;
-                    continue;
-                }
-                // Cut off in the middle of a packet: what was announced and is missing is reported at the end.
-                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return self.end(),
-                Err(Error::DecodeError(fault)) => {
-                    self.survive(fault)?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            if packet.track_id != self.track {
-                foreign += 1;
-                if foreign > MAX_FOREIGN_PACKETS {
-                    return Err(Fault::Malformed("its audio track has no packets".into()));
+            if let Some(layout) = self.layout
+                && self.silence > 0
+            {
+                self.hand_out_silence(layout, out);
+                if !out.is_empty() {
+                    return Ok(Some(layout));
                 }
                 continue;
             }
-            match self.decoder.decode(&packet, out) {
+            let packet = match self.waiting.take() {
+                Some(packet) => packet,
+                None => {
+                    let Some(packet) = self.next_packet()? else { return Ok(None) };
+                    self.note_gap(&packet);
+                    if self.silence > 0 {
+                        self.waiting = Some(packet);
+                        continue;
+                    }
+                    packet
+                }
+            };
+            let end = self.tick.map(|tick| packet.pts.get() as f64 * tick + self.seconds_of(&packet));
+            match self.decoder.decode_packet(&packet, out) {
                 Ok(Some(layout)) => {
+                    // Matroska need not tell how long a packet is.
+                    let decoded = (out.len() / layout.channels as usize) as f64 / f64::from(layout.rate);
+                    let start = self.tick.map(|tick| packet.pts.get() as f64 * tick);
+                    self.expected = match self.expected {
+                        // Its times are rounded: what is decoded tells better how far it goes.
+                        Some(expected) if start.is_some_and(|start| (start - expected).abs() <= GAP_SECONDS) => {
+                            Some(expected + decoded)
+                        }
+                        _ => start.map(|start| start + decoded),
+                    };
                     self.layout = Some(layout);
                     self.bad_packets = 0;
                     self.trim.apply(out, layout.channels as usize);
                 }
-                Ok(None) => self.survive("its packets are empty")?,
+                Ok(None) => {
+                    self.expected = end.or(self.expected);
+                    self.survive("its packets are empty")?;
+                }
                 Err(PacketFault::Damaged(fault)) => {
                     self.survive(fault)?;
-                    self.conceal(packet.block_dur().get(), out);
+                    self.expected = end.or(self.expected);
+                    self.conceal(&packet, fault, out);
                 }
                 Err(PacketFault::Reset) => {
                     self.survive("too many streams without audio")?;
@@ -179,124 +298,60 @@ impl Decode for Demuxed {
             }
         }
     }
-}
 
-enum Decoder {
-    Symphonia(Box<dyn AudioDecoder>),
-    MultichannelAac(Box<MultichannelAac>),
-}
-
-impl Decoder {
-    /// Decodes a packet into `out`, interleaved; `None` for a packet without audio.
-    fn decode(&mut self, packet: &Packet, out: &mut Vec<f32>) -> Result<Option<Layout>, PacketFault> {
-        match self {
-            Self::Symphonia(decoder) => {
-                let buffer = decoder.decode(packet)?;
-                if buffer.frames() == 0 {
-                    return Ok(None);
-                }
-                let spec = buffer.spec();
-                let layout = Layout::new(spec.rate(), spec.channels().count() as u32)?;
-                buffer.copy_to_vec_interleaved(out);
-                Ok(Some(layout))
-            }
-            Self::MultichannelAac(decoder) => decoder.decode(&packet.data, out).map_err(PacketFault::Damaged),
-        }
-    }
-}
-
-/// What is wrong with one packet.
-enum PacketFault {
-    /// It cannot be decoded, the next one may.
-    Damaged(&'static str),
-    /// The stream ends and another begins.
-    Reset,
-    /// The file cannot be decoded any further.
-    Final(Fault),
-}
-
-impl From<Fault> for PacketFault {
-    fn from(fault: Fault) -> Self {
-        Self::Final(fault)
-    }
-}
-
-impl From<Error> for PacketFault {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::DecodeError(fault) => Self::Damaged(fault),
-            Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Damaged("a packet ends early")
-            }
-            Error::ResetRequired => Self::Reset,
-            error => Self::Final(error.into()),
-        }
+    fn take_losses(&mut self) -> Vec<Loss> {
+        std::mem::take(&mut self.losses)
     }
 }
 
 fn reader(input: Input, container: Container) -> Result<Box<dyn FormatReader>, Fault> {
-    // Streams of frames without an index are not seeked: symphonia would estimate their length from the bit rate of
-    // the first frames and then trim the audio to it.
-    let seekable = !matches!(container, Container::Mp3 | Container::Adts);
-    let mut source = MediaSourceStream::new(Box::new(Source { input, seekable }), Default::default());
+    let mut source = MediaSourceStream::new(Box::new(Source { input }), Default::default());
     let options = FormatOptions::default();
     Ok(match container {
         Container::Flac => Box::new(FlacReader::try_new(source, options)?),
-        Container::Mp3 => Box::new(MpaReader::try_new(source, options)?),
-        Container::Adts => Box::new(AdtsReader::try_new(source, options)?),
-        Container::Mp4 => {
+        Container::Matroska => Box::new(MkvReader::try_new(source, options)?),
+        Container::Caf => Box::new(CafReader::try_new(source, options)?),
+        _ => {
             // Symphonia's probe finds `ftyp` behind the size of the first atom; its reader steps back over the size.
             source.read_exact(&mut [0; 4])?;
-            Box::new(IsoMp4Reader::try_new(source, options)?)
+            match IsoMp4Reader::try_new(source, options) {
+                Ok(reader) => Box::new(reader),
+                Err(Error::Unsupported(what)) if what.contains("moov") => {
+                    return Err(Fault::Malformed("its index is missing; was the recording finished?".into()));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        Container::OggVorbis | Container::OggFlac => Box::new(OggReader::try_new(source, options)?),
-        Container::Wav | Container::OggOpus => unreachable!("read by modules of their own"),
     })
 }
 
 fn audio_track(format: &dyn FormatReader) -> Result<&Track, Fault> {
-    format.default_track(TrackType::Audio).ok_or_else(|| Fault::Unsupported("a file without an audio track".into()))
+    format.default_track(TrackType::Audio).ok_or_else(|| Fault::unsupported("a file without an audio track"))
 }
 
-fn decoder_of(track: &Track) -> Result<(Decoder, Codec), Fault> {
-    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else {
-        return Err(Fault::Unsupported("a file without an audio track".into()));
-    };
-    let codec = match parameters.codec {
-        CODEC_ID_AAC => Codec::Aac,
-        CODEC_ID_FLAC => Codec::Flac,
-        CODEC_ID_MP3 => Codec::Mp3,
-        CODEC_ID_VORBIS => Codec::Vorbis,
-        _ => return Err(Fault::Unsupported("the codec of this audio track".into())),
-    };
-    // What the header says is checked before a decoder allocates by it; what it decodes to is checked again.
-    if let (Some(rate), Some(channels)) = (parameters.sample_rate, &parameters.channels) {
-        Layout::new(rate, channels.count() as u32)?;
-    }
-    // MP3 delay and padding are trimmed by `Trim`: symphonia cuts everything after the length in the header.
-    let options = AudioDecoderOptions::default().gapless(codec != Codec::Mp3);
-    let decoder = match symphonia::default::get_codecs().make_audio_decoder(parameters, &options) {
-        Ok(decoder) => Decoder::Symphonia(decoder),
-        Err(Error::Unsupported(what)) => match multichannel(codec, parameters) {
-            Some((rate, channels)) => Decoder::MultichannelAac(Box::new(MultichannelAac::new(rate, channels)?)),
-            None => return Err(Fault::Unsupported(what.to_owned())),
-        },
-        Err(error) => return Err(error.into()),
-    };
-    Ok((decoder, codec))
-}
-
-/// Rate and channels of AAC that is only refused because it has more than two channels.
-fn multichannel(codec: Codec, parameters: &AudioCodecParameters) -> Option<(u32, u32)> {
-    let plain = parameters.extra_data.as_ref().is_none_or(|config| MultichannelAac::understands(config));
-    let channels = parameters.channels.as_ref()?.count() as u32;
-    (codec == Codec::Aac && plain && channels > 2).then_some((parameters.sample_rate?, channels))
-}
-
-fn track_rate(track: &Track) -> Option<f64> {
+fn decoder_of(track: &Track) -> Result<Chosen, Fault> {
     match &track.codec_params {
-        Some(CodecParameters::Audio(parameters)) => parameters.sample_rate.map(f64::from),
-        _ => None,
+        Some(CodecParameters::Audio(parameters)) => Decoder::choose(parameters),
+        _ => Err(Fault::unsupported("a file without an audio track")),
+    }
+}
+
+/// The fault of a file whose audio tracks have codecs of these names, in words that people know.
+fn named(fault: Fault, names: &[[u8; 4]]) -> Fault {
+    let (Fault::Unsupported { .. }, Some(name)) = (&fault, names.first()) else { return fault };
+    match name {
+        b"samr" => Fault::unsupported("AMR-NB audio"),
+        b"sawb" => Fault::unsupported("AMR-WB audio"),
+        b"sevc" | b"sqcp" | b"ssmv" => Fault::unsupported("EVRC, QCELP or SMV audio of a phone"),
+        b"ac-3" | b"ec-3" => Fault::unsupported("Dolby Digital (AC-3) audio"),
+        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" => Fault::unsupported("DTS audio"),
+        b"enca" | b"drms" => Fault::Unsupported {
+            what: "a protected track (DRM)".into(),
+            remedy: "nothing but the shop's own player reads it",
+        },
+        // These have names of their own for what is wrong.
+        b"mp4a" | b"alac" | b"Opus" | b"fLaC" | b".mp3" => fault,
+        name => Fault::unsupported(format!("audio with the codec `{}`", name.escape_ascii())),
     }
 }
 
@@ -306,19 +361,28 @@ fn track_seconds(track: &Track) -> Option<f64> {
     Some(ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
 }
 
-/// The delay and padding that LAME's tag tells; Vorbis carries its own in the packets' positions.
-fn trim_of_encoder(track: &Track, container: Container) -> Trim {
-    if container != Container::Mp3 {
-        return Trim::default();
+/// The delay and padding that codec and container tell without an edit list.
+fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
+    let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return Trim::default() };
+    match codec {
+        Codec::Opus => {
+            let head = parameters.extra_data.as_deref().and_then(|data| super::opus::parse_head(data).ok());
+            let delay = head.map_or(track.delay.unwrap_or(0), |head| u32::from(head.pre_skip));
+            Trim::new(u64::from(delay), None, 0)
+        }
+        Codec::Aac => Trim::new(u64::from(track.delay.unwrap_or(0)), None, 0),
+        // Lossless codecs have none, and Vorbis carries its own in the packets' positions.
+        _ => Trim::default(),
     }
-    let padding = u64::from(track.padding.unwrap_or(0));
-    Trim::new(u64::from(track.delay.unwrap_or(0)), track.num_frames, padding)
 }
 
-/// The part of an MP4 track that its edit list presents, and how long that is.
-fn trim_of_edit(edit: &Edit, track: &Track, length: Option<f64>) -> (Trim, Option<f64>) {
-    let Some(rate) = track_rate(track) else { return (Trim::default(), length) };
-    let total = length.unwrap_or(0.0);
+/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output, which
+/// is `ahead` frames before its time.
+fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64) -> (Trim, Option<f64>) {
+    let Some(rate) = rate else { return (Trim::default(), length) };
+    let edit = Edit { start_seconds: (edit.start_seconds - ahead as f64 / rate).max(0.0), ..*edit };
+    // A file in fragments does not know how long it gets.
+    let Some(total) = length else { return (Trim::new((edit.start_seconds * rate).round() as u64, None, 0), None) };
     let presented = edit.seconds.unwrap_or(total - edit.start_seconds).min(total - edit.start_seconds);
     if presented <= 0.0 {
         return (Trim::default(), length);
@@ -332,7 +396,6 @@ fn trim_of_edit(edit: &Edit, track: &Track, length: Option<f64>) -> (Trim, Optio
 /// An input for symphonia.
 struct Source {
     input: Input,
-    seekable: bool,
 }
 
 impl Read for Source {
@@ -349,21 +412,10 @@ impl Seek for Source {
 
 impl MediaSource for Source {
     fn is_seekable(&self) -> bool {
-        self.seekable
+        self.input.is_seekable()
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.seekable.then_some(self.input.len)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::IoError(error) => Self::Io(error),
-            Error::DecodeError(cause) | Error::LimitError(cause) => Self::Malformed(cause.to_owned()),
-            Error::Unsupported(what) => Self::Unsupported(what.to_owned()),
-            other => Self::Malformed(other.to_string()),
-        }
+        self.input.len()
     }
 }

@@ -1,47 +1,81 @@
 //! Telling formats apart by their first bytes.
 
+use super::frames::{self, Kind};
 use super::{Codec, Fault, Input};
 
 /// A supported container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Container {
     Wav,
+    /// WAV with the most significant bytes first.
+    Rifx,
+    W64,
+    Aiff,
+    Au,
+    Caf,
     Flac,
-    Mp3,
+    Mpeg,
     Adts,
     Mp4,
-    OggVorbis,
-    OggFlac,
-    OggOpus,
+    Matroska,
+    Ogg,
 }
 
 impl Container {
-    /// The codec to expect; MP4 tells the true one later.
+    /// The codec to expect; containers of several tell the true one later.
     pub(super) const fn codec(self) -> Codec {
         match self {
-            Self::Wav => Codec::Wav,
-            Self::Flac | Self::OggFlac => Codec::Flac,
-            Self::Mp3 => Codec::Mp3,
+            Self::Wav | Self::Rifx | Self::W64 => Codec::Wav,
+            Self::Aiff | Self::Au | Self::Caf => Codec::Pcm,
+            Self::Flac => Codec::Flac,
+            Self::Mpeg => Codec::Mp3,
             Self::Adts | Self::Mp4 => Codec::Aac,
-            Self::OggVorbis => Codec::Vorbis,
-            Self::OggOpus => Codec::Opus,
+            Self::Matroska | Self::Ogg => Codec::Opus,
+        }
+    }
+
+    /// What it is called where its codec is not known.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Wav | Self::Rifx => "WAV",
+            Self::W64 => "W64",
+            Self::Aiff => "AIFF",
+            Self::Au => "AU",
+            Self::Caf => "CAF",
+            Self::Flac => "FLAC",
+            Self::Mpeg => "MP3",
+            Self::Adts => "AAC",
+            Self::Mp4 => "M4A",
+            Self::Matroska => "Matroska",
+            Self::Ogg => "Ogg",
         }
     }
 }
 
-/// Recognises the container and leaves out tags in front of it.
-pub(super) fn detect(input: &mut Input) -> Result<Container, Fault> {
-    let tagged = skip_id3v2(input)?;
+// How far the first frame of a stream is looked for behind something else: little at first, for a live pipe to start soon.
+const SEARCHED_BYTES: [usize; 3] = [8 * 1024, 64 * 1024, 256 * 1024];
+
+/// Recognises the container and leaves out tags in front of it, and in front of a stream of frames whatever else there is;
+/// also how many bytes that was.
+pub(super) fn detect(input: &mut Input) -> Result<(Container, u64), Fault> {
+    skip_id3v2(input)?;
     let mut head = [0; 512];
     let read = input.read_at(0, &mut head)?;
     let head = &head[..read];
     input.skip(0)?;
     if let Some(container) = recognise(head) {
-        return container;
+        return Ok((container?, 0));
     }
-    // An ID3v2 tag in front of something unknown: padding, then MP3 frames; the reader searches for the first.
-    if tagged && !head.is_empty() {
-        return Ok(Container::Mp3);
+    for searched in SEARCHED_BYTES {
+        let mut start = vec![0; searched];
+        let read = input.read_at(0, &mut start)?;
+        if let Some((skipped, kind)) = frames::find(&start[..read]) {
+            input.skip(skipped as u64)?;
+            return Ok((if kind == Kind::Mpeg { Container::Mpeg } else { Container::Adts }, skipped as u64));
+        }
+        if read < searched {
+            break;
+        }
     }
     Err(Fault::Unknown(describe(head)))
 }
@@ -53,22 +87,17 @@ pub(crate) const HEADER_BYTES: usize = 12;
 ///
 /// MPEG's sync word is not looked for: loud raw samples begin with the same bits.
 pub(crate) fn file_kind(head: &[u8]) -> Option<String> {
-    let kind = match recognise(head) {
-        _ if head.starts_with(b"ID3") => "MP3",
-        None | Some(Ok(Container::Mp3 | Container::Adts)) => return None,
-        Some(Ok(Container::Wav)) => "WAV",
-        Some(Ok(Container::Flac)) => "FLAC",
-        Some(Ok(Container::Mp4)) => "M4A",
-        Some(Err(Fault::Unsupported(what))) => return Some(what),
-        // Its codec stands in the first packet, behind these bytes.
-        Some(Ok(Container::OggVorbis | Container::OggFlac | Container::OggOpus) | Err(_)) => "Ogg",
-    };
-    Some(kind.to_owned())
+    match recognise(head) {
+        _ if head.starts_with(b"ID3") => Some("MP3".to_owned()),
+        None => None,
+        Some(Ok(container)) => Some(container.name().to_owned()),
+        Some(Err(Fault::Unsupported { what, .. })) => Some(what),
+        Some(Err(_)) => None,
+    }
 }
 
 /// ID3v2 tags may precede MP3, AAC and FLAC. They are skipped by their size, never parsed.
-fn skip_id3v2(input: &mut Input) -> Result<bool, Fault> {
-    let mut tagged = false;
+fn skip_id3v2(input: &mut Input) -> Result<(), Fault> {
     // Some writers put a second tag in front of the first one; more than a few are no music file.
     for _ in 0..4 {
         let mut header = [0; 10];
@@ -79,53 +108,43 @@ fn skip_id3v2(input: &mut Input) -> Result<bool, Fault> {
         let size = header[6..].iter().fold(0u64, |size, &byte| size << 7 | u64::from(byte & 0x7f));
         let footer = if header[5] & 0x10 != 0 { 10 } else { 0 };
         input.skip(10 + size + footer)?;
-        tagged = true;
     }
-    Ok(tagged)
+    Ok(())
 }
 
+/// What a file with a header is. Streams of frames have none: [`frames::find`] recognises them.
 fn recognise(head: &[u8]) -> Option<Result<Container, Fault>> {
-    let unsupported = |what: &str| Some(Err(Fault::Unsupported(what.to_owned())));
-    match head {
+    let unsupported = |what: &str| Some(Err(Fault::unsupported(what)));
+    Some(Ok(match head {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..]
         | [b'R', b'F', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..]
-        | [b'B', b'W', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Ok(Container::Wav)),
-        [b'f', b'L', b'a', b'C', ..] => Some(Ok(Container::Flac)),
-        [b'O', b'g', b'g', b'S', ..] => Some(ogg(head)),
-        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Ok(Container::Mp4)),
-        [b'R', b'I', b'F', b'X', ..] => unsupported("big-endian WAV (RIFX)"),
-        [b'R', b'I', b'F', b'F', ..] => unsupported("a RIFF file that is not WAV"),
-        [b'F', b'O', b'R', b'M', ..] => unsupported("AIFF"),
-        [b'c', b'a', b'f', b'f', ..] => unsupported("Apple's CAF"),
-        [0x1a, 0x45, 0xdf, 0xa3, ..] => unsupported("Matroska or WebM"),
-        [0x30, 0x26, 0xb2, 0x75, ..] => unsupported("Windows Media (ASF)"),
-        [b'#', b'!', b'A', b'M', b'R', ..] => unsupported("AMR"),
-        [b'.', b's', b'n', b'd', ..] => unsupported("Sun audio (.au)"),
-        [b'w', b'v', b'p', b'k', ..] => unsupported("WavPack"),
-        [b'M', b'A', b'C', b' ', ..] => unsupported("Monkey's Audio"),
-        [_, _, _, _, b'm', b'o', b'o', b'v', ..] => unsupported("a QuickTime file without a file type"),
-        // MPEG sync word: ADTS has layer bits 00, layer 3 has 01 (ISO 13818-7, 11172-3).
-        [0xff, second, ..] if second & 0xf6 == 0xf0 => Some(Ok(Container::Adts)),
-        [0xff, second, third, ..] if second & 0xe6 == 0xe2 && second & 0x18 != 0x08 && third & 0xf0 != 0xf0 => {
-            Some(Ok(Container::Mp3))
+        | [b'B', b'W', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Container::Wav,
+        [b'R', b'I', b'F', b'X', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Container::Rifx,
+        [b'r', b'i', b'f', b'f', 0x2e, 0x91, 0xcf, 0x11, ..] => Container::W64,
+        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => Container::Aiff,
+        [b'.', b's', b'n', b'd', ..] => Container::Au,
+        [b'c', b'a', b'f', b'f', ..] => Container::Caf,
+        [b'f', b'L', b'a', b'C', ..] => Container::Flac,
+        [b'O', b'g', b'g', b'S', ..] => Container::Ogg,
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Container::Mp4,
+        [0x1a, 0x45, 0xdf, 0xa3, ..] => Container::Matroska,
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => return unsupported("AVI"),
+        [b'R', b'I', b'F', b'F', ..] => return unsupported("a RIFF file that is not WAV"),
+        [0x30, 0x26, 0xb2, 0x75, ..] => return unsupported("Windows Media (ASF, WMA)"),
+        [b'#', b'!', b'A', b'M', b'R', b'-', b'W', b'B', ..] => return unsupported("AMR-WB"),
+        [b'#', b'!', b'A', b'M', b'R', ..] => return unsupported("AMR-NB"),
+        [b'w', b'v', b'p', b'k', ..] => return unsupported("WavPack"),
+        [b'M', b'A', b'C', b' ', ..] => return unsupported("Monkey's Audio"),
+        [b'F', b'L', b'V', 1, ..] => return unsupported("Flash video"),
+        [0, 0, 1, 0xba | 0xb3, ..] => return unsupported("MPEG video (PS)"),
+        [0x47, ..] if head.get(188) == Some(&0x47) && head.get(376) == Some(&0x47) => {
+            return unsupported("an MPEG transport stream");
         }
-        _ => None,
-    }
-}
-
-/// What the first packet of an Ogg file says. Page header: 27 bytes and the segment table (RFC 3533 §6).
-fn ogg(head: &[u8]) -> Result<Container, Fault> {
-    let segments = usize::from(*head.get(26).unwrap_or(&0));
-    match head.get(27 + segments..).unwrap_or(&[]) {
-        packet if packet.starts_with(b"OpusHead") => Ok(Container::OggOpus),
-        packet if packet.starts_with(b"\x01vorbis") => Ok(Container::OggVorbis),
-        packet if packet.starts_with(b"\x7fFLAC") => Ok(Container::OggFlac),
-        packet if packet.starts_with(b"Speex   ") => Err(Fault::Unsupported("Speex".into())),
-        packet if packet.starts_with(b"fishead\0") || packet.starts_with(b"\x80theora") => {
-            Err(Fault::Unsupported("Ogg video".into()))
+        [_, _, _, _, b'm', b'o', b'o', b'v', ..] | [_, _, _, _, b'm', b'd', b'a', b't', ..] => {
+            return unsupported("a QuickTime file without a file type");
         }
-        _ => Err(Fault::Malformed("its first Ogg packet belongs to no known codec".into())),
-    }
+        _ => return None,
+    }))
 }
 
 /// What bytes that are no audio look like, for the person who chose the file.

@@ -37,8 +37,7 @@ const MAX_TRACKS: usize = 64;
 
 /// The edits of all tracks; none for files that have none or whose boxes make no sense (symphonia says why).
 pub(super) fn read(input: &mut Input) -> Result<Presented, Fault> {
-    let whole = Range { start: 0, end: input.len };
-    let Some(movie) = child(input, whole, *b"moov")? else { return Ok(Presented::default()) };
+    let Some(movie) = child(input, whole(input), *b"moov")? else { return Ok(Presented::default()) };
     let mut presented = Presented { edits: Vec::new(), gapless: gapless_tag(input, movie)? };
     let Some(header) = child(input, movie, *b"mvhd")? else { return Ok(presented) };
     let Some(movie_scale) = timescale(input, header)? else { return Ok(presented) };
@@ -49,6 +48,34 @@ pub(super) fn read(input: &mut Input) -> Result<Presented, Fault> {
         presented.edits.extend(track_edit(input, track, movie_scale)?);
     }
     Ok(presented)
+}
+
+/// Names of the codecs of a file's audio tracks, as its sample descriptions have them (§8.5.2).
+pub(super) fn audio_codecs(input: &mut Input) -> Result<Vec<[u8; 4]>, Fault> {
+    let mut names = Vec::new();
+    let Some(mut rest) = child(input, whole(input), *b"moov")? else { return Ok(names) };
+    for _ in 0..MAX_TRACKS {
+        let Some(track) = child(input, rest, *b"trak")? else { break };
+        rest.start = track.end;
+        let Some(media) = child(input, track, *b"mdia")? else { continue };
+        let Some(handler) = child(input, media, *b"hdlr")? else { continue };
+        if read_u32(input, handler, 8)?.to_be_bytes() != *b"soun" {
+            continue;
+        }
+        let mut range = media;
+        let mut found = true;
+        for kind in [*b"minf", *b"stbl", *b"stsd"] {
+            match child(input, range, kind)? {
+                Some(inner) => range = inner,
+                None => found = false,
+            }
+        }
+        if found {
+            // Version, flags and a count; then each description's size and name.
+            names.push(read_u32(input, range, 12)?.to_be_bytes());
+        }
+    }
+    Ok(names)
 }
 
 /// The free-form tag `iTunSMPB` of the movie's metadata.
@@ -153,6 +180,11 @@ fn version(input: &mut Input, full_box: Range) -> Result<u32, Fault> {
 struct Range {
     start: u64,
     end: u64,
+}
+
+/// A file with an index: its length is known.
+fn whole(input: &Input) -> Range {
+    Range { start: 0, end: input.len().unwrap_or(0) }
 }
 
 /// A big-endian number at `offset` of `range`; 0 behind its end.

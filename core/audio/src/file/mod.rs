@@ -1,44 +1,64 @@
 //! Audio files of any supported format as a stream of 16 kHz mono blocks.
 //!
-//! Formats are told apart by content. Containers and codecs: symphonia (FLAC, MP3, AAC, Vorbis; Ogg, MP4) and opus-pure
-//! (Ogg Opus); uncompressed WAV is read here. Whatever a file claims, memory stays bounded: blocks are decoded,
-//! mixed down and resampled one after the other.
+//! Formats are told apart by content. Codecs: symphonia (FLAC, ALAC, MPEG audio, AAC, Vorbis, ADPCM) and opus-pure (Opus).
+//! MP4, Matroska, CAF and native FLAC are taken apart by symphonia; Ogg, MPEG frames and uncompressed audio in WAV, W64, AIFF
+//! and AU are read here, because damage there must be found, measured and survived. Whatever a file claims, memory stays
+//! bounded: blocks are decoded, mixed down and resampled one after the other.
 
 mod aac;
+mod aiff;
 mod container;
 mod detect;
 mod edits;
+mod frames;
+mod input;
+mod ogg;
 mod opus;
+mod packets;
+mod samples;
 mod trim;
 mod wav;
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::sample::first_unusable;
-use crate::{AudioError, MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm16k, Resampler, SAMPLE_RATE};
+use crate::mix::Mixer;
+use crate::sample::silence_unusable;
+use crate::warning::Warnings;
+use crate::{
+    AudioError, AudioProblem, AudioWarning, Channel, MAX_CHANNELS, MAX_RATE, MIN_RATE, Pcm16k, Resampler, SAMPLE_RATE,
+};
 use detect::Container;
 pub(crate) use detect::{HEADER_BYTES, file_kind};
+use input::Input;
 
 /// How the audio of a file is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
-    /// Uncompressed samples in a RIFF, RF64 or BW64 file.
+    /// Uncompressed or companded samples in a RIFF, RF64, BW64 or W64 file.
     Wav,
-    /// Free Lossless Audio Codec, native or in Ogg.
+    /// Uncompressed or companded samples in another container: AIFF, AU, CAF, QuickTime, Matroska.
+    Pcm,
+    /// Four bits per sample by IMA's or Microsoft's rules, in WAV, AIFF or CAF.
+    Adpcm,
+    /// Free Lossless Audio Codec.
     Flac,
+    /// Apple Lossless Audio Codec.
+    Alac,
+    /// MPEG audio layer 1 or 2.
+    Mp2,
     /// MPEG audio layer 3.
     Mp3,
-    /// Advanced Audio Coding, low complexity, in MP4 (`.m4a`) or ADTS (`.aac`).
+    /// Advanced Audio Coding: low complexity, and the core of HE-AAC, which holds the lower half of its band.
     Aac,
-    /// Vorbis in Ogg.
+    /// Vorbis.
     Vorbis,
-    /// Opus in Ogg.
+    /// Opus.
     Opus,
 }
 
@@ -46,7 +66,11 @@ impl Codec {
     const fn name(self) -> &'static str {
         match self {
             Self::Wav => "WAV",
+            Self::Pcm => "PCM",
+            Self::Adpcm => "ADPCM",
             Self::Flac => "FLAC",
+            Self::Alac => "ALAC",
+            Self::Mp2 => "MP2",
             Self::Mp3 => "MP3",
             Self::Aac => "AAC",
             Self::Vorbis => "Vorbis",
@@ -77,20 +101,28 @@ pub struct AudioInfo {
 
 /// An audio file being decoded: 16 kHz mono blocks, one after the other.
 ///
+/// Damage ends no recording: what can be decoded is, at its own time, and [`warnings`](Self::warnings) says what was wrong.
 /// Memory is bounded by a block of decoded audio and the container's index, however long the file is, and by 50 MB for
 /// hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
 pub struct AudioFile {
     source_name: String,
     info: AudioInfo,
     decoder: Box<dyn Decode>,
+    channel: Channel,
+    mixer: Mixer,
     resampler: Resampler,
     /// Decoded by [`AudioFile::open`] to learn the true rate and channels, not handed out yet.
     first: Option<Block>,
     samples: Vec<f32>,
+    mono: Vec<f32>,
     layout: Layout,
     frames: u64,
     /// Seconds decoded before the layout last changed.
     seconds_before: f64,
+    /// Where the first sample that is no number was, while nothing else has been found.
+    unusable: Option<(u64, f64)>,
+    usable: bool,
+    warnings: Warnings,
     end: End,
 }
 
@@ -113,14 +145,18 @@ impl fmt::Debug for AudioFile {
 impl AudioFile {
     /// Opens a file and decodes its first block; the format is recognised by content, whatever the name.
     ///
+    /// A named pipe or a device is read forward, as by [`from_stream`](Self::from_stream): opening waits for its first bytes.
+    ///
     /// # Errors
     /// Every [`AudioError`] but `MelBins`, naming `path` and the cause. Costs at most a few MB and milliseconds whatever
     /// the file claims.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AudioError> {
         let path = path.as_ref();
         let source_name = path.display().to_string();
-        match File::open(path) {
-            Ok(file) => Self::from_reader(file, source_name),
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?.is_file(), file)));
+        match opened {
+            Ok((true, file)) => Self::from_reader(file, source_name),
+            Ok((false, pipe)) => Self::from_stream(pipe, source_name),
             Err(cause) => Err(AudioError::Io { source_name, cause }),
         }
     }
@@ -134,45 +170,72 @@ impl AudioFile {
         source_name: impl Into<String>,
     ) -> Result<Self, AudioError> {
         let source_name = source_name.into();
-        let mut input = match Input::new(Box::new(reader)) {
-            Ok(input) if input.len == 0 => return Err(AudioError::Empty { source_name }),
-            Ok(input) => input,
+        match Input::seekable(reader) {
+            Ok(input) => Self::from_input(input, source_name),
+            Err(cause) => Err(AudioError::Io { source_name, cause }),
+        }
+    }
+
+    /// The same from a reader that only goes forward: a pipe, a socket, a decompressor.
+    ///
+    /// Blocks come as they are read. MP4 and CAF files, whose index may stand at the end, are read into memory first, at most
+    /// 512 MB. Lengths stay unknown where only the end of a file tells them.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_stream(reader: impl Read + Send + 'static, source_name: impl Into<String>) -> Result<Self, AudioError> {
+        Self::from_input(Input::forward(reader), source_name.into())
+    }
+
+    fn from_input(mut input: Input, source_name: String) -> Result<Self, AudioError> {
+        match input.read_at(0, &mut [0]) {
+            Ok(0) => return Err(AudioError::Empty { source_name }),
+            Ok(_) => {}
             Err(cause) => return Err(AudioError::Io { source_name, cause }),
-        };
-        let container = match detect::detect(&mut input) {
-            Ok(container) => container,
+        }
+        let (container, skipped) = match detect::detect(&mut input) {
+            Ok(detected) => detected,
             Err(fault) => return Err(fault.at(&source_name, "audio")),
         };
         let codec = container.codec();
         let opened = guarded(|| {
-            let mut decoder: Box<dyn Decode> = match container {
-                Container::Wav => Box::new(wav::Wav::open(input)?),
-                Container::OggOpus => Box::new(opus::OggOpus::open(input)?),
-                other => Box::new(container::Demuxed::open(input, other)?),
-            };
+            let mut decoder = decoder(input, container)?;
             let mut samples = Vec::new();
             let layout = decoder.next_block(&mut samples)?;
             Ok((decoder, samples, layout))
         });
-        let (decoder, samples, layout) = opened.map_err(|fault| fault.at(&source_name, codec.name()))?;
+        let (mut decoder, samples, layout) = opened.map_err(|fault| fault.at(&source_name, codec.name()))?;
         let codec = decoder.codec();
         let Some(layout) = layout else {
             return Err(match decoder.announced() {
-                Some(announced) => AudioError::CutOff { source_name, present: 0.0, announced },
-                None => AudioError::NoAudio { source_name, codec: codec.name() },
+                Some(announced) if announced > 0.0 => AudioError::CutOff { source_name, announced },
+                _ => AudioError::NoAudio { source_name, codec: codec.name() },
             });
         };
         let duration = decoder.seconds().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let mut warnings = Warnings::default();
+        if skipped > 0 {
+            warnings.add(0.0, 0.0, AudioProblem::Foreign { bytes: skipped });
+        }
+        for Loss { seconds, problem } in decoder.take_losses() {
+            warnings.add(0.0, seconds, problem);
+        }
         Ok(Self {
+            channel: Channel::Mix,
+            mixer: layout.mixer(Channel::Mix),
             resampler: layout.resampler().map_err(|error| error.named(&source_name))?,
             info: AudioInfo { codec, sample_rate: layout.rate, channels: layout.channels, duration },
             source_name,
             decoder,
             first: Some(Block { samples, layout }),
             samples: Vec::new(),
+            mono: Vec::new(),
             layout,
             frames: 0,
             seconds_before: 0.0,
+            unusable: None,
+            usable: false,
+            warnings,
             end: End::NotYet,
         })
     }
@@ -183,18 +246,39 @@ impl AudioFile {
         self.info
     }
 
+    /// Chooses what is heard of several channels from the next block on; the mean of all without a choice.
+    ///
+    /// # Errors
+    /// [`AudioError::NoChannel`] when the file has fewer channels.
+    pub fn select(&mut self, channel: Channel) -> Result<(), AudioError> {
+        if let Channel::Only(wanted) = channel
+            && wanted >= self.info.channels
+        {
+            let channels = self.info.channels;
+            return Err(AudioError::NoChannel { source_name: self.source_name.clone(), wanted, channels });
+        }
+        self.channel = channel;
+        self.mixer = self.layout.mixer(channel);
+        Ok(())
+    }
+
+    /// What was wrong with the part that has been read, in the order of its time. Damages that lie within a second of each
+    /// other are told as one, and at most a hundred are told: the last of them then stands for all that follow.
+    #[must_use]
+    pub fn warnings(&self) -> &[AudioWarning] {
+        self.warnings.all()
+    }
+
     /// Appends the next second or so of 16 kHz mono samples to `out`; `false` at the end.
     ///
     /// # Errors
-    /// What is wrong with the rest of the file, after everything before it has been handed out; then the stream is
-    /// over. [`AudioError::CutOff`] in particular comes after every sample that is there.
+    /// [`AudioError::NotFinite`] at the end of a file that has not one usable sample. All other damage behind the first
+    /// block is survived and told by [`warnings`](Self::warnings).
     pub fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
         let before = out.len();
         let target = before + SAMPLE_RATE as usize;
         while matches!(self.end, End::NotYet) && out.len() < target {
-            if let Err(error) = self.advance(out) {
-                self.end = End::Failed(error);
-            }
+            self.advance(out);
         }
         if out.len() > before {
             return Ok(true);
@@ -206,58 +290,86 @@ impl AudioFile {
     }
 
     /// Decodes one block of the file.
-    fn advance(&mut self, out: &mut Vec<f32>) -> Result<(), AudioError> {
+    fn advance(&mut self, out: &mut Vec<f32>) {
         let layout = match self.first.take() {
             Some(first) => {
                 self.samples = first.samples;
                 Some(first.layout)
             }
-            None => {
-                self.samples.clear();
-                let (decoder, samples) = (&mut self.decoder, &mut self.samples);
-                guarded(|| decoder.next_block(samples))
-                    .map_err(|fault| fault.at(&self.source_name, self.info.codec.name()))?
-            }
+            None => self.decode_block(),
         };
-        let Some(layout) = layout else {
-            self.resampler.finish(out);
-            self.end = End::Reached;
-            return self.check_length();
-        };
+        let Some(layout) = layout else { return self.finish(out) };
         if layout != self.layout {
             self.resampler.finish(out);
-            self.resampler = layout.resampler().map_err(|error| error.named(&self.source_name))?;
+            // A layout holds what a resampler takes.
+            let Ok(resampler) = layout.resampler() else { return self.finish(out) };
+            self.resampler = resampler;
+            self.mixer = layout.mixer(self.channel);
             self.seconds_before = self.seconds();
             self.frames = 0;
             self.layout = layout;
         }
-        self.check_samples()?;
+        self.check_samples();
         self.frames += (self.samples.len() / layout.channels as usize) as u64;
-        self.resampler.push(&self.samples, out);
-        Ok(())
+        self.mono.clear();
+        self.mixer.push(&self.samples, &mut self.mono);
+        self.resampler.push(&self.mono, out);
     }
 
-    fn check_samples(&self) -> Result<(), AudioError> {
-        match first_unusable(&self.samples) {
-            None => Ok(()),
-            Some(at) => {
-                let index = self.frames + at as u64 / u64::from(self.layout.channels);
-                Err(AudioError::NotFinite {
-                    source_name: self.source_name.clone(),
-                    index,
-                    seconds: self.seconds_before + index as f64 / f64::from(self.layout.rate),
-                })
+    /// The next block in `samples`; `None` at the end, be it the file's or what cannot be decoded any further.
+    fn decode_block(&mut self) -> Option<Layout> {
+        self.samples.clear();
+        let (decoder, samples) = (&mut self.decoder, &mut self.samples);
+        let result = guarded(|| decoder.next_block(samples));
+        let at = self.seconds();
+        for Loss { seconds, problem } in self.decoder.take_losses() {
+            self.warnings.add(at, seconds, problem);
+        }
+        match result {
+            Ok(layout) => {
+                if layout.is_none() {
+                    self.check_length();
+                }
+                layout
+            }
+            Err(fault) => {
+                let lost = self.decoder.announced().map_or(0.0, |announced| (announced - at).max(0.0));
+                self.warnings.add(at, lost, fault.problem());
+                None
             }
         }
     }
 
-    fn check_length(&self) -> Result<(), AudioError> {
-        let present = self.seconds();
-        match self.decoder.announced() {
-            Some(announced) if present < announced => {
-                Err(AudioError::CutOff { source_name: self.source_name.clone(), present, announced })
+    fn finish(&mut self, out: &mut Vec<f32>) {
+        self.resampler.finish(out);
+        self.end = match self.unusable {
+            Some((index, seconds)) if !self.usable => {
+                out.clear();
+                End::Failed(AudioError::NotFinite { source_name: self.source_name.clone(), index, seconds })
             }
-            _ => Ok(()),
+            _ => End::Reached,
+        };
+    }
+
+    /// Puts silence where samples are no numbers.
+    fn check_samples(&mut self) {
+        let Some((first, count)) = silence_unusable(&mut self.samples) else {
+            self.usable |= !self.samples.is_empty();
+            return;
+        };
+        let index = self.frames + first as u64 / u64::from(self.layout.channels);
+        let at = self.seconds_before + index as f64 / f64::from(self.layout.rate);
+        self.usable |= count < self.samples.len();
+        self.unusable.get_or_insert((index, at));
+        self.warnings.add(at, 0.0, AudioProblem::NotFinite { samples: count as u64 });
+    }
+
+    fn check_length(&mut self) {
+        let present = self.seconds();
+        if let Some(announced) = self.decoder.announced()
+            && present < announced
+        {
+            self.warnings.add(present, announced - present, AudioProblem::Length { announced, present });
         }
     }
 
@@ -267,10 +379,30 @@ impl AudioFile {
     }
 }
 
-/// Decodes a whole file. For recordings that fit into memory: 64 kB per second.
+/// The decoder of a container.
+fn decoder(mut input: Input, container: Container) -> Result<Box<dyn Decode>, Fault> {
+    Ok(match container {
+        Container::Caf => match aiff::caf_samples(&mut input)? {
+            Some(run) => Box::new(samples::Samples::open(input, run)?),
+            None => Box::new(container::Demuxed::open(input, container)?),
+        },
+        Container::Wav => wav::open_riff(input, samples::Order::Little)?,
+        Container::Rifx => wav::open_riff(input, samples::Order::Big)?,
+        Container::W64 => wav::open_w64(input)?,
+        Container::Aiff => aiff::open_aiff(input)?,
+        Container::Au => aiff::open_au(input)?,
+        Container::Mpeg => Box::new(frames::Frames::open(input, frames::Kind::Mpeg)?),
+        Container::Adts => Box::new(frames::Frames::open(input, frames::Kind::Adts)?),
+        Container::Ogg => Box::new(ogg::Ogg::open(input)?),
+        Container::Flac | Container::Mp4 | Container::Matroska => Box::new(container::Demuxed::open(input, container)?),
+    })
+}
+
+/// Decodes a whole file, damaged or not: [`AudioFile::warnings`] tells what was wrong with one. For recordings that fit into
+/// memory: 64 kB per second.
 ///
 /// # Errors
-/// As [`AudioFile::open`]; a file that is cut off is an error here, see [`AudioFile::next_block`] for what is there.
+/// As [`AudioFile::open`] and [`AudioFile::next_block`].
 pub fn decode_file(path: impl AsRef<Path>) -> Result<Pcm16k, AudioError> {
     let mut file = AudioFile::open(path)?;
     let mut samples = Vec::new();
@@ -289,8 +421,25 @@ trait Decode: Send + Sync {
     /// container cannot tell exactly.
     fn announced(&self) -> Option<f64>;
 
-    /// Appends a block of interleaved samples to `out`; `None` at the end.
+    /// Appends a block of interleaved samples to `out`; `None` at the end. Silence stands for what is lost before the next
+    /// block, as far as the file tells how much that is.
     fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault>;
+
+    /// What was found wrong since the last call, at the start of the block that came last.
+    fn take_losses(&mut self) -> Vec<Loss>;
+}
+
+/// What is wrong with a file that goes on, and how much audio is lost by it.
+#[derive(Debug)]
+struct Loss {
+    seconds: f64,
+    problem: AudioProblem,
+}
+
+impl Loss {
+    fn damaged(seconds: f64, cause: &str) -> Self {
+        Self { seconds, problem: AudioProblem::Damaged { cause: cause.to_owned() } }
+    }
 }
 
 struct Block {
@@ -316,8 +465,13 @@ impl Layout {
         Ok(Self { rate, channels })
     }
 
+    fn mixer(self, wanted: Channel) -> Mixer {
+        Mixer::new(self.channels, self.rate, wanted)
+    }
+
+    /// From the mixer's output.
     fn resampler(self) -> Result<Resampler, AudioError> {
-        Resampler::new(self.rate, self.channels)
+        Resampler::new(self.rate, 1)
     }
 }
 
@@ -326,14 +480,34 @@ impl Layout {
 enum Fault {
     Io(io::Error),
     Unknown(&'static str),
-    Unsupported(String),
+    Unsupported { what: String, remedy: &'static str },
     Malformed(String),
     Rate(u32),
     Channels(u32),
     Panicked,
 }
 
+// What reads nearly everything that was ever recorded.
+const CONVERT: &str = "convert it first: `ffmpeg -i FILE -ac 1 -ar 16000 FILE.wav`";
+
 impl Fault {
+    fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), remedy: CONVERT }
+    }
+
+    /// What ends a file whose start has been decoded.
+    fn problem(self) -> AudioProblem {
+        match self {
+            Self::Io(cause) => AudioProblem::Unreadable { cause: cause.to_string() },
+            Self::Panicked => AudioProblem::Unreadable { cause: "the decoder gave up".into() },
+            Self::Malformed(cause) => AudioProblem::Damaged { cause },
+            Self::Unsupported { what, .. } => AudioProblem::Damaged { cause: format!("it goes on with {what}") },
+            Self::Unknown(found) => AudioProblem::Damaged { cause: found.to_owned() },
+            Self::Rate(rate) => AudioProblem::Damaged { cause: format!("its rate changes to {rate} Hz") },
+            Self::Channels(channels) => AudioProblem::Damaged { cause: format!("it changes to {channels} channels") },
+        }
+    }
+
     fn at(self, name: &str, codec: &'static str) -> AudioError {
         let source_name = name.to_owned();
         match self {
@@ -342,7 +516,7 @@ impl Fault {
             }
             Self::Io(cause) => AudioError::Io { source_name, cause },
             Self::Unknown(found) => AudioError::UnknownFormat { source_name, found },
-            Self::Unsupported(what) => AudioError::Unsupported { source_name, what },
+            Self::Unsupported { what, remedy } => AudioError::Unsupported { source_name, what, remedy },
             Self::Malformed(cause) => AudioError::Malformed { source_name, codec, cause },
             Self::Rate(rate) => AudioError::SampleRate { source_name, rate },
             Self::Channels(channels) => AudioError::Channels { source_name, channels },
@@ -362,64 +536,4 @@ impl From<io::Error> for Fault {
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // The decoder is not used again after a fault, so a half-changed state is never seen.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Fault::Panicked))
-}
-
-trait ReadSeek: Read + Seek + Send + Sync {}
-
-impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
-
-/// The bytes of a file from `start` on (a tag in front of the audio is not part of it).
-struct Input {
-    reader: Box<dyn ReadSeek>,
-    start: u64,
-    /// Bytes from `start` to the end.
-    len: u64,
-}
-
-impl Input {
-    fn new(mut reader: Box<dyn ReadSeek>) -> io::Result<Self> {
-        let len = reader.seek(SeekFrom::End(0))?;
-        reader.seek(SeekFrom::Start(0))?;
-        Ok(Self { reader, start: 0, len })
-    }
-
-    /// Leaves out the first `bytes` bytes, all of them if there are fewer.
-    fn skip(&mut self, bytes: u64) -> io::Result<()> {
-        let bytes = bytes.min(self.len);
-        self.start += bytes;
-        self.len -= bytes;
-        self.seek(SeekFrom::Start(0)).map(drop)
-    }
-
-    /// Fills as much of `buffer` as there is from `position` on.
-    fn read_at(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.seek(SeekFrom::Start(position))?;
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.reader.read(&mut buffer[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
-    }
-}
-
-impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer)
-    }
-}
-
-impl Seek for Input {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let absolute = match to {
-            SeekFrom::Start(position) => SeekFrom::Start(self.start.saturating_add(position)),
-            other => other,
-        };
-        // A position before the start would be one in the tag that was left out: the formats never go there.
-        Ok(self.reader.seek(absolute)?.saturating_sub(self.start))
-    }
 }

@@ -1,27 +1,19 @@
-//! Ogg Opus (RFC 7845) by opus-pure: pre-skip, output gain and end trimming as the RFC asks.
+//! Opus packets (RFC 6716) by opus-pure, and the header that containers have for them (RFC 7845 §5.1).
 
-use std::io::{BufReader, Seek, SeekFrom};
+use opus_pure::{Error, MAX_PACKET_SAMPLES, OpusDecoder, OpusHead, OpusMSDecoder};
 
-use opus_pure::{Error, MAX_PACKET_SAMPLES, OggOpusReader, OggPacket, OpusDecoder, OpusHead, OpusMSDecoder, Trim};
+use super::packets::PacketFault;
+use super::{Fault, Layout};
 
-use super::{Codec, Decode, Fault, Input, Layout};
+/// Opus always decodes to 48 kHz here: containers count at that rate, and one resampler serves all formats.
+pub(super) const RATE: u32 = 48_000;
 
-// Opus always decodes to 48 kHz here: the granule positions count at that rate, and one resampler serves all formats.
-const RATE: u32 = 48_000;
-// Packets in a row that cannot be decoded before the stream counts as damaged: a few seconds.
-const MAX_BAD_PACKETS: u32 = 256;
-
-pub(super) struct OggOpus {
-    reader: Option<OggOpusReader<BufReader<Input>>>,
+/// A decoder of one stream.
+pub(super) struct Opus {
     decoder: Decoder,
-    trim: Trim,
     layout: Layout,
-    packet: OggPacket,
     /// One decoded packet, interleaved.
     block: Vec<f32>,
-    seconds: Option<f64>,
-    bad_packets: u32,
-    decoded: bool,
 }
 
 enum Decoder {
@@ -30,150 +22,119 @@ enum Decoder {
     Multi(OpusMSDecoder),
 }
 
-impl OggOpus {
-    pub(super) fn open(mut input: Input) -> Result<Self, Fault> {
-        let last_granule = last_granule(&mut input)?;
-        input.seek(SeekFrom::Start(0))?;
-        let reader = OggOpusReader::new(BufReader::new(input))?;
-        let (decoder, trim, layout) = start(reader.head())?;
-        let pre_skip = u64::from(reader.head().pre_skip);
-        let seconds = last_granule
-            .and_then(|granule| granule.checked_sub(pre_skip))
-            .map(|frames| frames as f64 / f64::from(RATE));
-        Ok(Self {
-            reader: Some(reader),
-            decoder,
-            trim,
-            layout,
-            packet: OggPacket::default(),
-            block: vec![0.0; MAX_PACKET_SAMPLES * layout.channels as usize],
-            seconds,
-            bad_packets: 0,
-            decoded: false,
-        })
-    }
-
-    /// Goes on with the next stream of a chained file, if there is one.
-    fn next_stream(&mut self) -> Result<bool, Fault> {
-        let Some(ended) = self.reader.take() else { return Ok(false) };
-        // What follows the last page may also be a tag or garbage: the audio before it is complete, so no error.
-        let Ok(reader) = OggOpusReader::new(ended.into_inner()) else { return Ok(false) };
-        (self.decoder, self.trim, self.layout) = start(reader.head())?;
-        self.block.resize(MAX_PACKET_SAMPLES * self.layout.channels as usize, 0.0);
-        self.seconds = None;
-        self.reader = Some(reader);
-        Ok(true)
-    }
-
-    fn survive(&mut self, fault: &'static str) -> Result<(), Fault> {
-        self.bad_packets += 1;
-        if self.bad_packets > MAX_BAD_PACKETS { Err(Fault::Malformed(fault.to_owned())) } else { Ok(()) }
-    }
-
-    /// Decodes the current packet, or conceals it when it is damaged; frames in `block`.
-    fn decode(&mut self) -> Result<usize, Fault> {
-        match self.decoder.decode(&self.packet.data, MAX_PACKET_SAMPLES, &mut self.block) {
-            Ok(frames) => {
-                self.bad_packets = 0;
-                self.decoded = true;
-                Ok(frames)
+impl Opus {
+    pub(super) fn new(head: &OpusHead) -> Result<Self, Fault> {
+        let channels = u32::from(head.channel_count);
+        let layout = Layout::new(RATE, channels)?;
+        let rate = RATE.cast_signed();
+        let decoder = if head.mapping_family == 0 {
+            Decoder::Plain(Box::new(head.decoder(rate)?))
+        } else {
+            let mut decoder = OpusMSDecoder::new(rate, channels as usize, head.mapping_family)?;
+            let standard = decoder.layout();
+            if (standard.nb_streams, standard.nb_coupled_streams, standard.mapping.as_slice())
+                != (usize::from(head.stream_count), usize::from(head.coupled_count), head.channel_mapping.as_slice())
+            {
+                return Err(Fault::unsupported("an Opus stream with a channel mapping of its own"));
             }
-            Err(Error::InvalidPacket(fault) | Error::Internal(fault)) => {
-                self.survive(fault)?;
-                // 20 ms, the packet length nearly every encoder uses; an empty packet asks for concealment.
-                let frames = RATE as usize / 50;
-                Ok(self.decoder.decode(&[], frames, &mut self.block).unwrap_or(0))
+            for stream in decoder.streams_mut() {
+                stream.gain_q8 = i32::from(head.output_gain_q8);
             }
-            Err(error) => Err(error.into()),
-        }
+            Decoder::Multi(decoder)
+        };
+        Ok(Self { decoder, layout, block: vec![0.0; MAX_PACKET_SAMPLES * channels as usize] })
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Decodes a packet into `out`, interleaved.
+    pub(super) fn decode(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<Option<Layout>, PacketFault> {
+        let result = match &mut self.decoder {
+            Decoder::Plain(decoder) => decoder.decode(packet, MAX_PACKET_SAMPLES, &mut self.block),
+            Decoder::Multi(decoder) => decoder.decode(packet, MAX_PACKET_SAMPLES, &mut self.block),
+        };
+        let frames = match result {
+            // Of no bytes a decoder makes up as much as was asked for.
+            _ if packet.is_empty() => return Err(PacketFault::Damaged("an empty Opus packet")),
+            Ok(frames) => frames,
+            Err(Error::InvalidPacket(fault) | Error::Internal(fault)) => return Err(PacketFault::Damaged(fault)),
+            Err(error) => return Err(PacketFault::Final(error.into())),
+        };
+        out.clear();
+        out.extend_from_slice(&self.block[..frames * self.layout.channels as usize]);
+        Ok((frames > 0).then_some(self.layout))
     }
 }
 
-impl Decode for OggOpus {
-    fn codec(&self) -> Codec {
-        Codec::Opus
-    }
-
-    fn seconds(&self) -> Option<f64> {
-        self.seconds
-    }
-
-    fn announced(&self) -> Option<f64> {
-        // Captures of live streams end anywhere.
-        None
-    }
-
-    fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault> {
-        loop {
-            let Some(reader) = &mut self.reader else { return Ok(None) };
-            match reader.read_packet_into(&mut self.packet) {
-                Ok(true) => {}
-                Ok(false) => {
-                    if !self.next_stream()? {
-                        return Ok(None);
-                    }
-                    self.survive("too many streams without audio")?;
-                    continue;
-                }
-                // A page that is cut off ends the stream; nothing of it can be used.
-                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof && self.decoded => {
-                    self.reader = None;
-                    return Ok(None);
-                }
-                Err(error) => return Err(error.into()),
-            }
-            let frames = self.decode()?;
-            let decoded = &self.block[..frames * self.layout.channels as usize];
-            let kept = self.trim.keep(&self.packet, decoded);
-            if !kept.is_empty() {
-                out.extend_from_slice(kept);
-                return Ok(Some(self.layout));
-            }
-        }
+/// The header of a stream in mono or stereo that has none.
+pub(super) fn plain(channels: u8) -> OpusHead {
+    let channel_count = channels.clamp(1, 2);
+    OpusHead {
+        channel_count,
+        pre_skip: 0,
+        input_sample_rate: RATE,
+        output_gain_q8: 0,
+        mapping_family: 0,
+        stream_count: 1,
+        coupled_count: channel_count - 1,
+        channel_mapping: Vec::new(),
     }
 }
 
-impl Decoder {
-    fn decode(&mut self, packet: &[u8], frames: usize, out: &mut [f32]) -> opus_pure::Result<usize> {
-        match self {
-            Self::Plain(decoder) => decoder.decode(packet, frames, out),
-            Self::Multi(decoder) => decoder.decode(packet, frames, out),
-        }
-    }
-}
-
-fn start(head: &OpusHead) -> Result<(Decoder, Trim, Layout), Fault> {
-    let channels = u32::from(head.channel_count);
-    let layout = Layout::new(RATE, channels)?;
-    let rate = RATE.cast_signed();
-    let decoder = if head.mapping_family == 0 {
-        Decoder::Plain(Box::new(head.decoder(rate)?))
-    } else {
-        let mut decoder = OpusMSDecoder::new(rate, channels as usize, head.mapping_family)?;
-        let standard = decoder.layout();
-        if (standard.nb_streams, standard.nb_coupled_streams, standard.mapping.as_slice())
-            != (usize::from(head.stream_count), usize::from(head.coupled_count), head.channel_mapping.as_slice())
-        {
-            return Err(Fault::Unsupported("an Opus stream with a channel mapping of its own".into()));
-        }
-        for stream in decoder.streams_mut() {
-            stream.gain_q8 = i32::from(head.output_gain_q8);
-        }
-        Decoder::Multi(decoder)
+/// The identification header, checked as far as decoding depends on it.
+pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, Fault> {
+    let malformed = |cause: &str| Err(Fault::Malformed(cause.into()));
+    let Some(fields) = packet.strip_prefix(b"OpusHead").and_then(|rest| rest.first_chunk::<11>()) else {
+        return malformed("its Opus header is too short");
     };
-    Ok((decoder, Trim::new(head, rate, channels as usize)?, layout))
+    let [version, channel_count, s0, s1, r0, r1, r2, r3, g0, g1, mapping_family] = *fields;
+    if version >> 4 != 0 {
+        return Err(Fault::unsupported(format!("Opus with a header of version {version}")));
+    }
+    let mut head = OpusHead {
+        channel_count,
+        pre_skip: u16::from_le_bytes([s0, s1]),
+        input_sample_rate: u32::from_le_bytes([r0, r1, r2, r3]),
+        output_gain_q8: i16::from_le_bytes([g0, g1]),
+        mapping_family,
+        stream_count: 1,
+        coupled_count: channel_count.saturating_sub(1),
+        channel_mapping: Vec::new(),
+    };
+    if mapping_family == 0 {
+        return if matches!(channel_count, 1 | 2) {
+            Ok(head)
+        } else {
+            malformed("its Opus header has no valid channels")
+        };
+    }
+    let Some([streams, coupled, mapping @ ..]) = packet.get(19..).filter(|rest| rest.len() >= 2) else {
+        return malformed("its Opus header has no channel mapping");
+    };
+    let Some(mapping) = mapping.get(..usize::from(channel_count)).filter(|mapping| !mapping.is_empty()) else {
+        return malformed("its Opus header has no channel mapping");
+    };
+    (head.stream_count, head.coupled_count, head.channel_mapping) = (*streams, *coupled, mapping.to_vec());
+    Ok(head)
 }
 
-/// Granule position of the last page (RFC 3533 §6): frames at 48 kHz from the start of the stream, pre-skip included.
-fn last_granule(input: &mut Input) -> Result<Option<u64>, Fault> {
-    // Pages are at most 65,307 bytes, so the last one begins within this many of the end.
-    let mut tail = vec![0; (64 * 1024).min(input.len as usize)];
-    let from = input.len - tail.len() as u64;
-    let read = input.read_at(from, &mut tail)?;
-    let pages = tail[..read].windows(14).rev().filter(|page| page.starts_with(b"OggS\0"));
-    // All ones: a page on which no packet ends.
-    let granules = pages.map(|page| u64::from_le_bytes(std::array::from_fn(|i| page[6 + i])));
-    Ok(granules.into_iter().find(|&granule| granule != u64::MAX))
+/// Frames at 48 kHz of a packet that cannot be decoded, by its first byte (RFC 6716 §3.1); 20 ms where it has none.
+pub(super) fn packet_frames(packet: &[u8]) -> u64 {
+    let Some(&toc) = packet.first() else { return 960 };
+    let frame = match toc >> 3 {
+        config @ 0..12 => [480, 960, 1920, 2880][usize::from(config % 4)],
+        config @ 12..16 => [480, 960][usize::from(config % 2)],
+        config => [120, 240, 480, 960][usize::from(config % 4)],
+    };
+    let count = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u64::from(packet.get(1).unwrap_or(&1) & 63),
+    };
+    // A packet lasts 120 ms at most.
+    (frame * count).clamp(120, MAX_PACKET_SAMPLES as u64)
 }
 
 impl From<Error> for Fault {
@@ -181,7 +142,41 @@ impl From<Error> for Fault {
         match error {
             Error::Io(error) => Self::Io(error),
             Error::InvalidStream(cause) | Error::InvalidPacket(cause) => Self::Malformed(cause.to_owned()),
-            other => Self::Unsupported(format!("this Opus stream ({other})")),
+            other => Self::unsupported(format!("this Opus stream ({other})")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_read_as_it_is_written() {
+        let stereo = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\x01\0";
+        let head = parse_head(stereo).unwrap();
+        assert_eq!((head.channel_count, head.pre_skip, head.output_gain_q8, head.coupled_count), (2, 312, 256, 1));
+        let surround = b"OpusHead\x01\x06\x38\x01\x80\xbb\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05";
+        let head = parse_head(surround).unwrap();
+        assert_eq!((head.stream_count, head.coupled_count), (4, 2));
+        assert_eq!(head.channel_mapping, [0, 4, 1, 2, 3, 5]);
+        for bad in [&b""[..], b"OpusHead", &stereo[..18], &surround[..22], b"OpusHead\x01\0\0\0\0\0\0\0\0\0\0"] {
+            assert!(parse_head(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_byte_tells_how_long_a_packet_is() {
+        for (packet, frames) in [
+            (&[0x08 << 0][..], 960),
+            (&[0xfc], 960),
+            (&[0xe0], 120),
+            (&[0x19], 5760),
+            (&[0xfb, 6], 5760),
+            (&[0x0b, 3], 2880),
+            (&[], 960),
+        ] {
+            assert_eq!(packet_frames(packet), frames, "{packet:?}");
         }
     }
 }

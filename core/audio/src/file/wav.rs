@@ -1,146 +1,143 @@
-//! Uncompressed audio in RIFF, RF64 and BW64 files (Microsoft/IBM 1991; EBU Tech 3306; ITU-R BS.2088).
+//! Audio in RIFF, RIFX, RF64 and BW64 files (Microsoft/IBM 1991; EBU Tech 3306; ITU-R BS.2088) and in Sony's W64.
 //!
-//! Read here and not by symphonia: it has no RF64 (files beyond 4 GB: two hours of 8-channel 32-bit audio), and its chunk
-//! reader shifts and allocates by numbers from the header. There is no codec in these files, only sample formats.
+//! Read here and not by symphonia: it has neither RF64 (files beyond 4 GB) nor W64, its chunk reader shifts and allocates by
+//! numbers from the header, and it believes them: writers to pipes leave a length of 2 GB behind, recorders that lose power
+//! one of nothing, and editors forget to pad chunks of odd length. What is there is what counts.
 
-use std::io::{Read, Seek, SeekFrom};
-
+use super::frames::{Frames, Kind};
+use super::samples::{AdpcmKind, Form, Order, Run, Samples};
 use super::{Codec, Decode, Fault, Input, Layout};
 use crate::SampleFormat;
 
 // A file of empty chunks must not keep us busy; real ones have a handful.
 const MAX_CHUNKS: usize = 1024;
-// Bytes read at once: one second of 16-bit mono at 8 kHz.
-const BLOCK_BYTES: usize = 16 * 1024;
+// How far a chunk is looked for where the one before it has a wrong length.
+const SEARCHED_BYTES: usize = 64 * 1024;
+// sox writes 0x7FFFF000 to pipes, GStreamer 0x7FFF0000, arecord 0x80000000, ffmpeg and others all ones: the length is open.
+const OPEN_LENGTH: u64 = 0x7fff_0000;
 
-pub(super) struct Wav {
-    input: Input,
-    layout: Layout,
-    sample: SampleFormat,
-    /// Bytes of the data chunk that are in the file and not read yet.
-    left: u64,
-    present_frames: u64,
-    /// Frames that the header announces; `None` when it leaves the length open.
-    announced_frames: Option<u64>,
-    bytes: Vec<u8>,
+/// What a `fmt ` chunk says.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Samples(Layout, Form),
+    /// MPEG frames, which say themselves what they are.
+    Mpeg,
 }
 
-impl Wav {
-    pub(super) fn open(mut input: Input) -> Result<Self, Fault> {
-        let mut format = None;
-        let mut long_data = None;
-        let mut position = 12;
-        for _ in 0..MAX_CHUNKS {
-            let mut header = [0; 8];
-            if input.read_at(position, &mut header)? < header.len() {
-                let missing = if format.is_none() { "a format chunk" } else { "a data chunk" };
-                return Err(Fault::Malformed(format!("it ends before {missing}")));
-            }
-            let [a, b, c, d, size @ ..] = header;
-            let size = u64::from(u32::from_le_bytes(size));
-            let body = position + 8;
-            match &[a, b, c, d] {
-                b"fmt " => format = Some(read_format(&mut input, body, size)?),
-                b"ds64" => long_data = Some(read_long_data_size(&mut input, body)?),
-                b"data" => {
-                    let Some((layout, sample)) = format else {
-                        return Err(Fault::Malformed("its data comes before a format chunk".into()));
-                    };
-                    return Self::at_data(input, body, size, long_data, layout, sample);
-                }
-                _ => {}
-            }
-            // Chunks are padded to even sizes.
-            position = body + size + size % 2;
+pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode>, Fault> {
+    let (mut format, mut long_data, mut frames) = (None, None, None);
+    let mut position = 12;
+    for _ in 0..MAX_CHUNKS {
+        let mut header = [0; 8];
+        if input.read_at(position, &mut header)? < header.len() {
+            let missing = if format.is_none() { "a format chunk" } else { "a data chunk" };
+            return Err(Fault::Malformed(format!("it ends before {missing}")));
         }
-        Err(Fault::Malformed(format!("no data within its first {MAX_CHUNKS} chunks")))
+        let [a, b, c, d, size @ ..] = header;
+        let size = u64::from(order.u32(size));
+        let body = position + 8;
+        match &[a, b, c, d] {
+            b"fmt " => format = Some(read_format(&mut input, body, size, order)?),
+            b"ds64" => long_data = Some(read_long_data_size(&mut input, body)?),
+            b"fact" => {
+                let mut count = [0; 4];
+                frames = (input.read_at(body, &mut count)? == 4).then(|| u64::from(order.u32(count)));
+            }
+            b"data" => return at_data(input, body, size, long_data, format, frames),
+            _ => {}
+        }
+        position = next_chunk(&mut input, body, size)?;
     }
-
-    fn at_data(
-        mut input: Input,
-        start: u64,
-        size: u64,
-        long_data: Option<u64>,
-        layout: Layout,
-        sample: SampleFormat,
-    ) -> Result<Self, Fault> {
-        let there = input.len.saturating_sub(start);
-        const OPEN: u64 = u32::MAX as u64;
-        let announced = match (size, long_data) {
-            (OPEN, Some(long)) => Some(long),
-            // Writers to a pipe do not know the length yet: ffmpeg leaves all ones, others 0.
-            (OPEN, None) => None,
-            (0, _) if there > 0 => None,
-            (size, _) => Some(size),
-        };
-        let frame_bytes = (sample.bytes() * layout.channels as usize) as u64;
-        let left = announced.unwrap_or(there).min(there) / frame_bytes * frame_bytes;
-        input.seek(SeekFrom::Start(start))?;
-        Ok(Self {
-            input,
-            layout,
-            sample,
-            left,
-            present_frames: left / frame_bytes,
-            announced_frames: announced.map(|bytes| bytes / frame_bytes).filter(|&frames| frames > 0),
-            bytes: Vec::new(),
-        })
-    }
+    Err(Fault::Malformed(format!("no data within its first {MAX_CHUNKS} chunks")))
 }
 
-impl Decode for Wav {
-    fn codec(&self) -> Codec {
-        Codec::Wav
-    }
-
-    fn seconds(&self) -> Option<f64> {
-        Some(self.present_frames as f64 / f64::from(self.layout.rate))
-    }
-
-    fn announced(&self) -> Option<f64> {
-        self.announced_frames.map(|frames| frames as f64 / f64::from(self.layout.rate))
-    }
-
-    fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
+/// Where the chunk behind one of `size` bytes at `body` begins.
+///
+/// Chunks are padded to even sizes, but not by everyone; and where nothing looks like a chunk, the length is wrong.
+fn next_chunk(input: &mut Input, body: u64, size: u64) -> Result<u64, Fault> {
+    let padded = body + size + size % 2;
+    let unpadded = body + size;
+    let mut name = |position: u64| -> Result<Option<[u8; 4]>, Fault> {
+        let mut name = [0; 4];
+        Ok((input.read_at(position, &mut name)? == 4).then_some(name))
+    };
+    let candidates = [(padded, name(padded)?), (unpadded, name(unpadded)?)];
+    let known = |name: &[u8; 4]| matches!(name, b"data" | b"fmt " | b"fact" | b"LIST" | b"bext" | b"ds64");
+    let plausible = |name: &[u8; 4]| name.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    for accept in [&known as &dyn Fn(&[u8; 4]) -> bool, &plausible] {
+        if let Some(&(position, _)) = candidates.iter().find(|(_, name)| name.as_ref().is_some_and(accept)) {
+            return Ok(position);
         }
-        let frame_bytes = self.sample.bytes() * self.layout.channels as usize;
-        let whole = (BLOCK_BYTES / frame_bytes * frame_bytes) as u64;
-        let wanted = whole.min(self.left);
-        self.bytes.clear();
-        let read = (&mut self.input).take(wanted).read_to_end(&mut self.bytes)? as u64;
-        // A file that shrank while it was read: the frames that are there, then the end.
-        self.left = if read < wanted { 0 } else { self.left - read };
-        let frames = self.bytes.len() / frame_bytes;
-        self.sample.decode(&self.bytes[..frames * frame_bytes], out);
-        Ok((frames > 0).then_some(self.layout))
     }
+    let mut bytes = vec![0; SEARCHED_BYTES];
+    let read = input.read_at(body, &mut bytes)?;
+    let found = bytes[..read].windows(8).position(|bytes| bytes.starts_with(b"data") || bytes.starts_with(b"fmt "));
+    Ok(found.map_or(padded, |at| body + at as u64))
+}
+
+fn at_data(
+    mut input: Input,
+    start: u64,
+    size: u64,
+    long_data: Option<u64>,
+    format: Option<Format>,
+    frames: Option<u64>,
+) -> Result<Box<dyn Decode>, Fault> {
+    let (layout, form) = match format {
+        Some(Format::Samples(layout, form)) => (layout, form),
+        Some(Format::Mpeg) => {
+            input.skip(start)?;
+            return Ok(Box::new(Frames::open(input, Kind::Mpeg)?));
+        }
+        None => return Err(Fault::Malformed("its data comes before a format chunk".into())),
+    };
+    let there = input.len().map(|len| len.saturating_sub(start));
+    const ALL_ONES: u64 = u32::MAX as u64;
+    let announced = match (size, long_data) {
+        (ALL_ONES, Some(long)) => Some(long),
+        // Writers to a pipe do not know the length yet: ffmpeg leaves all ones, others 0.
+        (ALL_ONES, None) => None,
+        (0, _) if there != Some(0) => None,
+        // In a pipe nobody can say that less than that came through.
+        (size, _) if size >= OPEN_LENGTH && !input.is_seekable() => None,
+        (size, _) => Some(size),
+    };
+    let codec = if matches!(form, Form::Adpcm { .. }) { Codec::Adpcm } else { Codec::Wav };
+    Ok(Box::new(Samples::open(input, Run { codec, layout, form, start, announced, frames })?))
 }
 
 /// The `fmt ` chunk: WAVEFORMAT, WAVEFORMATEX or WAVEFORMATEXTENSIBLE.
-fn read_format(input: &mut Input, position: u64, size: u64) -> Result<(Layout, SampleFormat), Fault> {
+fn read_format(input: &mut Input, position: u64, size: u64, order: Order) -> Result<Format, Fault> {
     let mut chunk = [0; 40];
     let read = input.read_at(position, &mut chunk[..size.min(40) as usize])?;
     if read < 16 {
         return Err(Fault::Malformed(format!("its format chunk has {read} bytes, 16 are needed")));
     }
-    let u16_at = |at: usize| u16::from_le_bytes([chunk[at], chunk[at + 1]]);
+    let u16_at = |at: usize| order.u16([chunk[at], chunk[at + 1]]);
     let mut tag = u16_at(0);
+    if matches!(tag, MPEG | MPEG_LAYER_3) {
+        return Ok(Format::Mpeg);
+    }
     let channels = u32::from(u16_at(2));
-    let layout = Layout::new(u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]), channels)?;
+    let layout = Layout::new(order.u32([chunk[4], chunk[5], chunk[6], chunk[7]]), channels)?;
     if tag == EXTENSIBLE {
         // KSDATAFORMAT_SUBTYPE_*: the tag, then a fixed tail.
         const TAIL: [u8; 14] = [0, 0, 0, 0, 16, 0, 128, 0, 0, 170, 0, 56, 155, 113];
         if read < 40 || chunk[26..40] != TAIL {
-            return Err(Fault::Unsupported("a WAV file with an unknown extension".into()));
+            return Err(Fault::unsupported("a WAV file with an unknown extension"));
         }
         tag = u16_at(24);
     }
-    // What a sample occupies, not how many of its bits are valid: 24 valid bits may lie in the top of four bytes.
     let block_align = u32::from(u16_at(12));
-    let occupied = block_align / channels * 8;
     let valid = u32::from(u16_at(14));
+    let adpcm = |kind| Format::Samples(layout, Form::Adpcm { kind, block_bytes: block_align });
+    match tag {
+        IMA_ADPCM if valid == 4 => return Ok(adpcm(AdpcmKind::Ima)),
+        MICROSOFT_ADPCM if valid == 4 => return Ok(adpcm(AdpcmKind::Microsoft)),
+        _ => {}
+    }
+    // What a sample occupies, not how many of its bits are valid: 24 valid bits may lie in the top of four bytes.
+    let occupied = block_align / channels * 8;
     let bits = if block_align % channels == 0 && occupied >= valid { occupied } else { valid };
     let sample = match (tag, bits) {
         (PCM, 8) => SampleFormat::U8,
@@ -151,16 +148,26 @@ fn read_format(input: &mut Input, position: u64, size: u64) -> Result<(Layout, S
         (FLOAT, 64) => SampleFormat::F64Le,
         (A_LAW, 8) => SampleFormat::ALaw,
         (MU_LAW, 8) => SampleFormat::MuLaw,
-        (PCM | FLOAT, bits) => return Err(Fault::Unsupported(format!("a WAV file with {bits}-bit samples"))),
-        (tag, _) => return Err(Fault::Unsupported(format!("a WAV file with format tag {tag:#06x}"))),
+        (PCM | FLOAT, bits) => return Err(Fault::unsupported(format!("a WAV file with {bits}-bit samples"))),
+        (IMA_ADPCM | MICROSOFT_ADPCM, _) => {
+            return Err(Fault::unsupported(format!("a WAV file with ADPCM of {valid} bits")));
+        }
+        (GSM, _) => return Err(Fault::unsupported("a WAV file with GSM 6.10 audio")),
+        (tag, _) => return Err(Fault::unsupported(format!("a WAV file with format tag {tag:#06x}"))),
     };
-    Ok((layout, sample))
+    Ok(Format::Samples(layout, Form::Plain { sample, order, signed_bytes: false }))
 }
 
+// Format tags (RFC 2361).
 const PCM: u16 = 1;
+const MICROSOFT_ADPCM: u16 = 2;
 const FLOAT: u16 = 3;
 const A_LAW: u16 = 6;
 const MU_LAW: u16 = 7;
+const IMA_ADPCM: u16 = 0x11;
+const GSM: u16 = 0x31;
+const MPEG: u16 = 0x50;
+const MPEG_LAYER_3: u16 = 0x55;
 const EXTENSIBLE: u16 = 0xfffe;
 
 /// The 64-bit size of the data chunk in an RF64 or BW64 file: the second field of its `ds64` chunk.
@@ -171,4 +178,48 @@ fn read_long_data_size(input: &mut Input, position: u64) -> Result<u64, Fault> {
     }
     let [_, _, _, _, _, _, _, _, data @ ..] = sizes;
     Ok(u64::from_le_bytes(data))
+}
+
+/// What follows the four letters of a W64 chunk's name.
+const W64_TAIL: [u8; 12] = [0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0, 0xc0, 0x4f, 0x8e, 0xdb, 0x8a];
+
+/// W64: the chunks of a WAV file under names of 16 bytes, with sizes of 64 bits that count the header, padded to eight.
+pub(super) fn open_w64(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
+    const HEADER: u64 = 24;
+    let mut format = None;
+    // The file's own header: a name, the size of all, and another name.
+    let mut position = 40u64;
+    for _ in 0..MAX_CHUNKS {
+        let mut header = [0; HEADER as usize];
+        if input.read_at(position, &mut header)? < header.len() {
+            return Err(Fault::Malformed("it ends before a data chunk".into()));
+        }
+        let [a, b, c, d, tail @ .., _, _, _, _, _, _, _, _] = header;
+        let [.., s0, s1, s2, s3, s4, s5, s6, s7] = header;
+        let size = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+        let body = position + HEADER;
+        match (&[a, b, c, d], tail == W64_TAIL) {
+            (b"fmt ", true) => {
+                format = Some(read_format(&mut input, body, size.saturating_sub(HEADER), Order::Little)?)
+            }
+            (b"data", true) => {
+                // An open length is 0 or all ones here, too.
+                let announced = size.checked_sub(HEADER).filter(|&size| size < u64::MAX >> 1).unwrap_or(0);
+                return at_data(
+                    input,
+                    body,
+                    u64::from(u32::MAX),
+                    Some(announced).filter(|&size| size > 0),
+                    format,
+                    None,
+                );
+            }
+            _ => {}
+        }
+        if size < HEADER {
+            return Err(Fault::Malformed("a chunk is shorter than its header".into()));
+        }
+        position = position.saturating_add(size).checked_next_multiple_of(8).unwrap_or(u64::MAX);
+    }
+    Err(Fault::Malformed(format!("no data within its first {MAX_CHUNKS} chunks")))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sotto::stream::{StreamEvent, StreamOptions, StreamText, StreamTranscriber};
 use sotto::{SpeechRecognizer, TranscribeOptions};
 
-use super::output::rounded;
+use super::output::{rounded, warning_json};
 use super::screen::Screen;
 use crate::args::{Global, TranscribeArgs};
 use crate::error::CliError;
@@ -21,7 +21,7 @@ pub(super) fn run(
     interrupt: &Interrupt,
 ) -> Result<(), CliError> {
     let (cancel, end) = (interrupt.cancel(), interrupt.recording());
-    let mut source = super::open(&args.files[0], &args.raw, cancel, end)?;
+    let mut source = super::open(&args.files[0], args, cancel, end)?;
     let options = StreamOptions { transcribe: options, ..StreamOptions::default() };
     let mut transcriber = StreamTranscriber::new(recognizer, &options, sotto::audio::SAMPLE_RATE, 1, cancel)?;
     let terminal = console::Term::stdout();
@@ -42,7 +42,15 @@ pub(super) fn run(
             printer.print(&event)?;
         }
         if !more {
-            return Ok(printer.end()?);
+            printer.end()?;
+            let warnings = source.warnings();
+            if global.json {
+                for warning in warnings {
+                    send(&(json!({"event": "warning", "warning": warning_json(warning)}).to_string() + "\n"))?;
+                }
+            }
+            super::warn(&args.files[0], warnings, global);
+            return super::strict(args, usize::from(!warnings.is_empty()));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `sotto transcribe`.
 
+mod channels;
 mod live;
 pub(crate) mod output;
 mod screen;
@@ -9,11 +10,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sotto::audio::{AudioFile, RawFormat, RawPcm, SampleFormat};
+use sotto::audio::{AudioFile, AudioWarning, Channel, RawFormat, RawPcm, SampleFormat};
 use sotto::subtitles::{SubtitleOptions, Subtitles};
 use sotto::{CancelToken, Language, SampleSource, Search, SpeechRecognizer, Task, Timestamps, TranscribeOptions};
 
-use crate::args::{Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
+use crate::args::{ChannelArg, Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::model;
@@ -33,12 +34,13 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt)
     if args.stream {
         return live::run(args, global, &recognizer, options, interrupt);
     }
-    let mut failed = 0;
+    let (mut failed, mut damaged) = (0, 0);
+    let one = if args.channel == ChannelArg::Each { channels::transcribe } else { transcribe };
     for file in &args.files {
-        let done = transcribe(file, args, global, &recognizer, &options, load, &bars, cancel);
+        let done = one(file, args, global, &recognizer, &options, load, &bars, cancel);
         bars.clear();
         match done {
-            Ok(()) => {}
+            Ok(warnings) => damaged += usize::from(warnings > 0),
             // One bad file does not take the others with it.
             Err(error @ (CliError::Audio(_) | CliError::Speech(_))) if args.files.len() > 1 => {
                 eprintln!("sotto: {error}");
@@ -48,7 +50,7 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt)
         }
     }
     match failed {
-        0 => Ok(()),
+        0 => strict(args, damaged),
         _ => Err(CliError::Failed(format!("{failed} of {} files could not be transcribed", args.files.len()))),
     }
 }
@@ -60,6 +62,23 @@ fn starter_answers() -> String {
         sotto::starter::SPEECH_DESCRIPTION,
         sotto::starter::LARGER_SPEECH_MODEL
     )
+}
+
+/// What `--strict` says to so many damaged recordings.
+fn strict(args: &TranscribeArgs, damaged: usize) -> Result<(), CliError> {
+    if args.strict && damaged > 0 {
+        return Err(CliError::Failed(format!("{damaged} of {} recordings are damaged (--strict)", args.files.len())));
+    }
+    Ok(())
+}
+
+/// Says what is wrong with a recording that was read all the same.
+fn warn(file: &Path, warnings: &[AudioWarning], global: &Global) {
+    if !global.quiet {
+        for warning in warnings {
+            eprintln!("sotto: warning: {}: {warning}", file.display());
+        }
+    }
 }
 
 /// What the command line contradicts itself in, before a model is loaded.
@@ -76,6 +95,10 @@ fn check(args: &TranscribeArgs, json: bool) -> Result<(), CliError> {
     }
     if args.stream && args.files.len() > 1 {
         return Err(CliError::Usage("--stream takes one file, or `-` for stdin".into()));
+    }
+    if args.channel == ChannelArg::Each && (args.stream || stdin > 0) {
+        let problem = "--channel each reads a recording once per channel, so it must be a file: take left or right";
+        return Err(CliError::Usage(problem.into()));
     }
     let subtitles = args.format.is_some_and(|format| format != Format::Text);
     if subtitles && args.files.len() > 1 {
@@ -127,8 +150,8 @@ fn transcribe(
     load: Duration,
     bars: &Bars,
     cancel: &CancelToken,
-) -> Result<(), CliError> {
-    let mut source = open(file, &args.raw, cancel, &CancelToken::new())?;
+) -> Result<usize, CliError> {
+    let mut source = open(file, args, cancel, &CancelToken::new())?;
     let mut stdout = io::stdout().lock();
     let subtitles = Subtitles::new(subtitle_options(args))?;
     let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1, subtitles);
@@ -142,25 +165,43 @@ fn transcribe(
     };
     let transcript = recognizer.transcribe_source(source.as_mut(), options, &mut on_segment, bars, cancel)?;
     bars.clear();
+    // A pipe ends when it is left, too.
+    cancel.check()?;
     if let Some(error) = failed {
         return Err(error.into());
     }
     written.end(file, &transcript, load, &mut stdout)?;
     stdout.flush()?;
-    Ok(())
+    warn(file, &transcript.warnings, global);
+    Ok(transcript.warnings.len())
 }
 
 /// A decoded file, or raw samples from stdin, which end when `end` fires.
-pub(crate) fn open(
+fn open(
     file: &Path,
-    raw: &RawArgs,
+    args: &TranscribeArgs,
     cancel: &CancelToken,
     end: &CancelToken,
 ) -> Result<Box<dyn SampleSource>, CliError> {
-    if !is_stdin(file) {
-        return Ok(Box::new(AudioFile::open(file)?));
+    let channel = match args.channel {
+        ChannelArg::Left => Channel::LEFT,
+        ChannelArg::Right => Channel::RIGHT,
+        ChannelArg::Mix | ChannelArg::Each => Channel::Mix,
+    };
+    if is_stdin(file) {
+        let mut raw = RawPcm::new(stdin::Pipe::stdin(cancel, end)?, raw_format(&args.raw), "stdin")?;
+        raw.select(channel)?;
+        return Ok(Box::new(raw));
     }
-    Ok(Box::new(RawPcm::new(stdin::Stdin::start(cancel, end)?, raw_format(raw), "stdin")?))
+    let mut audio = match std::fs::metadata(file) {
+        // What is neither a file nor a folder is a pipe or a device.
+        Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+            AudioFile::from_stream(stdin::Pipe::named(file.to_owned(), cancel, end)?, file.display().to_string())?
+        }
+        _ => AudioFile::open(file)?,
+    };
+    audio.select(channel)?;
+    Ok(Box::new(audio))
 }
 
 pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sotto::audio::{AudioProblem, AudioWarning};
 use sotto::subtitles::{Cue, Subtitles, VTT_HEADER, clock, srt_cue, vtt_cue};
 use sotto::{Segment, Transcript, Word};
 
@@ -19,6 +20,8 @@ pub(crate) struct Writer {
     subtitles: Subtitles,
     /// Cues that were written.
     cues: usize,
+    /// Name of the channel that is written, where each is written on its own.
+    channel: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,12 @@ impl Writer {
             Some(Format::Srt) => Form::Srt,
             Some(Format::Vtt) => Form::Vtt,
         };
-        Self { form, timestamps, with_names, subtitles, cues: 0 }
+        Self { form, timestamps, with_names, subtitles, cues: 0, channel: None }
+    }
+
+    /// What follows is of the channel with this name.
+    pub(crate) fn channel(&mut self, name: &str) {
+        self.channel = Some(name.to_owned());
     }
 
     pub(crate) fn begin(&mut self, file: &Path, out: &mut dyn Write) -> io::Result<()> {
@@ -103,7 +111,13 @@ impl Writer {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         match self.form {
-            Form::Json => writeln!(out, "{}", transcript_json(file, transcript, load)),
+            Form::Json => {
+                let mut value = transcript_json(file, transcript, load);
+                if let Some(channel) = &self.channel {
+                    value["channel"] = json!(channel);
+                }
+                writeln!(out, "{value}")
+            }
             Form::Srt | Form::Vtt => self.subtitles.finish().map_or(Ok(()), |cue| self.cue(&cue, out)),
             Form::Text => Ok(()),
         }
@@ -125,7 +139,22 @@ fn transcript_json(file: &Path, transcript: &Transcript, load: Duration) -> Valu
             "total_ms": milliseconds(timing.total),
             "tokens": timing.tokens,
         },
+        "warnings": transcript.warnings.iter().map(warning_json).collect::<Vec<_>>(),
     })
+}
+
+/// What was wrong with a recording: where, how much of it is lost, and what.
+pub(crate) fn warning_json(warning: &AudioWarning) -> Value {
+    let kind = match warning.problem {
+        AudioProblem::Damaged { .. } => "damaged",
+        AudioProblem::Foreign { .. } => "foreign",
+        AudioProblem::Length { .. } => "length",
+        AudioProblem::NotFinite { .. } => "not_finite",
+        AudioProblem::Unreadable { .. } => "unreadable",
+        _ => "other",
+    };
+    let (at, lost) = (rounded(warning.at), rounded(warning.lost));
+    json!({"at": at, "lost": lost, "kind": kind, "message": warning.to_string()})
 }
 
 fn segment_json(segment: &Segment) -> Value {
@@ -203,7 +232,7 @@ mod tests {
     fn json_holds_what_the_contract_names() {
         let transcript = Transcript { segments: vec![segment()], ..Transcript::default() };
         let value = transcript_json(Path::new("a.wav"), &transcript, Duration::from_millis(12));
-        for key in ["file", "text", "language", "duration", "segments", "timing"] {
+        for key in ["file", "text", "language", "duration", "segments", "timing", "warnings"] {
             assert!(value.get(key).is_some(), "{key}");
         }
         assert_eq!(value["timing"]["load_ms"], 12.0);

@@ -1,6 +1,8 @@
-//! Standard input that can be left: a silent pipe must not hold up Ctrl-C.
+//! Standard input and named pipes that can be left: a silent one must not hold up Ctrl-C.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -18,8 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 // At the end of a recording, for what the pipe holds to come in.
 const LAST: Duration = Duration::from_millis(200);
 
-/// Reads standard input on a thread of its own, which ends with the input or with the process.
-pub(crate) struct Stdin {
+/// Reads a pipe on a thread of its own, which ends with the input or with the process.
+pub(crate) struct Pipe {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     read: usize,
@@ -30,11 +32,28 @@ pub(crate) struct Stdin {
     late: usize,
 }
 
-impl Stdin {
-    /// Ends with an error once `cancel` fires, and as if the pipe were closed once `end` does.
-    pub(crate) fn start(cancel: &CancelToken, end: &CancelToken) -> io::Result<Self> {
+/// Its reads end with an error once `cancel` fires, and as if the pipe were closed once `end` does.
+impl Pipe {
+    pub(crate) fn stdin(cancel: &CancelToken, end: &CancelToken) -> io::Result<Self> {
+        Self::start(cancel, end, |sender| forward(io::stdin().lock(), sender))
+    }
+
+    /// A pipe with a name; opening it waits for its writer.
+    pub(crate) fn named(path: PathBuf, cancel: &CancelToken, end: &CancelToken) -> io::Result<Self> {
+        Self::start(cancel, end, move |sender| match File::open(path) {
+            Ok(file) => forward(file, sender),
+            // Nobody is left to tell where the receiver has gone.
+            Err(error) => drop(sender.send(Err(error))),
+        })
+    }
+
+    fn start(
+        cancel: &CancelToken,
+        end: &CancelToken,
+        read: impl FnOnce(&SyncSender<io::Result<Vec<u8>>>) + Send + 'static,
+    ) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(PIECES);
-        std::thread::Builder::new().name("sotto-stdin".into()).spawn(move || forward(io::stdin().lock(), &sender))?;
+        std::thread::Builder::new().name("sotto-pipe".into()).spawn(move || read(&sender))?;
         Ok(Self { pieces, piece: Vec::new(), read: 0, cancel: cancel.clone(), end: end.clone(), late: 0 })
     }
 
@@ -59,7 +78,7 @@ impl Stdin {
     }
 }
 
-impl Read for Stdin {
+impl Read for Pipe {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read == self.piece.len() {
             match self.next_piece()? {
