@@ -64,7 +64,9 @@ pub enum AudioError {
     },
     /// The file ends before the first sample of the audio that its header announces. Files that end later are read as far
     /// as they go, with an [`AudioProblem::Length`](crate::AudioProblem::Length).
-    #[error("{source_name}: cut off: the header announces {announced:.3} s, none of it is there; download or copy it again")]
+    #[error(
+        "{source_name}: cut off: the header announces {announced:.3} s, none of it is there; download or copy it again"
+    )]
     CutOff {
         /// Where the audio was to come from.
         source_name: String,

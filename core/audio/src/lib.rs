@@ -19,11 +19,11 @@ mod warning;
 
 pub use error::AudioError;
 pub use file::{AudioFile, AudioInfo, Codec, decode_file};
-pub use mix::Channel;
 pub use mel::{
     CHUNK_SAMPLES, Features, HOP, LogMel, WINDOW, frame_count, log_mel_spectrogram, mel_filterbank, normalize,
     transpose, whisper_features,
 };
+pub use mix::Channel;
 pub use pcm::{Pcm16k, SAMPLE_RATE};
 pub use raw::{RawFormat, RawPcm};
 pub use resample::{MAX_CHANNELS, MAX_RATE, MIN_RATE, Resampler};

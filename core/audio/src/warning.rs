@@ -87,7 +87,9 @@ impl Warnings {
             if full || near && std::mem::discriminant(&last.problem) == std::mem::discriminant(&problem) {
                 match (&mut last.problem, problem) {
                     (AudioProblem::Foreign { bytes }, AudioProblem::Foreign { bytes: more }) => *bytes += more,
-                    (AudioProblem::NotFinite { samples }, AudioProblem::NotFinite { samples: more }) => *samples += more,
+                    (AudioProblem::NotFinite { samples }, AudioProblem::NotFinite { samples: more }) => {
+                        *samples += more
+                    }
                     _ => {}
                 }
                 last.lost += lost;
@@ -127,7 +129,12 @@ mod tests {
     #[test]
     fn a_warning_says_where_what_and_how_much() {
         for (at, lost, problem, expected) in [
-            (1.5, 0.75, AudioProblem::Damaged { cause: "a bad page".into() }, "damaged at 1.50 s (a bad page); 0.75 s lost"),
+            (
+                1.5,
+                0.75,
+                AudioProblem::Damaged { cause: "a bad page".into() },
+                "damaged at 1.50 s (a bad page); 0.75 s lost",
+            ),
             (0.0, 0.0, AudioProblem::Foreign { bytes: 7 }, "7 bytes before the audio left out"),
             (2.0, 0.5, AudioProblem::Foreign { bytes: 7 }, "7 bytes at 2.00 s that are no audio; 0.50 s lost"),
             (

@@ -111,7 +111,10 @@ fn a_length_beyond_the_file_gives_what_is_there_and_a_warning() {
         assert_eq!(samples.len(), 512);
         let warnings = result.unwrap();
         assert!(
-            matches!(warnings[..], [AudioWarning { at: 0.032, problem: AudioProblem::Length { present: 0.032, .. }, .. }]),
+            matches!(
+                warnings[..],
+                [AudioWarning { at: 0.032, problem: AudioProblem::Length { present: 0.032, .. }, .. }]
+            ),
             "{warnings:?}"
         );
     }
@@ -152,7 +155,8 @@ fn a_cut_off_wav_is_read_as_far_as_it_goes_wherever_it_is_cut() {
         assert_eq!(samples.len(), end.saturating_sub(44) / 2);
         match result {
             Ok(warnings) => assert!(
-                matches!(warnings[..], [AudioWarning { problem: AudioProblem::Length { .. }, .. }]) || end + 1 == whole.len(),
+                matches!(warnings[..], [AudioWarning { problem: AudioProblem::Length { .. }, .. }])
+                    || end + 1 == whole.len(),
                 "{end}: {warnings:?}"
             ),
             Err(error) => assert!(end < 46, "{end}: {error}"),

@@ -501,7 +501,13 @@ mod tests {
             let header = mpeg_header(&bytes).unwrap();
             assert_eq!((header.bytes, header.frames, header.rate, header.channels), expected, "{bytes:02x?}");
         }
-        let none = [[0xff, 0xfb, 0, 0], [0xff, 0xfb, 0xf0, 0], [0xff, 0xfb, 0x9c, 0], [0xff, 0xeb, 0x90, 0], [0xff, 0xf9, 0x90, 0]];
+        let none = [
+            [0xff, 0xfb, 0, 0],
+            [0xff, 0xfb, 0xf0, 0],
+            [0xff, 0xfb, 0x9c, 0],
+            [0xff, 0xeb, 0x90, 0],
+            [0xff, 0xf9, 0x90, 0],
+        ];
         for bytes in none {
             assert_eq!(mpeg_header(&bytes), None, "{bytes:02x?}");
         }

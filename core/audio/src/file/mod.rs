@@ -183,10 +183,7 @@ impl AudioFile {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn from_stream(
-        reader: impl Read + Send + 'static,
-        source_name: impl Into<String>,
-    ) -> Result<Self, AudioError> {
+    pub fn from_stream(reader: impl Read + Send + 'static, source_name: impl Into<String>) -> Result<Self, AudioError> {
         Self::from_input(Input::forward(reader), source_name.into())
     }
 
@@ -397,9 +394,7 @@ fn decoder(mut input: Input, container: Container) -> Result<Box<dyn Decode>, Fa
         Container::Mpeg => Box::new(frames::Frames::open(input, frames::Kind::Mpeg)?),
         Container::Adts => Box::new(frames::Frames::open(input, frames::Kind::Adts)?),
         Container::Ogg => Box::new(ogg::Ogg::open(input)?),
-        Container::Flac | Container::Mp4 | Container::Matroska => {
-            Box::new(container::Demuxed::open(input, container)?)
-        }
+        Container::Flac | Container::Mp4 | Container::Matroska => Box::new(container::Demuxed::open(input, container)?),
     })
 }
 

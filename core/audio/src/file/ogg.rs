@@ -324,7 +324,9 @@ impl Stream {
             }
             // Audio begins on a page of its own.
             let mut packets = stream.packets(&current);
-            setup = setup.or_else(|| packets.iter().position(|packet| packet.starts_with(b"\x05vorbis")).map(|at| packets.swap_remove(at)));
+            setup = setup.or_else(|| {
+                packets.iter().position(|packet| packet.starts_with(b"\x05vorbis")).map(|at| packets.swap_remove(at))
+            });
             if setup.is_some() {
                 break;
             }

@@ -104,7 +104,11 @@ pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, Fault> {
         channel_mapping: Vec::new(),
     };
     if mapping_family == 0 {
-        return if matches!(channel_count, 1 | 2) { Ok(head) } else { malformed("its Opus header has no valid channels") };
+        return if matches!(channel_count, 1 | 2) {
+            Ok(head)
+        } else {
+            malformed("its Opus header has no valid channels")
+        };
     }
     let Some([streams, coupled, mapping @ ..]) = packet.get(19..).filter(|rest| rest.len() >= 2) else {
         return malformed("its Opus header has no channel mapping");

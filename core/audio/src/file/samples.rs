@@ -122,7 +122,16 @@ impl Samples {
         let frames_left = run.frames.unwrap_or(u64::MAX);
         input.seek(SeekFrom::Start(run.start))?;
         Ok(Self {
-            frames_left, input, run, unit_bytes, unit_frames, adpcm, left, bytes: Vec::new(), losses: Vec::new() })
+            frames_left,
+            input,
+            run,
+            unit_bytes,
+            unit_frames,
+            adpcm,
+            left,
+            bytes: Vec::new(),
+            losses: Vec::new(),
+        })
     }
 
     fn seconds_of(&self, bytes: u64) -> f64 {

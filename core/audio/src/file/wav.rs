@@ -199,11 +199,20 @@ pub(super) fn open_w64(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
         let size = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         let body = position + HEADER;
         match (&[a, b, c, d], tail == W64_TAIL) {
-            (b"fmt ", true) => format = Some(read_format(&mut input, body, size.saturating_sub(HEADER), Order::Little)?),
+            (b"fmt ", true) => {
+                format = Some(read_format(&mut input, body, size.saturating_sub(HEADER), Order::Little)?)
+            }
             (b"data", true) => {
                 // An open length is 0 or all ones here, too.
                 let announced = size.checked_sub(HEADER).filter(|&size| size < u64::MAX >> 1).unwrap_or(0);
-                return at_data(input, body, u64::from(u32::MAX), Some(announced).filter(|&size| size > 0), format, None);
+                return at_data(
+                    input,
+                    body,
+                    u64::from(u32::MAX),
+                    Some(announced).filter(|&size| size > 0),
+                    format,
+                    None,
+                );
             }
             _ => {}
         }

@@ -25,7 +25,8 @@ pub(super) fn transcribe(
     cancel: &CancelToken,
 ) -> Result<usize, CliError> {
     if std::fs::metadata(file).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let problem = format!("{}: a pipe cannot be read once per channel: take --channel left or right", file.display());
+        let problem =
+            format!("{}: a pipe cannot be read once per channel: take --channel left or right", file.display());
         return Err(CliError::Usage(problem));
     }
     let channels = AudioFile::open(file)?.info().channels;

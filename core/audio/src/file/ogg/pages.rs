@@ -143,7 +143,8 @@ impl Pages {
 }
 
 fn parse(bytes: &[u8], segments: usize) -> Option<Page> {
-    let [_, _, _, _, _, flags, p0, p1, p2, p3, p4, p5, p6, p7, s0, s1, s2, s3, n0, n1, n2, n3, c0, c1, c2, c3, ..] = *bytes
+    let [_, _, _, _, _, flags, p0, p1, p2, p3, p4, p5, p6, p7, s0, s1, s2, s3, n0, n1, n2, n3, c0, c1, c2, c3, ..] =
+        *bytes
     else {
         return None;
     };
