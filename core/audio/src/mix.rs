@@ -161,7 +161,8 @@ mod tests {
         };
         let out = mixed(Channel::Mix, 2, frame);
         for block in out.chunks(1600) {
-            assert!(energy(block) > 0.002, "{}", energy(block));
+            // The tone at its softest, halved by the mean.
+            assert!(energy(block) > 0.0004, "{}", energy(block));
         }
     }
 

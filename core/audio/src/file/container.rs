@@ -72,7 +72,10 @@ impl Demuxed {
         let silence_left = input.len().map_or(3600.0, |bytes| bytes as f64 / BYTES_PER_SECOND_OF_SILENCE);
         input.seek(SeekFrom::Start(0))?;
         let seekable = input.is_seekable();
-        let format = reader(input, container)?;
+        // Symphonia refuses a file that is shorter than it says, but not a pipe.
+        let forward = container == Container::Matroska && is_cut_off(&mut input)?;
+        input.seek(SeekFrom::Start(0))?;
+        let format = reader(input, container, forward)?;
         let track = audio_track(format.as_ref()).map_err(|fault| named(fault, &names))?;
         let Chosen { decoder, codec, rate, ahead } = decoder_of(track).map_err(|fault| named(fault, &names))?;
         let rate = rate.map(f64::from);
@@ -304,8 +307,30 @@ impl Decode for Demuxed {
     }
 }
 
-fn reader(input: Input, container: Container) -> Result<Box<dyn FormatReader>, Fault> {
-    let mut source = MediaSourceStream::new(Box::new(Source { input }), Default::default());
+/// Whether a Matroska file ends before its segment does (RFC 8794 §4: numbers of one to eight bytes, all ones for unknown).
+fn is_cut_off(input: &mut Input) -> Result<bool, Fault> {
+    let Some(len) = input.len() else { return Ok(false) };
+    let mut position = 0u64;
+    for name in [[0x1a, 0x45, 0xdf, 0xa3], [0x18, 0x53, 0x80, 0x67]] {
+        let mut head = [0; 12];
+        if input.read_at(position, &mut head)? < head.len() || head[..4] != name {
+            return Ok(false);
+        }
+        let bytes = head[4].leading_zeros() as usize + 1;
+        let Some(number) = head.get(4..4 + bytes.min(8)) else { return Ok(false) };
+        let value = number.iter().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+        let limit = 1u64 << (7 * number.len());
+        let size = value & (limit - 1);
+        if size == limit - 1 {
+            return Ok(false);
+        }
+        position = position.saturating_add(4 + number.len() as u64).saturating_add(size);
+    }
+    Ok(position > len)
+}
+
+fn reader(input: Input, container: Container, forward: bool) -> Result<Box<dyn FormatReader>, Fault> {
+    let mut source = MediaSourceStream::new(Box::new(Source { input, forward }), Default::default());
     let options = FormatOptions::default();
     Ok(match container {
         Container::Flac => Box::new(FlacReader::try_new(source, options)?),
@@ -396,6 +421,8 @@ fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64)
 /// An input for symphonia.
 struct Source {
     input: Input,
+    /// Passed off as a pipe.
+    forward: bool,
 }
 
 impl Read for Source {
@@ -412,10 +439,10 @@ impl Seek for Source {
 
 impl MediaSource for Source {
     fn is_seekable(&self) -> bool {
-        self.input.is_seekable()
+        self.input.is_seekable() && !self.forward
     }
 
     fn byte_len(&self) -> Option<u64> {
-        self.input.len()
+        self.input.len().filter(|_| !self.forward)
     }
 }
