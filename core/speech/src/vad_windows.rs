@@ -10,14 +10,14 @@ use sotto_runtime::{Progress, ProgressSink, Stage};
 use crate::error::SpeechError;
 use crate::long_form::{LongForm, SegmentSink, seconds};
 use crate::source::{SampleSource, Samples};
-use crate::vad::{Endpoint, Segmenter, SileroVad, VadOptions};
+use crate::vad::{Detector, Endpoint, Segmenter, VadOptions};
 use crate::window::WindowDecoder;
 
 /// Transcribes the speech of `source`; returns the length of the audio in seconds.
 pub(crate) fn run(
     decoder: &mut WindowDecoder<'_>,
     source: &mut dyn SampleSource,
-    vad: &Arc<SileroVad>,
+    vad: &Arc<dyn Detector>,
     options: VadOptions,
     sink: &mut SegmentSink<'_>,
     progress: &dyn ProgressSink,
