@@ -14,6 +14,7 @@ SCRIPTS = [
     "tensors",
     "random_multilingual",
     "vad",
+    "sotto_vad",
     "ggml_blocks",
     "reference_decoding",
     "long_form",

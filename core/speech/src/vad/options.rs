@@ -49,17 +49,17 @@ impl VadOptions {
     pub fn check(&self) -> Result<(), SpeechError> {
         let problem = |option, problem: &str| Err(SpeechError::Option { option, problem: problem.into() });
         if !(0.0..=1.0).contains(&self.threshold) {
-            return problem("vad.threshold", "must be between 0 and 1");
+            return problem("vad_threshold", "must be between 0 and 1");
         }
         if self.neg_threshold.is_some_and(|end| !(0.0..=self.threshold).contains(&end)) {
-            return problem("vad.neg_threshold", "must be between 0 and `vad.threshold`");
+            return problem("vad_neg_threshold", "must be between 0 and `vad_threshold`");
         }
         for (option, ms) in [
-            ("vad.min_speech_ms", self.min_speech_ms),
-            ("vad.min_voiced_ms", self.min_voiced_ms),
-            ("vad.min_silence_ms", self.min_silence_ms),
-            ("vad.speech_pad_ms", self.speech_pad_ms),
-            ("vad.min_pause_at_max_speech_ms", self.min_pause_at_max_speech_ms),
+            ("vad_min_speech_ms", self.min_speech_ms),
+            ("vad_min_voiced_ms", self.min_voiced_ms),
+            ("vad_min_silence_ms", self.min_silence_ms),
+            ("vad_speech_pad_ms", self.speech_pad_ms),
+            ("vad_min_pause_at_max_speech_ms", self.min_pause_at_max_speech_ms),
         ] {
             if ms > LONGEST_MS {
                 return problem(option, "must be at most 60000 milliseconds");
@@ -69,7 +69,7 @@ impl VadOptions {
         let room = 1000.0 * f64::from(self.max_speech_s) - 2.0 * f64::from(self.speech_pad_ms);
         if !(room >= f64::from(self.min_speech_ms.max(self.min_voiced_ms)) + 64.0) {
             let problem = "must be longer than the paddings on both sides and the shortest segment together";
-            return Err(SpeechError::Option { option: "vad.max_speech_s", problem: problem.into() });
+            return Err(SpeechError::Option { option: "vad_max_speech_s", problem: problem.into() });
         }
         Ok(())
     }
