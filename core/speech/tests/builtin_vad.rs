@@ -57,9 +57,8 @@ fn the_bits_are_the_same_on_every_platform() {
     let bytes = probabilities(&SottoVad::builtin(), &[&noise(64_000)])
         .into_iter()
         .flat_map(|value| value.to_bits().to_le_bytes());
-    let digest = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let digest = bytes
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     assert_eq!(digest, DIGEST, "{digest:#018x}");
 }
 
@@ -67,7 +66,7 @@ fn the_bits_are_the_same_on_every_platform() {
 fn a_stream_that_was_reset_is_at_its_beginning_and_a_copy_goes_its_own_way() {
     let (vad, samples) = (SottoVad::builtin(), noise(8 * STEP));
     let mut stream = VadStream::new(&vad);
-    let mut heard = |stream: &mut VadStream| {
+    let heard = |stream: &mut VadStream| {
         let mut found = Vec::new();
         stream.push(&samples, |probability| found.push(probability));
         found
@@ -114,7 +113,8 @@ fn refused(bytes: &[u8]) -> VadError {
 
 #[test]
 fn damaged_files_and_others_are_refused() {
-    for bytes in [&b""[..], b"lmgg", b"RIFF\x24\x08\0\0WAVE", &[0xFF; 4096], &[&2u64.to_le_bytes()[..], b"{}"].concat()] {
+    for bytes in [&b""[..], b"lmgg", b"RIFF\x24\x08\0\0WAVE", &[0xFF; 4096], &[&2u64.to_le_bytes()[..], b"{}"].concat()]
+    {
         refused(bytes);
     }
     let file = sotto_starter::vad();

@@ -35,7 +35,8 @@ fn no_noise_is_speech_at_any_level_and_no_spoken_clip_is_lost() {
     for (noise, samples) in minutes() {
         for gain in [1.0, 0.1, 0.01] {
             let samples: Vec<f32> = samples.iter().map(|sample| gain * sample).collect();
-            assert_eq!(segments(&samples), [], "{noise}, gain {gain}");
+            let found = segments(&samples);
+            assert!(found.is_empty(), "{noise}, gain {gain}: {found:?}");
         }
     }
     for list in ["synthetic.tsv", "manifest.tsv"] {
@@ -58,8 +59,7 @@ fn no_model_writes_text_on_a_minute_of_noise_or_silence() {
             eprintln!("skipped: {} is absent", folder.display());
             continue;
         }
-        let options =
-            LoadOptions { threads: Threads::ONE, precision: Some(Precision::Int8), ..LoadOptions::default() };
+        let options = LoadOptions { threads: Threads::ONE, precision: Some(Precision::Int8), ..LoadOptions::default() };
         let cancel = CancelToken::new();
         let source = ModelSource::Path(folder);
         let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &cancel).unwrap();

@@ -38,7 +38,8 @@ impl VadOptions {
     };
 
     /// What suits [`SottoVad`](super::SottoVad): the default, with thresholds of its own.
-    pub const SOTTO: Self = Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 200, ..Self::SILERO };
+    pub const SOTTO: Self =
+        Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 200, ..Self::SILERO };
 
     /// Refuses what cannot mean anything. [`TranscribeOptions`](crate::TranscribeOptions) are checked with it; who calls
     /// a [`Segmenter`](super::Segmenter) alone may check first.
@@ -67,7 +68,8 @@ impl VadOptions {
         }
         // At least the shortest segment fits between the paddings, and the step that a cut costs.
         let room = 1000.0 * f64::from(self.max_speech_s) - 2.0 * f64::from(self.speech_pad_ms);
-        if !(room >= f64::from(self.min_speech_ms.max(self.min_voiced_ms)) + 64.0) {
+        let needed = f64::from(self.min_speech_ms.max(self.min_voiced_ms)) + 64.0;
+        if room.is_nan() || room < needed {
             let problem = "must be longer than the paddings on both sides and the shortest segment together";
             return Err(SpeechError::Option { option: "vad_max_speech_s", problem: problem.into() });
         }

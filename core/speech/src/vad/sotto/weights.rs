@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sotto_audio::mel_filterbank;
 use sotto_kernels::{KernelSet, Spectrogram};
-use sotto_nn::weights::{WeightError, Weights};
+use sotto_nn::weights::Weights;
 
 use super::super::error::VadError;
 use super::super::panels::Panels;
@@ -100,8 +100,8 @@ struct Named<'a>(&'a Weights);
 
 impl Named<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, VadError> {
-        let values = self.0.tensor(name, shape).map_err(WeightError::from)?;
-        if values.iter().any(|value| !(value.abs() <= LARGEST)) {
+        let values = self.0.tensor(name, shape)?;
+        if values.iter().any(|value| !value.is_finite() || value.abs() > LARGEST) {
             let problem = format!("tensor `{name}` has values that are no trained weights");
             return Err(VadError::Damaged { file: self.0.name().to_owned(), problem });
         }
