@@ -129,9 +129,11 @@ fn damaged_files_and_others_are_refused() {
         assert!(matches!(refused(&changed(from, to)), VadError::Unsupported { .. }), "{to}");
     }
     refused(&changed("[80,40,3]", "[40,80,3]"));
-    // The last bytes are the last tensor's.
-    let infinite = [&file[..file.len() - 4], &f32::NAN.to_le_bytes()].concat();
-    assert!(matches!(refused(&infinite), VadError::Damaged { .. }));
+    // The last bytes are the last tensor's, in f16: its greatest number, and none.
+    for (bits, damaged) in [(0x7BFF_u16, true), (0x7E00, false)] {
+        let error = refused(&[&file[..file.len() - 2], &bits.to_le_bytes()].concat());
+        assert_eq!(matches!(error, VadError::Damaged { .. }), damaged, "{error}");
+    }
 }
 
 proptest! {

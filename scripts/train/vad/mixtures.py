@@ -123,9 +123,9 @@ class Speech:
 class Sounds:
     """Sounds made once and used again at another speed and from another moment on."""
 
-    def __init__(self, rng, count):
-        music = sounds.Music(rng, 16)
-        self.bank = [sounds.sound(rng, LENGTH, music).astype(np.float32) for _ in range(count)]
+    def __init__(self, rng, count, kinds):
+        music = sounds.Music(rng, 16 if kinds is sounds.KINDS else 3)
+        self.bank = [sounds.sound(rng, LENGTH, music, kinds).astype(np.float32) for _ in range(count)]
 
     def take(self, rng) -> np.ndarray:
         sound = self.bank[rng.integers(len(self.bank))]
@@ -202,10 +202,12 @@ def main():
     parser.add_argument("--scenes", type=int, default=1400)
     parser.add_argument("--speech", type=int, nargs="+", default=[17, 18], help="seeds of voices.py")
     parser.add_argument("--sounds", type=int, default=500)
+    parser.add_argument("--further", action="store_true", help="with the sounds of sounds.FURTHER")
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
+    kinds = sounds.FURTHER if arguments.further else sounds.KINDS
     rng, started = np.random.default_rng(arguments.seed), time.time()
-    speech, bank = Speech(arguments.out, arguments.speech), Sounds(rng, arguments.sounds)
+    speech, bank = Speech(arguments.out, arguments.speech), Sounds(rng, arguments.sounds, kinds)
     print(f"{arguments.sounds} sounds, {time.time() - started:.0f} s", flush=True)
     parts = [scene(rng, speech, bank) for _ in range(arguments.scenes)]
     features, labels, weights = (np.stack(part) for part in zip(*parts))

@@ -101,7 +101,7 @@ struct Named<'a>(&'a Weights);
 impl Named<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, VadError> {
         let values = self.0.tensor(name, shape)?;
-        if values.iter().any(|value| !value.is_finite() || value.abs() > LARGEST) {
+        if values.iter().any(|value| value.abs() > LARGEST) {
             let problem = format!("tensor `{name}` has values that are no trained weights");
             return Err(VadError::Damaged { file: self.0.name().to_owned(), problem });
         }
