@@ -1,7 +1,8 @@
 //! Our voice activity detector beside Silero's, on recordings that ours never learned from.
 //!
-//!     cargo run --release -p sotto-speech --example vad_figures -- ../shared/data
+//!     cargo run --release -p sotto-speech --example vad_figures -- ../shared/data [WEIGHTS]
 //!
+//! Ours is the built-in one, or that of a file of `scripts/train/vad/export.py`.
 //! Noise: each noise of the data folder and digital silence, repeated to 60 s; what of it is called speech, and what steps
 //! at or above the threshold add up to. Speech: the clips of `manifest.tsv` and the spoken letters and digits of
 //! `alphanumeric.tar.gz`, each between two seconds of silence, as they are and in a noise 20, 10 and 5 dB below them. A step
@@ -33,10 +34,12 @@ struct Clip {
 }
 
 fn main() -> Result<(), Failure> {
-    let data = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: vad_figures DATA_FOLDER")?;
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let data = arguments.next().ok_or("usage: vad_figures DATA_FOLDER [WEIGHTS]")?;
+    let ours = arguments.next().map_or(Ok(Vad::builtin()), |file| load_detector(&file).map(Vad::new))?;
     let silero = |name: &str| load_detector(&data.join("vad").join(name)).map(Vad::new);
     let detectors = [
-        ("ours", Vad::builtin()),
+        ("ours", ours),
         ("Silero 6.2, ggml", silero("ggml-silero-v6.2.0.bin")?),
         ("Silero 6, safetensors", silero("silero_vad_16k.safetensors")?),
     ];
