@@ -135,9 +135,9 @@ class Sounds:
         return np.resize(np.roll(sound, -start), LENGTH).astype(np.float64)
 
 
-def scene(rng: np.random.Generator, speech: Speech, bank: Sounds):
+def scene(rng: np.random.Generator, speech: Speech, bank: Sounds, speaking: float):
     voice, mask = np.zeros(LENGTH), np.zeros(LENGTH, bool)
-    if rng.random() < 0.78:
+    if rng.random() < speaking:
         pause = rng.choice([0.15, 0.5, 1.5, 4.0])
         at = int(rng.exponential(pause) * RATE) if rng.random() < 0.8 else -int(rng.uniform(0, 2) * RATE)
         while at < LENGTH:
@@ -202,14 +202,15 @@ def main():
     parser.add_argument("--scenes", type=int, default=1400)
     parser.add_argument("--speech", type=int, nargs="+", default=[17, 18], help="seeds of voices.py")
     parser.add_argument("--sounds", type=int, default=500)
-    parser.add_argument("--further", action="store_true", help="with the sounds of sounds.FURTHER")
+    parser.add_argument("--kinds", choices=sounds.CHOICES, default="first", help="of sounds")
+    parser.add_argument("--speaking", type=float, default=0.78, help="share of scenes in which someone speaks")
     parser.add_argument("--seed", type=int, required=True)
     arguments = parser.parse_args()
-    kinds = sounds.FURTHER if arguments.further else sounds.KINDS
+    kinds = sounds.CHOICES[arguments.kinds]
     rng, started = np.random.default_rng(arguments.seed), time.time()
     speech, bank = Speech(arguments.out, arguments.speech), Sounds(rng, arguments.sounds, kinds)
     print(f"{arguments.sounds} sounds, {time.time() - started:.0f} s", flush=True)
-    parts = [scene(rng, speech, bank) for _ in range(arguments.scenes)]
+    parts = [scene(rng, speech, bank, arguments.speaking) for _ in range(arguments.scenes)]
     features, labels, weights = (np.stack(part) for part in zip(*parts))
     np.savez(arguments.out / f"scenes-{arguments.seed}.npz", features=features, labels=labels, weights=weights)
     hours = arguments.scenes * SECONDS / 3600

@@ -278,6 +278,29 @@ def passing(rng, length):
     return out
 
 
+def starting(rng, length):
+    """A household motor that is switched on: its hum climbs to a pitch and stays, air and rumble grow with it."""
+    at = int(rng.exponential(0.3) * RATE) if rng.random() < 0.6 else int(rng.uniform(0, 5) * RATE)
+    size = max(length - at, RATE)
+    run_up, end = rng.uniform(0.3, 3), 10 ** rng.uniform(2.1, 2.8)
+    time = np.arange(size) / RATE
+    grown = 1 - np.exp(-time / run_up) if rng.random() < 0.5 else np.minimum(1, time / run_up / 2)
+    track = end * (rng.uniform(0.2, 0.8) * (1 - grown) + grown) * curve(rng, size, 3, 0.99, 1.01)
+    hum_of_it = unit(harmonics(rng, track, size, int(rng.integers(2, 16)), rng.uniform(0.3, 2)))
+    centre = 10 ** rng.uniform(2.8, 3.75)
+    air = unit(band(rng, rng.standard_normal(size), centre / rng.uniform(1.1, 2), centre * rng.uniform(1.1, 2)))
+    rumble = unit(band(rng, rng.standard_normal(size), high=rng.uniform(40, 120)))
+    rise = rng.uniform(10, 50)
+    parts = rng.uniform(0.1, 1) * hum_of_it + rng.uniform(0.05, 1.2) * air * grown + rng.uniform(0, 1) * rumble
+    parts = parts + rng.uniform(0, 0.5) * coloured(rng, size, rng.uniform(0, 2)) * grown
+    out = 10 ** rng.uniform(-4, -2) * coloured(rng, length, 1)
+    if at < length:
+        out[at:] += (unit(parts) * 10 ** ((grown - 1) * rise / 20) * np.minimum(1, time / 0.02))[: length - at]
+    if rng.random() < 0.3:
+        out = out + rng.uniform(0.02, 0.3) * dishes(rng, length)
+    return out
+
+
 KINDS = [
     (stationary, 3), (swelling, 3), (gated, 2), (hum, 2), (engine, 2), (dishes, 3), (typing, 1), (clicks, 1), (water, 2),
     (rustle, 1.5), (beat, 2.5), (squeaks, 1), (birds, 1), (breathing, 1), (tones, 1.5), (notes, 1.5), (knocks, 1.5),
@@ -355,6 +378,9 @@ def render(file: bytes, font="/usr/share/sounds/sf2/FluidR3_GM.sf2") -> np.ndarr
 
 # For further scenes: what the first ones left to learn.
 FURTHER = [(passing, 16), (engine, 3), (hum, 2), (tones, 2), (squeaks, 2), (beat, 2), (dishes, 2), (notes, 2), (stationary, 2)]
+
+STARTING = [(starting, 8), (passing, 3), (engine, 1), (squeaks, 1), (knocks, 1), (rustle, 1)]
+CHOICES = {"first": KINDS, "further": FURTHER, "starting": STARTING}
 
 
 def sound(rng, length, music: Music, kinds=KINDS) -> np.ndarray:
