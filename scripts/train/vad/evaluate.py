@@ -1,4 +1,6 @@
-"""The detector beside Silero's on recordings that training never saw; a look while training, the card has Rust's figures.
+"""The detector beside Silero's on recordings that training never saw: a look while training.
+
+The card's figures are those of `core/speech/examples/vad_figures.rs`.
 
     python evaluate.py --checkpoint FOLDER/checkpoint.pt            (SOTTO_DATA names the data folder)
 
@@ -108,7 +110,9 @@ def main():
         for noise, samples in {"digital silence": np.zeros(16000), **noises}.items():
             p = detector(np.resize(samples, minute))
             above = [int((p >= t).sum()) * STEP / RATE for t in (0.3, 0.5, 0.7, 0.9)]
-            print(f"{noise:18} highest {p.max():.3f}, seconds at 0.3/0.5/0.7/0.9: " + " ".join(f"{a:.2f}" for a in above))
+            print(
+                f"{noise:18} highest {p.max():.3f}, seconds at 0.3/0.5/0.7/0.9: " + " ".join(f"{a:.2f}" for a in above)
+            )
     everything = list(clips(data))
     for ratio in (None, 20, 10, 5):
         found = {name: ([], []) for name in detectors}

@@ -1,6 +1,6 @@
 """Writes the detector's weights as the library reads them: matrices f16, the rest f32, in one safetensors file.
 
-    python export.py --checkpoint FOLDER/checkpoint.pt --to ../../../core/starter/models/vad/model.safetensors
+python export.py --checkpoint FOLDER/checkpoint.pt --to ../../../core/starter/models/vad/model.safetensors
 """
 
 import argparse

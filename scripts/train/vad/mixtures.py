@@ -214,7 +214,10 @@ def main():
     features, labels, weights = (np.stack(part) for part in zip(*parts))
     np.savez(arguments.out / f"scenes-{arguments.seed}.npz", features=features, labels=labels, weights=weights)
     hours = arguments.scenes * SECONDS / 3600
-    print(f"seed {arguments.seed}: {hours:.1f} h, {labels.mean():.3f} of it speech, {time.time() - started:.0f} s", flush=True)
+    print(
+        f"seed {arguments.seed}: {hours:.1f} h, {labels.mean():.3f} of it speech, {time.time() - started:.0f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ def gated(rng, length):
     colour = rng.uniform(-0.5, 2.2)
     while at < length:
         size = int(rng.uniform(0.04, 0.6) * RATE)
-        burst = coloured(rng, size + 64, colour + rng.uniform(-0.5, 0.5))[:size] * np.hanning(size) ** rng.uniform(0.1, 1)
+        burst = coloured(rng, size + 64, colour + rng.uniform(-0.5, 0.5))[:size] * np.hanning(size) ** rng.uniform(
+            0.1, 1
+        )
         out[at : at + size] += (rng.uniform(0.2, 1) * burst)[: length - at]
         at += size + int(rng.exponential(rng.choice([0.05, 0.3, 1.0])) * RATE)
     return out
@@ -95,7 +97,11 @@ def engine(rng, length):
     """A motor: a low train of pulses that speeds up and slows down, through a resonating body."""
     track = rng.uniform(15, 180) * curve(rng, length, rng.uniform(0.1, 1.5), 0.7, 1.4)
     sound = unit(harmonics(rng, track, length, 20, rng.uniform(0.2, 1.2)))
-    sound += rng.uniform(0.1, 1) * coloured(rng, length, rng.uniform(0.5, 2)) * (1 + np.sin(2 * np.pi * np.cumsum(track) / RATE))
+    sound += (
+        rng.uniform(0.1, 1)
+        * coloured(rng, length, rng.uniform(0.5, 2))
+        * (1 + np.sin(2 * np.pi * np.cumsum(track) / RATE))
+    )
     for _ in range(int(rng.integers(0, 3))):
         sound = sound + rng.uniform(0.5, 3) * resonance(sound, rng.uniform(100, 3000), rng.uniform(40, 500))
     return sound
@@ -133,7 +139,11 @@ def scatter(rng, length, per_second, make, floor=0.01):
 
 def dishes(rng, length):
     metal = rng.random() < 0.7
-    sound = unit(scatter(rng, length, 10 ** rng.uniform(-0.3, 1.0), lambda: struck(rng, int(rng.uniform(0.1, 0.9) * RATE), metal)))
+    sound = unit(
+        scatter(
+            rng, length, 10 ** rng.uniform(-0.3, 1.0), lambda: struck(rng, int(rng.uniform(0.1, 0.9) * RATE), metal)
+        )
+    )
     if rng.random() < 0.5:
         sound = sound + rng.uniform(0.05, 0.8) * unit(water(rng, length))
     return sound
@@ -156,6 +166,7 @@ def clicks(rng, length):
 
 def water(rng, length):
     """Running water or rain: noise with many small bubbles, each a short rising tone."""
+
     def bubble():
         size = int(rng.uniform(0.005, 0.06) * RATE)
         time = np.arange(size) / RATE
@@ -205,7 +216,9 @@ def squeaks(rng, length):
 def birds(rng, length):
     def chirp():
         size = int(rng.uniform(0.03, 0.25) * RATE)
-        track = rng.uniform(1500, 6000) * (1 + rng.uniform(-0.4, 0.4) * np.sin(np.linspace(0, rng.uniform(1, 30), size)))
+        track = rng.uniform(1500, 6000) * (
+            1 + rng.uniform(-0.4, 0.4) * np.sin(np.linspace(0, rng.uniform(1, 30), size))
+        )
         return np.sin(2 * np.pi * np.cumsum(track) / RATE) * np.hanning(size)
 
     return scatter(rng, length, rng.uniform(1, 8), chirp, floor=10 ** rng.uniform(-2.5, -1))
@@ -214,7 +227,10 @@ def birds(rng, length):
 def breathing(rng, length):
     period = rng.uniform(1.2, 5)
     phase = (np.arange(length) / RATE / period + rng.random()) % 1
-    envelope = np.maximum(0, np.sin(2 * np.pi * phase)) ** 1.5 + rng.uniform(0.3, 1) * np.maximum(0, -np.sin(2 * np.pi * phase)) ** 1.5
+    envelope = (
+        np.maximum(0, np.sin(2 * np.pi * phase)) ** 1.5
+        + rng.uniform(0.3, 1) * np.maximum(0, -np.sin(2 * np.pi * phase)) ** 1.5
+    )
     return band(rng, rng.standard_normal(length), rng.uniform(200, 800), rng.uniform(1500, 6000), 1) * envelope
 
 
@@ -231,7 +247,9 @@ def tones(rng, length):
             out[at : at + size] += sum(np.sin(2 * np.pi * hertz * part) for hertz in pair)
     elif kind == 1:  # ringing, beeping
         hertz, period = 10 ** rng.uniform(2.5, 3.6), rng.uniform(0.1, 5)
-        out = np.sin(2 * np.pi * hertz * time) + rng.random() * np.sin(2 * np.pi * hertz * rng.choice([1.1, 1.5, 2, 3]) * time)
+        out = np.sin(2 * np.pi * hertz * time) + rng.random() * np.sin(
+            2 * np.pi * hertz * rng.choice([1.1, 1.5, 2, 3]) * time
+        )
         out = out * ((time / period) % 1 < rng.uniform(0.2, 0.8)) * (1 + rng.random() * np.sin(2 * np.pi * 25 * time))
     elif kind == 2:  # siren
         track = rng.uniform(400, 1200) * (1 + rng.uniform(0.1, 0.5) * np.sin(2 * np.pi * time / rng.uniform(0.3, 6)))
@@ -249,14 +267,18 @@ def notes(rng, length):
     while at < length:
         size = int(rng.uniform(0.06, 0.8) * RATE)
         track = np.full(size, 55 * 2 ** (rng.integers(6, 48) / 12)) * curve(rng, size, 10, 0.995, 1.005)
-        shape = np.exp(-np.arange(size) / RATE / rng.uniform(0.05, 1)) * np.minimum(1, np.arange(size) / (rng.uniform(0.002, 0.05) * RATE))
+        shape = np.exp(-np.arange(size) / RATE / rng.uniform(0.05, 1)) * np.minimum(
+            1, np.arange(size) / (rng.uniform(0.002, 0.05) * RATE)
+        )
         out[at : at + size] += (harmonics(rng, track, size, count, fall) * shape)[: length - at]
         at += int(size * rng.uniform(0.3, 1.2)) + int(rng.random() < 0.2) * RATE // 4
     return out
 
 
 def knocks(rng, length):
-    return scatter(rng, length, 10 ** rng.uniform(-0.5, 0.7), lambda: struck(rng, int(rng.uniform(0.05, 0.4) * RATE), False) )
+    return scatter(
+        rng, length, 10 ** rng.uniform(-0.5, 0.7), lambda: struck(rng, int(rng.uniform(0.05, 0.4) * RATE), False)
+    )
 
 
 def passing(rng, length):
@@ -264,14 +286,18 @@ def passing(rng, length):
     out, at = 10 ** rng.uniform(-4, -1.5) * coloured(rng, length, 1), int(rng.exponential(0.4) * RATE)
     while at < length:
         size = int(rng.uniform(0.5, 5) * RATE)
-        track = 10 ** rng.uniform(1.7, 2.6) * np.linspace(1, rng.uniform(0.7, 1.4), size) * curve(rng, size, 4, 0.97, 1.03)
+        track = (
+            10 ** rng.uniform(1.7, 2.6) * np.linspace(1, rng.uniform(0.7, 1.4), size) * curve(rng, size, 4, 0.97, 1.03)
+        )
         sound = unit(harmonics(rng, track, size, int(rng.integers(3, 20)), rng.uniform(0.1, 1.5)))
         sound = sound * rng.choice([1, 1, 0.2]) + rng.uniform(0, 0.7) * coloured(rng, size, rng.uniform(0, 2))
         for _ in range(int(rng.integers(0, 5))):
             sound = sound + rng.uniform(0.5, 4) * resonance(sound, 10 ** rng.uniform(2.3, 3.6), rng.uniform(40, 500))
         top, rise, fall = rng.uniform(0.05, 0.95), rng.uniform(3, 50), rng.uniform(3, 50)
         decibels = np.interp(np.arange(size) / size, [0, top, 1], [-rise, 0, -fall])
-        shake = 1 + rng.uniform(0, 0.9) * rng.integers(0, 2) * np.sin(2 * np.pi * rng.uniform(2, 30) * np.arange(size) / RATE)
+        shake = 1 + rng.uniform(0, 0.9) * rng.integers(0, 2) * np.sin(
+            2 * np.pi * rng.uniform(2, 30) * np.arange(size) / RATE
+        )
         edge = np.minimum(1, np.minimum(np.arange(size), np.arange(size)[::-1]) / 800)
         out[at : at + size] += (unit(sound) * 10 ** (decibels / 20) * shake * edge)[: length - at]
         at += int(size * rng.uniform(0.5, 1)) + int(rng.exponential(rng.choice([0.2, 2.0])) * RATE)
@@ -359,7 +385,9 @@ def midi(rng, seconds) -> bytes:
     if rng.random() < 0.5:
         for at in range(0, ticks, 240):
             if rng.random() < 0.7:
-                events.append((at, bytes([0x99, int(rng.choice([35, 36, 38, 42, 46, 49, 54])), int(rng.integers(40, 120))])))
+                events.append(
+                    (at, bytes([0x99, int(rng.choice([35, 36, 38, 42, 46, 49, 54])), int(rng.integers(40, 120))]))
+                )
     track, last = b"", 0
     for at, event in sorted(events):
         delta, last = at - last, at
@@ -377,7 +405,17 @@ def render(file: bytes, font="/usr/share/sounds/sf2/FluidR3_GM.sf2") -> np.ndarr
 
 
 # For further scenes: what the first ones left to learn.
-FURTHER = [(passing, 16), (engine, 3), (hum, 2), (tones, 2), (squeaks, 2), (beat, 2), (dishes, 2), (notes, 2), (stationary, 2)]
+FURTHER = [
+    (passing, 16),
+    (engine, 3),
+    (hum, 2),
+    (tones, 2),
+    (squeaks, 2),
+    (beat, 2),
+    (dishes, 2),
+    (notes, 2),
+    (stationary, 2),
+]
 
 STARTING = [(starting, 8), (passing, 3), (engine, 1), (squeaks, 1), (knocks, 1), (rustle, 1)]
 CHOICES = {"first": KINDS, "further": FURTHER, "starting": STARTING}

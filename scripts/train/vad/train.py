@@ -3,8 +3,8 @@
     python train.py --out FOLDER --steps 1600            (--resume continues after an interruption)
 
 Loss: cross-entropy against the labelled share of each step. Examples are pieces of 5 s, or of two scenes one after the
-other (20 s); half of them with the sounds of a third behind them, each with a gain and a tilt of its own. Every eighth scene of the first file is
-kept for validation.
+other (20 s); half of them with the sounds of a third behind them, each with a gain and a tilt of its own. Every eighth
+scene of the first file is kept for validation.
 """
 
 import argparse
@@ -118,7 +118,10 @@ def main():
         x = features[picked, 2 * at : 2 * (at + size)].float()
         x = behind(x, features[sounds, 2 * other : 2 * (other + size)].float(), generator)
         x = varied(x, generator).unflatten(0, (rows, pieces)).flatten(1, 2)
-        y, w = (part[picked, at : at + size].float().unflatten(0, (rows, pieces)).flatten(1, 2) for part in (labels, weights))
+        y, w = (
+            part[picked, at : at + size].float().unflatten(0, (rows, pieces)).flatten(1, 2)
+            for part in (labels, weights)
+        )
         loss = loss_of(model, x, y, w)
         optimizer.zero_grad()
         loss.backward()
@@ -130,7 +133,9 @@ def main():
             for mean, now in zip(average.parameters(), model.parameters()):
                 mean.lerp_(now, 1 - keep)
         if (step + 1) % 100 == 0 or step + 1 == arguments.steps:
-            print(f"{step + 1}: {running / 100:.4f}; {validate(average, kept)}; {time.time() - started:.0f} s", flush=True)
+            print(
+                f"{step + 1}: {running / 100:.4f}; {validate(average, kept)}; {time.time() - started:.0f} s", flush=True
+            )
             running = 0.0
             torch.save(
                 {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict(),

@@ -26,9 +26,7 @@ from scipy.signal import resample_poly
 import texts
 
 RATE = 16_000
-ESPEAK = (
-    "en-us en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-gb-x-rp en-us-nyc de fr-fr fr-be es es-419".split()
-)
+ESPEAK = "en-us en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-gb-x-rp en-us-nyc de fr-fr fr-be es es-419".split()
 VARIANTS = (
     "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 klatt5 klatt6 adam Alex Alicia Andrea Andy Annie "
     "antonio belinda benjamin boris caleb david Denis ed edward Gene Gene2 gustave Hugo iven Jacky john kaukovalta Lee "
@@ -148,12 +146,18 @@ class Kokoro:
         part = rng.uniform(-0.35, 0.5)
         style = (1 - part) * self.styles[first] + part * self.styles[second]
         style = style[min(len(tokens), len(style)) - 1][None].astype(np.float32)
-        feed = {"tokens": np.array([[0, *tokens, 0]]), "style": style, "speed": np.array([rng.uniform(0.7, 1.3)], np.float32)}
+        feed = {
+            "tokens": np.array([[0, *tokens, 0]]),
+            "style": style,
+            "speed": np.array([rng.uniform(0.7, 1.3)], np.float32),
+        }
         return f"kokoro/{first}", mono16k(self.session.run(None, feed)[0].ravel(), self.rate)
 
 
 def run(command, path, text=None) -> np.ndarray:
-    subprocess.run(command, input=text and text.encode(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, input=text and text.encode(), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     samples, rate = soundfile.read(path)
     return mono16k(samples, rate)
 
@@ -173,7 +177,9 @@ def vocoded(rng: random.Random, samples: np.ndarray) -> np.ndarray:
     voiced = pitch > 0
     if voiced.any():
         mean = np.exp(np.log(pitch[voiced]).mean())
-        pitch = np.where(voiced, mean * rng.uniform(0.6, 1.7) * (np.maximum(pitch, 1) / mean) ** rng.uniform(0.2, 2.2), 0)
+        pitch = np.where(
+            voiced, mean * rng.uniform(0.6, 1.7) * (np.maximum(pitch, 1) / mean) ** rng.uniform(0.2, 2.2), 0
+        )
         pitch = np.where(voiced, np.clip(pitch, 55, 600), 0)
     kind = rng.random()
     if kind < 0.15:
