@@ -15,6 +15,7 @@ SCRIPTS = [
     "multilingual",
     "random_multilingual",
     "vad",
+    "sotto_vad",
     "ggml_blocks",
     "reference_decoding",
     "long_form",

@@ -210,10 +210,10 @@ pub(crate) struct VadArgs {
     /// Transcribe speech only: no text on silence and noise.
     #[arg(long)]
     pub(crate) vad: bool,
-    /// Silero VAD weights (safetensors or ggml), or the name of a pulled model.
+    /// Another detector than the built-in one: Silero VAD weights (safetensors or ggml), or the name of a pulled model.
     #[arg(long, value_name = "MODEL", env = "SOTTO_VAD_MODEL")]
     pub(crate) vad_model: Option<String>,
-    /// Probability from which on a moment counts as speech.
+    /// Probability from which on a moment counts as speech, 0 to 1 [default: the detector's own].
     #[arg(long, value_name = "P", requires = "vad")]
     pub(crate) vad_threshold: Option<f32>,
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sotto::vad::{SileroVad, VadOptions};
+use sotto::vad::load_detector;
 use sotto::{
     Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, PackedCache, SpeechError,
     SpeechRecognizer, Threads, Vad, starter,
 };
-use sotto_store::{Store, StoreError};
+use sotto_store::Store;
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
@@ -75,31 +75,19 @@ pub(crate) fn load_source(
     Ok(recognizer)
 }
 
-// What `sotto models pull` fetches it as.
-const VAD_NAME: &str = "ggml-org/whisper-vad/ggml-silero-v6.2.0.bin";
-
-/// The voice activity detector, where it is wanted.
+/// The voice activity detector, where it is wanted: the built-in one unless another is named.
 pub(crate) fn vad(args: &VadArgs) -> Result<Option<Vad>, CliError> {
     if !args.vad {
         return Ok(None);
     }
-    let path = match &args.vad_model {
-        Some(name) => locate(name)?,
-        None => locate(VAD_NAME).map_err(|error| match error {
-            CliError::Store(StoreError::NotInstalled { .. }) => CliError::Usage(format!(
-                "--vad needs a voice activity detector: fetch one with `sotto models pull {VAD_NAME}`, \
-                 or name one with --vad-model FILE"
-            )),
-            // A damaged one, or a store that cannot be read, says itself what to do.
-            other => other,
-        })?,
+    let mut vad = match &args.vad_model {
+        Some(name) => Vad::new(load_detector(&locate(name)?).map_err(SpeechError::from)?),
+        None => Vad::builtin(),
     };
-    let model = Arc::new(SileroVad::load(&path).map_err(SpeechError::from)?);
-    let mut options = VadOptions::default();
     if let Some(threshold) = args.vad_threshold {
-        options.threshold = threshold;
+        vad.options.threshold = threshold;
     }
-    Ok(Some(Vad { model, options }))
+    Ok(Some(vad))
 }
 
 /// The words of a file and the trie that favours them.

@@ -468,35 +468,52 @@ fn kernels_are_measured_beside_the_limits_of_the_machine() {
 }
 
 #[test]
-fn without_a_voice_activity_detector_the_message_says_where_it_comes_from() {
+fn voice_activity_detection_needs_no_download() {
     let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
-    for arguments in [&["transcribe", "--vad"][..], &["transcribe", "--stream", "--vad"], &["bench", "speech", "--vad"]]
-    {
+    let path = path.to_str().unwrap();
+    let plain = stdout(&sotto(&["transcribe", path]));
+    let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-        command.args(arguments).arg(&path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let message = stderr(&output);
-        assert!(
-            message.contains("sotto models pull ggml-org/whisper-vad/") && message.contains("--vad-model"),
-            "{message}"
-        );
+        command.args(arguments).arg(path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
+        command.output().unwrap()
+    };
+    let heard = run(&["transcribe", "--vad"]);
+    assert!(heard.status.success(), "{}", stderr(&heard));
+    assert_eq!(words(&stdout(&heard)), words(&plain));
+    let bench = run(&["bench", "speech", "--vad"]);
+    assert!(bench.status.success(), "{}", stderr(&bench));
+    let silence = with_stdin(&["transcribe", "--vad", "-"], &vec![0; 160_000]);
+    assert!(silence.status.success() && stdout(&silence).trim().is_empty(), "{}", stdout(&silence));
+}
+
+#[test]
+fn thresholds_of_the_voice_activity_detector_are_probabilities() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    for threshold in ["nan", "inf", "-0.1", "1.01"] {
+        let threshold = format!("--vad-threshold={threshold}");
+        for stream in [&[][..], &["--stream"]] {
+            let output = sotto(&[&["transcribe", "--vad", &threshold], stream, &[path]].concat());
+            assert!(!output.status.success() && stdout(&output).is_empty(), "{threshold}: {}", stdout(&output));
+            assert!(stderr(&output).contains("--vad-threshold"), "{threshold}: {}", stderr(&output));
+        }
     }
 }
 
 #[test]
 fn a_damaged_voice_activity_detector_is_called_damaged_not_missing() {
     let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
-    let model = home.path().join("ggml-org/whisper-vad/ggml-silero-v6.2.0.bin");
+    let name = "ggml-org/whisper-vad/ggml-silero-v6.2.0.bin";
+    let model = home.path().join(name);
     let commit = "0123456789abcdef0123456789abcdef01234567";
     std::fs::create_dir_all(model.join("revisions").join(commit)).unwrap();
     std::fs::write(model.join("active"), commit).unwrap();
     std::fs::write(model.join("revisions").join(commit).join("sotto.json"), "{").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-    command.args(["transcribe", "--vad"]).arg(&path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
+    command.args(["transcribe", "--vad", "--vad-model", name]).arg(&path).env("SOTTO_MODELS", home.path());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("sotto.json") && !stderr(&output).contains("--vad-model"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("sotto.json"), "{}", stderr(&output));
 }
 
 #[test]

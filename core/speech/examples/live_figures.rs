@@ -1,18 +1,17 @@
 //! Live text beside offline text: word errors, processor time, delays.
 //!
-//!     cargo run --release -p sotto-speech --example live_figures -- MODEL SILERO [RECORDING…]
+//!     cargo run --release -p sotto-speech --example live_figures -- MODEL DETECTOR [RECORDING…]
 //!
-//! Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`). Processor time is that of the thread, so that
+//! DETECTOR is a file or `builtin`. Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`). Processor time is that of the thread, so that
 //! other work on the machine does not count; it needs Linux.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the desk")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use sotto_audio::{Pcm16k, SAMPLE_RATE, decode_file};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
-use sotto_speech::vad::{SileroVad, VadOptions};
+use sotto_speech::vad::load_detector;
 use sotto_speech::{LoadOptions, Precision, SpeechRecognizer, TranscribeOptions, Vad};
 use sotto_text::metrics::{ErrorCounts, word_errors};
 use sotto_text::normalize::english;
@@ -27,14 +26,17 @@ struct Recording {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let model: PathBuf = arguments.next().expect("the folder of a model").into();
-    let silero: PathBuf = arguments.next().expect("the file of a detector").into();
+    let detector: PathBuf = arguments.next().expect("the file of a detector, or `builtin`").into();
     let wanted: Vec<String> = arguments.collect();
     let data: PathBuf = std::env::var_os("SOTTO_DATA").map_or_else(|| "../shared/data".into(), Into::into);
     let options = LoadOptions { precision: Some(Precision::Int8), threads: Threads::ONE, ..LoadOptions::default() };
     let recognizer = SpeechRecognizer::load(&model.into(), &options, &NoProgress, &CancelToken::new()).unwrap();
-    let silero = Arc::new(SileroVad::load(&silero).unwrap());
+    let detector = match detector.to_str() {
+        Some("builtin") => Vad::builtin(),
+        _ => Vad::new(load_detector(&detector).unwrap()),
+    };
     for recording in recordings(&data).into_iter().filter(|r| wanted.is_empty() || wanted.contains(&r.name)) {
-        for vad in [None, Some(Vad { model: Arc::clone(&silero), options: VadOptions::default() })] {
+        for vad in [None, Some(detector.clone())] {
             measure(&recognizer, &recording, vad);
         }
     }

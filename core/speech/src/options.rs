@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::SpeechError;
 use crate::hotwords::Hotwords;
-use crate::vad::{SileroVad, VadOptions};
+use crate::vad::{Detector, SottoVad, VadOptions};
 
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -128,9 +128,25 @@ pub enum AudioContext {
 #[derive(Debug, Clone)]
 pub struct Vad {
     /// The detector.
-    pub model: Arc<SileroVad>,
+    pub model: Arc<dyn Detector>,
     /// Its thresholds.
     pub options: VadOptions,
+}
+
+impl Vad {
+    /// The detector that comes with the library, with the rules made for it. Nothing is fetched; about a millisecond the first
+    /// time, then nothing.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::new(SottoVad::builtin())
+    }
+
+    /// A detector with the rules that it brings.
+    #[must_use]
+    pub fn new(model: Arc<dyn Detector>) -> Self {
+        let options = model.options();
+        Self { model, options }
+    }
 }
 
 /// Options of a transcription; the default suits most recordings.
@@ -208,6 +224,6 @@ impl TranscribeOptions {
         if self.max_tokens == Some(0) {
             return problem("max_tokens", "must be at least 1");
         }
-        Ok(())
+        self.vad.as_ref().map_or(Ok(()), |vad| vad.options.check())
     }
 }

@@ -141,6 +141,11 @@ impl SpeechRecognizer {
         if let Some(file) = &self.model.packed {
             file.check_unchanged().map_err(LoadError::from)?;
         }
+        if let Some(vad) = &options.vad {
+            vad.options.check()?;
+            // What `vad_options` leaves of the longest segment.
+            self.vad_options(&vad.options).check()?;
+        }
         WindowDecoder::new(&self.model, options, self.threads, cancel)
     }
 

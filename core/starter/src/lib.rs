@@ -45,6 +45,15 @@ pub fn speech() -> StarterSpeech {
     }
 }
 
+/// `model.safetensors` of the voice activity detector: matrices F16, biases F32, 0.2 MB.
+///
+/// It tells from 16 kHz mono audio, 32 ms at a time, whether someone speaks, in any language. Trained by
+/// `scripts/train/vad`; the card is `models/vad/README.md`.
+#[must_use]
+pub fn vad() -> &'static [u8] {
+    include_bytes!("../models/vad/model.safetensors")
+}
+
 /// What is said in [`demo_clip`], phrase by phrase.
 pub const DEMO_TEXT: &str = "hello turn on the light call three seven one stop";
 
@@ -97,6 +106,13 @@ mod tests {
         }
         // The last tensor ends where the file ends: nothing was cut off.
         assert!(json.contains(&format!(",{data}]")), "no tensor ends at byte {data}");
+    }
+
+    #[test]
+    fn the_voice_activity_detector_stays_under_three_hundred_kilobytes() {
+        assert!(vad().len() <= 300_000, "{} bytes", vad().len());
+        let (json, data) = header(vad());
+        assert!(json.contains("\"format\":\"sotto-vad\"") && json.contains(&format!(",{data}]")), "{json}");
     }
 
     #[test]

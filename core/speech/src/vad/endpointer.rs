@@ -1,7 +1,7 @@
 //! Silero's rules (`get_speech_timestamps`, version 6.2), one probability at a time.
 
+use super::detector::STEP;
 use super::options::VadOptions;
-use super::stream::STEP;
 
 const SAMPLES_PER_MS: f64 = 16.0;
 

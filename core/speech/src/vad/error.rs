@@ -9,6 +9,14 @@ pub enum VadError {
     /// The file is missing, damaged, or of another model.
     #[error(transparent)]
     Weights(#[from] WeightError),
+    /// The file is one of ours, but its numbers cannot be right.
+    #[error("{file}: {problem}; the file is damaged, take it again from where it came")]
+    Damaged {
+        /// Path or name of the file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The file is a voice activity detector of another build.
     #[error("{file}: {problem}; use silero_vad_16k.safetensors or ggml-silero-v5.1.2 or later (16 kHz)")]
     Unsupported {

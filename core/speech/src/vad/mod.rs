@@ -1,22 +1,26 @@
-//! Voice activity detection with Silero VAD (github.com/snakers4/silero-vad, 16 kHz networks of versions 5 and 6).
+//! Voice activity detection: who speaks when, before anything is transcribed.
 //!
-//! [`SileroVad`] holds the weights and is shared; a [`VadStream`] gives one speech probability per 32 ms; a [`Segmenter`]
-//! turns them into [`Endpoint`]s while audio arrives, and [`speech_segments`] into the segments of a whole recording,
-//! exactly as Silero's own `get_speech_timestamps`. One thread, no allocation per step.
+//! A [`Detector`] holds weights and is shared: [`SottoVad`], which comes with the library, or [`SileroVad`] from a file. A
+//! [`VadStream`] gives one speech probability per 32 ms; a [`Segmenter`] turns them into [`Endpoint`]s while audio
+//! arrives, and [`speech_segments`] into the segments of a whole recording, by the rules of Silero's
+//! `get_speech_timestamps`. One thread, no allocation per step.
 
+mod detector;
 mod endpointer;
 mod error;
-mod network;
 mod options;
 mod panels;
 mod segmenter;
 mod segments;
+mod silero;
+mod sotto;
 mod stream;
-mod weights;
 
+pub use detector::{Detector, DetectorState, STEP, load_detector};
 pub use error::VadError;
 pub use options::VadOptions;
 pub use segmenter::{Endpoint, Segmenter};
 pub use segments::{segments_of, speech_segments};
-pub use stream::{STEP, VadStream};
-pub use weights::SileroVad;
+pub use silero::SileroVad;
+pub use sotto::SottoVad;
+pub use stream::VadStream;

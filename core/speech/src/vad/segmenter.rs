@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::detector::{Detector, STEP};
 use super::endpointer::{Decision, Endpointer};
 use super::options::VadOptions;
-use super::stream::{STEP, VadStream};
-use super::weights::SileroVad;
+use super::stream::VadStream;
 
 const SAMPLES_PER_MS: usize = 16;
 
@@ -44,7 +44,7 @@ pub struct Segmenter {
 impl Segmenter {
     /// A segmenter at the beginning of a stream.
     #[must_use]
-    pub fn new(vad: &Arc<SileroVad>, options: VadOptions) -> Self {
+    pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: VadOptions) -> Self {
         let pad = options.speech_pad_ms as usize * SAMPLES_PER_MS;
         Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), pad, judged: 0, ended: 0 }
     }

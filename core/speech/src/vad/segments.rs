@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use sotto_runtime::{CancelToken, Cancelled};
 
+use super::detector::{Detector, STEP};
 use super::endpointer::{Decision, Endpointer};
 use super::options::VadOptions;
-use super::stream::{STEP, VadStream};
-use super::weights::SileroVad;
+use super::stream::VadStream;
 
 const SAMPLES_PER_MS: usize = 16;
 
@@ -20,8 +20,8 @@ const BLOCK: usize = 16_000;
 ///
 /// # Errors
 /// [`Cancelled`] when `cancel` fires; it is looked at once per second of audio.
-pub fn speech_segments(
-    vad: &Arc<SileroVad>,
+pub fn speech_segments<D: Detector + ?Sized>(
+    vad: &Arc<D>,
     samples: &[f32],
     options: &VadOptions,
     cancel: &CancelToken,

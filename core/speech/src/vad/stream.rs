@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
-use super::network::State;
-use super::weights::SileroVad;
-
-/// Samples per probability: 32 ms.
-pub const STEP: usize = 512;
+use super::detector::{Detector, DetectorState, STEP};
 
 /// Far beyond any recording, near enough that no square overflows.
 const LOUDEST: f32 = 1e6;
 
 /// Gives one probability of speech per [`STEP`] samples of 16 kHz mono audio.
 ///
-/// The probabilities do not depend on how the audio was cut into pieces. A step costs about a quarter of a millisecond on
-/// one desktop core (`examples/vad_figures.rs`); nothing is allocated after [`new`](Self::new).
-#[derive(Debug, Clone)]
+/// The probabilities do not depend on how the audio was cut into pieces. What a step costs
+/// depends on the detector: docs/PERFORMANCE.md; nothing is allocated after [`new`](Self::new).
+#[derive(Debug)]
 pub struct VadStream {
-    vad: Arc<SileroVad>,
-    state: State,
+    state: Box<dyn DetectorState>,
     pending: [f32; STEP],
     filled: usize,
 }
@@ -26,8 +21,8 @@ pub struct VadStream {
 impl VadStream {
     /// A stream at its beginning.
     #[must_use]
-    pub fn new(vad: &Arc<SileroVad>) -> Self {
-        Self { vad: Arc::clone(vad), state: State::new(), pending: [0.0; STEP], filled: 0 }
+    pub fn new<D: Detector + ?Sized>(vad: &Arc<D>) -> Self {
+        Self { state: Arc::clone(vad).begin(), pending: [0.0; STEP], filled: 0 }
     }
 
     /// Takes samples and hands each probability that they complete to `each`, in order.
@@ -43,7 +38,7 @@ impl VadStream {
             samples = later;
             if self.filled == STEP {
                 self.filled = 0;
-                each(self.state.step(&self.vad, &self.pending));
+                each(self.state.step(&self.pending));
             }
         }
     }
@@ -53,7 +48,7 @@ impl VadStream {
     pub fn finish(&mut self) -> Option<f32> {
         let last = (self.filled > 0).then(|| {
             self.pending[self.filled..].fill(0.0);
-            self.state.step(&self.vad, &self.pending)
+            self.state.step(&self.pending)
         });
         self.reset();
         last
@@ -61,7 +56,7 @@ impl VadStream {
 
     /// Forgets everything that was pushed.
     pub fn reset(&mut self) {
-        self.state = State::new();
+        self.state.reset();
         self.filled = 0;
     }
 
@@ -69,5 +64,11 @@ impl VadStream {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.filled
+    }
+}
+
+impl Clone for VadStream {
+    fn clone(&self) -> Self {
+        Self { state: self.state.duplicate(), ..*self }
     }
 }

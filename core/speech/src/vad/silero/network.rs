@@ -5,7 +5,8 @@
 
 use sotto_kernels::{relu, sigmoid};
 
-use super::stream::STEP;
+use super::super::detector::STEP;
+use super::super::panels::Panels;
 use super::weights::{BINS, CHANNELS, HIDDEN, SileroVad, TAPS, WINDOW};
 
 /// Samples of the previous step that each step sees again.
@@ -56,6 +57,13 @@ impl State {
                 gates: [0.0; 4 * HIDDEN],
             }),
         }
+    }
+
+    /// Back to the beginning. Work memory needs no clearing: what a step reads of it, it has written, or is always zero.
+    pub(super) fn reset(&mut self) {
+        self.samples.fill(0.0);
+        self.input_and_hidden.fill(0.0);
+        self.cell.fill(0.0);
     }
 
     /// The probability of speech in `step`; the state moves on.
@@ -112,7 +120,7 @@ impl State {
 
 /// `N` output frames with ReLU, each from three frames of `input`, which begins and ends with a frame of zeros.
 fn convolve<const N: usize>(
-    weights: &super::panels::Panels,
+    weights: &Panels,
     input: &[f32],
     channels: usize,
     stride: usize,

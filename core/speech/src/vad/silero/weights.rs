@@ -7,10 +7,10 @@ use std::path::Path;
 
 use sotto_nn::weights::{SileroGgml, WeightError, Weights};
 
-use super::error::VadError;
+use super::super::detector::STEP;
+use super::super::error::VadError;
+use super::super::panels::Panels;
 use super::network::CONTEXT;
-use super::panels::Panels;
-use super::stream::STEP;
 
 /// Samples of the short-time Fourier transform.
 pub(super) const WINDOW: usize = 256;
