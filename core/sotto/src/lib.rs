@@ -58,7 +58,8 @@ pub mod kernels {
 /// Packing models: one file with quantized weights that is mapped and used where it lies.
 pub mod packing {
     pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WriteError, quantize,
+        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WeightTypes,
+        WriteError, quantize,
     };
 }
 

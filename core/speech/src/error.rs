@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
-use sotto_nn::layers::WeightType;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
@@ -130,17 +129,15 @@ pub enum QuantizeError {
     Write(#[from] WriteError),
     /// The source is packed already, with other weights than are wanted.
     #[error(
-        "{model}: is packed with {} weights already; pack its publisher's model with {} weights",
-        found.name(),
-        wanted.name()
+        "{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights"
     )]
     PackedWeights {
         /// The packed model.
         model: String,
         /// What it has.
-        found: WeightType,
+        found: WeightTypes,
         /// What was asked for.
-        wanted: WeightType,
+        wanted: WeightTypes,
     },
 }
 

@@ -13,6 +13,7 @@ mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod watched;
+mod weight_types;
 
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use device::Switch;
@@ -21,6 +22,7 @@ pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
+pub use weight_types::WeightTypes;
 
 pub use network::Precision;
 pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
-use sotto_nn::layers::{Backend, WeightType};
+use sotto_nn::layers::Backend;
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
@@ -16,6 +16,7 @@ use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, 
 use super::names::Tensors;
 use super::network::Precision;
 use super::watched::Watched;
+use super::weight_types::WeightTypes;
 use super::{Decoder, Encoder, GenerationConfig, weight_count};
 use crate::error::QuantizeError;
 
@@ -30,9 +31,12 @@ const WRITER_KEY: &str = "sotto.writer";
 #[derive(Debug, Clone, Default)]
 pub struct QuantizeOptions {
     /// Bits of the weights. A model that is packed already must have been packed so.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
     pub layout: Option<Layout>,
+    /// Whether the tables of positions are stored as half floats where that loses nothing. They are copied when the model
+    /// is loaded, the others are mapped: for a file that has to be small.
+    pub half_positions: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
     /// Where the model comes from. Kept as it is when a packed model is packed again.
@@ -62,7 +66,7 @@ pub struct Quantized {
     /// Size of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of its weights.
     pub layout: Layout,
     /// How far the quantized weights are from the source's, by kind of layer; empty for a model that was packed before.
@@ -86,7 +90,7 @@ pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of its weights.
     pub layout: Layout,
     /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
@@ -101,7 +105,7 @@ impl<'a> PackedInfo<'a> {
     pub(super) fn of(model: &'a PackedModel) -> Self {
         Self {
             bytes: Bytes(model.bytes_on_disk()),
-            weights: model.weight_type(),
+            weights: WeightTypes::of(model),
             layout: model.layout(),
             source: model.metadata(SOURCE_KEY),
             licence: model.metadata(LICENCE_KEY),
@@ -112,8 +116,8 @@ impl<'a> PackedInfo<'a> {
 
 /// Packs the model at `source` with quantized weights into the file `destination`.
 ///
-/// With [`WeightType::Int4`] the decoder has 4-bit weights, whose time is reading them; the encoder and the projections of the
-/// audio, whose time is arithmetic, keep 8 bits.
+/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) stands for 4 bits in the decoder, whose time is reading them; the encoder and the projections of the
+/// audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`] says it part by part.
 ///
 /// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
 /// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed weights
@@ -132,16 +136,16 @@ pub fn quantize(
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
     if let ModelFile::Packed(model) = manifest.file() {
-        let found = model.weight_type();
+        let found = WeightTypes::of(model);
         if found != weights {
             return Err(QuantizeError::PackedWeights { model: manifest.name().to_owned(), found, wanted: weights });
         }
     }
-    let (mut contents, errors) = record(&manifest, weights, layout, progress, cancel)?;
+    let (mut contents, errors) = record(&manifest, options, layout, progress, cancel)?;
     let tokenizer = manifest.tokenizer()?;
     contents.add_bytes(TOKENIZER, tokenizer.to_packed());
     contents.set_metadata(TASK_KEY, TASK.to_owned());
-    contents.set_metadata(WEIGHTS_KEY, weights.name().to_owned());
+    contents.set_metadata(WEIGHTS_KEY, weights.to_string());
     contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
     contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
     let settings = manifest.settings(&tokenizer)?;
@@ -167,7 +171,7 @@ pub fn quantize(
 /// Loads the network and keeps what it is made of.
 fn record(
     manifest: &Manifest,
-    weights: WeightType,
+    options: &QuantizeOptions,
     layout: Layout,
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
@@ -178,19 +182,15 @@ fn record(
         progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
     report(0);
-    let weight_type = |name: &str| if is_read_per_token(name) { weights } else { WeightType::Int8 };
-    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel);
+    let weight_type = |name: &str| options.weights.of_matrix(name);
+    let is_half = |name: &str| options.half_positions && name.ends_with("embed_positions.weight");
+    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel).with_halves(&is_half);
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
     Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Ok(recorder.finish())
-}
-
-/// Whether each token reads the matrix. The others multiply hundreds of rows at a time.
-fn is_read_per_token(matrix: &str) -> bool {
-    matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
 }
 
 /// Source, licence and quality.
