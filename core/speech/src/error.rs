@@ -8,6 +8,7 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
 use sotto_text::TextError;
 
+use crate::model::WeightTypes;
 use crate::vad::VadError;
 
 /// Why a transcription failed.

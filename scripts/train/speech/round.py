@@ -1,13 +1,19 @@
-"""Rounds matrices to blocks of 4 bits so that their outputs change little (Frantar et al. 2022, GPTQ, arXiv 2210.17323).
+"""Takes neurons out of the network and rounds its matrices to blocks of 4 bits, so that their outputs change little.
 
-    python round.py --model FOLDER --windows FOLDER --to FOLDER --parts decoder,embedding
+    python round.py --model FOLDER --windows FOLDER --to FOLDER --parts encoder,decoder,embedding
+                    [--encoder-neurons 1280] [--decoder-neurons 1280]
 
-Each column of a matrix is rounded in turn, those that see the strongest inputs first, and the columns that are left make up for
+Of the neurons of each feed-forward block those go whose part the others can take over best, one after the other (the optimal
+brain surgeon of Hassibi and Stork 1993, on whole columns of the second matrix); least squares on the calibration speech then fits
+the second matrix of those that stay.
+
+Rounding is GPTQ (Frantar et al. 2022, arXiv 2210.17323). Each column of a matrix is rounded in turn, those that see the strongest inputs first, and the columns that are left make up for
 the error, by least squares on the inputs of `calibration.py`. Scales are those of ggml's q4_0, one per 32 columns of a row. The
 values are written in f32: `sotto quantize` finds the same blocks in them (`pack` here does as it does, and says how many differ).
 """
 
 import argparse
+import json
 import pathlib
 import shutil
 import time
@@ -65,6 +71,27 @@ def rounded(weight: torch.Tensor, moments: torch.Tensor, damping: float) -> torc
     return back
 
 
+def thinned(weight: torch.Tensor, moments: torch.Tensor, keep: int, damping: float = 1e-3):
+    """The neurons to keep, ascending, and the columns that `weight` then has; the share of the output's power that is lost."""
+    full = moments + damping * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
+    inverse, norms = torch.linalg.inv(full), weight.double()
+    work, alive = norms.clone(), torch.ones(len(full), dtype=torch.bool)
+    for _ in range(len(full) - keep):
+        cost = work.square().sum(0) / inverse.diagonal()
+        cost[~alive] = float("inf")
+        gone = int(cost.argmin())
+        column = inverse[:, gone] / inverse[gone, gone]
+        work -= work[:, gone : gone + 1] * column[None]
+        inverse -= column[:, None] * inverse[gone][None]
+        inverse[gone, gone], alive[gone] = 1.0, False
+        work[:, gone] = 0
+    chosen = alive.nonzero()[:, 0]
+    lost = norms.clone()
+    lost -= work
+    energy = lambda x: float(torch.einsum("ij,jk,ik->", x, moments, x))  # noqa: E731
+    return chosen, work[:, chosen].float(), energy(lost) / energy(norms)
+
+
 def packed(weight: torch.Tensor) -> torch.Tensor:
     """What `sotto quantize` makes of a matrix in 4 bits."""
     blocks = weight.double().unflatten(1, (-1, BLOCK))
@@ -79,6 +106,13 @@ def packed(weight: torch.Tensor) -> torch.Tensor:
         best = torch.where((error < least)[..., None], found, best)
         least = torch.minimum(error, least)
     return best.flatten(1).float()
+
+
+def replace(module: torch.nn.Linear, weight: torch.Tensor, bias):
+    """Other values, and other sizes, in a layer."""
+    module.weight = torch.nn.Parameter(weight.contiguous(), requires_grad=False)
+    module.bias = None if bias is None else torch.nn.Parameter(bias.contiguous(), requires_grad=False)
+    module.out_features, module.in_features = weight.shape
 
 
 class Report:
@@ -101,24 +135,37 @@ def main():
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--parts", required=True, help="of " + ", ".join(PARTS))
     parser.add_argument("--most", type=int, default=64, help="windows that are used")
+    parser.add_argument("--encoder-neurons", type=int, default=0, help="of each feed-forward block, a multiple of 32; 0 keeps all")
+    parser.add_argument("--decoder-neurons", type=int, default=0)
     parser.add_argument("--damping", type=float, default=0.02)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    parts, started, report = set(arguments.parts.split(",")), time.time(), Report()
+    parts, started, report = set(arguments.parts.split(",")) & set(PARTS), time.time(), Report()
     calibration = Calibration(arguments.model, arguments.windows, arguments.most)
     network = calibration.model.model
     changed = {}
 
     def treat(prefix: str, layer, run, states, wanted):
-        names = {name: module for name, module in linears(layer).items() if wanted(name)}
-        if names:
-            with Moments(names) as moments:
+        names = linears(layer)
+        keep = arguments.encoder_neurons if ".encoder." in prefix else arguments.decoder_neurons
+        if keep or any(wanted(name) for name in names):
+            with Moments(names) as seen:
                 run(states)
+            moments = {name: seen.of(name) for name in names}
+            if keep:
+                chosen, weight, lost = thinned(layer.fc2.weight, moments["fc2"], keep)
+                print(f"{prefix}: {keep} of {layer.fc1.out_features} neurons, {100 * lost:.2f} % of the output lost", flush=True)
+                moments["fc2"] = moments["fc2"][chosen][:, chosen]
+                replace(layer.fc1, layer.fc1.weight[chosen], layer.fc1.bias[chosen])
+                replace(layer.fc2, weight, layer.fc2.bias)
+                for name in ("fc1.weight", "fc1.bias", "fc2.weight"):
+                    changed[f"{prefix}.{name}"] = layer.get_parameter(name)
             for name, module in names.items():
-                result = rounded(module.weight, moments.of(name), arguments.damping)
-                report.line(f"{prefix}.{name}", module.weight, result, moments.of(name))
-                module.weight.copy_(result)
-                changed[f"{prefix}.{name}.weight"] = result
+                if wanted(name):
+                    result = rounded(module.weight, moments[name], arguments.damping)
+                    report.line(f"{prefix}.{name}", module.weight, result, moments[name])
+                    replace(module, result, module.bias)
+                    changed[f"{prefix}.{name}.weight"] = result
         return run(states)
 
     states = calibration.encoder_inputs()
@@ -147,7 +194,11 @@ def main():
     tensors = load_file(arguments.model / "model.safetensors")
     tensors |= {name: tensor.contiguous() for name, tensor in changed.items()}
     save_file(tensors, arguments.to / "model.safetensors", metadata={"format": "pt"})
-    for name in ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json"):
+    config = json.loads((arguments.model / "config.json").read_text())
+    for part in ("encoder", "decoder"):
+        config[f"{part}_ffn_dim"] = getattr(arguments, f"{part}_neurons") or config[f"{part}_ffn_dim"]
+    (arguments.to / "config.json").write_text(json.dumps(config, indent=1))
+    for name in ("generation_config.json", "preprocessor_config.json", "tokenizer.json"):
         shutil.copy(arguments.model / name, arguments.to / name)
     print(f"{len(changed)} matrices, {time.time() - started:.0f} s")
 

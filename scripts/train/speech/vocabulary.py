@@ -1,6 +1,6 @@
 """Cuts Whisper's vocabulary to what English text uses: a smaller tokenizer and the rows of the embedding that go with it.
 
-    python vocabulary.py --to FOLDER [--text-tokens 12000]          (SOTTO_DATA names the data folder)
+    python vocabulary.py --to FOLDER [--text-tokens 32000]          (SOTTO_DATA names the data folder)
 
 Tokens are counted in text with clear terms (`SOURCES`). Kept are all 256 bytes, so that every string can still be written; every
 whole number up to three digits and the years 1700 to 2050, which speech says and dialogue rarely writes; and of the others those
@@ -162,7 +162,8 @@ def renumbered(settings: dict, new_id: dict[int, int]) -> dict:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=pathlib.Path, required=True)
-    parser.add_argument("--text-tokens", type=int, default=12_000)
+    parser.add_argument("--text-tokens", type=int, default=32_000)
+    parser.add_argument("--layers", type=pathlib.Path, help="a folder whose tensors, but for the token table, are taken instead")
     arguments = parser.parse_args()
     data = pathlib.Path(os.environ["SOTTO_DATA"])
     teacher = data / "openai-whisper-tiny.en"
@@ -186,7 +187,8 @@ def main():
     shutil.copy(teacher / "preprocessor_config.json", arguments.to)
     tensors = load_file(teacher / "model.safetensors")
     table = "model.decoder.embed_tokens.weight"
-    tensors[table] = tensors[table][kept].contiguous()
+    rows = tensors[table][kept].contiguous()
+    tensors = {**(load_file(arguments.layers / "model.safetensors") if arguments.layers else tensors), table: rows}
     save_file(tensors, arguments.to / "model.safetensors", metadata={"format": "pt"})
 
 

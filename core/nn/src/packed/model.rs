@@ -77,6 +77,19 @@ impl PackedModel {
         self.weights.bytes_on_disk()
     }
 
+    /// Whether a tensor of that name is there in half precision.
+    #[must_use]
+    pub fn is_half(&self, name: &str) -> bool {
+        self.weights.stored(name).is_ok_and(|stored| stored.kind == "F16")
+    }
+
+    /// Bytes of the half-precision tensors as f32, which they become when they are loaded.
+    #[must_use]
+    pub fn widened_bytes(&self) -> u64 {
+        let halves = self.tensors().filter(|(_, kind, _)| *kind == "F16");
+        halves.map(|(_, _, shape)| 4 * shape.iter().map(|&size| size as u64).product::<u64>()).sum()
+    }
+
     /// One entry of the metadata.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {

@@ -29,6 +29,13 @@ pub enum ModelSource {
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
+    /// A packed model, compiled into the application: used where it lies if it starts on a cache line, else copied once.
+    PackedBytes {
+        /// Name for messages.
+        name: &'static str,
+        /// The file.
+        bytes: &'static [u8],
+    },
 }
 
 /// The files of a Hugging Face folder in memory.
@@ -128,6 +135,9 @@ impl Manifest {
     pub(crate) fn open(source: &ModelSource) -> Result<Self, LoadError> {
         let manifest = match source {
             ModelSource::Bytes(bytes) => Self::from_bytes(bytes),
+            ModelSource::PackedBytes { name, bytes } => {
+                Self::open_packed(PackedModel::from_bytes(Cow::Borrowed(bytes), name)?)
+            }
             ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
             ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
             ModelSource::Path(path) => Self::open_ggml(path),
@@ -247,7 +257,9 @@ impl Manifest {
             }
             ModelFile::Packed(model) => {
                 let repacked = self.kernels(options)?.layout() != model.layout();
-                memory::estimate(&self.dimensions, model.bytes_on_disk(), Residence::Mapped { precision, repacked })
+                let mapped = Residence::Mapped { precision, repacked };
+                let estimated = memory::estimate(&self.dimensions, model.bytes_on_disk(), mapped);
+                Bytes(estimated.0 + model.widened_bytes())
             }
         };
         Ok(match options.device {

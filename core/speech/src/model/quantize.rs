@@ -183,7 +183,11 @@ fn record(
     };
     report(0);
     let weight_type = |name: &str| options.weights.of_matrix(name);
-    let is_half = |name: &str| options.half_positions && name.ends_with("embed_positions.weight");
+    let is_half = |name: &str| match manifest.file() {
+        // A packed source keeps what it has.
+        ModelFile::Packed(model) => model.is_half(name),
+        ModelFile::Original(..) => options.half_positions && name.ends_with("embed_positions.weight"),
+    };
     let recorder = Recorder::new(&tensors, layout, &weight_type, cancel).with_halves(&is_half);
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
