@@ -288,10 +288,12 @@ pub(crate) struct QuantizeArgs {
     /// Order of the weights: which CPUs use the file as it lies. Others copy the weights when they load it.
     #[arg(long, value_enum, default_value_t = LayoutArg::Auto)]
     pub(crate) layout: LayoutArg,
-    /// Store the tables of positions as half floats, where that loses nothing: a smaller file that takes 3 MB more memory
-    /// and a millisecond more to load (tiny).
+    /// Keep 8 bits in the matrices whose names begin so, such as `encoder.layers.0.self_attn`; may be given again.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) keep_int8: Vec<String>,
+    /// Leave out or halve the tables of positions: a smaller file that takes more memory and time to load (tiny: 3 MB).
     #[arg(long)]
-    pub(crate) half_positions: bool,
+    pub(crate) compact: bool,
     /// Replace DST if it exists.
     #[arg(long)]
     pub(crate) force: bool,

@@ -33,6 +33,37 @@ pub(crate) fn source(name: Option<&str>) -> Result<ModelSource, CliError> {
     name.map_or_else(|| Ok(starter::speech()), |name| Ok(ModelSource::Path(locate(name)?)))
 }
 
+// What the starter recognizer's users are told to fetch: knows many languages, and is small enough for any desk.
+const LARGER: &str = "openai/whisper-base";
+
+/// Says on stderr that the starter model answers, where none is named, and how to get a larger one.
+pub(crate) fn say_which_answers(name: Option<&str>, global: &Global) {
+    if name.is_none() && !global.quiet {
+        eprintln!(
+            "sotto: the starter recognizer answers (small, English); a larger model makes fewer errors: \
+             `sotto models pull {LARGER}`, then --model {LARGER}"
+        );
+    }
+}
+
+/// Refuses what the starter model cannot do, where no model is named.
+///
+/// # Errors
+/// [`CliError::Usage`] for another language than English, and for translating.
+pub(crate) fn check_starter(name: Option<&str>, language: &str, translate: bool) -> Result<(), CliError> {
+    let other = sotto::text::language(language).filter(|language| language.code != "en");
+    let wanted = match (name, other) {
+        (None, Some(other)) => format!("--language {}", other.code),
+        (None, None) if translate => "--task translate".to_owned(),
+        _ => return Ok(()),
+    };
+    let problem = format!(
+        "{wanted}: the starter recognizer knows English only; fetch a multilingual model, once: \
+         `sotto models pull {LARGER}`, then --model {LARGER}"
+    );
+    Err(CliError::Usage(problem))
+}
+
 /// A path that exists, or a model of the store.
 pub(crate) fn locate(name: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(name);

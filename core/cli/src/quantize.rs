@@ -35,7 +35,8 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
     let options = QuantizeOptions {
         weights: args.weight_types(),
         layout: args.layout.layout(),
-        half_positions: args.half_positions,
+        keep_int8: args.keep_int8.clone(),
+        compact: args.compact,
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
         measured,

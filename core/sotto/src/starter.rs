@@ -9,7 +9,7 @@ pub fn speech() -> ModelSource {
     ModelSource::PackedBytes { name: "starter recognizer", bytes: sotto_starter::speech() }
 }
 
-/// A synthetic recording that the starter recognizer understands, as the bytes of an audio file.
+/// A synthetic recording of ordinary sentences, as the bytes of an audio file.
 #[must_use]
 pub fn demo_clip() -> &'static [u8] {
     sotto_starter::demo_clip()

@@ -129,9 +129,7 @@ pub enum QuantizeError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The source is packed already, with other weights than are wanted.
-    #[error(
-        "{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights"
-    )]
+    #[error("{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights")]
     PackedWeights {
         /// The packed model.
         model: String,

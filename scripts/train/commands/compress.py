@@ -89,7 +89,7 @@ def main():
         samples = torch.from_numpy(composer.utterance().samples)[: len(padded)]
         padded[: len(samples)] = samples
         mel.append(log_mel(padded))
-    weights = pathlib.Path(os.environ["SOTTO_DATA"]) / "whisper-tiny.en"
+    weights = pathlib.Path(os.environ["SOTTO_DATA"]) / "openai-whisper-tiny.en"
     teacher = WhisperModel.from_pretrained(weights, dtype=torch.float32).encoder.eval()
     student = Whisper(Size(Vocabulary(build_tokenizer()).size))
     compress(teacher, student.model["encoder"], torch.stack(mel))

@@ -1,6 +1,6 @@
-"""Makes the recording that `sotto demo` transcribes: espeak-ng in a voice held out from training, in a small room.
+"""Makes the recording of the test kit: espeak-ng in a voice held out from training, in a small room.
 
-    python demo_clip.py ../../../core/starter/audio/demo.flac
+    python demo_clip.py ../../../core/testkit/audio/commands.flac
 """
 
 import pathlib

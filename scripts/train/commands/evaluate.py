@@ -1,6 +1,6 @@
 """Measures an exported folder with transformers' WhisperForConditionalGeneration on its dequantized weights.
 
-    python evaluate.py --model ../../../core/starter/models/speech --out FOLDER [--recipe evaluation.json]
+    python evaluate.py --model ../../../core/testkit/models/commands --out FOLDER [--recipe evaluation.json]
 
 Greedy decoding of whole windows, with timestamps as the model's settings ask. `--write-recipe` makes the recipe of the digit strings: which recordings of the
 held-out speakers follow each other with how many zero samples between them, all at 8 kHz, so that any program can

@@ -46,7 +46,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    weights = pathlib.Path(os.environ["SOTTO_DATA"]) / "whisper-tiny.en"
+    weights = pathlib.Path(os.environ["SOTTO_DATA"]) / "openai-whisper-tiny.en"
     encoder = WhisperModel.from_pretrained(weights, dtype=torch.float32).encoder.eval()
     started, corpus = time.time(), Corpus(arguments.out, "train")
     clips = sorted(corpus.clips, key=lambda clip: clip["length"])

@@ -5,8 +5,7 @@
 Tokens are counted in text with clear terms (`SOURCES`). Kept are all 256 bytes, so that every string can still be written; every
 whole number up to three digits and the years 1700 to 2050, which speech says and dialogue rarely writes; and of the others those
 of the highest share. The counted text is mostly dialogue: a part of the share (`PRIOR`) comes from the order in which the
-vocabulary itself was made, from the web, by frequency (words of unseen news that lose a token: 7.7 % of 20,000 tokens, 8.3 %
-without). With a token go the two that it is merged from, and theirs: byte pair encoding with the rules that are left
+vocabulary itself was made, from the web, by frequency. With a token go the two that it is merged from, and theirs: byte pair encoding with the rules that are left
 then gives exactly the tokens that are left. The order of the ids, and so of the merges, stays. Of the control tokens those of
 languages go but for English.
 

@@ -19,9 +19,12 @@ use crate::progress::Bars;
 
 pub(crate) fn run(args: &TranscribeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     check(args, global.json)?;
+    let name = args.model.model.as_deref();
+    model::check_starter(name, &args.language, matches!(args.task, TaskArg::Translate))?;
+    model::say_which_answers(name, global);
     let bars = Bars::new(global.quiet);
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
+    let recognizer = model::load(&model::engine(global), name, &bars, cancel)?;
     let load = start.elapsed();
     let options = options(args, &recognizer)?;
     if args.stream {

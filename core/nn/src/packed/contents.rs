@@ -88,6 +88,11 @@ impl Contents {
         self.add(name.to_owned(), Data::Bytes(bytes));
     }
 
+    /// Takes a tensor out, if there is one of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.tensors.retain(|(known, _)| known != name);
+    }
+
     /// Sets one entry of the metadata. The entries of the packed form itself cannot be set.
     pub fn set_metadata(&mut self, key: &str, value: String) {
         if ![FORMAT_KEY, LAYOUT_KEY, CHECKSUM_KEY].contains(&key) {

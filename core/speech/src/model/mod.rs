@@ -9,6 +9,7 @@ mod inventory;
 mod load;
 mod names;
 mod network;
+mod positions;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
-use sotto_nn::layers::Backend;
+use sotto_nn::layers::{Backend, TensorSource, WeightType};
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
@@ -17,7 +17,7 @@ use super::names::Tensors;
 use super::network::Precision;
 use super::watched::Watched;
 use super::weight_types::WeightTypes;
-use super::{Decoder, Encoder, GenerationConfig, weight_count};
+use super::{Decoder, Encoder, GenerationConfig, positions, weight_count};
 use crate::error::QuantizeError;
 
 const WEIGHTS_KEY: &str = "sotto.weights";
@@ -34,9 +34,11 @@ pub struct QuantizeOptions {
     pub weights: WeightTypes,
     /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
     pub layout: Option<Layout>,
-    /// Whether the tables of positions are stored as half floats where that loses nothing. They are copied when the model
-    /// is loaded, the others are mapped: for a file that has to be small.
-    pub half_positions: bool,
+    /// Matrices whose names begin so keep 8 bits, whatever their part has: `encoder.layers.0.self_attn`.
+    pub keep_int8: Vec<String>,
+    /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they are
+    /// Whisper's sinusoids, the decoder's are half floats where that loses nothing. Loading makes them anew, 3 MB for tiny.
+    pub compact: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
     /// Where the model comes from. Kept as it is when a packed model is packed again.
@@ -176,17 +178,21 @@ fn record(
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<(Contents, Vec<TensorError>), QuantizeError> {
-    let (tensors, total) = (manifest.tensors(), weight_count(manifest.dimensions()));
+    let dimensions = manifest.dimensions();
+    let (tensors, total) = (manifest.tensors(), weight_count(dimensions));
     let report = |done| {
         let subject = manifest.name().into();
         progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
     report(0);
-    let weight_type = |name: &str| options.weights.of_matrix(name);
+    let weight_type = |name: &str| match options.keep_int8.iter().any(|kept| name.starts_with(kept)) {
+        true => WeightType::Int8,
+        false => options.weights.of_matrix(name),
+    };
     let is_half = |name: &str| match manifest.file() {
         // A packed source keeps what it has.
         ModelFile::Packed(model) => model.is_half(name),
-        ModelFile::Original(..) => options.half_positions && name.ends_with("embed_positions.weight"),
+        ModelFile::Original(..) => options.compact && name.ends_with("embed_positions.weight"),
     };
     let recorder = Recorder::new(&tensors, layout, &weight_type, cancel).with_halves(&is_half);
     let source = Watched::new(&recorder, cancel, &report);
@@ -194,7 +200,15 @@ fn record(
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
     Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
-    Ok(recorder.finish())
+    let (mut contents, errors) = recorder.finish();
+    // A packed source keeps what it has, and goes without what it lacks.
+    if options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME)) {
+        let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;
+        if positions::is_sinusoids(&table, dimensions) {
+            contents.remove(positions::NAME);
+        }
+    }
+    Ok((contents, errors))
 }
 
 /// Source, licence and quality.
