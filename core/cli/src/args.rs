@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use sotto::packing::{Layout, WeightType};
+use sotto::packing::{Layout, WeightType, WeightTypes};
 use sotto::{AudioContext, ComputeDevice, Precision};
 
 use crate::models::ModelsCommand;
@@ -303,9 +303,24 @@ pub(crate) struct QuantizeArgs {
     /// Bits of the weights: int4 halves the decoder's and costs accuracy; --measure says how much.
     #[arg(long, value_enum, default_value_t = WeightsArg::Int8)]
     pub(crate) weights: WeightsArg,
+    /// Bits of the encoder's weights, where they are to be others; int4 makes it slower.
+    #[arg(long, value_enum, value_name = "WEIGHTS")]
+    pub(crate) encoder: Option<WeightsArg>,
+    /// Bits of the decoder's weights, where they are to be others.
+    #[arg(long, value_enum, value_name = "WEIGHTS")]
+    pub(crate) decoder: Option<WeightsArg>,
+    /// Bits of the token table, where they are to be others.
+    #[arg(long, value_enum, value_name = "WEIGHTS")]
+    pub(crate) embedding: Option<WeightsArg>,
     /// Order of the weights: which CPUs use the file as it lies. Others copy the weights when they load it.
     #[arg(long, value_enum, default_value_t = LayoutArg::Auto)]
     pub(crate) layout: LayoutArg,
+    /// Keep 8 bits in the matrices whose names begin so, such as `encoder.layers.0.self_attn`; may be given again.
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) keep_int8: Vec<String>,
+    /// Leave out or halve the tables of positions: a smaller file that takes more memory and time to load (tiny: 3 MB).
+    #[arg(long)]
+    pub(crate) compact: bool,
     /// Replace DST if it exists.
     #[arg(long)]
     pub(crate) force: bool,
@@ -320,12 +335,25 @@ pub(crate) struct QuantizeArgs {
     pub(crate) quality: Option<PathBuf>,
 }
 
+impl QuantizeArgs {
+    /// The bits of each part: as `--weights` says, but for the parts that are named.
+    pub(crate) fn weight_types(&self) -> WeightTypes {
+        let all = WeightTypes::from(self.weights.weight_type());
+        let named = |part: Option<WeightsArg>, otherwise| part.map_or(otherwise, WeightsArg::weight_type);
+        WeightTypes {
+            encoder: named(self.encoder, all.encoder),
+            decoder: named(self.decoder, all.decoder),
+            embedding: named(self.embedding, all.embedding),
+        }
+    }
+}
+
 /// Values of `--weights`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WeightsArg {
     /// 8 bits, one scale per output.
     Int8,
-    /// 4 bits in blocks of 32 for the decoder, 8 for the rest.
+    /// 4 bits in blocks of 32; as `--weights` for the decoder and the token table, with 8 for the rest.
     Int4,
 }
 

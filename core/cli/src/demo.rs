@@ -31,7 +31,7 @@ pub(crate) fn run(global: &Global, cancel: &CancelToken) -> Result<(), CliError>
     }
     writeln!(out, "Speech-to-text, offline, on the starter recognizer:")?;
     writeln!(out, "  heard    {:.1} s of synthetic speech", transcript.duration)?;
-    writeln!(out, "  text     {}", transcript.text)?;
+    writeln!(out, "  text     {}", transcript.text.trim())?;
     let factor = transcript.duration / timing.total.as_secs_f64().max(1e-9);
     writeln!(
         out,
@@ -40,9 +40,10 @@ pub(crate) fn run(global: &Global, cancel: &CancelToken) -> Result<(), CliError>
         milliseconds(timing.encode),
         milliseconds(timing.decode)
     )?;
-    writeln!(out, "\nThe starter recognizer knows spoken English digits and a set of command words, nothing else.")?;
-    writeln!(out, "For any speech fetch a full model, once:")?;
-    writeln!(out, "  sotto models pull openai/whisper-tiny.en")?;
-    writeln!(out, "  sotto transcribe --model openai/whisper-tiny.en recording.m4a")?;
+    writeln!(out, "\nThe starter recognizer knows English; your own recording:")?;
+    writeln!(out, "  sotto transcribe recording.m4a")?;
+    writeln!(out, "For other languages and fewer errors fetch a larger model, once:")?;
+    writeln!(out, "  sotto models pull openai/whisper-base")?;
+    writeln!(out, "  sotto transcribe --model openai/whisper-base recording.m4a")?;
     Ok(())
 }

@@ -63,7 +63,7 @@ fn object(json: Option<&str>) -> Value {
 fn packed_json(packed: PackedInfo<'_>) -> Value {
     json!({
         "bytes": packed.bytes.0,
-        "weights": packed.weights.name(),
+        "weights": packed.weights.to_string(),
         "layout": packed.layout.name(),
         "source": object(packed.source),
         "licence": packed.licence,
@@ -75,7 +75,7 @@ fn write_packed(out: &mut impl Write, packed: &PackedInfo<'_>) -> std::io::Resul
     let (source, quality) = (object(packed.source), object(packed.quality));
     let text = |value: &Value| value.as_str().unwrap_or("not stated").to_owned();
     let PackedInfo { bytes, weights, layout, .. } = packed;
-    writeln!(out, "  packed      {bytes} of {} weights for {layout} kernels, mapped", weights.name())?;
+    writeln!(out, "  packed      {bytes} of {weights} weights for {layout} kernels, mapped")?;
     writeln!(out, "  made from   {}, SHA-256 {}", text(&source["format"]), text(&source["sha256"]))?;
     if let Some(repository) = source["repository"].as_str() {
         writeln!(out, "              {repository}@{}", text(&source["revision"]))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sotto::starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
 use sotto::vad::load_detector;
 use sotto::{
     Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, PackedCache, SpeechError,
@@ -37,6 +38,36 @@ pub(crate) fn cache(global: &Global) -> Option<PackedCache> {
 /// The model that `--model` names; the starter model without it.
 pub(crate) fn source(name: Option<&str>) -> Result<ModelSource, CliError> {
     name.map_or_else(|| Ok(starter::speech()), |name| Ok(ModelSource::Path(locate(name)?)))
+}
+
+// What the starter recognizer's users are told to fetch: knows many languages, and is small enough for any desk.
+
+/// Says on stderr that the starter model answers, where none is named, and how to get a larger one.
+pub(crate) fn say_which_answers(name: Option<&str>, global: &Global) {
+    if name.is_none() && !global.quiet {
+        eprintln!(
+            "sotto: {SPEECH_DESCRIPTION}; a larger model makes fewer errors: \
+             `sotto models pull {LARGER_SPEECH_MODEL}`, then --model {LARGER_SPEECH_MODEL}"
+        );
+    }
+}
+
+/// Refuses what the starter model cannot do, where no model is named.
+///
+/// # Errors
+/// [`CliError::Usage`] for another language than English, and for translating.
+pub(crate) fn check_starter(name: Option<&str>, language: &str, translate: bool) -> Result<(), CliError> {
+    let other = sotto::text::language(language).filter(|language| language.code != "en");
+    let wanted = match (name, other) {
+        (None, Some(other)) => format!("--language {}", other.code),
+        (None, None) if translate => "--task translate".to_owned(),
+        _ => return Ok(()),
+    };
+    let problem = format!(
+        "{wanted}: the starter recognizer knows English only; fetch a multilingual model, once: \
+         `sotto models pull {LARGER_SPEECH_MODEL}`, then --model {LARGER_SPEECH_MODEL}"
+    );
+    Err(CliError::Usage(problem))
 }
 
 /// A path that exists, or a model of the store.

@@ -33,8 +33,10 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         measured.insert("word_error_rate".into(), word_error_rates(&source, list, args, global, &bars, cancel)?);
     }
     let options = QuantizeOptions {
-        weights: args.weights.weight_type(),
+        weights: args.weight_types(),
         layout: args.layout.layout(),
+        keep_int8: args.keep_int8.clone(),
+        compact: args.compact,
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
         measured,
@@ -53,12 +55,12 @@ fn report(args: &QuantizeArgs, global: &Global, quantized: &Quantized) -> Result
         let worst = worst.as_ref().map(|worst| json!({"matrix": worst.name, "relative_error": worst.relative}));
         let file = args.destination.display().to_string();
         let object = json!({
-            "file": file, "bytes": bytes.0, "weights": weights.name(), "layout": layout.name(), "relative_error": errors, "worst": worst,
+            "file": file, "bytes": bytes.0, "weights": weights.to_string(), "layout": layout.name(), "relative_error": errors, "worst": worst,
         });
         writeln!(out, "{object}")?;
         return Ok(());
     }
-    let (file, weights) = (args.destination.display(), weights.name());
+    let file = args.destination.display();
     writeln!(out, "{file}: {bytes}, {weights} weights for {layout} kernels")?;
     for class in errors {
         writeln!(out, "  {:5.2} % off the source  {}", 100.0 * class.relative, class.name)?;
@@ -98,7 +100,7 @@ fn word_error_rates(
     let folder = tempfile::tempdir_in(folder.unwrap_or(Path::new("."))).map_err(|error| {
         CliError::Failed(format!("{}: cannot be written: {}", args.destination.display(), error.kind()))
     })?;
-    let (packed, weights) = (folder.path().join("measured.sotto"), args.weights.weight_type());
+    let (packed, weights) = (folder.path().join("measured.sotto"), args.weight_types());
     // In the layout of this machine's kernels, whose bits all others give as well.
     let options = QuantizeOptions { weights, ..QuantizeOptions::default() };
     quantize(source, &packed, &options, bars, cancel)?;
@@ -121,7 +123,7 @@ fn word_error_rates(
     let rounded = |errors: &ErrorCounts| (errors.rate() * 1e4).round() / 1e4;
     let list = list.file_name().unwrap_or_default().display().to_string();
     Ok(json!({
-        "f32": rounded(&exact), weights.name(): rounded(&packed), "words": exact.reference_len(), "clips": clips.len(), "list": list,
+        "f32": rounded(&exact), weights.to_string(): rounded(&packed), "words": exact.reference_len(), "clips": clips.len(), "list": list,
     }))
 }
 

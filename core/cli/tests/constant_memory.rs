@@ -1,4 +1,4 @@
-//! Audio costs no more memory the longer it is, live or from a file. Runs on the starter recognizer.
+//! Audio costs no more memory the longer it is, live or from a file. Runs on the test kit's small recognizer.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sotto::audio::{SAMPLE_RATE, decode_bytes};
-use sotto_testkit::long_tests;
+use sotto_testkit::{commands, long_tests};
 
 const MINUTE: usize = 60 * SAMPLE_RATE as usize;
 
@@ -26,12 +26,20 @@ fn resident(child: &Child, field: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(field))?.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
+/// The small recognizer as a model folder.
+fn model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    commands::write(folder.path()).unwrap();
+    folder
+}
+
 /// Highest resident memory of a live transcription up to each of [`minutes`] since the one before, in kB.
 fn listening(options: &[&str]) -> Vec<u64> {
-    let clip = decode_bytes(sotto_starter::demo_clip()).unwrap();
+    let (model, clip) = (model(), decode_bytes(commands::clip()).unwrap());
     let bytes: Vec<u8> = clip.samples().iter().flat_map(|sample| ((sample * 32767.0) as i16).to_le_bytes()).collect();
     let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-        .args(["transcribe", "--stream", "--json", "--threads", "1"])
+        .args(["transcribe", "--stream", "--json", "--threads", "1", "--model"])
+        .arg(model.path())
         .args(options)
         .arg("-")
         .stdin(Stdio::piped())
@@ -78,7 +86,7 @@ fn memory_is_constant_with_voice_activity_detection_too() {
 
 /// A WAV file of 16-bit mono samples at 16 kHz: the demo clip, repeated.
 fn write_wav(path: &Path, samples: usize) {
-    let clip = decode_bytes(sotto_starter::demo_clip()).unwrap();
+    let clip = decode_bytes(commands::clip()).unwrap();
     let looped = clip.samples().iter().cycle().take(samples).map(|sample| (sample * 32767.0) as i16);
     let data: Vec<u8> = looped.flat_map(i16::to_le_bytes).collect();
     let mut file = Vec::with_capacity(44 + data.len());
@@ -97,10 +105,10 @@ fn write_wav(path: &Path, samples: usize) {
 }
 
 /// Highest resident memory of `sotto transcribe` on a file, in kB.
-fn peak_of_transcribing(path: &Path) -> u64 {
+fn peak_of_transcribing(model: &Path, path: &Path) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sotto"))
-        .args(["transcribe", "--threads", "1"])
-        .arg(path)
+        .args(["transcribe", "--threads", "1", "--model"])
+        .args([model, path])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -120,7 +128,9 @@ fn memory_does_not_grow_with_the_length_of_a_file() {
     let (short, long) = (folder.path().join("short.wav"), folder.path().join("long.wav"));
     write_wav(&short, MINUTE);
     write_wav(&long, 8 * MINUTE);
-    let (short, long) = (peak_of_transcribing(&short), peak_of_transcribing(&long));
+    let model = model();
+    let peak = |path| peak_of_transcribing(model.path(), path);
+    let (short, long) = (peak(&short), peak(&long));
     println!("peak {short} kB for one minute, {long} kB for eight");
     // Eight minutes are 31 MB of samples.
     assert!(long < short + 3072, "{short} kB for one minute, {long} kB for eight");

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use sotto_testkit::commands;
 
 fn sotto(arguments: &[&str]) -> Output {
     // Not the user's own cache.
@@ -187,25 +188,25 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
     }
 }
 
-/// The starter recognizer as a model folder.
-fn starter_folder() -> tempfile::TempDir {
+/// The test kit's small recognizer as a model folder.
+fn small_folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let starter = sotto_starter::speech();
-    for (name, bytes) in [
-        ("config.json", starter.config_json),
-        ("generation_config.json", starter.generation_config_json),
-        ("tokenizer.json", starter.tokenizer_json),
-        ("model.safetensors", starter.model_safetensors),
-        ("LICENSE", &b"Free for all.\n"[..]),
-    ] {
-        std::fs::write(folder.path().join(name), bytes).unwrap();
-    }
+    commands::write(folder.path()).unwrap();
+    std::fs::write(folder.path().join("LICENSE"), "Free for all.\n").unwrap();
     folder
+}
+
+/// A folder with what the small recognizer understands in it.
+fn small_clip() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("demo.flac");
+    std::fs::write(&path, commands::clip()).unwrap();
+    (folder, path)
 }
 
 #[test]
 fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
-    let (folder, (_clip, clip)) = (starter_folder(), clip());
+    let (folder, (_clip, clip)) = (small_folder(), small_clip());
     let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
     let (source, packed, clip) = (source.to_str().unwrap(), packed.to_str().unwrap(), clip.to_str().unwrap());
     let run = |arguments: &[&str]| {
@@ -248,9 +249,9 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
 
 #[test]
 fn measuring_while_packing_keeps_to_the_memory_and_the_device_that_are_asked_for() {
-    let (folder, (clips, _clip)) = (starter_folder(), clip());
+    let (folder, (clips, _clip)) = (small_folder(), small_clip());
     let list = clips.path().join("clips.tsv");
-    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", sotto_starter::DEMO_TEXT)).unwrap();
+    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", commands::TEXT)).unwrap();
     let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
     let common = ["quantize", source.to_str().unwrap(), packed.to_str().unwrap(), "--measure", list.to_str().unwrap()];
     let small = sotto(&[&common[..], &["--memory", "1"]].concat());
@@ -265,9 +266,9 @@ fn measuring_while_packing_keeps_to_the_memory_and_the_device_that_are_asked_for
 
 #[test]
 fn a_decoder_with_four_bit_weights_is_packed_measured_and_used() {
-    let (folder, (clips, clip)) = (starter_folder(), clip());
+    let (folder, (clips, clip)) = (small_folder(), small_clip());
     let list = clips.path().join("clips.tsv");
-    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", sotto_starter::DEMO_TEXT)).unwrap();
+    std::fs::write(&list, format!("file\ttext\ndemo.flac\t{}\n", commands::TEXT)).unwrap();
     let packed = clips.path().join("starter.sotto");
     let (source, packed) = (folder.path().to_str().unwrap(), packed.to_str().unwrap());
     let list = list.to_str().unwrap();
@@ -290,7 +291,7 @@ fn a_decoder_with_four_bit_weights_is_packed_measured_and_used() {
 
 #[test]
 fn packing_refuses_what_it_should_not_do() {
-    let folder = starter_folder();
+    let folder = small_folder();
     let (source, packed) = (folder.path(), folder.path().join("starter.sotto"));
     let (source, packed) = (source.to_str().unwrap(), packed.to_str().unwrap());
     std::fs::write(packed, "mine").unwrap();
@@ -326,14 +327,14 @@ fn options_do_what_they_say() {
     let path = path.to_str().unwrap();
     let plain = stdout(&sotto(&["transcribe", path]));
     let words = folder.path().join("words.txt");
-    std::fs::write(&words, "# names\nlight\n").unwrap();
+    std::fs::write(&words, "# names\numbrella\n").unwrap();
     let words = words.to_str().unwrap();
     for arguments in [
         &["--beam", "3"][..],
         &["--temperature", "0"],
         &["--hotwords", words, "--hotword-strength", "1"],
         &["--timestamps", "none"],
-        &["--prompt", "call"],
+        &["--prompt", "At the station."],
         &["--condition"],
         &["--max-tokens", "100"],
         &["--language", "en"],
@@ -349,7 +350,7 @@ fn options_do_what_they_say() {
             assert!(count(&found).abs_diff(count(&expected)) <= 1, "{arguments:?}: {found}");
         }
     }
-    assert!(stdout(&sotto(&["transcribe", "--prefix", "stop", path])).trim().starts_with("stop"));
+    assert!(stdout(&sotto(&["transcribe", "--prefix", "Good", path])).trim().starts_with("Good"));
     assert!(stdout(&sotto(&["transcribe", "--timestamps", "segment", path])).starts_with("[00:00:0"));
     let lines = stdout(&sotto(&["transcribe", "--timestamps", "word", path])).lines().count();
     assert_eq!(lines, plain.split_whitespace().count(), "one line per word");
@@ -364,7 +365,7 @@ fn benchmarks_measure_what_they_are_asked_for() {
     let text = sotto_starter::DEMO_TEXT;
     std::fs::write(&list, format!("file\ttext\ndemo.flac\t{text}\ndemo.flac\tsomething else\n")).unwrap();
     let words = folder.path().join("words.txt");
-    std::fs::write(&words, "light\n").unwrap();
+    std::fs::write(&words, "umbrella\n").unwrap();
     let (list, words) = (list.to_str().unwrap(), words.to_str().unwrap());
     let report = |arguments: &[&str]| -> Value {
         let output = sotto(&[&["bench", "speech", "--json"], arguments].concat());
@@ -397,10 +398,11 @@ fn benchmarks_measure_what_they_are_asked_for() {
 
 #[test]
 fn a_decode_step_is_held_against_its_limit() {
-    let (_folder, path) = clip();
+    let ((_folder, path), model) = (small_clip(), small_folder());
+    let model = model.path().to_str().unwrap();
     let path = path.to_str().unwrap();
     let run = |arguments: &[&str]| {
-        let output = sotto(&[&["bench", "speech", "--threads", "1"], arguments, &[path]].concat());
+        let output = sotto(&[&["bench", "speech", "--threads", "1", "--model", model], arguments, &[path]].concat());
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         stdout(&output)
     };
@@ -537,8 +539,31 @@ fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
 }
 
 #[test]
+fn without_a_model_it_is_said_which_one_answers_and_how_to_get_a_larger_one() {
+    let (_folder, path) = clip();
+    let path = path.to_str().unwrap();
+    let said = stderr(&sotto(&["transcribe", path]));
+    assert!(said.contains("starter recognizer") && said.contains("sotto models pull openai/whisper-"), "{said}");
+    assert_eq!(stderr(&sotto(&["transcribe", "--quiet", path])), "");
+    let small = small_folder();
+    let named = sotto(&["transcribe", "--model", small.path().to_str().unwrap(), path]);
+    assert!(!stderr(&named).contains("starter"), "{}", stderr(&named));
+}
+
+#[test]
+fn the_starter_sends_for_a_larger_model_where_it_cannot_help() {
+    let (_folder, path) = clip();
+    for wish in [["--language", "de"], ["--language", "German"], ["--task", "translate"]] {
+        let output = sotto(&["transcribe", wish[0], wish[1], path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{wish:?}");
+        let said = stderr(&output);
+        assert!(said.contains(wish[0]) && said.contains("sotto models pull openai/whisper-base"), "{said}");
+    }
+}
+
+#[test]
 fn models_describe_themselves() {
-    let folder = starter_folder();
+    let folder = small_folder();
     let about: Value =
         serde_json::from_str(&stdout(&sotto(&["inspect", "--json", folder.path().to_str().unwrap()]))).unwrap();
     assert_eq!(about["mels"], 80, "{about}");

@@ -151,5 +151,6 @@ fn name(source: &ModelSource) -> String {
     match source {
         ModelSource::Path(path) => path.display().to_string(),
         ModelSource::Bytes(bytes) => bytes.name.to_owned(),
+        ModelSource::PackedBytes { name, .. } => (*name).to_owned(),
     }
 }

@@ -49,6 +49,7 @@ pub mod text {
     pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
     pub use sotto_text::sentences::{sentence_ends, sentences};
+    pub use sotto_text::whisper::language;
 }
 
 /// Speed of the kernels alone on this machine, beside what its processor and its memory allow.
@@ -60,7 +61,8 @@ pub mod kernels {
 /// Packing models: one file with quantized weights that is mapped and used where it lies.
 pub mod packing {
     pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WriteError, quantize,
+        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WeightTypes, WriteError,
+        quantize,
     };
 }
 

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
-use sotto_nn::layers::WeightType;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget};
 use sotto_text::TextError;
 
+use crate::model::WeightTypes;
 use crate::vad::VadError;
 
 /// Why a transcription failed.
@@ -135,18 +135,14 @@ pub enum QuantizeError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The source is packed already, with other weights than are wanted.
-    #[error(
-        "{model}: is packed with {} weights already; pack its publisher's model with {} weights",
-        found.name(),
-        wanted.name()
-    )]
+    #[error("{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights")]
     PackedWeights {
         /// The packed model.
         model: String,
         /// What it has.
-        found: WeightType,
+        found: WeightTypes,
         /// What was asked for.
-        wanted: WeightType,
+        wanted: WeightTypes,
     },
 }
 

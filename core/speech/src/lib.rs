@@ -37,7 +37,7 @@ pub use hotwords::Hotwords;
 pub use model::reference;
 pub use model::{
     ClassError, ComputeDevice, DeviceStatus, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource,
-    OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, quantize,
+    OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, WeightTypes, quantize,
 };
 pub use options::{
     AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions,

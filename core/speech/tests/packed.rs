@@ -15,7 +15,8 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, Threads};
 use sotto_speech::{
     Isa, Layout, LoadError, LoadOptions, ModelSource, OtherLayout, PACKING_VERSION, Precision, Provenance,
-    QuantizeError, QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightType, WriteError, quantize,
+    QuantizeError, QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightType, WeightTypes,
+    WriteError, quantize,
 };
 use support::formula::FormulaModel;
 use tempfile::TempDir;
@@ -46,7 +47,7 @@ impl Packer {
     fn pack_as(&self, layout: Layout, weights: WeightType) -> PathBuf {
         let bits = if weights == WeightType::Int4 { ".int4" } else { "" };
         let path = self.folder.path().join(format!("{layout}{bits}.sotto"));
-        let options = QuantizeOptions { weights, layout: Some(layout), replace: true, ..options() };
+        let options = QuantizeOptions { weights: weights.into(), layout: Some(layout), replace: true, ..options() };
         quantize(&self.source(), &path, &options, &NoProgress, &CancelToken::new()).unwrap();
         path
     }
@@ -131,7 +132,7 @@ fn a_four_bit_file_says_so_and_is_smaller() {
     assert!(size(&int4) < size(&int8));
     let recognizer = load(&int4).unwrap();
     let info = recognizer.model().packed().unwrap();
-    assert_eq!((info.weights, info.layout), (WeightType::Int4, Layout::Vnni));
+    assert_eq!((info.weights, info.layout), (WeightType::Int4.into(), Layout::Vnni));
     let quality: serde_json::Value = serde_json::from_str(info.quality.unwrap()).unwrap();
     for (class, error) in quality["relative_error"].as_object().unwrap() {
         let range = if class.starts_with("encoder") { 0.001..0.01 } else { 0.005..0.15 };
@@ -142,7 +143,7 @@ fn a_four_bit_file_says_so_and_is_smaller() {
         let options = QuantizeOptions { weights, ..options.clone() };
         quantize(&source.into(), &packer.folder.path().join("x"), &options, &NoProgress, &CancelToken::new())
     };
-    let (from, to) = (WeightType::Int4, WeightType::Int8);
+    let (from, to): (WeightTypes, WeightTypes) = (WeightType::Int4.into(), WeightType::Int8.into());
     assert!(
         matches!(again(&int4, to), Err(QuantizeError::PackedWeights { found, wanted, .. }) if (found, wanted) == (from, to))
     );
@@ -150,7 +151,7 @@ fn a_four_bit_file_says_so_and_is_smaller() {
     assert_eq!(again(&int4, from).unwrap().weights, from);
     assert!(
         std::fs::read(packer.folder.path().join("x")).unwrap()
-            == std::fs::read(packer.pack_as(Layout::Quads, from)).unwrap()
+            == std::fs::read(packer.pack_as(Layout::Quads, WeightType::Int4)).unwrap()
     );
 }
 

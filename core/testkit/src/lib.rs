@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod close;
+pub mod commands;
 mod data;
 pub mod ggml;
 mod golden;

@@ -23,12 +23,12 @@ use crate::progress::Bars;
 pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt) -> Result<(), CliError> {
     check(args, global.json)?;
     let cancel = interrupt.cancel();
+    let name = args.model.model.as_deref();
+    model::check_starter(name, &args.language, matches!(args.task, TaskArg::Translate))?;
+    model::say_which_answers(name, global);
     let bars = Bars::new(global.quiet);
-    if args.model.model.is_none() && !global.quiet {
-        eprintln!("{}", starter_answers());
-    }
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
+    let recognizer = model::load(&model::engine(global), name, &bars, cancel)?;
     let load = start.elapsed();
     let options = options(args, &recognizer)?;
     if args.stream {
@@ -53,15 +53,6 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt)
         0 => strict(args, damaged),
         _ => Err(CliError::Failed(format!("{failed} of {} files could not be transcribed", args.files.len()))),
     }
-}
-
-/// Who answers where no model is named, and how to get a larger one.
-fn starter_answers() -> String {
-    format!(
-        "sotto: {}; for everything else fetch a full model once with `sotto models pull {}` and name it with --model",
-        sotto::starter::SPEECH_DESCRIPTION,
-        sotto::starter::LARGER_SPEECH_MODEL
-    )
 }
 
 /// What `--strict` says to so many damaged recordings.

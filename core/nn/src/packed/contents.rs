@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use half::f16;
 use sotto_kernels::{ALIGNMENT, Floats, Int4Matrix, Layout, PackedMatrix};
 use sotto_runtime::{CancelToken, Cancelled};
 
@@ -30,6 +31,10 @@ pub(super) enum Data {
     Floats {
         shape: Vec<usize>,
         values: Floats,
+    },
+    Halves {
+        shape: Vec<usize>,
+        values: Vec<f16>,
     },
     Bytes(Vec<u8>),
 }
@@ -81,6 +86,11 @@ impl Contents {
     /// Adds bytes that are no tensor of the network.
     pub fn add_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         self.add(name.to_owned(), Data::Bytes(bytes));
+    }
+
+    /// Takes a tensor out, if there is one of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.tensors.retain(|(known, _)| known != name);
     }
 
     /// Sets one entry of the metadata. The entries of the packed form itself cannot be set.
@@ -184,6 +194,9 @@ impl Data {
             }
             Self::Floats { shape, values } => {
                 ("F32", shape.clone(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Self::Halves { shape, values } => {
+                ("F16", shape.clone(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
             }
             Self::Bytes(bytes) => ("U8", vec![bytes.len()], Cow::Borrowed(bytes)),
         }

@@ -8,7 +8,7 @@
 //!   stacked to one matrix (`….q_proj+k_proj+v_proj`). Its biases are `NAME.bias`.
 //! * A matrix of 4-bit weights is one tensor, `NAME.int4`, `[panels, bytes per panel]`: blocks of 32 values per column, each with
 //!   its scales.
-//! * Norms and positions are f32 under their usual names. What is no tensor of the network is bytes.
+//! * Norms and positions are f32 under their usual names; positions may be f16, which are copied when they are loaded. What is no tensor of the network is bytes.
 //! * Metadata: `sotto.format` (version of this form), `sotto.layout` (number and name of the layout), `sotto.checksum` (of
 //!   the whole header), and what the model adds: configuration, source, licence, quality.
 //!

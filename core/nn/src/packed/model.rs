@@ -77,6 +77,19 @@ impl PackedModel {
         self.weights.bytes_on_disk()
     }
 
+    /// Whether a tensor of that name is there in half precision.
+    #[must_use]
+    pub fn is_half(&self, name: &str) -> bool {
+        self.weights.stored(name).is_ok_and(|stored| stored.kind == "F16")
+    }
+
+    /// Bytes of the half-precision tensors as f32, which they become when they are loaded.
+    #[must_use]
+    pub fn widened_bytes(&self) -> u64 {
+        let halves = self.tensors().filter(|(_, kind, _)| *kind == "F16");
+        halves.map(|(_, _, shape)| 4 * shape.iter().map(|&size| size as u64).product::<u64>()).sum()
+    }
+
     /// One entry of the metadata.
     #[must_use]
     pub fn metadata(&self, key: &str) -> Option<&str> {
@@ -202,6 +215,10 @@ impl TensorSource for PackedModel {
 
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
         let stored = self.weights.stored(name)?;
+        if stored.kind == "F16" {
+            // Not in place: what computes with them reads f32.
+            return Ok(self.weights.tensor(name, shape)?.into());
+        }
         self.expect_kind(name, stored.kind, "F32")?;
         self.expect_shape(name, stored.shape, shape)?;
         let start = stored.range.start;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use half::f16;
 use sotto_kernels::{Floats, Layout};
 use sotto_runtime::CancelToken;
 
@@ -18,6 +19,7 @@ pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,
     weight_type: &'a dyn Fn(&str) -> WeightType,
+    is_half: &'a dyn Fn(&str) -> bool,
     cancel: &'a CancelToken,
     state: RefCell<State>,
 }
@@ -61,7 +63,13 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
         cancel: &'a CancelToken,
     ) -> Self {
         let state = State { contents: Contents::new(layout), errors: Vec::new() };
-        Self { source, layout, weight_type, cancel, state: RefCell::new(state) }
+        Self { source, layout, weight_type, is_half: &|_| false, cancel, state: RefCell::new(state) }
+    }
+
+    /// Stores the floats of the names that `is_half` picks in half precision, if each of them is a half float already.
+    #[must_use]
+    pub fn with_halves(self, is_half: &'a dyn Fn(&str) -> bool) -> Self {
+        Self { is_half, ..self }
     }
 
     /// What was handed out, and the error of each matrix that was made from f32 tensors.
@@ -107,7 +115,13 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         self.cancel.check()?;
         let floats = self.source.floats(name, shape)?;
         let mut state = self.state.borrow_mut();
-        state.contents.add(name.to_owned(), Data::Floats { shape: shape.to_vec(), values: floats.clone() });
+        let halves = if (self.is_half)(name) { exact_halves(&floats) } else { None };
+        let shape = shape.to_vec();
+        let data = match halves {
+            Some(values) => Data::Halves { shape, values },
+            None => Data::Floats { shape, values: floats.clone() },
+        };
+        state.contents.add(name.to_owned(), data);
         Ok(floats)
     }
 
@@ -137,4 +151,10 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
         state.errors.extend(error);
         Ok(weights)
     }
+}
+
+/// The values as half floats; `None` where one would change.
+fn exact_halves(values: &[f32]) -> Option<Vec<f16>> {
+    let half = |&value: &f32| Some(f16::from_f32(value)).filter(|half| half.to_f32() == value);
+    values.iter().map(half).collect()
 }

@@ -31,6 +31,13 @@ pub enum ModelSource {
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
+    /// A packed model, compiled into the application: used where it lies if it starts on a cache line, else copied once.
+    PackedBytes {
+        /// Name for messages.
+        name: &'static str,
+        /// The file.
+        bytes: &'static [u8],
+    },
 }
 
 /// The files of a Hugging Face folder in memory.
@@ -131,6 +138,9 @@ impl Manifest {
     pub(crate) fn open(source: &ModelSource) -> Result<Self, LoadError> {
         let manifest = match source {
             ModelSource::Bytes(bytes) => Self::from_bytes(bytes),
+            ModelSource::PackedBytes { name, bytes } => {
+                Self::open_packed(PackedModel::from_bytes(Cow::Borrowed(bytes), name)?)
+            }
             ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
             ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
             ModelSource::Path(path) => Self::open_ggml(path),
@@ -268,7 +278,7 @@ impl Manifest {
             ModelFile::Original(weights, _) => (weights.bytes_on_disk(), Residence::Converted(precision)),
             ModelFile::Packed(model) => {
                 let repacked = self.kernels(options)?.layout() != model.layout();
-                (model.bytes_on_disk(), Residence::Mapped { repacked })
+                (model.bytes_on_disk() + model.widened_bytes(), Residence::Mapped { repacked })
             }
         };
         let ModelMemory { loading, loaded } = memory::of_model(&self.dimensions, bytes_on_disk, residence);

@@ -10,10 +10,12 @@ mod inventory;
 mod load;
 mod names;
 mod network;
+mod positions;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod watched;
+mod weight_types;
 
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use device::Switch;
@@ -22,6 +24,7 @@ pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
+pub use weight_types::WeightTypes;
 
 pub use network::Precision;
 pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};

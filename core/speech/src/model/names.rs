@@ -7,6 +7,8 @@ use sotto_nn::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSour
 use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{WeightError, Weights};
 
+use super::positions;
+
 /// How a file names its tensors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Naming {
@@ -116,7 +118,10 @@ impl TensorSource for Tensors<'_> {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightError> {
         match self {
             Self::Named(weights) => weights.tensor(name, shape),
-            Self::Packed(model) => model.tensor(name, shape),
+            Self::Packed(model) => match left_out(model, name, shape) {
+                Some(table) => Ok(table),
+                None => model.tensor(name, shape),
+            },
         }
     }
 
@@ -130,7 +135,10 @@ impl TensorSource for Tensors<'_> {
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
         match self {
             Self::Named(weights) => weights.floats(name, shape),
-            Self::Packed(model) => model.floats(name, shape),
+            Self::Packed(model) => match left_out(model, name, shape) {
+                Some(table) => Ok(table.into()),
+                None => model.floats(name, shape),
+            },
         }
     }
 
@@ -146,6 +154,14 @@ impl TensorSource for Tensors<'_> {
             Self::Named(weights) => weights.matrix(request),
             Self::Packed(model) => model.matrix(request),
         }
+    }
+}
+
+/// The table of the encoder's positions where a packed file goes without.
+fn left_out(model: &PackedModel, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
+    match shape {
+        &[rows, width] if name == positions::NAME && !model.contains(name) => Some(positions::sinusoids(rows, width)),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
-use sotto_nn::layers::{Backend, WeightType};
+use sotto_nn::layers::{Backend, TensorSource, WeightType};
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
@@ -16,7 +16,8 @@ use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, 
 use super::names::Tensors;
 use super::network::Precision;
 use super::watched::Watched;
-use super::{Decoder, Encoder, GenerationConfig, weight_count};
+use super::weight_types::WeightTypes;
+use super::{Decoder, Encoder, GenerationConfig, positions, weight_count};
 use crate::error::QuantizeError;
 
 const WEIGHTS_KEY: &str = "sotto.weights";
@@ -34,9 +35,14 @@ pub const PACKING_VERSION: u32 = 1;
 #[derive(Debug, Clone, Default)]
 pub struct QuantizeOptions {
     /// Bits of the weights. A model that is packed already must have been packed so.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
     pub layout: Option<Layout>,
+    /// Matrices whose names begin so keep 8 bits, whatever their part has: `encoder.layers.0.self_attn`.
+    pub keep_int8: Vec<String>,
+    /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they are
+    /// Whisper's sinusoids, the decoder's are half floats where that loses nothing. Loading makes them anew, 3 MB for tiny.
+    pub compact: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
     /// Where the model comes from. Kept as it is when a packed model is packed again.
@@ -66,7 +72,7 @@ pub struct Quantized {
     /// Size of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of its weights.
     pub layout: Layout,
     /// How far the quantized weights are from the source's, by kind of layer; empty for a model that was packed before.
@@ -90,7 +96,7 @@ pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
     /// Bits of its weights.
-    pub weights: WeightType,
+    pub weights: WeightTypes,
     /// Order of its weights.
     pub layout: Layout,
     /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
@@ -105,7 +111,7 @@ impl<'a> PackedInfo<'a> {
     pub(super) fn of(model: &'a PackedModel) -> Self {
         Self {
             bytes: Bytes(model.bytes_on_disk()),
-            weights: model.weight_type(),
+            weights: WeightTypes::of(model),
             layout: model.layout(),
             source: model.metadata(SOURCE_KEY),
             licence: model.metadata(LICENCE_KEY),
@@ -116,8 +122,8 @@ impl<'a> PackedInfo<'a> {
 
 /// Packs the model at `source` with quantized weights into the file `destination`.
 ///
-/// With [`WeightType::Int4`] the decoder has 4-bit weights, whose time is reading them; the encoder and the projections of the
-/// audio, whose time is arithmetic, keep 8 bits.
+/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) stands for 4 bits in the decoder, whose time is reading them; the encoder and the projections of the
+/// audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`] says it part by part.
 ///
 /// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
 /// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed weights
@@ -136,16 +142,16 @@ pub fn quantize(
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
     if let ModelFile::Packed(model) = manifest.file() {
-        let found = model.weight_type();
+        let found = WeightTypes::of(model);
         if found != weights {
             return Err(QuantizeError::PackedWeights { model: manifest.name().to_owned(), found, wanted: weights });
         }
     }
-    let (mut contents, errors) = record(&manifest, weights, layout, progress, cancel)?;
+    let (mut contents, errors) = record(&manifest, options, layout, progress, cancel)?;
     let tokenizer = manifest.tokenizer()?;
     contents.add_bytes(TOKENIZER, tokenizer.to_packed());
     contents.set_metadata(TASK_KEY, TASK.to_owned());
-    contents.set_metadata(WEIGHTS_KEY, weights.name().to_owned());
+    contents.set_metadata(WEIGHTS_KEY, weights.to_string());
     contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
     contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
     let settings = manifest.settings(&tokenizer)?;
@@ -172,30 +178,42 @@ pub fn quantize(
 /// Loads the network and keeps what it is made of.
 fn record(
     manifest: &Manifest,
-    weights: WeightType,
+    options: &QuantizeOptions,
     layout: Layout,
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<(Contents, Vec<TensorError>), QuantizeError> {
-    let (tensors, total) = (manifest.tensors(), weight_count(manifest.dimensions()));
+    let dimensions = manifest.dimensions();
+    let (tensors, total) = (manifest.tensors(), weight_count(dimensions));
     let report = |done| {
         let subject = manifest.name().into();
         progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
     };
     report(0);
-    let weight_type = |name: &str| if is_read_per_token(name) { weights } else { WeightType::Int8 };
-    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel);
+    let weight_type = |name: &str| match options.keep_int8.iter().any(|kept| name.starts_with(kept)) {
+        true => WeightType::Int8,
+        false => options.weights.of_matrix(name),
+    };
+    let is_half = |name: &str| match manifest.file() {
+        // A packed source keeps what it has.
+        ModelFile::Packed(model) => model.is_half(name),
+        ModelFile::Original(..) => options.compact && name.ends_with("embed_positions.weight"),
+    };
+    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel).with_halves(&is_half);
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
     Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
-    Ok(recorder.finish())
-}
-
-/// Whether each token reads the matrix. The others multiply hundreds of rows at a time.
-fn is_read_per_token(matrix: &str) -> bool {
-    matrix == "proj_out" || matrix.starts_with("decoder.") && !matrix.ends_with("encoder_attn.k_proj+v_proj")
+    let (mut contents, errors) = recorder.finish();
+    // A packed source keeps what it has, and goes without what it lacks.
+    if options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME)) {
+        let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;
+        if positions::is_sinusoids(&table, dimensions) {
+            contents.remove(positions::NAME);
+        }
+    }
+    Ok((contents, errors))
 }
 
 /// Source, licence and quality.

@@ -1,4 +1,4 @@
-//! The starter recognizer and its demo clip, for tests that run on every machine.
+//! A small real recognizer (`sotto_testkit::commands`) and its clip, for tests that run on every machine.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -8,7 +8,7 @@ use sotto_audio::{AudioFile, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{LoadOptions, ModelBytes, ModelSource, SpeechRecognizer};
 
-/// The starter recognizer, loaded once per test program: small, and there on every machine.
+/// The recognizer, loaded once per test program: small, and there on every machine.
 pub fn starter() -> &'static SpeechRecognizer {
     static MODEL: OnceLock<SpeechRecognizer> = OnceLock::new();
     MODEL.get_or_init(|| {
@@ -17,9 +17,9 @@ pub fn starter() -> &'static SpeechRecognizer {
     })
 }
 
-/// The files of the starter recognizer.
+/// The files of the recognizer.
 pub fn starter_source() -> ModelSource {
-    let starter = sotto_starter::speech();
+    let starter = sotto_testkit::commands::model();
     ModelSource::Bytes(ModelBytes {
         name: "starter",
         config: starter.config_json,
@@ -29,9 +29,9 @@ pub fn starter_source() -> ModelSource {
     })
 }
 
-/// The starter's demo clip.
+/// Its clip.
 pub fn demo_audio() -> Pcm16k {
-    let bytes = std::io::Cursor::new(sotto_starter::demo_clip());
+    let bytes = std::io::Cursor::new(sotto_testkit::commands::clip());
     let mut file = AudioFile::from_reader(bytes, "demo").unwrap();
     let mut samples = Vec::new();
     while file.next_block(&mut samples).unwrap() {}

@@ -1,6 +1,6 @@
 """Quantizes a checkpoint and writes it as a Hugging Face Whisper folder.
 
-    python export.py --checkpoint FOLDER/NAME/checkpoint.pt --to ../../../core/starter/models/speech
+    python export.py --checkpoint FOLDER/NAME/checkpoint.pt --to ../../../core/testkit/models/commands
 
 The layers' matrices, the second convolution and the token embedding become int4 in blocks of 32 columns: `NAME` is U8
 with half of the second dimension, value 2i of a flattened row in the low and 2i + 1 in the high half of byte i,
