@@ -207,9 +207,12 @@ impl From<AudioContextArg> for AudioContext {
 
 #[derive(Debug, Args)]
 pub(crate) struct VadArgs {
-    /// Transcribe speech only: no text on silence and noise.
+    /// Transcribe speech only: no text on silence and noise. Always so with --stream.
     #[arg(long)]
     pub(crate) vad: bool,
+    /// No detector with --stream either: pauses are told by loudness alone.
+    #[arg(long, conflicts_with_all = ["vad", "vad_model"])]
+    pub(crate) no_vad: bool,
     /// Another detector than the built-in one: Silero VAD weights (safetensors or ggml), or the name of a pulled model.
     #[arg(long, value_name = "MODEL", env = "SOTTO_VAD_MODEL")]
     pub(crate) vad_model: Option<String>,

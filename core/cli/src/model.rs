@@ -106,9 +106,9 @@ pub(crate) fn load_source(
     Ok(recognizer)
 }
 
-/// The voice activity detector, where it is wanted: the built-in one unless another is named.
-pub(crate) fn vad(args: &VadArgs) -> Result<Option<Vad>, CliError> {
-    if !args.vad {
+/// The voice activity detector, where it is wanted: the built-in one unless another is named. Live text has one `by_default`.
+pub(crate) fn vad(args: &VadArgs, by_default: bool) -> Result<Option<Vad>, CliError> {
+    if args.no_vad || !(args.vad || by_default) {
         return Ok(None);
     }
     let mut vad = match &args.vad_model {

@@ -697,18 +697,6 @@ fn ctrl_c_ends_a_live_recording_whose_pipe_never_runs_dry() {
 }
 
 #[test]
-fn without_a_model_it_is_said_which_one_answers_and_how_to_get_a_larger_one() {
-    let (_folder, clip) = clip();
-    let clip = clip.to_str().unwrap();
-    let output = sotto(&["transcribe", clip]);
-    let said = stderr(&output);
-    assert!(output.status.success() && said.contains("starter"), "{said}");
-    assert!(said.contains("sotto models pull openai/whisper-"), "{said}");
-    assert_eq!(stderr(&sotto(&["transcribe", "--quiet", clip])), "");
-    assert!(!stdout(&output).contains("starter"));
-}
-
-#[test]
 fn a_device_that_is_not_there_is_named_and_the_cpu_writes_the_text() {
     if cfg!(feature = "metal") {
         return;

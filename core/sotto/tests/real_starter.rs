@@ -30,7 +30,7 @@ fn real_english_recordings_are_understood() {
         if columns[1] != "en" {
             continue;
         }
-        let audio = decode_file(&data.join("speech").join(columns[0])).unwrap();
+        let audio = decode_file(data.join("speech").join(columns[0])).unwrap();
         sum += word_errors(&english(columns[5]), &english(&heard(&speech, &audio)));
     }
     println!("{:.2} % word errors, {sum:?}", 100.0 * sum.rate());

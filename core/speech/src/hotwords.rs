@@ -289,7 +289,9 @@ mod tests {
 
     #[test]
     fn a_word_that_breaks_off_gives_back_what_no_other_has() {
-        let table: &[(&[&[u32]], &[u32], f32)] = &[
+        /// Words, sampled tokens, and what they bring.
+        type Row<'a> = (&'a [&'a [u32]], &'a [u32], f32);
+        let table: &[Row<'_>] = &[
             // Nothing of it is left.
             (&[&[1, 2, 3]], &[1, 2, 0], 0.0),
             (&[&[1, 2, 3]], &[1, 2], 4.0),

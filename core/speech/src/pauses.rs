@@ -142,8 +142,8 @@ fn first_speech(loud: &[bool]) -> Option<usize> {
 /// The last loud level before the first pause behind `start`.
 fn pause_behind(loud: &[bool], start: usize) -> Option<usize> {
     let mut last = start;
-    for at in start..loud.len() {
-        if loud[at] {
+    for (at, &loud) in loud.iter().enumerate().skip(start) {
+        if loud {
             last = at;
         } else if at - last >= PAUSE {
             return Some(last);

@@ -41,7 +41,7 @@ fn edit(folder: &TempDir, file: &str, change: impl FnOnce(&mut Value)) {
 
 fn pack(folder: &TempDir, weights: WeightType) -> PathBuf {
     let path = folder.path().join(format!("{}.sotto", weights.name()));
-    let options = QuantizeOptions { weights, replace: true, ..QuantizeOptions::default() };
+    let options = QuantizeOptions { weights: weights.into(), replace: true, ..QuantizeOptions::default() };
     let source = ModelSource::Path(folder.path().to_owned());
     quantize(&source, &path, &options, &NoProgress, &CancelToken::new()).unwrap();
     path
@@ -281,7 +281,8 @@ fn with_output(output: Output, tied: Option<bool>, prefix: &str) -> TempDir {
 
 #[test]
 fn an_output_layer_of_its_own_is_used_in_every_form() {
-    let forms: [(&str, fn(&TempDir) -> SpeechRecognizer); 5] = [
+    type Form = fn(&TempDir) -> SpeechRecognizer;
+    let forms: [(&str, Form); 5] = [
         ("f32", |folder| load_in(folder.path(), Some(Precision::F32)).unwrap()),
         ("int8", |folder| load_in(folder.path(), Some(Precision::Int8)).unwrap()),
         ("mixed", |folder| load_in(folder.path(), Some(Precision::Mixed)).unwrap()),

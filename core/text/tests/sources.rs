@@ -109,9 +109,10 @@ fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
 fn indented_and_escaped(json: &Value) -> String {
     let mut pretty = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    serde::Serialize::serialize(json, &mut serde_json::Serializer::with_formatter(&mut pretty, formatter)).unwrap();
+    serde::Serialize::serialize(json, &mut serde_json::Serializer::with_formatter(&mut pretty, formatter))
+        .expect("values have a text");
     let mut escaped = String::new();
-    for c in String::from_utf8(pretty).unwrap().chars() {
+    for c in String::from_utf8(pretty).expect("JSON is text").chars() {
         if c.is_ascii() {
             escaped.push(c);
         } else {

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn the_first_byte_tells_how_long_a_packet_is() {
         for (packet, frames) in [
-            (&[0x08 << 0][..], 960),
+            (&[0x08][..], 960),
             (&[0xfc], 960),
             (&[0xe0], 120),
             (&[0x19], 5760),

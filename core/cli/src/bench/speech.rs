@@ -84,7 +84,7 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
     let options = TranscribeOptions {
         timestamps: crate::transcribe::timestamps(args.timestamps),
         search: Search { beam: args.beam, ..Search::default() },
-        vad: model::vad(&args.vad)?,
+        vad: model::vad(&args.vad, false)?,
         hotwords,
         audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()

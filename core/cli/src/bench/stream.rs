@@ -47,7 +47,7 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
     let transcribe = TranscribeOptions {
         search: Search { beam: args.beam, ..Search::default() },
         hotwords,
-        vad: model::vad(&args.vad)?,
+        vad: model::vad(&args.vad, true)?,
         audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()
     };

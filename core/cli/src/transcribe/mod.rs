@@ -237,7 +237,7 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
         prefix: args.prefix.clone(),
         condition_on_previous: args.condition,
         hotwords: hotwords.map(|(_, hotwords)| hotwords),
-        vad: model::vad(&args.vad)?,
+        vad: model::vad(&args.vad, args.stream)?,
         max_tokens: args.max_tokens,
         ..TranscribeOptions::default()
     })

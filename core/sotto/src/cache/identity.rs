@@ -345,7 +345,7 @@ mod tests {
         fs::write(&file, vec![7; 200_000]).unwrap();
         let (cache, cancel) = (folder.path().join("cache"), CancelToken::new());
         let identity = Identity::of(&file, &cache, &|_, _| {}, &cancel).unwrap();
-        let (mut memo, stamps) = (identity.memo.clone(), stamps(&[file.clone()]).unwrap());
+        let (mut memo, stamps) = (identity.memo.clone(), stamps(std::slice::from_ref(&file)).unwrap());
         let written = stamps[0].changed.unwrap_or(stamps[0].modified);
         memo.read_at = Time { seconds: written.seconds + 10, ..written };
         assert!(memo.speaks_of(identity.path(), &stamps));

@@ -1,4 +1,4 @@
-//! What the cache promises, on the starter recognizer laid out as a folder.
+//! What the cache promises, on a small recognizer laid out as a folder.
 
 use std::fs;
 #[cfg(target_os = "linux")]
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use sotto_kernels::Isa;
 use sotto_runtime::{Bytes, CancelToken, NoProgress, Progress, Stage};
 use sotto_speech::{LoadError, ModelSource, Precision, TranscribeOptions};
+use sotto_testkit::commands;
 use tempfile::TempDir;
 
 use super::{CacheError, PackedCache};
@@ -50,14 +51,11 @@ impl Desk {
         ModelSource::Path(self.path(name))
     }
 
-    /// The starter recognizer in Hugging Face's form; old enough for its time stamps to be relied on.
+    /// The recognizer of commands in Hugging Face's form; old enough for its time stamps to be relied on.
     fn write_model(&self, name: &str) {
-        let (folder, starter) = (self.path(name), sotto_starter::speech());
+        let folder = self.path(name);
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("config.json"), starter.config_json).unwrap();
-        fs::write(folder.join("generation_config.json"), starter.generation_config_json).unwrap();
-        fs::write(folder.join("tokenizer.json"), starter.tokenizer_json).unwrap();
-        fs::write(folder.join("model.safetensors"), starter.model_safetensors).unwrap();
+        commands::write(&folder).unwrap();
         settle();
     }
 
@@ -101,7 +99,7 @@ fn settle() {
 fn text(engine: &Engine, source: &ModelSource) -> (String, f32, bool) {
     let cancel = CancelToken::new();
     let recognizer = engine.speech(source, &NoProgress, &cancel).unwrap();
-    let clip = audio::decode_bytes(starter::demo_clip()).unwrap();
+    let clip = audio::decode_bytes(commands::clip()).unwrap();
     let options = TranscribeOptions::default();
     let transcript = recognizer.transcribe(&clip, &options, &NoProgress, &cancel).unwrap();
     let logprob = transcript.segments.iter().map(|segment| segment.avg_logprob).sum();

@@ -13,7 +13,7 @@ use super::previous::Previous;
 use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
 use crate::long_form::{HOT, seconds};
-use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOptions};
+use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOptions, Vad};
 use crate::recognizer::SpeechRecognizer;
 use crate::transcript::{Timing, Word};
 use crate::unheard::unheard;
@@ -24,7 +24,7 @@ use crate::window::{Context, WindowDecoder};
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
     /// How the speech is decoded. Times are always those of words; the voice activity detector decides when a speaker
-    /// has finished (without one, a pause of 0.6 s does).
+    /// has finished (without one, a pause of 0.6 s does). By default that is the built-in one.
     ///
     /// Every utterance is told `prompt`, and with `condition_on_previous` also the final text of the utterances
     /// before it, as far as they fit. What cannot work on a stream is refused: `prefix` (final text is the prefix
@@ -49,7 +49,8 @@ pub struct StreamOptions {
 impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
-        Self { transcribe: TranscribeOptions::default(), step: 1.1, trim: 6.0, volatile_context }
+        let transcribe = TranscribeOptions { vad: Some(Vad::builtin()), ..TranscribeOptions::default() };
+        Self { transcribe, step: 1.1, trim: 6.0, volatile_context }
     }
 }
 

@@ -127,7 +127,7 @@ fn cut(parts: &[Part], options: &SubtitleOptions) -> Vec<Piece> {
             let last = before.trim_end_matches(['"', '”', '’', ')']).chars().next_back();
             if after.is_empty() || sentence_ends(before, after) {
                 AFTER_SENTENCE
-            } else if last.is_some_and(is_clause_end) && !last.is_some_and(|c| c == '.') {
+            } else if last.is_some_and(is_clause_end) && last.is_none_or(|c| c != '.') {
                 AFTER_CLAUSE
             } else {
                 AFTER_WORD
