@@ -27,12 +27,19 @@ torch.set_num_threads(1)
 torch.set_grad_enabled(False)
 
 
+# Parts of a golden that are made anew; empty: all.
+PARTS = []
+
+
 def data_folder(description):
     """The data folder from `--data`, else `SOTTO_DATA`, else `../shared/data` beside the repository."""
     parser = argparse.ArgumentParser(description=description)
     default = os.environ.get("SOTTO_DATA", ROOT.parent / "shared" / "data")
     parser.add_argument("--data", type=Path, default=Path(default), help="folder with speech/ and openai-whisper-tiny.en/")
-    data = parser.parse_args().data
+    parser.add_argument("parts", nargs="*", help="parts of the golden to make anew, where the script has parts; the others stay")
+    arguments = parser.parse_args()
+    PARTS.extend(arguments.parts)
+    data = arguments.data
     if not (data / "speech" / "synthetic.tsv").is_file():
         sys.exit(f"{data}: no speech/synthetic.tsv; give the data folder with --data or SOTTO_DATA")
     return data
@@ -166,6 +173,11 @@ def word_error_rate(references, hypotheses):
     words = measured.hits + measured.substitutions + measured.deletions
     errors = measured.substitutions + measured.deletions + measured.insertions
     return {"percent": round(100.0 * errors / words, 3), "errors": errors, "words": words}
+
+
+def read_json(name, folder=OUTPUT):
+    """What `write_json` wrote before."""
+    return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
 def write_json(name, value, folder=OUTPUT):

@@ -18,7 +18,7 @@ import torch
 import whisper
 from joined import build, recordings
 from reference import (
-    Progress, data_folder, english_clips, openai_model, provenance, samples, synthetic_clips, word_error_rate, write_json,
+    PARTS, Progress, data_folder, english_clips, openai_model, provenance, read_json, samples, synthetic_clips, word_error_rate, write_json,
 )
 from whisper.timing import find_alignment
 from whisper.tokenizer import get_tokenizer
@@ -128,6 +128,10 @@ if __name__ == "__main__":
         "provenance": provenance(folder, __file__, attention="torch scaled_dot_product_attention; alignment without it"),
         "prompt_ids": encode(" " + PROMPT), "prefix_ids": encode(" " + PREFIX),
     }
+    # Named sections alone are made anew; the others stay.
+    if PARTS:
+        result = read_json("reference_decoding.json") | result
     for name, make in sections(folder, reference):
-        result[name] = make()
-        write_json("reference_decoding.json", result)
+        if not PARTS or name in PARTS:
+            result[name] = make()
+            write_json("reference_decoding.json", result)

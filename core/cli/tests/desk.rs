@@ -117,9 +117,10 @@ fn subtitles_have_their_headers() {
 
 #[test]
 fn a_prefix_with_an_empty_line_does_not_end_its_cue() {
-    let (_folder, path) = clip();
-    let path = path.to_str().unwrap();
-    let output = stdout(&sotto(&["transcribe", "--format", "srt", "--prefix", "stop\n\ngo", path]));
+    let (folder, (_clip, path)) = (small_folder(), small_clip());
+    let (model, path) = (folder.path().to_str().unwrap(), path.to_str().unwrap());
+    let arguments = ["transcribe", "--model", model, "--format", "srt", "--prefix", "stop\n\ngo", path];
+    let output = stdout(&sotto(&arguments));
     let cues: Vec<&str> = output.trim().split("\n\n").collect();
     assert!(output.contains("stop go") && cues.iter().all(|cue| cue.contains(" --> ")), "{output}");
 }
@@ -471,12 +472,13 @@ fn kernels_are_measured_beside_the_limits_of_the_machine() {
 
 #[test]
 fn voice_activity_detection_needs_no_download() {
-    let ((_folder, path), home) = (clip(), tempfile::tempdir().unwrap());
-    let path = path.to_str().unwrap();
-    let plain = stdout(&sotto(&["transcribe", path]));
+    let (folder, (_clip, path), home) = (small_folder(), small_clip(), tempfile::tempdir().unwrap());
+    let (model, path) = (folder.path().to_str().unwrap(), path.to_str().unwrap());
+    let plain = stdout(&sotto(&["transcribe", "--model", model, path]));
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sotto"));
-        command.args(arguments).arg(path).env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
+        command.args(arguments).args(["--model", model, path]);
+        command.env("SOTTO_MODELS", home.path()).env_remove("SOTTO_VAD_MODEL");
         command.output().unwrap()
     };
     let heard = run(&["transcribe", "--vad"]);
@@ -521,13 +523,13 @@ fn a_damaged_voice_activity_detector_is_called_damaged_not_missing() {
 #[test]
 fn voice_activity_detection_keeps_speech_and_leaves_silence_out() {
     let Some(data) = sotto_testkit::data_dir() else { return };
-    let (_folder, path) = clip();
-    let path = path.to_str().unwrap();
-    let plain = stdout(&sotto(&["transcribe", path]));
+    let (folder, (_clip, path)) = (small_folder(), small_clip());
+    let (model, path) = (folder.path().to_str().unwrap(), path.to_str().unwrap());
+    let plain = stdout(&sotto(&["transcribe", "--model", model, path]));
     for weights in ["vad/silero_vad_16k.safetensors", "vad/ggml-silero-v6.2.0.bin"] {
         let weights = data.join(weights);
         let vad = ["--vad", "--vad-model", weights.to_str().unwrap()];
-        let heard = sotto(&[&["transcribe"], &vad[..], &[path]].concat());
+        let heard = sotto(&[&["transcribe", "--model", model], &vad[..], &[path]].concat());
         assert!(heard.status.success(), "{}", stderr(&heard));
         assert_eq!(words(&stdout(&heard)), words(&plain));
         let silence = with_stdin(&[&["transcribe"], &vad[..], &["-"]].concat(), &vec![0; 160_000]);

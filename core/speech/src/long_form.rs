@@ -106,7 +106,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         start: f64,
     ) -> Result<(Vec<Segment>, usize), SpeechError> {
         let Heard { mut segments, mut advance, attention } = self.text(window, timestamps, start)?;
-        if self.decoder.options.leave_gaps || segments.is_empty() {
+        // A model that writes timestamps by itself says where its text ends, and its heads are not made for this.
+        if self.decoder.options.as_written || self.decoder.model.prefers_timestamps || segments.is_empty() {
             return Ok((segments, advance));
         }
         let mels = self.decoder.model.dimensions().mels;
@@ -156,9 +157,12 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let tokenizer = self.decoder.model.tokenizer();
         let cut = cut(tokenizer, &attempt, window.frames);
         let mut segments: Vec<Segment> =
-            cut.segments.iter().map(|piece| segment(tokenizer, &attempt, &prefix, piece, start)).collect();
+            cut.segments.iter().map(|piece| segment(tokenizer, &attempt, piece, start)).collect();
         self.remember(&segments, &attempt, options);
         let attention = self.settle(&mut segments, &audio, &voice, start)?;
+        if let Some(first) = segments.first_mut().filter(|_| !prefix.is_empty()) {
+            begin_with(first, &self.decoder.model.tokenizer().decode(&prefix));
+        }
         Ok(Heard { segments, advance: cut.advance, attention })
     }
 
@@ -173,13 +177,14 @@ impl<'d, 'm> LongForm<'d, 'm> {
     ) -> Result<Vec<f32>, SpeechError> {
         let options = self.decoder.options;
         let wanted = options.timestamps;
+        if options.as_written && wanted != Timestamps::Word {
+            return Ok(Vec::new());
+        }
         let pauses =
             |segment: &Segment| voice.longest_pause(segment.start - start..segment.end - start) >= align::LONGEST_PAUSE;
         let attention = if wanted == Timestamps::Word || (wanted == Timestamps::Segment && segments.iter().any(pauses))
         {
             align::add_words(self.decoder, audio, voice, segments, start, self.last_speech)?
-        } else if options.leave_gaps {
-            Vec::new()
         } else {
             let tokens: Vec<u32> = segments.iter().flat_map(|segment| &segment.tokens).copied().collect();
             align::listen(self.decoder, audio, voice, &tokens)?.attention
@@ -210,7 +215,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
             });
             if ended {
                 let piece = Piece { tokens: 0..0, start: word.start, end: word.end };
-                segments.push(segment(self.decoder.model.tokenizer(), attempt, &[], &piece, start));
+                segments.push(segment(self.decoder.model.tokenizer(), attempt, &piece, start));
             }
             let Some(segment) = segments.last_mut() else { continue };
             segment.end = start + word.end;
@@ -296,12 +301,9 @@ fn cut(tokenizer: &WhisperTokenizer, attempt: &Attempt, frames: usize) -> Cut {
     Cut { segments, advance: heard.clamp(1, frames), ends_with_single_timestamp: single }
 }
 
-fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, prefix: &[u32], piece: &Piece, offset: f64) -> Segment {
+fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, piece: &Piece, offset: f64) -> Segment {
     let tokens = attempt.tokens[piece.tokens.clone()].to_vec();
-    let mut text = tokenizer.decode(&tokens);
-    if piece.tokens.start == 0 && !prefix.is_empty() {
-        text.insert_str(0, &tokenizer.decode(prefix));
-    }
+    let text = tokenizer.decode(&tokens);
     Segment {
         start: offset + piece.start,
         end: offset + piece.end.max(piece.start),
@@ -312,6 +314,16 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, prefix: &[u32], piec
         no_speech_prob: attempt.no_speech_prob,
         temperature: attempt.temperature,
         ..Segment::default()
+    }
+}
+
+/// Nobody aligned the prefix: it stands before the first word.
+fn begin_with(segment: &mut Segment, prefix: &str) {
+    if !segment.text.starts_with(prefix) {
+        segment.text.insert_str(0, prefix);
+    }
+    if let Some(word) = segment.words.first_mut() {
+        word.text.insert_str(0, prefix);
     }
 }
 

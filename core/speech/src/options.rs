@@ -184,9 +184,9 @@ pub struct TranscribeOptions {
     pub normalization: Normalization,
     /// How much of a window is computed.
     pub audio_context: AudioContext,
-    /// Leaves out what the model leaves out, as the references do. Otherwise speech that no word of a window's text attends
-    /// to is decoded again.
-    pub leave_gaps: bool,
+    /// Takes each window's text as the model writes it, as the references do. Otherwise speech that no word attends to is decoded
+    /// again, and segments with timestamps are fitted to the voice.
+    pub as_written: bool,
 }
 
 impl TranscribeOptions {
@@ -195,7 +195,7 @@ impl TranscribeOptions {
     pub fn greedy() -> Self {
         Self {
             timestamps: Timestamps::None,
-            leave_gaps: true,
+            as_written: true,
             search: Search { temperatures: vec![0.0], ..Search::default() },
             thresholds: Thresholds { compression_ratio: None, logprob: None, no_speech: None },
             ..Self::default()

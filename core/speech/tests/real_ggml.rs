@@ -51,8 +51,18 @@ fn float_files_give_the_same_transcripts_as_safetensors() {
             let transcribe = |recognizer: &SpeechRecognizer| {
                 recognizer.transcribe(&clip(name), &settings(), &NoProgress, &CancelToken::new()).unwrap()
             };
-            let (ours, expected) = (transcribe(&recognizer), transcribe(original));
-            assert_eq!(ours.segments, expected.segments, "{name}");
+            let [mut ours, mut expected] = [transcribe(&recognizer), transcribe(original)].map(|text| text.segments);
+            // The folder lists the symbols that are never written, for a ggml file they follow from the vocabulary: one or two
+            // differ, and with them the sum that probabilities are shares of.
+            for (ours, expected) in ours.iter_mut().zip(&mut expected) {
+                assert!((ours.avg_logprob - expected.avg_logprob).abs() < 1e-4, "{name}: {ours:?} {expected:?}");
+                ours.avg_logprob = expected.avg_logprob;
+                for (ours, expected) in ours.words.iter_mut().zip(&expected.words) {
+                    assert!((ours.probability - expected.probability).abs() < 1e-4, "{name}: {ours:?} {expected:?}");
+                    ours.probability = expected.probability;
+                }
+            }
+            assert_eq!(ours, expected, "{name}");
         }
     }
 }

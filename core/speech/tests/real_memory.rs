@@ -69,7 +69,7 @@ const CASES: [(&str, Model, Option<Precision>, Run); 15] = [
     ("packed mixed greedy", Model::Packed, Some(Precision::Mixed), Run::Greedy),
     ("packed mixed beam", Model::Packed, Some(Precision::Mixed), Run::Beam),
     ("packed mixed words", Model::Packed, Some(Precision::Mixed), Run::Words),
-    ("starter words", Model::Starter, None, Run::Words),
+    ("starter words", Model::Starter, Some(Precision::F32), Run::Words),
 ];
 
 /// Resident bytes of this process: `VmRSS` now, `VmHWM` at the peak.

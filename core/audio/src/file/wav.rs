@@ -46,7 +46,7 @@ pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode
             b"data" => return at_data(input, body, size, long_data, format, frames),
             _ => {}
         }
-        position = next_chunk(&mut input, body, size)?;
+        position = next_chunk(&mut input, body, size, order)?;
     }
     Err(Fault::Malformed(format!("no data within its first {MAX_CHUNKS} chunks")))
 }
@@ -54,18 +54,24 @@ pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode
 /// Where the chunk behind one of `size` bytes at `body` begins.
 ///
 /// Chunks are padded to even sizes, but not by everyone; and where nothing looks like a chunk, the length is wrong.
-fn next_chunk(input: &mut Input, body: u64, size: u64) -> Result<u64, Fault> {
+fn next_chunk(input: &mut Input, body: u64, size: u64, order: Order) -> Result<u64, Fault> {
     let padded = body + size + size % 2;
     let unpadded = body + size;
-    let mut name = |position: u64| -> Result<Option<[u8; 4]>, Fault> {
-        let mut name = [0; 4];
-        Ok((input.read_at(position, &mut name)? == 4).then_some(name))
+    let length = input.len();
+    // The name of a chunk, and whether its length fits the file.
+    let mut chunk = |position: u64| -> Result<Option<([u8; 4], bool)>, Fault> {
+        let mut header = [0; 8];
+        let there = input.read_at(position, &mut header)?;
+        let [a, b, c, d, size @ ..] = header;
+        let fits = length.is_none_or(|length| position + 8 + u64::from(order.u32(size)) <= length);
+        Ok((there >= 4).then_some(([a, b, c, d], fits)))
     };
-    let candidates = [(padded, name(padded)?), (unpadded, name(unpadded)?)];
-    let known = |name: &[u8; 4]| matches!(name, b"data" | b"fmt " | b"fact" | b"LIST" | b"bext" | b"ds64");
-    let plausible = |name: &[u8; 4]| name.iter().all(|byte| matches!(byte, b' '..=b'~'));
-    for accept in [&known as &dyn Fn(&[u8; 4]) -> bool, &plausible] {
-        if let Some(&(position, _)) = candidates.iter().find(|(_, name)| name.as_ref().is_some_and(accept)) {
+    let candidates = [(padded, chunk(padded)?), (unpadded, chunk(unpadded)?)];
+    type Accept<'a> = &'a dyn Fn(&([u8; 4], bool)) -> bool;
+    let known: Accept<'_> = &|(name, _)| matches!(name, b"data" | b"fmt " | b"fact" | b"LIST" | b"bext" | b"ds64");
+    let plausible: Accept<'_> = &|(name, fits)| *fits && name.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    for accept in [known, plausible] {
+        if let Some(&(position, _)) = candidates.iter().find(|(_, chunk)| chunk.as_ref().is_some_and(accept)) {
             return Ok(position);
         }
     }

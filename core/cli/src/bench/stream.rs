@@ -51,7 +51,8 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
         audio_context: args.model.audio_context.into(),
         ..TranscribeOptions::default()
     };
-    let options = StreamOptions { transcribe, step: args.step, ..StreamOptions::default() };
+    let default = StreamOptions::default();
+    let options = StreamOptions { transcribe, step: args.step, trim: default.trim.max(args.step), ..default };
     let busy = args.with_load.then(BusyThread::start);
     let mut totals = Totals::default();
     for (done, clip) in clips.iter().enumerate() {

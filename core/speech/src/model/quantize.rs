@@ -29,7 +29,7 @@ const WRITER_KEY: &str = "sotto.writer";
 
 /// Counts up whenever packing the same source gives another file that should be used in place of older ones: what a cache
 /// holds from before is left alone then. A test notices that the bytes have changed.
-pub const PACKING_VERSION: u32 = 1;
+pub const PACKING_VERSION: u32 = 2;
 
 /// How a model is packed.
 #[derive(Debug, Clone, Default)]

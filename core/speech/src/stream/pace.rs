@@ -75,7 +75,7 @@ impl Pace {
         let late = self.blocks.iter().rev().take(FLOOR_BLOCKS);
         let floor = late.map(|block| block.0).fold(f32::INFINITY, f32::min);
         let top = self.blocks.iter().map(|block| block.1).fold(SILENCE, f32::max);
-        (floor + ABOVE_FLOOR).min(top - ABOVE_FLOOR).max(top - BELOW_TOP)
+        (floor + ABOVE_FLOOR).min(top - ABOVE_FLOOR).max(top - BELOW_TOP).max(SILENCE)
     }
 
     /// Seconds of voice that are new since the last [`mark`](Self::mark).

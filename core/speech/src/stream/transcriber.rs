@@ -31,11 +31,11 @@ pub struct StreamOptions {
     /// already), `Normalization::Recording` (the loudest point is not known yet) and `TimestampTokens::Always` (times
     /// come from the model's attention).
     pub transcribe: TranscribeOptions,
-    /// Seconds of new voice after which the text is decoded again; a pause brings the next step at once, silence none. Steps
-    /// grow longer with the audio that they hear.
+    /// Seconds of new voice after which the text is decoded again, half of the model's window at most; a pause brings the next
+    /// step at once, silence none. Steps grow longer with the audio that they hear.
     pub step: f64,
     /// Seconds of speech without a pause after which audio behind a final sentence is dropped; behind a clause half as
-    /// much later, behind a word twice as late. Half of the model's window where that is shorter, a step where that is longer.
+    /// much later, behind a word twice as late. At least a step; half of the model's window where that is shorter.
     pub trim: f64,
     /// How much of the window is encoded at every step. Text that is doubtful at its end is decoded again as
     /// `transcribe.audio_context` says.
@@ -58,11 +58,11 @@ impl StreamOptions {
     /// Refuses what cannot work on a stream, before any audio is heard. `window` is the model's, in seconds.
     fn check(&self, window: f64) -> Result<(), SpeechError> {
         let problem = |option, problem: &str| Err(SpeechError::Option { option, problem: problem.into() });
-        if !(0.1..=window / 2.0).contains(&self.step) {
-            return problem("step", &format!("must be between 0.1 and {} seconds", window / 2.0));
+        if !(0.1..=window).contains(&self.step) {
+            return problem("step", &format!("must be between 0.1 and {window} seconds"));
         }
-        if !(self.trim.is_finite() && self.trim > 0.0) {
-            return problem("trim", "must be a number of seconds above 0");
+        if !(self.trim.is_finite() && self.trim >= self.step) {
+            return problem("trim", "must be at least the step");
         }
         let TranscribeOptions { prefix, normalization, timestamp_tokens, .. } = &self.transcribe;
         if prefix.as_deref().is_some_and(|prefix| !prefix.trim().is_empty()) {
@@ -334,7 +334,7 @@ impl<'r> StreamTranscriber<'r> {
     /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
     fn step_seconds(&self) -> f64 {
         let length = seconds(self.audio.len());
-        self.options.step * (1.0 + (length - SHORT).max(0.0) / STRETCH)
+        self.options.step.min(self.recognizer.window_seconds() / 2.0) * (1.0 + (length - SHORT).max(0.0) / STRETCH)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
@@ -396,7 +396,7 @@ impl<'r> StreamTranscriber<'r> {
     }
 
     fn trim_seconds(&self) -> f64 {
-        self.options.trim.max(self.options.step).min(self.recognizer.window_seconds() / 2.0)
+        self.options.trim.min(self.recognizer.window_seconds() / 2.0)
     }
 
     /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
@@ -464,7 +464,8 @@ impl<'r> StreamTranscriber<'r> {
             word.end = (word.end + start).clamp(word.start, end);
         }
         let mels = self.recognizer.model().dimensions().mels;
-        let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all);
+        let sees_gaps = !self.recognizer.model().prefers_timestamps;
+        let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all && sees_gaps);
         self.hypothesis.unheard = gap.map(|gap| self.audio_start + gap.states.start * 2 * HOP);
         self.hypothesis.words = words;
         Ok(())
