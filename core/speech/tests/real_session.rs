@@ -167,30 +167,31 @@ fn a_session_ends_at_whatever_look_its_token_fires() {
 /// Without a clock: the token fires in the middle of the last decoding, which comes after the last samples were heard.
 #[test]
 fn what_was_said_before_a_failure_can_be_pulled() {
-    let options = || StreamOptions { step: 0.1, ..StreamOptions::default() };
-    let (audio, last) = {
-        let (options, cancel) = (options(), CancelToken::new());
-        let mut transcriber = StreamTranscriber::new(starter(), &options, SAMPLE_RATE, 1, &cancel).unwrap();
-        let mut events = Vec::new();
-        transcriber.push(demo_audio().samples(), &mut events).unwrap();
-        // A session takes a second at a time: something must be said in its last part of one, and something more behind it that
-        // is decoded at the end.
-        let within = |at: &f64| (0.15..0.65).contains(&at.fract());
-        let last = events.iter().map(at).filter(within).fold(0.0, f64::max);
-        (demo_audio().samples()[..((last + 0.3) * f64::from(SAMPLE_RATE)) as usize].to_vec(), last)
-    };
-    assert!(last > 1.0, "{last}");
-    let (heard, ended) = {
+    let options = || StreamOptions { step: 0.5, ..StreamOptions::default() };
+    // Of a recording so long: the looks at its token before and after its end, and when something was said last before.
+    let listen = |audio: &[f32]| {
         let (options, cancel) = (options(), CancelToken::firing_at_look(usize::MAX));
         let mut transcriber = StreamTranscriber::new(starter(), &options, SAMPLE_RATE, 1, &cancel).unwrap();
-        transcriber.push(&audio, &mut Vec::new()).unwrap();
+        let mut events = Vec::new();
+        transcriber.push(audio, &mut events).unwrap();
         let heard = cancel.looks();
         transcriber.finish(&mut Vec::new()).unwrap();
-        (heard, cancel.looks())
+        (heard, cancel.looks(), events.last().map(at))
     };
-    let cancel = CancelToken::firing_at_look((heard + ended) / 2);
+    // A session takes a second at a time: something must be said in its last part of one, and something more behind it that is
+    // decoded at the end.
+    let demo = demo_audio();
+    let lengths = (20..70).map(|tenths| f64::from(tenths) / 10.0 + 0.05);
+    let parts = lengths.map(|length| &demo.samples()[..(length * f64::from(SAMPLE_RATE)) as usize]);
+    let found = parts.into_iter().find_map(|audio| {
+        let (heard, ended, last) = listen(audio);
+        let last = last.filter(|last| last.floor() == (audio.len() / SAMPLE_RATE as usize) as f64)?;
+        (ended > heard + 1).then_some((audio, last, (heard + ended) / 2))
+    });
+    let (audio, last, look) = found.expect("speech goes on somewhere");
+    let cancel = CancelToken::firing_at_look(look);
     let session = Session::start(starter(), options(), SessionInput::default(), &cancel).unwrap();
-    session.push(&audio).unwrap();
+    session.push(audio).unwrap();
     session.finish();
     let mut events = Vec::new();
     let error = loop {
