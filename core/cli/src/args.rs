@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
-use sotto::{AudioContext, ComputeDevice, Precision};
+use sotto::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
 use crate::models::ModelsCommand;
 
@@ -128,6 +128,9 @@ pub(crate) struct TranscribeArgs {
     /// Text that came before, in the style that is wanted.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
+    /// For which text the prompt is.
+    #[arg(long, value_enum, default_value_t = PromptCarryArg::All, requires = "prompt")]
+    pub(crate) prompt_carry: PromptCarryArg,
     /// Text that the transcription must begin with.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prefix: Option<String>,
@@ -185,6 +188,24 @@ pub(crate) struct ModelArg {
     /// How much of a window of 30 s is computed for a shorter recording, or for live text at a pause.
     #[arg(long, value_enum, default_value_t = AudioContextArg::Window)]
     pub(crate) audio_context: AudioContextArg,
+}
+
+/// Values of `--prompt-carry`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PromptCarryArg {
+    /// The beginning only.
+    First,
+    /// Every window and stretch of speech.
+    All,
+}
+
+impl From<PromptCarryArg> for PromptCarry {
+    fn from(arg: PromptCarryArg) -> Self {
+        match arg {
+            PromptCarryArg::First => Self::First,
+            PromptCarryArg::All => Self::All,
+        }
+    }
 }
 
 /// Values of `--audio-context`.

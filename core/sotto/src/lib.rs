@@ -82,7 +82,7 @@ pub use sotto_runtime::{
 pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
     LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
-    SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens,
-    Timestamps, Timing, TranscribeOptions, Transcript, Vad, WeightError, Word,
+    PromptCarry, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds,
+    TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, WeightError, Word,
 };
 pub use sotto_text::TextError;

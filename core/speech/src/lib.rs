@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod options;
 mod pauses;
+mod previous;
 mod recognizer;
 mod source;
 pub mod stream;
@@ -40,8 +41,8 @@ pub use model::{
     OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, WeightTypes, quantize,
 };
 pub use options::{
-    AudioContext, Language, Normalization, Search, Task, Thresholds, TimestampTokens, Timestamps, TranscribeOptions,
-    Vad,
+    AudioContext, Language, Normalization, PromptCarry, Search, Task, Thresholds, TimestampTokens, Timestamps,
+    TranscribeOptions, Vad,
 };
 pub use recognizer::{DetectedLanguage, SpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};

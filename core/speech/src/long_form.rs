@@ -12,7 +12,8 @@ use crate::decode::Attempt;
 use crate::error::SpeechError;
 use crate::features::{FeatureWindow, FeatureWindows};
 use crate::model::CrossCache;
-use crate::options::{TimestampTokens, Timestamps, TranscribeOptions};
+use crate::options::{TimestampTokens, Timestamps};
+use crate::previous::Previous;
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
 use crate::unheard::unheard;
@@ -43,10 +44,8 @@ pub(crate) type SegmentSink<'a> = dyn FnMut(Segment) + 'a;
 /// Walks through one recording.
 pub(crate) struct LongForm<'d, 'm> {
     decoder: &'d mut WindowDecoder<'m>,
-    /// Tokens of prompt and text so far, from which the next windows get their context.
-    history: Vec<u32>,
-    /// Where trusted context begins in `history`.
-    trusted: usize,
+    /// Prompt and text so far, which the next windows are told.
+    previous: Previous,
     prefix: Vec<u32>,
     last_speech: f64,
 }
@@ -54,9 +53,9 @@ pub(crate) struct LongForm<'d, 'm> {
 impl<'d, 'm> LongForm<'d, 'm> {
     pub(crate) fn new(decoder: &'d mut WindowDecoder<'m>) -> Self {
         let options = decoder.options;
-        let history = decoder.tokens_of(options.prompt.as_deref());
+        let previous = Previous::new(decoder);
         let prefix = decoder.tokens_of(options.prefix.as_deref());
-        Self { decoder, history, trusted: 0, prefix, last_speech: 0.0 }
+        Self { decoder, previous, prefix, last_speech: 0.0 }
     }
 
     pub(crate) fn check_cancelled(&self) -> Result<(), Cancelled> {
@@ -142,8 +141,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
     fn text(&mut self, window: &FeatureWindow, timestamps: bool, start: f64) -> Result<Heard, SpeechError> {
         let options = self.decoder.options;
         let prefix = std::mem::take(&mut self.prefix);
-        let previous = &self.history[self.trusted..];
-        let context = Context { previous, prefix: &prefix, timestamps, ..Context::default() };
+        let context = Context { previous: self.previous.tokens(), prefix: &prefix, timestamps, ..Context::default() };
         let Decoded { attempt, audio } = self.decoder.decode(&window.values, window.frames, context)?;
         if attempt.is_silence(&options.thresholds) {
             return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
@@ -151,14 +149,14 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let voice = Voice::new(&window.values, self.decoder.model.dimensions().mels, window.frames);
         if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
             let (segments, attention) = self.sentences(&attempt, &audio, &voice, start)?;
-            self.remember(&segments, &attempt, options);
+            self.remember(&segments, &attempt);
             return Ok(Heard { segments, advance: window.frames, attention });
         }
         let tokenizer = self.decoder.model.tokenizer();
         let cut = cut(tokenizer, &attempt, window.frames);
         let mut segments: Vec<Segment> =
             cut.segments.iter().map(|piece| segment(tokenizer, &attempt, piece, start)).collect();
-        self.remember(&segments, &attempt, options);
+        self.remember(&segments, &attempt);
         let attention = self.settle(&mut segments, &audio, &voice, start)?;
         if let Some(first) = segments.first_mut().filter(|_| !prefix.is_empty()) {
             begin_with(first, &self.decoder.model.tokenizer().decode(&prefix));
@@ -230,20 +228,11 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok((segments, attention))
     }
 
-    fn remember(&mut self, segments: &[Segment], attempt: &Attempt, options: &TranscribeOptions) {
-        for segment in segments {
-            if !segment.text.trim().is_empty() && segment.start != segment.end {
-                self.history.extend_from_slice(&segment.tokens);
-            }
-        }
-        if !options.condition_on_previous || attempt.temperature > HOT {
-            self.trusted = self.history.len();
-        }
-        // Prompts read half of a text context at most; a day of speech must not pile up.
-        let keep = self.decoder.model.dimensions().text_context;
-        let surplus = self.history.len().saturating_sub(keep);
-        self.history.drain(..surplus);
-        self.trusted = self.trusted.saturating_sub(surplus);
+    fn remember(&mut self, segments: &[Segment], attempt: &Attempt) {
+        let kept = segments.iter().filter(|segment| !segment.text.trim().is_empty() && segment.start != segment.end);
+        let said: Vec<u32> = kept.flat_map(|segment| &segment.tokens).copied().collect();
+        self.previous.doubted = attempt.temperature > HOT;
+        self.previous.remember(&said);
     }
 }
 

@@ -102,6 +102,16 @@ impl Default for Thresholds {
     }
 }
 
+/// For which text the prompt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PromptCarry {
+    /// Every window, every stretch of speech, every utterance of a stream.
+    #[default]
+    All,
+    /// The first window, stretch or utterance with text, as openai/whisper does unless it is told otherwise.
+    First,
+}
+
 /// Over what the loudest point is taken when log-mel features are normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalization {
@@ -166,6 +176,8 @@ pub struct TranscribeOptions {
     pub thresholds: Thresholds,
     /// Text that came before, in the style that is wanted (names, punctuation).
     pub prompt: Option<String>,
+    /// For which text the prompt is.
+    pub prompt_carry: PromptCarry,
     /// Text that the first window's transcription must begin with.
     pub prefix: Option<String>,
     /// Feeds each window the text of the ones before it: steadier wording, but errors can carry over.

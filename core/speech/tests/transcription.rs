@@ -11,7 +11,7 @@ use std::time::Duration;
 use sotto_audio::{AudioError, Pcm16k};
 use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage, Threads};
 use sotto_speech::{
-    Hotwords, Language, LoadOptions, Normalization, Precision, SampleSource, Samples, Search, SpeechError,
+    Hotwords, Language, LoadOptions, Normalization, Precision, PromptCarry, SampleSource, Samples, Search, SpeechError,
     SpeechRecognizer, Task, TimestampTokens, Timestamps, TranscribeOptions, Transcript,
 };
 use sotto_text::whisper::WhisperTokenizer;
@@ -184,6 +184,24 @@ fn prompts_prefixes_and_limits_of_any_size_fit_the_context() {
             transcribe(&tone(100_000), &options).unwrap();
         }
     }
+}
+
+/// Windows of two seconds: the second one is told the prompt, too, unless it is for the first alone.
+#[test]
+fn a_prompt_holds_for_every_window_unless_it_is_for_the_first() {
+    let special = small().model().tokenizer().special().eot..small().model().dimensions().vocabulary as u32;
+    let talkative =
+        TranscribeOptions { max_tokens: Some(8), suppress_tokens: special.collect(), ..TranscribeOptions::greedy() };
+    let windows = |prompt: Option<&str>, prompt_carry| -> Vec<String> {
+        let options = TranscribeOptions { prompt: prompt.map(str::to_owned), prompt_carry, ..talkative.clone() };
+        let segments = transcribe(&tone(60_000), &options).unwrap().segments;
+        segments.into_iter().map(|segment| segment.text).collect()
+    };
+    let (none, all) = (windows(None, PromptCarry::All), windows(Some("abc, xyz"), PromptCarry::All));
+    let first = windows(Some("abc, xyz"), PromptCarry::First);
+    assert!(none.len() >= 2 && all.len() >= 2 && first.len() >= 2, "{none:?} {all:?} {first:?}");
+    assert!(all[0] != none[0] && all.last() != none.last(), "{all:?} {none:?}");
+    assert_eq!((&first[0], first.last()), (&all[0], none.last()));
 }
 
 #[derive(Default)]

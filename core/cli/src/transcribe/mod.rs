@@ -234,6 +234,7 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
         audio_context: args.model.audio_context.into(),
         search,
         prompt: args.prompt.clone(),
+        prompt_carry: args.prompt_carry.into(),
         prefix: args.prefix.clone(),
         condition_on_previous: args.condition,
         hotwords: hotwords.map(|(_, hotwords)| hotwords),

@@ -11,7 +11,6 @@ mod agreement;
 mod backlog;
 mod event;
 mod pace;
-mod previous;
 mod session;
 mod transcriber;
 

@@ -1,38 +1,49 @@
-//! What every utterance of a stream is told of the text before it.
+//! What every window of a recording and every utterance of a stream is told of the text before it.
 
+use crate::options::PromptCarry;
 use crate::window::WindowDecoder;
 
-/// The prompt, and behind it the final text of earlier utterances where the options want it.
+/// The prompt, and behind it the text of earlier windows or utterances where the options want it.
 #[derive(Debug, Default)]
-pub(super) struct Previous {
-    /// The prompt's tokens, then those of earlier utterances.
+pub(crate) struct Previous {
+    /// The prompt's tokens, then those of earlier text.
     tokens: Vec<u32>,
     /// How many of them are the prompt's: these stay.
     prompt: usize,
+    /// Whether the prompt is for the first text alone.
+    first_only: bool,
     /// Most tokens that a decoder reads of them.
     room: usize,
     /// Whether final text is remembered.
     conditioned: bool,
-    /// Whether the utterance at hand was decoded too hot to be trusted by the next.
-    pub(super) doubted: bool,
+    /// Whether the text at hand was decoded too hot to be trusted by the next.
+    pub(crate) doubted: bool,
 }
 
 impl Previous {
-    pub(super) fn new(decoder: &WindowDecoder<'_>) -> Self {
+    pub(crate) fn new(decoder: &WindowDecoder<'_>) -> Self {
         let tokens = decoder.tokens_of(decoder.options.prompt.as_deref());
         // Half of the text context with the token that begins it, as `Prompt` cuts it.
         let room = (decoder.model.dimensions().text_context / 2).saturating_sub(1);
         let (prompt, conditioned) = (tokens.len(), decoder.options.condition_on_previous);
-        Self { tokens, prompt, room, conditioned, doubted: false }
+        let first_only = decoder.options.prompt_carry == PromptCarry::First;
+        Self { tokens, prompt, first_only, room, conditioned, doubted: false }
     }
 
-    pub(super) fn tokens(&self) -> &[u32] {
+    pub(crate) fn tokens(&self) -> &[u32] {
         &self.tokens
     }
 
-    /// The utterance with the final tokens `said` is over. Text that is not trusted takes what came before it along, as
-    /// in long recordings.
-    pub(super) fn remember(&mut self, said: &[u32]) {
+    /// The text with the tokens `said` is final. Text that is not trusted takes what came before it along (openai/whisper
+    /// `transcribe.py`, `prompt_reset_since`).
+    pub(crate) fn remember(&mut self, said: &[u32]) {
+        if self.first_only && !said.is_empty() {
+            if !self.conditioned {
+                self.tokens.clear();
+            }
+            // From here on it is text like any other.
+            self.prompt = 0;
+        }
         if std::mem::take(&mut self.doubted) {
             self.tokens.truncate(self.prompt);
         } else if self.conditioned {
@@ -48,7 +59,19 @@ mod tests {
     use super::*;
 
     fn previous(conditioned: bool) -> Previous {
-        Previous { tokens: vec![1, 2], prompt: 2, room: 6, conditioned, doubted: false }
+        Previous { tokens: vec![1, 2], prompt: 2, first_only: false, room: 6, conditioned, doubted: false }
+    }
+
+    #[test]
+    fn a_prompt_for_the_first_text_goes_with_it() {
+        let mut alone = Previous { first_only: true, ..previous(false) };
+        alone.remember(&[]);
+        assert_eq!(alone.tokens(), [1, 2]);
+        alone.remember(&[3]);
+        assert!(alone.tokens().is_empty());
+        let mut conditioned = Previous { first_only: true, ..previous(true) };
+        conditioned.remember(&[3, 4, 5, 6, 7]);
+        assert_eq!(conditioned.tokens(), [2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
