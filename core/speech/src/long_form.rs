@@ -16,7 +16,7 @@ use crate::options::{TimestampTokens, Timestamps};
 use crate::previous::Previous;
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
-use crate::unheard::unheard;
+use crate::unheard::{is_silent, unheard};
 use crate::voice_bounds::Voice;
 use crate::window::{Context, Decoded, WindowDecoder};
 
@@ -140,6 +140,9 @@ impl<'d, 'm> LongForm<'d, 'm> {
     /// The text of a window as the model writes it, and where it listens.
     fn text(&mut self, window: &FeatureWindow, timestamps: bool, start: f64) -> Result<Heard, SpeechError> {
         let options = self.decoder.options;
+        if !options.as_written && is_silent(&window.values) {
+            return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
+        }
         let prefix = std::mem::take(&mut self.prefix);
         let context = Context { previous: self.previous.tokens(), prefix: &prefix, timestamps, ..Context::default() };
         let Decoded { attempt, audio } = self.decoder.decode(&window.values, window.frames, context)?;

@@ -73,6 +73,14 @@ pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     attended
 }
 
+/// Whether the features hold no sound at all: digital silence, of which every band is equally empty. Whisper writes "you" there.
+pub(crate) fn is_silent(values: &[f32]) -> bool {
+    let (least, most) =
+        values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &x| (least.min(x), most.max(x)));
+    // Two decibels: the softest noise has more between its bands.
+    (most - least) * DECIBELS < 2.0
+}
+
 // Normalised features are a quarter of the decimal logarithm of energy.
 const DECIBELS: f32 = 40.0;
 
@@ -124,4 +132,59 @@ fn percentile(values: &[f32], percent: usize) -> f32 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f32::total_cmp);
     sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MELS: usize = 4;
+
+    /// Features of `states` states, loud in `voice`, and an attention that words pay in `heard` only.
+    fn window(states: usize, voice: &[Range<usize>], heard: &[Range<usize>]) -> (Vec<f32>, Vec<f32>) {
+        let inside = |ranges: &[Range<usize>], state: usize| ranges.iter().any(|range| range.contains(&state));
+        let level = |state: usize| if inside(voice, state) { 0.5 } else { -1.0 };
+        let values = (0..states).flat_map(|state| vec![level(state); MELS * FRAMES]).collect();
+        let attention = (0..states).map(|state| if inside(heard, state) { 0.05 } else { 0.001 }).collect();
+        (values, attention)
+    }
+
+    #[test]
+    fn speech_behind_a_pause_that_no_word_attends_to_is_a_gap_behind_all() {
+        let (values, attention) = window(600, &[50..250, 350..500], &[50..250]);
+        let gaps = unheard(&values, MELS, &attention);
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(gaps[0].behind_all && (250..=350).contains(&gaps[0].states.start), "{gaps:?}");
+        assert!((490..=500).contains(&gaps[0].states.end), "{gaps:?}");
+    }
+
+    #[test]
+    fn speech_between_two_that_are_heard_is_a_gap_of_its_own() {
+        let (values, attention) = window(700, &[0..150, 200..350, 400..600], &[0..150, 400..600]);
+        let gaps = unheard(&values, MELS, &attention);
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(!gaps[0].behind_all && gaps[0].states.start >= 150 && gaps[0].states.end <= 400, "{gaps:?}");
+    }
+
+    #[test]
+    fn what_is_heard_short_or_silent_is_no_gap() {
+        for (voice, heard) in [
+            (vec![0..300], vec![0..300]),
+            // A cough.
+            (vec![0..200, 300..315], vec![0..200]),
+            // Silence behind the text.
+            (vec![0..200], vec![0..200]),
+        ] {
+            let (values, attention) = window(500, &voice, &heard);
+            assert_eq!(unheard(&values, MELS, &attention), [], "{voice:?}");
+        }
+        assert_eq!(unheard(&[], MELS, &[]), []);
+    }
+
+    #[test]
+    fn digital_silence_is_told_from_the_softest_noise() {
+        assert!(is_silent(&[-1.5; 320]));
+        let noise: Vec<f32> = (0..320).map(|i| -1.5 + (i * 7919 % 13) as f32 * 0.01).collect();
+        assert!(!is_silent(&noise));
+    }
 }

@@ -97,3 +97,13 @@ fn live_text_has_every_clip_once() {
 fn live_text_with_voice_activity_detection_has_every_clip_once() {
     check("live, voice activity", |recognizer, audio| live(recognizer, audio, vad()));
 }
+
+/// Without voice activity detection, too; noise is another matter.
+#[test]
+fn digital_silence_says_nothing() {
+    let Some(recognizer) = tiny_en_int8() else { return };
+    for seconds in [1, 10, 45] {
+        let silence = Pcm16k::new(vec![0.0; seconds * SAMPLE_RATE as usize]).unwrap();
+        assert_eq!(offline(recognizer, &silence, None), "", "{seconds} s");
+    }
+}
