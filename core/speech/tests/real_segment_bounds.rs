@@ -48,7 +48,7 @@ fn recording(parts: &[(f64, &str)], last: f64, level: f32) -> Pcm16k {
 }
 
 fn transcribe(audio: &Pcm16k, timestamps: Timestamps) -> Transcript {
-    let options = TranscribeOptions { timestamps, ..TranscribeOptions::greedy() };
+    let options = TranscribeOptions { timestamps, as_written: false, ..TranscribeOptions::greedy() };
     model().unwrap().transcribe(audio, &options, &NoProgress, &CancelToken::new()).unwrap()
 }
 
