@@ -62,8 +62,8 @@ pub enum AudioError {
         /// The rule that is broken.
         cause: String,
     },
-    /// The file ends before the first sample of the audio that its header announces. Files that end later are read as far
-    /// as they go, with an [`AudioProblem::Length`](crate::AudioProblem::Length).
+    /// The file ends before the first sample of the audio that its header announces. Files that end later are read as
+    /// far as they go, with an [`AudioProblem::Length`](crate::AudioProblem::Length).
     #[error(
         "{source_name}: cut off: the header announces {announced:.3} s, none of it is there; download or copy it again"
     )]
@@ -110,8 +110,8 @@ pub enum AudioError {
         /// Channels that there are.
         channels: u32,
     },
-    /// A sample that is no usable number: NaN, infinite, or beyond a million times full scale. A file is refused for it only
-    /// if it has no other samples.
+    /// A sample that is no usable number: NaN, infinite, or beyond a million times full scale. A file is refused for it
+    /// only if it has no other samples.
     #[error("{source_name}: sample {index} ({seconds:.3} s) is not a finite number in range; export the audio again")]
     NotFinite {
         /// Where the audio came from.

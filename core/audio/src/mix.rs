@@ -17,8 +17,8 @@ impl Channel {
     pub const RIGHT: Self = Self::Only(1);
 }
 
-// A mix this much softer than its loudest channel says that channels cancel: one of two silent ones costs a factor of 4,
-// independent ones cost 2, and a wire that is swapped costs everything.
+// A mix this much softer than its loudest channel says that channels cancel: one of two silent ones costs a factor of
+// 4, independent ones cost 2, and a wire that is swapped costs everything.
 const CANCELLED: f64 = 0.1;
 // A mix that is this loud again is heard again; between the two nothing changes.
 const AUDIBLE: f64 = 0.2;

@@ -1,5 +1,5 @@
-//! Recordings that are damaged behind their start: everything before and behind is there, at its own time, and a warning says
-//! where and how much is lost.
+//! Recordings that are damaged behind their start: everything before and behind is there, at its own time, and a
+//! warning says where and how much is lost.
 
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
@@ -36,8 +36,8 @@ impl Decoded {
     }
 }
 
-/// Formats whose lost time is known: by frame numbers, page positions, packet tables or times of packets; or as good as,
-/// by the bytes of a constant bit rate.
+/// Formats whose lost time is known: by frame numbers, page positions, packet tables or times of packets; or as good
+/// as, by the bytes of a constant bit rate.
 const TIMED: [&str; 7] = ["flac.flac", "flac.oga", "vorbis.ogg", "opus.opus", "aac.m4a", "mp2.mp2", "mp3.mp3"];
 
 #[test]

@@ -110,8 +110,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TranscribeArgs {
-    /// Audio files and named pipes (WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg, WebM, …); `-` reads raw PCM from stdin, /dev/stdin a
-    /// file.
+    /// Audio files and named pipes (WAV, AIFF, CAF, FLAC, MP3, M4A, Ogg, WebM, …); `-` reads raw PCM from stdin,
+    /// /dev/stdin a file.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
@@ -351,7 +351,8 @@ pub(crate) struct QuantizeArgs {
     /// Licence of the model, where the source does not state it.
     #[arg(long, value_name = "ID")]
     pub(crate) licence: Option<String>,
-    /// Measure word error rates in f32 and packed on a `.tsv` list with columns `file` and `text`, and note them in DST.
+    /// Measure word error rates in f32 and packed on a `.tsv` list with columns `file` and `text`, and note them in
+    /// DST.
     #[arg(long, value_name = "LIST")]
     pub(crate) measure: Option<PathBuf>,
     /// Note the figures of a JSON object in DST as well.
@@ -462,8 +463,8 @@ pub(crate) struct BenchSpeechArgs {
     /// How finely times are asked for; live text always has those of words.
     #[arg(long, value_enum, default_value_t = TimestampsArg::None, conflicts_with = "stream")]
     pub(crate) timestamps: TimestampsArg,
-    /// Words that are likelier than the model thinks, one per line: adds their recall, and the error rates of the recordings
-    /// with and without them.
+    /// Words that are likelier than the model thinks, one per line: adds their recall, and the error rates of the
+    /// recordings with and without them.
     #[arg(long, value_name = "FILE")]
     pub(crate) hotwords: Option<PathBuf>,
     /// How much likelier hotwords are (natural logarithm per token).

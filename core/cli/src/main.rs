@@ -71,7 +71,8 @@ fn run(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), CliError> {
     }
 }
 
-/// Says once that what `SOTTO_ISA` asks for is not what computes: all sets give the same text, but not in the same time.
+/// Says once that what `SOTTO_ISA` asks for is not what computes: all sets give the same text, but not in the same
+/// time.
 fn warn_of_another_kernel_set() {
     if let Some(notice) = KernelSet::notice() {
         eprintln!("sotto: warning: {notice}");

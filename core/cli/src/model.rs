@@ -106,7 +106,8 @@ pub(crate) fn load_source(
     Ok(recognizer)
 }
 
-/// The voice activity detector, where it is wanted: the built-in one unless another is named. Live text has one `by_default`.
+/// The voice activity detector, where it is wanted: the built-in one unless another is named. Live text has one
+/// `by_default`.
 pub(crate) fn vad(args: &VadArgs, by_default: bool) -> Result<Option<Vad>, CliError> {
     if args.no_vad || !(args.vad || by_default) {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! `sotto models` from the command line to the disk, against a hub on this machine, and transcribing with what it fetched.
+//! `sotto models` from the command line to the disk, against a hub on this machine, and transcribing with what it
+//! fetched.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::path::Path;

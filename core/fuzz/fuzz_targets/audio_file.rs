@@ -1,5 +1,5 @@
-//! Any bytes as an audio file and as a pipe: samples or a typed error, every sample finite, blocks of bounded size, a bounded
-//! number of warnings.
+//! Any bytes as an audio file and as a pipe: samples or a typed error, every sample finite, blocks of bounded size, a
+//! bounded number of warnings.
 #![no_main]
 
 use std::io::Cursor;

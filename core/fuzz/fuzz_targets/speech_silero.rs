@@ -1,4 +1,5 @@
-//! Any bytes as weights of either voice activity detector: an error, or a detector whose probabilities are probabilities.
+//! Any bytes as weights of either voice activity detector: an error, or a detector whose probabilities are
+//! probabilities.
 
 #![no_main]
 

@@ -36,8 +36,8 @@ fn floats_are_equal_bit_for_bit() {
     }
 }
 
-/// Largest error of a value, in parts of its block's step: half a step by rounding, a whole one where the range of signed
-/// codes has one less above zero than below, and what the scale and the minimum lose as f16.
+/// Largest error of a value, in parts of its block's step: half a step by rounding, a whole one where the range of
+/// signed codes has one less above zero than below, and what the scale and the minimum lose as f16.
 fn bound(kind: GgmlType, block: &[f32]) -> f32 {
     const F16: f32 = 1.0 / 2048.0;
     // Below this, f16 has no full precision.

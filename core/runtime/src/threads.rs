@@ -49,15 +49,16 @@ fn big_cores() -> Option<usize> {
     cores.trim().parse().ok().filter(|&cores| cores > 0)
 }
 
-/// Cores that this thread may run on with at least half the capacity of the best of them: prime and performance cores, not
-/// efficiency cores.
+/// Cores that this thread may run on with at least half the capacity of the best of them: prime and performance cores,
+/// not efficiency cores.
 #[cfg(not(target_vendor = "apple"))]
 fn big_cores() -> Option<usize> {
     let cores = allowed(cores(), may_run_on());
     cores.iter().any(|core| core.capacity.is_some()).then(|| big(&cores).count())
 }
 
-/// The cores whose numbers `may_run_on` takes; all of them where it takes none that is known, or nothing is known of it.
+/// The cores whose numbers `may_run_on` takes; all of them where it takes none that is known, or nothing is known of
+/// it.
 #[cfg_attr(target_vendor = "apple", allow(dead_code, reason = "there is no affinity"))]
 fn allowed(cores: Vec<Core>, may_run_on: Option<impl Fn(usize) -> bool>) -> Vec<Core> {
     let Some(may_run_on) = may_run_on else { return cores };
@@ -79,8 +80,8 @@ fn may_run_on() -> Option<impl Fn(usize) -> bool> {
     None::<fn(usize) -> bool>
 }
 
-/// Whether the big cores execute instructions in program order, as all cores of the cheapest phones do: kernels have other
-/// schedules for them. `false` where the system does not say.
+/// Whether the big cores execute instructions in program order, as all cores of the cheapest phones do: kernels have
+/// other schedules for them. `false` where the system does not say.
 #[must_use]
 pub fn big_cores_are_in_order() -> bool {
     are_in_order(&cores())

@@ -16,7 +16,8 @@ pub struct EngineOptions {
     pub helper_setup: HelperSetup,
     /// Most memory that all models of the engine may hold together; unlimited where `None`.
     pub memory: Option<Bytes>,
-    /// How models compute; `None` is int8, whatever they come from. [`Precision::F32`], the reference, is asked for by name.
+    /// How models compute; `None` is int8, whatever they come from. [`Precision::F32`], the reference, is asked for by
+    /// name.
     pub precision: Option<Precision>,
     /// What models compute on, where they can: a model that cannot computes on the CPU.
     pub device: ComputeDevice,
@@ -24,8 +25,9 @@ pub struct EngineOptions {
     pub isa: Option<Isa>,
     /// What happens to packed models that were packed for another kind of CPU.
     pub other_layout: OtherLayout,
-    /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on: computing
-    /// in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes nothing.
+    /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on:
+    /// computing in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes
+    /// nothing.
     pub cache: Option<PackedCache>,
 }
 
@@ -60,9 +62,9 @@ impl Engine {
         &self.budget
     }
 
-    /// Loads a speech-to-text model. Blocks while the weights are read. With a cache the first load of a folder or a ggml
-    /// file packs it, which takes about twice as long as loading it, and later ones map what was packed. What the cache cannot
-    /// do never makes a load fail: [`take_cache_problem`](Self::take_cache_problem) tells of it.
+    /// Loads a speech-to-text model. Blocks while the weights are read. With a cache the first load of a folder or a
+    /// ggml file packs it, which takes about twice as long as loading it, and later ones map what was packed. What the
+    /// cache cannot do never makes a load fail: [`take_cache_problem`](Self::take_cache_problem) tells of it.
     ///
     /// # Errors
     /// As [`SpeechRecognizer::load`].
@@ -104,8 +106,8 @@ impl Engine {
         SpeechRecognizer::estimate(source, &self.options())
     }
 
-    /// Why a model could not be kept in the cache, or not be read from it, since this was asked last. The model was loaded
-    /// all the same; the next load takes as long again.
+    /// Why a model could not be kept in the cache, or not be read from it, since this was asked last. The model was
+    /// loaded all the same; the next load takes as long again.
     #[must_use]
     pub fn take_cache_problem(&self) -> Option<CacheError> {
         self.problem.lock().unwrap_or_else(PoisonError::into_inner).take()

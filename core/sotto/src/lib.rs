@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Everything here blocks the calling thread until it is done or cancelled, starts no threads but those of
-//! [`stream::Session`] and the helpers that share a network's work ([`EngineOptions::helper_setup`]; those of f32 networks are
-//! `gemm`'s), and is `Send + Sync`.
+//! [`stream::Session`] and the helpers that share a network's work ([`EngineOptions::helper_setup`]; those of f32
+//! networks are `gemm`'s), and is `Send + Sync`.
 
 #![forbid(unsafe_code)]
 

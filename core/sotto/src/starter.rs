@@ -4,8 +4,8 @@ use sotto_speech::ModelSource;
 
 pub use sotto_starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
 
-/// The starter recognizer: English speech, by a small Whisper. For other languages and fewer errors load a larger Whisper
-/// model (docs/MODELS.md).
+/// The starter recognizer: English speech, by a small Whisper. For other languages and fewer errors load a larger
+/// Whisper model (docs/MODELS.md).
 #[must_use]
 pub fn speech() -> ModelSource {
     ModelSource::PackedBytes { name: "starter recognizer", bytes: sotto_starter::speech() }

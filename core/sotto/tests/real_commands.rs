@@ -1,7 +1,7 @@
 //! The test kit's small recognizer on real speakers that its training never heard: the word error rate of its card.
 //!
-//! `core/testkit/models/commands/evaluation.json` says which recordings of the Free Spoken Digit Dataset follow each other
-//! with how much silence between them; the recordings come from the data folder.
+//! `core/testkit/models/commands/evaluation.json` says which recordings of the Free Spoken Digit Dataset follow each
+//! other with how much silence between them; the recordings come from the data folder.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::collections::HashMap;

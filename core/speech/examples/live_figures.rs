@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release -p sotto-speech --example live_figures -- MODEL DETECTOR [RECORDING…]
 //!
-//! DETECTOR is a file or `builtin`. Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`). Processor time is that of the thread, so that
-//! other work on the machine does not count; it needs Linux.
+//! DETECTOR is a file or `builtin`. Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`).
+//! Processor time is that of the thread, so that other work on the machine does not count; it needs Linux.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the desk")]
 
 use std::path::{Path, PathBuf};

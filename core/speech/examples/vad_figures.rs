@@ -3,11 +3,12 @@
 //!     cargo run --release -p sotto-speech --example vad_figures -- ../shared/data [WEIGHTS]
 //!
 //! Ours is the built-in one, or that of a file of `scripts/train/vad/export.py`.
-//! Noise: each noise of the data folder and digital silence, repeated to 60 s; what of it is called speech, and what steps
-//! at or above the threshold add up to. Speech: the clips of `manifest.tsv` and every fourth spoken letter or digit of
-//! `alphanumeric.tar.gz`, each between two seconds of silence, as they are and in a noise 20, 10 and 5 dB below them. A step
-//! of 32 ms is speech where the clip alone is loud (within 30 dB of its loudest, pauses under 0.2 s included), and left out
-//! beside a change. Said is the area under the curve of all steps, and how much speech lies outside of every segment.
+//! Noise: each noise of the data folder and digital silence, repeated to 60 s; what of it is called speech, and what
+//! steps at or above the threshold add up to. Speech: the clips of `manifest.tsv` and every fourth spoken letter or
+//! digit of `alphanumeric.tar.gz`, each between two seconds of silence, as they are and in a noise 20, 10 and 5 dB
+//! below them. A step of 32 ms is speech where the clip alone is loud (within 30 dB of its loudest, pauses under 0.2 s
+//! included), and left out beside a change. Said is the area under the curve of all steps, and how much speech lies
+//! outside of every segment.
 
 use std::io::{Cursor, Read};
 use std::ops::Range;

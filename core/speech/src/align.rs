@@ -54,8 +54,8 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Without the first `tokens` tokens. Of a word that they begin the rest stays: mostly a mark of punctuation, which goes with
-    /// the word behind it.
+    /// Without the first `tokens` tokens. Of a word that they begin the rest stays: mostly a mark of punctuation, which
+    /// goes with the word behind it.
     pub(crate) fn behind(mut self, tokens: usize, tokenizer: &WhisperTokenizer) -> Self {
         let mut left = tokens;
         let mut words: Vec<Timed> = Vec::with_capacity(self.words.len());
@@ -83,8 +83,9 @@ impl Listening {
         self
     }
 
-    /// Without what the text says again: from the first words on that listen to what was said before `from` seconds or to what
-    /// earlier words listened to, or that are the words that listened there. A word or two alone may listen anywhere.
+    /// Without what the text says again: from the first words on that listen to what was said before `from` seconds or
+    /// to what earlier words listened to, or that are the words that listened there. A word or two alone may listen
+    /// anywhere.
     pub(crate) fn said_once(mut self, from: f64) -> Self {
         let words = &self.words;
         let letters = |word: &Timed| word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
@@ -108,7 +109,8 @@ impl Listening {
     }
 }
 
-/// Words of `tokens` with their times, punctuation joined to them, and where they listen. `voice` is that of the window.
+/// Words of `tokens` with their times, punctuation joined to them, and where they listen. `voice` is that of the
+/// window.
 pub(crate) fn listen(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
@@ -155,8 +157,8 @@ impl Recorded {
 
 /// Fills in the words of the segments of one window, and cuts segments at long pauses inside them.
 ///
-/// `voice` is that of the window, `offset` its start in seconds, `last_end` the end of the speech before it. Segments begin
-/// and end with their first and last word. Returns the attention of [`Listening`].
+/// `voice` is that of the window, `offset` its start in seconds, `last_end` the end of the speech before it. Segments
+/// begin and end with their first and last word. Returns the attention of [`Listening`].
 pub(crate) fn add_words(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
@@ -237,8 +239,8 @@ fn words_of(tokenizer: &WhisperTokenizer, pieces: &[&[u32]]) -> Vec<Vec<Piece>> 
     pieces.iter().enumerate().map(words).collect()
 }
 
-/// Words of each of `pieces` (tokens of consecutive texts) with the times at which the alignment heads heard them, and what
-/// attention they pay to each state.
+/// Words of each of `pieces` (tokens of consecutive texts) with the times at which the alignment heads heard them, and
+/// what attention they pay to each state.
 fn align(
     window: &mut WindowDecoder<'_>,
     audio: &CrossCache,
@@ -390,8 +392,8 @@ fn lag(model: &Model) -> isize {
     }
 }
 
-/// Tokens whose logits are computed at a time: each block reads the vocabulary's matrix once, and holds 3 MB of logits with
-/// 50,000 tokens. The memory of a transcription counts them.
+/// Tokens whose logits are computed at a time: each block reads the vocabulary's matrix once, and holds 3 MB of logits
+/// with 50,000 tokens. The memory of a transcription counts them.
 pub(crate) const PROJECTED_ROWS: usize = 16;
 
 /// Attention of the alignment heads for every token, and the probability of every text token.
@@ -509,7 +511,8 @@ mod tests {
         assert_eq!(median_filter(&[1.0, 2.0]), [1.0, 2.0]);
     }
 
-    /// Exchanges that sort every row of zeros and ones to its median find the median of all rows (Knuth, vol. 3, §5.3.4).
+    /// Exchanges that sort every row of zeros and ones to its median find the median of all rows (Knuth, vol. 3,
+    /// §5.3.4).
     #[test]
     fn the_exchanges_find_every_median() {
         for bits in 0..1u32 << FILTER {

@@ -1,8 +1,8 @@
 //! Words that are likelier than the model thinks: an automaton over their tokens favours them while they are written.
 //!
-//! A tree of the words' tokens whose nodes know where reading goes on when a word breaks off (Aho and Corasick 1975), as the
-//! context graphs of icefall and k2 do it. What a text has brought depends on its tokens alone, however it came about: every
-//! token counts once, as long as it lies in a word that is complete or in the longest one that is begun.
+//! A tree of the words' tokens whose nodes know where reading goes on when a word breaks off (Aho and Corasick 1975),
+//! as the context graphs of icefall and k2 do it. What a text has brought depends on its tokens alone, however it came
+//! about: every token counts once, as long as it lies in a word that is complete or in the longest one that is begun.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -12,16 +12,17 @@ use crate::error::SpeechError;
 
 /// A vocabulary of the caller's own: names, products, jargon.
 ///
-/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words: once, however many of
-/// them it belongs to ("Francisco" ends "San Francisco"). A word that is broken off gives back what its tokens had brought,
-/// but for those that a complete word has, or that begin another one. A beam weighs that when it chooses; greedy decoding,
-/// which has one text only, goes on without regret and counts it where texts are compared. Built once, used by any number of
-/// transcriptions; the cost per token grows with the length of the longest word, not with their number. They serve every model
-/// whose vocabulary spells them with the same tokens.
+/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words: once, however
+/// many of them it belongs to ("Francisco" ends "San Francisco"). A word that is broken off gives back what its tokens
+/// had brought, but for those that a complete word has, or that begin another one. A beam weighs that when it chooses;
+/// greedy decoding, which has one text only, goes on without regret and counts it where texts are compared. Built once,
+/// used by any number of transcriptions; the cost per token grows with the length of the longest word, not with their
+/// number. They serve every model whose vocabulary spells them with the same tokens.
 #[derive(Debug, Clone)]
 pub struct Hotwords {
     nodes: Vec<Node>,
-    /// Every token of the words with its bytes: another model's token of that number may be something else, or not exist.
+    /// Every token of the words with its bytes: another model's token of that number may be something else, or not
+    /// exist.
     spelled: BTreeMap<u32, Box<[u8]>>,
     strength: f32,
     /// Tokens of the longest word.
@@ -67,14 +68,15 @@ fn low_bits(count: usize) -> u128 {
 }
 
 impl Hotwords {
-    /// A sensible strength for OpenAI's weights: enough for a word that sounds right but is rare, too little to invent one.
+    /// A sensible strength for OpenAI's weights: enough for a word that sounds right but is rare, too little to invent
+    /// one.
     pub const DEFAULT_STRENGTH: f32 = 2.0;
 
-    /// Builds the automaton. Empty words are left out, and so is what has more than 128 tokens; each counts as a word of its
-    /// own, with the space in front of it.
+    /// Builds the automaton. Empty words are left out, and so is what has more than 128 tokens; each counts as a word
+    /// of its own, with the space in front of it.
     ///
-    /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will transcribe;
-    /// a transcription refuses words of another vocabulary and a strength that is not finite with
+    /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will
+    /// transcribe; a transcription refuses words of another vocabulary and a strength that is not finite with
     /// [`SpeechError::Option`].
     #[must_use]
     pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &WhisperTokenizer) -> Self {
@@ -140,7 +142,8 @@ impl Hotwords {
         true
     }
 
-    /// Says of each node where reading goes on when its word breaks off, and which words end inside it; shallow nodes first.
+    /// Says of each node where reading goes on when its word breaks off, and which words end inside it; shallow nodes
+    /// first.
     fn link(&mut self) {
         let mut queue: VecDeque<usize> = self.nodes[ROOT].next.values().copied().collect();
         while let Some(at) = queue.pop_front() {
@@ -191,7 +194,8 @@ impl Hotwords {
         self.strength * (gained - state.lost(kept) as f32)
     }
 
-    /// Writes a row of log-probabilities to `weighed`, with the bonus added to every token that begins or continues a word.
+    /// Writes a row of log-probabilities to `weighed`, with the bonus added to every token that begins or continues a
+    /// word.
     pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
         let State { node, .. } = self.state(sampled);
         weighed.clear();
@@ -216,8 +220,8 @@ impl Hotwords {
         });
     }
 
-    /// Calls `each` with every token that begins or continues a word after `node`, and how many tokens are begun with it. What
-    /// is said last of a token counts: it continues the longest beginning that it can.
+    /// Calls `each` with every token that begins or continues a word after `node`, and how many tokens are begun with
+    /// it. What is said last of a token counts: it continues the longest beginning that it can.
     fn continuations(&self, node: usize, each: &mut impl FnMut(u32, usize)) {
         if node != ROOT {
             self.continuations(self.nodes[node].fail, each);

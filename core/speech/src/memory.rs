@@ -35,8 +35,8 @@ pub(crate) struct ModelMemory {
 
 /// Bytes of a model's weights and vocabulary. In 64 bits on every machine: a hostile header must not wrap.
 ///
-/// A model that is converted holds its weights, and while it is loaded the file's pages beside them. A packed model is its
-/// file, vocabulary included.
+/// A model that is converted holds its weights, and while it is loaded the file's pages beside them. A packed model is
+/// its file, vocabulary included.
 pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> ModelMemory {
     let Sizes { audio, width, vocabulary, .. } = Sizes::of(dimensions);
     let (weights, tokens) = (weight_count(dimensions), BYTES_PER_TOKEN * vocabulary);
@@ -44,8 +44,8 @@ pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     let (loading, loaded) = match residence {
         Residence::Converted(Precision::F32) => (4 * weights + bytes_on_disk + tokens, 4 * weights + tokens),
         Residence::Converted(_) => {
-            // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's pages,
-            // in f32 and in int8. An output layer of its own comes next.
+            // The first tensor of the decoder is the vocabulary: beside the finished encoder it stands in the file's
+            // pages, in f32 and in int8. An output layer of its own comes next.
             let finished = if dimensions.tied_output { 0 } else { embedding };
             let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
             let encoder = encoder_weights(dimensions);

@@ -13,9 +13,9 @@ pub enum Language {
     /// English.
     #[default]
     Auto,
-    /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity detector
-    /// pauses are told by loudness. Each [`Segment`](crate::Segment) says its own; the transcript names the most spoken one.
-    /// For recordings in one language [`Auto`](Self::Auto) makes fewer errors: it hears more at once.
+    /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity
+    /// detector pauses are told by loudness. Each [`Segment`](crate::Segment) says its own; the transcript names the
+    /// most spoken one. For recordings in one language [`Auto`](Self::Auto) makes fewer errors: it hears more at once.
     Each,
     /// A code (`de`), a language tag (`de-AT`, `pt_BR`) or an English name (`german`).
     Fixed(String),
@@ -47,8 +47,8 @@ pub enum Timestamps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampTokens {
     /// Only where a recording is longer than a window, whose windows follow them, or where the model's generation
-    /// settings ask for them (`return_timestamps`, as the starter recognizer's do). Other recordings get their times from
-    /// the model's attention, segments end where sentences do.
+    /// settings ask for them (`return_timestamps`, as the starter recognizer's do). Other recordings get their times
+    /// from the model's attention, segments end where sentences do.
     #[default]
     LongForm,
     /// In every window, as openai/whisper does.
@@ -144,8 +144,8 @@ pub struct Vad {
 }
 
 impl Vad {
-    /// The detector that comes with the library, with the rules made for it. Nothing is fetched; about a millisecond the first
-    /// time, then nothing.
+    /// The detector that comes with the library, with the rules made for it. Nothing is fetched; about a millisecond
+    /// the first time, then nothing.
     #[must_use]
     pub fn builtin() -> Self {
         Self::new(SottoVad::builtin())
@@ -196,8 +196,8 @@ pub struct TranscribeOptions {
     pub normalization: Normalization,
     /// How much of a window is computed.
     pub audio_context: AudioContext,
-    /// Takes each window's text as the model writes it, as the references do. Otherwise speech that no word attends to is decoded
-    /// again, and segments with timestamps are fitted to the voice.
+    /// Takes each window's text as the model writes it, as the references do. Otherwise speech that no word attends to
+    /// is decoded again, and segments with timestamps are fitted to the voice.
     pub as_written: bool,
 }
 

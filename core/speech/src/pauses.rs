@@ -1,8 +1,8 @@
 //! Stretches of speech by loudness alone: what lies between pauses, where no voice activity detector was asked for.
 //!
-//! Levels of 20 ms are compared with those of half a minute before and behind: what is loud among them is taken for speech.
-//! Noise that never pauses is one stretch, music too; that costs time, and no word. Cost: one pass over the samples, and sorting
-//! the levels once per stretch.
+//! Levels of 20 ms are compared with those of half a minute before and behind: what is loud among them is taken for
+//! speech. Noise that never pauses is one stretch, music too; that costs time, and no word. Cost: one pass over the
+//! samples, and sorting the levels once per stretch.
 
 use std::collections::VecDeque;
 

@@ -34,8 +34,8 @@ impl Previous {
         &self.tokens
     }
 
-    /// The text with the tokens `said` is final. Text that is not trusted takes what came before it along (openai/whisper
-    /// `transcribe.py`, `prompt_reset_since`).
+    /// The text with the tokens `said` is final. Text that is not trusted takes what came before it along
+    /// (openai/whisper `transcribe.py`, `prompt_reset_since`).
     pub(crate) fn remember(&mut self, said: &[u32]) {
         if self.first_only && !said.is_empty() {
             if !self.conditioned {

@@ -50,9 +50,10 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold at most if it were loaded so, one transcription with default options included. Reads none
-    /// of its weights, but for comparing the token embedding with an output layer that lies beside it. Without transcriptions
-    /// it then holds less; each takes [`transcription_bytes`](Self::transcription_bytes) out of the budget while it runs.
+    /// Bytes that the model would hold at most if it were loaded so, one transcription with default options included.
+    /// Reads none of its weights, but for comparing the token embedding with an output layer that lies beside it.
+    /// Without transcriptions it then holds less; each takes [`transcription_bytes`](Self::transcription_bytes) out of
+    /// the budget while it runs.
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
@@ -72,8 +73,8 @@ impl SpeechRecognizer {
         crate::model::Manifest::open(source)?.estimate(options, transcription)
     }
 
-    /// Loads a model. Blocks while the weights are read and converted; a packed model is mapped, which takes milliseconds,
-    /// and its file must not be written to while the model lives (replace it by renaming).
+    /// Loads a model. Blocks while the weights are read and converted; a packed model is mapped, which takes
+    /// milliseconds, and its file must not be written to while the model lives (replace it by renaming).
     ///
     /// # Errors
     /// [`LoadError::OutOfBudget`] before any weight is read when the estimate exceeds the budget,
@@ -88,8 +89,9 @@ impl SpeechRecognizer {
         Ok(Self { model: Arc::new(model), threads: options.threads })
     }
 
-    /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more hypotheses take
-    /// more. They are taken out of the budget that the model was loaded with when it starts, and given back when it ends.
+    /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more
+    /// hypotheses take more. They are taken out of the budget that the model was loaded with when it starts, and given
+    /// back when it ends.
     #[must_use]
     pub fn transcription_bytes(&self, options: &TranscribeOptions) -> Bytes {
         self.model.session_bytes(options, self.threads)
@@ -101,7 +103,8 @@ impl SpeechRecognizer {
         &self.model
     }
 
-    /// Words that decoding favours by `strength`, added to log-probabilities: [`Hotwords::new`] with this model's vocabulary.
+    /// Words that decoding favours by `strength`, added to log-probabilities: [`Hotwords::new`] with this model's
+    /// vocabulary.
     #[must_use]
     pub fn hotwords<S: AsRef<str>>(&self, words: impl IntoIterator<Item = S>, strength: f32) -> Hotwords {
         Hotwords::new(words, strength, self.model.tokenizer())
@@ -113,9 +116,9 @@ impl SpeechRecognizer {
         self.model.device.status()
     }
 
-    /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as GPUs
-    /// may not: a transcription that is under way goes on there from its next step, without losing text. Coming back
-    /// tries a device that had failed once more. Without a device it changes nothing. May be called on any thread.
+    /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as
+    /// GPUs may not: a transcription that is under way goes on there from its next step, without losing text. Coming
+    /// back tries a device that had failed once more. Without a device it changes nothing. May be called on any thread.
     pub fn set_foreground(&self, foreground: bool) {
         self.model.device.set_foreground(foreground);
     }
@@ -155,7 +158,8 @@ impl SpeechRecognizer {
     ///
     /// # Errors
     /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Option`] when the options contradict the model,
-    /// [`SpeechError::OutOfBudget`] when the budget has less left than [`transcription_bytes`](Self::transcription_bytes).
+    /// [`SpeechError::OutOfBudget`] when the budget has less left than
+    /// [`transcription_bytes`](Self::transcription_bytes).
     pub fn transcribe(
         &self,
         audio: &Pcm16k,
@@ -171,8 +175,8 @@ impl SpeechRecognizer {
     /// `on_segment` gets every segment as soon as it is final, on the calling thread.
     ///
     /// # Errors
-    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails. A damaged file does not: its
-    /// text comes with [`Transcript::warnings`].
+    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails. A damaged file does not:
+    /// its text comes with [`Transcript::warnings`].
     pub fn transcribe_source(
         &self,
         source: &mut dyn SampleSource,
@@ -206,8 +210,8 @@ impl SpeechRecognizer {
         Ok(Transcript { text, language, duration, segments, timing, warnings: source.warnings().to_vec() })
     }
 
-    /// The language of the first window of a recording. English-only models answer English, and read no further than they need
-    /// to know that there is audio.
+    /// The language of the first window of a recording. English-only models answer English, and read no further than
+    /// they need to know that there is audio.
     ///
     /// # Errors
     /// As [`transcribe_source`](Self::transcribe_source), and [`SpeechError::EmptyAudio`] when there is none.

@@ -1,8 +1,8 @@
 //! Speech that a window's text leaves out: Whisper ends its text early, most often at a pause between two speakers.
 //!
 //! Where a text hears something, its words attend to it: the alignment heads pay each state of the encoder about a
-//! twentieth of a word's attention, and next to none to speech that the text skips. Stretches that sound like a voice and
-//! get less than a sixth of what the text pays elsewhere are unheard. Cost: a pass over the window's features.
+//! twentieth of a word's attention, and next to none to speech that the text skips. Stretches that sound like a voice
+//! and get less than a sixth of what the text pays elsewhere are unheard. Cost: a pass over the window's features.
 
 use std::ops::Range;
 
@@ -12,7 +12,8 @@ const FRAMES: usize = 2;
 // Half a second: attention jumps from word to word.
 const SMOOTH: usize = 25;
 
-// Of the attention that the text pays where it pays most. Heard speech gets a quarter and more of it, skipped speech a tenth.
+// Of the attention that the text pays where it pays most. Heard speech gets a quarter and more of it, skipped speech a
+// tenth.
 const LITTLE: f32 = 0.15;
 
 // Half a second of voice: shorter sounds are breath, a cough, the end of a word.
@@ -57,7 +58,8 @@ pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap
     stretches.into_iter().map(gap).collect()
 }
 
-/// Which states the words of a text attend to; stretches between them that are shorter than `shortest` states count too.
+/// Which states the words of a text attend to; stretches between them that are shorter than `shortest` states count
+/// too.
 pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     let smooth = smoothed(attention);
     let little = LITTLE * percentile(&smooth, 95);
@@ -73,7 +75,8 @@ pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     attended
 }
 
-/// Whether the features hold no sound at all: digital silence, of which every band is equally empty. Whisper writes "you" there.
+/// Whether the features hold no sound at all: digital silence, of which every band is equally empty. Whisper writes
+/// "you" there.
 pub(crate) fn is_silent(values: &[f32]) -> bool {
     let (least, most) =
         values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &x| (least.min(x), most.max(x)));

@@ -167,7 +167,8 @@ impl<'m> WindowDecoder<'m> {
     }
 
     /// Decodes greedily what `draft` most likely says already, once, and aligns the text with the audio: what a live
-    /// stream asks for at every step. `frames` of the features hold audio. The words are those behind the prefix; all attend.
+    /// stream asks for at every step. `frames` of the features hold audio. The words are those behind the prefix; all
+    /// attend.
     ///
     /// Beams and sampled texts have no use for a draft: they are decoded as ever.
     pub(crate) fn decode_draft(

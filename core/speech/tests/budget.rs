@@ -1,4 +1,5 @@
-//! Transcriptions and live sessions take their memory out of the budget when they start, and give it back when they end.
+//! Transcriptions and live sessions take their memory out of the budget when they start, and give it back when they
+//! end.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! The detector that comes with the library, against PyTorch (`sotto_vad.safetensors`, scripts/goldens/sotto_vad.py), and as
-//! a file that may be damaged.
+//! The detector that comes with the library, against PyTorch (`sotto_vad.safetensors`, scripts/goldens/sotto_vad.py),
+//! and as a file that may be damaged.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::borrow::Cow;

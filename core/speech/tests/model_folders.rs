@@ -1,5 +1,5 @@
-//! Hugging Face folders as people really have them: old vocabularies, other prefixes, output layers of their own, and files
-//! that are of two models.
+//! Hugging Face folders as people really have them: old vocabularies, other prefixes, output layers of their own, and
+//! files that are of two models.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

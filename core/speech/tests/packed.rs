@@ -255,8 +255,8 @@ fn what_was_packed(file: &Path) -> String {
 
 #[test]
 fn whoever_changes_what_packing_writes_counts_its_version_up() {
-    // Where this fails although the file is right: count `PACKING_VERSION` up, so that caches leave older files alone, and
-    // put the new hash here.
+    // Where this fails although the file is right: count `PACKING_VERSION` up, so that caches leave older files alone,
+    // and put the new hash here.
     let packer = Packer::new();
     let file = packer.pack(Layout::Columns);
     assert_eq!((PACKING_VERSION, what_was_packed(&file).as_str()), (2, "d709ca90f893a0ec"));

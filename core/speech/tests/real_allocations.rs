@@ -1,7 +1,7 @@
 //! A decoded token allocates nothing, whatever the search.
 //!
-//! The counting allocator of this program counts what helper threads ask for as well, which that of the test kit cannot:
-//! nothing here may link the test kit.
+//! The counting allocator of this program counts what helper threads ask for as well, which that of the test kit
+//! cannot: nothing here may link the test kit.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 #[path = "../../testkit/src/data.rs"]

@@ -23,8 +23,8 @@ fn minutes() -> Vec<(&'static str, Vec<f32>)> {
     minutes
 }
 
-/// In its first moments a stream has nothing that a sound could be told from: a motor that is switched on, as at the start
-/// of `noise4`, may count as speech there. Nothing does later.
+/// In its first moments a stream has nothing that a sound could be told from: a motor that is switched on, as at the
+/// start of `noise4`, may count as speech there. Nothing does later.
 const COLD: usize = 2 * 16_000;
 
 fn energy(samples: &[f32]) -> f64 {

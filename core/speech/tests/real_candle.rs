@@ -25,8 +25,8 @@ const MELS: usize = 80;
 const TOKENS: [u32; 6] = [50_257, 50_362, 775, 6619, 546, 1524];
 
 // Candle's GELU is the tanh approximation and its encoder positions are computed, not read from the f16 file: single
-// states of this clip differ by up to 0.038, logits by up to 0.067 (they reach 20). torch with the same two changes is as
-// far from itself without them: 0.0377 and 0.0666. real_tensors.rs holds both to transformers, fifty times closer.
+// states of this clip differ by up to 0.038, logits by up to 0.067 (they reach 20). torch with the same two changes is
+// as far from itself without them: 0.0377 and 0.0666. real_tensors.rs holds both to transformers, fifty times closer.
 const STATES: Tolerance = Tolerance { abs: 6e-2, rel: 2e-3 };
 const LOGITS: Tolerance = Tolerance { abs: 1e-1, rel: 2e-3 };
 /// Of all states and of all logits together, relative to their own root mean square; in torch 2.2e-3 and 6.6e-3.

@@ -1,6 +1,6 @@
 //! The real tiny.en on a second processor, against our own layers on the CPU: states, logits and text (cargo feature
-//! `candle`). On Apple devices with the feature `metal` the GPU is one of the processors; elsewhere candle's CPU device runs
-//! the same operations.
+//! `candle`). On Apple devices with the feature `metal` the GPU is one of the processors; elsewhere candle's CPU device
+//! runs the same operations.
 #![cfg(feature = "candle")]
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 

@@ -1,4 +1,5 @@
-//! Speakers who change language, on the complete multilingual `whisper-base`: every stretch comes out in its own language.
+//! Speakers who change language, on the complete multilingual `whisper-base`: every stretch comes out in its own
+//! language.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

@@ -52,8 +52,8 @@ fn float_files_give_the_same_transcripts_as_safetensors() {
                 recognizer.transcribe(&clip(name), &settings(), &NoProgress, &CancelToken::new()).unwrap()
             };
             let [mut ours, mut expected] = [transcribe(&recognizer), transcribe(original)].map(|text| text.segments);
-            // The folder lists the symbols that are never written, for a ggml file they follow from the vocabulary: one or two
-            // differ, and with them the sum that probabilities are shares of.
+            // The folder lists the symbols that are never written, for a ggml file they follow from the vocabulary: one
+            // or two differ, and with them the sum that probabilities are shares of.
             for (ours, expected) in ours.iter_mut().zip(&mut expected) {
                 assert!((ours.avg_logprob - expected.avg_logprob).abs() < 1e-4, "{name}: {ours:?} {expected:?}");
                 ours.avg_logprob = expected.avg_logprob;
@@ -67,8 +67,8 @@ fn float_files_give_the_same_transcripts_as_safetensors() {
     }
 }
 
-/// The kinds in use, and the percentage of wrong words that they may make. The quick run takes three: q4_1 and q5_0 differ from the
-/// others in one field, and the test kit and the loader are held against the gguf package on all.
+/// The kinds in use, and the percentage of wrong words that they may make. The quick run takes three: q4_1 and q5_0
+/// differ from the others in one field, and the test kit and the loader are held against the gguf package on all.
 const KINDS: [(GgmlType, f64, bool); 5] = [
     (GgmlType::Q8_0, 10.0, true),
     (GgmlType::Q5_1, 15.0, true),
@@ -91,8 +91,8 @@ fn errors(kind: GgmlType, precision: Precision, step: usize) -> ErrorCounts {
     counts
 }
 
-/// Restored exactly, then quantized anew: int8 must not be worse than what the file says. 20 clips have 157 words, all 100
-/// have 804.
+/// Restored exactly, then quantized anew: int8 must not be worse than what the file says. 20 clips have 157 words, all
+/// 100 have 804.
 #[test]
 fn quantized_files_transcribe_and_int8_is_as_good_as_the_file() {
     if tiny_en().is_none() {

@@ -1,6 +1,7 @@
 //! int8 on the real tiny.en: the same bits on any number of threads, and the words of f32.
 //!
-//! With `SOTTO_LONG=1` (`scripts/test.sh long`) word errors are measured on all 100 clips, clean, in noise and in rooms.
+//! With `SOTTO_LONG=1` (`scripts/test.sh long`) word errors are measured on all 100 clips, clean, in noise and in
+//! rooms.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
@@ -69,8 +70,8 @@ fn threads_change_nothing() {
     }
 }
 
-/// What f32 writes is the golden's text: real_greedy.rs holds every token of it. All 140 clips, of 1350 words: half as many are too
-/// few, where the two differ by three words.
+/// What f32 writes is the golden's text: real_greedy.rs holds every token of it. All 140 clips, of 1350 words: half as
+/// many are too few, where the two differ by three words.
 #[test]
 fn word_errors_are_those_of_f32_within_a_third_of_a_point() {
     let Some(int8) = tiny_en_int8() else { return };
@@ -139,8 +140,8 @@ fn convolved(samples: &[f32], response: &[f32]) -> Vec<f32> {
     out
 }
 
-/// 804 words each: a third of a point is two of them, and a change of the last bits moves four. Rooms, which make these weights err
-/// most, are therefore four times as many: every clip in every room.
+/// 804 words each: a third of a point is two of them, and a change of the last bits moves four. Rooms, which make these
+/// weights err most, are therefore four times as many: every clip in every room.
 #[test]
 fn noise_and_rooms_cost_int8_no_more_than_f32() {
     let long = long_tests();

@@ -43,7 +43,8 @@ fn with_vad(options: TranscribeOptions) -> TranscribeOptions {
     TranscribeOptions { vad: Some(vad), ..options }
 }
 
-/// Tokens of segments that hold text; transformers keeps both timestamps of a pair at a window's end, we keep the first.
+/// Tokens of segments that hold text; transformers keeps both timestamps of a pair at a window's end, we keep the
+/// first.
 fn texts(segments: impl Iterator<Item = Vec<u32>>) -> Vec<Vec<u32>> {
     let single_end = |mut tokens: Vec<u32>| {
         if let [.., end, next] = tokens[..]

@@ -1,4 +1,5 @@
-//! The memory estimate is what a transcription really takes at its peak, in every form of a model and of a transcription.
+//! The memory estimate is what a transcription really takes at its peak, in every form of a model and of a
+//! transcription.
 //!
 //! The peak of a process never falls: each case runs in a process of its own, which is this program again.
 #![cfg(target_os = "linux")]

@@ -1,8 +1,8 @@
 //! Languages, on the complete multilingual `whisper-base`: detection, other alphabets, translation, as in transformers.
 //!
-//! Golden: `multilingual.json` (scripts/goldens/multilingual.py; revisions inside), one clip of each of nine languages. The model
-//! is no part of the data folder: `sotto_testkit::whisper_base` says where it lies. A part of the runs by default, all of them
-//! with `SOTTO_LONG=1`.
+//! Golden: `multilingual.json` (scripts/goldens/multilingual.py; revisions inside), one clip of each of nine languages.
+//! The model is no part of the data folder: `sotto_testkit::whisper_base` says where it lies. A part of the runs by
+//! default, all of them with `SOTTO_LONG=1`.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

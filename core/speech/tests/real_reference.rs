@@ -1,5 +1,5 @@
-//! Decoding of the real tiny.en equals openai-whisper's: beam search, length penalty, prompt, prefix, and the figures by
-//! which a result is judged.
+//! Decoding of the real tiny.en equals openai-whisper's: beam search, length penalty, prompt, prefix, and the figures
+//! by which a result is judged.
 //!
 //! Golden: `reference_decoding.json` (scripts/goldens/reference_decoding.py; revisions inside).
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]

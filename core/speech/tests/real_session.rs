@@ -178,8 +178,8 @@ fn what_was_said_before_a_failure_can_be_pulled() {
         transcriber.finish(&mut Vec::new()).unwrap();
         (heard, cancel.looks(), events.last().map(at))
     };
-    // A session takes a second at a time: something must be said in its last part of one, and something more behind it that is
-    // decoded at the end.
+    // A session takes a second at a time: something must be said in its last part of one, and something more behind it
+    // that is decoded at the end.
     let demo = demo_audio();
     let lengths = (20..70).map(|tenths| f64::from(tenths) / 10.0 + 0.05);
     let parts = lengths.map(|length| &demo.samples()[..(length * f64::from(SAMPLE_RATE)) as usize]);

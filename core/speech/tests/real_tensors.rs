@@ -1,4 +1,5 @@
-//! Encoder states and logits of the real tiny.en against transformers (`tensors.safetensors`, scripts/goldens/tensors.py).
+//! Encoder states and logits of the real tiny.en against transformers (`tensors.safetensors`,
+//! scripts/goldens/tensors.py).
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

@@ -1,9 +1,9 @@
 //! The same bits on x86 and on ARM: a whole Whisper, the real tiny.en in int8, on every instruction set of this CPU.
 //!
-//! Features come from a golden (`coarse_features.safetensors`, scripts/goldens/coarse_features.py), so that no logarithm or
-//! Fourier transform has a part in it: three seconds of three recordings. Encoder states and the logits after forty tokens are
-//! held to digests that stand here; the scalar kernels made them. x86 runs it natively, `scripts/test.sh aarch64` under
-//! emulation as a Cortex-A53, as a Cortex-A76 and with all extensions.
+//! Features come from a golden (`coarse_features.safetensors`, scripts/goldens/coarse_features.py), so that no
+//! logarithm or Fourier transform has a part in it: three seconds of three recordings. Encoder states and the logits
+//! after forty tokens are held to digests that stand here; the scalar kernels made them. x86 runs it natively,
+//! `scripts/test.sh aarch64` under emulation as a Cortex-A53, as a Cortex-A76 and with all extensions.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use sotto_kernels::KernelSet;
@@ -37,8 +37,8 @@ fn of_network(recognizer: &SpeechRecognizer, features: &[f32]) -> u64 {
     digest(states.into_iter().chain(logits))
 }
 
-/// All sets of the CPU; under emulation those that are not the oracle, which takes minutes there, and of them the ones named in
-/// `SOTTO_TEST_ISAS`: the same instructions give the same bits on every CPU that has them.
+/// All sets of the CPU; under emulation those that are not the oracle, which takes minutes there, and of them the ones
+/// named in `SOTTO_TEST_ISAS`: the same instructions give the same bits on every CPU that has them.
 fn sets() -> Vec<Isa> {
     let emulated = cfg!(target_arch = "aarch64");
     let asked = std::env::var("SOTTO_TEST_ISAS").unwrap_or_default();

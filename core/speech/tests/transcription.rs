@@ -277,8 +277,8 @@ fn work_ends_at_the_very_look_at_which_the_token_fires() {
     }
 }
 
-/// Each call of the decoder looks at the token once per layer, whatever the number of its rows: a beam that fed its hypotheses
-/// one by one would look, and read all weights, once for each.
+/// Each call of the decoder looks at the token once per layer, whatever the number of its rows: a beam that fed its
+/// hypotheses one by one would look, and read all weights, once for each.
 #[test]
 fn a_beam_is_one_call_of_the_decoder_per_step() {
     const BEAM: usize = 5;

@@ -6,8 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-/// Which model answers where none is named, and what it can do: the first half of a sentence that goes on with how to get
-/// a larger one.
+/// Which model answers where none is named, and what it can do: the first half of a sentence that goes on with how to
+/// get a larger one.
 pub const SPEECH_DESCRIPTION: &str = "the starter recognizer answers (small, English)";
 
 /// A larger model of the same task that knows other languages as well, as `sotto models pull` fetches it.
@@ -21,8 +21,8 @@ static SPEECH: &Aligned<[u8]> = &Aligned(*include_bytes!("../models/speech/start
 
 /// The starter recognizer: a packed Whisper for English, made from OpenAI's tiny.en (MIT) by `scripts/train/speech`.
 ///
-/// Laid out for the kernels of most ARM phones, which read it in place; other CPUs copy the weights into their order when
-/// it is loaded.
+/// Laid out for the kernels of most ARM phones, which read it in place; other CPUs copy the weights into their order
+/// when it is loaded.
 #[must_use]
 pub fn speech() -> &'static [u8] {
     &SPEECH.0

@@ -169,8 +169,8 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Models in the store, sorted by name. Foreign folders are passed over, and so are those that cannot be read: one of them
-/// must not hide the others.
+/// Models in the store, sorted by name. Foreign folders are passed over, and so are those that cannot be read: one of
+/// them must not hide the others.
 ///
 /// # Errors
 /// [`StoreError::Io`] when the store itself cannot be read.

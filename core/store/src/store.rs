@@ -88,7 +88,8 @@ impl Store {
     /// bytes of all files together; `cancel` is observed within about 20 ms and keeps what has arrived.
     ///
     /// # Errors
-    /// Every kind of [`StoreError`]. Whatever happens, the store holds only complete, checked revisions under their names.
+    /// Every kind of [`StoreError`]. Whatever happens, the store holds only complete, checked revisions under their
+    /// names.
     pub fn pull(
         &self,
         request: &PullRequest,
@@ -122,8 +123,8 @@ impl Store {
         Ok(self.sound(&request.model, &folder)?.entry(&folder))
     }
 
-    /// Everything in the store, by name and commit. Reads manifests and file lengths, no contents. Folders inside the store
-    /// that cannot be read are passed over: the models beside them are listed all the same.
+    /// Everything in the store, by name and commit. Reads manifests and file lengths, no contents. Folders inside the
+    /// store that cannot be read are passed over: the models beside them are listed all the same.
     ///
     /// # Errors
     /// [`StoreError::Io`] when the store's own folder cannot be read; a store that does not exist is empty.

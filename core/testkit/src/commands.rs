@@ -1,6 +1,7 @@
 //! A very small real recognizer, for tests that must run everywhere and fast: ten digits and sixty commands in English.
 //!
-//! Four megabytes, a window of 10 s, trained by `scripts/train/commands` (card: `core/testkit/models/commands/README.md`).
+//! Four megabytes, a window of 10 s, trained by `scripts/train/commands` (card:
+//! `core/testkit/models/commands/README.md`).
 
 /// The files of the recognizer, in Hugging Face's form for Whisper.
 #[derive(Debug, Clone, Copy)]

@@ -27,8 +27,8 @@ pub fn data_dir() -> Option<PathBuf> {
     None
 }
 
-/// The folder of the complete multilingual model `whisper-base`: in `SOTTO_MODELS`, else in `~/.cache/sotto/real-models`, where
-/// `scripts/test.sh fetch` puts it.
+/// The folder of the complete multilingual model `whisper-base`: in `SOTTO_MODELS`, else in
+/// `~/.cache/sotto/real-models`, where `scripts/test.sh fetch` puts it.
 ///
 /// `None`, with one message per test program on stderr, where the model is absent: such tests skip.
 ///
@@ -64,8 +64,8 @@ pub fn long_tests() -> bool {
     std::env::var_os("SOTTO_LONG").is_some_and(|value| value == "1")
 }
 
-/// Whether tests that run a whole recognizer shall be left out: `SOTTO_QUICK=1`, as `scripts/test.sh aarch64` sets it, because a
-/// window of audio takes minutes under emulation.
+/// Whether tests that run a whole recognizer shall be left out: `SOTTO_QUICK=1`, as `scripts/test.sh aarch64` sets it,
+/// because a window of audio takes minutes under emulation.
 #[must_use]
 pub fn quick_tests() -> bool {
     std::env::var_os("SOTTO_QUICK").is_some_and(|value| !value.is_empty())

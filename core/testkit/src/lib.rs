@@ -1,7 +1,7 @@
 //! Goldens, tolerances, synthetic models and a model hub for Sotto's tests.
 //!
-//! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that says
-//! what to do, since nobody but a test runner reads it.
+//! For tests only: wrong goldens, a wrong `SOTTO_DATA` and values outside their tolerance panic with a message that
+//! says what to do, since nobody but a test runner reads it.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,14 @@
 //! What an AAC track says about itself, and AAC with more than two channels, element by element.
 //!
-//! HE-AAC is low-complexity AAC at half the rate, with hints how to make up the upper half of the band (SBR) and a second
-//! channel (PS). Symphonia decodes the core, which is what is heard here: of 44.1 or 48 kHz it has all that speech recognition
-//! uses but what lies above its crossover, 5 to 8 kHz by bit rate. Its rate and times are those of the whole.
+//! HE-AAC is low-complexity AAC at half the rate, with hints how to make up the upper half of the band (SBR) and a
+//! second channel (PS). Symphonia decodes the core, which is what is heard here: of 44.1 or 48 kHz it has all that
+//! speech recognition uses but what lies above its crossover, 5 to 8 kHz by bit rate. Its rate and times are those of
+//! the whole.
 //!
 //! symphonia decodes low-complexity AAC in mono and stereo. A packet with more channels is a sequence of elements (ISO
 //! 14496-3 §4.4.2.1), each the coded form of one channel or of a pair, independent of the others; only their lengths
-//! are not written anywhere. So each element gets a decoder of its own, and where an element ends is asked from a decoder
-//! too: cut short it runs out of bits, followed by the end marker it decodes.
+//! are not written anywhere. So each element gets a decoder of its own, and where an element ends is asked from a
+//! decoder too: cut short it runs out of bits, followed by the end marker it decodes.
 //!
 //! Cost: some 20 parses per element; 7.1 channels decode about ten times faster than they play.
 
@@ -253,7 +254,8 @@ fn runs_out(error: Option<Error>) -> bool {
     matches!(error, Some(Error::IoError(_)))
 }
 
-/// Bits of the fill element that `data` begins with, if it does (§4.4.2.7; encoders sign their name in the first packet).
+/// Bits of the fill element that `data` begins with, if it does (§4.4.2.7; encoders sign their name in the first
+/// packet).
 fn fill_bits(data: &[u8]) -> Option<usize> {
     let header = u16::from_be_bytes([*data.first()?, *data.get(1)?]);
     if header >> 13 != FILL {

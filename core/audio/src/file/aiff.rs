@@ -1,4 +1,5 @@
-//! Uncompressed audio in AIFF, AIFF-C and CAF files (Apple 1989, 1991, 2005) and in those of NeXT and Sun (`.au`, `.snd`).
+//! Uncompressed audio in AIFF, AIFF-C and CAF files (Apple 1989, 1991, 2005) and in those of NeXT and Sun (`.au`,
+//! `.snd`).
 
 use super::samples::{AdpcmKind, Form, Order, Run, Samples};
 use super::{Codec, Decode, Fault, Input, Layout};

@@ -15,8 +15,8 @@ use super::packets::{Chosen, Decoder, PacketFault};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 
-// Packets in a row without audio before a file counts as damaged to its end: minutes of any codec, while a hostile table of
-// four billion empty samples is not followed.
+// Packets in a row without audio before a file counts as damaged to its end: minutes of any codec, while a hostile
+// table of four billion empty samples is not followed.
 const MAX_BAD_PACKETS: u32 = 1 << 14;
 // Packets of other tracks (video, subtitles) in a row.
 const MAX_FOREIGN_PACKETS: u32 = 1 << 16;
@@ -307,7 +307,8 @@ impl Decode for Demuxed {
     }
 }
 
-/// Whether a Matroska file ends before its segment does (RFC 8794 §4: numbers of one to eight bytes, all ones for unknown).
+/// Whether a Matroska file ends before its segment does (RFC 8794 §4: numbers of one to eight bytes, all ones for
+/// unknown).
 fn is_cut_off(input: &mut Input) -> Result<bool, Fault> {
     let Some(len) = input.len() else { return Ok(false) };
     let mut position = 0u64;
@@ -401,8 +402,8 @@ fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
     }
 }
 
-/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output, which
-/// is `ahead` frames before its time.
+/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output,
+/// which is `ahead` frames before its time.
 fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64) -> (Trim, Option<f64>) {
     let Some(rate) = rate else { return (Trim::default(), length) };
     let edit = Edit { start_seconds: (edit.start_seconds - ahead as f64 / rate).max(0.0), ..*edit };

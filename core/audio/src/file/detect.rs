@@ -52,11 +52,12 @@ impl Container {
     }
 }
 
-// How far the first frame of a stream is looked for behind something else: little at first, for a live pipe to start soon.
+// How far the first frame of a stream is looked for behind something else: little at first, for a live pipe to start
+// soon.
 const SEARCHED_BYTES: [usize; 3] = [8 * 1024, 64 * 1024, 256 * 1024];
 
-/// Recognises the container and leaves out tags in front of it, and in front of a stream of frames whatever else there is;
-/// also how many bytes that was.
+/// Recognises the container and leaves out tags in front of it, and in front of a stream of frames whatever else there
+/// is; also how many bytes that was.
 pub(super) fn detect(input: &mut Input) -> Result<(Container, u64), Fault> {
     skip_id3v2(input)?;
     let mut head = [0; 512];

@@ -1,8 +1,8 @@
 //! Streams of frames without a container: MPEG audio (ISO 11172-3, 13818-3) and AAC in ADTS (ISO 13818-7 §6.2).
 //!
-//! Read here and not by symphonia: recordings of streams begin in the middle of a frame or behind something else, and a gap in
-//! the middle must be found and measured. A frame counts where another one follows it. What lies between frames is passed
-//! over, and silence stands in its place: as much as the frames before would have held in so many bytes.
+//! Read here and not by symphonia: recordings of streams begin in the middle of a frame or behind something else, and a
+//! gap in the middle must be found and measured. A frame counts where another one follows it. What lies between frames
+//! is passed over, and silence stands in its place: as much as the frames before would have held in so many bytes.
 
 use std::io::{Seek, SeekFrom};
 

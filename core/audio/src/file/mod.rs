@@ -1,9 +1,9 @@
 //! Audio files of any supported format as a stream of 16 kHz mono blocks.
 //!
-//! Formats are told apart by content. Codecs: symphonia (FLAC, ALAC, MPEG audio, AAC, Vorbis, ADPCM) and opus-pure (Opus).
-//! MP4, Matroska, CAF and native FLAC are taken apart by symphonia; Ogg, MPEG frames and uncompressed audio in WAV, W64, AIFF
-//! and AU are read here, because damage there must be found, measured and survived. Whatever a file claims, memory stays
-//! bounded: blocks are decoded, mixed down and resampled one after the other.
+//! Formats are told apart by content. Codecs: symphonia (FLAC, ALAC, MPEG audio, AAC, Vorbis, ADPCM) and opus-pure
+//! (Opus). MP4, Matroska, CAF and native FLAC are taken apart by symphonia; Ogg, MPEG frames and uncompressed audio in
+//! WAV, W64, AIFF and AU are read here, because damage there must be found, measured and survived. Whatever a file
+//! claims, memory stays bounded: blocks are decoded, mixed down and resampled one after the other.
 
 mod aac;
 mod aiff;
@@ -101,9 +101,9 @@ pub struct AudioInfo {
 
 /// An audio file being decoded: 16 kHz mono blocks, one after the other.
 ///
-/// Damage ends no recording: what can be decoded is, at its own time, and [`warnings`](Self::warnings) says what was wrong.
-/// Memory is bounded by a block of decoded audio and the container's index, however long the file is, and by 50 MB for
-/// hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
+/// Damage ends no recording: what can be decoded is, at its own time, and [`warnings`](Self::warnings) says what was
+/// wrong. Memory is bounded by a block of decoded audio and the container's index, however long the file is, and by 50
+/// MB for hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
 pub struct AudioFile {
     source_name: String,
     info: AudioInfo,
@@ -145,11 +145,12 @@ impl fmt::Debug for AudioFile {
 impl AudioFile {
     /// Opens a file and decodes its first block; the format is recognised by content, whatever the name.
     ///
-    /// A named pipe or a device is read forward, as by [`from_stream`](Self::from_stream): opening waits for its first bytes.
+    /// A named pipe or a device is read forward, as by [`from_stream`](Self::from_stream): opening waits for its first
+    /// bytes.
     ///
     /// # Errors
-    /// Every [`AudioError`] but `MelBins`, naming `path` and the cause. Costs at most a few MB and milliseconds whatever
-    /// the file claims.
+    /// Every [`AudioError`] but `MelBins`, naming `path` and the cause. Costs at most a few MB and milliseconds
+    /// whatever the file claims.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AudioError> {
         let path = path.as_ref();
         let source_name = path.display().to_string();
@@ -178,8 +179,8 @@ impl AudioFile {
 
     /// The same from a reader that only goes forward: a pipe, a socket, a decompressor.
     ///
-    /// Blocks come as they are read. MP4 and CAF files, whose index may stand at the end, are read into memory first, at most
-    /// 512 MB. Lengths stay unknown where only the end of a file tells them.
+    /// Blocks come as they are read. MP4 and CAF files, whose index may stand at the end, are read into memory first,
+    /// at most 512 MB. Lengths stay unknown where only the end of a file tells them.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -262,8 +263,8 @@ impl AudioFile {
         Ok(())
     }
 
-    /// What was wrong with the part that has been read, in the order of its time. Damages that lie within a second of each
-    /// other are told as one, and at most a hundred are told: the last of them then stands for all that follow.
+    /// What was wrong with the part that has been read, in the order of its time. Damages that lie within a second of
+    /// each other are told as one, and at most a hundred are told: the last of them then stands for all that follow.
     #[must_use]
     pub fn warnings(&self) -> &[AudioWarning] {
         self.warnings.all()
@@ -398,8 +399,8 @@ fn decoder(mut input: Input, container: Container) -> Result<Box<dyn Decode>, Fa
     })
 }
 
-/// Decodes a whole file, damaged or not: [`AudioFile::warnings`] tells what was wrong with one. For recordings that fit into
-/// memory: 64 kB per second.
+/// Decodes a whole file, damaged or not: [`AudioFile::warnings`] tells what was wrong with one. For recordings that fit
+/// into memory: 64 kB per second.
 ///
 /// # Errors
 /// As [`AudioFile::open`] and [`AudioFile::next_block`].
@@ -421,8 +422,8 @@ trait Decode: Send + Sync {
     /// container cannot tell exactly.
     fn announced(&self) -> Option<f64>;
 
-    /// Appends a block of interleaved samples to `out`; `None` at the end. Silence stands for what is lost before the next
-    /// block, as far as the file tells how much that is.
+    /// Appends a block of interleaved samples to `out`; `None` at the end. Silence stands for what is lost before the
+    /// next block, as far as the file tells how much that is.
     fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault>;
 
     /// What was found wrong since the last call, at the start of the block that came last.

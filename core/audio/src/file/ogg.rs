@@ -1,7 +1,8 @@
 //! Vorbis, FLAC and Opus in Ogg (RFC 3533; RFC 7845; Xiph's Vorbis I and Ogg FLAC mappings).
 //!
-//! Read here and not by symphonia: a damaged page must cost what is on it and no more. Each page tells how many frames of its
-//! stream there are up to its end, so what is missing before it is known to the frame, and silence takes its place.
+//! Read here and not by symphonia: a damaged page must cost what is on it and no more. Each page tells how many frames
+//! of its stream there are up to its end, so what is missing before it is known to the frame, and silence takes its
+//! place.
 //!
 //! Memory: the longest page (64 kB of packets) decoded, and the longest packet.
 

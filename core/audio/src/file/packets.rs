@@ -32,7 +32,8 @@ pub(super) struct Chosen {
     pub(super) ahead: u64,
 }
 
-// The extension of HE-AAC delays what it makes up, and the core with it, by so many frames of the core; encoders count that in.
+// The extension of HE-AAC delays what it makes up, and the core with it, by so many frames of the core; encoders count
+// that in.
 const EXTENSION_DELAY: u64 = 481;
 
 /// What is wrong with one packet.
@@ -100,8 +101,8 @@ impl Decoder {
         Ok(Chosen { decoder, codec, rate: parameters.sample_rate, ahead })
     }
 
-    /// Decodes a packet of `frames` frames, as far as that is known, into `out`, interleaved; `None` for a packet without
-    /// audio.
+    /// Decodes a packet of `frames` frames, as far as that is known, into `out`, interleaved; `None` for a packet
+    /// without audio.
     pub(super) fn decode(
         &mut self,
         data: Box<[u8]>,

@@ -58,8 +58,8 @@ pub(super) enum AdpcmKind {
 }
 
 impl AdpcmKind {
-    /// Frames of a block with `bytes` bytes: a header with the first sample (IMA) or two (Microsoft) of each channel, then
-    /// two samples per byte. QuickTime's blocks hold 64.
+    /// Frames of a block with `bytes` bytes: a header with the first sample (IMA) or two (Microsoft) of each channel,
+    /// then two samples per byte. QuickTime's blocks hold 64.
     fn frames(self, bytes: u32, channels: u32) -> Option<u32> {
         let frames = match self {
             Self::Ima => bytes.checked_sub(4 * channels)? * 2 / channels + 1,

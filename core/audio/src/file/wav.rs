@@ -1,8 +1,9 @@
 //! Audio in RIFF, RIFX, RF64 and BW64 files (Microsoft/IBM 1991; EBU Tech 3306; ITU-R BS.2088) and in Sony's W64.
 //!
-//! Read here and not by symphonia: it has neither RF64 (files beyond 4 GB) nor W64, its chunk reader shifts and allocates by
-//! numbers from the header, and it believes them: writers to pipes leave a length of 2 GB behind, recorders that lose power
-//! one of nothing, and editors forget to pad chunks of odd length. What is there is what counts.
+//! Read here and not by symphonia: it has neither RF64 (files beyond 4 GB) nor W64, its chunk reader shifts and
+//! allocates by numbers from the header, and it believes them: writers to pipes leave a length of 2 GB behind,
+//! recorders that lose power one of nothing, and editors forget to pad chunks of odd length. What is there is what
+//! counts.
 
 use super::frames::{Frames, Kind};
 use super::samples::{AdpcmKind, Form, Order, Run, Samples};
@@ -13,7 +14,8 @@ use crate::SampleFormat;
 const MAX_CHUNKS: usize = 1024;
 // How far a chunk is looked for where the one before it has a wrong length.
 const SEARCHED_BYTES: usize = 64 * 1024;
-// sox writes 0x7FFFF000 to pipes, GStreamer 0x7FFF0000, arecord 0x80000000, ffmpeg and others all ones: the length is open.
+// sox writes 0x7FFFF000 to pipes, GStreamer 0x7FFF0000, arecord 0x80000000, ffmpeg and others all ones: the length is
+// open.
 const OPEN_LENGTH: u64 = 0x7fff_0000;
 
 /// What a `fmt ` chunk says.

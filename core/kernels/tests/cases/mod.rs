@@ -27,8 +27,8 @@ impl Lcg {
     }
 }
 
-/// Names of sets, separated by spaces: where it is set, tests run these alone. `scripts/test.sh aarch64` leaves out what an older CPU
-/// has run already, since the same instructions give the same bits there.
+/// Names of sets, separated by spaces: where it is set, tests run these alone. `scripts/test.sh aarch64` leaves out
+/// what an older CPU has run already, since the same instructions give the same bits there.
 const VARIABLE: &str = "SOTTO_TEST_ISAS";
 
 /// The sets to test: all but scalar, and scalar itself where there is no other; or those that are asked for.

@@ -223,7 +223,8 @@ impl Part {
             hidden.push(name);
             hidden.push(format!(".{}.{attempt}.part", std::process::id()));
             let path = target.with_file_name(hidden);
-            // Never one that is there: it may be another packing's, or, left behind by a crash, a second name of a model in use.
+            // Never one that is there: it may be another packing's, or, left behind by a crash, a second name of a
+            // model in use.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { file, path }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < MOST_PARTS => attempt += 1,

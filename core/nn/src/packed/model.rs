@@ -23,8 +23,8 @@ impl PackedModel {
     /// Maps a packed model. Reads its header, and of the rest nothing.
     ///
     /// # Errors
-    /// [`WeightError`] when it cannot be read, is no packed model, is of an unknown version or layout, or when its header
-    /// is damaged.
+    /// [`WeightError`] when it cannot be read, is no packed model, is of an unknown version or layout, or when its
+    /// header is damaged.
     pub fn open(path: &Path) -> Result<Self, WeightError> {
         Self::checked(Weights::open_to_keep(path)?)
     }

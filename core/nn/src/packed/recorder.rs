@@ -13,8 +13,8 @@ use crate::weights::WeightError;
 
 /// A source of tensors that keeps what it hands out, packed for one layout.
 ///
-/// Load a network from it, then take the [`Contents`] and the errors that quantization made. The network that was loaded
-/// is packed for the recorder's layout, whatever kernels it was loaded for: drop it.
+/// Load a network from it, then take the [`Contents`] and the errors that quantization made. The network that was
+/// loaded is packed for the recorder's layout, whatever kernels it was loaded for: drop it.
 pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,

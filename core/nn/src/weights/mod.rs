@@ -154,7 +154,8 @@ impl Weights {
         Self::safetensors(image, path.display().to_string())
     }
 
-    /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for them.
+    /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for
+    /// them.
     pub(crate) fn keep_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
         let image = match bytes.as_ptr().align_offset(ALIGNMENT) {
             0 => Image::Memory(bytes),
@@ -241,7 +242,8 @@ impl Weights {
     /// scales of the companion tensor `<name>_scale`: one per row (`[rows]` or `[rows, 1]`), as compressed-tensors
     /// stores them. U8 with such a companion holds 4-bit values: byte `i` of a row is value `2i` in its low half and
     /// `2i + 1` in its high half, each 8 too large; the stored second dimension is half of `shape[1]`, and every 32
-    /// values of a flattened row share a scale (`[rows, width / 32]`; one per row where rows are no multiple of 32). Cost: one pass over the stored bytes and one allocation of four bytes per value.
+    /// values of a flattened row share a scale (`[rows, width / 32]`; one per row where rows are no multiple of 32).
+    /// Cost: one pass over the stored bytes and one allocation of four bytes per value.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::Shape`], [`WeightError::ElementType`] for types that hold no weights,
@@ -267,8 +269,8 @@ impl Weights {
         self.shaped(name, shape).map(|_| ())
     }
 
-    /// Whether two tensors have one shape and the same values, bit by bit where they are stored alike. Reads both, up to the
-    /// first difference where they are.
+    /// Whether two tensors have one shape and the same values, bit by bit where they are stored alike. Reads both, up
+    /// to the first difference where they are.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::ElementType`].

@@ -1,10 +1,10 @@
 //! What a source of a model holds, without reading its weights every time.
 //!
-//! A source is known by the SHA-256 of all files that can matter to a loader. That takes the time of reading them, so the
-//! result is kept beside what the system says of each file (length, times, inode) and beside the hash of samples of its
-//! content. As long as those are the same the files are not read again. A file that was written to within the resolution
-//! of its time stamps could change once more without another time stamp: then the result is kept but not relied on, as
-//! git does with files that are younger than its index.
+//! A source is known by the SHA-256 of all files that can matter to a loader. That takes the time of reading them, so
+//! the result is kept beside what the system says of each file (length, times, inode) and beside the hash of samples of
+//! its content. As long as those are the same the files are not read again. A file that was written to within the
+//! resolution of its time stamps could change once more without another time stamp: then the result is kept but not
+//! relied on, as git does with files that are younger than its index.
 
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
@@ -136,7 +136,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Keeps what is known, with the length of what it was packed to. A cache that cannot be written to costs time, no more.
+    /// Keeps what is known, with the length of what it was packed to. A cache that cannot be written to costs time, no
+    /// more.
     pub(super) fn keep(&self, cache: &Path, packed_bytes: Option<u64>) {
         let memo = Memo { packed_bytes: packed_bytes.or(self.memo.packed_bytes), ..self.memo.clone() };
         if let Ok(json) = serde_json::to_vec(&memo)

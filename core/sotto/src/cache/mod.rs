@@ -83,8 +83,8 @@ impl PackedCache {
         Self { limit: Some(limit), ..self }
     }
 
-    /// `SOTTO_CACHE`, else `sotto/packed` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`, `~/Library/Caches` on
-    /// macOS, `%LOCALAPPDATA%` on Windows. `None` where the environment names no such folder.
+    /// `SOTTO_CACHE`, else `sotto/packed` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`,
+    /// `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows. `None` where the environment names no such folder.
     #[must_use]
     pub fn default_dir() -> Option<PathBuf> {
         disk::default_dir(|name| std::env::var_os(name).map(PathBuf::from), std::env::consts::OS)
@@ -103,8 +103,8 @@ impl PackedCache {
         self.limit.or_else(|| self.shelf().limit()).unwrap_or(DEFAULT_CACHE_LIMIT)
     }
 
-    /// Writes a limit into the folder, for every program that uses it, and removes what is beyond it, least recently used
-    /// first. Returns the bytes that became free.
+    /// Writes a limit into the folder, for every program that uses it, and removes what is beyond it, least recently
+    /// used first. Returns the bytes that became free.
     ///
     /// # Errors
     /// [`CacheError::Io`].
@@ -121,8 +121,8 @@ impl PackedCache {
         self.shelf().models()
     }
 
-    /// Removes all models and what is known of their sources; the limit stays. Returns the bytes that became free. A model
-    /// that is in use goes on where the system allows to remove its file.
+    /// Removes all models and what is known of their sources; the limit stays. Returns the bytes that became free. A
+    /// model that is in use goes on where the system allows to remove its file.
     ///
     /// # Errors
     /// [`CacheError::Io`] for the first file that could not be removed; the others are gone all the same.
@@ -139,8 +139,8 @@ impl PackedCache {
     }
 
     /// Packs a model for later loads, unless that was done before: the packed file, or `None` for a model that is not
-    /// packed (it is packed already, is compiled into the application, or would be larger than the limit). Blocks for the
-    /// time of reading and converting the weights: a second for base, a minute or two for large.
+    /// packed (it is packed already, is compiled into the application, or would be larger than the limit). Blocks for
+    /// the time of reading and converting the weights: a second for base, a minute or two for large.
     ///
     /// # Errors
     /// [`CacheError`]; the model can be loaded all the same, unless it is [`CacheError::Load`].

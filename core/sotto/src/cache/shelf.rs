@@ -129,8 +129,8 @@ impl<'a> Shelf<'a> {
         })
     }
 
-    /// Removes the models that were used least recently until all of them have at most `limit` bytes; `keep` stays. Also
-    /// what a crash left unfinished. Returns the bytes that became free.
+    /// Removes the models that were used least recently until all of them have at most `limit` bytes; `keep` stays.
+    /// Also what a crash left unfinished. Returns the bytes that became free.
     pub(super) fn evict(&self, limit: Bytes, keep: Option<&str>) -> Result<Bytes, CacheError> {
         let mut failed = None;
         let mut freed = self.sweep(UNFINISHED, &mut failed)?;

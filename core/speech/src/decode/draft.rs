@@ -1,8 +1,9 @@
-//! Live text is mostly what the last step said already: that draft is fed at once, and only what the audio now says otherwise is
-//! decoded token by token (speculative decoding, Leviathan et al. 2023, with the last hypothesis in the place of a small model).
+//! Live text is mostly what the last step said already: that draft is fed at once, and only what the audio now says
+//! otherwise is decoded token by token (speculative decoding, Leviathan et al. 2023, with the last hypothesis in the
+//! place of a small model).
 //!
-//! The text is that of greedy decoding. Cost: a pass of the decoder per place where the draft is wrong, and one per token that
-//! is new.
+//! The text is that of greedy decoding. Cost: a pass of the decoder per place where the draft is wrong, and one per
+//! token that is new.
 
 use sotto_kernels::softmax;
 use sotto_nn::sampling::argmax;
@@ -13,14 +14,15 @@ use super::prompt::Prompt;
 use super::search::{Candidate, SearchContext};
 use crate::model::Recording;
 
-// Rows of the vocabulary product at a time: their logits are 1.7 MB, and rows behind the first wrong one are not needed.
+// Rows of the vocabulary product at a time: their logits are 1.7 MB, and rows behind the first wrong one are not
+// needed.
 const ROWS: usize = 8;
 
 // A text that differs in more places is another one.
 const ROUNDS: usize = 4;
 
-/// Verifies `draft` and goes on behind it, recording the attention of every token that is fed and stays: of the prompt and of
-/// all tokens but a last one that nothing followed. Also returns the probability of silence.
+/// Verifies `draft` and goes on behind it, recording the attention of every token that is fed and stays: of the prompt
+/// and of all tokens but a last one that nothing followed. Also returns the probability of silence.
 pub(crate) fn follow_draft(
     inference: &mut Inference<'_>,
     prompt: &Prompt,
@@ -53,8 +55,8 @@ pub(crate) fn follow_draft(
 }
 
 impl Inference<'_> {
-    /// Takes tokens as long as they are those `ahead`, whose logits begin at row `row` of what was fed last. `None` at the end
-    /// of the text; otherwise the token that is not ahead, and how many before it were.
+    /// Takes tokens as long as they are those `ahead`, whose logits begin at row `row` of what was fed last. `None` at
+    /// the end of the text; otherwise the token that is not ahead, and how many before it were.
     fn verify(
         &mut self,
         row: usize,

@@ -69,8 +69,8 @@ impl DecodingMemory {
 }
 
 impl CachePool {
-    /// From here on caches have room for `positions` tokens at least. To be called while none is in use: those in use have
-    /// the size that was asked for before.
+    /// From here on caches have room for `positions` tokens at least. To be called while none is in use: those in use
+    /// have the size that was asked for before.
     pub(super) fn fit(&mut self, positions: usize) {
         let positions = positions.next_multiple_of(CACHE_STEP);
         if positions > self.positions {

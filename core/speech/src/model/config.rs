@@ -41,7 +41,8 @@ const MAX_LAYERS: usize = 128;
 const MAX_CONTEXT: usize = 16_384;
 const MAX_VOCABULARY: usize = 1 << 20;
 
-// Start of transcript, language, task, no timestamps, start of previous text and some text: less cannot decode anything.
+// Start of transcript, language, task, no timestamps, start of previous text and some text: less cannot decode
+// anything.
 const MIN_TEXT_CONTEXT: usize = 16;
 
 impl Dimensions {

@@ -27,11 +27,13 @@ use crate::options::TranscribeOptions;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.json` with `merges.txt`,
-    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files are told by what they contain.
+    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files
+    /// are told by what they contain.
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
-    /// A packed model, compiled into the application: used where it lies if it starts on a cache line, else copied once.
+    /// A packed model, compiled into the application: used where it lies if it starts on a cache line, else copied
+    /// once.
     PackedBytes {
         /// Name for messages.
         name: &'static str,
@@ -76,10 +78,11 @@ pub struct LoadOptions {
     pub helper_setup: HelperSetup,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
-    /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by name.
+    /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by
+    /// name.
     pub precision: Option<Precision>,
-    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give the
-    /// same bits: choosing is for comparing them.
+    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give
+    /// the same bits: choosing is for comparing them.
     pub isa: Option<Isa>,
     /// What happens to a packed model whose weights lie in an order that the kernels do not read.
     pub other_layout: OtherLayout,
@@ -92,8 +95,8 @@ pub struct LoadOptions {
 /// layout (those for `sdot` on a CPU with `smmla`), they are used; this is for where it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherLayout {
-    /// The weights are copied into the order of the best kernels, exactly. Takes their size in memory, which the estimate
-    /// counts, and some time.
+    /// The weights are copied into the order of the best kernels, exactly. Takes their size in memory, which the
+    /// estimate counts, and some time.
     #[default]
     Repack,
     /// [`WeightError::KernelLayout`]: an app that ships files per CPU wants to hear of a mistake.

@@ -98,8 +98,8 @@ impl Model {
         Ok(self.budget.reserve(self.session_bytes(options, threads))?)
     }
 
-    /// Bytes that each decoded token reads: the decoder's weights (but those that make keys and values of the audio), and the
-    /// keys and values of a window of 30 s. At batch size 1 no decoder is faster than reading them.
+    /// Bytes that each decoded token reads: the decoder's weights (but those that make keys and values of the audio),
+    /// and the keys and values of a window of 30 s. At batch size 1 no decoder is faster than reading them.
     #[must_use]
     pub fn bytes_per_token(&self) -> u64 {
         self.decoder.bytes_per_token(&self.dimensions)

@@ -14,7 +14,8 @@ use super::positions;
 pub(crate) enum Naming {
     /// `encoder.layers.0.self_attn.q_proj.weight` behind a prefix.
     HuggingFace {
-        /// `model.` in most files; nothing where the bare network was saved; more where something was wrapped around it.
+        /// `model.` in most files; nothing where the bare network was saved; more where something was wrapped around
+        /// it.
         prefix: String,
     },
     /// `encoder.blocks.0.attn.query.weight`, as in OpenAI's checkpoints and whisper.cpp's files.

@@ -21,8 +21,8 @@ pub enum Precision {
     F32,
     /// int8 weights and activations with exact sums, attention of the encoder in f32.
     Mixed,
-    /// int8 weights and activations with exact sums, attention of the encoder included: many times as fast in a quarter of
-    /// the memory, and the same text on every processor. The word error rate is in `docs/PERFORMANCE.md`.
+    /// int8 weights and activations with exact sums, attention of the encoder included: many times as fast in a quarter
+    /// of the memory, and the same text on every processor. The word error rate is in `docs/PERFORMANCE.md`.
     #[default]
     Int8,
 }
@@ -262,7 +262,8 @@ impl Decoder {
         }
     }
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, vocabulary]`.
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked,
+    /// vocabulary]`.
     pub(crate) fn logits<'s>(
         &self,
         picked: &[usize],
@@ -378,8 +379,8 @@ impl<'a> Recording<'a> {
         self.rows = self.rows.min(len);
     }
 
-    /// Keeps the rows of the chosen heads of block `layer` out of attention weights: `heads.count` rows, `states` values
-    /// of each.
+    /// Keeps the rows of the chosen heads of block `layer` out of attention weights: `heads.count` rows, `states`
+    /// values of each.
     pub(super) fn take(&mut self, layer: usize, weights: &[f32], heads: Heads, states: usize) {
         let stride = weights.len() / heads.count;
         for (head, kept) in self.of_block(layer) {

@@ -1,5 +1,5 @@
-//! Positions of the encoder: Whisper's are sinusoids (Vaswani et al. 2017, §3.5; reference: openai/whisper `model.py`), which a
-//! packed file may leave out.
+//! Positions of the encoder: Whisper's are sinusoids (Vaswani et al. 2017, §3.5; reference: openai/whisper `model.py`),
+//! which a packed file may leave out.
 
 use half::f16;
 
@@ -10,7 +10,8 @@ pub(super) const NAME: &str = "encoder.embed_positions.weight";
 
 /// Sines in the first half of each row, cosines in the second, of wavelengths from 2π to 10,000 · 2π.
 ///
-/// In half precision: what two mathematics libraries disagree in lies far below, so that all platforms have the same bits.
+/// In half precision: what two mathematics libraries disagree in lies far below, so that all platforms have the same
+/// bits.
 pub(super) fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     let half = width / 2;
     let step = 10_000f64.ln() / (half.max(2) - 1) as f64;
@@ -26,8 +27,8 @@ pub(super) fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     table
 }
 
-/// Whether a table is that of the sinusoids, but for the rounding of those who wrote it: in f32 the angle of a late position is
-/// off by 10⁻⁴, and files have half floats.
+/// Whether a table is that of the sinusoids, but for the rounding of those who wrote it: in f32 the angle of a late
+/// position is off by 10⁻⁴, and files have half floats.
 pub(super) fn is_sinusoids(table: &[f32], dimensions: &Dimensions) -> bool {
     let expected = sinusoids(dimensions.audio_context, dimensions.width);
     table.len() == expected.len() && table.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 2e-3)

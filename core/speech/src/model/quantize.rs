@@ -1,8 +1,8 @@
 //! Packing: a model of its publisher becomes one file of quantized weights that is mapped and used where it lies.
 //!
-//! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. With it
-//! go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the vocabulary in
-//! a form that needs no parsing, and where the weights come from.
+//! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. With
+//! it go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the
+//! vocabulary in a form that needs no parsing, and where the weights come from.
 
 use std::path::Path;
 
@@ -27,8 +27,8 @@ const LICENCE_TEXT_KEY: &str = "sotto.licence_text";
 const QUALITY_KEY: &str = "sotto.quality";
 const WRITER_KEY: &str = "sotto.writer";
 
-/// Counts up whenever packing the same source gives another file that should be used in place of older ones: what a cache
-/// holds from before is left alone then. A test notices that the bytes have changed.
+/// Counts up whenever packing the same source gives another file that should be used in place of older ones: what a
+/// cache holds from before is left alone then. A test notices that the bytes have changed.
 pub const PACKING_VERSION: u32 = 2;
 
 /// How a model is packed.
@@ -40,8 +40,9 @@ pub struct QuantizeOptions {
     pub layout: Option<Layout>,
     /// Matrices whose names begin so keep 8 bits, whatever their part has: `encoder.layers.0.self_attn`.
     pub keep_int8: Vec<String>,
-    /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they are
-    /// Whisper's sinusoids, the decoder's are half floats where that loses nothing. Loading makes them anew, 3 MB for tiny.
+    /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they
+    /// are Whisper's sinusoids, the decoder's are half floats where that loses nothing. Loading makes them anew, 3 MB
+    /// for tiny.
     pub compact: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
@@ -122,12 +123,13 @@ impl<'a> PackedInfo<'a> {
 
 /// Packs the model at `source` with quantized weights into the file `destination`.
 ///
-/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) stands for 4 bits in the decoder, whose time is reading them; the encoder and the projections of the
-/// audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`] says it part by part.
+/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) stands for 4 bits in the decoder, whose time is reading
+/// them; the encoder and the projections of the audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`] says it
+/// part by part.
 ///
 /// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
-/// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed weights
-/// in memory; takes a few seconds for base, a minute or two for large.
+/// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed
+/// weights in memory; takes a few seconds for base, a minute or two for large.
 ///
 /// # Errors
 /// [`QuantizeError`]. There is a whole file at `destination` or, after an error or when `cancel` fires, none.

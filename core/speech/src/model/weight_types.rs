@@ -10,8 +10,8 @@ use sotto_nn::packed::PackedModel;
 /// [`WeightType::Int4`] becomes 4 bits for what each token reads (decoder and embedding) and 8 for the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WeightTypes {
-    /// The encoder's blocks and the projections of the audio to keys and values: hundreds of rows at a time, whose time is
-    /// arithmetic, which 4 bits make slower.
+    /// The encoder's blocks and the projections of the audio to keys and values: hundreds of rows at a time, whose time
+    /// is arithmetic, which 4 bits make slower.
     pub encoder: WeightType,
     /// The decoder's blocks.
     pub decoder: WeightType,

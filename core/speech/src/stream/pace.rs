@@ -1,7 +1,8 @@
 //! When a live text is worth decoding again: how much voice is new, and how long nobody has spoken.
 //!
-//! Loudness alone decides here, cheaply and on the safe side: what is near the loudest speech or clearly above the quietest
-//! half second of late counts as voice. In steady noise everything may; then steps come by the clock, as without it.
+//! Loudness alone decides here, cheaply and on the safe side: what is near the loudest speech or clearly above the
+//! quietest half second of late counts as voice. In steady noise everything may; then steps come by the clock, as
+//! without it.
 
 use std::collections::VecDeque;
 

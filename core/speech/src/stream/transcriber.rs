@@ -31,8 +31,8 @@ pub struct StreamOptions {
     /// already), `Normalization::Recording` (the loudest point is not known yet) and `TimestampTokens::Always` (times
     /// come from the model's attention).
     pub transcribe: TranscribeOptions,
-    /// Seconds of new voice after which the text is decoded again, half of the model's window at most; a pause brings the next
-    /// step at once, silence none. Steps grow longer with the audio that they hear.
+    /// Seconds of new voice after which the text is decoded again, half of the model's window at most; a pause brings
+    /// the next step at once, silence none. Steps grow longer with the audio that they hear.
     pub step: f64,
     /// Seconds of speech without a pause after which audio behind a final sentence is dropped; behind a clause half as
     /// much later, behind a word twice as late. At least a step; half of the model's window where that is shorter.
@@ -40,8 +40,8 @@ pub struct StreamOptions {
     /// How much of the window is encoded at every step. Text that is doubtful at its end is decoded again as
     /// `transcribe.audio_context` says.
     ///
-    /// The true length, the default, takes half to two thirds of the processor's time, at no more errors in the final text. More
-    /// volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
+    /// The true length, the default, takes half to two thirds of the processor's time, at no more errors in the final
+    /// text. More volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
     /// `docs/PERFORMANCE.md`.
     pub volatile_context: AudioContext,
 }
@@ -96,7 +96,8 @@ const LEAD: f64 = 0.4;
 // Seconds of voice that may be a word.
 const WORD: f64 = 0.1;
 
-// Up to these seconds of audio a step is as long as the options say; every further twenty seconds make it as much longer.
+// Up to these seconds of audio a step is as long as the options say; every further twenty seconds make it as much
+// longer.
 const SHORT: f64 = 5.0;
 const STRETCH: f64 = 20.0;
 
@@ -112,8 +113,8 @@ const UNSURE_TAIL: f64 = 0.3;
 const CLEAR: f32 = 0.8;
 const CLEAR_TAIL: f64 = 0.4;
 
-// Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its end: a
-// guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
+// Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its
+// end: a guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
 const DOUBT: f32 = -0.35;
 
 // An utterance that comes this close to the window's length is cut even where no sentence ends.
@@ -427,7 +428,8 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Decodes the first `length` samples of `audio`: the hypothesis is what they say behind the final words, in stream time.
+    /// Decodes the first `length` samples of `audio`: the hypothesis is what they say behind the final words, in stream
+    /// time.
     fn decode(&mut self, length: usize, one_attempt: bool) -> Result<(), SpeechError> {
         let draft = self.hypothesis.take_tokens();
         self.pace.mark();
@@ -497,8 +499,8 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Keeps the audio short while someone speaks without a pause: behind a sentence, later behind a clause, at last behind a
-    /// word.
+    /// Keeps the audio short while someone speaks without a pause: behind a sentence, later behind a clause, at last
+    /// behind a word.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
         let (length, trim) = (seconds(self.audio.len()), self.trim_seconds());
@@ -559,7 +561,8 @@ impl<'r> StreamTranscriber<'r> {
     }
 }
 
-/// Speech is not cut for its length: the detector would cut where the text has long passed, at the longest pause behind it.
+/// Speech is not cut for its length: the detector would cut where the text has long passed, at the longest pause behind
+/// it.
 fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }

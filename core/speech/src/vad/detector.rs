@@ -12,8 +12,8 @@ use super::sotto::SottoVad;
 /// Samples per probability: 32 ms.
 pub const STEP: usize = 512;
 
-/// A voice activity detector: weights that streams share. [`SottoVad`] comes with the library, [`SileroVad`] from a file;
-/// an app may bring its own.
+/// A voice activity detector: weights that streams share. [`SottoVad`] comes with the library, [`SileroVad`] from a
+/// file; an app may bring its own.
 pub trait Detector: Debug + Send + Sync {
     /// The state of a stream at its beginning. The only call that allocates.
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;
@@ -26,8 +26,8 @@ pub trait Detector: Debug + Send + Sync {
 
 /// What a detector knows of one stream.
 pub trait DetectorState: Debug + Send + Sync {
-    /// The probability that someone speaks in `step`, 16 kHz mono. Samples are finite and within ±1e6; the answer must not
-    /// depend on anything but the samples since the beginning.
+    /// The probability that someone speaks in `step`, 16 kHz mono. Samples are finite and within ±1e6; the answer must
+    /// not depend on anything but the samples since the beginning.
     fn step(&mut self, step: &[f32; STEP]) -> f32;
 
     /// Forgets everything: the stream is at its beginning again.

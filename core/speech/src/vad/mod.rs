@@ -1,6 +1,7 @@
 //! Voice activity detection: who speaks when, before anything is transcribed.
 //!
-//! A [`Detector`] holds weights and is shared: [`SottoVad`], which comes with the library, or [`SileroVad`] from a file. A
+//! A [`Detector`] holds weights and is shared: [`SottoVad`], which comes with the library, or [`SileroVad`] from a
+//! file. A
 //! [`VadStream`] gives one speech probability per 32 ms; a [`Segmenter`] turns them into [`Endpoint`]s while audio
 //! arrives, and [`speech_segments`] into the segments of a whole recording, by the rules of Silero's
 //! `get_speech_timestamps`. One thread, no allocation per step.

@@ -37,13 +37,14 @@ impl VadOptions {
         min_pause_at_max_speech_ms: 98,
     };
 
-    /// What suits [`SottoVad`](super::SottoVad): the default, but a segment needs 250 ms of voice; the start of one noise of the
-    /// data folder has 224 ms, and no spoken clip in the quiet is lost by it that 200 ms would keep (`examples/vad_figures.rs`).
+    /// What suits [`SottoVad`](super::SottoVad): the default, but a segment needs 250 ms of voice; the start of one
+    /// noise of the data folder has 224 ms, and no spoken clip in the quiet is lost by it that 200 ms would keep
+    /// (`examples/vad_figures.rs`).
     pub const SOTTO: Self =
         Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 250, ..Self::SILERO };
 
-    /// Refuses what cannot mean anything. [`TranscribeOptions`](crate::TranscribeOptions) are checked with it; who calls
-    /// a [`Segmenter`](super::Segmenter) alone may check first.
+    /// Refuses what cannot mean anything. [`TranscribeOptions`](crate::TranscribeOptions) are checked with it; who
+    /// calls a [`Segmenter`](super::Segmenter) alone may check first.
     ///
     /// # Errors
     /// [`SpeechError::Option`] names the option: a probability that is not between 0 and 1, an end threshold above the
@@ -83,9 +84,9 @@ const LONGEST_MS: u32 = 60_000;
 
 impl Default for VadOptions {
     /// For transcription: Silero's threshold and shortest segment, but pauses within a sentence stay inside (500 ms),
-    /// 400 ms around a segment keep soft beginnings and ends, and no segment is longer than the 30 s that Whisper sees at
-    /// once. 200 ms of voice suffice for every spoken clip of the data folder; none of its noises has more than 130 ms in
-    /// a minute (`examples/vad_figures.rs`).
+    /// 400 ms around a segment keep soft beginnings and ends, and no segment is longer than the 30 s that Whisper sees
+    /// at once. 200 ms of voice suffice for every spoken clip of the data folder; none of its noises has more than 130
+    /// ms in a minute (`examples/vad_figures.rs`).
     fn default() -> Self {
         Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 200, ..Self::SILERO }
     }

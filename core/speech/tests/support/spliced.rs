@@ -42,8 +42,8 @@ fn pool() -> Vec<Clip> {
 
 const PAUSES: [f64; 4] = [0.0, 0.5, 2.0, 8.0];
 
-/// `count` pairs and triples in a fixed pseudo-random order: every pause, filled with silence or quiet noise, each pair in
-/// either order.
+/// `count` pairs and triples in a fixed pseudo-random order: every pause, filled with silence or quiet noise, each pair
+/// in either order.
 pub fn spliced(count: usize) -> Vec<Spliced> {
     let pool = pool();
     let noise = clip("noise/noise1.flac");

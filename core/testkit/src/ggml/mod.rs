@@ -1,7 +1,7 @@
 //! Writes whisper.cpp model files, so that both loaders can be shown to read the same model.
 //!
-//! Layout as `convert-h5-to-ggml.py` and `quantize` of whisper.cpp write it: vectors and positional embeddings stay f32,
-//! matrices take the type that is asked for, three-dimensional tensors stay f16 in quantized files.
+//! Layout as `convert-h5-to-ggml.py` and `quantize` of whisper.cpp write it: vectors and positional embeddings stay
+//! f32, matrices take the type that is asked for, three-dimensional tensors stay f16 in quantized files.
 
 mod names;
 mod quantize;

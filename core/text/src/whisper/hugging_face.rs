@@ -198,8 +198,9 @@ pub(super) fn pair(rule: &str) -> Option<(&str, &str)> {
 impl WhisperTokenizer {
     /// Reads a Hugging Face `tokenizer.json`. Takes tens of milliseconds for Whisper's 2.4 MB.
     ///
-    /// Added tokens that are special, or known as such by their names, become control tokens; other added tokens are text, but
-    /// are not looked for when text is encoded. Early revisions and some converters leave the timestamps out: see
+    /// Added tokens that are special, or known as such by their names, become control tokens; other added tokens are
+    /// text, but are not looked for when text is encoded. Early revisions and some converters leave the timestamps out:
+    /// see
     /// [`with_timestamps`](Self::with_timestamps).
     ///
     /// # Errors

@@ -7,8 +7,8 @@ pub struct Language {
     pub code: &'static str,
     /// English name, lower case.
     pub name: &'static str,
-    /// Further English names, and codes of ISO 639 (of three letters, withdrawn ones, and those of a macrolanguage's main
-    /// member) that mean this language to Whisper.
+    /// Further English names, and codes of ISO 639 (of three letters, withdrawn ones, and those of a macrolanguage's
+    /// main member) that mean this language to Whisper.
     pub aliases: &'static [&'static str],
 }
 
@@ -127,8 +127,9 @@ pub const LANGUAGES: [Language; 100] = [
 
 /// The language that a code, an English name or a language tag means, in any case: `en`, `English`, `flemish`, `eng`.
 ///
-/// Of a tag (BCP 47: `pt-BR`, `zh-Hant-TW`; also `pt_BR` and `de_DE.UTF-8` as systems write them) the language counts, since
-/// Whisper knows no regions and scripts. Cantonese is told from other Chinese by its own code (`yue`, `zh-yue`) alone.
+/// Of a tag (BCP 47: `pt-BR`, `zh-Hant-TW`; also `pt_BR` and `de_DE.UTF-8` as systems write them) the language counts,
+/// since Whisper knows no regions and scripts. Cantonese is told from other Chinese by its own code (`yue`, `zh-yue`)
+/// alone.
 #[must_use]
 pub fn language(code_or_name: &str) -> Option<&'static Language> {
     let wanted = code_or_name.trim();

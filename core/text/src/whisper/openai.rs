@@ -78,8 +78,8 @@ impl WhisperTokenizer {
         Self::assemble(name, vocabulary, Merges::ByToken, false)
     }
 
-    /// OpenAI's rank file (`gpt2.tiktoken`, `multilingual.tiktoken`: one base64 token and its rank per line) for a model
-    /// with `n_vocab` tokens; the file alone does not tell how many languages there are.
+    /// OpenAI's rank file (`gpt2.tiktoken`, `multilingual.tiktoken`: one base64 token and its rank per line) for a
+    /// model with `n_vocab` tokens; the file alone does not tell how many languages there are.
     ///
     /// # Errors
     /// [`TextError::Read`], [`TextError::Line`] for lines that are not a token and the next rank, and those of

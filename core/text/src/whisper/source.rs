@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-// The tokenizer.json of the multilingual models is 1.7 MB as published, 6.1 MiB indented by four and with everything but
-// ASCII escaped.
+// The tokenizer.json of the multilingual models is 1.7 MB as published, 6.1 MiB indented by four and with everything
+// but ASCII escaped.
 pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// All bytes of the file, at most [`MAX_FILE`]. The stated size is not trusted: pipes and devices state none.

@@ -174,9 +174,9 @@ impl WhisperTokenizer {
 
     /// Whether language and task tokens belong into the prompt.
     ///
-    /// What [`with_multilingual`](Self::with_multilingual) said, else: OpenAI's English-only vocabularies list 99 languages
-    /// as well and are told by the numbers of their control tokens; any other vocabulary counts as multilingual from two
-    /// languages on.
+    /// What [`with_multilingual`](Self::with_multilingual) said, else: OpenAI's English-only vocabularies list 99
+    /// languages as well and are told by the numbers of their control tokens; any other vocabulary counts as
+    /// multilingual from two languages on.
     #[must_use]
     pub fn is_multilingual(&self) -> bool {
         self.multilingual

@@ -1,5 +1,6 @@
 //! `vocab.json`, `merges.txt` and `added_tokens.json`: the vocabulary as GPT-2's tokenizer kept it, which older and
-//! fine-tuned repositories have in place of a `tokenizer.json` (reference: huggingface/transformers, `WhisperTokenizer`).
+//! fine-tuned repositories have in place of a `tokenizer.json` (reference: huggingface/transformers,
+//! `WhisperTokenizer`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,8 +28,9 @@ pub struct VocabMerges<'a> {
 }
 
 impl WhisperTokenizer {
-    /// Reads `vocab.json` and `merges.txt` of `folder` for a model with `n_vocab` tokens. Control tokens that `vocab.json` does
-    /// not list stand in `added_tokens.json` or in the `added_tokens_decoder` of `tokenizer_config.json`.
+    /// Reads `vocab.json` and `merges.txt` of `folder` for a model with `n_vocab` tokens. Control tokens that
+    /// `vocab.json` does not list stand in `added_tokens.json` or in the `added_tokens_decoder` of
+    /// `tokenizer_config.json`.
     ///
     /// # Errors
     /// As [`from_vocab_and_merges_bytes`](Self::from_vocab_and_merges_bytes), and [`TextError::Read`].
@@ -53,15 +55,16 @@ impl WhisperTokenizer {
         Self::from_parts(&vocab, &merges, &added, n_vocab, &name)
     }
 
-    /// As [`from_vocab_and_merges`](Self::from_vocab_and_merges), from bytes in memory; `name` stands for their folder in
-    /// errors.
+    /// As [`from_vocab_and_merges`](Self::from_vocab_and_merges), from bytes in memory; `name` stands for their folder
+    /// in errors.
     ///
     /// What is written like `<|this|>` is a special token. Old files leave the timestamps out: see
-    /// [`with_timestamps`](Self::with_timestamps), which is asked for those of a window of 30 s. Where no file lists any
-    /// control token and `n_vocab` is the size of one of OpenAI's vocabularies, they are numbered as OpenAI does.
+    /// [`with_timestamps`](Self::with_timestamps), which is asked for those of a window of 30 s. Where no file lists
+    /// any control token and `n_vocab` is the size of one of OpenAI's vocabularies, they are numbered as OpenAI does.
     ///
     /// # Errors
-    /// As [`from_hugging_face`](Self::from_hugging_face), and [`TextError::Line`] for a merge rule that is not two tokens.
+    /// As [`from_hugging_face`](Self::from_hugging_face), and [`TextError::Line`] for a merge rule that is not two
+    /// tokens.
     pub fn from_vocab_and_merges_bytes(files: VocabMerges<'_>, n_vocab: usize, name: &str) -> Result<Self, TextError> {
         let added = match files.added {
             Some(added) => Added { file: "added_tokens.json", tokens: entries(added, name, "added_tokens.json")? },

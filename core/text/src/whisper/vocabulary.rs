@@ -40,7 +40,8 @@ pub(super) struct Vocabulary {
     starts: Table,
     // One byte per token, `Kind::number`.
     kinds: Table,
-    // Numbers: ids of text tokens ordered by their bytes. Half the memory of a hash map, and only prompts are looked up.
+    // Numbers: ids of text tokens ordered by their bytes. Half the memory of a hash map, and only prompts are looked
+    // up.
     by_bytes: Table,
 }
 

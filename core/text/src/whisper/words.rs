@@ -37,7 +37,8 @@ impl WhisperTokenizer {
         for &token in tokens {
             current.push(token);
             let text = self.decode_with_controls(&current);
-            // A replacement character that the whole text has at the same place is a true error: waiting cannot mend it.
+            // A replacement character that the whole text has at the same place is a true error: waiting cannot mend
+            // it.
             let whole = match text.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
                 None => true,
                 Some(at) => full.get(offset + at) == Some(&char::REPLACEMENT_CHARACTER),

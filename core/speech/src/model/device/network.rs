@@ -1,7 +1,7 @@
 //! Whisper's encoder and decoder as operations of candle's tensors.
 //!
-//! Rows are tokens or audio states, `[rows, width]`; heads lie outside of them in attention, `[heads, rows, head width]`.
-//! Every call may fail: the device may be out of memory, or not ours any more.
+//! Rows are tokens or audio states, `[rows, width]`; heads lie outside of them in attention, `[heads, rows, head
+//! width]`. Every call may fail: the device may be out of memory, or not ours any more.
 
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
@@ -250,8 +250,8 @@ impl Decoder {
         self.blocks.iter().map(layer).collect()
     }
 
-    /// Feeds tokens: `caches[hypothesis]` is what that hypothesis has seen, `starts[hypothesis]` how many tokens that are.
-    /// Changes none of them. `recorded` are the blocks whose cross-attention is wanted.
+    /// Feeds tokens: `caches[hypothesis]` is what that hypothesis has seen, `starts[hypothesis]` how many tokens that
+    /// are. Changes none of them. `recorded` are the blocks whose cross-attention is wanted.
     pub(super) fn feed(
         &self,
         rows: &[Row],
@@ -333,7 +333,8 @@ impl Decoder {
 }
 
 impl KeyValues {
-    /// Attention of queries `[heads, rows, head width]`: the result `[rows, width]` and the weights `[heads, rows, seen]`.
+    /// Attention of queries `[heads, rows, head width]`: the result `[rows, width]` and the weights `[heads, rows,
+    /// seen]`.
     fn attend(&self, queries: &Tensor, mask: Option<&Tensor>) -> candle_core::Result<(Tensor, Tensor)> {
         // Scaled before the product: f16 has little room above.
         let queries = (queries * (queries.dim(D::Minus1)? as f64).powf(-0.5))?;

@@ -158,7 +158,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, vocabulary]`.
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked,
+    /// vocabulary]`.
     pub(crate) fn logits<'s>(
         &self,
         picked: &[usize],

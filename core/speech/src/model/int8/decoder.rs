@@ -1,5 +1,5 @@
-//! Whisper's decoder with quantized weights: pre-norm transformer blocks, a half-precision cache of the text, and the audio's
-//! keys and values in 8 bits or half precision.
+//! Whisper's decoder with quantized weights: pre-norm transformer blocks, a half-precision cache of the text, and the
+//! audio's keys and values in 8 bits or half precision.
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
@@ -275,7 +275,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, vocabulary]`.
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked,
+    /// vocabulary]`.
     pub(crate) fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch) -> &'s mut [f32] {
         let (width, DecoderScratch { x, quantized, picked: rows, logits, .. }) = (self.heads.width, scratch);
         rows.clear();

@@ -59,7 +59,8 @@ impl State {
         }
     }
 
-    /// Back to the beginning. Work memory needs no clearing: what a step reads of it, it has written, or is always zero.
+    /// Back to the beginning. Work memory needs no clearing: what a step reads of it, it has written, or is always
+    /// zero.
     pub(super) fn reset(&mut self) {
         self.samples.fill(0.0);
         self.input_and_hidden.fill(0.0);

@@ -1,5 +1,5 @@
-//! Our own detector: small enough to come with the library, trained by `scripts/train/vad`. Its card, with data, licence and
-//! figures, lies beside the weights in `core/starter/models/vad`.
+//! Our own detector: small enough to come with the library, trained by `scripts/train/vad`. Its card, with data,
+//! licence and figures, lies beside the weights in `core/starter/models/vad`.
 
 mod network;
 mod weights;

@@ -1,8 +1,8 @@
 //! One step of our network: 512 samples and the state in, the probability of speech out.
 //!
-//! Two frames of 40 mel bins (window 400, hop 256; the second ends with the step) → normalised per bin → convolution over
-//! three frames, ReLU → convolution over four of its outputs, ReLU → GRU cell → linear over both → sigmoid. About 0.1
-//! million multiply-adds. Before the beginning lie zeros: samples, frames and outputs of the first convolution.
+//! Two frames of 40 mel bins (window 400, hop 256; the second ends with the step) → normalised per bin → convolution
+//! over three frames, ReLU → convolution over four of its outputs, ReLU → GRU cell → linear over both → sigmoid. About
+//! 0.1 million multiply-adds. Before the beginning lie zeros: samples, frames and outputs of the first convolution.
 
 use sotto_kernels::{SpectrogramScratch, relu, sigmoid};
 
