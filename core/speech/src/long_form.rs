@@ -12,7 +12,7 @@ use crate::decode::Attempt;
 use crate::error::SpeechError;
 use crate::features::{FeatureWindow, FeatureWindows};
 use crate::model::CrossCache;
-use crate::options::{TimestampTokens, Timestamps};
+use crate::options::{Thresholds, TimestampTokens, Timestamps};
 use crate::previous::Previous;
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
@@ -115,7 +115,14 @@ impl<'d, 'm> LongForm<'d, 'm> {
             let frames = gap.states.start * 2..(gap.states.end * 2).min(window.frames);
             if !gap.behind_all {
                 let seconds = start + frames.start as f64 / FRAMES_PER_SECOND;
-                segments.extend(self.part(&window.part(frames, mels), seconds)?);
+                let found = self.part(&window.part(frames, mels), seconds)?;
+                // Breath between two phrases gives "you", whatever the thresholds of the recording are.
+                let Thresholds { logprob, no_speech, .. } = Thresholds::default();
+                let silent = |segment: &Segment| {
+                    no_speech.is_some_and(|limit| segment.no_speech_prob > limit)
+                        && logprob.is_some_and(|limit| segment.avg_logprob < limit)
+                };
+                segments.extend(found.into_iter().filter(|segment| !silent(segment)));
             } else if frames.start >= LEAST_FRAMES {
                 advance = frames.start;
             }

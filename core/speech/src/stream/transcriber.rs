@@ -110,8 +110,8 @@ const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
 const UNSURE_TAIL: f64 = 0.3;
 
 // A word of this probability that ends this many seconds before the last sample is final without a second step.
-const CLEAR: f32 = 0.8;
-const CLEAR_TAIL: f64 = 0.4;
+const CLEAR: f32 = 0.95;
+const CLEAR_TAIL: f64 = 0.5;
 
 // Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its
 // end: a guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
