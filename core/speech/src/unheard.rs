@@ -144,8 +144,9 @@ mod tests {
     const MELS: usize = 4;
 
     /// Features of `states` states, loud in `voice`, and an attention that words pay in `heard` only.
-    fn window(states: usize, voice: &[Range<usize>], heard: &[Range<usize>]) -> (Vec<f32>, Vec<f32>) {
-        let inside = |ranges: &[Range<usize>], state: usize| ranges.iter().any(|range| range.contains(&state));
+    fn window(states: usize, voice: &[(usize, usize)], heard: &[(usize, usize)]) -> (Vec<f32>, Vec<f32>) {
+        let inside =
+            |ranges: &[(usize, usize)], state: usize| ranges.iter().any(|range| (range.0..range.1).contains(&state));
         let level = |state: usize| if inside(voice, state) { 0.5 } else { -1.0 };
         let values = (0..states).flat_map(|state| vec![level(state); MELS * FRAMES]).collect();
         let attention = (0..states).map(|state| if inside(heard, state) { 0.05 } else { 0.001 }).collect();
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn speech_behind_a_pause_that_no_word_attends_to_is_a_gap_behind_all() {
-        let (values, attention) = window(600, &[50..250, 350..500], &[50..250]);
+        let (values, attention) = window(600, &[(50, 250), (350, 500)], &[(50, 250)]);
         let gaps = unheard(&values, MELS, &attention);
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(gaps[0].behind_all && (250..=350).contains(&gaps[0].states.start), "{gaps:?}");
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn speech_between_two_that_are_heard_is_a_gap_of_its_own() {
-        let (values, attention) = window(700, &[0..150, 200..350, 400..600], &[0..150, 400..600]);
+        let (values, attention) = window(700, &[(0, 150), (200, 350), (400, 600)], &[(0, 150), (400, 600)]);
         let gaps = unheard(&values, MELS, &attention);
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(!gaps[0].behind_all && gaps[0].states.start >= 150 && gaps[0].states.end <= 400, "{gaps:?}");
@@ -172,11 +173,11 @@ mod tests {
     #[test]
     fn what_is_heard_short_or_silent_is_no_gap() {
         for (voice, heard) in [
-            (vec![0..300], vec![0..300]),
+            (vec![(0, 300)], vec![(0, 300)]),
             // A cough.
-            (vec![0..200, 300..315], vec![0..200]),
+            (vec![(0, 200), (300, 315)], vec![(0, 200)]),
             // Silence behind the text.
-            (vec![0..200], vec![0..200]),
+            (vec![(0, 200)], vec![(0, 200)]),
         ] {
             let (values, attention) = window(500, &voice, &heard);
             assert_eq!(unheard(&values, MELS, &attention), [], "{voice:?}");
