@@ -23,6 +23,7 @@
 
 pub mod cache;
 mod engine;
+mod recording;
 pub mod starter;
 
 /// Reading audio: files of many formats, raw samples, resampling.
@@ -32,16 +33,9 @@ pub mod audio {
         Resampler, SAMPLE_RATE, SampleFormat, decode_file,
     };
 
-    /// Decodes a recording in memory, such as one compiled into the application.
-    ///
-    /// # Errors
-    /// [`AudioError`] as [`AudioFile::from_reader`] and [`AudioFile::next_block`].
-    pub fn decode_bytes(bytes: &'static [u8]) -> Result<Pcm16k, AudioError> {
-        let mut file = AudioFile::from_reader(std::io::Cursor::new(bytes), "recording in memory")?;
-        let mut samples = Vec::new();
-        while file.next_block(&mut samples)? {}
-        Pcm16k::new(samples)
-    }
+    #[cfg(unix)]
+    pub use crate::recording::open_descriptor;
+    pub use crate::recording::{decode_bytes, open_bytes, open_range};
 }
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
