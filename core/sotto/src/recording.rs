@@ -42,7 +42,10 @@ pub fn open_descriptor(
         Ok(range) => open_range(&range),
         Err(FileRangeError::NotAFile { streams: true, .. }) if offset == 0 && length.is_none() => {
             let stream = duplicate_descriptor(descriptor);
-            AudioFile::from_stream(stream.map_err(|cause| AudioError::Io { source_name: name.to_owned(), cause })?, name)
+            AudioFile::from_stream(
+                stream.map_err(|cause| AudioError::Io { source_name: name.to_owned(), cause })?,
+                name,
+            )
         }
         Err(error) => Err(AudioError::Io { source_name: name.to_owned(), cause: error.into_io() }),
     }
