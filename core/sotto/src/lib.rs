@@ -77,7 +77,7 @@ pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, FileRange,
     FileRangeError, FileRangeReader, Hotwords, Language, LoadError, LoadOptions, MemoryBytes, MemoryFile, Model,
     ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, PromptCarry, SampleSource, Samples,
-    Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing,
+    Search, Segment, SlowDevice, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing,
     TranscribeOptions, Transcript, Vad, WeightError, Word,
 };
 pub use sotto_text::TextError;
