@@ -244,7 +244,10 @@ mod tests {
     fn listen(token: &CancelToken) -> (CancelListener, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
-        (token.on_cancel(move || drop(counted.fetch_add(1, Ordering::Relaxed))), calls)
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        (token.on_cancel(count), calls)
     }
 
     #[test]

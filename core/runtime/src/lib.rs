@@ -13,7 +13,7 @@ mod sync;
 mod threads;
 
 pub use cancel::{CancelListener, CancelToken, Cancelled};
-pub use job::{Answer, Event, Failure, Job, JobOptions, Passing, Reporter, WorkerError};
+pub use job::{Answer, Event, Failure, Job, JobOptions, Passing, Reporter, Step, WorkerError};
 pub use memory::{Bytes, MemoryBudget, OutOfBudget, Reservation};
 pub use pool::{Chunk, HelperSetup, Pool};
 pub use progress::{NoProgress, Progress, ProgressSink, Stage};

@@ -1,5 +1,7 @@
 //! What a job reports.
 
+use crate::Progress;
+
 /// What a job reports. What has happened (a segment, a final text, a result) is never lost; how things stand may be
 /// replaced by how they stand later.
 pub trait Event: Send + 'static {
@@ -20,4 +22,26 @@ pub enum Passing {
     Progress,
     /// Text that may still change.
     Volatile,
+}
+
+/// What a job reports whose result is one value: loading a model, packing or fetching one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step<T> {
+    /// How far the work is.
+    Progress(Progress<'static>),
+    /// The result, the last event.
+    Done(T),
+}
+
+impl<T: Send + 'static> Event for Step<T> {
+    fn passing(&self) -> Option<Passing> {
+        matches!(self, Self::Progress(_)).then_some(Passing::Progress)
+    }
+}
+
+impl<T> From<Progress<'static>> for Step<T> {
+    fn from(progress: Progress<'static>) -> Self {
+        Self::Progress(progress)
+    }
 }

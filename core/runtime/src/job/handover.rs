@@ -89,9 +89,9 @@ impl<E: Event, F: Failure> HandOver<E, F> {
 
     fn conclude(&self, mut state: Guard<'_, E, F>, outcome: Result<(), F>) {
         state.working = false;
+        // Whatever work ends with that was cancelled, such as a pipe that was closed under it.
+        state.settle();
         if state.outcome.is_none() {
-            // Whatever work fails with that was cancelled, such as a pipe that was closed under it.
-            let outcome = if state.cancelled { Err(Cancelled.into()) } else { outcome };
             state.outcome = Some(outcome.map_err(Arc::new));
         }
         self.publish(state);
@@ -135,6 +135,13 @@ impl<E: Event, F: Failure> HandOver<E, F> {
             waker.wake();
         }
         Poll::Pending
+    }
+
+    /// Reader: why the job failed, the events before it aside.
+    pub(super) fn failure(&self) -> Option<Arc<F>> {
+        let mut state = self.lock();
+        state.settle();
+        state.outcome.as_ref()?.as_ref().err().cloned()
     }
 
     pub(super) fn wait_until_idle(&self, timeout: Duration) -> bool {
@@ -190,9 +197,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
             self.room.notify_one();
             return Some(Ok(Some(event)));
         }
-        if state.outcome.is_none() && state.cancelled {
-            state.outcome = Some(Err(Arc::new(Cancelled.into())));
-        }
+        state.settle();
         state.outcome.clone().map(|outcome| outcome.map(|()| None))
     }
 
@@ -208,7 +213,14 @@ impl<E: Event, F: Failure> HandOver<E, F> {
 /// A reader has waited long enough.
 struct TimeIsOver;
 
-impl<E: Event, F> State<E, F> {
+impl<E: Event, F: Failure> State<E, F> {
+    /// A job that was cancelled before it ended has failed, whatever its worker still does.
+    fn settle(&mut self) {
+        if self.cancelled && self.outcome.is_none() {
+            self.outcome = Some(Err(Arc::new(Cancelled.into())));
+        }
+    }
+
     /// The waiting event whose place `event` takes.
     fn replaceable_by(&self, event: &E) -> Option<usize> {
         let kind = event.passing()?;

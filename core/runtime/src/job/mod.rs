@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-pub use self::event::{Event, Passing};
+pub use self::event::{Event, Passing, Step};
 use self::handover::HandOver;
 use crate::sync::thread;
 use crate::{CancelListener, CancelToken, Cancelled, HelperSetup, Progress, ProgressSink};
@@ -192,11 +192,35 @@ impl<E: Event, F: Failure> Job<E, F> {
         self.cancel.cancel();
     }
 
+    /// Why the job has failed, where it has; does not wait, and leaves the events before the failure to be pulled.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<F>> {
+        self.shared.failure()
+    }
+
     /// Waits at most `timeout` until the thread has ended its work and given back its memory; whether it has. Needed
     /// only by whoever counts memory: a model that follows may not fit before.
     #[must_use]
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
         self.shared.wait_until_idle(timeout)
+    }
+}
+
+impl<T: Send + 'static, F: Failure> Job<Step<T>, F> {
+    /// Waits for the result; `on_progress` sees how far the work is, on this thread. Blocks the calling thread, which
+    /// sleeps.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub fn wait(self, on_progress: &dyn ProgressSink) -> Result<T, Arc<F>> {
+        loop {
+            match self.next_event(Duration::MAX)? {
+                Answer::Event(Step::Progress(progress)) => on_progress.report(&progress),
+                Answer::Event(Step::Done(result)) => return Ok(result),
+                // The time has no end, and work of this kind returns a result: only a bug gets here.
+                Answer::Waiting | Answer::Ended => return Err(Arc::new(WorkerError::Panicked.into())),
+            }
+        }
     }
 }
 

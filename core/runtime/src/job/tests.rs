@@ -342,6 +342,40 @@ fn progress_of_the_work_is_an_event() {
 }
 
 #[test]
+fn a_job_of_one_result_can_be_waited_for() {
+    let progress = |done| Progress { stage: Stage::Load, done, total: Some(2), subject: "model".into() };
+    let work = move |reporter: &Reporter<Step<u32>, Failed>| {
+        ProgressSink::report(reporter, &progress(2));
+        Ok(Some(Step::Done(7)))
+    };
+    let job = Job::start(&JobOptions::default(), &CancelToken::new(), work);
+    let seen = std::sync::Mutex::new(Vec::new());
+    assert_eq!(job.wait(&|progress: &Progress<'_>| seen.lock().unwrap().push(progress.done)).unwrap(), 7);
+    assert_eq!(seen.into_inner().unwrap(), [2]);
+    let fails = |_: &Reporter<Step<u32>, Failed>| Err(Failed::Broken);
+    let job = Job::start(&JobOptions::default(), &CancelToken::new(), fails);
+    assert!(matches!(*job.wait(&crate::NoProgress).unwrap_err(), Failed::Broken));
+}
+
+#[test]
+fn a_failure_can_be_asked_for_before_the_events_are_pulled() {
+    let (go, wait) = gate();
+    let job = start(|reporter| {
+        reporter.report(Lasting(1))?;
+        wait(reporter)?;
+        Err(Failed::Broken)
+    });
+    assert!(job.failure().is_none());
+    go.send(()).unwrap();
+    assert!(job.wait_until_idle(Duration::MAX));
+    assert!(matches!(*job.failure().unwrap(), Failed::Broken));
+    assert_eq!(drain(&job).0, [Lasting(1)]);
+    let job = start(|_| Ok(None));
+    assert!(drain(&job).1.is_ok());
+    assert!(job.failure().is_none());
+}
+
+#[test]
 fn what_the_work_held_is_gone_before_its_result_can_be_pulled() {
     let held = Arc::new(());
     let watched: Weak<()> = Arc::downgrade(&held);
