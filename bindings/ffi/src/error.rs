@@ -1,9 +1,6 @@
 //! Errors of the speech task, as apps see them: what kind it is, why, and what to do next.
 
-use std::sync::Arc;
-
-use sotto::stream::SessionError;
-use sotto::{LoadError, SpeechError};
+use sotto::speech::{Error, LoadError, SessionError};
 
 /// Why something about speech did not work. Never quotes what was said.
 #[derive(Debug, Clone, PartialEq, thiserror::Error, uniffi::Error)]
@@ -117,37 +114,73 @@ impl SpeechFailure {
     }
 }
 
-impl From<LoadError> for SpeechFailure {
-    fn from(error: LoadError) -> Self {
-        match &error {
+impl SpeechFailure {
+    /// The failure of a job, which every later question repeats.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Cancelled(_) => Self::Cancelled,
+            Error::Load(load) => Self::of_load(load),
+            Error::OutOfBudget(refused) => Self::out_of_budget(error, *refused),
+            Error::Audio(_) | Error::EmptyAudio => Self::audio(error),
+            Error::Vad(_) => Self::InvalidModel {
+                reason: error.to_string(),
+                next_step: "leave the detector open to take the one that is built in".to_owned(),
+            },
+            Error::Option { option, problem } => Self::option(option, problem),
+            Error::Unloaded(_) => Self::Unloaded {
+                reason: error.to_string(),
+                next_step: "load the model again".to_owned(),
+            },
+            _ => Self::internal(error),
+        }
+    }
+
+    pub(crate) fn of_load(error: &LoadError) -> Self {
+        match error {
             LoadError::Cancelled(_) => Self::Cancelled,
-            LoadError::OutOfBudget { refused, .. } => Self::out_of_budget(&error, *refused),
+            LoadError::OutOfBudget { refused, .. } => Self::out_of_budget(error, *refused),
             LoadError::UnsupportedIsa { .. } => Self::UnsupportedDevice {
                 reason: error.to_string(),
                 next_step: "leave the instruction set open".to_owned(),
             },
             LoadError::Precision { .. } => Self::option("precision", &error.to_string()),
-            _ => Self::InvalidModel {
-                reason: error.to_string(),
-                next_step: "fetch or copy the model again, and check where it is".to_owned(),
-            },
+            _ => Self::model(error),
         }
+    }
+
+    pub(crate) fn model(reason: &dyn ToString) -> Self {
+        let next_step = "fetch or copy the model again, and check where it is".to_owned();
+        Self::InvalidModel { reason: reason.to_string(), next_step }
+    }
+
+    pub(crate) fn ended(reason: &str) -> Self {
+        Self::Ended { reason: reason.to_owned(), next_step: "start another one".to_owned() }
     }
 }
 
-impl From<SpeechError> for SpeechFailure {
-    fn from(error: SpeechError) -> Self {
-        match error {
-            SpeechError::Cancelled(_) => Self::Cancelled,
-            SpeechError::Load(error) => error.into(),
-            SpeechError::OutOfBudget(refused) => Self::out_of_budget(&error, refused),
-            SpeechError::Audio(_) | SpeechError::EmptyAudio => Self::audio(&error),
-            SpeechError::Vad(_) => Self::InvalidModel {
+impl From<LoadError> for SpeechFailure {
+    fn from(error: LoadError) -> Self {
+        Self::of_load(&error)
+    }
+}
+
+impl From<Error> for SpeechFailure {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<SessionError> for SpeechFailure {
+    fn from(error: SessionError) -> Self {
+        match &error {
+            SessionError::Failed(failure) => Self::of(failure),
+            SessionError::Behind { .. } => Self::Behind {
                 reason: error.to_string(),
-                next_step: "leave the detector open to take the one that is built in".to_owned(),
+                next_step: "wait for events and push again, or use a smaller model".to_owned(),
             },
-            SpeechError::Option { option, problem } => Self::option(option, &problem),
-            _ => Self::internal(&error),
+            SessionError::TooLong { .. } => Self::audio(&error),
+            SessionError::Finished => Self::ended(&error.to_string()),
+            _ => Self::audio(&error),
         }
     }
 }

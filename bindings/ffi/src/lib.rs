@@ -12,13 +12,15 @@
 // UniFFI's scaffolding is unsafe code of its own; none is written here but in `platform`.
 #![deny(unsafe_code)]
 
-mod engine;
-mod error;
-mod logging;
+#[cfg(test)]
+mod conformance;
+pub mod engine;
+pub mod error;
+pub mod logging;
 mod platform;
-mod source;
-mod speech;
-mod text;
+pub mod source;
+pub mod speech;
+pub mod text;
 
 uniffi::setup_scaffolding!("sotto");
 

@@ -1,7 +1,11 @@
 //! Where models and recordings are.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+
+use sotto::audio::{Channel, RawFormat, Recording, SampleFormat};
+use sotto::speech::{FileRange, MemoryFile, ModelSource, SessionInput};
+
+use crate::error::SpeechFailure;
 
 /// Where a model is.
 #[derive(Debug, Clone, uniffi::Enum)]
@@ -97,4 +101,55 @@ pub enum AudioChannel {
     Left,
     /// The second one.
     Right,
+}
+
+impl ModelLocation {
+    pub(crate) fn source(self) -> Result<ModelSource, SpeechFailure> {
+        Ok(match self {
+            Self::Path { path } => ModelSource::Path(PathBuf::from(path)),
+            Self::Bytes { name, bytes } => ModelSource::Memory(MemoryFile::new(&name, bytes)),
+            Self::Descriptor { name, descriptor, offset, length } => {
+                let range = FileRange::of_descriptor(descriptor, offset, Some(length), &name);
+                ModelSource::File(range.map_err(|error| SpeechFailure::model(&error))?)
+            }
+        })
+    }
+}
+
+impl AudioInput {
+    pub(crate) fn recording(self, channel: Option<AudioChannel>) -> Result<Recording, SpeechFailure> {
+        let recording = match self {
+            Self::Path { path } => Recording::file(path),
+            Self::Bytes { name, bytes } => Recording::bytes(name, bytes),
+            Self::Descriptor { name, descriptor, offset, length } => {
+                let range = FileRange::of_descriptor(descriptor, offset, Some(length), &name);
+                Recording::reader(name, range.map_err(|error| SpeechFailure::audio(&error))?.reader())
+            }
+            Self::Samples { pcm, format } => Recording::raw("samples", std::io::Cursor::new(pcm), format.raw()),
+        };
+        Ok(recording.channel(match channel {
+            Some(AudioChannel::Left) => Channel::LEFT,
+            Some(AudioChannel::Right) => Channel::RIGHT,
+            Some(AudioChannel::Mix) | None => Channel::Mix,
+        }))
+    }
+}
+
+impl SampleEncoding {
+    fn format(self) -> SampleFormat {
+        match self {
+            Self::Signed16 => SampleFormat::S16Le,
+            Self::Float32 => SampleFormat::F32Le,
+        }
+    }
+}
+
+impl PcmFormat {
+    pub(crate) fn input(self) -> SessionInput {
+        SessionInput { rate: self.rate, channels: self.channels, format: self.encoding.format() }
+    }
+
+    fn raw(self) -> RawFormat {
+        RawFormat { sample: self.encoding.format(), rate: self.rate, channels: u32::from(self.channels) }
+    }
 }

@@ -92,7 +92,7 @@ fn cut(segments: Vec<Segment>, settings: &SubtitleSettings) -> Result<Vec<sotto:
         min_cue_seconds: settings.min_cue_seconds,
         per_word: settings.per_word,
     };
-    let segments: Vec<sotto::Segment> = segments.into_iter().map(Into::into).collect();
+    let segments: Vec<sotto::speech::Segment> = segments.into_iter().map(Into::into).collect();
     Ok(cues(&segments, &options)?)
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use sotto::stream::StreamOptions;
-use sotto::{
-    AudioContext, Hotwords, Language, Normalization, PromptCarry, Search, SpeechRecognizer, Task, Thresholds,
-    TimestampTokens, Timestamps, TranscribeOptions,
+use sotto::speech::{
+    AudioContext, Hotwords, Language, LiveOptions, Normalization, Options, PromptCarry, Recognizer, Search, Task,
+    Thresholds, TimestampTokens, Timestamps,
 };
 
 use super::voice::VoiceActivity;
@@ -195,10 +194,10 @@ impl SearchSettings {
 
 impl SpeechSettings {
     /// For `recognizer`, whose vocabulary hotwords are cut into. Reads the file of a detector that is named.
-    pub(crate) fn options(self, recognizer: &SpeechRecognizer) -> Result<TranscribeOptions, SpeechFailure> {
+    pub(crate) fn options(self, recognizer: &Recognizer) -> Result<Options, SpeechFailure> {
         let hotwords = hotwords(&self.hotwords, self.hotword_strength, recognizer)?;
         let thresholds = self.search.as_ref().map_or_else(Thresholds::default, SearchSettings::thresholds);
-        Ok(TranscribeOptions {
+        Ok(Options {
             language: match self.language.trim() {
                 "" => Language::Auto,
                 name if name.eq_ignore_ascii_case("auto") => Language::Auto,
@@ -239,25 +238,25 @@ impl SpeechSettings {
 fn hotwords(
     words: &[String],
     strength: Option<f32>,
-    recognizer: &SpeechRecognizer,
+    recognizer: &Recognizer,
 ) -> Result<Option<Arc<Hotwords>>, SpeechFailure> {
     let strength = strength.unwrap_or(Hotwords::DEFAULT_STRENGTH);
     if !strength.is_finite() {
         return Err(SpeechFailure::option("hotword_strength", "must be a number"));
     }
-    Ok((!words.is_empty()).then(|| Arc::new(recognizer.hotwords(words, strength))))
+    if words.is_empty() { Ok(None) } else { Ok(Some(Arc::new(recognizer.hotwords(words, strength)?))) }
 }
 
 impl LiveSettings {
-    pub(crate) fn options(self, recognizer: &SpeechRecognizer) -> Result<StreamOptions, SpeechFailure> {
-        let default = StreamOptions::default();
+    pub(crate) fn options(self, recognizer: &Recognizer) -> Result<LiveOptions, SpeechFailure> {
+        let default = LiveOptions::default();
         let built_in = default.transcribe.vad.clone();
         let mut transcribe = match self.speech {
             Some(speech) => speech.options(recognizer)?,
             None => default.transcribe.clone(),
         };
         transcribe.vad = if self.without_voice_activity { None } else { transcribe.vad.or(built_in) };
-        Ok(StreamOptions {
+        Ok(LiveOptions {
             transcribe,
             step: self.step.unwrap_or(default.step),
             trim: self.trim.unwrap_or(default.trim),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sotto::speech;
+
 /// The text of a recording and where it was said.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Transcript {
@@ -108,9 +110,9 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-impl From<sotto::Transcript> for Transcript {
-    fn from(transcript: sotto::Transcript) -> Self {
-        let sotto::Transcript { text, language, duration, segments, timing, warnings } = transcript;
+impl From<speech::Transcript> for Transcript {
+    fn from(transcript: speech::Transcript) -> Self {
+        let speech::Transcript { text, language, duration, segments, timing, warnings } = transcript;
         Self {
             text,
             language,
@@ -122,8 +124,8 @@ impl From<sotto::Transcript> for Transcript {
     }
 }
 
-impl From<sotto::Segment> for Segment {
-    fn from(segment: sotto::Segment) -> Self {
+impl From<speech::Segment> for Segment {
+    fn from(segment: speech::Segment) -> Self {
         Self {
             start: segment.start,
             end: segment.end,
@@ -139,7 +141,7 @@ impl From<sotto::Segment> for Segment {
     }
 }
 
-impl From<Segment> for sotto::Segment {
+impl From<Segment> for speech::Segment {
     fn from(segment: Segment) -> Self {
         Self {
             start: segment.start,
@@ -156,20 +158,20 @@ impl From<Segment> for sotto::Segment {
     }
 }
 
-impl From<sotto::Word> for Word {
-    fn from(word: sotto::Word) -> Self {
+impl From<speech::Word> for Word {
+    fn from(word: speech::Word) -> Self {
         Self { start: word.start, end: word.end, text: word.text, probability: word.probability }
     }
 }
 
-impl From<Word> for sotto::Word {
+impl From<Word> for speech::Word {
     fn from(word: Word) -> Self {
         Self { start: word.start, end: word.end, text: word.text, probability: word.probability }
     }
 }
 
-impl From<sotto::Timing> for Timing {
-    fn from(timing: sotto::Timing) -> Self {
+impl From<speech::Timing> for Timing {
+    fn from(timing: speech::Timing) -> Self {
         Self {
             encode_ms: milliseconds(timing.encode),
             decode_ms: milliseconds(timing.decode),
@@ -180,9 +182,20 @@ impl From<sotto::Timing> for Timing {
     }
 }
 
-impl From<sotto::stream::StreamText> for LiveText {
-    fn from(text: sotto::stream::StreamText) -> Self {
+impl From<speech::LiveText> for LiveText {
+    fn from(text: speech::LiveText) -> Self {
         let words = text.words.into_iter().map(Word::from).collect();
         Self { text: text.text, start: text.start, end: text.end, words }
+    }
+}
+
+impl LiveEvent {
+    /// `None` for kinds that are younger than this surface.
+    pub(crate) fn of(event: speech::LiveEvent) -> Option<Self> {
+        match event {
+            speech::LiveEvent::Volatile { at, text } => Some(Self::Volatile { at, text: text.into() }),
+            speech::LiveEvent::Final { at, text } => Some(Self::Final { at, text: text.into() }),
+            _ => None,
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use sotto::speech::{Error, Vad};
 use sotto::vad::{VadOptions, load_detector};
-use sotto::{SpeechError, Vad};
 
 use crate::error::SpeechFailure;
 
@@ -52,7 +52,7 @@ impl VoiceActivity {
     /// Reads the file of a detector that is named.
     pub(crate) fn vad(self) -> Result<Vad, SpeechFailure> {
         let mut vad = match &self.model {
-            Some(path) => Vad::new(load_detector(Path::new(path)).map_err(SpeechError::from)?),
+            Some(path) => Vad::new(load_detector(Path::new(path)).map_err(Error::from)?),
             None => Vad::builtin(),
         };
         let given = vad.options.clone();
