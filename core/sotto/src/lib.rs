@@ -53,8 +53,8 @@ pub use sotto_speech::vad;
 pub use cache::PackedCache;
 pub use engine::{Engine, EngineOptions};
 pub use sotto_runtime::{
-    Bytes, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage,
-    Threads,
+    Bytes, CancelListener, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress,
+    ProgressSink, Stage, Threads,
 };
 pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
