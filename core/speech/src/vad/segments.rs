@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sotto_runtime::{CancelToken, Cancelled};
 
-use super::detector::{Detector, STEP};
+use super::detector::Detector;
 use super::endpointer::{Decision, Endpointer};
 use super::options::VadOptions;
 use super::stream::VadStream;
@@ -80,7 +80,7 @@ impl SegmentFinder {
     }
 }
 
-/// The segments that `probabilities`, one per [`STEP`] samples, make of a recording of `length` samples.
+/// The segments that `probabilities`, one per [`STEP`](super::STEP) samples, make of a recording of `length` samples.
 #[must_use]
 pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -> Vec<Range<usize>> {
     let mut segments = Vec::new();
