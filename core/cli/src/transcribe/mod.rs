@@ -316,7 +316,7 @@ mod tests {
         };
         let expected = |strength| {
             let words = ["light".to_owned(), "rice".to_owned()];
-            sotto::Hotwords::new(&words, strength, recognizer.model().tokenizer())
+            sotto::Hotwords::new(&words, strength, recognizer.model().unwrap().tokenizer())
         };
         // Tries print their branches in no order: the strength and the size say whether they are the same.
         let same = |found: String, strength: f32| {
