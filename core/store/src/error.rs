@@ -28,6 +28,15 @@ pub enum NetworkFailure {
     /// The proxy of the environment did not let the request through.
     #[error("the proxy did not let the request through; check HTTPS_PROXY and NO_PROXY")]
     Proxy,
+    /// This device has no connection.
+    #[error("this device is offline; connect it and pull again, it goes on where it stopped")]
+    Offline,
+    /// The platform lets this app make no such request, such as one without encryption or without a permission.
+    #[error("the platform does not allow the request ({0})")]
+    Forbidden(String),
+    /// The app's end of a [`Relay`](crate::Relay) was closed.
+    #[error("nobody carries out requests any more")]
+    Closed,
     /// What came back is not HTTP.
     #[error("the answer is not valid HTTP ({0})")]
     Protocol(String),
@@ -312,7 +321,9 @@ impl StoreError {
     /// Whether the same request may succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Network { failure, .. } => !matches!(failure, NetworkFailure::Tls(_)),
+            Self::Network { failure, .. } => {
+                !matches!(failure, NetworkFailure::Tls(_) | NetworkFailure::Forbidden(_) | NetworkFailure::Closed)
+            }
             Self::RateLimited { .. } => true,
             Self::Server { status, .. } => *status == 408 || *status >= 500,
             _ => false,

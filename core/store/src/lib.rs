@@ -21,10 +21,10 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod client;
 mod digest;
 mod download;
 mod error;
-mod http;
 mod hub;
 mod layout;
 mod manifest;
@@ -35,6 +35,7 @@ mod remote;
 mod retry;
 mod select;
 mod store;
+mod transport;
 mod verify;
 
 pub use api::{RemoteFile, RepositoryInfo};
@@ -46,3 +47,6 @@ pub use name::{Commit, ModelName, Revision};
 pub use pull::PullRequest;
 pub use range::ContentRange;
 pub use store::{Installed, Store};
+#[cfg(feature = "network")]
+pub use transport::Network;
+pub use transport::{Body, HttpRequest, HttpResponse, Relay, RelayEvent, Transport};

@@ -16,6 +16,7 @@ use crate::manifest::{FILE_NAME, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, last_component, split_revision};
 use crate::remote::Remote;
 use crate::select::select;
+use crate::transport::Transport;
 
 /// What to fetch, from where.
 #[derive(Debug, Clone)]
@@ -56,6 +57,7 @@ pub(crate) struct Pull<'a> {
     pub(crate) root: &'a Path,
     pub(crate) place: &'a Place<'a>,
     pub(crate) request: &'a PullRequest,
+    pub(crate) transport: &'a dyn Transport,
     pub(crate) progress: &'a dyn ProgressSink,
     pub(crate) cancel: &'a CancelToken,
 }
@@ -65,7 +67,7 @@ impl Pull<'_> {
     pub(crate) fn run(&self) -> Result<Commit, StoreError> {
         let branch = Revision::main();
         let revision = self.request.revision.as_ref().unwrap_or(&branch);
-        let remote = Remote::new(&self.request.hub, self.request.model.repository(), revision)?;
+        let remote = Remote::new(&self.request.hub, self.transport, self.request.model.repository(), revision)?;
         let info = remote.describe(self.cancel)?;
         if !self.is_here(&info.commit)? {
             self.fetch(&remote, revision, &info)?;

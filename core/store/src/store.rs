@@ -11,6 +11,7 @@ use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{Commit, ModelName, Revision, split_revision};
 use crate::pull::{Pull, PullRequest};
+use crate::transport::Transport;
 
 /// A folder of models. Cheap to clone; several processes may use the same folder at once.
 #[derive(Debug, Clone)]
@@ -93,6 +94,7 @@ impl Store {
     pub fn pull(
         &self,
         request: &PullRequest,
+        transport: &dyn Transport,
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<PathBuf, StoreError> {
@@ -118,7 +120,7 @@ impl Store {
             }
             return Ok(path);
         }
-        let commit = Pull { root: &self.root, place: &place, request, progress, cancel }.run()?;
+        let commit = Pull { root: &self.root, place: &place, request, transport, progress, cancel }.run()?;
         let folder = place.revision(&commit);
         Ok(self.sound(&request.model, &folder)?.entry(&folder))
     }
