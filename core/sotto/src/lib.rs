@@ -24,6 +24,7 @@
 pub mod cache;
 mod engine;
 pub mod starter;
+pub mod store;
 
 /// Reading audio: files of many formats, raw samples, resampling.
 pub mod audio {

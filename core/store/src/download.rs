@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use sotto_runtime::CancelToken;
 
+use crate::client::{Fetch, Head, Transfer};
 use crate::digest::{Digest, FileHash};
 use crate::error::{NetworkFailure, StoreError};
-use crate::client::{Fetch, Head, Transfer};
 use crate::layout::{remove_file, rename, sync_folder, write_atomically};
 use crate::manifest::ManifestFile;
 use crate::name::Commit;

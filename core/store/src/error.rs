@@ -83,12 +83,32 @@ pub enum StoreError {
         name: String,
     },
     /// A model on disk is not what its manifest says.
-    #[error("{name} is damaged ({}); repair it with `sotto models pull --update {name}`", problems.join(", "))]
+    #[error("{name} is damaged ({}); {}", problems.join(", "), if *imported {
+        "import it again".to_owned()
+    } else {
+        format!("repair it with `sotto models pull --update {name}`")
+    })]
     Damaged {
         /// The model.
         name: String,
         /// One entry per damaged file.
         problems: Vec<String>,
+        /// Whether it was imported, so that no hub can repair it.
+        imported: bool,
+    },
+    /// No earlier version of the model is here to go back to.
+    #[error("{name} has no earlier version to go back to; `sotto models list` shows what is here")]
+    NoEarlierVersion {
+        /// The model.
+        name: String,
+    },
+    /// What was to be imported is no model that the store can keep.
+    #[error("{path} cannot be imported: {reason}")]
+    Import {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A `sotto.json` could not be understood.
     #[error("{path}: {reason}; fetch the model again with `sotto models pull --update`")]
@@ -253,7 +273,7 @@ pub enum StoreError {
         available: Bytes,
     },
     /// The file system ran full while writing. What was downloaded stays, and the next pull goes on from there.
-    #[error("{path}: the disk is full; make room and pull again, it goes on where it stopped")]
+    #[error("{path}: the disk is full; make room and try again; a pull goes on where it stopped")]
     DiskFull {
         /// The file that was being written.
         path: PathBuf,

@@ -101,11 +101,7 @@ impl Hub {
             && uri.host().is_some_and(|host| !host.is_empty())
             && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
             && uri.query().is_none();
-        if sound {
-            Ok(Self { endpoint: uri, token: None, patience: Patience::default() })
-        } else {
-            Err(invalid())
-        }
+        if sound { Ok(Self { endpoint: uri, token: None, patience: Patience::default() }) } else { Err(invalid()) }
     }
 
     /// The hub of the environment, as the official clients read it: `HF_ENDPOINT` and `HF_TOKEN`.

@@ -3,9 +3,9 @@
 use sotto_runtime::CancelToken;
 
 use crate::api::{MAX_REPLY, RemoteFile, RepositoryInfo};
+use crate::client::{Client, Fetch, Head, Transfer};
 use crate::digest::Digest;
 use crate::error::{NetworkFailure, StoreError};
-use crate::client::{Client, Fetch, Head, Transfer};
 use crate::hub::Hub;
 use crate::name::{Commit, Revision, last_component};
 use crate::retry::Attempts;

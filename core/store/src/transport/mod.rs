@@ -48,7 +48,11 @@ impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Values may be secret; names tell enough.
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
-        f.debug_struct("HttpRequest").field("head", &self.head).field("url", &self.url).field("headers", &names).finish()
+        f.debug_struct("HttpRequest")
+            .field("head", &self.head)
+            .field("url", &self.url)
+            .field("headers", &names)
+            .finish()
     }
 }
 

@@ -210,7 +210,9 @@ fn pulls_of_two_revisions_at_once_both_succeed_and_one_of_them_is_active() {
     let (hub, store, _dir) = fixture();
     let old = pull(&store, &hub, REPOSITORY).unwrap();
     hub.set_commit('b');
-    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new()).unwrap();
+    let new = store
+        .pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new())
+        .unwrap();
     // Both are here: each pull only makes its revision the active one.
     std::thread::scope(|scope| {
         for (revision, folder) in [("aaaaaaa", &old), ("bbbbbbb", &new)].repeat(2) {
@@ -236,7 +238,9 @@ fn a_pull_activates_nothing_while_another_program_changes_the_model() {
     let (hub, store, _dir) = fixture();
     let old = pull(&store, &hub, REPOSITORY).unwrap();
     hub.set_commit('b');
-    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new()).unwrap();
+    let new = store
+        .pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new())
+        .unwrap();
     let locks = std::fs::read_dir(store.dir().join(".locks")).unwrap();
     let lock = std::fs::File::options().write(true).open(locks.last().unwrap().unwrap().path()).unwrap();
     lock.lock().unwrap();
@@ -288,7 +292,10 @@ fn a_model_that_is_being_fetched_cannot_be_removed_and_waiting_has_an_end() {
         let mut second = request(&hub, REPOSITORY);
         let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
         second.hub = second.hub.with_patience(patience);
-        assert!(matches!(store.pull(&second, &transport(), &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
+        assert!(matches!(
+            store.pull(&second, &transport(), &NoProgress, &CancelToken::new()),
+            Err(StoreError::Busy { .. })
+        ));
         stop.cancel();
         assert!(matches!(puller.join().unwrap(), Err(StoreError::Cancelled(_))));
     });
