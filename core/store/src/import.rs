@@ -16,7 +16,7 @@ use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage};
 use crate::api::{RemoteFile, RepositoryInfo};
 use crate::digest::FileHash;
 use crate::error::{StoreError, shown};
-use crate::layout::{Place, create_folder, names_in, remove_file, remove_folder, rename, write_atomically};
+use crate::layout::{Place, REVISIONS, create_folder, names_in, remove_file, remove_folder, rename, write_atomically};
 use crate::manifest::{FILE_NAME, MAX_FILES, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, check_component, last_component, split_revision};
 use crate::pull::{CONFIG, check_room};
@@ -163,8 +163,8 @@ impl Source {
     fn find(path: &Path, request: &ImportRequest, root: &Path) -> Result<Self, StoreError> {
         let refused = |reason: &str| StoreError::Import { path: path.to_owned(), reason: reason.to_owned() };
         let found = fs::metadata(path).map_err(StoreError::io(path, "import"))?;
-        if request.take && lies_in(path, root) {
-            return Err(refused("it lies in the store itself and cannot be moved there"));
+        if request.take && is_kept(path, root) {
+            return Err(refused("it is part of a model in the store and cannot be moved out of that; copy it"));
         }
         if found.is_file() {
             if found.len() == 0 {
@@ -250,11 +250,12 @@ fn stored_name(model: &ModelName, path: &Path) -> String {
     }
 }
 
-fn lies_in(path: &Path, root: &Path) -> bool {
-    match (path.canonicalize(), root.canonicalize()) {
-        (Ok(path), Ok(root)) => path.starts_with(root),
-        _ => false,
-    }
+/// Whether the store itself keeps something there. Beside its models an app's folder may hold what it likes.
+fn is_kept(path: &Path, root: &Path) -> bool {
+    let (Ok(path), Ok(root)) = (path.canonicalize(), root.canonicalize()) else { return false };
+    let Ok(inside) = path.strip_prefix(&root) else { return root.starts_with(&path) };
+    let of_the_store = |name: &std::ffi::OsStr| name == REVISIONS || name.as_encoded_bytes().starts_with(b".");
+    inside.iter().any(of_the_store) || path.join(REVISIONS).is_dir()
 }
 
 fn is_whisper(config: &Path) -> bool {

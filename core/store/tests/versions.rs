@@ -195,7 +195,12 @@ fn a_moved_model_lies_in_the_store_and_no_longer_where_it_was() {
 
     // Out of the store itself nothing is moved.
     let inside = desk.store.resolve("x/m").unwrap();
-    assert!(matches!(desk.take("y", &inside), Err(StoreError::Import { .. })));
+    for path in [&inside, &inside.join("one.bin"), &desk.store.dir().join("x/m"), desk.dir.path()] {
+        assert!(matches!(desk.take("y", path), Err(StoreError::Import { .. })), "{}", path.display());
+    }
+    let beside = desk.store.dir().join("beside.bin");
+    std::fs::write(&beside, b"an app's own").unwrap();
+    desk.take("beside", &beside).unwrap();
     assert!(desk.import("y", &inside).is_ok());
     assert!(desk.store.resolve("x/m").is_ok());
 }

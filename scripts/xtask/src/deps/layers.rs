@@ -154,7 +154,9 @@ pub fn check_phones<'a>(trees: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
         found.dedup();
         findings.extend(found.into_iter().map(|used| Finding {
             what: format!("{name}, as apps link it, contains {used}"),
-            remedy: format!("leave the feature `network` of the store off there; `cargo tree -p {name} -i {used}` shows who asks"),
+            remedy: format!(
+                "leave the feature `network` of the store off there; `cargo tree -p {name} -i {used}` shows who asks"
+            ),
         }));
     }
     findings
@@ -236,7 +238,9 @@ mod tests {
         let with = format!("{without}ureq v3.5.1\nrustls v0.23.46\nureq v3.5.1 (*)\n");
         let findings = check_phones([("sotto", &*with)]);
         assert_eq!(findings.len(), 2);
-        assert!(findings[0].what.contains("rustls") && findings[1].what.contains("sotto, as apps link it, contains ureq"));
+        assert!(
+            findings[0].what.contains("rustls") && findings[1].what.contains("sotto, as apps link it, contains ureq")
+        );
         assert_eq!(check_phones([("sotto", "")]).len(), 1, "an empty tree proves nothing");
     }
 
