@@ -28,6 +28,7 @@ pub mod job;
 pub mod packing;
 pub mod speech;
 pub mod starter;
+pub mod store;
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
