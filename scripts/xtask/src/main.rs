@@ -2,12 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+mod android;
+mod apple;
+mod artifact;
 mod bindings;
 mod deps;
 mod failure;
+mod inventory;
 mod library;
 mod options;
 mod report;
+mod shipped;
 mod workspace;
 mod zip;
 
