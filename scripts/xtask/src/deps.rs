@@ -10,7 +10,6 @@
 //! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
 
 mod duplicates;
-mod finding;
 mod graph;
 mod layers;
 mod licences;
@@ -22,9 +21,10 @@ mod unsafe_code;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use finding::Report;
 use graph::Graph;
 use policy::Policy;
+
+use crate::report::Report;
 
 /// Why the rules could not be checked at all.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +59,7 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
         .map(|target| metadata(root, &["--filter-platform", target]))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let mut report = Report::default();
+    let mut report = Report::on(format!("{} crates", whole.packages().len()));
     report.add("licences", licences::check(&[&whole, &fuzz], &policy));
     report.add("duplicate versions", duplicates::check(&shipped, &policy));
     report.add("layer order", layers::check_order(&whole));
@@ -72,7 +72,6 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("no network in what apps link", layers::check_phones(trees));
     report.add("a reason for each dependency", reasons::check(&whole, &read(&root.join("docs/ARCHITECTURE.md"))?));
     report.add("unsafe code", unsafe_code::check(&whole)?);
-    report.crates = whole.packages().len();
     Ok(report)
 }
 

@@ -1,7 +1,7 @@
 //! Dependencies point one way: the table below is the layer diagram of `docs/ARCHITECTURE.md`.
 
-use super::finding::Finding;
 use super::graph::Graph;
+use crate::report::Finding;
 
 /// One workspace crate, and the workspace crates that its code may use.
 struct Layer {
