@@ -8,6 +8,7 @@ mod cancel;
 mod memory;
 mod pool;
 mod progress;
+pub mod spans;
 mod threads;
 
 pub use cancel::{CancelToken, Cancelled};

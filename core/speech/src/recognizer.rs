@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sotto_audio::Pcm16k;
+use sotto_runtime::spans::{SpanName, span};
 use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
 
 use crate::error::{LoadError, SpeechError};
@@ -85,6 +86,7 @@ impl SpeechRecognizer {
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<Self, LoadError> {
+        let _span = span(SpanName::Load);
         let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
         Ok(Self { model: Arc::new(model), threads: options.threads })
     }
