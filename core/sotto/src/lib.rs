@@ -23,6 +23,7 @@
 
 pub mod cache;
 mod engine;
+pub mod profile;
 pub mod starter;
 
 /// Reading audio: files of many formats, raw samples, resampling.
