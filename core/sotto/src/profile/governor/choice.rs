@@ -113,10 +113,9 @@ impl<'a> Choice<'a> {
     }
 
     /// Whether it is better in what people notice, or while nothing holds the device back at least quicker; and in time
-    /// and light enough with the margin of the policy.
-    pub(super) fn asks_more(&self, setting: &Setting, than: &Setting) -> bool {
+    /// and light enough with a margin.
+    pub(super) fn asks_more(&self, setting: &Setting, than: &Setting, margin: f64) -> bool {
         let alike = setting.tier == than.tier && setting.step_s == than.step_s;
-        let margin = self.policy.margin;
         self.is_better(setting, than)
             && !(alike && self.pressure > 0)
             && self.meets(setting, margin)

@@ -217,6 +217,9 @@ pub struct Governor {
     /// How often in a row the deadline took changes back: each doubles the waiting.
     taken_back: u32,
     taken_back_at: f64,
+    /// How many times as long as expected a new setting took, beyond 1; fades.
+    doubt: f64,
+    doubted_at: f64,
 }
 
 /// How much holds the device back, 0 to 3, and whether it is heat.
@@ -231,8 +234,12 @@ const BELIEVE_SLOWER: f64 = 0.5;
 const BELIEVE_QUICKER: f64 = 0.2;
 // Times that waiting is doubled at most: 32 times as long.
 const MOST_DOUBLINGS: u32 = 5;
-// Seconds without a change taken back after which the waiting is as at first.
+// Seconds without a change taken back after which the waiting is halved.
 const FORGIVEN: f64 = 900.0;
+// Expectations that were wrong by more say nothing of the next ones.
+const MOST_DOUBT: f64 = 3.0;
+// Seconds after which half of a doubt is left: what slowed the device down may have ended.
+const DOUBT_HALVES: f64 = 1800.0;
 
 impl Governor {
     /// Knows nothing yet.
@@ -279,6 +286,12 @@ impl Governor {
         let Some(spent) = input.spent.filter(|spent| spent.seconds > 0.0 && spent.seconds.is_finite()) else { return };
         let work = spent.seconds / choice.relative_time(&spent.setting);
         let known = self.work.filter(|_| self.measured_in == Some(spent.setting));
+        if let Some(expected) = self.work.filter(|_| known.is_none() && self.setting == Some(spent.setting)) {
+            let wrong = (work / expected - 1.0).clamp(0.0, MOST_DOUBT);
+            if wrong > self.doubt_now() {
+                (self.doubt, self.doubted_at) = (wrong, self.now);
+            }
+        }
         self.work = Some(known.map_or(work, |known| {
             let believe = if work > known { BELIEVE_SLOWER } else { BELIEVE_QUICKER };
             known + (work - known) * believe
@@ -291,13 +304,13 @@ impl Governor {
             self.change(choice.best(1.0), false);
             return Why::Start;
         };
-        let best = choice.best(policy.margin);
         let since = self.now - self.changed_at;
         if self.now - self.taken_back_at > FORGIVEN {
-            self.taken_back = 0;
+            (self.taken_back, self.taken_back_at) = (self.taken_back.saturating_sub(1), self.now);
         }
         let patience = f64::from(1u32 << self.taken_back.min(MOST_DOUBLINGS));
         if !choice.meets(&current, 1.0) {
+            let best = choice.best(policy.margin);
             if choice.is_nearer_the_deadline(&best, &current) {
                 if self.on_trial {
                     self.taken_back += 1;
@@ -308,6 +321,8 @@ impl Governor {
             }
             return Why::Stay;
         }
+        let margin = policy.margin * (1.0 + self.doubt_now());
+        let best = choice.best(margin);
         if !choice.is_light_enough(&current, 1.0) {
             if since >= policy.ease_after_s * patience && choice.load(&best) < choice.load(&current) {
                 self.change(best, true);
@@ -315,11 +330,15 @@ impl Governor {
             }
             return Why::Stay;
         }
-        if since >= policy.relax_after_s * patience && choice.asks_more(&best, &current) {
+        if since >= policy.relax_after_s * patience && choice.asks_more(&best, &current, margin) {
             self.change(best, true);
             return Why::Relaxed;
         }
         Why::Stay
+    }
+
+    fn doubt_now(&self) -> f64 {
+        self.doubt * libm::exp2(-(self.now - self.doubted_at) / DOUBT_HALVES)
     }
 
     fn change(&mut self, setting: Setting, on_trial: bool) {
