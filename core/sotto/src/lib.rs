@@ -26,6 +26,7 @@ pub mod cache;
 mod engine;
 pub mod job;
 pub mod packing;
+pub mod profile;
 pub mod speech;
 pub mod starter;
 pub mod store;
