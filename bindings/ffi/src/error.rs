@@ -127,10 +127,9 @@ impl SpeechFailure {
                 next_step: "leave the detector open to take the one that is built in".to_owned(),
             },
             Error::Option { option, problem } => Self::option(option, problem),
-            Error::Unloaded(_) => Self::Unloaded {
-                reason: error.to_string(),
-                next_step: "load the model again".to_owned(),
-            },
+            Error::Unloaded(_) => {
+                Self::Unloaded { reason: error.to_string(), next_step: "load the model again".to_owned() }
+            }
             _ => Self::internal(error),
         }
     }

@@ -7,7 +7,9 @@ mod trim;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sotto_runtime::{Bytes, CancelToken, HelperSetup, JobOptions, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
+use sotto_runtime::{
+    Bytes, CancelToken, HelperSetup, JobOptions, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads,
+};
 use sotto_speech::{
     ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SpeechRecognizer,
     WeakSpeechRecognizer,
