@@ -4,7 +4,7 @@
 //! out cannot run, and says so in a section of its own, but has the size, the layout and the names of the real thing, so that
 //! all checks of a package run on any machine.
 //!
-//! The NDK's linker is called directly. cargo-ndk does the same and wants to be installed; see `docs/adr/0024`.
+//! The NDK's linker is called directly. cargo-ndk does the same and wants to be installed; see `docs/adr/0026`.
 
 mod aar;
 mod abi;
@@ -18,7 +18,7 @@ use crate::library;
 use crate::shipped::{self, Tools};
 use crate::workspace::{self, Workspace, run};
 
-pub use aar::{Aar, RULES, write as write_aar};
+pub use aar::{Aar, write as write_aar};
 pub use abi::Abi;
 use link::Linker;
 
@@ -52,7 +52,7 @@ pub struct Built {
 /// [`Failure`] when something is missing or cannot be built.
 pub fn build(workspace: &Workspace, options: &Options) -> Result<Vec<Built>, Failure> {
     let tools = Tools::find(workspace)?;
-    let linker = Linker::find(workspace, &tools, options.stub)?;
+    let linker = Linker::find(workspace, options.stub)?;
     println!("{linker}");
     options.abis.iter().map(|abi| build_one(workspace, &tools, &linker, *abi)).collect()
 }

@@ -26,7 +26,8 @@ use std::path::Path;
 use crate::failure::Failure;
 use crate::report::{Finding, Report};
 
-pub use contents::Contents;
+use contents::Contents;
+pub use paths::of_this_machine as folders_of_this_machine;
 pub use plist::{Value, write as write_plist};
 
 /// Where the licence texts of what is shipped stand in an AAR and an APK: assets are what an app can show to its users, as

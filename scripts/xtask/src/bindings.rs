@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace};
 
-pub use generate::{Generated, generate};
+pub use generate::generate;
 
 /// What to do about a surface that is not the one written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

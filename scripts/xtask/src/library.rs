@@ -4,7 +4,7 @@
 pub mod example;
 mod read;
 
-pub use read::{Slice, slices};
+pub use read::slices;
 
 /// The section that marks a library which was linked against nothing (`cargo xtask android --stub`): right in size, layout
 /// and names, and impossible to load.

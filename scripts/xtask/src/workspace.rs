@@ -63,7 +63,9 @@ impl Workspace {
 
 /// A command as it would be typed.
 pub fn line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    // The program's name is enough; where it lies is this machine's business.
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
     words
         .map(|word| match word.to_string_lossy() {
             word if word.contains([' ', '\'', '"']) => format!("'{word}'"),

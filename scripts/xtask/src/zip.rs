@@ -10,7 +10,7 @@
 mod read;
 mod write;
 
-pub use read::{Archive, Entry, ZipError};
+pub use read::{Archive, ZipError};
 pub use write::{Member, write};
 
 const LOCAL_HEADER: u32 = 0x0403_4b50;

@@ -10,7 +10,7 @@ use crate::workspace::{self, Workspace};
 use crate::zip::{self, Member};
 
 /// The rules for R8 that go to apps.
-pub const RULES: &str = "android/sotto-android/consumer-rules.pro";
+const RULES: &str = "android/sotto-android/consumer-rules.pro";
 const MANIFEST: &str = "android/sotto-android/src/main/AndroidManifest.xml";
 /// Where Maven leaves classes, by module: generated code, the API, and what needs Android.
 const CLASSES: &[&str] = &[

@@ -31,7 +31,7 @@ impl Linker {
     ///
     /// # Errors
     /// [`Failure`] when neither can be had.
-    pub fn find(workspace: &Workspace, tools: &Tools, stub: bool) -> Result<Self, Failure> {
+    pub fn find(workspace: &Workspace, stub: bool) -> Result<Self, Failure> {
         if !stub {
             if let Some(folder) = ndk(&|name| std::env::var_os(name).map(PathBuf::from)) {
                 return Ok(Self::Ndk(folder));
@@ -40,7 +40,6 @@ impl Linker {
         }
         let folder = workspace.made("android").join("empty");
         workspace::fresh_folder(&folder)?;
-        let _ = tools;
         Ok(Self::Stub(folder))
     }
 

@@ -36,7 +36,7 @@ fn look(bytes: &[u8]) -> Vec<Finding> {
     for member in archive.members() {
         let data = member.and_then(|member| member.data(bytes));
         // The compiler keeps its own notes in the archive beside the objects.
-        let Ok(file) = data.and_then(|data| File::parse(data)) else { continue };
+        let Ok(file) = data.and_then(File::parse) else { continue };
         objects += 1;
         if !matches!(file, File::MachO64(_)) || file.architecture() != object::Architecture::Aarch64 {
             return broken("an object is for another system or processor".into());

@@ -80,17 +80,17 @@ fn misfit(path: &str, bytes: &[u8], platform: Platform, machines: &[Machine]) ->
     // What cannot be read is found where libraries are looked at.
     let slices = library::slices(bytes).unwrap_or_default();
     let mut findings = Vec::new();
-    if let Some(slice) = slices.iter().find(|slice| slice.library.platform != platform) {
-        findings.push(finding(format!("{path} is for {:?}, not for {platform:?}", slice.library.platform), remedy));
+    if let Some(slice) = slices.iter().find(|slice| slice.platform != platform) {
+        findings.push(finding(format!("{path} is for {:?}, not for {platform:?}", slice.platform), remedy));
     }
     for machine in machines {
-        if !slices.iter().any(|slice| slice.library.machine == *machine) {
+        if !slices.iter().any(|slice| slice.machine == *machine) {
             findings.push(finding(format!("{path} has nothing for {machine:?}"), remedy));
         }
     }
     let own = format!("@rpath/{FRAMEWORK}.framework/");
-    if let Some(slice) = slices.iter().find(|slice| !slice.library.name.as_deref().unwrap_or("").starts_with(&own)) {
-        let name = slice.library.name.as_deref().unwrap_or("nothing");
+    if let Some(slice) = slices.iter().find(|slice| !slice.name.as_deref().unwrap_or("").starts_with(&own)) {
+        let name = slice.name.as_deref().unwrap_or("nothing");
         findings.push(finding(format!("{path} calls itself {name}"), format!("give it the name {own}{FRAMEWORK}")));
     }
     findings

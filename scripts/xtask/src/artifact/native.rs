@@ -93,7 +93,7 @@ impl Libraries {
         for (path, file) in &contents.files {
             let Some((abi, ours)) = recognize(kind, path) else { continue };
             if ours {
-                let slices = library::slices(&file.data).map(|slices| slices.into_iter().map(|s| s.library).collect());
+                let slices = library::slices(&file.data);
                 let bytes = file.data.len();
                 libraries.ours.push(Ours { path: path.clone(), abi, bytes, stored_at: file.stored_at, slices });
             } else {
@@ -158,9 +158,7 @@ impl Libraries {
             findings.extend(misaligned(path, library));
         }
         for (path, bytes, _) in &self.others {
-            for slice in library::slices(bytes).unwrap_or_default() {
-                findings.extend(misaligned(path, &slice.library));
-            }
+            findings.extend(library::slices(bytes).unwrap_or_default().iter().filter_map(|one| misaligned(path, one)));
         }
         // The system maps what is stored in an APK where it lies.
         if self.kind == Kind::Apk {

@@ -9,32 +9,17 @@ use object::{
 
 use super::{Library, Load, Machine, NOT_RUNNABLE, Platform};
 
-/// One library of a file, with the bytes that belong to it.
-#[derive(Debug)]
-pub struct Slice<'a> {
-    /// What it says of itself.
-    pub library: Library,
-    /// Its part of the file: all of it, but for files that hold several processors' libraries.
-    pub bytes: &'a [u8],
-}
-
 /// Reads all libraries of a file: one, or one per processor in a universal Mach-O file.
 ///
 /// # Errors
 /// What is wrong with the file, in words.
-pub fn slices(bytes: &[u8]) -> Result<Vec<Slice<'_>>, String> {
+pub fn slices(bytes: &[u8]) -> Result<Vec<Library>, String> {
     let kind = FileKind::parse(bytes).map_err(|error| format!("no library: {error}"))?;
     if kind != FileKind::MachOFat32 {
-        return Ok(vec![Slice { library: read(bytes)?, bytes }]);
+        return Ok(vec![read(bytes)?]);
     }
     let fat = MachOFatFile32::parse(bytes).map_err(|error| error.to_string())?;
-    fat.arches()
-        .iter()
-        .map(|arch| {
-            let bytes = arch.data(bytes).map_err(|error| error.to_string())?;
-            Ok(Slice { library: read(bytes)?, bytes })
-        })
-        .collect()
+    fat.arches().iter().map(|arch| read(arch.data(bytes).map_err(|error| error.to_string())?)).collect()
 }
 
 fn read(bytes: &[u8]) -> Result<Library, String> {
@@ -163,8 +148,7 @@ mod tests {
     fn a_shared_object_says_what_it_offers_and_needs() {
         for machine in [Machine::Arm64, Machine::Arm, Machine::X86_64] {
             let bytes = SharedObject { machine, ..SharedObject::sound() }.write();
-            let [slice] = &slices(&bytes).unwrap()[..] else { panic!("one library") };
-            let library = &slice.library;
+            let [library] = &slices(&bytes).unwrap()[..] else { panic!("one library") };
             assert!(library.elf && library.dynamic && !library.unstripped && !library.not_runnable);
             assert_eq!(library.machine, machine);
             assert_eq!(library.name.as_deref(), Some("libsotto_ffi.so"));
@@ -178,7 +162,7 @@ mod tests {
     #[test]
     fn a_dylib_says_what_it_offers_and_where_it_runs() {
         let bytes = Dylib { platform: Platform::Simulator, ..Dylib::sound() }.write();
-        let library = &slices(&bytes).unwrap()[0].library;
+        let library = &slices(&bytes).unwrap()[0];
         assert!(!library.elf && library.dynamic);
         assert_eq!(library.machine, Machine::Arm64);
         assert_eq!(library.platform, Platform::Simulator);
@@ -193,7 +177,7 @@ mod tests {
         let one = Dylib::sound().write();
         let other = Dylib { machine: Machine::X86_64, ..Dylib::sound() }.write();
         let fat = super::super::example::universal(&[one, other]);
-        let machines: Vec<Machine> = slices(&fat).unwrap().iter().map(|slice| slice.library.machine).collect();
+        let machines: Vec<Machine> = slices(&fat).unwrap().iter().map(|library| library.machine).collect();
         assert_eq!(machines, [Machine::Arm64, Machine::X86_64]);
     }
 

@@ -36,6 +36,7 @@ impl Member {
     }
 
     /// With its bytes at a multiple of `align`, by which they can be mapped; for files that are stored.
+    #[cfg(test)]
     pub fn aligned(self, align: usize) -> Self {
         Self { align, ..self }
     }

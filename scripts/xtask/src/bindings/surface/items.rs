@@ -135,8 +135,8 @@ fn without_comments(source: &str) -> String {
 
 /// Where a string that begins with a quote ends; a short one ends with its line at the latest.
 fn string_end(text: &str) -> usize {
-    if text.starts_with("\"\"\"") {
-        return text[3..].find("\"\"\"").map_or(text.len(), |end| end + 6);
+    if let Some(rest) = text.strip_prefix("\"\"\"") {
+        return rest.find("\"\"\"").map_or(text.len(), |end| end + 6);
     }
     let mut escaped = false;
     for (at, letter) in text.char_indices().skip(1) {

@@ -18,7 +18,7 @@ fn top_level(item: &Item) -> Option<Declaration> {
         return None;
     }
     let members = match keyword {
-        "protocol" => item.items.iter().filter_map(|item| requirement(item)).collect(),
+        "protocol" => item.items.iter().filter_map(requirement).collect(),
         "func" | "typealias" | "let" | "var" => Vec::new(),
         _ => item.items.iter().filter_map(|item| member(item, keyword == "class")).collect(),
     };
