@@ -21,29 +21,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audio;
 pub mod cache;
 mod engine;
+pub mod job;
+pub mod packing;
+pub mod speech;
 pub mod starter;
 pub mod store;
-
-/// Reading audio: files of many formats, raw samples, resampling.
-pub mod audio {
-    pub use sotto_audio::{
-        AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawFormat, RawPcm,
-        Resampler, SAMPLE_RATE, SampleFormat, decode_file,
-    };
-
-    /// Decodes a recording in memory, such as one compiled into the application.
-    ///
-    /// # Errors
-    /// [`AudioError`] as [`AudioFile::from_reader`] and [`AudioFile::next_block`].
-    pub fn decode_bytes(bytes: &'static [u8]) -> Result<Pcm16k, AudioError> {
-        let mut file = AudioFile::from_reader(std::io::Cursor::new(bytes), "recording in memory")?;
-        let mut samples = Vec::new();
-        while file.next_block(&mut samples)? {}
-        Pcm16k::new(samples)
-    }
-}
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
@@ -59,14 +44,6 @@ pub mod kernels {
     pub use sotto_kernels::{Isa, IsaNotice, KernelSet};
 }
 
-/// Packing models: one file with quantized weights that is mapped and used where it lies.
-pub mod packing {
-    pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WeightTypes, WriteError,
-        quantize,
-    };
-}
-
 /// Live transcription.
 pub use sotto_speech::stream;
 /// Cues of subtitles, as SubRip or WebVTT.
@@ -75,15 +52,16 @@ pub use sotto_speech::subtitles;
 pub use sotto_speech::vad;
 
 pub use cache::PackedCache;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, LoadedModel, ModelId, ModelTask, TrimLevel, Trimmed};
 pub use sotto_runtime::{
-    Bytes, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage,
-    Threads,
+    Bytes, CancelListener, CancelToken, Cancelled, HelperSetup, Lease, MemoryBudget, NoProgress, OutOfBudget, Progress,
+    ProgressSink, Stage, Threads, Unloaded,
 };
 pub use sotto_speech::{
-    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
-    LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
-    PromptCarry, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds,
-    TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, WeightError, Word,
+    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, FileRange,
+    FileRangeError, FileRangeReader, Hotwords, Language, LoadError, LoadOptions, MemoryBytes, MemoryFile, Model,
+    ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, PromptCarry, SampleSource, Samples,
+    Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing,
+    TranscribeOptions, Transcript, Vad, WeightError, Word,
 };
 pub use sotto_text::TextError;
