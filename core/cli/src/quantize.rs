@@ -39,7 +39,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         compact: args.compact,
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
-        measured,
+        measured: Some(Value::from(measured).to_string()),
     };
     let quantized = quantize(&source, &args.destination, &options, &bars, cancel)?;
     bars.clear();
