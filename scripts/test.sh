@@ -25,7 +25,7 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
   long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
             of live audio in constant memory; optimised, with word error rates on the screen
-  models    every interleaving of the thread pool (loom), and its unsafe code and that of the kernels' views and buffers
+  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the kernels' views and buffers
             interpreted (Miri, on a nightly toolchain): a quarter of an hour
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
@@ -263,7 +263,7 @@ step_long() {
 }
 
 step_models() {
-    run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib pool::model --target-dir "$target_dir/loom"
+    run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib model:: --target-dir "$target_dir/loom"
     ensure_miri
     run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
     # The products themselves take Miri hours; what they write through is small.

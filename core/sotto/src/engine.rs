@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, ProgressSink, Threads};
+use sotto_runtime::{Bytes, CancelToken, HelperSetup, JobOptions, MemoryBudget, ProgressSink, Threads};
 use sotto_speech::{ComputeDevice, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SpeechRecognizer};
 
 use crate::cache::{CacheError, PackedCache, Packing};
@@ -133,6 +133,11 @@ impl Engine {
             }
             _ => Ok(None),
         }
+    }
+
+    /// How the jobs of this engine run.
+    pub(crate) fn job(&self, name: &'static str) -> JobOptions {
+        JobOptions { name, setup: self.helper_setup.clone(), ..JobOptions::default() }
     }
 
     fn options(&self) -> LoadOptions {

@@ -21,28 +21,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audio;
 pub mod cache;
 mod engine;
+pub mod job;
+pub mod packing;
+pub mod speech;
 pub mod starter;
-
-/// Reading audio: files of many formats, raw samples, resampling.
-pub mod audio {
-    pub use sotto_audio::{
-        AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawFormat, RawPcm,
-        Resampler, SAMPLE_RATE, SampleFormat, decode_file,
-    };
-
-    /// Decodes a recording in memory, such as one compiled into the application.
-    ///
-    /// # Errors
-    /// [`AudioError`] as [`AudioFile::from_reader`] and [`AudioFile::next_block`].
-    pub fn decode_bytes(bytes: &'static [u8]) -> Result<Pcm16k, AudioError> {
-        let mut file = AudioFile::from_reader(std::io::Cursor::new(bytes), "recording in memory")?;
-        let mut samples = Vec::new();
-        while file.next_block(&mut samples)? {}
-        Pcm16k::new(samples)
-    }
-}
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
@@ -56,14 +41,6 @@ pub mod text {
 pub mod kernels {
     pub use sotto_kernels::measure::{Case, Figure, peak, read_bandwidth};
     pub use sotto_kernels::{Isa, IsaNotice, KernelSet};
-}
-
-/// Packing models: one file with quantized weights that is mapped and used where it lies.
-pub mod packing {
-    pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WeightTypes, WriteError,
-        quantize,
-    };
 }
 
 /// Live transcription.

@@ -136,6 +136,16 @@ impl SpeechRecognizer {
         VadOptions { max_speech_s: wanted.max_speech_s.min(room), ..wanted.clone() }
     }
 
+    /// Whether these options can be used with this model.
+    pub(crate) fn check(&self, options: &TranscribeOptions) -> Result<(), SpeechError> {
+        if let Some(vad) = &options.vad {
+            vad.options.check()?;
+            // What `vad_options` leaves of the longest segment.
+            self.vad_options(&vad.options).check()?;
+        }
+        WindowDecoder::check(&self.model, options).map(|_| ())
+    }
+
     pub(crate) fn window_decoder<'r>(
         &'r self,
         options: &'r TranscribeOptions,
@@ -144,11 +154,7 @@ impl SpeechRecognizer {
         if let Some(file) = &self.model.packed {
             file.check_unchanged().map_err(LoadError::from)?;
         }
-        if let Some(vad) = &options.vad {
-            vad.options.check()?;
-            // What `vad_options` leaves of the longest segment.
-            self.vad_options(&vad.options).check()?;
-        }
+        self.check(options)?;
         WindowDecoder::new(&self.model, options, self.threads, cancel)
     }
 

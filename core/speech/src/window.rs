@@ -75,13 +75,18 @@ impl<'m> WindowDecoder<'m> {
         threads: Threads,
         cancel: &'m CancelToken,
     ) -> Result<Self, SpeechError> {
-        options.check()?;
-        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
-        let language = fixed_language(model, options)?;
+        let language = Self::check(model, options)?;
         let _reserved = model.reserve_session(options, threads)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
         let (language_is_sure, timing) = (language.is_some(), Timing::default());
         Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing, _reserved })
+    }
+
+    /// Checks the options against the model; the language, where it is fixed.
+    pub(crate) fn check(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
+        options.check()?;
+        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
+        fixed_language(model, options)
     }
 
     /// Tokens of text that a caller gave, as the model would have written it; none without text.

@@ -181,6 +181,18 @@ pub struct StreamTranscriber<'r> {
 }
 
 impl<'r> StreamTranscriber<'r> {
+    /// What [`new`](Self::new) refuses whatever is left of the budget, without taking memory.
+    pub(super) fn check(
+        recognizer: &SpeechRecognizer,
+        options: &StreamOptions,
+        rate: u32,
+        channels: u16,
+    ) -> Result<(), SpeechError> {
+        options.check(recognizer.window_seconds())?;
+        recognizer.check(&options.transcribe)?;
+        Ok(Resampler::check(rate, channels.into())?)
+    }
+
     /// A transcription of `channels` interleaved channels at `rate` samples per second.
     ///
     /// # Errors

@@ -1,19 +1,19 @@
-//! The synchronisation primitives of the pool: those of `std`, or loom's in model tests (`--cfg loom`).
+//! The synchronisation primitives of this crate: those of `std`, or loom's in model tests (`--cfg loom`).
 
 #[cfg(not(all(test, loom)))]
-pub(super) use std::{
+pub(crate) use std::{
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, fence},
     },
     thread,
 };
 
 #[cfg(all(test, loom))]
-pub(super) use loom::{
+pub(crate) use loom::{
     cell::UnsafeCell,
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, fence},
     },
     thread,
@@ -22,19 +22,19 @@ pub(super) use loom::{
 /// `std`'s cell behind the interface of loom's, which watches every access.
 #[cfg(not(all(test, loom)))]
 #[derive(Debug)]
-pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
 #[cfg(not(all(test, loom)))]
 impl<T> UnsafeCell<T> {
-    pub(super) const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(std::cell::UnsafeCell::new(value))
     }
 
-    pub(super) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+    pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
         read(self.0.get())
     }
 
-    pub(super) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+    pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
         write(self.0.get())
     }
 }
