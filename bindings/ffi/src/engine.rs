@@ -124,7 +124,7 @@ impl Engine {
     pub fn new(settings: EngineSettings) -> Result<Arc<Self>, SpeechFailure> {
         let isa = settings.instruction_set.as_deref().map(instruction_set).transpose()?;
         let cache = settings.cache_folder.map(|folder| {
-            let cache = PackedCache::new(folder.into());
+            let cache = PackedCache::new(folder);
             settings.cache_limit.map_or(cache.clone(), |limit| cache.with_limit(Bytes(limit)))
         });
         let options = EngineOptions {
@@ -190,6 +190,12 @@ impl Engine {
                 idle_seconds: model.idle.as_secs_f64(),
             })
             .collect()
+    }
+
+    /// Unloads the model with this number, whoever uses it; transcriptions under way end first. Returns at once; `false`
+    /// where there is no such model any more.
+    pub fn unload_model(&self, id: u64) -> bool {
+        self.engine.unload(sotto::ModelId::from_number(id))
     }
 
     /// Memory that is held at the moment.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use sotto::audio::{Channel, RawFormat, Recording, SampleFormat};
-use sotto::speech::{FileRange, MemoryFile, ModelSource, SessionInput};
+use sotto::speech::{ModelSource, SessionInput};
+use sotto::{FileRange, MemoryFile};
 
 use crate::error::SpeechFailure;
 

@@ -3,6 +3,7 @@
 use sotto::audio::AudioError;
 use sotto::cache::CacheError;
 use sotto::packing::{QuantizeError, WriteError};
+use sotto::speech::SessionError;
 use sotto::{Cancelled, LoadError, SpeechError};
 use sotto_store::StoreError;
 
@@ -70,10 +71,27 @@ impl From<SpeechError> for CliError {
     fn from(error: SpeechError) -> Self {
         match error {
             SpeechError::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            SpeechError::Option { option, problem } => Self::Usage(format!("{}: {problem}", flag(option))),
+            SpeechError::Option { option, problem } => Self::usage(option, &problem),
             SpeechError::Load(error) => error.into(),
             other => Self::Speech(other),
         }
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        let SessionError::Failed(failure) = &error else { return Self::Failed(error.to_string()) };
+        match &**failure {
+            SpeechError::Cancelled(cancelled) => Self::Cancelled(*cancelled),
+            SpeechError::Option { option, problem } => Self::usage(option, problem),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl CliError {
+    fn usage(option: &str, problem: &str) -> Self {
+        Self::Usage(format!("{}: {problem}", flag(option)))
     }
 }
 
@@ -98,14 +116,16 @@ impl From<StoreError> for CliError {
 
 #[cfg(test)]
 mod tests {
+    use sotto::job::WorkerError;
+
     use super::*;
 
     #[test]
     fn only_what_was_typed_is_a_mistake_of_usage() {
         let option = SpeechError::Option { option: "best_of", problem: "must be between 1 and 32".into() };
         assert!(matches!(CliError::from(option), CliError::Usage(_)));
-        let no_thread = SpeechError::NoThread(std::io::Error::other("none left"));
-        for failure in [SpeechError::EmptyAudio, SpeechError::Panicked, no_thread] {
+        let no_thread = WorkerError::NoThread(std::io::Error::other("none left"));
+        for failure in [SpeechError::EmptyAudio, WorkerError::Panicked.into(), no_thread.into()] {
             assert!(matches!(CliError::from(failure), CliError::Speech(_)));
         }
     }

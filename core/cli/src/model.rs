@@ -144,6 +144,6 @@ pub(crate) fn hotwords(
     if !strength.is_finite() {
         return Err(CliError::Usage("--hotword-strength must be a number".into()));
     }
-    let hotwords = recognizer.hotwords(&words, strength);
+    let hotwords = recognizer.hotwords(&words, strength)?;
     Ok(Some((words, Arc::new(hotwords))))
 }

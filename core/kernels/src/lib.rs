@@ -35,7 +35,7 @@ mod storage;
 mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
-pub use aligned::{ALIGNMENT, AlignedBytes};
+pub use aligned::{ALIGNMENT, AlignedBytes, IN_PLACE};
 pub use attend::{
     AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
     QuantizedScratch,

@@ -51,15 +51,16 @@ pub use sotto_speech::subtitles;
 pub use sotto_speech::vad;
 
 pub use cache::PackedCache;
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, LoadedModel, ModelId, ModelTask, TrimLevel, Trimmed};
 pub use sotto_runtime::{
-    Bytes, CancelToken, Cancelled, HelperSetup, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink, Stage,
-    Threads,
+    Bytes, CancelListener, CancelToken, Cancelled, HelperSetup, Lease, MemoryBudget, NoProgress, OutOfBudget, Progress,
+    ProgressSink, Stage, Threads, Unloaded,
 };
 pub use sotto_speech::{
-    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
-    LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
-    PromptCarry, SampleSource, Samples, Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds,
-    TimestampTokens, Timestamps, Timing, TranscribeOptions, Transcript, Vad, WeightError, Word,
+    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, FileRange,
+    FileRangeError, FileRangeReader, Hotwords, Language, LoadError, LoadOptions, MemoryBytes, MemoryFile, Model,
+    ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, PromptCarry, SampleSource, Samples,
+    Search, Segment, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing,
+    TranscribeOptions, Transcript, Vad, WeightError, Word,
 };
 pub use sotto_text::TextError;

@@ -40,11 +40,11 @@ fn real_english_recordings_are_understood() {
 #[test]
 fn every_string_can_be_written() {
     let speech = load();
-    let tokenizer = speech.model().tokenizer();
+    let tokenizer = speech.model().unwrap().tokenizer();
     for text in [" The hippopotamus, 1,234.5", "naïve Größe", "日本語 🙂", "\u{0}\t\n\u{7f}"] {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text);
     }
     assert!(!tokenizer.is_multilingual());
     assert_eq!(tokenizer.special().timestamp_count, 1501);
-    assert_eq!(speech.model().packed().unwrap().licence, Some("mit"));
+    assert_eq!(speech.model().unwrap().packed().unwrap().licence, Some("mit"));
 }

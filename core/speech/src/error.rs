@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sotto_audio::AudioError;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{Cancelled, OutOfBudget, WorkerError};
+use sotto_runtime::{Cancelled, OutOfBudget, Unloaded, WorkerError};
 use sotto_text::TextError;
 
 use crate::model::WeightTypes;
@@ -21,6 +21,9 @@ pub enum SpeechError {
     /// The model could not be loaded.
     #[error(transparent)]
     Load(LoadError),
+    /// The model was unloaded before this call.
+    #[error(transparent)]
+    Unloaded(#[from] Unloaded),
     /// The memory budget has too little left for a transcription with these options. Nothing was allocated.
     #[error(
         "a transcription with these options takes {}, {} left of the memory budget; follow fewer hypotheses (beam, best_of), \

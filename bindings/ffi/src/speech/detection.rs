@@ -1,10 +1,11 @@
 //! What is asked of a recording beside its text: its language, and where someone speaks.
 
+use sotto::Progress;
+use sotto::job::Step;
 use sotto::speech::{LanguageJob, VoiceEvent, VoiceJob};
-use sotto::{Progress, Step};
 
-use crate::error::SpeechFailure;
 use super::voice::VoiceSegment;
+use crate::error::SpeechFailure;
 
 /// What language a recording is in.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
@@ -75,7 +76,7 @@ impl LanguageDetection {
                 Some(Step::Done(language)) => {
                     return Ok(DetectedLanguage { code: language.code.to_owned(), probability: language.probability });
                 }
-                Some(Step::Progress(_)) => {}
+                Some(_) => {}
                 None => return Err(SpeechFailure::ended("the language was asked for and given already")),
             }
         }
@@ -94,8 +95,12 @@ impl VoiceSearch {
     /// # Errors
     /// Why the recording could not be read.
     pub async fn next_event(&self) -> Result<Option<VoiceSearchEvent>, SpeechFailure> {
-        let event = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))?;
-        Ok(event.map(VoiceSearchEvent::from))
+        while let Some(event) = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))? {
+            if let Some(event) = VoiceSearchEvent::of(event) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     /// Stops. Returns at once.
@@ -104,14 +109,16 @@ impl VoiceSearch {
     }
 }
 
-impl From<VoiceEvent> for VoiceSearchEvent {
-    fn from(event: VoiceEvent) -> Self {
-        match event {
+impl VoiceSearchEvent {
+    /// `None` for kinds that are younger than this surface.
+    fn of(event: VoiceEvent) -> Option<Self> {
+        Some(match event {
             VoiceEvent::Speech { start, end } => Self::Speech { segment: VoiceSegment { start, end } },
             VoiceEvent::Finished { duration, warnings } => {
                 Self::Finished { duration, warnings: warnings.iter().map(ToString::to_string).collect() }
             }
             VoiceEvent::Progress(Progress { done, total, .. }) => Self::Progress { done, total },
-        }
+            _ => return None,
+        })
     }
 }

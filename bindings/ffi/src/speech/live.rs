@@ -45,7 +45,11 @@ impl SpeechSession {
     /// # Errors
     /// Why the session failed, once the events before that were pulled.
     pub async fn next_event(&self) -> Result<Option<LiveEvent>, SpeechFailure> {
-        let event = self.session.event().await?;
-        Ok(event.and_then(LiveEvent::of))
+        while let Some(event) = self.session.event().await? {
+            if let Some(event) = LiveEvent::of(event) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 }

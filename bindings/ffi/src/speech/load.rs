@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use sotto::job::Step;
 use sotto::speech::LoadJob;
-use sotto::{Engine, Progress, Step};
+use sotto::{Engine, Progress};
 
 use super::model::SpeechModel;
 use crate::error::SpeechFailure;
@@ -45,13 +46,18 @@ impl SpeechLoad {
     /// # Errors
     /// Why the model could not be loaded.
     pub async fn next_event(&self) -> Result<Option<LoadEvent>, SpeechFailure> {
-        let event = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))?;
-        Ok(event.map(|event| match event {
-            Step::Progress(Progress { done, total, .. }) => LoadEvent::Progress { done, total },
-            Step::Done(recognizer) => {
-                LoadEvent::Loaded { model: Arc::new(SpeechModel::new(recognizer, self.engine.clone())) }
+        while let Some(event) = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))? {
+            match event {
+                Step::Progress(Progress { done, total, .. }) => return Ok(Some(LoadEvent::Progress { done, total })),
+                Step::Done(recognizer) => {
+                    let model = Arc::new(SpeechModel::new(recognizer, self.engine.clone()));
+                    return Ok(Some(LoadEvent::Loaded { model }));
+                }
+                // Kinds that are younger than this surface.
+                _ => {}
             }
-        }))
+        }
+        Ok(None)
     }
 
     /// Stops loading. Returns at once.

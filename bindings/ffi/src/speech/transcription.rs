@@ -47,8 +47,12 @@ impl Transcription {
     /// # Errors
     /// Why the recording could not be transcribed, once the events before that were pulled.
     pub async fn next_event(&self) -> Result<Option<TranscriptionEvent>, SpeechFailure> {
-        let event = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))?;
-        Ok(event.map(TranscriptionEvent::from))
+        while let Some(event) = self.job.event().await.map_err(|failure| SpeechFailure::of(&failure))? {
+            if let Some(event) = TranscriptionEvent::of(event) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
     }
 
     /// Stops within one token. Returns at once; events that are out can still be pulled.
@@ -57,12 +61,14 @@ impl Transcription {
     }
 }
 
-impl From<speech::TranscriptionEvent> for TranscriptionEvent {
-    fn from(event: speech::TranscriptionEvent) -> Self {
-        match event {
+impl TranscriptionEvent {
+    /// `None` for kinds that are younger than this surface.
+    fn of(event: speech::TranscriptionEvent) -> Option<Self> {
+        Some(match event {
             speech::TranscriptionEvent::Segment(segment) => Self::Segment { segment: segment.into() },
             speech::TranscriptionEvent::Finished(transcript) => Self::Finished { transcript: transcript.into() },
             speech::TranscriptionEvent::Progress(Progress { done, total, .. }) => Self::Progress { done, total },
-        }
+            _ => return None,
+        })
     }
 }

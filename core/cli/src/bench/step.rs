@@ -29,7 +29,7 @@ impl Step {
         window: &Pcm16k,
         cancel: &CancelToken,
     ) -> Result<Self, SpeechError> {
-        let end_of_text = recognizer.model().tokenizer().special().eot;
+        let end_of_text = recognizer.model()?.tokenizer().special().eot;
         let decode = |tokens| {
             let endless = TranscribeOptions {
                 max_tokens: Some(tokens),
@@ -43,7 +43,7 @@ impl Step {
             few.decode = few.decode.min(decode(FEW_TOKENS)?.decode);
             many.decode = many.decode.min(decode(MANY_TOKENS)?.decode);
         }
-        let bytes = recognizer.model().bytes_per_token();
+        let bytes = recognizer.model()?.bytes_per_token();
         Ok(Self {
             time: per_step((few.decode, few.tokens), (many.decode, many.tokens)),
             bytes,

@@ -28,11 +28,12 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt)
     model::say_which_answers(name, global);
     let bars = Bars::new(global.quiet);
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), name, &bars, cancel)?;
+    let engine = model::engine(global);
+    let recognizer = model::load(&engine, name, &bars, cancel)?;
     let load = start.elapsed();
     let options = options(args, &recognizer)?;
     if args.stream {
-        return live::run(args, global, &recognizer, options, interrupt);
+        return live::run(args, global, &engine, &recognizer, options, interrupt);
     }
     let (mut failed, mut damaged) = (0, 0);
     let one = if args.channel == ChannelArg::Each { channels::transcribe } else { transcribe };
@@ -173,7 +174,7 @@ fn open(
     args: &TranscribeArgs,
     cancel: &CancelToken,
     end: &CancelToken,
-) -> Result<Box<dyn SampleSource>, CliError> {
+) -> Result<Box<dyn SampleSource + Send>, CliError> {
     let channel = match args.channel {
         ChannelArg::Left => Channel::LEFT,
         ChannelArg::Right => Channel::RIGHT,
@@ -315,7 +316,7 @@ mod tests {
         };
         let expected = |strength| {
             let words = ["light".to_owned(), "rice".to_owned()];
-            sotto::Hotwords::new(&words, strength, recognizer.model().tokenizer())
+            sotto::Hotwords::new(&words, strength, recognizer.model().unwrap().tokenizer())
         };
         // Tries print their branches in no order: the strength and the size say whether they are the same.
         let same = |found: String, strength: f32| {

@@ -48,11 +48,11 @@ use crate::sync::{Arc, AtomicBool, thread};
 const MOST_HELPERS: usize = 255;
 const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 
-/// Threads that share the work of one task: the caller's own and helpers.
+/// Threads that share the work of networks: the caller's own and helpers.
 ///
-/// A task makes its pool once and calls [`run`](Self::run) for every part of a network. Pools do not know each other and
-/// take no work from each other. Helpers start at the first job that has work for them, sleep between jobs, and end when
-/// the pool is dropped.
+/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools do not
+/// know each other and take no work from each other. Helpers start at the first job that has work for them, sleep between
+/// jobs, and end when the pool is dropped.
 ///
 /// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from another
 /// thread or from inside a job, runs on its own thread alone and waits for nobody.

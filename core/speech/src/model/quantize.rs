@@ -96,6 +96,9 @@ pub struct ClassError {
 pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
+    /// Whether it was copied into memory, because it does not lie on a multiple of 4 bytes where it is: it is not used in
+    /// place then, and the system cannot drop its pages.
+    pub copied: bool,
     /// Bits of its weights.
     pub weights: WeightTypes,
     /// Order of its weights.
@@ -112,6 +115,7 @@ impl<'a> PackedInfo<'a> {
     pub(super) fn of(model: &'a PackedModel) -> Self {
         Self {
             bytes: Bytes(model.bytes_on_disk()),
+            copied: model.is_copied(),
             weights: WeightTypes::of(model),
             layout: model.layout(),
             source: model.metadata(SOURCE_KEY),
