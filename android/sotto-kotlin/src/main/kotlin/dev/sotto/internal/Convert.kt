@@ -4,10 +4,12 @@ import dev.sotto.AudioChannel
 import dev.sotto.AudioSource
 import dev.sotto.DetectedLanguage
 import dev.sotto.EncodedContext
+import dev.sotto.FileOpener
 import dev.sotto.Language
 import dev.sotto.LiveText
 import dev.sotto.LogLevel
 import dev.sotto.ModelSource
+import dev.sotto.OpenFile
 import dev.sotto.PcmFormat
 import dev.sotto.Progress
 import dev.sotto.PromptReach
@@ -53,6 +55,7 @@ import dev.sotto.ffi.TranscriptionEvent as NativeTranscriptionEvent
 import dev.sotto.ffi.TrimLevel as NativeTrimLevel
 import dev.sotto.ffi.VoiceActivity as NativeVoiceActivity
 import dev.sotto.ffi.Word as NativeWord
+import java.io.IOException
 
 // Options on their way in.
 
@@ -193,8 +196,9 @@ internal fun String.wellFormed(): String {
 internal inline fun <T> ModelSource.located(use: (ModelLocation) -> T): T = when (this) {
     is ModelSource.Path -> use(ModelLocation.Path(path.wellFormed()))
     is ModelSource.Bytes -> use(ModelLocation.Bytes(name.wellFormed(), bytes()))
-    is ModelSource.Descriptor -> opener.open().use { file ->
-        val (offset, length) = file.part()
+    is ModelSource.Descriptor -> opened(opener, ::unopenedModel).use { file ->
+        file.check(::unopenedModel)
+        val (offset, length) = file.offset.toULong() to file.length.toULong()
         use(ModelLocation.Descriptor(name.wellFormed(), file.descriptor, offset, length))
     }
 }
@@ -203,20 +207,31 @@ internal inline fun <T> AudioSource.located(use: (AudioInput) -> T): T = when (t
     is AudioSource.Path -> use(AudioInput.Path(path.wellFormed()))
     is AudioSource.Bytes -> use(AudioInput.Bytes(name.wellFormed(), bytes))
     is AudioSource.Samples -> use(AudioInput.Samples(pcm, format.native()))
-    is AudioSource.Descriptor -> opener.open().use { file ->
-        val (offset, length) = file.part()
+    is AudioSource.Descriptor -> opened(opener, ::unopenedAudio).use { file ->
+        file.check(::unopenedAudio)
+        val (offset, length) = file.offset.toULong() to file.length.toULong()
         use(AudioInput.Descriptor(name.wellFormed(), file.descriptor, offset, length))
     }
 }
 
-internal fun dev.sotto.OpenFile.part(): Pair<ULong, ULong> {
-    if (descriptor < 0 || offset < 0 || length < 0) {
-        throw SpeechException.InvalidAudio(
-            "descriptor $descriptor, offset $offset, length $length is no part of an open file",
-            "give the descriptor, offset and length of a file that is open",
-        )
-    }
-    return offset.toULong() to length.toULong()
+internal fun ModelSource.Descriptor.unopenedModel(problem: String, cause: Exception?): SpeechException =
+    SpeechException.InvalidModel("$name: $problem", "check that it is there and may be read", cause)
+
+internal fun AudioSource.Descriptor.unopenedAudio(problem: String, cause: Exception?): SpeechException =
+    SpeechException.InvalidAudio("$name: $problem", "check that it is there and may be read", cause)
+
+/** Calls what the app gave, whose errors are those of files. */
+internal fun opened(opener: FileOpener, failure: (String, Exception?) -> SpeechException): OpenFile = try {
+    opener.open()
+} catch (problem: IOException) {
+    throw failure(problem.message ?: "cannot be opened", problem)
+} catch (problem: SecurityException) {
+    throw failure("the app may not open it", problem)
+}
+
+internal fun OpenFile.check(failure: (String, Exception?) -> SpeechException) {
+    if (descriptor >= 0 && offset >= 0 && length >= 0) return
+    throw failure("descriptor $descriptor, offset $offset, length $length is no part of an open file", null)
 }
 
 // Results on their way out.
