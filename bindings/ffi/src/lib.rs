@@ -20,6 +20,7 @@ pub mod logging;
 mod platform;
 pub mod source;
 pub mod speech;
+pub mod store;
 pub mod text;
 
 uniffi::setup_scaffolding!("sotto");

@@ -13,6 +13,8 @@ pub use sotto_audio::{
 
 #[cfg(unix)]
 pub use crate::recording::open_descriptor;
+#[cfg(unix)]
+pub use sotto_speech::duplicate_descriptor;
 pub use crate::recording::{decode_bytes, open_bytes, open_range};
 
 /// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a failure
