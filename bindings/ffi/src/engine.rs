@@ -115,6 +115,12 @@ pub struct Engine {
     engine: sotto::Engine,
 }
 
+impl Engine {
+    pub(crate) fn engine(&self) -> &sotto::Engine {
+        &self.engine
+    }
+}
+
 #[uniffi::export]
 impl Engine {
     /// An engine with these settings. Loads nothing; starts threads when the first model computes.

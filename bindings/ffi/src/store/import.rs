@@ -1,8 +1,8 @@
 //! Taking in a model that is on the device already.
 
+use sotto::Progress;
 use sotto::job::Step;
 use sotto::store::{ImportJob, ImportRequest, ImportSource};
-use sotto::Progress;
 
 use super::StoredModel;
 use super::error::StoreFailure;

@@ -208,7 +208,10 @@ impl PullEvent {
                     headers.push(Header { name: "Range".into(), value: format!("bytes={}-", request.from_byte) });
                 }
                 let patience_seconds = request.silence.as_secs_f64();
-                Self::Fetch { id, request: HttpFetch { head: request.head, url: request.url, headers, patience_seconds } }
+                Self::Fetch {
+                    id,
+                    request: HttpFetch { head: request.head, url: request.url, headers, patience_seconds },
+                }
             }
             RelayEvent::Abandon { id } => Self::Abandon { id },
             _ => return None,
