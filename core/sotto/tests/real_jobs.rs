@@ -7,15 +7,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sotto::audio::{AudioError, Channel, Pcm16k, RawFormat, Recording, decode_bytes};
+use sotto::audio::{AudioError, Channel, Pcm16k, RawFormat, Recording, SampleSource, decode_bytes};
 use sotto::job::{Answer, Event, Failure, Job, Step, WorkerError};
 use sotto::packing::{QuantizeError, QuantizeOptions};
 use sotto::speech::{
-    Error, LiveEvent, LiveOptions, LoadError, ModelBytes, ModelSource, Options, Recognizer, SampleSource, SessionInput,
-    Transcript, TranscriptionEvent, TranscriptionJob, Vad, VoiceEvent,
+    Error, LiveEvent, LiveOptions, LoadError, ModelBytes, ModelSource, Options, Recognizer, SessionInput, Transcript,
+    TranscriptionEvent, TranscriptionJob, Vad, VoiceEvent,
 };
 use sotto::vad::speech_segments;
-use sotto::{Bytes, CancelToken, Engine, EngineOptions, HelperSetup, NoProgress, Threads};
+use sotto::{Bytes, CancelToken, Engine, EngineOptions, FileRange, HelperSetup, NoProgress, Threads};
 use sotto_testkit::commands;
 
 fn source() -> ModelSource {
@@ -160,6 +160,7 @@ fn a_recording_says_the_same_wherever_it_comes_from() {
         Recording::file(&path),
         Recording::bytes("clip", commands::clip().to_vec()),
         Recording::reader("clip", std::fs::File::open(&path).unwrap()),
+        Recording::range(&FileRange::new(std::fs::File::open(&path).unwrap(), 0, None, "clip").unwrap()),
         Recording::stream("clip", Trickle(Cursor::new(commands::clip().to_vec()))),
         Recording::raw("clip", Trickle(Cursor::new(raw)), RawFormat::default()),
         Recording::samples(samples()).channel(Channel::LEFT),
