@@ -15,6 +15,8 @@ pub use sotto_speech::{SampleSource, Samples};
 #[cfg(unix)]
 pub use crate::recording::open_descriptor;
 pub use crate::recording::{decode_bytes, open_bytes, open_range};
+#[cfg(unix)]
+pub use sotto_speech::duplicate_descriptor;
 
 /// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a failure
 /// of the job. Read once, block by block, in memory that does not grow with its length.
@@ -107,6 +109,18 @@ impl Recording {
     #[must_use]
     pub fn channel(self, channel: Channel) -> Self {
         Self { channel, ..self }
+    }
+
+    /// All of it, in memory: for short clips. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(self) -> Result<Pcm16k, AudioError> {
+        self.read(|source| {
+            let mut samples = Vec::new();
+            while source.next_block(&mut samples)? {}
+            Pcm16k::new(samples)
+        })
     }
 
     /// Opens it and calls `read` with its samples.

@@ -30,7 +30,8 @@ fn owned_bytes_parts_of_files_and_pipes_give_the_same_samples() {
     let (descriptor, length) = (file.as_raw_fd(), Some(clip.len() as u64));
     let range = FileRange::of_descriptor(descriptor, 13, length, "asset").unwrap();
     // Two at once on one descriptor do not disturb each other.
-    let (mut one, other) = (audio::open_range(&range).unwrap(), audio::open_descriptor(descriptor, 13, length, "asset"));
+    let (mut one, other) =
+        (audio::open_range(&range).unwrap(), audio::open_descriptor(descriptor, 13, length, "asset"));
     let mut first = Vec::new();
     one.next_block(&mut first).unwrap();
     assert_eq!(samples(other.unwrap()), expected);

@@ -103,9 +103,14 @@ fn the_descriptor_of_the_application_stays_its_own() {
 fn a_range_that_does_not_lie_in_the_file_is_refused() {
     let package = package(100);
     let all = package.as_file().metadata().unwrap().len();
-    for (offset, length) in
-        [(all, Some(1)), (all + 1, None), (0, Some(all + 1)), (u64::MAX, Some(1)), (1, Some(u64::MAX)), (200, Some(all))]
-    {
+    for (offset, length) in [
+        (all, Some(1)),
+        (all + 1, None),
+        (0, Some(all + 1)),
+        (u64::MAX, Some(1)),
+        (1, Some(u64::MAX)),
+        (200, Some(all)),
+    ] {
         let file = package.reopen().unwrap();
         match FileRange::new(file, offset, length, "asset").unwrap_err() {
             FileRangeError::OutOfRange { name, available, .. } => assert_eq!((&*name, available), ("asset", all)),
@@ -190,7 +195,8 @@ fn bytes_that_the_application_owns_are_used_where_they_lie() {
     assert!(is_copied(&shared) || Arc::strong_count(&aligned) > 1, "they stay as long as the model");
     drop(shared);
     assert_eq!(Arc::strong_count(&aligned), 1);
-    for (name, bytes) in [("empty", Vec::new()), ("text", b"no model at all, but text".to_vec()), ("cut", PACKED[..5000].to_vec())]
+    for (name, bytes) in
+        [("empty", Vec::new()), ("text", b"no model at all, but text".to_vec()), ("cut", PACKED[..5000].to_vec())]
     {
         let refused = load(&MemoryFile::new(name, bytes).into()).map(drop).unwrap_err();
         assert!(refused.to_string().starts_with(name), "{refused}");
