@@ -309,7 +309,8 @@ fn a_model_is_packed_and_loads() {
     let packed = engine.quantize(source(), &path, options, &cancel).wait(&NoProgress).unwrap();
     assert_eq!(packed.bytes, Bytes(path.metadata().unwrap().len()));
     let recognizer = engine.load_speech(path.as_path().into(), &cancel).wait(&NoProgress).unwrap();
-    let quality = recognizer.model().packed().unwrap().quality.unwrap().to_owned();
+    let model = recognizer.model().unwrap();
+    let quality = model.packed().unwrap().quality.unwrap();
     assert!(quality.contains(r#""measured":{"word_error_rate":0.05}"#), "{quality}");
     let job = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
     assert_eq!(finished(job).text, finished(transcribe(clip())).text);
