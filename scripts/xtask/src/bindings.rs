@@ -25,6 +25,15 @@ pub enum Surface {
     Accept,
 }
 
+/// A language, for builds that ask for one of them in a place of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// For the JVM and Android.
+    Kotlin,
+    /// For Apple's systems, and Linux.
+    Swift,
+}
+
 /// Options of the chore.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -56,6 +65,17 @@ pub fn make(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Generates the bindings of one language into a folder, for builds that keep what they generate to themselves.
+///
+/// # Errors
+/// [`Failure`] when something cannot be built.
+pub fn make_one(workspace: &Workspace, language: Language, library: Option<&Path>, out: &Path) -> Result<(), Failure> {
+    let out = absolute(workspace, out);
+    generate(workspace, library)?.write_one(language, &out)?;
+    println!("{}: written", workspace.shown(&out));
+    Ok(())
+}
+
 /// Whether the surface differs from the one written down, which is shown or mended.
 fn compare(workspace: &Workspace, language: &str, text: &str, what: Surface) -> Result<bool, Failure> {
     let path = workspace.root().join(format!("bindings/api/{language}.txt"));
@@ -77,6 +97,10 @@ fn compare(workspace: &Workspace, language: &str, text: &str, what: Surface) -> 
 const KOTLIN: &str = "android/sotto-bindings/build/generated/uniffi";
 const SWIFT: &str = "ios/Sources/SottoBindings";
 const C_MODULE: &str = "ios/Sources/sottoFFI";
+
+/// The starter model, committed once, and where SwiftPM wants a resource.
+const STARTER: &str = "core/starter/models/speech/starter.en.sotto";
+const STARTER_RESOURCE: &str = "ios/Sources/SottoStarter/Resources/starter.en.sotto";
 
 /// The name of the host's library.
 fn library_name() -> String {
