@@ -60,7 +60,7 @@ done
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root" || exit 1
 
-# What ships to phones, bottom up.
+# What ships to phones, bottom up; the store comes with `sotto`, without its network.
 library_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech sotto-starter sotto)
 # Where numbers are made: these must behave the same on ARM.
 numeric_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech)

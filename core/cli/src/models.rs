@@ -207,7 +207,8 @@ fn ready(installed: &Installed, json: bool, out: &mut impl Write) -> Result<(), 
     }
     let bytes = installed.manifest.as_ref().map_or(0, Manifest::size);
     let licence = installed.manifest.as_ref().ok().and_then(|manifest| manifest.licence.as_deref());
-    let licence = licence.unwrap_or("not stated; see its model card");
+    let imported = installed.manifest.as_ref().is_ok_and(Manifest::is_imported);
+    let licence = licence.unwrap_or(if imported { "not stated" } else { "not stated; see its model card" });
     let path = installed.path.display();
     Ok(writeln!(out, "{} is ready: {}, licence {licence}, {path}", installed.name, Bytes(bytes))?)
 }

@@ -26,6 +26,8 @@ pub mod cache;
 mod engine;
 pub mod job;
 pub mod packing;
+pub mod profile;
+mod recording;
 pub mod speech;
 pub mod starter;
 pub mod store;

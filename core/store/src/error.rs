@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sotto_runtime::{Bytes, Cancelled};
+use sotto_runtime::{Bytes, Cancelled, WorkerError};
 
 /// Why a server could not be reached or a connection did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +49,10 @@ pub enum StoreError {
     /// The cancel token fired. What was downloaded stays on disk, and the next pull goes on from there.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+
+    /// The job that did the work has no thread, or panicked.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
 
     /// The name cannot be the name of a model.
     #[error(

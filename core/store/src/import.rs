@@ -176,6 +176,9 @@ impl Source {
         if !found.is_dir() {
             return Err(refused("it is neither a file nor a folder"));
         }
+        if path.join(REVISIONS).is_dir() && is_kept(path, root) {
+            return Err(refused("it is a whole model of the store; name one of its versions (`sotto models path`)"));
+        }
         let mut source = Self::default();
         let mut names = names_in(path)?;
         names.sort();

@@ -201,6 +201,7 @@ fn a_moved_model_lies_in_the_store_and_no_longer_where_it_was() {
     let beside = desk.store.dir().join("beside.bin");
     std::fs::write(&beside, b"an app's own").unwrap();
     desk.take("beside", &beside).unwrap();
+    assert!(matches!(desk.import("y", &desk.store.dir().join("x/m")), Err(StoreError::Import { .. })));
     assert!(desk.import("y", &inside).is_ok());
     assert!(desk.store.resolve("x/m").is_ok());
 }

@@ -104,7 +104,7 @@ public struct SpeechOptions: Sendable, Equatable {
             task: task == .translate ? .translate : .transcribe,
             timestamps: {
                 switch timestamps {
-                case .none: .none
+                case .none: .unneeded
                 case .segment: .segment
                 case .word: .word
                 }

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 extension SottoEngine {
     /// Gives memory back whenever the system warns that there is little, for as long as what is returned is held.

@@ -23,7 +23,7 @@ pub enum SpeechTask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum TimestampDetail {
     /// No times are needed: segments may be as long as a window.
-    None,
+    Unneeded,
     /// Times of segments: a sentence or so each.
     Segment,
     /// Times of words as well.
@@ -209,7 +209,7 @@ impl SpeechSettings {
                 Some(SpeechTask::Transcribe) | None => Task::Transcribe,
             },
             timestamps: match self.timestamps {
-                Some(TimestampDetail::None) => Timestamps::None,
+                Some(TimestampDetail::Unneeded) => Timestamps::None,
                 Some(TimestampDetail::Word) => Timestamps::Word,
                 Some(TimestampDetail::Segment) | None => Timestamps::Segment,
             },

@@ -24,8 +24,6 @@ pub use relay::{Relay, RelayEvent};
 const PIECE: usize = 64 << 10;
 /// Bytes that wait for the disk before the sender has to wait.
 const QUEUE: usize = 8 * PIECE;
-/// How soon a waiting caller notices that its token was cancelled.
-const POLL: Duration = Duration::from_millis(20);
 
 /// One request, complete: nothing may be added to it, and what it names may not be changed.
 #[derive(Clone, PartialEq, Eq)]

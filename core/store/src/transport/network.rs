@@ -16,10 +16,12 @@ use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body as UreqBody};
 
-use super::{Body, HttpRequest, HttpResponse, PIECE, POLL, QUEUE, Transport, host};
+use super::{Body, HttpRequest, HttpResponse, PIECE, QUEUE, Transport, host};
 use crate::error::{NetworkFailure, StoreError};
 use crate::hub::{configuration, is_loopback};
 
+/// How soon a waiting caller notices that its token was cancelled.
+const POLL: Duration = Duration::from_millis(20);
 /// A connection must be there within this time; [`HttpRequest::silence`] may shorten it.
 const CONNECT: Duration = Duration::from_secs(15);
 

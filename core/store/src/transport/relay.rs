@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use sotto_runtime::CancelToken;
 
-use super::{Body, HttpRequest, HttpResponse, PIECE, POLL, QUEUE, Transport, host};
+use super::{Body, HttpRequest, HttpResponse, PIECE, QUEUE, Transport, host};
 use crate::error::{NetworkFailure, StoreError};
 
 /// Longest headers that are taken of one answer; servers themselves stop at 8 to 16 KiB for each.
@@ -278,13 +278,14 @@ impl Shared {
 
     /// Waits for what `look` finds in the exchange; for `silence` at most, and not beyond the cancellation of `cancel`.
     fn await_some<R>(
-        &self,
+        self: &Arc<Self>,
         id: u64,
         silence: Duration,
         cancel: &CancelToken,
         mut look: impl FnMut(&mut Exchange) -> Option<Result<R, NetworkFailure>>,
     ) -> Result<Result<R, NetworkFailure>, StoreError> {
         let start = Instant::now();
+        let mut listener = None;
         let mut state = self.lock();
         loop {
             cancel.check()?;
@@ -300,8 +301,19 @@ impl Shared {
             if left.is_zero() {
                 return Ok(Err(NetworkFailure::Timeout));
             }
-            // Bytes wake this thread at once; only a cancellation, which cannot, has to be looked for.
-            let waited = self.changed.wait_timeout(state, left.min(POLL));
+            if listener.is_none() {
+                // It may be called at once, and takes the lock.
+                drop(state);
+                let shared = Arc::clone(self);
+                listener = Some(cancel.on_cancel(move || {
+                    // Between this thread's look and its wait nobody else holds the lock.
+                    drop(shared.lock());
+                    shared.changed.notify_all();
+                }));
+                state = self.lock();
+                continue;
+            }
+            let waited = self.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
