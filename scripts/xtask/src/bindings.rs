@@ -110,3 +110,25 @@ fn library_name() -> String {
 fn absolute(workspace: &Workspace, path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| workspace.root().join(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Names behind a word at the beginning of a line.
+    fn names<'a>(text: &'a str, words: &[&str]) -> BTreeSet<&'a str> {
+        let start = |line: &'a str| words.iter().find_map(|word| line.trim_start().strip_prefix(word));
+        text.lines().filter_map(|line| start(line)?.split(['(', ':']).next()).collect()
+    }
+
+    #[test]
+    fn both_languages_have_the_same_functions() {
+        let root = Workspace::here().root().join("bindings/api");
+        let read = |language: &str| workspace::read_text(&root.join(format!("{language}.txt"))).unwrap();
+        let (kotlin, swift) = (read("kotlin"), read("swift"));
+        let functions = names(&kotlin, &["fun ", "suspend fun "]);
+        assert!(functions.len() > 20, "{functions:?}");
+        assert_eq!(functions, names(&swift, &["func ", "static func "]));
+    }
+}
