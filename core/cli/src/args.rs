@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
-use sotto::{AudioContext, ComputeDevice, Precision, PromptCarry};
+use sotto::speech::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
 use crate::models::ModelsCommand;
 
@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Demo,
     /// Turn recordings, or a live stream, into text.
     Transcribe(TranscribeArgs),
-    /// Fetch, list and remove models.
+    /// Fetch, import, list, switch and remove models.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Pack a model: one file with weights of 8 bits that loads in milliseconds.

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use sotto::{CancelToken, Engine, EngineOptions, NoProgress, PackedInfo};
+use sotto::speech::PackedInfo;
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;
@@ -15,7 +16,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
     let engine = Engine::new(EngineOptions { cache: None, ..model::engine_options(global) });
     let estimate = engine.estimate_speech(&source)?;
     let recognizer = engine.speech(&source, &NoProgress, cancel)?;
-    let loaded = recognizer.model();
+    let loaded = recognizer.model()?;
     let sizes = loaded.dimensions();
     let tokenizer = loaded.tokenizer();
     let mut out = std::io::stdout().lock();
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
             "vocabulary": sizes.vocabulary,
             "multilingual": tokenizer.is_multilingual(),
             "languages": tokenizer.languages().len(),
-            "memory_bytes": estimate.0,
+            "memory_bytes": estimate.peak().0,
             "packed": loaded.packed().map(packed_json),
         });
         writeln!(out, "{object}")?;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
         "English".into()
     };
     writeln!(out, "  vocabulary  {} tokens, {languages}", sizes.vocabulary)?;
-    writeln!(out, "  memory      {estimate} with one transcription at a time")?;
+    writeln!(out, "  memory      {} with one transcription at a time", estimate.peak())?;
     if let Some(packed) = loaded.packed() {
         write_packed(&mut out, &packed)?;
     }

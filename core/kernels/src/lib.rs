@@ -28,6 +28,7 @@ mod matrix;
 pub mod measure;
 mod norm;
 mod output;
+mod self_test;
 mod simd;
 mod softmax;
 mod spectrogram;
@@ -35,7 +36,7 @@ mod storage;
 mod table;
 
 pub use activation::{erf, exp, gelu, relu, sigmoid};
-pub use aligned::{ALIGNMENT, AlignedBytes};
+pub use aligned::{ALIGNMENT, AlignedBytes, IN_PLACE};
 pub use attend::{
     AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
     QuantizedScratch,

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::aligned::{ALIGNMENT, AlignedBytes};
+use crate::aligned::{AlignedBytes, IN_PLACE};
 use crate::int8::{PackError, SharedBytes};
 
-/// Bytes that start on a cache line. A clone copies none of them.
+/// Bytes of ours, which start on a cache line, or of somebody else's, at least on a multiple of [`IN_PLACE`]. A clone copies
+/// none of them.
 #[derive(Clone)]
 pub(crate) enum Storage {
     Owned(Arc<AlignedBytes>),
@@ -24,7 +25,7 @@ impl Storage {
         let Some(range) = all.get(start..end) else {
             return Err(PackError::OutOfBounds { start, end, available: all.len() });
         };
-        if range.as_ptr().align_offset(ALIGNMENT) != 0 {
+        if range.as_ptr().align_offset(IN_PLACE) != 0 {
             return Err(PackError::Misaligned { start });
         }
         Ok(Self::Shared(bytes, start..end))

@@ -3,11 +3,13 @@
 
 mod cases;
 
+use std::sync::Arc;
+
 use cases::{Lcg, bits, halves, sets};
 use proptest::prelude::*;
 use sotto_kernels::{
-    Activation, Activations, BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, OutputMut, PackedMatrix,
-    TopK, quantize_int4,
+    Activation, Activations, AlignedBytes, BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, OutputMut,
+    PackedMatrix, SharedBytes, TopK, quantize_int4,
 };
 
 /// Miri interprets: it sees a sample of the values, all other machines see all.
@@ -295,6 +297,47 @@ fn a_product_in_parts_equals_the_whole() {
         product_in_parts(set, &activations, &packed, epilogue, &mut half);
         assert_eq!(bits(&out), bits(&whole), "{set:?}");
         assert_eq!(half, halves(&whole), "{set:?}");
+    }
+}
+
+/// As a file lies in an Android package: on some multiple of four bytes.
+#[test]
+fn weights_that_lie_on_any_multiple_of_four_bytes_give_the_same_products() {
+    let case = Case::new(if cfg!(miri) { 3 } else { 14 }, 96, 70);
+    let (values, block_scales) = int4_weights(&case);
+    let epilogue = Epilogue { bias: Some(&case.bias), ..Epilogue::default() };
+    let product = |set: KernelSet, rows: usize, weights: &PackedMatrix| {
+        let mut activations = set.activations(0, 0);
+        set.quantize(MatRef::new(&case.input[..rows * case.depth], rows, case.depth), &Norm::None, &mut activations);
+        let mut out = vec![0.0; rows * case.columns];
+        set.product(&activations, weights, epilogue, BlockMut::new(&mut out, case.columns));
+        bits(&out)
+    };
+    let product_int4 = |set: KernelSet, weights: &Int4Matrix| {
+        let mut activations = set.activations(0, 0);
+        set.quantize_for_int4(MatRef::new(&case.input, case.rows, case.depth), &Norm::None, &mut activations);
+        let mut out = vec![0.0; case.rows * case.columns];
+        set.product_int4(&activations, weights, epilogue, BlockMut::new(&mut out, case.columns));
+        bits(&out)
+    };
+    for set in KernelSet::all_available() {
+        let (layout, packed) = (set.layout(), case.pack(set));
+        let int4 = Int4Matrix::pack(layout, case.depth, &values, &block_scales).expect("valid shapes");
+        for offset in [4, 8, 20, 36, 60] {
+            let shifted = |bytes: &[u8]| -> SharedBytes {
+                let mut file = AlignedBytes::zeroed(offset + bytes.len());
+                file.bytes_mut()[offset..].copy_from_slice(bytes);
+                Arc::new(file)
+            };
+            let there = PackedMatrix::from_shared(layout, case.columns, case.depth, shifted(packed.bytes()), offset);
+            let there = there.expect("read in place");
+            for rows in [1, case.rows] {
+                assert_eq!(product(set, rows, &there), product(set, rows, &packed), "{set:?} at {offset}, {rows} rows");
+            }
+            let there = Int4Matrix::from_shared(layout, case.columns, case.depth, shifted(int4.bytes()), offset);
+            let there = there.expect("read in place");
+            assert_eq!(product_int4(set, &there), product_int4(set, &int4), "{set:?} at {offset}, 4 bits");
+        }
     }
 }
 

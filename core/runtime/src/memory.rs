@@ -1,7 +1,7 @@
 //! One memory budget per process: a model asks before it touches a weight, and is refused instead of killed.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::spans::{self, Counter};
 
@@ -77,10 +77,20 @@ pub struct OutOfBudget {
 #[derive(Debug, Clone)]
 pub struct MemoryBudget(Arc<Account>);
 
-#[derive(Debug)]
 struct Account {
     limit: u64,
     used: Mutex<u64>,
+    /// Asked to free bytes where a request does not fit.
+    relief: OnceLock<Box<Relief>>,
+}
+
+type Relief = dyn Fn(Bytes) -> bool + Send + Sync;
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Account");
+        shown.field("limit", &self.limit).field("used", &*self.used()).finish_non_exhaustive()
+    }
 }
 
 impl Account {
@@ -94,13 +104,20 @@ impl MemoryBudget {
     /// A budget that refuses what would go beyond `limit`.
     #[must_use]
     pub fn limited(limit: Bytes) -> Self {
-        Self(Arc::new(Account { limit: limit.0, used: Mutex::new(0) }))
+        Self(Arc::new(Account { limit: limit.0, used: Mutex::new(0), relief: OnceLock::new() }))
     }
 
     /// A budget that refuses nothing but still counts.
     #[must_use]
     pub fn unlimited() -> Self {
         Self::limited(Bytes(u64::MAX))
+    }
+
+    /// What is asked to give memory back before a request is refused: whoever keeps models that nobody needs right now.
+    /// `relief` gets the bytes that are missing, on the thread that asks for them, and says whether it gave anything
+    /// back; it must not reserve anything itself. Only the first one that is set counts.
+    pub fn set_relief(&self, relief: impl Fn(Bytes) -> bool + Send + Sync + 'static) {
+        let _ = self.0.relief.set(Box::new(relief));
     }
 
     /// Bytes reserved at the moment.
@@ -115,11 +132,33 @@ impl MemoryBudget {
         Bytes(self.0.limit - *self.0.used())
     }
 
-    /// Takes `needed` bytes out of the budget until the reservation is dropped. Never blocks.
+    /// Most bytes that can be reserved at once.
+    #[must_use]
+    pub fn limit(&self) -> Bytes {
+        Bytes(self.0.limit)
+    }
+
+    /// Takes `needed` bytes out of the budget until the reservation is dropped. Where they do not fit, what
+    /// [`set_relief`](Self::set_relief) named is asked first, which takes the time of freeing what it gives back.
     ///
     /// # Errors
     /// [`OutOfBudget`] when less is left; the budget stays as it was.
     pub fn reserve(&self, needed: Bytes) -> Result<Reservation, OutOfBudget> {
+        loop {
+            let refused = match self.reserve_now(needed) {
+                Ok(reservation) => return Ok(reservation),
+                Err(refused) => refused,
+            };
+            // Another thread may have taken what was given back meanwhile: then it is asked again, until it has nothing.
+            let missing = Bytes(needed.0 - refused.available.0);
+            let may_fit = needed.0 <= self.0.limit;
+            if !may_fit || !self.0.relief.get().is_some_and(|relief| relief(missing)) {
+                return Err(refused);
+            }
+        }
+    }
+
+    fn reserve_now(&self, needed: Bytes) -> Result<Reservation, OutOfBudget> {
         let mut used = self.0.used();
         let available = self.0.limit - *used;
         if needed.0 > available {
@@ -203,6 +242,25 @@ mod tests {
         assert_eq!((held.bytes(), budget.used()), (Bytes(30), Bytes(30)));
         drop(held);
         assert_eq!(budget.used(), Bytes(0));
+    }
+
+    #[test]
+    fn what_can_be_given_back_is_asked_for_before_a_request_is_refused() {
+        let budget = MemoryBudget::limited(Bytes(100));
+        let spare = Arc::new(Mutex::new(vec![budget.reserve(Bytes(30)).unwrap(), budget.reserve(Bytes(40)).unwrap()]));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (shelf, log) = (Arc::clone(&spare), Arc::clone(&asked));
+        budget.set_relief(move |missing| {
+            log.lock().unwrap().push(missing.0);
+            shelf.lock().unwrap().pop().is_some()
+        });
+        assert!(budget.reserve(Bytes(101)).is_err(), "can never fit, so nothing is given back for it");
+        let held = budget.reserve(Bytes(90)).unwrap();
+        assert_eq!(*asked.lock().unwrap(), [60, 20]);
+        assert!(spare.lock().unwrap().is_empty());
+        let refused = budget.reserve(Bytes(20)).unwrap_err();
+        assert_eq!(refused, OutOfBudget { needed: Bytes(20), available: Bytes(10) });
+        drop(held);
     }
 
     #[test]

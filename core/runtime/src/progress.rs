@@ -37,6 +37,15 @@ pub struct Progress<'a> {
     pub subject: Cow<'a, str>,
 }
 
+impl Progress<'_> {
+    /// The progress with a subject of its own, to be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Progress<'static> {
+        let Self { stage, done, total, subject } = self;
+        Progress { stage, done, total, subject: Cow::Owned(subject.into_owned()) }
+    }
+}
+
 /// Receives progress on the thread that does the work.
 ///
 /// Called often (each audio window, each 64 KiB of a download): store or draw, never block.

@@ -133,7 +133,7 @@ pub(crate) fn listen_to_recorded(
 ) -> Listening {
     let _span = span(SpanName::Align);
     let pieces = words_of(window.model.tokenizer(), &[tokens]);
-    let (words, attention) = warp(window.model, recorded, voice, pieces, probabilities);
+    let (words, attention) = warp(&window.model, recorded, voice, pieces, probabilities);
     Listening { words: words.concat(), attention }
 }
 
@@ -264,7 +264,7 @@ fn align(
     let tokens: Vec<u32> = start.iter().chain(heard).copied().chain([tokenizer.special().eot]).collect();
     let (weights, probabilities) = attend(window, audio, &tokens, start.len(), heard)?;
     let recorded = Recorded { weights, rows: tokens.len(), first: start.len() - 1 };
-    Ok(warp(window.model, recorded, voice, words, &probabilities))
+    Ok(warp(&window.model, recorded, voice, words, &probabilities))
 }
 
 /// Follows the attention in time. Rows are there for as many tokens of the text as have been heard again; what has none
@@ -408,7 +408,7 @@ fn attend(
     first: usize,
     text: &[u32],
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>), Cancelled> {
-    let (model, cancel) = (window.model, window.cancel);
+    let (model, cancel) = (window.model.clone(), window.cancel);
     let mut recording = Recording::new(&model.alignment_heads);
     let mut inference = window.inference(audio.clone());
     inference.record(tokens, &mut recording)?;

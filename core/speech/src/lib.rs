@@ -34,6 +34,7 @@ mod starter;
 
 pub use error::{ConfigError, LoadError, QuantizeError, SpeechError};
 pub use hotwords::Hotwords;
+pub use memory::Estimate;
 #[cfg(feature = "reference")]
 pub use model::reference;
 pub use model::{
@@ -44,10 +45,12 @@ pub use options::{
     AudioContext, Language, Normalization, PromptCarry, Search, Task, Thresholds, TimestampTokens, Timestamps,
     TranscribeOptions, Vad,
 };
-pub use recognizer::{DetectedLanguage, SpeechRecognizer};
+pub use recognizer::{DetectedLanguage, SpeechRecognizer, WeakSpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
 pub use sotto_nn::layers::WeightType;
 pub use sotto_nn::packed::WriteError;
-pub use sotto_nn::weights::WeightError;
+#[cfg(unix)]
+pub use sotto_nn::weights::duplicate_descriptor;
+pub use sotto_nn::weights::{FileRange, FileRangeError, FileRangeReader, MemoryBytes, MemoryFile, WeightError};
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

@@ -24,6 +24,25 @@ pub(crate) enum Residence {
     },
 }
 
+/// Bytes that a model and the work on it will take out of a budget, known before any of it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// The model at its peak, while it is loaded.
+    pub loading: Bytes,
+    /// The model from then on, as long as it is loaded: weights and vocabulary.
+    pub model: Bytes,
+    /// Each transcription or live session, while it runs: caches, hypotheses, scratch.
+    pub session: Bytes,
+}
+
+impl Estimate {
+    /// The most that is held at once with one session: what has to be free for the model to be loaded.
+    #[must_use]
+    pub fn peak(self) -> Bytes {
+        self.loading.max(self.model + self.session)
+    }
+}
+
 /// What a model takes without any transcription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ModelMemory {

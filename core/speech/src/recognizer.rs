@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use sotto_audio::Pcm16k;
 use sotto_runtime::spans::{SpanName, span};
-use sotto_runtime::{Bytes, CancelToken, ProgressSink, Threads};
+use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, WeakShared};
 
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
 use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
-use crate::model::{DeviceStatus, LoadOptions, Model, ModelSource};
+use crate::memory::Estimate;
+use crate::model::{DeviceStatus, Facts, LoadOptions, Model, ModelSource};
 use crate::options::{Language, TranscribeOptions, Vad};
 use crate::pauses::Pauses;
 use crate::source::{SampleSource, Samples};
@@ -21,6 +22,8 @@ use crate::vad_windows;
 use crate::window::WindowDecoder;
 
 /// Turns speech into text. Cheap to clone; clones share the model. `Send + Sync`.
+///
+/// The model is freed with its last handle, or by [`unload`](Self::unload) while handles exist.
 ///
 /// ```no_run
 /// use sotto_audio::decode_file;
@@ -37,8 +40,27 @@ use crate::window::WindowDecoder;
 /// ```
 #[derive(Debug, Clone)]
 pub struct SpeechRecognizer {
-    model: Arc<Model>,
+    model: Shared<Model>,
+    /// What is known of the model, also when it is unloaded.
+    facts: Arc<Facts>,
     threads: Threads,
+}
+
+/// Finds a [`SpeechRecognizer`] again as long as somebody has one.
+#[derive(Debug, Clone)]
+pub struct WeakSpeechRecognizer {
+    model: WeakShared<Model>,
+    facts: Arc<Facts>,
+    threads: Threads,
+}
+
+impl WeakSpeechRecognizer {
+    /// A new handle; `None` when the last one is gone, or the model was unloaded.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<SpeechRecognizer> {
+        let Self { model, facts, threads } = self;
+        Some(SpeechRecognizer { model: model.upgrade()?, facts: Arc::clone(facts), threads: *threads })
+    }
 }
 
 /// What language a recording is in.
@@ -51,14 +73,13 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold at most if it were loaded so, one transcription with default options included.
-    /// Reads none of its weights, but for comparing the token embedding with an output layer that lies beside it.
-    /// Without transcriptions it then holds less; each takes [`transcription_bytes`](Self::transcription_bytes) out of
-    /// the budget while it runs.
+    /// Bytes that the model would hold if it were loaded so, and one transcription with default options. Reads none of
+    /// its weights, but for comparing the token embedding with an output layer that lies beside it. Each transcription
+    /// takes [`transcription_bytes`](Self::transcription_bytes) out of the budget while it runs.
     ///
     /// # Errors
     /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
-    pub fn estimate(source: &ModelSource, options: &LoadOptions) -> Result<Bytes, LoadError> {
+    pub fn estimate(source: &ModelSource, options: &LoadOptions) -> Result<Estimate, LoadError> {
         Self::estimate_for(source, options, &TranscribeOptions::default())
     }
 
@@ -70,7 +91,7 @@ impl SpeechRecognizer {
         source: &ModelSource,
         options: &LoadOptions,
         transcription: &TranscribeOptions,
-    ) -> Result<Bytes, LoadError> {
+    ) -> Result<Estimate, LoadError> {
         crate::model::Manifest::open(source)?.estimate(options, transcription)
     }
 
@@ -88,7 +109,8 @@ impl SpeechRecognizer {
     ) -> Result<Self, LoadError> {
         let _span = span(SpanName::Load);
         let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
-        Ok(Self { model: Arc::new(model), threads: options.threads })
+        let facts = Arc::new(Facts::of(&model));
+        Ok(Self { model: Shared::new(model), facts, threads: options.threads })
     }
 
     /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more
@@ -96,39 +118,72 @@ impl SpeechRecognizer {
     /// back when it ends.
     #[must_use]
     pub fn transcription_bytes(&self, options: &TranscribeOptions) -> Bytes {
-        self.model.session_bytes(options, self.threads)
+        self.facts.session_bytes(options, self.threads)
     }
 
-    /// The model.
+    /// The model. It stays in memory as long as what is returned, also when it is unloaded meanwhile.
+    ///
+    /// # Errors
+    /// [`SpeechError::Unloaded`].
+    pub fn model(&self) -> Result<Lease<Model>, SpeechError> {
+        Ok(self.model.lease()?)
+    }
+
+    /// Frees the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Transcriptions and live
+    /// sessions that run end as if nothing had happened, and the memory is free when the last of them has. `false` where
+    /// it was unloaded before. Never waits.
+    pub fn unload(&self) -> bool {
+        self.model.unload()
+    }
+
+    /// As [`unload`](Self::unload), but only where nothing runs on the model.
+    pub fn unload_if_idle(&self) -> bool {
+        self.model.unload_if_idle()
+    }
+
+    /// The model, with its handles and what runs on it.
     #[must_use]
-    pub fn model(&self) -> &Model {
+    pub fn shared(&self) -> &Shared<Model> {
         &self.model
+    }
+
+    /// A reference that does not keep the model.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakSpeechRecognizer {
+        let Self { model, facts, threads } = self;
+        WeakSpeechRecognizer { model: model.downgrade(), facts: Arc::clone(facts), threads: *threads }
     }
 
     /// Words that decoding favours by `strength`, added to log-probabilities: [`Hotwords::new`] with this model's
     /// vocabulary.
-    #[must_use]
-    pub fn hotwords<S: AsRef<str>>(&self, words: impl IntoIterator<Item = S>, strength: f32) -> Hotwords {
-        Hotwords::new(words, strength, self.model.tokenizer())
+    ///
+    /// # Errors
+    /// [`SpeechError::Unloaded`].
+    pub fn hotwords<S: AsRef<str>>(
+        &self,
+        words: impl IntoIterator<Item = S>,
+        strength: f32,
+    ) -> Result<Hotwords, SpeechError> {
+        Ok(Hotwords::new(words, strength, self.model.lease()?.tokenizer()))
     }
 
     /// What computes right now, and if a device that was asked for does not, why.
     #[must_use]
     pub fn device_status(&self) -> DeviceStatus {
-        self.model.device.status()
+        self.facts.device.status()
     }
 
     /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as
     /// GPUs may not: a transcription that is under way goes on there from its next step, without losing text. Coming
     /// back tries a device that had failed once more. Without a device it changes nothing. May be called on any thread.
     pub fn set_foreground(&self, foreground: bool) {
-        self.model.device.set_foreground(foreground);
+        self.facts.device.set_foreground(foreground);
     }
 
     /// Length of the longest piece of audio that the model hears at once, in seconds.
     #[must_use]
     pub fn window_seconds(&self) -> f64 {
-        self.model.dimensions().window_frames() as f64 / 100.0
+        self.facts.dimensions.window_frames() as f64 / 100.0
     }
 
     /// Detector settings whose segments, padding included, fit the model's window.
@@ -138,20 +193,31 @@ impl SpeechRecognizer {
         VadOptions { max_speech_s: wanted.max_speech_s.min(room), ..wanted.clone() }
     }
 
-    pub(crate) fn window_decoder<'r>(
-        &'r self,
-        options: &'r TranscribeOptions,
-        cancel: &'r CancelToken,
-    ) -> Result<WindowDecoder<'r>, SpeechError> {
-        if let Some(file) = &self.model.packed {
-            file.check_unchanged().map_err(LoadError::from)?;
-        }
+    /// Whether these options can be used with this model.
+    pub(crate) fn check(&self, options: &TranscribeOptions) -> Result<(), SpeechError> {
+        self.check_on(&*self.model.lease()?, options)
+    }
+
+    fn check_on(&self, model: &Model, options: &TranscribeOptions) -> Result<(), SpeechError> {
         if let Some(vad) = &options.vad {
             vad.options.check()?;
             // What `vad_options` leaves of the longest segment.
             self.vad_options(&vad.options).check()?;
         }
-        WindowDecoder::new(&self.model, options, self.threads, cancel)
+        WindowDecoder::check(model, options).map(|_| ())
+    }
+
+    pub(crate) fn window_decoder<'r>(
+        &'r self,
+        options: &'r TranscribeOptions,
+        cancel: &'r CancelToken,
+    ) -> Result<WindowDecoder<'r>, SpeechError> {
+        let model = self.model.lease()?;
+        if let Some(file) = &model.packed {
+            file.check_unchanged().map_err(LoadError::from)?;
+        }
+        self.check_on(&model, options)?;
+        WindowDecoder::new(model, options, self.threads, cancel)
     }
 
     /// Transcribes one recording in memory.
@@ -159,8 +225,8 @@ impl SpeechRecognizer {
     /// Blocks the calling thread; observes `cancel` at least once per decoded token and encoder layer.
     ///
     /// # Errors
-    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Option`] when the options contradict the model,
-    /// [`SpeechError::OutOfBudget`] when the budget has less left than
+    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Unloaded`] when the model was unloaded before it
+    /// began, [`SpeechError::Option`] when the options contradict the model, [`SpeechError::OutOfBudget`] when the budget has less left than
     /// [`transcription_bytes`](Self::transcription_bytes).
     pub fn transcribe(
         &self,
@@ -224,10 +290,10 @@ impl SpeechRecognizer {
     ) -> Result<DetectedLanguage, SpeechError> {
         let options = TranscribeOptions::greedy();
         let mut decoder = self.window_decoder(&options, cancel)?;
-        if !self.model.tokenizer.is_multilingual() {
+        if !decoder.model.tokenizer.is_multilingual() {
             return english(source, cancel);
         }
-        let dimensions = self.model.dimensions();
+        let dimensions = &self.facts.dimensions;
         let mut windows = FeatureWindows::new(source, dimensions.mels, dimensions.window_frames(), cancel)?;
         let Some(window) = windows.at(0)? else {
             return Err(SpeechError::EmptyAudio);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sotto_nn::sampling::argmax;
 use sotto_runtime::spans::{self, Counter, SpanName, span};
-use sotto_runtime::{CancelToken, Cancelled, Reservation, Threads};
+use sotto_runtime::{CancelToken, Cancelled, Lease, Reservation, Threads};
 use sotto_text::whisper::language;
 
 use crate::align::{Listening, Recorded, listen, listen_to_recorded};
@@ -21,7 +21,7 @@ use crate::voice_bounds::Voice;
 /// Decodes windows of one recording or stream with one set of options.
 #[derive(Debug)]
 pub(crate) struct WindowDecoder<'m> {
-    pub(crate) model: &'m Model,
+    pub(crate) model: Lease<Model>,
     pub(crate) options: &'m TranscribeOptions,
     pub(crate) cancel: &'m CancelToken,
     threads: Threads,
@@ -71,18 +71,23 @@ pub(crate) struct Context<'a> {
 impl<'m> WindowDecoder<'m> {
     /// Checks the options against the model, and takes the memory of a transcription out of its budget.
     pub(crate) fn new(
-        model: &'m Model,
+        model: Lease<Model>,
         options: &'m TranscribeOptions,
         threads: Threads,
         cancel: &'m CancelToken,
     ) -> Result<Self, SpeechError> {
-        options.check()?;
-        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
-        let language = fixed_language(model, options)?;
+        let language = Self::check(&model, options)?;
         let _reserved = model.reserve_session(options, threads)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
         let (language_is_sure, timing) = (language.is_some(), Timing::default());
         Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing, _reserved })
+    }
+
+    /// Checks the options against the model; the language, where it is fixed.
+    pub(crate) fn check(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
+        options.check()?;
+        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
+        fixed_language(model, options)
     }
 
     /// Tokens of text that a caller gave, as the model would have written it; none without text.
@@ -151,7 +156,7 @@ impl<'m> WindowDecoder<'m> {
         let _span = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
-        let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model, self.options);
+        let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model.clone(), self.options);
         let mut inference = self.inference(audio.clone());
         let prepared = inference.prepare(&prompt, search.max_tokens, model.tokenizer.special().no_speech)?;
         let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
@@ -196,7 +201,7 @@ impl<'m> WindowDecoder<'m> {
         let decode = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
-        let model = self.model;
+        let model = self.model.clone();
         // Caches of another processor are not cut where a draft is wrong.
         let draft = if model.decoder.cuts_caches() { draft } else { &[] };
         let mut recording = Recording::new(&model.alignment_heads);
@@ -259,7 +264,8 @@ impl<'m> WindowDecoder<'m> {
 
     /// The language of encoded audio and its probability among all languages.
     pub(crate) fn detect(&mut self, audio: &CrossCache) -> Result<(&'static str, f32), Cancelled> {
-        let tokenizer = &self.model.tokenizer;
+        let model = self.model.clone();
+        let tokenizer = &model.tokenizer;
         if !tokenizer.is_multilingual() {
             return Ok(("en", 1.0));
         }
@@ -308,7 +314,7 @@ impl<'m> WindowDecoder<'m> {
     }
 
     fn rules(&self, context: Context<'_>) -> Rules {
-        let (model, options) = (self.model, self.options);
+        let (model, options) = (&self.model, self.options);
         let mut suppress = options.suppress_tokens.clone();
         if options.allow_non_speech {
             let non_speech = model.tokenizer.non_speech_tokens();

@@ -98,7 +98,7 @@ fn every_option_that_takes_memory_is_counted() {
             TranscribeOptions { search, ..plain.clone() }
         }),
         ("hotwords", {
-            let hotwords = Some(std::sync::Arc::new(recognizer.hotwords(["rice"], 2.0)));
+            let hotwords = Some(std::sync::Arc::new(recognizer.hotwords(["rice"], 2.0).unwrap()));
             TranscribeOptions { hotwords, ..plain.clone() }
         }),
     ];

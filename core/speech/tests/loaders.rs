@@ -100,7 +100,8 @@ fn a_vocabulary_with_merges_stands_in_for_a_tokenizer_file() {
         .with("merges.txt", "#version: 0.2\n")
         .with("added_tokens.json", &added);
     let loaded = load(parts.path()).unwrap();
-    let (expected, found) = (whole.model().tokenizer(), loaded.model().tokenizer());
+    let (whole, loaded) = (whole.model().unwrap(), loaded.model().unwrap());
+    let (expected, found) = (whole.tokenizer(), loaded.tokenizer());
     assert_eq!(found.special(), expected.special());
     let all: Vec<u32> = (0..expected.vocab_size() as u32).collect();
     assert_eq!(found.decode(&all), expected.decode(&all));
@@ -271,7 +272,7 @@ fn a_budget_refuses_before_a_weight_is_read() {
     // Broken weights that would be found if they were read.
     let model = Damaged::new().tensors(|_, values| values.fill(f32::NAN));
     let source = ModelSource::Path(model.path().to_owned());
-    let needed = SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap();
+    let needed = SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap().peak();
     let budget = MemoryBudget::limited(Bytes(needed.0 - 1));
     let options = LoadOptions { budget: budget.clone(), ..LoadOptions::default() };
     let error = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap_err();
@@ -283,7 +284,7 @@ fn a_budget_refuses_before_a_weight_is_read() {
 fn a_model_holds_its_reservation_as_long_as_it_lives() {
     let model = Damaged::new();
     let source = ModelSource::Path(model.path().to_owned());
-    let budget = MemoryBudget::limited(SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap());
+    let budget = MemoryBudget::limited(SpeechRecognizer::estimate(&source, &LoadOptions::default()).unwrap().peak());
     let options = LoadOptions { budget: budget.clone(), ..LoadOptions::default() };
     let load = || SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new());
     let first = load().unwrap();

@@ -74,7 +74,7 @@ fn retensor(folder: &TempDir, change: impl FnOnce(&mut Tensors)) {
 
 /// Logits after a few tokens.
 fn logits(recognizer: &SpeechRecognizer) -> Vec<f32> {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let features: Vec<f32> = (0..100 * model.dimensions().mels).map(|i| (i as f32 * 0.37).sin()).collect();
     let states = model.encode(&features, Threads::ONE, &cancel).unwrap();
     model.logits(&states, &[300, 301, 17, 40, 5], Threads::ONE, &cancel).unwrap()
@@ -100,13 +100,14 @@ fn timestamps_that_a_tokenizer_leaves_out_are_there() {
     edit(&early, "tokenizer.json", without_timestamps);
     for path in [early.path().to_owned(), pack(&early, WeightType::Int8)] {
         let found = load(&path).unwrap();
-        let (found, expected) = (found.model().tokenizer(), expected.model().tokenizer());
+        let (found, expected) = (found.model().unwrap(), expected.model().unwrap());
+        let (found, expected) = (found.tokenizer(), expected.tokenizer());
         assert_eq!(found.special(), expected.special());
         assert_eq!((found.vocab_size(), found.is_multilingual()), (expected.vocab_size(), true));
         let all: Vec<u32> = (0..expected.vocab_size() as u32).collect();
         assert_eq!(found.decode_with_controls(&all), expected.decode_with_controls(&all));
     }
-    let begin = expected.model().tokenizer().special().timestamp_begin.unwrap();
+    let begin = expected.model().unwrap().tokenizer().special().timestamp_begin.unwrap();
     let tokens = text(&load(early.path()).unwrap());
     assert_eq!(tokens, text(&expected));
     assert!(tokens.iter().any(|&token| token >= begin), "{tokens:?}");
@@ -114,7 +115,7 @@ fn timestamps_that_a_tokenizer_leaves_out_are_there() {
 
 #[test]
 fn a_network_with_rows_to_spare_or_none_for_timestamps_keeps_its_vocabulary() {
-    let listed = load(FormulaModel::small().write().path()).unwrap().model().tokenizer().vocab_size();
+    let listed = load(FormulaModel::small().write().path()).unwrap().model().unwrap().tokenizer().vocab_size();
     for (rows, begins) in [(listed + 7, true), (listed - 1, false), (listed - 101, false)] {
         let folder = FormulaModel::small().write();
         edit(&folder, "tokenizer.json", without_timestamps);
@@ -126,7 +127,7 @@ fn a_network_with_rows_to_spare_or_none_for_timestamps_keeps_its_vocabulary() {
             values.resize(rows * width, -1.0);
         });
         let recognizer = load(folder.path()).unwrap();
-        let special = recognizer.model().tokenizer().special();
+        let special = *recognizer.model().unwrap().tokenizer().special();
         assert_eq!(special.timestamp_begin.is_some(), begins, "{rows} rows");
         if begins {
             assert_eq!(special.timestamp_begin, special.no_timestamps.map(|token| token + 1));
@@ -143,7 +144,7 @@ fn whether_languages_stand_in_the_prompt_is_what_the_settings_say() {
         edit(&folder, "generation_config.json", |generation| generation["is_multilingual"] = said.clone());
         for path in [folder.path().to_owned(), pack(&folder, WeightType::Int8)] {
             let recognizer = load(&path).unwrap();
-            assert_eq!(recognizer.model().tokenizer().is_multilingual(), expected, "{said}");
+            assert_eq!(recognizer.model().unwrap().tokenizer().is_multilingual(), expected, "{said}");
             let german = TranscribeOptions { language: Language::Fixed("de".into()), ..TranscribeOptions::greedy() };
             let audio = Pcm16k::new(tone(16_000)).unwrap();
             let result = recognizer.transcribe(&audio, &german, &NoProgress, &CancelToken::new());
@@ -155,8 +156,8 @@ fn whether_languages_stand_in_the_prompt_is_what_the_settings_say() {
 #[test]
 fn settings_that_contradict_the_vocabulary_are_refused_with_the_field() {
     let sound = load(FormulaModel::small().write().path()).unwrap();
-    let special = *sound.model().tokenizer().special();
-    let german = sound.model().tokenizer().language_token("de").unwrap();
+    let special = *sound.model().unwrap().tokenizer().special();
+    let german = sound.model().unwrap().tokenizer().language_token("de").unwrap();
     for (file, field, right, wrong) in [
         ("config.json", "decoder_start_token_id", json!(special.sot), json!(special.sot + 1)),
         ("config.json", "eos_token_id", json!(special.eot), json!(special.eot + 1)),
@@ -205,7 +206,7 @@ fn a_multilingual_model_needs_languages_in_its_vocabulary() {
     let error = load(folder.path()).unwrap_err();
     assert!(matches!(&error, LoadError::Config { problem: ConfigError::NoLanguages, .. }), "{error}");
     edit(&folder, "generation_config.json", |generation| generation["is_multilingual"] = json!(false));
-    assert!(!load(folder.path()).unwrap().model().tokenizer().is_multilingual());
+    assert!(!load(folder.path()).unwrap().model().unwrap().tokenizer().is_multilingual());
 }
 
 #[test]
@@ -308,7 +309,7 @@ fn an_output_layer_of_its_own_is_used_on_a_device() {
 fn check_outputs(form: &str, load: fn(&TempDir) -> SpeechRecognizer) {
     // Sums in another order.
     const CLOSE: Tolerance = Tolerance { abs: 1e-4, rel: 1e-4 };
-    let vocabulary = |recognizer: &SpeechRecognizer| recognizer.model().dimensions().vocabulary;
+    let vocabulary = |recognizer: &SpeechRecognizer| recognizer.model().unwrap().dimensions().vocabulary;
     let tied = load(&with_output(Output::Absent, None, ""));
     let expected = logits(&tied);
     let reversed: Vec<f32> = expected.chunks(vocabulary(&tied)).flat_map(|row| row.iter().rev()).copied().collect();
@@ -324,9 +325,9 @@ fn check_outputs(form: &str, load: fn(&TempDir) -> SpeechRecognizer) {
         println!("{form} {output:?} {flag:?}");
         let recognizer = load(&with_output(output, flag, ""));
         let is_tied = output != Output::Reversed && flag != Some(false);
-        assert_eq!(recognizer.model().dimensions().tied_output, is_tied);
+        assert_eq!(recognizer.model().unwrap().dimensions().tied_output, is_tied);
         assert_close(&logits(&recognizer), if output == Output::Reversed { &reversed } else { &expected }, CLOSE);
-        assert_eq!(recognizer.model().bytes_per_token(), tied.model().bytes_per_token());
+        assert_eq!(recognizer.model().unwrap().bytes_per_token(), tied.model().unwrap().bytes_per_token());
     }
 }
 
@@ -369,7 +370,7 @@ fn the_early_tokenizer_of_tiny_en_is_english_with_timestamps() {
         let tokenizer = |name: &str| {
             std::fs::copy(original.join(name), folder.path().join("tokenizer.json")).unwrap();
             let recognizer = load_in(folder.path(), Some(Precision::Int8)).unwrap();
-            recognizer.model().tokenizer().clone()
+            recognizer.model().unwrap().tokenizer().clone()
         };
         let (early, late) = (tokenizer("tokenizer.early.json"), tokenizer("tokenizer.json"));
         assert_eq!((early.special(), early.vocab_size()), (late.special(), late.vocab_size()));

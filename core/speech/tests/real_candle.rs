@@ -66,7 +66,7 @@ fn compare(what: &str, ours: &[f32], candle: &[f32], tolerance: Tolerance, mean:
 #[test]
 fn states_and_logits_are_those_of_candle() {
     let Some(recognizer) = tiny_en() else { return };
-    let (model, cancel, features) = (recognizer.model(), CancelToken::new(), features(CLIPS[0]));
+    let (model, cancel, features) = (recognizer.model().unwrap(), CancelToken::new(), features(CLIPS[0]));
     let states = model.encode(&features, Threads::ONE, &cancel).unwrap();
     let reference = candle().encode(&features).unwrap();
     compare("encoder states", &states, &reference, STATES, MEAN_STATES);
@@ -78,7 +78,7 @@ fn states_and_logits_are_those_of_candle() {
 #[test]
 fn greedy_text_is_that_of_candle_token_by_token() {
     let Some(recognizer) = tiny_en() else { return };
-    let model = recognizer.model();
+    let model = recognizer.model().unwrap();
     let special = model.tokenizer().special();
     let prompt = [special.sot, special.no_timestamps.unwrap()];
     let (mut ours, mut theirs) = (Times::default(), Times::default());
@@ -91,7 +91,7 @@ fn greedy_text_is_that_of_candle_token_by_token() {
         let states = candle.encode(&features).unwrap();
         let encode = start.elapsed();
         let start = Instant::now();
-        let text = candle.greedy(model, &states, &prompt, 446, &CancelToken::new()).unwrap();
+        let text = candle.greedy(&model, &states, &prompt, 446, &CancelToken::new()).unwrap();
         // The end of the text is decided by a pass too.
         ours.add(transcript.timing.encode, transcript.timing.decode, text.len() + 1);
         theirs.add(encode, start.elapsed(), text.len() + 1);

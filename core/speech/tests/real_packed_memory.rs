@@ -24,7 +24,7 @@ fn loading_copies_no_weights() {
         fastest = fastest.min(start.elapsed().as_secs_f64());
         // All of it is this thread's: there is no other one.
         let allocated = info.bytes_total;
-        assert!(recognizer.model().packed().is_some());
+        assert!(recognizer.model().unwrap().packed().is_some());
         assert!(allocated < 512 << 10, "{allocated} bytes allocated for a file of {bytes}");
         println!("{allocated} bytes allocated for a file of {bytes}");
     }

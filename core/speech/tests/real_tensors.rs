@@ -35,7 +35,7 @@ fn frames_major(golden: &Golden, name: &str, mels: usize) -> Vec<f32> {
 fn network_matches_transformers() {
     let Some(recognizer) = tiny_en() else { return };
     let golden = golden("tensors").unwrap();
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     for (key, file) in CLIPS {
         let features = features(file);
         assert_close(&features[..64 * 80], &frames_major(&golden, &format!("{key}.mel"), 80), MEL);
@@ -56,6 +56,7 @@ fn network_matches_transformers() {
 fn threads_do_not_change_a_bit() {
     let Some(recognizer) = tiny_en() else { return };
     let features = features("synthetic/003.flac");
-    let encode = |threads| recognizer.model().encode(&features, Threads::new(threads), &CancelToken::new()).unwrap();
+    let encode =
+        |threads| recognizer.model().unwrap().encode(&features, Threads::new(threads), &CancelToken::new()).unwrap();
     assert_eq!(encode(1), encode(2));
 }

@@ -28,7 +28,7 @@ fn digest(values: impl IntoIterator<Item = f32>) -> u64 {
 
 /// States and logits of one clip's features `[frames, 80]`.
 fn of_network(recognizer: &SpeechRecognizer, features: &[f32]) -> u64 {
-    let (model, cancel) = (recognizer.model(), CancelToken::new());
+    let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
     let states = model.encode(features, Threads::ONE, &cancel).unwrap();
     // Forty tokens of any text: what matters is that all are asked the same.
     let tokens: Vec<u32> = (0..TOKENS).map(|i| if i == 0 { 50_257 } else { 262 + 97 * i }).collect();

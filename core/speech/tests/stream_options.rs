@@ -27,7 +27,7 @@ fn finals(samples: &[f32], transcribe: TranscribeOptions) -> Vec<String> {
 
 /// Eight tokens of text and nothing else: left alone, the network ends its text at once.
 fn talkative() -> TranscribeOptions {
-    let model = small().model();
+    let model = small().model().unwrap();
     let special = model.tokenizer().special().eot..model.dimensions().vocabulary as u32;
     TranscribeOptions { max_tokens: Some(8), suppress_tokens: special.collect(), ..TranscribeOptions::greedy() }
 }

@@ -152,7 +152,8 @@ fn hotwords_of_another_vocabulary_or_without_a_finite_strength_are_refused() {
         transcribe(&tone(16_000), &options)
     };
     let words = ["wonder", "zebra"];
-    let own = small().model().tokenizer();
+    let model = small().model().unwrap();
+    let own = model.tokenizer();
     // Tokens that the network does not have, and tokens that are other letters there.
     let (beyond, mixed_up) = (renumbered(|id| id + 50_000), renumbered(|id| if id < 256 { 255 - id } else { id }));
     for beam in [1, 3] {
@@ -189,7 +190,8 @@ fn prompts_prefixes_and_limits_of_any_size_fit_the_context() {
 /// Windows of two seconds: the second one is told the prompt, too, unless it is for the first alone.
 #[test]
 fn a_prompt_holds_for_every_window_unless_it_is_for_the_first() {
-    let special = small().model().tokenizer().special().eot..small().model().dimensions().vocabulary as u32;
+    let special =
+        small().model().unwrap().tokenizer().special().eot..small().model().unwrap().dimensions().vocabulary as u32;
     let talkative =
         TranscribeOptions { max_tokens: Some(8), suppress_tokens: special.collect(), ..TranscribeOptions::greedy() };
     let windows = |prompt: Option<&str>, prompt_carry| -> Vec<String> {
@@ -257,7 +259,8 @@ fn work_ends_at_the_very_look_at_which_the_token_fires() {
         let load = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
         let recognizer =
             SpeechRecognizer::load(&folder.path().into(), &load, &NoProgress, &CancelToken::new()).unwrap();
-        let dimensions = recognizer.model().dimensions();
+        let model = recognizer.model().unwrap();
+        let dimensions = model.dimensions();
         for (rows, options) in &options {
             let run = |look| {
                 let cancel = CancelToken::firing_at_look(look);
@@ -288,7 +291,7 @@ fn a_beam_is_one_call_of_the_decoder_per_step() {
         let load = LoadOptions { threads: Threads::ONE, precision: Some(precision), ..LoadOptions::default() };
         let recognizer =
             SpeechRecognizer::load(&folder.path().into(), &load, &NoProgress, &CancelToken::new()).unwrap();
-        let layers = recognizer.model().dimensions().decoder_layers;
+        let layers = recognizer.model().unwrap().dimensions().decoder_layers;
         let run = |max_tokens| {
             let greedy = TranscribeOptions::greedy();
             let search = Search { beam: BEAM, ..greedy.search.clone() };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::layout::Layout;
-use crate::aligned::{ALIGNMENT, AlignedBytes, as_bytes, as_floats};
+use crate::aligned::{ALIGNMENT, AlignedBytes, IN_PLACE, as_bytes, as_floats};
 use crate::storage::Storage;
 
 /// Greatest depth of a product: up to here a sum of products of int8 values fits i32 (131,072 · 127² < 2³¹).
@@ -63,8 +63,11 @@ pub enum PackError {
         /// Bytes there are.
         available: usize,
     },
-    /// The bytes do not start on a cache line.
-    #[error("packed weights at byte {start} are not aligned to {ALIGNMENT} bytes in memory; pack the model again")]
+    /// The bytes do not start on a cache line of their file, or in memory not even where an f32 may.
+    #[error(
+        "packed weights at byte {start} lie on no multiple of {ALIGNMENT} in the file or of {IN_PLACE} in memory; pack the \
+         model again"
+    )]
     Misaligned {
         /// First byte.
         start: usize,
@@ -340,7 +343,8 @@ mod tests {
         assert!((0..40).all(|column| mapped.weight(column, 19) == packed.weight(column, 19)));
         assert_eq!(mapped.scales(), packed.scales());
         assert_eq!(open(40, 20, 65).unwrap_err(), PackError::OutOfBounds { start: 65, end: 2369, available: 2368 });
-        assert_eq!(open(20, 20, 32).unwrap_err(), PackError::Misaligned { start: 32 });
+        assert_eq!(open(20, 20, 34).unwrap_err(), PackError::Misaligned { start: 34 });
+        assert!(open(20, 20, 36).is_ok(), "kernels load from any address");
         assert!(matches!(open(40, 20, usize::MAX), Err(PackError::OutOfBounds { .. })));
         assert!(matches!(open(usize::MAX, 20, 0), Err(PackError::Shape { .. })));
         assert!(matches!(open(1, MAX_DEPTH + 1, 0), Err(PackError::Shape { .. })));

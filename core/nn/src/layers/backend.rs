@@ -34,10 +34,10 @@ impl Backend {
         Self::with_pool(kernels, Pool::new(threads))
     }
 
-    /// Chosen kernels on the threads of a pool.
+    /// Chosen kernels on the threads of a pool, which may be shared with other models.
     #[must_use]
-    pub fn with_pool(kernels: KernelSet, pool: Pool) -> Self {
-        Self { kernels, pool: Arc::new(pool) }
+    pub fn with_pool(kernels: KernelSet, pool: impl Into<Arc<Pool>>) -> Self {
+        Self { kernels, pool: pool.into() }
     }
 
     /// The kernels, for what is too small to be divided.

@@ -4,11 +4,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
+#[cfg(doc)]
+use sotto_kernels::IN_PLACE;
 use sotto_kernels::{ALIGNMENT, Floats, Int4Matrix, Layout, PackError, PackedMatrix, SharedBytes};
+use sotto_runtime::Bytes;
 
 use super::{INT4, INT8, SCALES, header};
 use crate::layers::{FloatWeights, MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightType};
-use crate::weights::{WeightError, Weights, printable};
+use crate::weights::{FileRange, MemoryFile, WeightError, Weights, printable};
 
 /// A packed model file, mapped, or an image of one in memory.
 ///
@@ -30,12 +33,30 @@ impl PackedModel {
     }
 
     /// Uses a packed model in memory; `name` stands for the path in messages. Copied once where it does not start on a
-    /// cache line.
+    /// multiple of [`IN_PLACE`] bytes.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
         Self::checked(Weights::keep_bytes(bytes, name)?)
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), for a file that the application has in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_memory(file: &MemoryFile) -> Result<Self, WeightError> {
+        Self::checked(Weights::keep_memory(file)?)
+    }
+
+    /// Maps a packed model that is a part of an open file. It is used where it lies if it begins at a multiple of
+    /// [`IN_PLACE`] bytes, as files inside an Android package do; else it is copied once
+    /// ([`is_copied`](Self::is_copied)).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_range(range: &FileRange) -> Result<Self, WeightError> {
+        Self::checked(Weights::keep_range(range)?)
     }
 
     fn checked(weights: Weights) -> Result<Self, WeightError> {
@@ -112,6 +133,18 @@ impl PackedModel {
         let stored = self.weights.stored(name)?;
         self.expect_kind(name, stored.kind, "U8")?;
         Ok((self.weights.shared(), stored.range))
+    }
+
+    /// Whether the file was copied into memory of our own, because it does not lie aligned for its tensors.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.weights.is_copied()
+    }
+
+    /// Gives the mapped pages back to the system, which reads them again when they are touched; nothing of a model that
+    /// is in memory. Returns the bytes of the map.
+    pub fn release_pages(&self) -> Bytes {
+        Bytes(self.weights.release_pages())
     }
 
     /// Looks whether the file still has the length that was mapped: one system call.

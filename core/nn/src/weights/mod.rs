@@ -12,7 +12,9 @@ mod element;
 mod error;
 mod ggml;
 mod index;
+mod memory;
 mod mmap;
+mod range;
 mod safetensors;
 mod sharded;
 
@@ -24,10 +26,14 @@ use std::sync::Arc;
 
 pub use error::WeightError;
 pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
+pub use memory::{MemoryBytes, MemoryFile};
+#[cfg(unix)]
+pub use range::duplicate_descriptor;
+pub use range::{FileRange, FileRangeError, FileRangeReader};
 pub use sharded::ShardIndex;
 
 use element::{BLOCK, Element};
-use sotto_kernels::{ALIGNMENT, AlignedBytes, SharedBytes};
+use sotto_kernels::{AlignedBytes, IN_PLACE, SharedBytes};
 
 pub(crate) use error::printable;
 use index::Entry;
@@ -64,6 +70,7 @@ struct Tensor {
 enum Image {
     Mapped(MappedFile),
     Memory(Cow<'static, [u8]>),
+    Shared(MemoryFile),
     Aligned(AlignedBytes),
 }
 
@@ -79,10 +86,31 @@ impl Image {
         MappedFile::open(path).map(Self::Mapped).map_err(io)
     }
 
+    fn map_range(range: &FileRange) -> Result<Self, WeightError> {
+        let io = |source| WeightError::Io { file: range.name().to_owned(), source };
+        MappedFile::of_range(range).map(Self::Mapped).map_err(io)
+    }
+
+    /// The same bytes where their tensors can be read in place: copied where they cannot.
+    fn in_place(self) -> Self {
+        match self.bytes().as_ptr().align_offset(IN_PLACE) {
+            0 => self,
+            _ => Self::Aligned(AlignedBytes::from(self.bytes())),
+        }
+    }
+
+    fn has_its_length(&self) -> bool {
+        match self {
+            Self::Mapped(file) => file.has_its_length(),
+            Self::Memory(_) | Self::Shared(_) | Self::Aligned(_) => true,
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Mapped(file) => file,
             Self::Memory(bytes) => bytes,
+            Self::Shared(file) => file.bytes(),
             Self::Aligned(bytes) => bytes.as_ref(),
         }
     }
@@ -131,6 +159,22 @@ impl Weights {
         Self::ggml(Image::Memory(bytes), name.to_owned(), ggml::whisper)
     }
 
+    /// As [`open_ggml`](Self::open_ggml), for a part of an open file.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn open_ggml_range(range: &FileRange) -> Result<(WhisperGgml, Self), WeightError> {
+        Self::ggml(Image::map_range(range)?, range.name().to_owned(), ggml::whisper)
+    }
+
+    /// As [`open_ggml`](Self::open_ggml), for a file that the application has in memory.
+    ///
+    /// # Errors
+    /// As [`open_safetensors`](Self::open_safetensors).
+    pub fn open_ggml_memory(file: &MemoryFile) -> Result<(WhisperGgml, Self), WeightError> {
+        Self::ggml(Image::Shared(file.clone()), file.name().to_owned(), ggml::whisper)
+    }
+
     /// Opens a Silero VAD model of whisper.cpp (`ggml-silero-*.bin`).
     ///
     /// # Errors
@@ -157,11 +201,31 @@ impl Weights {
     /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for
     /// them.
     pub(crate) fn keep_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
-        let image = match bytes.as_ptr().align_offset(ALIGNMENT) {
-            0 => Image::Memory(bytes),
-            _ => Image::Aligned(AlignedBytes::from(&*bytes)),
+        Self::safetensors(Image::Memory(bytes).in_place(), name.to_owned())
+    }
+
+    /// As [`keep_bytes`](Self::keep_bytes), for a file that the application has in memory.
+    pub(crate) fn keep_memory(file: &MemoryFile) -> Result<Self, WeightError> {
+        Self::safetensors(Image::Shared(file.clone()).in_place(), file.name().to_owned())
+    }
+
+    /// As [`open_to_keep`](Self::open_to_keep), for a part of an open file: copied where it begins at an odd place.
+    pub(crate) fn keep_range(range: &FileRange) -> Result<Self, WeightError> {
+        Self::safetensors(Image::map_range(range)?.in_place(), range.name().to_owned())
+    }
+
+    /// Whether the file was copied, because it did not lie aligned for its tensors.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.images.iter().any(|image| matches!(**image, Image::Aligned(_)))
+    }
+
+    /// Gives mapped pages back to the system; they are read again when they are touched. Returns their bytes.
+    pub(crate) fn release_pages(&self) -> u64 {
+        let pages = |image: &Arc<Image>| match &**image {
+            Image::Mapped(file) => file.release_pages() as u64,
+            Image::Memory(_) | Image::Shared(_) | Image::Aligned(_) => 0,
         };
-        Self::safetensors(image, name.to_owned())
+        self.images.iter().map(pages).sum()
     }
 
     /// The whole file, as long as it is one.
@@ -180,10 +244,7 @@ impl Weights {
 
     /// Whether the file still has the length that was mapped.
     pub(crate) fn has_its_length(&self) -> bool {
-        self.images.iter().all(|image| match &**image {
-            Image::Mapped(file) => file.has_its_length(),
-            Image::Memory(_) | Image::Aligned(_) => true,
-        })
+        self.images.iter().all(|image| image.has_its_length())
     }
 
     fn safetensors(image: Image, name: String) -> Result<Self, WeightError> {
@@ -307,6 +368,10 @@ impl Weights {
 
     fn values(&self, tensor: &Tensor, name: &str) -> Result<Vec<f32>, WeightError> {
         let Entry { element, start, end, .. } = tensor.entry;
+        // A file that was cut has lost pages: reading them would end the process.
+        if !self.images[tensor.image].has_its_length() {
+            return Err(WeightError::Changed { file: self.name.clone() });
+        }
         element.to_f32(&self.images[tensor.image].bytes()[start..end]).ok_or_else(|| WeightError::ElementType {
             file: self.name.clone(),
             name: printable(name),

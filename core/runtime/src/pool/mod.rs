@@ -8,7 +8,7 @@
 //! * `claim`: the claim word, one atomic number that says who may touch the current job;
 //! * `board`: the job itself, all unsafe code, and the argument why it is sound;
 //! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's;
-//! * `chunk`: how a job is cut; `sync`: `std` or loom.
+//! * `chunk`: how a job is cut.
 //!
 //! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!
@@ -28,7 +28,6 @@ mod model;
 mod park;
 mod place;
 mod setup;
-mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -42,18 +41,18 @@ pub use self::chunk::Chunk;
 use self::chunk::Partition;
 use self::park::{Bed, before_waking, spin_until};
 pub use self::setup::HelperSetup;
-use self::sync::{Arc, AtomicBool, thread};
 use crate::Threads;
+use crate::sync::{Arc, AtomicBool, thread};
 
 // No device has more cores, and each helper costs a stack.
 const MOST_HELPERS: usize = 255;
 const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 
-/// Threads that share the work of one task: the caller's own and helpers.
+/// Threads that share the work of networks: the caller's own and helpers.
 ///
-/// A task makes its pool once and calls [`run`](Self::run) for every part of a network. Pools do not know each other and
-/// take no work from each other. Helpers start at the first job that has work for them, sleep between jobs, and end when
-/// the pool is dropped.
+/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools do not
+/// know each other and take no work from each other. Helpers start at the first job that has work for them, sleep between
+/// jobs, and end when the pool is dropped.
 ///
 /// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from another
 /// thread or from inside a job, runs on its own thread alone and waits for nobody.

@@ -181,7 +181,7 @@ impl PackedCache {
             return Ok(Some(file));
         }
         let options = LoadOptions { precision: Some(Precision::Int8), isa: packing.isa, ..LoadOptions::default() };
-        let needed = SpeechRecognizer::estimate(source, &options)?;
+        let needed = SpeechRecognizer::estimate(source, &options)?.peak();
         let name = || path.display().to_string();
         let refused = |refused| LoadError::OutOfBudget { model: name(), refused };
         let _memory = packing.budget.reserve(needed).map_err(refused)?;

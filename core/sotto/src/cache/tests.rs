@@ -103,7 +103,7 @@ fn text(engine: &Engine, source: &ModelSource) -> (String, f32, bool) {
     let options = TranscribeOptions::default();
     let transcript = recognizer.transcribe(&clip, &options, &NoProgress, &cancel).unwrap();
     let logprob = transcript.segments.iter().map(|segment| segment.avg_logprob).sum();
-    (transcript.text, logprob, recognizer.model().packed().is_some())
+    (transcript.text, logprob, recognizer.model().unwrap().packed().is_some())
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_cancelled_packing_leaves_nothing_behind() {
 #[test]
 fn packing_counts_against_the_budget() {
     let desk = Desk::new();
-    let needed = Engine::default().estimate_speech(&desk.source("model")).unwrap();
+    let needed = Engine::default().estimate_speech(&desk.source("model")).unwrap().peak();
     let engine = |memory: u64| {
         let (memory, cache) = (Some(Bytes(memory)), Some(desk.cache()));
         Engine::new(EngineOptions { memory, cache, ..EngineOptions::default() })
@@ -342,7 +342,7 @@ fn packing_counts_against_the_budget() {
     // The packed file has a few bytes more than its weights.
     let enough = engine(needed.0 + needed.0 / 10);
     let recognizer = enough.speech(&desk.source("model"), &NoProgress, &CancelToken::new()).unwrap();
-    assert!(recognizer.model().packed().is_some() && enough.budget().used() < needed);
+    assert!(recognizer.model().unwrap().packed().is_some() && enough.budget().used() < needed);
     // Once it is packed it takes less.
     let tiny = engine(100_000).speech(&desk.source("model"), &NoProgress, &CancelToken::new()).unwrap_err();
     assert!(matches!(&tiny, LoadError::OutOfBudget { model, .. } if model.ends_with("model")), "{tiny}");
@@ -374,7 +374,7 @@ fn child() {
     let sink = |progress: &Progress<'_>| stages.lock().unwrap().push(progress.stage);
     let source = ModelSource::Path(folder.join("model"));
     let recognizer = engine.speech(&source, &sink, &CancelToken::new()).unwrap();
-    assert!(recognizer.model().packed().is_some());
+    assert!(recognizer.model().unwrap().packed().is_some());
     let problem = engine.take_cache_problem();
     assert!(problem.is_none(), "{problem:?}");
     println!("PACKED {}", stages.into_inner().unwrap().contains(&Stage::Write));

@@ -111,7 +111,10 @@ impl Workload for SpeechWorkload<'_> {
     }
 
     fn unload(&mut self) {
-        self.recognizer = None;
+        // The engine may keep a model that nobody uses: the next load must really load.
+        if let Some(recognizer) = self.recognizer.take() {
+            recognizer.unload();
+        }
     }
 
     fn run(&mut self, clip: usize, cancel: &CancelToken) -> Result<Outcome, ProfileError> {

@@ -109,7 +109,7 @@ mod tests {
         let source = ModelSource::Path(data_dir()?.join("openai-whisper-tiny.en"));
         let options = LoadOptions { precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };
         let recognizer = SpeechRecognizer::load(&source, &options, &NoProgress, &CancelToken::new()).unwrap();
-        let (model, cancel) = (recognizer.model(), CancelToken::new());
+        let (model, cancel) = (recognizer.model().unwrap(), CancelToken::new());
         let options = TranscribeOptions { max_tokens: Some(20), ..TranscribeOptions::greedy() };
         let mels = model.dimensions.mels;
         let features: Vec<f32> = (0..3000 * mels).map(|i| (i as f32 * 0.37).sin()).collect();
@@ -119,7 +119,7 @@ mod tests {
         };
         encode();
         let ((), encoded) = measured(encode);
-        let mut decoder = WindowDecoder::new(model, &options, Threads::ONE, &cancel).unwrap();
+        let mut decoder = WindowDecoder::new(model.clone(), &options, Threads::ONE, &cancel).unwrap();
         let mut window = || drop(decoder.decode(&features, 3000, Context::default()).unwrap());
         window();
         let ((), all) = measured(window);

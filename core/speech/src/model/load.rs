@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sotto_kernels::{Isa, KernelSet};
 use sotto_nn::layers::Backend;
 use sotto_nn::packed::PackedModel;
-use sotto_nn::weights::{WeightError, Weights, WhisperGgml, WhisperHeader};
+use sotto_nn::weights::{FileRange, MemoryFile, WeightError, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::spans::{self, Counter};
 use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
@@ -21,7 +22,7 @@ use super::{
     ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, Switch, device, weight_count,
 };
 use crate::error::{ConfigError, LoadError};
-use crate::memory::{self, ModelMemory, Residence, Session};
+use crate::memory::{self, Estimate, ModelMemory, Residence, Session};
 use crate::options::TranscribeOptions;
 
 /// Where a model comes from.
@@ -33,14 +34,48 @@ pub enum ModelSource {
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
-    /// A packed model, compiled into the application: used where it lies if it starts on a cache line, else copied
-    /// once.
+    /// A packed model, compiled into the application: used where it lies if it starts on a multiple of 4 bytes, else
+    /// copied once.
     PackedBytes {
         /// Name for messages.
         name: &'static str,
         /// The file.
         bytes: &'static [u8],
     },
+    /// A whisper.cpp file or a packed model that the application has in memory, and that stays there as long as the
+    /// model: a packed one is used where it lies if it starts on a multiple of 4 bytes, else copied once.
+    Memory(MemoryFile),
+    /// A whisper.cpp file or a packed model that is open already, or a part of a larger file, such as an asset of an
+    /// Android package. A packed one is mapped, like a file of its own: in place if it begins at a multiple of 4 bytes,
+    /// as files in a package do that are not compressed, else it is copied once
+    /// ([`PackedInfo::copied`](crate::PackedInfo)).
+    File(FileRange),
+}
+
+impl ModelSource {
+    /// What messages call it: the path, or the name that was given to it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Bytes(bytes) => bytes.name.to_owned(),
+            Self::PackedBytes { name, .. } => (*name).to_owned(),
+            Self::Memory(file) => file.name().to_owned(),
+            Self::File(range) => range.name().to_owned(),
+        }
+    }
+}
+
+impl From<MemoryFile> for ModelSource {
+    fn from(file: MemoryFile) -> Self {
+        Self::Memory(file)
+    }
+}
+
+impl From<FileRange> for ModelSource {
+    fn from(range: FileRange) -> Self {
+        Self::File(range)
+    }
 }
 
 /// The files of a Hugging Face folder in memory.
@@ -77,6 +112,9 @@ pub struct LoadOptions {
     pub threads: Threads,
     /// What the threads call that help the caller's in int8, when they start: for their priority.
     pub helper_setup: HelperSetup,
+    /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which they
+    /// are. `None` makes the model a pool of its own.
+    pub pool: Option<Arc<Pool>>,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
     /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by
@@ -157,7 +195,12 @@ impl Manifest {
             }
             ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
             ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
-            ModelSource::Path(path) => Self::open_ggml(path),
+            ModelSource::Path(path) => Self::open_ggml_file(path),
+            ModelSource::Memory(file) if begins_as_safetensors(file.bytes()) => {
+                Self::open_packed(PackedModel::from_memory(file)?)
+            }
+            ModelSource::Memory(file) => Self::open_ggml(Weights::open_ggml_memory(file)?),
+            ModelSource::File(range) => Self::open_range(range),
         }?;
         if let Tensors::Named(weights) = manifest.tensors() {
             inventory::check(&weights, &manifest.dimensions)?;
@@ -214,12 +257,24 @@ impl Manifest {
         Self::of_hugging_face(folder.display().to_string(), settings, vocabulary, || open_safetensors(folder))
     }
 
-    fn open_ggml(path: &Path) -> Result<Self, LoadError> {
+    fn open_ggml_file(path: &Path) -> Result<Self, LoadError> {
         if !path.exists() {
             return Err(LoadError::NotAModel { path: path.to_owned(), problem: "there is nothing".into() });
         }
-        let (WhisperGgml { header, vocabulary, .. }, weights) = Weights::open_ggml(path)?;
-        let name = path.display().to_string();
+        Self::open_ggml(Weights::open_ggml(path)?)
+    }
+
+    fn open_range(range: &FileRange) -> Result<Self, LoadError> {
+        let io = |source| LoadError::Io { path: range.name().into(), source };
+        if begins_as_safetensors(&range.start::<SAFETENSORS_START>().map_err(io)?) {
+            Self::open_packed(PackedModel::open_range(range)?)
+        } else {
+            Self::open_ggml(Weights::open_ggml_range(range)?)
+        }
+    }
+
+    fn open_ggml((WhisperGgml { header, vocabulary, .. }, weights): (WhisperGgml, Weights)) -> Result<Self, LoadError> {
+        let name = weights.name().to_owned();
         let dimensions =
             Dimensions::from_ggml(&header).map_err(|problem| LoadError::Config { model: name.clone(), problem })?;
         Ok(Self {
@@ -271,18 +326,18 @@ impl Manifest {
         }
     }
 
-    /// Bytes that loading, and one transcription with these options, will hold at their peak.
+    /// Bytes that the model will hold, and one transcription with these options.
     pub(crate) fn estimate(
         &self,
         options: &LoadOptions,
         transcription: &TranscribeOptions,
-    ) -> Result<Bytes, LoadError> {
+    ) -> Result<Estimate, LoadError> {
         let config = |problem| LoadError::Config { model: self.name.clone(), problem };
         let heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?.len();
         let session = Session::of(&self.dimensions, transcription, heads, options.threads);
         let (memory, precision) = (self.memory(options)?, self.precision(options)?);
-        let at_work = memory.loaded + session_bytes(&self.dimensions, &session, precision, options.device);
-        Ok(memory.loading.max(at_work))
+        let session = session_bytes(&self.dimensions, &session, precision, options.device);
+        Ok(Estimate { loading: memory.loading, model: memory.loaded, session })
     }
 
     /// Bytes of the model alone.
@@ -334,7 +389,7 @@ impl Manifest {
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
         // A model that leaves no room for a transcription is of no use; transcriptions take theirs when they start.
-        let needed = self.estimate(options, &TranscribeOptions::default())?;
+        let needed = self.estimate(options, &TranscribeOptions::default())?.peak();
         let mut memory = options.budget.reserve(needed).map_err(refused)?;
         let switch = Switch::new(options.device != ComputeDevice::Cpu);
         // A device holds the weights once more.
@@ -349,7 +404,8 @@ impl Manifest {
         let tokenizer = self.tokenizer()?;
         let (tensors, precision) = (self.tensors(), self.precision(options)?);
         let source = Watched::new(&tensors, cancel, &report);
-        let pool = Pool::with_setup(options.threads, options.helper_setup.clone());
+        let own = || Arc::new(Pool::with_setup(options.threads, options.helper_setup.clone()));
+        let pool = options.pool.clone().unwrap_or_else(own);
         let backend = Backend::with_pool(self.kernels(options)?, pool);
         let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
         let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
@@ -378,7 +434,7 @@ impl Manifest {
             precision,
             computes_on: options.device,
             budget: options.budget.clone(),
-            _memory: memory,
+            memory,
         })
     }
 
@@ -462,10 +518,17 @@ fn chosen(isa: Option<Isa>) -> Result<KernelSet, LoadError> {
     }
 }
 
-/// Whether a file begins as safetensors do: a length, then JSON.
+/// Bytes that tell safetensors from ggml.
+const SAFETENSORS_START: usize = 9;
+
 fn is_safetensors(path: &Path) -> bool {
-    let mut start = [0; 9];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start[8] == b'{'
+    let mut start = [0; SAFETENSORS_START];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && begins_as_safetensors(&start)
+}
+
+/// Whether a file begins as safetensors do: a length, then JSON.
+fn begins_as_safetensors(bytes: &[u8]) -> bool {
+    bytes.get(SAFETENSORS_START - 1) == Some(&b'{')
 }
 
 // Entries of a packed Whisper model, beside those of the packed form itself.

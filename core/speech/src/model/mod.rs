@@ -61,7 +61,36 @@ pub struct Model {
     /// The account that its memory, and that of transcriptions, is taken from.
     budget: MemoryBudget,
     /// Held as long as the model lives.
-    _memory: Reservation,
+    memory: Reservation,
+}
+
+/// What is known of a model, also when it is unloaded.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) dimensions: Dimensions,
+    pub(crate) device: Switch,
+    alignment_heads: usize,
+    precision: Precision,
+    computes_on: ComputeDevice,
+}
+
+impl Facts {
+    pub(crate) fn of(model: &Model) -> Self {
+        let Model { dimensions, device, alignment_heads, precision, computes_on, .. } = model;
+        Self {
+            dimensions: dimensions.clone(),
+            device: device.clone(),
+            alignment_heads: alignment_heads.len(),
+            precision: *precision,
+            computes_on: *computes_on,
+        }
+    }
+
+    /// Bytes that one transcription with these options holds on top of the model's own.
+    pub(crate) fn session_bytes(&self, options: &TranscribeOptions, threads: Threads) -> Bytes {
+        let session = Session::of(&self.dimensions, options, self.alignment_heads, threads);
+        load::session_bytes(&self.dimensions, &session, self.precision, self.computes_on)
+    }
 }
 
 impl Model {
@@ -83,10 +112,16 @@ impl Model {
         self.packed.as_ref().map(PackedInfo::of)
     }
 
-    /// Bytes that one transcription with these options holds on top of the model's own.
-    pub(crate) fn session_bytes(&self, options: &TranscribeOptions, threads: Threads) -> Bytes {
-        let session = Session::of(&self.dimensions, options, self.alignment_heads.len(), threads);
-        load::session_bytes(&self.dimensions, &session, self.precision, self.computes_on)
+    /// Bytes that it takes out of its budget, without transcriptions.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.memory.bytes()
+    }
+
+    /// Gives the mapped pages of a packed model back to the system, which reads them again when they are touched. Returns
+    /// the bytes of the map, 0 for a model that was converted.
+    pub fn release_pages(&self) -> Bytes {
+        self.packed.as_ref().map_or(Bytes(0), PackedModel::release_pages)
     }
 
     /// Takes the memory of one transcription out of the budget, until what is returned is dropped.
@@ -95,7 +130,7 @@ impl Model {
         options: &TranscribeOptions,
         threads: Threads,
     ) -> Result<Reservation, SpeechError> {
-        Ok(self.budget.reserve(self.session_bytes(options, threads))?)
+        Ok(self.budget.reserve(Facts::of(self).session_bytes(options, threads))?)
     }
 
     /// Bytes that each decoded token reads: the decoder's weights (but those that make keys and values of the audio),

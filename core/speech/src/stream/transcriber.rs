@@ -13,6 +13,7 @@ use super::pace::Pace;
 use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
 use crate::long_form::{HOT, seconds};
+use crate::model::Dimensions;
 use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOptions, Vad};
 use crate::previous::Previous;
 use crate::recognizer::SpeechRecognizer;
@@ -182,6 +183,18 @@ pub struct StreamTranscriber<'r> {
 }
 
 impl<'r> StreamTranscriber<'r> {
+    /// What [`new`](Self::new) refuses whatever is left of the budget, without taking memory.
+    pub(super) fn check(
+        recognizer: &SpeechRecognizer,
+        options: &StreamOptions,
+        rate: u32,
+        channels: u16,
+    ) -> Result<(), SpeechError> {
+        options.check(recognizer.window_seconds())?;
+        recognizer.check(&options.transcribe)?;
+        Ok(Resampler::check(rate, channels.into())?)
+    }
+
     /// A transcription of `channels` interleaved channels at `rate` samples per second.
     ///
     /// # Errors
@@ -200,11 +213,11 @@ impl<'r> StreamTranscriber<'r> {
             recognizer,
             options,
             previous: Previous::new(&decoder),
-            decoder,
             input: (rate, channels),
             resampler: Resampler::new(rate, u32::from(channels))?,
             resampled: Vec::new(),
-            mel: LogMel::new(recognizer.model().dimensions().mels)?,
+            mel: LogMel::new(decoder.model.dimensions().mels)?,
+            decoder,
             features: Vec::new(),
             speaking: segmenter.is_none(),
             segmenter,
@@ -314,7 +327,7 @@ impl<'r> StreamTranscriber<'r> {
             self.forget_before(earliest.max(self.heard.saturating_sub(LATE * SAMPLE_RATE as usize)));
             return Ok(());
         }
-        let window = self.recognizer.model().dimensions().window_frames() * HOP;
+        let window = self.decoder.model.dimensions().window_frames() * HOP;
         let (new, silence) = (self.pace.new_voice(), self.pace.silence());
         let paused = silence >= PAUSE && new >= WORD;
         // Speech that is no louder than what is around it: the detector hears it, and the clock decides.
@@ -440,7 +453,7 @@ impl<'r> StreamTranscriber<'r> {
         if samples.len() < SAMPLE_RATE as usize / 10 {
             return Ok(());
         }
-        features(samples, self.recognizer, &mut self.mel, &mut self.features);
+        features(samples, self.decoder.model.dimensions(), &mut self.mel, &mut self.features);
         let context = Context {
             previous: self.previous.tokens(),
             prefix: &self.prefix,
@@ -449,7 +462,7 @@ impl<'r> StreamTranscriber<'r> {
             one_attempt,
             audio_context: one_attempt.then_some(self.options.volatile_context),
         };
-        let frames = samples.len().div_ceil(HOP).min(self.recognizer.model().dimensions().window_frames());
+        let frames = samples.len().div_ceil(HOP).min(self.decoder.model.dimensions().window_frames());
         let (attempt, listening) = self.decoder.decode_draft(&self.features, frames, context, &draft)?;
         let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
         let Listening { mut words, attention } = listening.said_once(final_end);
@@ -466,8 +479,8 @@ impl<'r> StreamTranscriber<'r> {
             word.start = (word.start + start).clamp(self.final_end.min(end), end);
             word.end = (word.end + start).clamp(word.start, end);
         }
-        let mels = self.recognizer.model().dimensions().mels;
-        let sees_gaps = !self.recognizer.model().prefers_timestamps;
+        let mels = self.decoder.model.dimensions().mels;
+        let sees_gaps = !self.decoder.model.prefers_timestamps;
         let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all && sees_gaps);
         self.hypothesis.unheard = gap.map(|gap| self.audio_start + gap.states.start * 2 * HOP);
         self.hypothesis.words = words;
@@ -574,8 +587,7 @@ fn public(words: Vec<Timed>) -> Vec<Word> {
 }
 
 /// Features of a window of its own, filled up with silence.
-fn features(samples: &[f32], recognizer: &SpeechRecognizer, mel: &mut LogMel, values: &mut Vec<f32>) {
-    let dimensions = recognizer.model().dimensions();
+fn features(samples: &[f32], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
     let window = dimensions.window_frames();
     let _span = span(SpanName::Mel);
     mel.reset();
@@ -612,7 +624,7 @@ mod tests {
             return;
         }
         let (recognizer, demo, cancel) = (starter(), demo_audio(), CancelToken::new());
-        let window = recognizer.model().dimensions().window_frames() * HOP;
+        let window = recognizer.model().unwrap().dimensions().window_frames() * HOP;
         let longest = recognizer.window_seconds() / 2.0;
         for step in [1.0, 0.74 * longest, longest] {
             let options = StreamOptions { step, trim: 15.0, ..StreamOptions::default() };

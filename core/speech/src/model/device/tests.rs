@@ -42,10 +42,10 @@ fn a_device_writes_what_the_cpu_writes_and_a_failure_at_any_pass_changes_nothing
         assert_eq!(device.device_status(), DeviceStatus::Running);
         // A beam feeds thrice as much per pass; every third one will do.
         for pass in (0..).step_by(options.search.beam) {
-            device.model().device.fail_after(Some(pass));
+            device.model().unwrap().device.fail_after(Some(pass));
             let found = content(&transcribe(&device, &options));
             assert_eq!(found, expected, "pass {pass}");
-            device.model().device.fail_after(None);
+            device.model().unwrap().device.fail_after(None);
             if device.device_status() == DeviceStatus::Running {
                 // The audio, its keys and values, the prompt, each token, the times of the words.
                 assert!(pass > 20, "only {pass} passes");
@@ -65,7 +65,7 @@ fn in_the_background_the_cpu_computes() {
     device.set_foreground(false);
     assert_eq!(device.device_status(), DeviceStatus::Paused);
     // Were the device tried, it would fail.
-    device.model().device.fail_after(Some(0));
+    device.model().unwrap().device.fail_after(Some(0));
     let in_background = transcribe(&device, &options);
     assert_eq!(device.device_status(), DeviceStatus::Paused);
     let cpu = load(ComputeDevice::Cpu, Precision::Int8);
@@ -73,7 +73,7 @@ fn in_the_background_the_cpu_computes() {
     assert_eq!(in_background.segments, transcribe(&cpu, &options).segments);
     assert_eq!(content(&in_background).0, on_device.0);
     device.set_foreground(true);
-    device.model().device.fail_after(None);
+    device.model().unwrap().device.fail_after(None);
     assert_eq!(content(&transcribe(&device, &options)), on_device);
     cpu.set_foreground(true);
     assert_eq!(cpu.device_status(), DeviceStatus::Cpu);

@@ -1,0 +1,5 @@
+//! UniFFI's generator for Kotlin, of the version that made the library.
+
+fn main() {
+    uniffi::uniffi_bindgen_main();
+}

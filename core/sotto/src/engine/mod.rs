@@ -1,0 +1,269 @@
+//! What all tasks of an application share.
+
+mod key;
+mod list;
+mod trim;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use sotto_runtime::{
+    Bytes, CancelToken, Event, Failure, HelperSetup, Job, JobOptions, MemoryBudget, Pool, Progress, ProgressSink,
+    Reporter, Stage, Threads,
+};
+use sotto_speech::{
+    ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SpeechRecognizer,
+    WeakSpeechRecognizer,
+};
+
+use crate::cache::{CacheError, PackedCache, Packing};
+use list::{Claim, List, Resident, WeakResident};
+pub use list::{LoadedModel, ModelId, ModelTask};
+pub use trim::{TrimLevel, Trimmed};
+
+/// Settings of an [`Engine`].
+#[derive(Debug, Clone, Default)]
+pub struct EngineOptions {
+    /// Threads that compute, the callers' own not counted beyond the first; the big cores by default.
+    pub threads: Threads,
+    /// What the threads call that help the caller's in int8, when they start: for their priority.
+    pub helper_setup: HelperSetup,
+    /// Most memory that all models of the engine, and what runs on them, may hold together; unlimited where `None`. Within
+    /// it models stay loaded when their last handle is dropped, for who loads them again.
+    pub memory: Option<Bytes>,
+    /// How models compute; `None` is int8, whatever they come from. [`Precision::F32`], the reference, is asked for by
+    /// name.
+    pub precision: Option<Precision>,
+    /// What models compute on, where they can: a model that cannot computes on the CPU.
+    pub device: ComputeDevice,
+    /// Kernels to compute with; `None` for the best of this CPU. For tests and comparisons.
+    pub isa: Option<Isa>,
+    /// What happens to packed models that were packed for another kind of CPU.
+    pub other_layout: OtherLayout,
+    /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on:
+    /// computing in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes
+    /// nothing.
+    pub cache: Option<PackedCache>,
+}
+
+/// What all tasks of an application share: one pool of threads, one memory budget, one list of loaded models. Cheap to
+/// clone; clones are the same engine. `Send + Sync`. An application has one.
+///
+/// * **Threads**: all models compute on one pool. What runs at the same time does not wait for each other: one gets the
+///   helpers, the others go on alone with their callers' threads, and the results are the same bits.
+/// * **Budget**: models, transcriptions and live sessions take their memory out of it before they begin, and give it back
+///   when they end. Where it has too little left, models that nobody has a handle to are freed, the least recently used
+///   first; where that is not enough either, the request is refused and nothing is freed.
+/// * **List**: loading what is loaded already returns another handle to it, in microseconds. With a budget
+///   ([`EngineOptions::memory`]) a model stays loaded when its last handle is dropped, until its memory is needed; without
+///   one it is freed at once.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: LoadOptions,
+    cache: Option<PackedCache>,
+    list: Arc<List>,
+    /// Why the last model is not in the cache.
+    problem: Mutex<Option<CacheError>>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(EngineOptions::default())
+    }
+}
+
+impl Engine {
+    /// An engine with a pool, a budget and a list of its own. Loads nothing and starts no thread yet.
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Self {
+        let EngineOptions { threads, helper_setup, memory, precision, device, isa, other_layout, cache } = options;
+        let budget = memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
+        let list = Arc::new(List::new(memory.is_some()));
+        let models = Arc::downgrade(&list);
+        budget.set_relief(move |missing| models.upgrade().is_some_and(|models| models.make_room(missing)));
+        let pool = Some(Arc::new(Pool::with_setup(threads, helper_setup.clone())));
+        let options = LoadOptions { threads, helper_setup, pool, budget, precision, isa, other_layout, device };
+        Self(Arc::new(Inner { options, cache, list, problem: Mutex::default() }))
+    }
+
+    /// The budget that loaded models, and what runs on them, count against.
+    #[must_use]
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.0.options.budget
+    }
+
+    /// The loaded models, the last used first.
+    #[must_use]
+    pub fn loaded(&self) -> Vec<LoadedModel> {
+        self.0.list.models()
+    }
+
+    /// Frees a loaded model, whoever has handles to it: their calls then fail with
+    /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded). What runs on it ends as if nothing had happened, and
+    /// the memory is free when the last of that has. Never waits. `false` where there is no such model any more.
+    pub fn unload(&self, model: ModelId) -> bool {
+        self.0.list.unload(model)
+    }
+
+    /// Gives memory back when the system has little: [`TrimLevel`] says what. Never waits for what runs, and never touches
+    /// it.
+    pub fn trim(&self, level: TrimLevel) -> Trimmed {
+        self.0.list.trim(level)
+    }
+
+    /// Loads a speech-to-text model. Blocks while the weights are read. With a cache the first load of a folder or a
+    /// ggml file packs it, which takes about twice as long as loading it, and later ones map what was packed. What the
+    /// cache cannot do never makes a load fail: [`take_cache_problem`](Self::take_cache_problem) tells of it.
+    ///
+    /// A model that is loaded already is shared: the same path with files that have not changed, the same bytes of an open
+    /// file, or the same bytes in memory. While another thread loads it, this one waits for that.
+    ///
+    /// # Errors
+    /// As [`SpeechRecognizer::load`].
+    pub fn speech(
+        &self,
+        source: &ModelSource,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<SpeechRecognizer, LoadError> {
+        let loading = match self.0.list.claim::<SpeechRecognizer>(source, ModelTask::Speech, cancel)? {
+            Claim::Load(loading) => loading,
+            Claim::Loaded(recognizer) => {
+                let subject = source.name().into();
+                progress.report(&Progress { stage: Stage::Load, done: 1, total: Some(1), subject });
+                return Ok(recognizer);
+            }
+        };
+        let recognizer = self.load_unshared(source, progress, cancel)?;
+        loading.done(source, &recognizer);
+        Ok(recognizer)
+    }
+
+    fn load_unshared(
+        &self,
+        source: &ModelSource,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<SpeechRecognizer, LoadError> {
+        let options = &self.0.options;
+        match self.packed(source, progress, cancel) {
+            Ok(None) => {}
+            Ok(Some(file)) => match SpeechRecognizer::load(&file.as_path().into(), options, progress, cancel) {
+                Ok(recognizer) => return Ok(recognizer),
+                Err(LoadError::Cancelled(cancelled)) => return Err(LoadError::Cancelled(cancelled)),
+                // Smaller it will not become.
+                Err(LoadError::OutOfBudget { refused, .. }) => {
+                    return Err(LoadError::OutOfBudget { model: source.name(), refused });
+                }
+                // Damaged, or removed by another process meanwhile.
+                Err(error) => {
+                    self.0.cache.iter().for_each(|cache| cache.discard(&file));
+                    self.note(CacheError::Load(error));
+                }
+            },
+            Err(CacheError::Cancelled(cancelled)) => return Err(LoadError::Cancelled(cancelled)),
+            // What is wrong with the model itself is said below, where it is loaded as it is.
+            Err(CacheError::Load(_)) => {}
+            Err(problem) => self.note(problem),
+        }
+        SpeechRecognizer::load(source, options, progress, cancel)
+    }
+
+    /// Bytes that a speech-to-text model would hold, and a transcription on it, without loading it: read as it is, without
+    /// the cache.
+    ///
+    /// # Errors
+    /// As [`SpeechRecognizer::estimate`].
+    pub fn estimate_speech(&self, source: &ModelSource) -> Result<Estimate, LoadError> {
+        SpeechRecognizer::estimate(source, &self.0.options)
+    }
+
+    /// Why a model could not be kept in the cache, or not be read from it, since this was asked last. The model was
+    /// loaded all the same; the next load takes as long again.
+    #[must_use]
+    pub fn take_cache_problem(&self) -> Option<CacheError> {
+        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Starts work of the app's own as a job, on a thread with the engine's set-up. `name` is the thread's: at most 15
+    /// characters.
+    pub fn start<E: Event, F: Failure>(
+        &self,
+        name: &'static str,
+        cancel: &CancelToken,
+        work: impl FnOnce(&Reporter<E, F>) -> Result<Option<E>, F> + Send + 'static,
+    ) -> Job<E, F> {
+        Job::start(&self.job(name), cancel, work)
+    }
+
+    /// How the jobs of this engine run.
+    pub(crate) fn job(&self, name: &'static str) -> JobOptions {
+        JobOptions { name, setup: self.0.options.helper_setup.clone(), ..JobOptions::default() }
+    }
+
+    fn note(&self, problem: CacheError) {
+        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
+    /// The packed form of a model, where the cache has one or can make one.
+    fn packed(
+        &self,
+        source: &ModelSource,
+        progress: &dyn ProgressSink,
+        cancel: &CancelToken,
+    ) -> Result<Option<std::path::PathBuf>, CacheError> {
+        // Another processor computes with the weights of the source itself.
+        let LoadOptions { precision, device, isa, budget, .. } = &self.0.options;
+        let of_int8 = *precision != Some(Precision::F32) && *device == ComputeDevice::Cpu;
+        match &self.0.cache {
+            Some(cache) if of_int8 => {
+                let packing = Packing { isa: *isa, budget };
+                cache.packed(source, &packing, progress, cancel)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Resident for SpeechRecognizer {
+    fn handles(&self) -> usize {
+        self.shared().handles()
+    }
+
+    fn running(&self) -> usize {
+        self.shared().leases()
+    }
+
+    fn last_used(&self) -> Instant {
+        self.shared().last_used()
+    }
+
+    fn bytes(&self) -> Bytes {
+        self.shared().peek(sotto_speech::Model::bytes).unwrap_or_default()
+    }
+
+    fn unload(&self) -> bool {
+        SpeechRecognizer::unload(self)
+    }
+
+    fn unload_if_idle(&self) -> bool {
+        SpeechRecognizer::unload_if_idle(self)
+    }
+
+    fn release_pages(&self) -> Bytes {
+        self.shared().peek(sotto_speech::Model::release_pages).unwrap_or_default()
+    }
+
+    fn weak(&self) -> Box<dyn WeakResident> {
+        Box::new(self.downgrade())
+    }
+}
+
+impl WeakResident for WeakSpeechRecognizer {
+    fn upgrade(&self) -> Option<Box<dyn Resident>> {
+        Some(Box::new(WeakSpeechRecognizer::upgrade(self)?))
+    }
+}
