@@ -25,8 +25,8 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
   long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
             of live audio in constant memory; optimised, with word error rates on the screen
-  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the kernels' views and buffers
-            interpreted (Miri, on a nightly toolchain): a quarter of an hour
+  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the kernels'
+            views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure
@@ -60,7 +60,7 @@ done
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root" || exit 1
 
-# What ships to phones, bottom up.
+# What ships to phones, bottom up; the store comes with `sotto`, without its network.
 library_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech sotto-starter sotto)
 # Where numbers are made: these must behave the same on ARM.
 numeric_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech)

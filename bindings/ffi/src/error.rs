@@ -99,7 +99,7 @@ impl SpeechFailure {
         Self::InvalidAudio { reason: reason.to_string(), next_step }
     }
 
-    fn internal(reason: &dyn ToString) -> Self {
+    pub(crate) fn internal(reason: &dyn ToString) -> Self {
         let next_step = "try again; if it stays, report it with this text".to_owned();
         Self::Internal { reason: reason.to_string(), next_step }
     }
@@ -127,10 +127,9 @@ impl SpeechFailure {
                 next_step: "leave the detector open to take the one that is built in".to_owned(),
             },
             Error::Option { option, problem } => Self::option(option, problem),
-            Error::Unloaded(_) => Self::Unloaded {
-                reason: error.to_string(),
-                next_step: "load the model again".to_owned(),
-            },
+            Error::Unloaded(_) => {
+                Self::Unloaded { reason: error.to_string(), next_step: "load the model again".to_owned() }
+            }
             _ => Self::internal(error),
         }
     }

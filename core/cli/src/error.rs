@@ -4,8 +4,8 @@ use sotto::audio::AudioError;
 use sotto::cache::CacheError;
 use sotto::packing::{QuantizeError, WriteError};
 use sotto::speech::SessionError;
+use sotto::store::StoreError;
 use sotto::{Cancelled, LoadError, SpeechError};
-use sotto_store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
         "English".into()
     };
     writeln!(out, "  vocabulary  {} tokens, {languages}", sizes.vocabulary)?;
-    writeln!(out, "  memory      {} with one transcription at a time")?;
+    writeln!(out, "  memory      {} with one transcription at a time", estimate.peak())?;
     if let Some(packed) = loaded.packed() {
         write_packed(&mut out, &packed)?;
     }

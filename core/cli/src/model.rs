@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sotto::starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
+use sotto::store::Store;
 use sotto::vad::load_detector;
 use sotto::{
     Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, PackedCache, SpeechError,
     SpeechRecognizer, Threads, Vad, starter,
 };
-use sotto_store::Store;
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;

@@ -11,6 +11,7 @@ mod memory;
 mod pool;
 mod progress;
 mod shared;
+pub mod spans;
 mod sync;
 mod threads;
 

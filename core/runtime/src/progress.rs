@@ -20,6 +20,8 @@ pub enum Stage {
     Measure,
     /// Turning audio into text; counts are milliseconds of audio.
     Transcribe,
+    /// Profiling a model; counts are milliseconds of the time that it is to take.
+    Profile,
 }
 
 /// How far a piece of work has come.

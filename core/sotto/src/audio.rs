@@ -11,16 +11,11 @@ pub use sotto_audio::{
     Resampler, SAMPLE_RATE, SampleFormat, decode_file,
 };
 
-/// Decodes a recording in memory, such as one compiled into the application.
-///
-/// # Errors
-/// [`AudioError`] as [`AudioFile::from_reader`] and [`AudioFile::next_block`].
-pub fn decode_bytes(bytes: &'static [u8]) -> Result<Pcm16k, AudioError> {
-    let mut file = AudioFile::from_reader(Cursor::new(bytes), "recording in memory")?;
-    let mut samples = Vec::new();
-    while file.next_block(&mut samples)? {}
-    Pcm16k::new(samples)
-}
+#[cfg(unix)]
+pub use crate::recording::open_descriptor;
+pub use crate::recording::{decode_bytes, open_bytes, open_range};
+#[cfg(unix)]
+pub use sotto_speech::duplicate_descriptor;
 
 /// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a failure
 /// of the job. Read once, block by block, in memory that does not grow with its length.
@@ -62,6 +57,25 @@ impl Recording {
         From::Reader(name.into(), Box::new(reader)).into()
     }
 
+    /// The same behind a descriptor of which the application stays the owner, as [`open_descriptor`] takes it: a file, a
+    /// part of one, or a pipe. It is duplicated at once.
+    ///
+    /// # Errors
+    /// [`AudioError::Io`] where the descriptor cannot be used or the range does not lie in the file.
+    #[cfg(unix)]
+    pub fn descriptor(
+        name: impl Into<String>,
+        descriptor: std::os::fd::RawFd,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<Self, AudioError> {
+        let name = name.into();
+        match crate::recording::of_descriptor(descriptor, offset, length, &name)? {
+            crate::recording::Behind::File(range) => Ok(Self::reader(name, range.reader())),
+            crate::recording::Behind::Stream(stream) => Ok(Self::stream(name, stream)),
+        }
+    }
+
     /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be told
     /// of a cancelled job; the job's readers are.
     pub fn stream(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
@@ -88,6 +102,18 @@ impl Recording {
     #[must_use]
     pub fn channel(self, channel: Channel) -> Self {
         Self { channel, ..self }
+    }
+
+    /// All of it, in memory: for short clips. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(self) -> Result<Pcm16k, AudioError> {
+        self.read(|source| {
+            let mut samples = Vec::new();
+            while source.next_block(&mut samples)? {}
+            Pcm16k::new(samples)
+        })
     }
 
     /// Opens it and calls `read` with its samples.

@@ -26,8 +26,11 @@ pub mod cache;
 mod engine;
 pub mod job;
 pub mod packing;
+pub mod profile;
+mod recording;
 pub mod speech;
 pub mod starter;
+pub mod store;
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
@@ -64,3 +67,22 @@ pub use sotto_speech::{
     TranscribeOptions, Transcript, Vad, WeightError, Word,
 };
 pub use sotto_text::TextError;
+
+/// What an app shares between its threads: the build fails where a part of it cannot be.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Engine>();
+    shared::<CancelToken>();
+    shared::<speech::Recognizer>();
+    shared::<speech::Session>();
+    shared::<speech::LoadJob>();
+    shared::<speech::TranscriptionJob>();
+    shared::<speech::LanguageJob>();
+    shared::<speech::VoiceJob>();
+    shared::<packing::QuantizeJob>();
+    shared::<speech::Error>();
+    const fn sent<T: Send>() {}
+    sent::<audio::Recording>();
+    sent::<speech::LiveEvent>();
+    sent::<speech::TranscriptionEvent>();
+};

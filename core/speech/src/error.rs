@@ -146,6 +146,12 @@ pub enum QuantizeError {
     /// The thread of a job did not do its work.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The measured figures that were to go into the file are no JSON object.
+    #[error("the measured figures are not a JSON object: {problem}")]
+    Measured {
+        /// Where the parser stopped, and why.
+        problem: String,
+    },
     /// The source is packed already, with other weights than are wanted.
     #[error("{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights")]
     PackedWeights {
@@ -179,8 +185,8 @@ pub enum ConfigError {
     Json {
         /// Which file.
         file: &'static str,
-        /// Where the parser stopped.
-        problem: serde_json::Error,
+        /// Where the parser stopped, and why.
+        problem: String,
     },
     /// The model is of another family.
     #[error("this is a `{model_type}` model; Sotto's speech-to-text reads Whisper models (model_type `whisper`)")]
@@ -286,6 +292,6 @@ fn shown(token: Option<u32>) -> String {
 
 impl ConfigError {
     pub(crate) fn json(file: &'static str) -> impl Fn(serde_json::Error) -> Self {
-        move |problem| Self::Json { file, problem }
+        move |error| Self::Json { file, problem: error.to_string() }
     }
 }

@@ -49,6 +49,8 @@ pub use recognizer::{DetectedLanguage, SpeechRecognizer, WeakSpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
 pub use sotto_nn::layers::WeightType;
 pub use sotto_nn::packed::WriteError;
+#[cfg(unix)]
+pub use sotto_nn::weights::duplicate_descriptor;
 pub use sotto_nn::weights::{FileRange, FileRangeError, FileRangeReader, MemoryBytes, MemoryFile, WeightError};
 pub use source::{SampleSource, Samples};
 pub use transcript::{Segment, Timing, Transcript, Word};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sotto_audio::Pcm16k;
+use sotto_runtime::spans::{SpanName, span};
 use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, WeakShared};
 
 use crate::error::{LoadError, SpeechError};
@@ -106,6 +107,7 @@ impl SpeechRecognizer {
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<Self, LoadError> {
+        let _span = span(SpanName::Load);
         let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
         let facts = Arc::new(Facts::of(&model));
         Ok(Self { model: Shared::new(model), facts, threads: options.threads })

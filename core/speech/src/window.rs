@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sotto_nn::sampling::argmax;
+use sotto_runtime::spans::{self, Counter, SpanName, span};
 use sotto_runtime::{CancelToken, Cancelled, Lease, Reservation, Threads};
 use sotto_text::whisper::language;
 
@@ -108,6 +109,7 @@ impl<'m> WindowDecoder<'m> {
     /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
     pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
         let start = Instant::now();
+        let _span = span(SpanName::Encode);
         let Self { model, scratch, memory, threads, cancel, .. } = self;
         let states = model.encoder.encode(features, scratch, *threads, cancel)?;
         let kept = memory.take_audio();
@@ -151,6 +153,7 @@ impl<'m> WindowDecoder<'m> {
     fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
         let audio = self.encode(features)?;
         let start = Instant::now();
+        let _span = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
         let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model.clone(), self.options);
@@ -195,6 +198,7 @@ impl<'m> WindowDecoder<'m> {
         let mels = self.model.dimensions.mels;
         let audio = self.encode(&features[..self.needed_frames(features, frames, context) * mels])?;
         let start = Instant::now();
+        let decode = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
         let model = self.model.clone();
@@ -210,6 +214,7 @@ impl<'m> WindowDecoder<'m> {
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
         let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut inference);
         self.count(&attempt, sampled, start);
+        drop(decode);
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
         let first = prompt.tokens.len() - prefix.len() - 1;
         let recorded = Recorded::behind(recording, prompt.sot, first);
@@ -253,6 +258,7 @@ impl<'m> WindowDecoder<'m> {
         let options = self.options;
         self.language_is_sure |= options.language != Language::Each && !attempt.is_silence(&options.thresholds);
         self.timing.tokens += sampled;
+        spans::count(Counter::DecoderBytes, self.model.bytes_per_token().saturating_mul(sampled as u64));
         self.timing.decode += start.elapsed();
     }
 

@@ -1,14 +1,17 @@
 //! What the table names: models, recordings, settings.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::source::{AudioInput, ModelLocation, PcmFormat, SampleEncoding};
 use crate::speech::{
-    EncodedContext, LiveSettings, SearchSettings, SpeechSettings, SpeechTask, TimestampDetail, VoiceActivity,
+    EncodedContext, LiveSettings, SearchSettings, SpeechModel, SpeechSettings, SpeechTask, TimestampDetail,
+    VoiceActivity,
 };
 use crate::text::SubtitleSettings;
 
@@ -18,6 +21,7 @@ const IN_FRONT: usize = 4099;
 /// A folder with everything that the table names as a file.
 pub(super) struct Place {
     folder: TempDir,
+    pub(super) starter: OnceCell<Arc<SpeechModel>>,
 }
 
 impl Place {
@@ -33,7 +37,7 @@ impl Place {
         write("cut.flac", &demo[..demo.len() / 2]);
         write("text.wav", b"This is no model, and no recording either.\n");
         write("demo.inside", &[&vec![7; IN_FRONT], demo, &[9; 100][..]].concat());
-        Self { folder }
+        Self { folder, starter: OnceCell::new() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -74,7 +78,7 @@ impl Place {
         let length = fs::metadata(self.recording(name)).unwrap().len();
         // Never closed: the process ends soon, and who takes a descriptor duplicates it.
         let descriptor = fs::File::open(self.path(&format!("{name}.inside"))).unwrap().into_raw_fd();
-        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length }
+        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length: Some(length) }
     }
 
     /// Samples in a format: at another rate each one is repeated, which is enough for speech to be understood.

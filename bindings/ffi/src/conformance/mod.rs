@@ -58,7 +58,7 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-pub(super) fn engine(case: &Value) -> Arc<Engine> {
+fn engine(case: &Value) -> Arc<Engine> {
     let memory_limit = case["engine"]["memory_limit"].as_u64();
     Engine::new(EngineSettings {
         threads: 2,
@@ -71,7 +71,16 @@ pub(super) fn engine(case: &Value) -> Arc<Engine> {
     .unwrap()
 }
 
-pub(super) fn load(engine: &Engine, case: &Value, place: &Place) -> Result<Arc<SpeechModel>, SpeechFailure> {
+/// The model of a case; the starter on an engine without settings is loaded once for all.
+fn model(case: &Value, place: &Place) -> Result<Arc<SpeechModel>, SpeechFailure> {
+    if case["model"] != "starter" || !case["engine"].is_null() {
+        return load(&engine(case), case, place);
+    }
+    place.starter.get_or_init(|| load(&engine(case), case, place).unwrap());
+    Ok(Arc::clone(place.starter.get().unwrap()))
+}
+
+fn load(engine: &Engine, case: &Value, place: &Place) -> Result<Arc<SpeechModel>, SpeechFailure> {
     let load = engine.load_speech(place.model(case["model"].as_str().unwrap_or("starter")))?;
     loop {
         match wait(load.next_event())? {
@@ -97,7 +106,7 @@ fn run(case: &Value, place: &Place) -> Outcome {
 }
 
 fn transcribe(case: &Value, place: &Place, outcome: &mut Outcome) -> Result<(), SpeechFailure> {
-    let model = load(&engine(case), case, place)?;
+    let model = model(case, place)?;
     let settings = inputs::speech_settings(&case["settings"]);
     let transcription = model.transcribe(place.input(case), None, settings)?;
     while let Some(event) = wait(transcription.next_event())? {
@@ -119,7 +128,7 @@ fn transcribe(case: &Value, place: &Place, outcome: &mut Outcome) -> Result<(), 
 }
 
 fn stream(case: &Value, place: &Place, outcome: &mut Outcome) -> Result<(), SpeechFailure> {
-    let model = load(&engine(case), case, place)?;
+    let model = model(case, place)?;
     let format = &case["format"];
     let number = |key: &str| format[key].as_u64().unwrap();
     let encoding = if format["encoding"] == "s16" { SampleEncoding::Signed16 } else { SampleEncoding::Float32 };
@@ -146,7 +155,7 @@ fn stream(case: &Value, place: &Place, outcome: &mut Outcome) -> Result<(), Spee
 }
 
 fn detect_language(case: &Value, place: &Place, outcome: &mut Outcome) -> Result<(), SpeechFailure> {
-    let model = load(&engine(case), case, place)?;
+    let model = model(case, place)?;
     let detection = model.detect_language(place.input(case), None)?;
     outcome.language = Some(wait(detection.result())?.code);
     Ok(())

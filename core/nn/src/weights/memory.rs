@@ -27,6 +27,12 @@ impl From<&'static [u8]> for MemoryBytes {
     }
 }
 
+impl<const N: usize> From<&'static [u8; N]> for MemoryBytes {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        Self(Kind::Static(bytes))
+    }
+}
+
 impl From<Arc<[u8]>> for MemoryBytes {
     fn from(bytes: Arc<[u8]>) -> Self {
         Self(Kind::Shared(bytes))

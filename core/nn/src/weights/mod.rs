@@ -27,6 +27,8 @@ use std::sync::Arc;
 pub use error::WeightError;
 pub use ggml::{SileroConv, SileroGgml, WhisperGgml, WhisperHeader};
 pub use memory::{MemoryBytes, MemoryFile};
+#[cfg(unix)]
+pub use range::duplicate_descriptor;
 pub use range::{FileRange, FileRangeError, FileRangeReader};
 pub use sharded::ShardIndex;
 

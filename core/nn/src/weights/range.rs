@@ -37,6 +37,8 @@ pub enum FileRangeError {
         name: String,
         /// What it is.
         found: &'static str,
+        /// Whether bytes come out of it that can be read once, in order: a pipe, a socket or a character device.
+        streams: bool,
     },
     /// The range does not lie in the file.
     #[error(
@@ -65,8 +67,8 @@ impl FileRange {
     pub fn new(file: File, offset: u64, length: Option<u64>, name: &str) -> Result<Self, FileRangeError> {
         let descriptor = |source| FileRangeError::Descriptor { name: name.to_owned(), source };
         let metadata = file.metadata().map_err(descriptor)?;
-        if let Some(found) = other_than_file(&metadata) {
-            return Err(FileRangeError::NotAFile { name: name.to_owned(), found });
+        if let Some((found, streams)) = other_than_file(&metadata) {
+            return Err(FileRangeError::NotAFile { name: name.to_owned(), found, streams });
         }
         let available = metadata.len();
         let length = length.unwrap_or(available.saturating_sub(offset));
@@ -213,24 +215,51 @@ fn is_same_file(_: &File, _: &File) -> bool {
     false
 }
 
-/// What something is that is no regular file.
-pub(super) fn other_than_file(metadata: &Metadata) -> Option<&'static str> {
+/// What something is that is no regular file, and whether bytes come out of it in order.
+fn other_than_file(metadata: &Metadata) -> Option<(&'static str, bool)> {
     if metadata.is_file() {
         return None;
     }
     if metadata.is_dir() {
-        return Some("this is a folder");
+        return Some(("this is a folder", false));
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         let kind = metadata.file_type();
         if kind.is_fifo() {
-            return Some("this is a pipe");
+            return Some(("this is a pipe", true));
         }
         if kind.is_socket() {
-            return Some("this is a socket");
+            return Some(("this is a socket", true));
         }
+        return Some(("this is a device", kind.is_char_device()));
     }
-    Some("this is a device")
+    #[cfg(not(unix))]
+    Some(("this is a device", false))
+}
+
+/// A descriptor of our own for what is behind one of the application's, which stays open. For what is read as a stream;
+/// files are better named by [`FileRange::of_descriptor`].
+///
+/// # Errors
+/// What the system says where the descriptor is not open.
+#[cfg(unix)]
+pub fn duplicate_descriptor(descriptor: std::os::fd::RawFd) -> io::Result<File> {
+    super::mmap::duplicate(descriptor)
+}
+
+impl FileRangeError {
+    /// The reason without the name, for errors that have a name of their own.
+    #[must_use]
+    pub fn into_io(self) -> io::Error {
+        let problem = match self {
+            Self::Descriptor { source, .. } => return source,
+            Self::NotAFile { found, .. } => format!("{found}, not a regular file"),
+            Self::OutOfRange { offset, length, available, .. } => {
+                format!("bytes from {offset} on, {length} of them, do not lie in a file of {available} bytes")
+            }
+        };
+        io::Error::new(io::ErrorKind::InvalidInput, problem)
+    }
 }

@@ -16,7 +16,10 @@ impl Engine {
     #[must_use]
     pub fn detect_language(&self, recognizer: &Recognizer, recording: Recording, cancel: &CancelToken) -> LanguageJob {
         let recognizer = recognizer.clone();
+        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
+        let in_use = recognizer.model();
         Job::start(&self.job("sotto-language"), cancel, move |reporter| {
+            let _in_use = in_use?;
             let language = recording.read(|source| recognizer.detect_language(source, reporter.cancel()))?;
             Ok(Some(Step::Done(language)))
         })

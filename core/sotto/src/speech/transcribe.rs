@@ -48,7 +48,10 @@ impl Engine {
         cancel: &CancelToken,
     ) -> TranscriptionJob {
         let recognizer = recognizer.clone();
+        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
+        let in_use = recognizer.model();
         Job::start(&self.job("sotto-file"), cancel, move |reporter| {
+            let _in_use = in_use?;
             recording.read(|source| {
                 // A job that was cancelled meanwhile ends at the next look.
                 let mut on_segment = |segment: &Segment| {

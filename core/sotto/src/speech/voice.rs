@@ -1,11 +1,13 @@
 //! Who speaks when in a recording, without a word of it.
 
+use std::ops::Range;
+
 use sotto_runtime::{CancelToken, Event, Job, Passing, Progress, Reporter, Stage};
 
 use super::{Error, SampleSource, Vad};
 use crate::Engine;
 use crate::audio::{AudioWarning, Recording, SAMPLE_RATE};
-use crate::vad::{Endpoint, Segmenter};
+use crate::vad::SegmentFinder;
 
 /// What looking for speech reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +48,7 @@ impl From<Progress<'static>> for VoiceEvent {
 
 impl Engine {
     /// Finds the stretches of speech in a recording while it is read, in order and without overlap, as
-    /// [`Segmenter`] does: no model but the detector is needed.
+    /// [`speech_segments`](crate::vad::speech_segments) does: no model but the detector is needed.
     ///
     /// Fails with [`Error::Audio`] when the recording cannot be read, [`Error::Vad`] for options that contradict each
     /// other.
@@ -54,39 +56,37 @@ impl Engine {
     pub fn find_speech(&self, vad: Vad, recording: Recording, cancel: &CancelToken) -> VoiceJob {
         Job::start(&self.job("sotto-voice"), cancel, move |reporter| {
             vad.options.check()?;
-            recording.read(|source| find(source, Segmenter::new(&vad.model, vad.options.clone()), reporter))
+            recording.read(|source| find(source, SegmentFinder::new(&vad.model, &vad.options), reporter))
         })
     }
 }
 
 fn find(
     source: &mut dyn SampleSource,
-    mut segmenter: Segmenter,
+    mut finder: SegmentFinder,
     reporter: &Reporter<VoiceEvent, Error>,
 ) -> Result<Option<VoiceEvent>, Error> {
     let seconds = |sample: usize| sample as f64 / f64::from(SAMPLE_RATE);
-    let (mut block, mut heard, mut began) = (Vec::new(), 0, 0.0);
+    let report = |segments: Vec<Range<usize>>| {
+        segments.into_iter().try_for_each(|segment| {
+            reporter.report(VoiceEvent::Speech { start: seconds(segment.start), end: seconds(segment.end) })
+        })
+    };
+    let (mut block, mut heard) = (Vec::new(), 0);
     loop {
         reporter.cancel().check()?;
         block.clear();
         let more = source.next_block(&mut block)?;
         heard += block.len();
-        let endpoints = if more { segmenter.push(&block) } else { segmenter.finish() };
-        for endpoint in endpoints {
-            match endpoint {
-                Endpoint::Start { sample } => began = seconds(sample),
-                Endpoint::End { sample } => {
-                    reporter.report(VoiceEvent::Speech { start: began, end: seconds(sample) })?
-                }
-            }
-        }
+        report(finder.push(&block))?;
         if !more {
-            let warnings = source.warnings().to_vec();
-            return Ok(Some(VoiceEvent::Finished { duration: seconds(heard), warnings }));
+            break;
         }
         let milliseconds = |seconds: f64| (seconds * 1000.0) as u64;
         let (done, total) = (milliseconds(seconds(heard)), source.seconds().map(milliseconds));
         let progress = Progress { stage: Stage::Transcribe, done, total, subject: "audio".into() };
         reporter.report(VoiceEvent::Progress(progress))?;
     }
+    report(finder.finish())?;
+    Ok(Some(VoiceEvent::Finished { duration: seconds(heard), warnings: source.warnings().to_vec() }))
 }

@@ -117,7 +117,12 @@ impl Session {
         let worker = Worker { recognizer: recognizer.clone(), options, format: input, input: Input::new(input) };
         let input = Arc::clone(&worker.input);
         let job = JobOptions { name: "sotto-session", queue: QUEUE, ..job.clone() };
-        let job = Job::start(&job, cancel, move |reporter| worker.run(reporter));
+        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
+        let in_use = recognizer.model()?;
+        let job = Job::start(&job, cancel, move |reporter| {
+            let _in_use = in_use;
+            worker.run(reporter)
+        });
         Ok(Self { job, input })
     }
 

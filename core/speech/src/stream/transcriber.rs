@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
+use sotto_runtime::spans::{SpanName, span};
 use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
@@ -588,6 +589,7 @@ fn public(words: Vec<Timed>) -> Vec<Word> {
 /// Features of a window of its own, filled up with silence.
 fn features(samples: &[f32], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
     let window = dimensions.window_frames();
+    let _span = span(SpanName::Mel);
     mel.reset();
     mel.push(samples);
     // What is behind the last frame with a sample has no energy, whose logarithm is not computed over and over.

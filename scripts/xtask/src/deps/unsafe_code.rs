@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::finding::Finding;
 use super::graph::{Graph, Package};
 use super::{DepsError, read};
+use crate::report::Finding;
 
 /// Files that may contain unsafe code, by crate, relative to its `src`. The reason stands in each file.
 const MAY_BE_UNSAFE: &[(&str, &[&str])] =

@@ -1,17 +1,14 @@
 //! What a store promises when something goes wrong: a typed error or a recovery, bounded, and nothing half-written.
 
-// Helpers of tests may unwrap like the tests themselves.
-#![allow(clippy::unwrap_used)]
-
-mod client;
-
 use std::time::{Duration, Instant};
 
-use client::settings;
 use sotto_runtime::{CancelToken, NoProgress, Progress};
 use sotto_store::{Hub, NetworkFailure, PullRequest, Store, StoreError, Token};
 use sotto_testkit::hub::{FakeHub, Fault, REPOSITORY, weights};
 use tempfile::TempDir;
+
+use super::client::settings;
+use super::transport;
 
 const WEIGHTS: &str = "storage:model.safetensors";
 
@@ -33,7 +30,7 @@ impl Desk {
 
     fn pull_as(&self, reference: &str, settings: Hub) -> Result<std::path::PathBuf, StoreError> {
         let request = PullRequest::new(reference, settings)?;
-        self.store.pull(&request, &NoProgress, &CancelToken::new())
+        self.store.pull(&request, &transport(), &NoProgress, &CancelToken::new())
     }
 
     /// The pull fails, and the store does not know the model afterwards.
@@ -92,7 +89,7 @@ fn a_cancelled_pull_keeps_its_part_and_the_next_one_goes_on() {
         }
     };
     let request = PullRequest::new(REPOSITORY, settings(&desk.hub)).unwrap();
-    let error = desk.store.pull(&request, &sink, &cancel).unwrap_err();
+    let error = desk.store.pull(&request, &transport(), &sink, &cancel).unwrap_err();
     assert!(matches!(error, StoreError::Cancelled(_)));
     assert!(desk.store.list().unwrap().is_empty());
     desk.succeeds();
@@ -115,7 +112,7 @@ fn cancel_is_observed_at_once_even_while_the_server_is_silent() {
             cancel.cancel();
         });
         let start = Instant::now();
-        assert!(matches!(desk.store.pull(&request, &NoProgress, &cancel), Err(StoreError::Cancelled(_))));
+        assert!(matches!(desk.store.pull(&request, &transport(), &NoProgress, &cancel), Err(StoreError::Cancelled(_))));
         assert!(start.elapsed() < Duration::from_secs(5));
     });
 }
@@ -322,7 +319,7 @@ fn without_a_network_the_error_comes_at_once() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let pull = |address: &str| {
         let request = PullRequest::new(REPOSITORY, Hub::new(address).unwrap()).unwrap();
-        store.pull(&request, &NoProgress, &CancelToken::new()).unwrap_err()
+        store.pull(&request, &transport(), &NoProgress, &CancelToken::new()).unwrap_err()
     };
     let start = Instant::now();
     let refused = pull(&format!("http://127.0.0.1:{port}"));
@@ -404,6 +401,6 @@ fn a_folder_that_cannot_be_written_is_named() {
     let store = Store::open(blocked.join("models")).unwrap();
     assert!(matches!(Store::open(&blocked), Err(StoreError::Configuration { .. })));
     let request = PullRequest::new(REPOSITORY, settings(&hub)).unwrap();
-    let error = store.pull(&request, &NoProgress, &CancelToken::new()).unwrap_err();
+    let error = store.pull(&request, &transport(), &NoProgress, &CancelToken::new()).unwrap_err();
     assert!(matches!(&error, StoreError::Io { .. }) && error.to_string().contains("a-file"), "{error:?}");
 }

@@ -1,18 +1,15 @@
 //! What a store promises when everything goes well: one command, the right files, no network afterwards.
 
-// Helpers of tests may unwrap like the tests themselves.
-#![allow(clippy::unwrap_used)]
-
-mod client;
-
 use std::sync::Mutex;
 use std::time::Duration;
 
-use client::settings;
 use sotto_runtime::{CancelToken, NoProgress, Progress, Stage};
 use sotto_store::{Hub, ModelName, PullRequest, Store, StoreError};
 use sotto_testkit::hub::{self, FakeHub, Fault, REPOSITORY, weights};
 use tempfile::TempDir;
+
+use super::client::settings;
+use super::transport;
 
 fn fixture() -> (FakeHub, Store, TempDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -25,7 +22,7 @@ fn request(hub: &FakeHub, reference: &str) -> PullRequest {
 }
 
 fn pull(store: &Store, hub: &FakeHub, reference: &str) -> Result<std::path::PathBuf, StoreError> {
-    store.pull(&request(hub, reference), &NoProgress, &CancelToken::new())
+    store.pull(&request(hub, reference), &transport(), &NoProgress, &CancelToken::new())
 }
 
 #[test]
@@ -100,12 +97,12 @@ fn an_update_fetches_only_what_changed_and_keeps_the_old_revision_beside_the_new
     let (hub, store, _dir) = fixture();
     let old = pull(&store, &hub, REPOSITORY).unwrap();
     let unchanged = request(&hub, REPOSITORY).with_update(true);
-    assert_eq!(store.pull(&unchanged, &NoProgress, &CancelToken::new()).unwrap(), old);
+    assert_eq!(store.pull(&unchanged, &transport(), &NoProgress, &CancelToken::new()).unwrap(), old);
     assert_eq!(hub.fetches("model.safetensors").len(), 1);
 
     hub.set_commit('b');
     hub.put("tokenizer.json", b"{\"new\": true}");
-    let new = store.pull(&unchanged, &NoProgress, &CancelToken::new()).unwrap();
+    let new = store.pull(&unchanged, &transport(), &NoProgress, &CancelToken::new()).unwrap();
     assert_ne!(old, new);
     assert_eq!(std::fs::read(new.join("tokenizer.json")).unwrap(), b"{\"new\": true}");
     assert_eq!(hub.fetches("model.safetensors").len(), 1, "the same weights are not fetched twice");
@@ -132,7 +129,7 @@ fn progress_covers_all_bytes_and_never_goes_back() {
     hub.fail("storage:model.safetensors", Fault::IgnoreRange);
     let reports = Mutex::new(Vec::new());
     let sink = |progress: &Progress<'_>| reports.lock().unwrap().push((progress.stage, progress.done, progress.total));
-    store.pull(&request(&hub, REPOSITORY), &sink, &CancelToken::new()).unwrap();
+    store.pull(&request(&hub, REPOSITORY), &transport(), &sink, &CancelToken::new()).unwrap();
     let total = store.list().unwrap()[0].manifest.as_ref().unwrap().size();
     for stage in [Stage::Download, Stage::Verify] {
         let done: Vec<_> = reports.lock().unwrap().iter().filter(|report| report.0 == stage).copied().collect();
@@ -213,7 +210,9 @@ fn pulls_of_two_revisions_at_once_both_succeed_and_one_of_them_is_active() {
     let (hub, store, _dir) = fixture();
     let old = pull(&store, &hub, REPOSITORY).unwrap();
     hub.set_commit('b');
-    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &NoProgress, &CancelToken::new()).unwrap();
+    let new = store
+        .pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new())
+        .unwrap();
     // Both are here: each pull only makes its revision the active one.
     std::thread::scope(|scope| {
         for (revision, folder) in [("aaaaaaa", &old), ("bbbbbbb", &new)].repeat(2) {
@@ -239,19 +238,21 @@ fn a_pull_activates_nothing_while_another_program_changes_the_model() {
     let (hub, store, _dir) = fixture();
     let old = pull(&store, &hub, REPOSITORY).unwrap();
     hub.set_commit('b');
-    let new = store.pull(&request(&hub, REPOSITORY).with_update(true), &NoProgress, &CancelToken::new()).unwrap();
+    let new = store
+        .pull(&request(&hub, REPOSITORY).with_update(true), &transport(), &NoProgress, &CancelToken::new())
+        .unwrap();
     let locks = std::fs::read_dir(store.dir().join(".locks")).unwrap();
     let lock = std::fs::File::options().write(true).open(locks.last().unwrap().unwrap().path()).unwrap();
     lock.lock().unwrap();
     let mut other = request(&hub, &format!("{REPOSITORY}@aaaaaaa"));
     let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
     other.hub = other.hub.with_patience(patience);
-    assert!(matches!(store.pull(&other, &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
+    assert!(matches!(store.pull(&other, &transport(), &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
     assert_eq!(store.resolve(REPOSITORY).unwrap(), new);
     // What is active already is given out without a lock.
     assert_eq!(pull(&store, &hub, REPOSITORY).unwrap(), new);
     drop(lock);
-    assert_eq!(store.pull(&other, &NoProgress, &CancelToken::new()).unwrap(), old);
+    assert_eq!(store.pull(&other, &transport(), &NoProgress, &CancelToken::new()).unwrap(), old);
     assert_eq!(store.resolve(REPOSITORY).unwrap(), old);
 }
 
@@ -282,7 +283,7 @@ fn a_model_that_is_being_fetched_cannot_be_removed_and_waiting_has_an_end() {
         let puller = scope.spawn({
             let request = request(&hub, REPOSITORY);
             let store = store.clone();
-            move || store.pull(&request, &NoProgress, &cancel)
+            move || store.pull(&request, &transport(), &NoProgress, &cancel)
         });
         while hub.fetches("model.safetensors").is_empty() {
             std::thread::sleep(Duration::from_millis(2));
@@ -291,7 +292,10 @@ fn a_model_that_is_being_fetched_cannot_be_removed_and_waiting_has_an_end() {
         let mut second = request(&hub, REPOSITORY);
         let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
         second.hub = second.hub.with_patience(patience);
-        assert!(matches!(store.pull(&second, &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
+        assert!(matches!(
+            store.pull(&second, &transport(), &NoProgress, &CancelToken::new()),
+            Err(StoreError::Busy { .. })
+        ));
         stop.cancel();
         assert!(matches!(puller.join().unwrap(), Err(StoreError::Cancelled(_))));
     });
