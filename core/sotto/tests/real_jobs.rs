@@ -264,6 +264,25 @@ fn the_memory_of_a_job_that_is_dropped_comes_back() {
 }
 
 #[test]
+fn a_job_that_was_started_keeps_its_model_when_that_is_unloaded() {
+    let (engine, cancel) = (engine(), CancelToken::new());
+    for _ in 0..20 {
+        let recognizer = engine.load_speech(source(), &cancel).wait(&NoProgress).unwrap();
+        let file = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
+        let language = engine.detect_language(&recognizer, clip(), &cancel);
+        let live = engine.listen(&recognizer, LiveOptions::default(), SessionInput::default(), &cancel).unwrap();
+        assert!(recognizer.unload());
+        live.finish();
+        assert!(matches!(live.next_event(Duration::MAX).unwrap(), Answer::Ended));
+        assert_eq!(language.wait(&NoProgress).unwrap().code, "en");
+        assert!(!finished(file).text.is_empty());
+        let late = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
+        assert!(matches!(&*failure(late), Error::Unloaded(_)));
+        assert_eq!(engine.budget().used(), Bytes(0));
+    }
+}
+
+#[test]
 fn a_language_is_detected() {
     let job = engine().detect_language(recognizer(), clip(), &CancelToken::new());
     assert_eq!(job.wait(&NoProgress).unwrap().code, "en");
