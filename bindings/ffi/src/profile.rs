@@ -486,3 +486,25 @@ impl From<Setting> for GovernedSetting {
         Self { threads: count(setting.threads), tier: count(setting.tier), step_seconds: setting.step_s }
     }
 }
+
+/// A report as one page of HTML that needs nothing beside it: plots, figures, the verdict.
+///
+/// # Errors
+/// [`SpeechFailure::InvalidOption`] for what is not a report.
+#[uniffi::export]
+pub fn profile_page(report: String) -> Result<String, SpeechFailure> {
+    Ok(profile::page::report(&read(&report)?))
+}
+
+/// Two reports side by side, with their differences, as one page of HTML.
+///
+/// # Errors
+/// [`SpeechFailure::InvalidOption`] for what is not a report.
+#[uniffi::export]
+pub fn profile_comparison(first: String, second: String) -> Result<String, SpeechFailure> {
+    Ok(profile::page::comparison(&read(&first)?, &read(&second)?))
+}
+
+fn read(report: &str) -> Result<ProfileReport, SpeechFailure> {
+    ProfileReport::from_json(report).map_err(|error| SpeechFailure::option("report", &error.to_string()))
+}
