@@ -440,7 +440,10 @@ fn live(recognizer: &Recognizer, to_its_end: bool) {
     let clip = audio::decode_bytes(commands::clip()).unwrap();
     let _ = session.push(clip.samples());
     session.finish();
-    while to_its_end {
+    if !to_its_end {
+        return;
+    }
+    loop {
         match session.next_event(Duration::from_secs(60)) {
             Ok(Answer::Event(_)) => {}
             Ok(Answer::Ended) => return,

@@ -219,7 +219,8 @@ fn a_job_whose_reader_hangs_can_be_cancelled_and_dropped() {
 fn every_job_ends_at_whatever_look_its_token_fires() {
     let folder = tempfile::tempdir().unwrap();
     let packed = folder.path().join("packed.sotto");
-    let jobs: [(&str, &dyn Fn(&CancelToken) -> Option<Arc<Error>>); 4] = [
+    type Run<'a> = &'a dyn Fn(&CancelToken) -> Option<Arc<Error>>;
+    let jobs: [(&str, Run<'_>); 4] = [
         ("load", &|cancel| drain(&engine().load_speech(source(), cancel)).1.err()),
         ("transcribe", &|cancel| drain(&engine().transcribe(recognizer(), clip(), Options::default(), cancel)).1.err()),
         ("voice", &|cancel| drain(&engine().find_speech(Vad::builtin(), clip(), cancel)).1.err()),
