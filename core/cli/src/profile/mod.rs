@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use sotto::Threads;
 use sotto::audio::decode_file;
 use sotto::profile::{
     self, Controls, ProfileError, ProfileOptions, ProfileReport, Readings, SpeechClip, SpeechWorkload, compare, page,
 };
-use sotto::Threads;
 use sotto::speech::{ModelSource, Options};
 
 use self::desk::Desk;
