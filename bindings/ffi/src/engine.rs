@@ -11,6 +11,7 @@ use crate::error::SpeechFailure;
 use crate::platform;
 use crate::source::{AudioChannel, AudioInput, ModelLocation};
 use crate::speech::{SpeechLoad, VoiceActivity, VoiceSearch};
+use crate::store::{ModelStore, StoreFailure};
 
 /// How models compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
@@ -114,6 +115,12 @@ pub struct Engine {
     engine: sotto::Engine,
 }
 
+impl Engine {
+    pub(crate) fn engine(&self) -> &sotto::Engine {
+        &self.engine
+    }
+}
+
 #[uniffi::export]
 impl Engine {
     /// An engine with these settings. Loads nothing; starts threads when the first model computes.
@@ -173,6 +180,14 @@ impl Engine {
     ) -> Result<Arc<VoiceSearch>, SpeechFailure> {
         let job = self.engine.find_speech(activity.vad()?, input.recording(channel)?, &CancelToken::new());
         Ok(Arc::new(VoiceSearch::new(job)))
+    }
+
+    /// The store of models in a folder of the app, which need not exist yet. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreFailure::InvalidName`] where there is something else than a folder.
+    pub fn open_store(&self, folder: String) -> Result<Arc<ModelStore>, StoreFailure> {
+        Ok(Arc::new(ModelStore::open(&folder, self.engine.clone())?))
     }
 
     /// The models that this engine holds, the last used one first.

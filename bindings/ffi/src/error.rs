@@ -99,7 +99,7 @@ impl SpeechFailure {
         Self::InvalidAudio { reason: reason.to_string(), next_step }
     }
 
-    fn internal(reason: &dyn ToString) -> Self {
+    pub(crate) fn internal(reason: &dyn ToString) -> Self {
         let next_step = "try again; if it stays, report it with this text".to_owned();
         Self::Internal { reason: reason.to_string(), next_step }
     }

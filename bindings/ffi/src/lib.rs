@@ -17,9 +17,12 @@ mod conformance;
 pub mod engine;
 pub mod error;
 pub mod logging;
+pub mod packing;
 mod platform;
+pub mod profile;
 pub mod source;
 pub mod speech;
+pub mod store;
 pub mod text;
 
 uniffi::setup_scaffolding!("sotto");

@@ -31,8 +31,8 @@ pub enum ModelLocation {
         descriptor: i32,
         /// First byte of the model in the file.
         offset: u64,
-        /// Bytes of the model.
-        length: u64,
+        /// Bytes of the model; `null` for all up to the end.
+        length: Option<u64>,
     },
 }
 
@@ -57,10 +57,10 @@ pub enum AudioInput {
         name: String,
         /// File descriptor of this process. It is duplicated: the caller closes its own at any time.
         descriptor: i32,
-        /// First byte of the recording in the file.
+        /// First byte of the recording in the file; 0 for a pipe, as documents of remote storage are.
         offset: u64,
-        /// Bytes of the recording.
-        length: u64,
+        /// Bytes of the recording; `null` for all up to the end.
+        length: Option<u64>,
     },
     /// Samples.
     Samples {
@@ -110,7 +110,7 @@ impl ModelLocation {
             Self::Path { path } => ModelSource::Path(PathBuf::from(path)),
             Self::Bytes { name, bytes } => ModelSource::Memory(MemoryFile::new(&name, bytes)),
             Self::Descriptor { name, descriptor, offset, length } => {
-                let range = FileRange::of_descriptor(descriptor, offset, Some(length), &name);
+                let range = FileRange::of_descriptor(descriptor, offset, length, &name);
                 ModelSource::File(range.map_err(|error| SpeechFailure::model(&error))?)
             }
         })
@@ -123,8 +123,7 @@ impl AudioInput {
             Self::Path { path } => Recording::file(path),
             Self::Bytes { name, bytes } => Recording::bytes(name, bytes),
             Self::Descriptor { name, descriptor, offset, length } => {
-                let range = FileRange::of_descriptor(descriptor, offset, Some(length), &name);
-                Recording::reader(name, range.map_err(|error| SpeechFailure::audio(&error))?.reader())
+                Recording::descriptor(name, descriptor, offset, length).map_err(|error| SpeechFailure::audio(&error))?
             }
             Self::Samples { pcm, format } => Recording::raw("samples", std::io::Cursor::new(pcm), format.raw()),
         };

@@ -4,16 +4,19 @@ use std::fmt;
 use std::io::{Cursor, Read, Seek};
 use std::path::PathBuf;
 
-use sotto_speech::{SampleSource, Samples};
+use sotto_speech::FileRange;
 
 pub use sotto_audio::{
     AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawBytes, RawFormat, RawPcm,
     Resampler, SAMPLE_RATE, SampleFormat, decode_file,
 };
+pub use sotto_speech::{SampleSource, Samples};
 
 #[cfg(unix)]
 pub use crate::recording::open_descriptor;
 pub use crate::recording::{decode_bytes, open_bytes, open_range};
+#[cfg(unix)]
+pub use sotto_speech::duplicate_descriptor;
 
 /// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a failure
 /// of the job. Read once, block by block, in memory that does not grow with its length.
@@ -74,6 +77,12 @@ impl Recording {
         }
     }
 
+    /// The same from an open file, or a part of one: an asset of an Android package.
+    #[must_use]
+    pub fn range(range: &FileRange) -> Self {
+        Self::reader(range.name(), range.reader())
+    }
+
     /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be told
     /// of a cancelled job; the job's readers are.
     pub fn stream(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
@@ -100,6 +109,18 @@ impl Recording {
     #[must_use]
     pub fn channel(self, channel: Channel) -> Self {
         Self { channel, ..self }
+    }
+
+    /// All of it, in memory: for short clips. Blocks the calling thread.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decode(self) -> Result<Pcm16k, AudioError> {
+        self.read(|source| {
+            let mut samples = Vec::new();
+            while source.next_block(&mut samples)? {}
+            Pcm16k::new(samples)
+        })
     }
 
     /// Opens it and calls `read` with its samples.

@@ -9,9 +9,8 @@ use sotto::profile::{
     ProfileOptions, ProfileReport, Reading, Readings, ReasonCode, ReportError, Run, Sample, SpeechClip, SpeechWorkload,
     Subject, ThermalState, Validity, Workload,
 };
-use sotto::{
-    Bytes, CancelToken, Cancelled, Engine, MemoryBudget, NoProgress, Progress, Threads, TranscribeOptions, starter,
-};
+use sotto::speech::Options;
+use sotto::{Bytes, CancelToken, Cancelled, Engine, MemoryBudget, NoProgress, Progress, Threads, starter};
 
 /// Spans and counters are those of the process: one profile at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -152,7 +151,7 @@ fn the_starter_recognizer_has_a_profile_without_a_word_of_what_was_said() {
     let _alone = alone();
     let engine = Engine::default();
     let clips = vec![SpeechClip::builtin().unwrap()];
-    let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, TranscribeOptions::default())
+    let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, Options::default())
         .computing("int8", Threads::new(1));
     let report = profile(&mut workload, &ProfileOptions { later_loads: 1, ..options(Duration::ZERO) }).unwrap();
     let quality = report.quality.as_ref().unwrap();

@@ -78,7 +78,7 @@ impl Place {
         let length = fs::metadata(self.recording(name)).unwrap().len();
         // Never closed: the process ends soon, and who takes a descriptor duplicates it.
         let descriptor = fs::File::open(self.path(&format!("{name}.inside"))).unwrap().into_raw_fd();
-        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length }
+        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length: Some(length) }
     }
 
     /// Samples in a format: at another rate each one is repeated, which is enough for speech to be understood.

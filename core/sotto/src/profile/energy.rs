@@ -295,7 +295,7 @@ mod tests {
             (on_battery(&[0; 11], 4000), "a current of 0 "),
             (on_battery(&[-17_000; 11], 4000), "a current of 17000 "),
             (on_battery(&[-500_000; 11], 4), "a voltage of 4 "),
-            (on_battery(&[-500_000, 500_000, -500_000, 500_000, -1, -1, 500_000, 1, 1, 1, 1], 4000), "sign"),
+            (on_battery(&[-5, 5, -5, 5, -5, 5, 5, 5, 5, 5, 5].map(|tenths| tenths * 100_000), 4000), "sign"),
             (on_battery(&[i64::from(i32::MIN); 11], 4000), "no current and voltage"),
             (on_battery(&[-500_000; 4], 4000), "too little"),
         ];

@@ -2,15 +2,16 @@
 //!
 //! [`run`] drives a [`Workload`] (such as [`SpeechWorkload`]) through loads and a cold, a warm and a sustained phase, while
 //! the platform hands in what it knows of heat and battery ([`Readings`]). The [`ProfileReport`] is JSON that phones and
-//! desks share; [`page`] draws it, [`compare`] sets two side by side. `docs/PROFILING.md` says how to read it.
+//! desks share; [`page`] draws it, [`compare`](mod@compare) sets two side by side. `docs/PROFILING.md` says how to read it.
 //!
 //! ```no_run
 //! use sotto::profile::{self, Controls, ProfileOptions, Readings, SpeechClip, SpeechWorkload};
-//! use sotto::{CancelToken, Engine, NoProgress, TranscribeOptions, starter};
+//! use sotto::speech::Options;
+//! use sotto::{CancelToken, Engine, NoProgress, starter};
 //!
 //! let engine = Engine::default();
 //! let clips = vec![SpeechClip::builtin()?];
-//! let options = TranscribeOptions::default();
+//! let options = Options::default();
 //! let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, options);
 //! let (end, cancel) = (CancelToken::new(), CancelToken::new());
 //! let controls = Controls { progress: &NoProgress, end: &end, cancel: &cancel };
@@ -21,11 +22,13 @@
 //!
 //! The [`governor`] decides how hard live text may work on a device that is hot or low on battery.
 
+pub mod compare;
 mod energy;
 mod error;
 mod figures;
 pub mod governor;
 mod memory;
+pub mod page;
 mod reading;
 mod report;
 mod runner;

@@ -24,6 +24,10 @@ pub struct Generated {
 const LINUX_MODULE: &str =
     "module sottoFFI [system] {\n    header \"sottoFFI.h\"\n    link \"sotto_ffi\"\n    export *\n}\n";
 
+/// The starter model, and where SwiftPM takes it from: resources must lie inside their target.
+const STARTER: &str = "core/starter/models/speech/starter.en.sotto";
+const STARTER_RESOURCE: &str = "ios/Sources/SottoStarter/Resources/starter.en.sotto";
+
 /// Generates the bindings of a library: the one given, or the host's of this workspace, which is built.
 ///
 /// # Errors
@@ -67,13 +71,17 @@ pub fn generate(workspace: &Workspace, library: Option<&Path>) -> Result<Generat
 }
 
 impl Generated {
-    /// Writes everything where the builds of the two languages look for it. Files that say the same already keep their
+    /// Writes everything where the builds of the two languages look for it, and the starter model beside it. Files that say the same already keep their
     /// times, and older ones with other names go.
     ///
     /// # Errors
     /// [`Failure::File`].
     pub fn install(&self, workspace: &Workspace) -> Result<(), Failure> {
         self.write(workspace.root())?;
+        let (model, resource) = (workspace.root().join(STARTER), workspace.root().join(STARTER_RESOURCE));
+        let bytes = std::fs::read(&model).map_err(Failure::file(&model))?;
+        workspace::write(&resource, &bytes)?;
+        println!("{STARTER_RESOURCE}: written");
         for folder in [KOTLIN, SWIFT, C_MODULE] {
             println!("{folder}: written");
         }

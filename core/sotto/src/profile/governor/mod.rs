@@ -179,6 +179,21 @@ pub enum Why {
     Relaxed,
 }
 
+impl Why {
+    /// In a word, as in traces.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stay => "stay",
+            Self::Deadline => "deadline",
+            Self::Heat => "heat",
+            Self::Battery => "battery",
+            Self::Relaxed => "relaxed",
+        }
+    }
+}
+
 /// A decision.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decision {

@@ -4,6 +4,7 @@ import dev.sotto.ffi.Engine
 import dev.sotto.ffi.LoadEvent
 import dev.sotto.internal.NativeJob
 import dev.sotto.internal.NativeLibrary
+import dev.sotto.internal.bytes
 import dev.sotto.internal.count
 import dev.sotto.internal.event
 import dev.sotto.internal.eventsOf

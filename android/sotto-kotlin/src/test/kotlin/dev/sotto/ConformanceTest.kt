@@ -1,3 +1,5 @@
+@file:OptIn(kotlinx.coroutines.ExperimentalCoroutinesApi::class)
+
 package dev.sotto
 
 import kotlinx.coroutines.CancellationException
@@ -5,6 +7,7 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.channels.ReceiveChannel
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.catch
 import kotlinx.coroutines.flow.flow
@@ -193,7 +196,7 @@ private class Race(private val engine: Sotto, private val place: Place) : AutoCl
     private suspend fun step(step: String) {
         when (step) {
             "load" -> events = flow { emit(engine.loadSpeech(Fixtures.model)) }.pulled()
-            "transcribe" -> events = recognizer!!.transcription(Fixtures.demo).pulled()
+            "transcribe" -> events = recognizer!!.transcription(Fixtures.demo).pulled().also { started(it) }
             "stream" -> {
                 session = recognizer!!.startSession()
                 events = session!!.events().pulled()
@@ -212,6 +215,11 @@ private class Race(private val engine: Sotto, private val place: Place) : AutoCl
             "close_engine" -> engine.close()
             else -> error("a step called $step")
         }
+    }
+
+    /** A flow that is collected starts its work a little later, on another thread. */
+    private suspend fun started(events: ReceiveChannel<Result<Any>>) {
+        while (engine.models().none { it.running > 0 } && events.isEmpty && !events.isClosedForReceive) delay(1)
     }
 
     private fun <T : Any> Flow<T>.pulled(): ReceiveChannel<Result<Any>> =

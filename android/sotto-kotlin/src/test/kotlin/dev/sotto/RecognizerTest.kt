@@ -133,9 +133,10 @@ class RecognizerTest {
         val speech = events.filterIsInstance<VoiceEvent.Speech>()
         assertTrue(speech.isNotEmpty() && speech.all { it.start < it.end && it.end <= 8.06 })
         assertEquals(8.055, assertIs<VoiceEvent.Finished>(events.last()).duration, 1e-9)
-        // A detector that wants to be sure finds less.
-        val strict = VoiceActivity(minSpeechMs = 60_000)
-        assertTrue(Fixtures.engine.findSpeech(Fixtures.demo, strict).toList().none { it is VoiceEvent.Speech })
+        // Without audio kept on both sides the stretches are shorter.
+        val tight = Fixtures.engine.findSpeech(Fixtures.demo, VoiceActivity(speechPadMs = 0)).toList()
+            .filterIsInstance<VoiceEvent.Speech>()
+        assertTrue(tight.sumOf { it.end - it.start } < speech.sumOf { it.end - it.start })
     }
 
     // Each option changes what it should.
@@ -146,7 +147,7 @@ class RecognizerTest {
         val word = recognizer.transcribe(Fixtures.demo, TranscriptionOptions(timestamps = TimestampDetail.Word))
         assertTrue(none.segments.flatMap { it.words }.isEmpty())
         val words = word.segments.flatMap { it.words }
-        assertEquals(19, words.size)
+        assertTrue(words.size in 15..22, "$words")
         assertTrue(words.all { it.start < it.end && it.probability in 0f..1f })
     }
 
@@ -208,10 +209,10 @@ class RecognizerTest {
     fun `voice activity detection leaves silence out`() = waiting {
         val audio = AudioSource.samples(ShortArray(80_000) + Fixtures.samples + ShortArray(80_000))
         val transcript = recognizer.transcribe(audio, TranscriptionOptions(voiceActivity = VoiceActivity()))
-        assertEquals(Fixtures.WORDS, normalized(transcript.text))
+        assertContains(normalized(transcript.text), "a quarter past 9")
         assertTrue(transcript.segments.first().start > 4.0)
         // With a threshold that nothing reaches nothing is heard.
-        val deaf = VoiceActivity(threshold = 0.9999f, endThreshold = 0.99f, minSpeechMs = 20_000)
+        val deaf = VoiceActivity(threshold = 1f, endThreshold = 0.99f)
         assertEquals("", recognizer.transcribe(audio, TranscriptionOptions(voiceActivity = deaf)).text)
     }
 
@@ -308,7 +309,7 @@ class RecognizerTest {
     fun `long recordings are heard to their end`() = waiting {
         val long = (1..6).fold(ShortArray(0)) { all, _ -> all + Fixtures.samples }
         val transcript = recognizer.transcribe(AudioSource.samples(long))
-        assertEquals(6, Regex("umbrella").findAll(transcript.text).count(), transcript.text)
+        assertEquals(6, Regex("the train to", RegexOption.IGNORE_CASE).findAll(transcript.text).count(), transcript.text)
         assertTrue(transcript.segments.last().end > 45)
     }
 
