@@ -1,5 +1,5 @@
-//! What a relay promises to the app at its other end: it is told what to do, never has to ask again and again, and cannot
-//! be made to hold more than it has room for.
+//! What a relay promises to the app at its other end: it is told what to do, never has to ask again and again, and
+//! cannot be made to hold more than it has room for.
 
 // Helpers of tests may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
