@@ -24,11 +24,22 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where the packages of a version will lie for those who load them.
 const DOWNLOADS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download");
 
+/// A part of a release, for a look at it alone: what is made is not complete and is never promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The packages for Android and the JVM.
+    Android,
+    /// The frameworks and the Swift package.
+    Swift,
+}
+
 /// Options of a dry run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Link against nothing even where an NDK is.
     pub stub: bool,
+    /// Make one part alone.
+    pub only: Option<Part>,
 }
 
 /// Makes and checks everything, and returns the folder.
@@ -46,17 +57,15 @@ pub fn dry_run(workspace: &Workspace, options: &Options) -> Result<PathBuf, Fail
     for (name, text) in [(artifact::LICENCES, &notices.licences), (artifact::SBOM, &notices.sbom)] {
         manifest.add(&folder, &format!("sotto-{VERSION}-{name}"), text.as_bytes())?;
     }
-    make_aar(workspace, options, &notices, &folder, &mut manifest)?;
-    let checksum = make_xcframework(workspace, &notices, &folder, &mut manifest)?;
-    let url = format!("{DOWNLOADS}/{VERSION}/{}", xcframework_name());
-    swift::distribution(
-        workspace.root(),
-        &folder.join("swift"),
-        checksum.as_deref().map(|sum| (url.as_str(), sum)),
-        &mut manifest,
-    )?;
-    manifest.add_tree(&folder, "swift")?;
-
+    if options.only != Some(Part::Swift) {
+        make_android(workspace, options, &notices, &folder, &mut manifest)?;
+    }
+    if options.only != Some(Part::Android) {
+        make_swift(workspace, &notices, &folder, &mut manifest)?;
+    }
+    if options.only.is_some() {
+        manifest.lacks("the other part: only one was asked for");
+    }
     manifest.write(&folder)?;
     println!("{manifest}\n{}", workspace.shown(&folder));
     Ok(folder)
@@ -72,7 +81,7 @@ fn commit(workspace: &Workspace) -> Result<Option<String>, Failure> {
     Ok(if clean { Some(ask(&["rev-parse", "HEAD"])?) } else { None })
 }
 
-fn make_aar(
+fn make_android(
     workspace: &Workspace,
     options: &Options,
     notices: &inventory::Notices,
@@ -98,6 +107,19 @@ fn make_aar(
         manifest.add(folder, &format!("symbols/{}/{}", one.abi, android::LIBRARY), &workspace::read(&symbols)?)?;
     }
     Ok(())
+}
+
+fn make_swift(
+    workspace: &Workspace,
+    notices: &inventory::Notices,
+    folder: &Path,
+    manifest: &mut Manifest,
+) -> Result<(), Failure> {
+    let checksum = make_xcframework(workspace, notices, folder, manifest)?;
+    let url = format!("{DOWNLOADS}/{VERSION}/{}", xcframework_name());
+    let frameworks = checksum.as_deref().map(|checksum| (url.as_str(), checksum));
+    swift::distribution(workspace.root(), &folder.join("swift"), frameworks, manifest)?;
+    manifest.add_tree(folder, "swift")
 }
 
 fn xcframework_name() -> String {
