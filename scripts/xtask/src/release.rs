@@ -6,6 +6,7 @@
 //! bytes, files that nobody checked, libraries that cannot run, packages that are missing, or sources that are in no commit.
 
 mod manifest;
+mod maven;
 mod promote;
 mod swift;
 
@@ -94,19 +95,39 @@ fn make_android(
     if stubs {
         manifest.lacks("libraries for Android that run: there is no NDK here");
     }
-    let aar = android::Aar::gather(workspace, &built, notices.clone())?;
-    let name = format!("sotto-android-{VERSION}.aar");
-    manifest.add(folder, &name, &android::write_aar(&aar))?;
-    verify(workspace, &folder.join(name), stubs)?;
-    for (module, jar) in android::jars(workspace)? {
-        manifest.add(folder, &format!("{module}-{VERSION}.jar"), &jar)?;
+    let mut files = maven::staged(workspace.root())?;
+    if files.is_empty() {
+        println!(
+            "Gradle has staged nothing (android/build/staging): the packages are put together from what Maven compiled."
+        );
+        files = maven::repository(workspace.root(), packages(workspace, &built, notices)?)?;
     }
-    manifest.add(folder, &format!("sotto-starter-{VERSION}.aar"), &android::starter(workspace)?)?;
+    for (name, data) in files {
+        let name = format!("maven/{name}");
+        manifest.add(folder, &name, &data)?;
+        // The starter's is a model and nothing else.
+        if name.ends_with(".aar") && name.contains("/sotto-android-") {
+            verify(workspace, &folder.join(name), stubs)?;
+        }
+    }
     for one in &built {
         let symbols = workspace.made("android").join("symbols").join(one.abi.name()).join(android::LIBRARY);
         manifest.add(folder, &format!("symbols/{}/{}", one.abi, android::LIBRARY), &workspace::read(&symbols)?)?;
     }
     Ok(())
+}
+
+/// The packages as Gradle makes them.
+fn packages(
+    workspace: &Workspace,
+    built: &[android::Built],
+    notices: &inventory::Notices,
+) -> Result<Vec<maven::Package>, Failure> {
+    let aar = android::write_aar(&android::Aar::gather(workspace, built, notices.clone())?);
+    let starter = android::starter(workspace)?;
+    let jars = android::jars(workspace)?.into_iter().map(|(name, data)| maven::Package { name, kind: "jar", data });
+    let aars = [("sotto-android", aar), ("sotto-starter", starter)];
+    Ok(jars.chain(aars.into_iter().map(|(name, data)| maven::Package { name, kind: "aar", data })).collect())
 }
 
 fn make_swift(
