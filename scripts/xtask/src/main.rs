@@ -50,6 +50,8 @@ Usage: cargo xtask CHORE [OPTION…]
   release     --dry-run        make and check all packages of a version (into target/xtask/release), with a manifest
                 --stub           as of `android`
                 --only PART      a look at `android` or `swift` alone, which is never promoted
+              --try-swift FOLDER
+                               build a project that depends on the Swift repository of a dry run, and let it transcribe
               --promote FOLDER --to FOLDER
                                hand out the files of a dry run, when they are the very bytes that were tested";
 
@@ -176,6 +178,10 @@ fn release(options: &[String]) -> Result<(), Failure> {
         Some("swift") => Some(release::Part::Swift),
         Some(other) => return Err(Failure::Usage(format!("`{other}` is neither `android` nor `swift`"))),
     };
+    if let Some(folder) = options.value("--try-swift")? {
+        options.end()?;
+        return release::try_swift(&Workspace::here(), folder.as_ref());
+    }
     let (from, to) = (options.value("--promote")?, options.value("--to")?);
     options.end()?;
     match (dry_run, from, to) {

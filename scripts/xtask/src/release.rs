@@ -5,6 +5,7 @@
 //! files: nothing is built again. `--promote` compares the files with the manifest and hands them out, or refuses: other
 //! bytes, files that nobody checked, libraries that cannot run, packages that are missing, or sources that are in no commit.
 
+mod consumer;
 mod manifest;
 mod maven;
 mod promote;
@@ -17,6 +18,7 @@ use crate::workspace::{self, Workspace};
 use crate::{android, apple, artifact, bindings, inventory};
 use manifest::Manifest;
 
+pub use consumer::try_swift;
 pub use promote::promote;
 
 /// The version of everything that is released together.
