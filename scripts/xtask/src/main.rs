@@ -49,6 +49,9 @@ Usage: cargo xtask CHORE [OPTION…]
                 --without-native an .apk without native libraries passes
   release     --dry-run        make and check all packages of a version (into target/xtask/release), with a manifest
                 --stub           as of `android`
+                --only PART      a look at `android` or `swift` alone, which is never promoted
+              --try-swift FOLDER
+                               build a project that depends on the Swift repository of a dry run, and let it transcribe
               --promote FOLDER --to FOLDER
                                hand out the files of a dry run, when they are the very bytes that were tested";
 
@@ -169,11 +172,21 @@ fn verify_artifact(options: &[String]) -> Result<(), Failure> {
 fn release(options: &[String]) -> Result<(), Failure> {
     let mut options = Options::of(options);
     let (dry_run, stub) = (options.flag("--dry-run"), options.flag("--stub"));
+    let only = match options.value("--only")?.as_deref() {
+        None => None,
+        Some("android") => Some(release::Part::Android),
+        Some("swift") => Some(release::Part::Swift),
+        Some(other) => return Err(Failure::Usage(format!("`{other}` is neither `android` nor `swift`"))),
+    };
+    if let Some(folder) = options.value("--try-swift")? {
+        options.end()?;
+        return release::try_swift(&Workspace::here(), folder.as_ref());
+    }
     let (from, to) = (options.value("--promote")?, options.value("--to")?);
     options.end()?;
     match (dry_run, from, to) {
-        (true, None, None) => release::dry_run(&Workspace::here(), &release::Options { stub }).map(|_| ()),
-        (false, Some(from), Some(to)) if !stub => release::promote(from.as_ref(), to.as_ref()),
+        (true, None, None) => release::dry_run(&Workspace::here(), &release::Options { stub, only }).map(|_| ()),
+        (false, Some(from), Some(to)) if !stub && only.is_none() => release::promote(from.as_ref(), to.as_ref()),
         _ => Err(Failure::Usage("say `--dry-run`, or `--promote FOLDER --to FOLDER`".into())),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::link::API;
 use super::{Abi, Built, LIBRARY};
 use crate::artifact::{ANDROID_NOTICES, LICENCES, SBOM};
 use crate::failure::Failure;
@@ -100,17 +101,21 @@ fn jar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     zip::write(files.iter().map(|(name, data)| Member::file(name, data.clone())).collect())
 }
 
-/// Gradle takes the package from its own build file; in an AAR it stands in the manifest.
+/// Gradle takes the package and the oldest Android from its own build file; in an AAR they stand in the manifest.
 fn with_package(manifest: &str, namespace: &str) -> String {
     if manifest.contains("package=\"") {
         return manifest.to_owned();
     }
     let android = "xmlns:android=\"http://schemas.android.com/apk/res/android\"";
+    let oldest = format!("    <uses-sdk android:minSdkVersion=\"{API}\" />\n");
     match manifest.split_once("<manifest") {
         Some((before, rest)) if rest.trim_start().starts_with("/>") => {
-            format!("{before}<manifest {android} package=\"{namespace}\">\n</manifest>\n")
+            format!("{before}<manifest {android} package=\"{namespace}\">\n{oldest}</manifest>\n")
         }
-        Some((before, rest)) => format!("{before}<manifest package=\"{namespace}\"{rest}"),
+        Some((before, rest)) => {
+            let whole = format!("{before}<manifest package=\"{namespace}\"{rest}");
+            whole.replace("</manifest>", &format!("{oldest}</manifest>"))
+        }
         None => manifest.to_owned(),
     }
 }
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(with_package(own, "c"), own);
         let manifest = with_package("<?xml version=\"1.0\"?>\n<manifest xmlns:android=\"x\">\n<a/></manifest>", "c.d");
         assert!(manifest.contains("<manifest package=\"c.d\" xmlns:android=\"x\">"), "{manifest}");
+        assert_eq!(manifest.matches("android:minSdkVersion=\"26\"").count(), 1, "{manifest}");
         assert!(with_package("<manifest/>", "c").contains("</manifest>"));
         assert!(with_package("<manifest />", "c").contains("package="));
     }
