@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
-use sotto::{AudioContext, ComputeDevice, Precision, PromptCarry};
+use sotto::speech::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
 use crate::models::ModelsCommand;
 

@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use sotto::{CancelToken, Engine, EngineOptions, NoProgress, PackedInfo};
+use sotto::speech::PackedInfo;
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use sotto::store::{Hub, ImportRequest, Installed, Manifest, Network, PullRequest, Revision, Store, StoreError, Token};
-use sotto_runtime::{Bytes, CancelToken};
+use sotto::{Bytes, CancelToken};
 
 use crate::args::Global;
 use crate::cache::{self, CacheCommand};

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use sotto::audio::decode_file;
 use sotto::packing::{Provenance, QuantizeOptions, Quantized, quantize};
+use sotto::speech::{ModelSource, Options, Precision};
 use sotto::store::{self, Manifest};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{
-    CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precision, Progress, ProgressSink, Stage,
-    TranscribeOptions,
-};
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress, Progress, ProgressSink, Stage};
 
 use crate::args::{Global, QuantizeArgs};
 use crate::bench::speech::listed;
@@ -112,7 +110,7 @@ fn word_error_rates(
             bars.measuring(index, clips.len(), &clip.file);
             let Some(text) = &clip.text else { continue };
             let audio = decode_file(&clip.file)?;
-            let heard = recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, cancel)?.text;
+            let heard = recognizer.transcribe(&audio, &Options::greedy(), &NoProgress, cancel)?.text;
             errors += word_errors(&english(text), &english(&heard));
         }
         bars.clear();

@@ -12,7 +12,7 @@ use crate::int4::Int4Matrix;
 use crate::int8::{Activations, Epilogue, Job, Layout, PackedMatrix, TopK};
 use crate::isa;
 use crate::table::{self, Table};
-use crate::{BlockMut, Isa, MatRef, OutputMut};
+use crate::{BlockMut, Isa, MatRef, OutputMut, self_test};
 
 /// Environment variable that names the instruction set to use.
 pub const ISA_VARIABLE: &str = "SOTTO_ISA";
@@ -27,7 +27,8 @@ pub struct KernelSet {
     pub(crate) table: &'static Table,
 }
 
-/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for. Worth showing once, never fatal.
+/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for, or not the fastest that the CPU reports. Worth showing
+/// once, never fatal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsaNotice {
@@ -42,6 +43,17 @@ pub enum IsaNotice {
     Unavailable {
         /// What the variable names.
         wanted: Isa,
+        /// What is used instead.
+        used: Isa,
+    },
+    /// The CPU says that it has the set, but it computed wrong results in the test at the start.
+    #[error(
+        "this CPU reports {failed}, but computes wrong results with it; using {used}, which is slower. Please report the \
+         device"
+    )]
+    Wrong {
+        /// The fastest set that failed.
+        failed: Isa,
         /// What is used instead.
         used: Isa,
     },
@@ -63,12 +75,15 @@ static CHOSEN: OnceCell<Choice> = OnceCell::new();
 impl KernelSet {
     /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the first
     /// call; later changes of the variable have no effect.
+    ///
+    /// Before a set is chosen it computes some small operations whose results are known, in well below a millisecond. One that
+    /// gets them wrong is passed over for the next, and [`notice`](Self::notice) tells of it.
     #[must_use]
     pub fn best() -> Self {
         Self::chosen().set
     }
 
-    /// Why [`best`](Self::best) is not the set that was asked for, if so.
+    /// Why [`best`](Self::best) is not the set that was asked for, or not the fastest that the CPU reports, if so.
     #[must_use]
     pub fn notice() -> Option<&'static IsaNotice> {
         Self::chosen().notice.as_ref()
@@ -77,21 +92,27 @@ impl KernelSet {
     fn chosen() -> &'static Choice {
         CHOSEN.get_or_init(|| {
             let wanted = std::env::var_os(ISA_VARIABLE).filter(|name| !name.is_empty());
-            Self::choose(wanted.as_deref().map(|name| name.to_str().unwrap_or_default()))
+            Self::choose(&Self::all_available(), wanted.as_deref().map(|name| name.to_str().unwrap_or_default()))
         })
     }
 
-    /// What a process chooses where the variable has this value.
-    fn choose(wanted: Option<&str>) -> Choice {
-        let fastest = Self::all_available().last().copied().unwrap_or_else(Self::scalar);
-        let best = fastest.ordered(big_cores_are_in_order());
+    /// What a process chooses of these sets, the fastest last, where the variable has this value.
+    fn choose(available: &[Self], wanted: Option<&str>) -> Choice {
+        // The portable set is the specification: there is nothing to hold it to.
+        let is_right = |set: &Self| set.isa() == Isa::Scalar || self_test::passes(*set);
+        let in_order = big_cores_are_in_order();
+        let fastest = available.last().copied().unwrap_or_else(Self::scalar).ordered(in_order);
+        let right = available.iter().rev().map(|set| set.ordered(in_order)).find(is_right);
+        let best = right.unwrap_or_else(Self::scalar);
         let used = best.isa();
+        let wrong = (used != fastest.isa()).then_some(IsaNotice::Wrong { failed: fastest.isa(), used });
         let by_itself = |notice| Choice { set: best, is_asked_for: false, notice };
         match wanted.map(str::parse::<Isa>) {
-            None => by_itself(None),
+            None => by_itself(wrong),
             Some(Err(_)) => by_itself(Some(IsaNotice::Unknown { used })),
-            Some(Ok(wanted)) => match Self::new(wanted) {
-                Some(set) => Choice { set, is_asked_for: true, notice: None },
+            Some(Ok(wanted)) => match available.iter().copied().find(|set| set.isa() == wanted) {
+                Some(set) if is_right(&set) => Choice { set, is_asked_for: true, notice: None },
+                Some(_) => by_itself(Some(IsaNotice::Wrong { failed: wanted, used })),
                 None => by_itself(Some(IsaNotice::Unavailable { wanted, used })),
             },
         }
@@ -132,7 +153,7 @@ impl KernelSet {
         Self { table: &table::scalar::TABLE }
     }
 
-    /// All sets that the CPU has, the scalar one first, the fastest last.
+    /// All sets that the CPU has, the scalar one first, the fastest last: what detection says. Executes no kernel.
     #[must_use]
     pub fn all_available() -> Vec<Self> {
         Isa::ALL.into_iter().filter_map(Self::new).collect()
@@ -152,7 +173,8 @@ impl KernelSet {
             return None;
         }
         let mut others = Self::all_available().into_iter().rev().filter(|set| set.isa() != Isa::Scalar);
-        others.find(|set| set.layout() == layout).map(|set| set.ordered(big_cores_are_in_order()))
+        let found = others.find(|set| set.layout() == layout && self_test::passes(*set));
+        found.map(|set| set.ordered(big_cores_are_in_order()))
     }
 
     /// The instruction set.
@@ -468,9 +490,9 @@ mod tests {
 
     #[test]
     fn a_wish_is_met_or_answered_with_a_notice() {
-        let best = KernelSet::choose(None).set.isa();
+        let best = KernelSet::choose(&KernelSet::all_available(), None).set.isa();
         for isa in Isa::ALL {
-            let Choice { set, is_asked_for, notice } = KernelSet::choose(Some(isa.name()));
+            let Choice { set, is_asked_for, notice } = KernelSet::choose(&KernelSet::all_available(), Some(isa.name()));
             match KernelSet::new(isa) {
                 Some(_) => assert_eq!((set.isa(), is_asked_for, notice), (isa, true, None)),
                 None => {
@@ -479,7 +501,55 @@ mod tests {
                 }
             }
         }
-        assert_eq!(KernelSet::choose(Some("pentium")).notice, Some(IsaNotice::Unknown { used: best }));
+        assert_eq!(
+            KernelSet::choose(&KernelSet::all_available(), Some("pentium")).notice,
+            Some(IsaNotice::Unknown { used: best })
+        );
+    }
+
+    /// A set that claims to be the fastest and gets one operation wrong.
+    fn broken(breaking: impl FnOnce(&mut Table)) -> KernelSet {
+        let fastest = KernelSet::all_available().last().copied().unwrap_or_else(KernelSet::scalar);
+        let isa = if fastest.isa() == Isa::Scalar { Isa::Neon } else { fastest.isa() };
+        let mut table = Table { isa, ..table::scalar::TABLE };
+        table.form.isa = isa;
+        breaking(&mut table);
+        KernelSet { table: Box::leak(Box::new(table)) }
+    }
+
+    #[test]
+    fn a_set_that_computes_wrong_results_is_passed_over_and_reported() {
+        unsafe fn no_product(_: &Job<'_>, _: OutputMut<'_>) {}
+        unsafe fn no_int4(_: &Job<'_, Int4Matrix>, _: OutputMut<'_>) {}
+        unsafe fn no_norm(_: &Norm<'_>, row: &[f32], out: &mut [f32]) {
+            out.copy_from_slice(row);
+        }
+        unsafe fn off_by_little(values: &mut [f32]) {
+            values.iter_mut().for_each(|value| *value = crate::gelu(*value) * (1.0 + f32::EPSILON));
+        }
+        let sound = broken(|_| ());
+        assert!(self_test::passes(sound), "the hook itself breaks nothing");
+        let wrong = [
+            broken(|table| table.product = no_product),
+            broken(|table| table.product_int4 = no_int4),
+            broken(|table| table.gelu = off_by_little),
+            broken(|table| table.normalize = no_norm),
+        ];
+        for (index, set) in wrong.into_iter().enumerate() {
+            let (scalar, failed) = (KernelSet::scalar(), set.isa());
+            let notice = Some(IsaNotice::Wrong { failed, used: Isa::Scalar });
+            for wanted in [None, Some(failed.name())] {
+                let choice = KernelSet::choose(&[scalar, set], wanted);
+                assert_eq!((choice.set.isa(), choice.is_asked_for), (Isa::Scalar, false), "{index}");
+                assert_eq!(choice.notice, notice, "{index}");
+            }
+            // One that works is in between.
+            let choice = KernelSet::choose(&[scalar, sound, set], None);
+            assert!(std::ptr::eq(choice.set.table, sound.table), "{index}");
+            // Asking for another set has nothing to do with it.
+            let choice = KernelSet::choose(&[scalar, set], Some("scalar"));
+            assert_eq!((choice.is_asked_for, choice.notice), (true, None), "{index}");
+        }
     }
 
     #[test]

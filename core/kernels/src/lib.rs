@@ -28,6 +28,7 @@ mod matrix;
 pub mod measure;
 mod norm;
 mod output;
+mod self_test;
 mod simd;
 mod softmax;
 mod spectrogram;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::{Cursor, Read, Seek};
 use std::path::PathBuf;
 
-use sotto_speech::{SampleSource, Samples};
+use sotto_speech::FileRange;
 
 pub use sotto_audio::{
     AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawBytes, RawFormat, RawPcm,
     Resampler, SAMPLE_RATE, SampleFormat, decode_file,
 };
+pub use sotto_speech::{SampleSource, Samples};
 
 #[cfg(unix)]
 pub use crate::recording::open_descriptor;
@@ -74,6 +75,12 @@ impl Recording {
             crate::recording::Behind::File(range) => Ok(Self::reader(name, range.reader())),
             crate::recording::Behind::Stream(stream) => Ok(Self::stream(name, stream)),
         }
+    }
+
+    /// The same from an open file, or a part of one: an asset of an Android package.
+    #[must_use]
+    pub fn range(range: &FileRange) -> Self {
+        Self::reader(range.name(), range.reader())
     }
 
     /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be told

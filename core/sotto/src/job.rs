@@ -2,25 +2,27 @@
 //! own, their events pulled by a thread or an async task, cancelled by a call or by being dropped; nobody waits for their
 //! thread (`docs/adr/0018-jobs.md`).
 //!
-//! ```
-//! use std::time::Duration;
-//! use sotto::audio::Recording;
-//! use sotto::job::Answer;
-//! use sotto::speech::{Options, TranscriptionEvent};
-//! use sotto::{CancelToken, Engine, NoProgress, starter};
+//! In an async function of an app (any executor will do; `next_event` is the same for a thread):
 //!
-//! let (engine, cancel) = (Engine::default(), CancelToken::new());
-//! let recognizer = engine.load_speech(starter::speech(), &cancel).wait(&NoProgress)?;
-//! let clip = Recording::bytes("clip", starter::demo_clip());
-//! let job = engine.transcribe(&recognizer, clip, Options::default(), &cancel);
-//! while let Answer::Event(event) = job.next_event(Duration::MAX)? {
-//!     match event {
-//!         TranscriptionEvent::Segment(segment) => println!("{:.1} s {}", segment.start, segment.text),
-//!         TranscriptionEvent::Finished(transcript) => println!("{} s in all", transcript.duration),
-//!         _ => {}
+//! ```
+//! use std::sync::Arc;
+//! use sotto::audio::Recording;
+//! use sotto::speech::{Error, Options, Recognizer, TranscriptionEvent};
+//! use sotto::{CancelToken, Engine};
+//!
+//! async fn text_of(engine: &Engine, recognizer: &Recognizer, path: &str) -> Result<String, Arc<Error>> {
+//!     // Dropped with the future, which cancels it.
+//!     let job = engine.transcribe(recognizer, Recording::file(path), Options::default(), &CancelToken::new());
+//!     let mut text = String::new();
+//!     while let Some(event) = job.event().await? {
+//!         match event {
+//!             TranscriptionEvent::Progress(progress) => println!("{} ms heard", progress.done),
+//!             TranscriptionEvent::Finished(transcript) => text = transcript.text,
+//!             _ => {}
+//!         }
 //!     }
+//!     Ok(text)
 //! }
-//! # Ok::<(), std::sync::Arc<sotto::speech::Error>>(())
 //! ```
 
 pub use sotto_runtime::{Answer, Event, Failure, Job, JobOptions, Passing, Reporter, Step, WorkerError};

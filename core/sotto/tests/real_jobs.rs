@@ -7,15 +7,15 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sotto::audio::{AudioError, Channel, Pcm16k, RawFormat, Recording, decode_bytes};
+use sotto::audio::{AudioError, Channel, Pcm16k, RawFormat, Recording, SampleSource, decode_bytes};
 use sotto::job::{Answer, Event, Failure, Job, Step, WorkerError};
 use sotto::packing::{QuantizeError, QuantizeOptions};
 use sotto::speech::{
-    Error, LiveEvent, LiveOptions, LoadError, ModelBytes, ModelSource, Options, Recognizer, SampleSource, SessionInput,
-    Transcript, TranscriptionEvent, TranscriptionJob, Vad, VoiceEvent,
+    Error, LiveEvent, LiveOptions, LoadError, ModelBytes, ModelSource, Options, Recognizer, SessionInput, Transcript,
+    TranscriptionEvent, TranscriptionJob, Vad, VoiceEvent,
 };
 use sotto::vad::speech_segments;
-use sotto::{Bytes, CancelToken, Engine, EngineOptions, HelperSetup, NoProgress, Threads};
+use sotto::{Bytes, CancelToken, Engine, EngineOptions, FileRange, HelperSetup, NoProgress, Threads};
 use sotto_testkit::commands;
 
 fn source() -> ModelSource {
@@ -160,6 +160,7 @@ fn a_recording_says_the_same_wherever_it_comes_from() {
         Recording::file(&path),
         Recording::bytes("clip", commands::clip().to_vec()),
         Recording::reader("clip", std::fs::File::open(&path).unwrap()),
+        Recording::range(&FileRange::new(std::fs::File::open(&path).unwrap(), 0, None, "clip").unwrap()),
         Recording::stream("clip", Trickle(Cursor::new(commands::clip().to_vec()))),
         Recording::raw("clip", Trickle(Cursor::new(raw)), RawFormat::default()),
         Recording::samples(samples()).channel(Channel::LEFT),
@@ -308,7 +309,8 @@ fn a_model_is_packed_and_loads() {
     let packed = engine.quantize(source(), &path, options, &cancel).wait(&NoProgress).unwrap();
     assert_eq!(packed.bytes, Bytes(path.metadata().unwrap().len()));
     let recognizer = engine.load_speech(path.as_path().into(), &cancel).wait(&NoProgress).unwrap();
-    let quality = recognizer.model().packed().unwrap().quality.unwrap().to_owned();
+    let model = recognizer.model().unwrap();
+    let quality = model.packed().unwrap().quality.unwrap();
     assert!(quality.contains(r#""measured":{"word_error_rate":0.05}"#), "{quality}");
     let job = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
     assert_eq!(finished(job).text, finished(transcribe(clip())).text);

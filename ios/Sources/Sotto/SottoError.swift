@@ -79,22 +79,41 @@ extension SottoError: CustomStringConvertible {
     }
 }
 
+extension SottoError: BindingsError {}
+
+/// An error of ours that says what the bindings threw.
+protocol BindingsError: Error {
+    init(_ error: any Error)
+}
+
 /// Waits for an event of a job. A task that is cancelled cancels the job: the bindings alone would go on waiting.
 func pull<Event: Sendable>(
     cancel: @escaping @Sendable () -> Void, _ next: @Sendable () async throws -> Event
 ) async throws(SottoError) -> Event {
+    try await pull(as: SottoError.self, cancel: cancel, next)
+}
+
+/// The same for other errors than those of speech.
+func pull<Failure: BindingsError, Event: Sendable>(
+    as failure: Failure.Type, cancel: @escaping @Sendable () -> Void, _ next: @Sendable () async throws -> Event
+) async throws(Failure) -> Event {
     do {
         return try await withTaskCancellationHandler(operation: next, onCancel: cancel)
     } catch {
-        throw SottoError(error)
+        throw Failure(error)
     }
 }
 
 /// Calls the bindings, whose errors become ours.
 func call<Value>(_ body: () throws -> Value) throws(SottoError) -> Value {
+    try call(as: SottoError.self, body)
+}
+
+/// The same for other errors than those of speech.
+func call<Failure: BindingsError, Value>(as failure: Failure.Type, _ body: () throws -> Value) throws(Failure) -> Value {
     do {
         return try body()
     } catch {
-        throw SottoError(error)
+        throw Failure(error)
     }
 }

@@ -32,8 +32,11 @@ Usage: cargo xtask CHORE [OPTION…]
                 --check          fail when that has changed
                 --accept         write the change to bindings/api
                 --library FILE   a library that is built already
+              kotlin|swift --out FOLDER
+                               generate one language into a folder of your own
   android     build the shared libraries of the AAR (into target/xtask/android)
                 --abi ABI        only for arm64-v8a, armeabi-v7a or x86_64; may stand there several times
+                --out FOLDER     where to put a folder for each ABI
                 --stub           link against nothing: for checks of size and names, cannot run; without an NDK always
   xcframework build the frameworks for Apple's systems (into target/xtask/apple); needs Xcode
                 --check          build and check what needs no Xcode
@@ -93,7 +96,16 @@ fn bindings(options: &[String]) -> Result<(), Failure> {
         (false, true) => bindings::Surface::Accept,
         (true, true) => return Err(Failure::Usage("`--check` and `--accept` exclude each other".into())),
     };
-    let library = options.value("--library")?.map(Into::into);
+    let library: Option<std::path::PathBuf> = options.value("--library")?.map(Into::into);
+    if let Some(out) = options.value("--out")? {
+        let language = match options.word("the language, `kotlin` or `swift`,")?.as_str() {
+            "kotlin" => bindings::Language::Kotlin,
+            "swift" => bindings::Language::Swift,
+            other => return Err(Failure::Usage(format!("`{other}` is neither `kotlin` nor `swift`"))),
+        };
+        options.end()?;
+        return bindings::make_one(&Workspace::here(), language, library.as_deref(), out.as_ref());
+    }
     options.end()?;
     bindings::make(&Workspace::here(), &bindings::Options { surface, library })
 }
@@ -106,8 +118,9 @@ fn android(options: &[String]) -> Result<(), Failure> {
     });
     let abis = if names.is_empty() { android::Abi::ALL.to_vec() } else { named.collect::<Result<Vec<_>, _>>()? };
     let stub = options.flag("--stub");
+    let out = options.value("--out")?.map(|out| std::path::absolute(&out).unwrap_or_else(|_| out.into()));
     options.end()?;
-    android::build(&Workspace::here(), &android::Options { abis, stub }).map(|_| ())
+    android::build(&Workspace::here(), &android::Options { abis, stub, out }).map(|_| ())
 }
 
 fn xcframework(options: &[String]) -> Result<(), Failure> {

@@ -80,7 +80,7 @@ fn make_aar(
     manifest: &mut Manifest,
 ) -> Result<(), Failure> {
     let abis = android::Abi::ALL.to_vec();
-    let built = android::build(workspace, &android::Options { abis, stub: options.stub })?;
+    let built = android::build(workspace, &android::Options { abis, stub: options.stub, out: None })?;
     let stubs = built.iter().any(|built| !built.runnable);
     if stubs {
         manifest.lacks("libraries for Android that run: there is no NDK here");
@@ -89,6 +89,10 @@ fn make_aar(
     let name = format!("sotto-android-{VERSION}.aar");
     manifest.add(folder, &name, &android::write_aar(&aar))?;
     verify(workspace, &folder.join(name), stubs)?;
+    for (module, jar) in android::jars(workspace)? {
+        manifest.add(folder, &format!("{module}-{VERSION}.jar"), &jar)?;
+    }
+    manifest.add(folder, &format!("sotto-starter-{VERSION}.aar"), &android::starter(workspace)?)?;
     for one in &built {
         let symbols = workspace.made("android").join("symbols").join(one.abi.name()).join(android::LIBRARY);
         manifest.add(folder, &format!("symbols/{}/{}", one.abi, android::LIBRARY), &workspace::read(&symbols)?)?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use sotto::audio::{AudioError, AudioWarning};
+use sotto::audio::{AudioError, AudioWarning, SampleSource};
 use sotto::job::Answer;
-use sotto::speech::{LiveEvent, LiveOptions, LiveText, Options, Recognizer, SampleSource, Session, SessionInput};
+use sotto::speech::{LiveEvent, LiveOptions, LiveText, Options, Recognizer, Session, SessionInput};
 use sotto::{CancelToken, Engine};
 
 use super::output::{rounded, warning_json};

@@ -47,6 +47,7 @@ impl Unit {
 #[must_use]
 pub fn seconds(value: f64) -> String {
     match value.abs() {
+        0.0 => "0 s".to_owned(),
         size if size < 0.01 => format!("{:.2} ms", value * 1e3),
         size if size < 0.1 => format!("{:.1} ms", value * 1e3),
         size if size < 1.0 => format!("{:.0} ms", value * 1e3),

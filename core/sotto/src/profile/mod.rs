@@ -6,11 +6,12 @@
 //!
 //! ```no_run
 //! use sotto::profile::{self, Controls, ProfileOptions, Readings, SpeechClip, SpeechWorkload};
-//! use sotto::{CancelToken, Engine, NoProgress, TranscribeOptions, starter};
+//! use sotto::speech::Options;
+//! use sotto::{CancelToken, Engine, NoProgress, starter};
 //!
 //! let engine = Engine::default();
 //! let clips = vec![SpeechClip::builtin()?];
-//! let options = TranscribeOptions::default();
+//! let options = Options::default();
 //! let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, options);
 //! let (end, cancel) = (CancelToken::new(), CancelToken::new());
 //! let controls = Controls { progress: &NoProgress, end: &end, cancel: &cancel };

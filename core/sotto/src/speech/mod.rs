@@ -21,8 +21,8 @@ pub use sotto_speech::stream::{
     StreamText as LiveText, StreamTranscriber as LiveTranscriber,
 };
 pub use sotto_speech::{
-    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Hotwords, Language,
+    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, Hotwords, Language,
     LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
-    PromptCarry, SampleSource, Samples, Search, Segment, SpeechError as Error, SpeechRecognizer as Recognizer, Task,
-    Thresholds, TimestampTokens, Timestamps, Timing, TranscribeOptions as Options, Transcript, Vad, WeightError, Word,
+    PromptCarry, Search, Segment, SpeechError as Error, SpeechRecognizer as Recognizer, Task, Thresholds,
+    TimestampTokens, Timestamps, Timing, TranscribeOptions as Options, Transcript, Vad, WeightError, Word,
 };

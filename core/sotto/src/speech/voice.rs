@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use sotto_runtime::{CancelToken, Event, Job, Passing, Progress, Reporter, Stage};
 
-use super::{Error, SampleSource, Vad};
+use super::{Error, Vad};
 use crate::Engine;
-use crate::audio::{AudioWarning, Recording, SAMPLE_RATE};
+use crate::audio::{AudioWarning, Recording, SAMPLE_RATE, SampleSource};
 use crate::vad::SegmentFinder;
 
 /// What looking for speech reports.

@@ -171,8 +171,12 @@ fn a_package_without_classes_is_found() {
     let mut contents = aar();
     contents.files.remove("classes.jar");
     assert_eq!(broken(Kind::Aar, &contents), ["classes"]);
-    put(&mut contents, "classes.jar", write(vec![Member::file("dev/sotto/A.class", vec![1])]));
-    assert_eq!(broken(Kind::Aar, &contents), ["classes"], "the generated ones are missing");
+    for members in [vec![], vec![Member::file("org/other/A.class", vec![1])]] {
+        put(&mut contents, "classes.jar", write(members));
+        assert_eq!(broken(Kind::Aar, &contents), ["classes"]);
+    }
+    put(&mut contents, "classes.jar", "");
+    assert!(broken(Kind::Aar, &contents).contains(&"classes"));
 }
 
 #[test]

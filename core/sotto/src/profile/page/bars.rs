@@ -115,8 +115,9 @@ pub(super) fn loads(out: &mut String, reports: &[Named<'_>]) {
 fn ticks(out: &mut String, axis: &Axis) {
     out.push_str("<div class=hrow aria-hidden=true><span></span><div class=hticks>");
     for &tick in &axis.ticks {
-        let text = if tick == 0.0 { "0".to_owned() } else { seconds(tick) };
-        let _ = write!(out, "<span style=\"left:{:.2}%\">{text}</span>", axis.place(tick) * 100.0);
+        let (place, text) = (axis.place(tick) * 100.0, if tick == 0.0 { "0".to_owned() } else { seconds(tick) });
+        let class = if place > 97.0 { " class=end" } else { "" };
+        let _ = write!(out, "<span{class} style=\"left:{place:.2}%\">{text}</span>");
     }
     out.push_str("</div><span></span></div>");
 }

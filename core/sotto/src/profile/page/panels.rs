@@ -22,18 +22,27 @@ impl Named<'_> {
     }
 }
 
+type Scale = fn(&[f64]) -> Axis;
+type Show = fn(f64) -> String;
+type OfReading = fn(&Reading) -> Option<f64>;
+
 /// All plots of time, of one report or of two over each other.
 pub(super) fn panels(reports: &[Named<'_>]) -> Vec<Panel> {
     let mut panels = vec![latency(reports), memory(reports), thermal(reports)];
-    let curve = |title: &str, show: fn(f64) -> String, of: fn(&Reading) -> Option<f64>| {
-        let title = title.to_owned();
+    let zero: Scale = |values| Axis::from_zero(values.iter().copied());
+    let around: Scale = |values| Axis::around(values.iter().copied());
+    let curves: [(&str, Scale, Show, OfReading); 3] = [
+        ("Temperature", around, |celsius| format!("{celsius:.1} °C"), |reading| reading.temperature_c),
+        ("Clock of the fastest core", zero, |mhz| format!("{mhz:.0} MHz"), |reading| reading.clock_mhz),
+        ("Battery", around, |level| format!("{:.0} %", level * 100.0), |reading| reading.battery_level),
+    ];
+    for (title, scale, show, of) in curves {
         let series = readings(reports, of);
         let values: Vec<f64> = series.iter().flat_map(|series| series.points.iter().map(|point| point.1)).collect();
-        (!values.is_empty()).then(|| Panel::Curves { title, show, axis: Axis::around(values), series, limit: None })
-    };
-    panels.extend(curve("Temperature", |c| format!("{c:.1} °C"), |reading| reading.temperature_c));
-    panels.extend(curve("Clock of the fastest core", |mhz| format!("{mhz:.0} MHz"), |reading| reading.clock_mhz));
-    panels.extend(curve("Battery", |level| format!("{:.0} %", level * 100.0), |reading| reading.battery_level));
+        if !values.is_empty() {
+            panels.push(Panel::Curves { title: title.to_owned(), show, axis: scale(&values), series, limit: None });
+        }
+    }
     panels.extend(power(reports));
     panels.push(governor(reports));
     panels
@@ -130,7 +139,7 @@ fn states(samples: &[Sample], end: f64) -> Vec<Segment> {
 }
 
 /// What the platform said of one thing, of every report that has it.
-fn readings(reports: &[Named<'_>], of: fn(&Reading) -> Option<f64>) -> Vec<Series> {
+fn readings(reports: &[Named<'_>], of: OfReading) -> Vec<Series> {
     let series = |named: &Named<'_>| {
         let samples = named.report.measured.samples.iter();
         let points: Vec<(f64, f64)> =

@@ -22,7 +22,7 @@ pub(super) fn over_time(out: &mut String, reports: &[Named<'_>]) {
 fn thinned(caption: &str, rows: usize) -> (String, usize) {
     let step = rows.div_ceil(MOST_ROWS).max(1);
     let caption =
-        if step > 1 { format!("{caption} (every {step}th of {rows}; the JSON has all)") } else { caption.to_owned() };
+        if step > 1 { format!("{caption} (one in {step} of {rows}; the JSON has all)") } else { caption.to_owned() };
     (caption, step)
 }
 

@@ -8,10 +8,10 @@ use super::axis::Axis;
 use super::html::escape;
 use crate::profile::compare;
 
-/// How values are drawn.
+/// How values are drawn; many become a band from lowest to highest with their medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
-    /// Single results; many become a band from lowest to highest with their medians.
+    /// Single results.
     Dots,
     /// A value that goes on until the next.
     Steps,
@@ -87,10 +87,14 @@ pub(super) fn stack(out: &mut String, length: f64, panels: &[Panel]) {
             Panel::Curves { title, show, axis, series, limit } => {
                 curves(out, &time, title, *show, axis, series, limit.as_ref());
                 let several = series.len() > 1;
-                readouts.extend(series.iter().map(|series| Readout {
-                    label: if several { format!("{title}, {}", series.label) } else { title.clone() },
-                    times: series.points.iter().map(|point| rounded(point.0)).collect(),
-                    texts: series.points.iter().map(|point| show(point.1)).collect(),
+                readouts.extend(series.iter().map(|series| {
+                    // A cursor finds no more moments than a plot has pixels.
+                    let points = || series.points.iter().step_by(series.points.len().div_ceil(MOST_DOTS).max(1));
+                    Readout {
+                        label: if several { format!("{title}, {}", series.label) } else { title.clone() },
+                        times: points().map(|point| rounded(point.0)).collect(),
+                        texts: points().map(|point| show(point.1)).collect(),
+                    }
                 }));
             }
             Panel::Lanes { title, lanes } => {
@@ -109,7 +113,9 @@ pub(super) fn stack(out: &mut String, length: f64, panels: &[Panel]) {
     }
     out.push_str("<div class=ticks aria-hidden=true>");
     for &tick in &time.ticks {
-        let _ = write!(out, "<span style=\"left:{:.2}%\">{}</span>", time.place(tick) * 100.0, moment(tick));
+        let place = time.place(tick) * 100.0;
+        let class = if place > 97.0 { " class=end" } else { "" };
+        let _ = write!(out, "<span{class} style=\"left:{place:.2}%\">{}</span>", moment(tick));
     }
     // A script's text ends at the first `</`, wherever that stands.
     let data = serde_json::to_string(&readouts).unwrap_or_else(|_| "[]".into()).replace("</", "<\\/");
@@ -193,14 +199,7 @@ fn draw(out: &mut String, time: &Axis, axis: &Axis, series: &Series) {
     let Series { class, points, mark, .. } = series;
     let mut path = String::new();
     match mark {
-        Mark::Dots if points.len() <= MOST_DOTS => {
-            for &(at, value) in points {
-                // A line of no length with round ends stays round however the drawing is stretched.
-                let _ = write!(path, "M{:.1} {:.1}h0", x(at), y(value));
-            }
-            let _ = write!(out, "<path class=\"dots {class}\" d=\"{path}\"/>");
-        }
-        Mark::Dots => {
+        _ if points.len() > MOST_DOTS => {
             let bins = bins(points, time.high());
             for (index, bin) in bins.iter().enumerate() {
                 let _ = write!(path, "{}{:.1} {:.1}", if index == 0 { 'M' } else { 'L' }, x(bin.at), y(bin.high));
@@ -214,6 +213,13 @@ fn draw(out: &mut String, time: &Axis, axis: &Axis, series: &Series) {
                 let _ = write!(path, "{}{:.1} {:.1}", if index == 0 { 'M' } else { 'L' }, x(bin.at), y(bin.median));
             }
             let _ = write!(out, "<path class=\"line {class}\" d=\"{path}\"/>");
+        }
+        Mark::Dots => {
+            for &(at, value) in points {
+                // A line of no length with round ends stays round however the drawing is stretched.
+                let _ = write!(path, "M{:.1} {:.1}h0", x(at), y(value));
+            }
+            let _ = write!(out, "<path class=\"dots {class}\" d=\"{path}\"/>");
         }
         Mark::Steps => {
             for (index, &(at, value)) in points.iter().enumerate() {
