@@ -7,6 +7,8 @@ import dev.sotto.samples.liveSession
 import dev.sotto.samples.loadWithProgress
 import dev.sotto.samples.options
 import dev.sotto.samples.ownEngine
+import dev.sotto.samples.profile
+import dev.sotto.samples.store
 import dev.sotto.samples.subtitles
 import dev.sotto.samples.transcribeFile
 import dev.sotto.samples.transcribeWithProgress
@@ -56,6 +58,19 @@ class SamplesTest {
 
     @Test
     fun `subtitles are written`() = waiting { assertContains(subtitles(recognizer, recording), "-->") }
+
+    @Test
+    fun `a store takes a model in`() = waiting {
+        assertEquals("loaded", store(Fixtures.engine, Fixtures.folder(), model))
+    }
+
+    @Test
+    fun `a model is profiled`() = waiting {
+        val report = profile(Fixtures.engine, model, recording)
+        assertEquals(ProfileValidity.Invalid, report.validity)
+        assertTrue(report.reasons.isNotEmpty())
+        assertContains(report.page(), "<html")
+    }
 
     @Test
     fun `errors say what to do`() = waiting {
