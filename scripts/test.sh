@@ -15,6 +15,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
             so and those tests skip
   host      all tests on this machine
+  swift     the Swift package on this machine: generated bindings against their snapshot, all its tests, in a Debian chroot with
+            Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root or network
   aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
             on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with everything
             that qemu has; on x86 also on a processor without AVX
@@ -25,8 +27,8 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
   long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
             of live audio in constant memory; optimised, with word error rates on the screen
-  models    every interleaving of the thread pool (loom), and its unsafe code and that of the kernels' views and buffers
-            interpreted (Miri, on a nightly toolchain): a quarter of an hour
+  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the kernels'
+            views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure
@@ -36,12 +38,14 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 Environment:
   SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
   SOTTO_MODELS      folder around the fetched `whisper-base` (default ~/.cache/sotto/real-models)
+  SOTTO_ROUNDS      how often the packages' tests race at random moments (default 300; 10000 before a release)
+  SWIFT_CHROOT      where the chroot with Swift is (default ~/.cache/sotto/swift-chroot)
   SOTTO_QUICK=1     leave out the tests that run recognizers (tests/real_*.rs, and such among unit tests) on the host too
   CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
 END
 }
 
-all_steps=(fmt clippy docs deps fetch host aarch64 cross fuzz)
+all_steps=(fmt clippy docs deps fetch host swift aarch64 cross fuzz)
 steps=()
 keep_going=false
 dry_run=false
@@ -50,7 +54,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -60,7 +64,7 @@ done
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root" || exit 1
 
-# What ships to phones, bottom up.
+# What ships to phones, bottom up; the store comes with `sotto`, without its network.
 library_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech sotto-starter sotto)
 # Where numbers are made: these must behave the same on ARM.
 numeric_crates=(sotto-runtime sotto-kernels sotto-nn sotto-audio sotto-text sotto-speech)
@@ -147,6 +151,31 @@ step_host() {
     fi
     run env SOTTO_EXPECT_ISAS="$(sets_of_host)" cargo test --locked --workspace "${references[@]}" "${selection[@]}"
     run python3 -m unittest discover -s scripts/peers
+}
+
+# The library that the packages for apps load here, and what UniFFI makes of it.
+make_bindings() {
+    run cargo xtask bindings --check
+}
+
+step_swift() {
+    make_bindings
+    if "$dry_run"; then
+        echo "    scripts/swift-chroot.sh setup, then swift test in ios"
+        return
+    fi
+    if [[ "$(uname -s)" != Linux ]]; then
+        run env SOTTO_HOST_LIB=1 swift test --package-path ios -Xlinker "-L$target_dir/debug"
+        return
+    fi
+    [[ "$(id -u)" == 0 ]] || { echo "sotto: Swift is not tested: making its chroot needs root"; return; }
+    ensure_command debootstrap debootstrap
+    if ! timeout 1200 scripts/swift-chroot.sh setup; then
+        echo "sotto: Swift is not tested: the Debian archive could not be reached, or mounts are refused (see above)"
+        return
+    fi
+    run timeout 1200 scripts/swift-chroot.sh run -C ios -b "$root" -b "$target_dir/debug" -e SOTTO_ROUNDS -- \
+        swift test -Xlinker "-L$target_dir/debug" -Xlinker -rpath -Xlinker "$target_dir/debug"
 }
 
 # sets_of_host: the kernel sets that this processor must have, by what the system says of it; nothing where that is not known.
@@ -263,7 +292,7 @@ step_long() {
 }
 
 step_models() {
-    run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib pool::model --target-dir "$target_dir/loom"
+    run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib model:: --target-dir "$target_dir/loom"
     ensure_miri
     run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
     # The products themselves take Miri hours; what they write through is small.

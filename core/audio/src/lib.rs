@@ -13,6 +13,7 @@ mod mel;
 mod mix;
 mod pcm;
 mod raw;
+mod raw_bytes;
 mod resample;
 mod sample;
 mod warning;
@@ -26,6 +27,7 @@ pub use mel::{
 pub use mix::Channel;
 pub use pcm::{Pcm16k, SAMPLE_RATE};
 pub use raw::{RawFormat, RawPcm};
+pub use raw_bytes::RawBytes;
 pub use resample::{MAX_CHANNELS, MAX_RATE, MIN_RATE, Resampler};
 pub use sample::SampleFormat;
 pub use warning::{AudioProblem, AudioWarning};

@@ -60,12 +60,7 @@ impl Resampler {
     /// # Errors
     /// [`AudioError::SampleRate`] outside of 1 kHz to 384 kHz, [`AudioError::Channels`] for none or more than 32.
     pub fn new(rate: u32, channels: u32) -> Result<Self, AudioError> {
-        if !(MIN_RATE..=MAX_RATE).contains(&rate) {
-            return Err(AudioError::SampleRate { source_name: "input".into(), rate });
-        }
-        if !(1..=MAX_CHANNELS).contains(&channels) {
-            return Err(AudioError::Channels { source_name: "input".into(), channels });
-        }
+        Self::check(rate, channels)?;
         let filter = (rate != SAMPLE_RATE).then(|| Filter::new(rate));
         let mut resampler = Self {
             channels: channels as usize,
@@ -80,6 +75,20 @@ impl Resampler {
         };
         resampler.reset();
         Ok(resampler)
+    }
+
+    /// Whether there is a resampler for this input; computes no filter.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn check(rate: u32, channels: u32) -> Result<(), AudioError> {
+        if !(MIN_RATE..=MAX_RATE).contains(&rate) {
+            return Err(AudioError::SampleRate { source_name: "input".into(), rate });
+        }
+        if !(1..=MAX_CHANNELS).contains(&channels) {
+            return Err(AudioError::Channels { source_name: "input".into(), channels });
+        }
+        Ok(())
     }
 
     /// Takes interleaved samples, appends what can be computed from them to `out`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
-use sotto::{AudioContext, ComputeDevice, Precision, PromptCarry};
+use sotto::speech::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
 use crate::models::ModelsCommand;
 
@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Demo,
     /// Turn recordings, or a live stream, into text.
     Transcribe(TranscribeArgs),
-    /// Fetch, list and remove models.
+    /// Fetch, import, list, switch and remove models.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// Pack a model: one file with weights of 8 bits that loads in milliseconds.
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     /// Measure speed, delay, accuracy and memory.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Profile a model on this machine: loads, speed that lasts, memory, energy and errors, with a verdict.
+    Profile(ProfileArgs),
     /// Print the completion script of a shell.
     Completions {
         /// Which shell.
@@ -433,6 +435,27 @@ pub(crate) enum BenchCommand {
     Speech(BenchSpeechArgs),
     /// Speed of the kernels alone, on one thread, beside what the processor and the memory allow.
     Kernels(BenchKernelsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArg,
+    /// Seconds of lasting work: 300 are the least for a valid profile, and Ctrl-C ends it early.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub(crate) seconds: u32,
+    /// A recording to measure with, instead of the built-in clip.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) clip: Option<PathBuf>,
+    /// What is said in it: adds the word error rate.
+    #[arg(long, value_name = "TEXT", requires = "clip")]
+    pub(crate) reference: Option<String>,
+    /// Write a page with plots: one file that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Measure nothing: set two profiles side by side, as `--json` wrote them.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["model", "clip", "seconds"])]
+    pub(crate) compare: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

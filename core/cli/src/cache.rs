@@ -6,8 +6,9 @@ use std::time::SystemTime;
 
 use clap::Subcommand;
 use serde_json::json;
-use sotto::cache::CacheError;
-use sotto::{Bytes, CancelToken, LoadError, ModelSource, PackedCache};
+use sotto::cache::{CacheError, PackedCache};
+use sotto::speech::{LoadError, ModelSource};
+use sotto::{Bytes, CancelToken};
 
 use crate::args::Global;
 use crate::error::CliError;

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::time::Instant;
 
 use serde_json::json;
-use sotto::{CancelToken, TranscribeOptions, audio, starter};
+use sotto::speech::Options;
+use sotto::{CancelToken, audio, starter};
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -18,7 +19,7 @@ pub(crate) fn run(global: &Global, cancel: &CancelToken) -> Result<(), CliError>
     let speech = model::load(&model::engine(global), None, &bars, cancel)?;
     let load = start.elapsed();
     let clip = audio::decode_bytes(starter::demo_clip())?;
-    let transcript = speech.transcribe(&clip, &TranscribeOptions::default(), &bars, cancel)?;
+    let transcript = speech.transcribe(&clip, &Options::default(), &bars, cancel)?;
     bars.clear();
     let mut out = std::io::stdout().lock();
     let timing = transcript.timing;

@@ -1,10 +1,11 @@
 //! Why a command ended early.
 
+use sotto::Cancelled;
 use sotto::audio::AudioError;
 use sotto::cache::CacheError;
 use sotto::packing::{QuantizeError, WriteError};
-use sotto::{Cancelled, LoadError, SpeechError};
-use sotto_store::StoreError;
+use sotto::speech::{self, LoadError, SessionError};
+use sotto::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
@@ -17,7 +18,7 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Load(LoadError),
     #[error(transparent)]
-    Speech(SpeechError),
+    Speech(speech::Error),
     #[error(transparent)]
     Audio(#[from] AudioError),
     #[error(transparent)]
@@ -66,14 +67,31 @@ impl From<CacheError> for CliError {
     }
 }
 
-impl From<SpeechError> for CliError {
-    fn from(error: SpeechError) -> Self {
+impl From<speech::Error> for CliError {
+    fn from(error: speech::Error) -> Self {
         match error {
-            SpeechError::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            SpeechError::Option { option, problem } => Self::Usage(format!("{}: {problem}", flag(option))),
-            SpeechError::Load(error) => error.into(),
+            speech::Error::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            speech::Error::Option { option, problem } => Self::usage(option, &problem),
+            speech::Error::Load(error) => error.into(),
             other => Self::Speech(other),
         }
+    }
+}
+
+impl From<SessionError> for CliError {
+    fn from(error: SessionError) -> Self {
+        let SessionError::Failed(failure) = &error else { return Self::Failed(error.to_string()) };
+        match &**failure {
+            speech::Error::Cancelled(cancelled) => Self::Cancelled(*cancelled),
+            speech::Error::Option { option, problem } => Self::usage(option, problem),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl CliError {
+    fn usage(option: &str, problem: &str) -> Self {
+        Self::Usage(format!("{}: {problem}", flag(option)))
     }
 }
 
@@ -98,14 +116,16 @@ impl From<StoreError> for CliError {
 
 #[cfg(test)]
 mod tests {
+    use sotto::job::WorkerError;
+
     use super::*;
 
     #[test]
     fn only_what_was_typed_is_a_mistake_of_usage() {
-        let option = SpeechError::Option { option: "best_of", problem: "must be between 1 and 32".into() };
+        let option = speech::Error::Option { option: "best_of", problem: "must be between 1 and 32".into() };
         assert!(matches!(CliError::from(option), CliError::Usage(_)));
-        let no_thread = SpeechError::NoThread(std::io::Error::other("none left"));
-        for failure in [SpeechError::EmptyAudio, SpeechError::Panicked, no_thread] {
+        let no_thread = WorkerError::NoThread(std::io::Error::other("none left"));
+        for failure in [speech::Error::EmptyAudio, WorkerError::Panicked.into(), no_thread.into()] {
             assert!(matches!(CliError::from(failure), CliError::Speech(_)));
         }
     }

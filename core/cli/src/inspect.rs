@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use serde_json::{Value, json};
-use sotto::{CancelToken, Engine, EngineOptions, NoProgress, PackedInfo};
+use sotto::speech::PackedInfo;
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress};
 
 use crate::args::{Global, InspectArgs};
 use crate::error::CliError;
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> 
         "English".into()
     };
     writeln!(out, "  vocabulary  {} tokens, {languages}", sizes.vocabulary)?;
-    writeln!(out, "  memory      {} with one transcription at a time")?;
+    writeln!(out, "  memory      {} with one transcription at a time", estimate.peak())?;
     if let Some(packed) = loaded.packed() {
         write_packed(&mut out, &packed)?;
     }

@@ -14,6 +14,7 @@ mod inspect;
 mod interrupt;
 mod model;
 mod models;
+mod profile;
 mod progress;
 mod quantize;
 mod transcribe;
@@ -64,6 +65,7 @@ fn run(arguments: &Arguments, interrupt: &Interrupt) -> Result<(), CliError> {
         Command::Quantize(options) => quantize::run(options, global, cancel),
         Command::Inspect(options) => inspect::run(options, global, cancel),
         Command::Bench(command) => bench::run(command, global, cancel),
+        Command::Profile(options) => profile::run(options, global, interrupt),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "sotto", &mut std::io::stdout());
             Ok(())

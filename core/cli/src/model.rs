@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sotto::cache::PackedCache;
+use sotto::speech::{self, DeviceStatus, Hotwords, ModelSource, Recognizer, Vad};
 use sotto::starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
+use sotto::store::Store;
 use sotto::vad::load_detector;
-use sotto::{
-    Bytes, CancelToken, DeviceStatus, Engine, EngineOptions, Hotwords, ModelSource, PackedCache, SpeechError,
-    SpeechRecognizer, Threads, Vad, starter,
-};
-use sotto_store::Store;
+use sotto::{Bytes, CancelToken, Engine, EngineOptions, Threads, starter};
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
@@ -84,7 +83,7 @@ pub(crate) fn load(
     name: Option<&str>,
     bars: &Bars,
     cancel: &CancelToken,
-) -> Result<SpeechRecognizer, CliError> {
+) -> Result<Recognizer, CliError> {
     load_source(engine, &source(name)?, bars, cancel)
 }
 
@@ -94,7 +93,7 @@ pub(crate) fn load_source(
     source: &ModelSource,
     bars: &Bars,
     cancel: &CancelToken,
-) -> Result<SpeechRecognizer, CliError> {
+) -> Result<Recognizer, CliError> {
     let recognizer = engine.speech(source, bars, cancel)?;
     bars.clear();
     if let Some(problem) = engine.take_cache_problem().filter(|_| !bars.are_quiet()) {
@@ -113,7 +112,7 @@ pub(crate) fn vad(args: &VadArgs, by_default: bool) -> Result<Option<Vad>, CliEr
         return Ok(None);
     }
     let mut vad = match &args.vad_model {
-        Some(name) => Vad::new(load_detector(&locate(name)?).map_err(SpeechError::from)?),
+        Some(name) => Vad::new(load_detector(&locate(name)?).map_err(speech::Error::from)?),
         None => Vad::builtin(),
     };
     if let Some(threshold) = args.vad_threshold {
@@ -129,7 +128,7 @@ pub(crate) type HotwordList = (Vec<String>, Arc<Hotwords>);
 pub(crate) fn hotwords(
     file: Option<&Path>,
     strength: Option<f32>,
-    recognizer: &SpeechRecognizer,
+    recognizer: &Recognizer,
 ) -> Result<Option<HotwordList>, CliError> {
     let Some(file) = file else { return Ok(None) };
     let text = std::fs::read_to_string(file)

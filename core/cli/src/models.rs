@@ -1,12 +1,12 @@
-//! `sotto models`: fetch, list, check and remove models.
+//! `sotto models`: fetch, import, list, check, switch and remove models.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use sotto_runtime::{Bytes, CancelToken};
-use sotto_store::{Hub, Installed, Manifest, PullRequest, Store, StoreError, Token};
+use sotto::store::{Hub, ImportRequest, Installed, Manifest, Network, PullRequest, Revision, Store, StoreError, Token};
+use sotto::{Bytes, CancelToken};
 
 use crate::args::Global;
 use crate::cache::{self, CacheCommand};
@@ -19,6 +19,20 @@ use crate::progress::Bars;
 pub(crate) enum ModelsCommand {
     /// Fetch a model from its publisher, or go on with a pull that was stopped.
     Pull(PullArgs),
+    /// Take a model that is on this machine already into the store: a folder, or a file such as a packed model.
+    Import(ImportArgs),
+    /// Make another version that is here the one that the plain name means.
+    Activate {
+        /// Model and version, such as `openai/whisper-tiny.en@v1` or `firefox/en-de@3f2a91c`; `list` shows them.
+        #[arg(value_name = "NAME@REVISION")]
+        name: String,
+    },
+    /// Go back to the version that was active before; again, to the one before that.
+    Rollback {
+        /// Full name, or its last part where that is unambiguous.
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// List the models that are here.
     #[command(visible_alias = "ls")]
     List,
@@ -64,6 +78,24 @@ pub(crate) struct PullArgs {
     token_file: Option<PathBuf>,
 }
 
+/// Options of `sotto models import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// What the model is called from now on, such as firefox/en-de; one word gets the owner `local`. With @REVISION for
+    /// what this version is called.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// A file, or a folder whose files are the model.
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Move the files instead of copying them.
+    #[arg(long = "move")]
+    take: bool,
+    /// Licence to be noted, such as apache-2.0.
+    #[arg(long, value_name = "ID")]
+    licence: Option<String>,
+}
+
 /// One revision of a model, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Record<'a> {
@@ -71,6 +103,8 @@ struct Record<'a> {
     commit: &'a str,
     revision: Option<&'a str>,
     active: bool,
+    previous: bool,
+    imported: Option<bool>,
     path: String,
     bytes: Option<u64>,
     licence: Option<&'a str>,
@@ -86,6 +120,8 @@ impl<'a> From<&'a Installed> for Record<'a> {
             commit: installed.commit.as_str(),
             revision: manifest.map(|manifest| manifest.revision.as_str()),
             active: installed.active,
+            previous: installed.previous,
+            imported: manifest.map(Manifest::is_imported),
             path: installed.path.display().to_string(),
             bytes: manifest.map(Manifest::size),
             licence: manifest.and_then(|manifest| manifest.licence.as_deref()),
@@ -105,6 +141,17 @@ pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken
     let mut out = io::stdout().lock();
     match command {
         ModelsCommand::Pull(args) => pull(&store, args, global, &bars, cancel, &mut out),
+        ModelsCommand::Import(args) => import(&store, args, global, &bars, cancel, &mut out),
+        ModelsCommand::Activate { name } => {
+            let Some((name, revision)) = name.split_once('@') else {
+                return Err(CliError::Usage(format!(
+                    "{name}: which version? Say {name}@REVISION; `sotto models list` shows them"
+                )));
+            };
+            let revision: Revision = revision.parse()?;
+            switched(&store.activate(name, &revision)?, json, &mut out)
+        }
+        ModelsCommand::Rollback { name } => switched(&store.rollback(name)?, json, &mut out),
         ModelsCommand::List => list(&store, json, &mut out),
         ModelsCommand::Remove { names } => remove(&store, names, global, cancel, &mut out),
         ModelsCommand::Verify { names } => verify(&store, names, json, &bars, cancel, &mut out),
@@ -138,25 +185,71 @@ fn pull(
         .iter()
         .map(|name| Ok(PullRequest::new(name, hub.clone())?.with_update(args.update)))
         .collect::<Result<_, StoreError>>()?;
+    let network = Network::from_env();
     for request in &requests {
         let bars = bars();
-        let pulled = store.pull(request, &bars, cancel);
+        let pulled = store.pull(request, &network, &bars, cancel);
         bars.clear();
         let path = pulled?;
         if let Some(packed) = model::cache(global) {
             cache::pack(&packed, &path, global, cancel)?;
         }
         let Some(installed) = store.list()?.into_iter().find(|installed| installed.path == path) else { continue };
-        if global.json {
-            line(out, &Record::from(&installed))?;
-            continue;
-        }
-        let bytes = installed.manifest.as_ref().map_or(0, Manifest::size);
-        let licence = installed.manifest.as_ref().ok().and_then(|manifest| manifest.licence.as_deref());
-        let licence = licence.unwrap_or("not stated; see its model card");
-        writeln!(out, "{} is ready: {}, licence {licence}, {}", installed.name, Bytes(bytes), path.display())?;
+        ready(&installed, global.json, out)?;
     }
     Ok(())
+}
+
+/// Says that a model can be loaded from now on.
+fn ready(installed: &Installed, json: bool, out: &mut impl Write) -> Result<(), CliError> {
+    if json {
+        return line(out, &Record::from(installed));
+    }
+    let bytes = installed.manifest.as_ref().map_or(0, Manifest::size);
+    let licence = installed.manifest.as_ref().ok().and_then(|manifest| manifest.licence.as_deref());
+    let imported = installed.manifest.as_ref().is_ok_and(Manifest::is_imported);
+    let licence = licence.unwrap_or(if imported { "not stated" } else { "not stated; see its model card" });
+    let path = installed.path.display();
+    Ok(writeln!(out, "{} is ready: {}, licence {licence}, {path}", installed.name, Bytes(bytes))?)
+}
+
+fn import(
+    store: &Store,
+    args: &ImportArgs,
+    global: &Global,
+    bars: &dyn Fn() -> Bars,
+    cancel: &CancelToken,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
+    let mut request = ImportRequest::new(&args.name)?;
+    request.take = args.take;
+    request.licence.clone_from(&args.licence);
+    let bars = bars();
+    let imported = store.import(&request, &args.path, &bars, cancel);
+    bars.clear();
+    let imported = imported?;
+    if !global.quiet {
+        if !imported.left_out.is_empty() {
+            eprintln!("sotto: no part of the model, left where it is: {}", imported.left_out.join(", "));
+        }
+        for kept in &imported.kept {
+            eprintln!("sotto: warning: {} could not be deleted; it is in the store all the same", kept.display());
+        }
+    }
+    if let Some(packed) = model::cache(global) {
+        cache::pack(&packed, &imported.installed.path, global, cancel)?;
+    }
+    ready(&imported.installed, global.json, out)
+}
+
+/// Says which version a name means from now on.
+fn switched(installed: &Installed, json: bool, out: &mut impl Write) -> Result<(), CliError> {
+    if json {
+        return line(out, &Record::from(installed));
+    }
+    let revision = installed.manifest.as_ref().map_or("", |manifest| manifest.revision.as_str());
+    let (name, commit, path) = (&installed.name, installed.commit.short(), installed.path.display());
+    Ok(writeln!(out, "{name} is now {revision} ({commit}), {path}")?)
 }
 
 fn list(store: &Store, json: bool, out: &mut impl Write) -> Result<(), CliError> {
@@ -172,6 +265,8 @@ fn list(store: &Store, json: bool, out: &mut impl Write) -> Result<(), CliError>
         )?);
     }
     let width = all.iter().map(|installed| installed.name.to_string().len()).max().unwrap_or(0);
+    let labels = all.iter().filter_map(|installed| Some(installed.manifest.as_ref().ok()?.revision.len()));
+    let label = labels.max().unwrap_or(0).min(20);
     for installed in &all {
         let mark = if installed.active { '*' } else { ' ' };
         let name = installed.name.to_string();
@@ -181,7 +276,12 @@ fn list(store: &Store, json: bool, out: &mut impl Write) -> Result<(), CliError>
                 let size = Bytes(manifest.size()).to_string();
                 let day = manifest.pulled_at.get(..10).unwrap_or(&manifest.pulled_at);
                 let licence = manifest.licence.as_deref().unwrap_or("licence not stated");
-                writeln!(out, "{mark} {name:width$}  {commit}  {size:>10}  {day}  {licence}")?;
+                let revision = &manifest.revision;
+                let before = if installed.previous { "  active before" } else { "" };
+                writeln!(
+                    out,
+                    "{mark} {name:width$}  {commit}  {revision:label$}  {size:>10}  {day}  {licence}{before}"
+                )?;
             }
             (_, problem) => {
                 let problem = problem.map_or("unreadable", String::as_str);

@@ -76,6 +76,7 @@ fn bar(progress: &Progress<'_>) -> ProgressBar {
         Stage::Verify => ("checking", "{bytes}/{total_bytes}"),
         Stage::Quantize => ("quantizing", "{percent} % {eta}"),
         Stage::Write => ("writing", "{bytes}/{total_bytes} {bytes_per_sec}"),
+        Stage::Profile => ("profiling", "{pos} s of {len} s, {eta} left"),
         Stage::Measure => ("measuring", "{pos}/{len} {eta}"),
         _ => ("transcribing", "{pos} s of {len} s, {eta} left"),
     };
@@ -86,7 +87,7 @@ fn bar(progress: &Progress<'_>) -> ProgressBar {
     bar
 }
 
-/// Milliseconds of audio are shown as seconds.
+/// Milliseconds are shown as seconds.
 fn position(stage: Stage, count: u64) -> u64 {
-    if stage == Stage::Transcribe { count / 1000 } else { count }
+    if matches!(stage, Stage::Transcribe | Stage::Profile) { count / 1000 } else { count }
 }

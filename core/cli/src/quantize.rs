@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use sotto::audio::decode_file;
 use sotto::packing::{Provenance, QuantizeOptions, Quantized, quantize};
+use sotto::speech::{ModelSource, Options, Precision};
+use sotto::store::{self, Manifest};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{
-    CancelToken, Engine, EngineOptions, ModelSource, NoProgress, Precision, Progress, ProgressSink, Stage,
-    TranscribeOptions,
-};
-use sotto_store::Manifest;
+use sotto::{CancelToken, Engine, EngineOptions, NoProgress, Progress, ProgressSink, Stage};
 
 use crate::args::{Global, QuantizeArgs};
 use crate::bench::speech::listed;
@@ -39,7 +37,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         compact: args.compact,
         replace: args.force,
         provenance: provenance(&path, args.licence.clone(), &bars, cancel)?,
-        measured,
+        measured: Some(Value::from(measured).to_string()),
     };
     let quantized = quantize(&source, &args.destination, &options, &bars, cancel)?;
     bars.clear();
@@ -112,7 +110,7 @@ fn word_error_rates(
             bars.measuring(index, clips.len(), &clip.file);
             let Some(text) = &clip.text else { continue };
             let audio = decode_file(&clip.file)?;
-            let heard = recognizer.transcribe(&audio, &TranscribeOptions::greedy(), &NoProgress, cancel)?.text;
+            let heard = recognizer.transcribe(&audio, &Options::greedy(), &NoProgress, cancel)?.text;
             errors += word_errors(&english(text), &english(&heard));
         }
         bars.clear();
@@ -137,8 +135,10 @@ fn provenance(path: &Path, licence: Option<String>, bars: &Bars, cancel: &Cancel
         let lists = |hash: &String| manifest.files.iter().any(|file| file.sha256.eq_ignore_ascii_case(hash));
         hashes.iter().all(|(hash, _)| lists(hash))
     });
-    let repository = manifest.as_ref().map(|manifest| manifest.name.to_string());
-    let revision = manifest.as_ref().map(|manifest| manifest.commit.as_str().to_owned());
+    // The name of an imported model is its user's, and no publisher knows its commit.
+    let pulled = manifest.as_ref().filter(|manifest| !manifest.is_imported());
+    let repository = pulled.map(|manifest| manifest.name.to_string());
+    let revision = pulled.map(|manifest| manifest.commit.as_str().to_owned());
     let stated = manifest.as_ref().and_then(|manifest| manifest.licence.clone());
     // Beside a file lies anything; what lies in a folder is the model's own.
     let licence_text = if path.is_dir() { licence_file(path) } else { None };
@@ -175,7 +175,7 @@ fn hashes(path: &Path, bars: &Bars, cancel: &CancelToken) -> Result<Vec<(String,
         let report = |done| {
             bars.report(&Progress { stage: Stage::Verify, done, total, subject: (&*name).into() });
         };
-        hashes.push((sotto_store::sha256(file, cancel, report)?, name.clone()));
+        hashes.push((store::sha256(file, cancel, report)?, name.clone()));
     }
     bars.clear();
     Ok(hashes)
@@ -187,7 +187,7 @@ fn combined(hashes: &[(String, String)]) -> String {
         [(only, _)] => only.clone(),
         shards => {
             let lines: String = shards.iter().map(|(hash, name)| format!("{hash}  {name}\n")).collect();
-            sotto_store::sha256_of(lines.as_bytes())
+            store::sha256_of(lines.as_bytes())
         }
     }
 }

@@ -171,6 +171,67 @@ fn the_cache_has_a_limit_can_be_cleared_and_can_be_left_alone() {
 }
 
 #[test]
+fn what_is_here_already_is_imported_used_switched_and_rolled_back() {
+    let desk = Desk::new();
+    let model = commands::model();
+    let folder = desk.home.path().join("my models").join("nano");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.json"), model.config_json).unwrap();
+    std::fs::write(folder.join("generation_config.json"), model.generation_config_json).unwrap();
+    std::fs::write(folder.join("tokenizer.json"), model.tokenizer_json).unwrap();
+    std::fs::write(folder.join("model.safetensors"), model.model_safetensors).unwrap();
+    std::fs::write(folder.join("flax_model.msgpack"), b"another framework").unwrap();
+    let folder = folder.to_str().unwrap();
+    let output = desk.sotto(&["models", "import", "--json", "--licence", "mit", "nano@1", folder]);
+    assert!(stderr(&output).contains("flax_model.msgpack"), "{}", stderr(&output));
+    let imported = json(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!((&imported["name"], &imported["revision"]), (&"local/nano".into(), &"1".into()));
+    assert_eq!((&imported["imported"], &imported["licence"]), (&true.into(), &"mit".into()));
+    assert_eq!(packed(&desk).len(), 1, "packed as a pulled model is");
+
+    let clip = desk.home.path().join("demo.flac");
+    std::fs::write(&clip, commands::clip()).unwrap();
+    let text = desk.run(&["transcribe", "--model", "nano", clip.to_str().unwrap()]);
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>().join(" "), commands::TEXT);
+    assert!(desk.run(&["models", "verify", "local/nano"]).contains("is intact"));
+
+    // A second version: one packed file, moved in.
+    let file = desk.home.path().join("new.sotto");
+    desk.run(&["quantize", "nano", file.to_str().unwrap()]);
+    assert!(
+        desk.run(&["models", "import", "--move", "nano@2", file.to_str().unwrap()]).contains("local/nano is ready")
+    );
+    assert!(!file.exists());
+    assert_eq!(desk.run(&["transcribe", "--model", "nano", clip.to_str().unwrap()]), text);
+    let list = desk.run(&["models", "list"]);
+    let lines: Vec<_> = list.lines().collect();
+    assert_eq!(lines.len(), 2);
+    let line = |marked: &str| *lines.iter().find(|line| line.starts_with(marked)).unwrap();
+    assert!(line("*").contains("  2  ") && !line("*").contains("active before"), "{list}");
+    assert!(line(" ").contains("  1  ") && line(" ").ends_with("active before"), "{list}");
+
+    let back = json(&desk.run(&["models", "rollback", "--json", "nano"]));
+    assert_eq!((&back["revision"], &back["active"], &back["previous"]), (&"1".into(), &true.into(), &false.into()));
+    assert!(desk.fail(&["models", "rollback", "nano"]).contains("no earlier version"));
+    assert!(desk.run(&["models", "activate", "nano@2"]).contains("local/nano is now 2"));
+    assert!(desk.fail(&["models", "activate", "nano@3"]).contains("nano@3 is not in the model store"));
+    assert_eq!(desk.sotto(&["models", "activate", "nano"]).status.code(), Some(2));
+    desk.run(&["models", "remove", "nano@2"]);
+    assert_eq!(json(&desk.run(&["models", "list", "--json"]))["revision"], "1");
+
+    // Any kind of model; one that is none.
+    let other = desk.home.path().join("en-de");
+    std::fs::create_dir(&other).unwrap();
+    assert!(desk.fail(&["models", "import", "firefox/en-de", other.to_str().unwrap()]).contains("no file in it"));
+    std::fs::write(other.join("model.ende.intgemm.alphas.bin"), b"weights").unwrap();
+    desk.run(&["models", "import", "firefox/en-de", other.to_str().unwrap()]);
+    assert!(desk.run(&["models", "list"]).contains("firefox/en-de"));
+    assert!(desk.fail(&["models", "import", "x", "/nowhere/at all"]).contains("/nowhere/at all"));
+    assert_eq!(desk.sotto(&["models", "import", "x"]).status.code(), Some(2));
+    assert!(desk.fail(&["models", "pull", "--update", "firefox/en-de"]).contains("has no repository"));
+}
+
+#[test]
 fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
     for (status, header, said) in [
         (401, "X-Error-Code: RepoNotFound\r\n", "has no repository"),

@@ -1,7 +1,12 @@
-//! Cooperative cancellation: one flag that the caller sets and that every long loop looks at.
+//! Cooperative cancellation: one flag that the caller sets and that every long loop looks at. Whoever sleeps, and so
+//! cannot look, asks to be told.
 
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// The work was stopped because its [`CancelToken`] fired. Not a failure: nothing is wrong with the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +17,8 @@ pub struct Cancelled;
 ///
 /// Clones share one flag; a [`child`](Self::child) fires with its parent but can also be fired alone, so that a session
 /// can be stopped without stopping the application that owns it. Checking costs one relaxed load per ancestor; engines
-/// check at least once per decoded token, encoder layer and audio block.
+/// check at least once per decoded token, encoder layer and audio block. A thread that waits does not look: it is woken
+/// by a call that it leaves with [`on_cancel`](Self::on_cancel).
 ///
 /// ```
 /// use sotto_runtime::CancelToken;
@@ -31,6 +37,42 @@ struct Flag {
     fired: AtomicBool,
     parent: Option<CancelToken>,
     looks: Option<Looks>,
+    /// What is called when this very flag fires.
+    listeners: Mutex<Vec<Listener>>,
+}
+
+#[derive(Clone)]
+struct Listener {
+    registration: usize,
+    tell: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.registration).finish()
+    }
+}
+
+/// A call that [`CancelToken::on_cancel`] asked for; dropping this takes it back.
+///
+/// A call that is under way on another thread then ends, but no other one begins.
+#[derive(Debug)]
+#[must_use = "nobody is told once this is dropped"]
+pub struct CancelListener {
+    token: CancelToken,
+    registration: usize,
+}
+
+impl Drop for CancelListener {
+    fn drop(&mut self) {
+        for CancelToken(flag) in self.token.lineage() {
+            let mut listeners = flag.lock();
+            // Dropped after unlocking: it may own anything.
+            let mine = listeners.iter().position(|listener| listener.registration == self.registration);
+            let gone = mine.map(|index| listeners.swap_remove(index));
+            drop((listeners, gone));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -67,22 +109,58 @@ impl CancelToken {
         self.0.looks.as_ref().map_or(0, |looks| looks.so_far.load(Ordering::Relaxed))
     }
 
-    /// Fires the token. Never blocks; further calls do nothing. Safe inside a signal handler's thread.
+    /// Fires the token and tells those who [asked](Self::on_cancel). Blocks no longer than they take, who return at
+    /// once; further calls do nothing. Safe on the thread that signals are handled on, not inside a signal handler.
     pub fn cancel(&self) {
-        self.0.fired.store(true, Ordering::Relaxed);
+        if !self.0.fired.swap(true, Ordering::Relaxed) {
+            self.0.tell();
+        }
+    }
+
+    /// Has `tell` called when this token or an ancestor fires, on the thread that fires it; at once where that has
+    /// happened. It may be called more than once (the token fires, then its parent does). It must return soon, as
+    /// waking a thread does, and must not panic.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use sotto_runtime::CancelToken;
+    ///
+    /// let app = CancelToken::new();
+    /// let session = app.child();
+    /// let (sender, receiver) = mpsc::channel();
+    /// let listener = session.on_cancel(move || drop(sender.send("fired")));
+    /// app.cancel();
+    /// assert_eq!(receiver.recv(), Ok("fired"));
+    /// drop(listener);
+    /// ```
+    pub fn on_cancel(&self, tell: impl Fn() + Send + Sync + 'static) -> CancelListener {
+        static REGISTRATIONS: AtomicUsize = AtomicUsize::new(0);
+        let registration = REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
+        let tell: Arc<dyn Fn() + Send + Sync> = Arc::new(tell);
+        let mut fired = false;
+        for CancelToken(flag) in self.lineage() {
+            let listener = Listener { registration, tell: Arc::clone(&tell) };
+            flag.lock().push(listener);
+            // Either this sees that the flag has fired, or whoever fires it takes the lock later and sees the listener.
+            fired |= flag.has_fired();
+        }
+        if fired {
+            tell();
+        }
+        CancelListener { token: self.clone(), registration }
     }
 
     /// Whether this token or one of its ancestors has fired.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        let mut token = Some(self);
-        while let Some(CancelToken(flag)) = token {
-            if flag.fired.load(Ordering::Relaxed) || flag.looks.as_ref().is_some_and(Looks::one_more) {
-                return true;
-            }
-            token = flag.parent.as_ref();
-        }
-        false
+        self.lineage().any(|CancelToken(flag)| {
+            flag.fired.load(Ordering::Relaxed) || flag.looks.as_ref().is_some_and(|looks| looks.one_more(flag))
+        })
+    }
+
+    /// This token, its parent, and so on.
+    fn lineage(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |token| token.0.parent.as_ref())
     }
 
     /// Returns early from a loop with `cancel.check()?`.
@@ -94,14 +172,38 @@ impl CancelToken {
     }
 }
 
-impl Looks {
-    /// Counts a look; whether the token has fired by it.
-    fn one_more(&self) -> bool {
-        self.so_far.fetch_add(1, Ordering::Relaxed) + 1 >= self.fire_at
+impl Flag {
+    fn lock(&self) -> MutexGuard<'_, Vec<Listener>> {
+        // No code of others runs while the lock is held.
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this flag has fired, ancestors aside; not a look.
+    fn has_fired(&self) -> bool {
+        let by_looks = |looks: &Looks| looks.so_far.load(Ordering::Relaxed) >= looks.fire_at;
+        self.fired.load(Ordering::Relaxed) || self.looks.as_ref().is_some_and(by_looks)
+    }
+
+    fn tell(&self) {
+        let listeners = self.lock().clone();
+        for listener in listeners {
+            (listener.tell)();
+        }
     }
 }
 
-#[cfg(test)]
+impl Looks {
+    /// Counts a look at `flag`; whether the token has fired by it.
+    fn one_more(&self, flag: &Flag) -> bool {
+        let looks = self.so_far.fetch_add(1, Ordering::Relaxed) + 1;
+        if looks == self.fire_at {
+            flag.tell();
+        }
+        looks >= self.fire_at
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
@@ -136,6 +238,69 @@ mod tests {
         let looks = [token.is_cancelled(), child.is_cancelled(), token.is_cancelled(), child.is_cancelled()];
         assert_eq!(looks, [false, false, true, true]);
         assert_eq!((token.looks(), child.looks()), (4, 0));
+    }
+
+    /// How often a listener of `token` is called.
+    fn listen(token: &CancelToken) -> (CancelListener, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        (token.on_cancel(count), calls)
+    }
+
+    #[test]
+    fn a_listener_is_told_when_the_token_or_an_ancestor_fires() {
+        for generation in 0..3 {
+            let parent = CancelToken::new();
+            let child = parent.child();
+            let grandchild = child.child();
+            let (_listener, calls) = listen(&grandchild);
+            [&parent, &child, &grandchild][generation].cancel();
+            assert_eq!(calls.load(Ordering::Relaxed), 1, "generation {generation}");
+        }
+    }
+
+    #[test]
+    fn a_listener_of_a_token_that_has_fired_is_told_at_once() {
+        let parent = CancelToken::new();
+        parent.cancel();
+        let (_listener, calls) = listen(&parent.child());
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_listener_is_not_told_of_others_nor_once_it_is_gone() {
+        let parent = CancelToken::new();
+        let (child, sibling) = (parent.child(), parent.child());
+        let (listener, calls) = listen(&child);
+        sibling.cancel();
+        drop(listener);
+        parent.cancel();
+        assert_eq!(calls.load(Ordering::Relaxed), 0);
+        assert!(parent.0.lock().is_empty() && child.0.lock().is_empty());
+    }
+
+    #[test]
+    fn a_counting_token_tells_when_it_fires() {
+        let token = CancelToken::firing_at_look(2);
+        let (_listener, calls) = listen(&token.child());
+        assert!(token.check().is_ok());
+        assert_eq!(calls.load(Ordering::Relaxed), 0);
+        assert!(token.is_cancelled());
+        assert_eq!((calls.load(Ordering::Relaxed), token.looks()), (1, 2));
+        assert_eq!(listen(&token).1.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_listener_may_own_the_token() {
+        // Dropping it would lock what telling holds.
+        let token = CancelToken::new();
+        let owned = token.child();
+        let listener = token.on_cancel(move || owned.cancel());
+        token.cancel();
+        drop(listener);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::spans::{self, Counter};
+
 /// A number of bytes; prints with a binary unit (`151.2 MiB`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
@@ -163,6 +165,8 @@ impl MemoryBudget {
             return Err(OutOfBudget { needed, available: Bytes(available) });
         }
         *used += needed.0;
+        drop(used);
+        spans::count(Counter::ReservedBytes, needed.0);
         Ok(Reservation { account: Arc::clone(&self.0), bytes: needed })
     }
 }
@@ -190,14 +194,19 @@ impl Reservation {
     /// Gives back what goes beyond `bytes`; a smaller reservation stays as it is.
     pub fn shrink_to(&mut self, bytes: Bytes) {
         let surplus = self.bytes.0.saturating_sub(bytes.0);
-        *self.account.used() -= surplus;
+        self.give_back(surplus);
         self.bytes.0 -= surplus;
+    }
+
+    fn give_back(&self, bytes: u64) {
+        *self.account.used() -= bytes;
+        spans::count(Counter::ReleasedBytes, bytes);
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        *self.account.used() -= self.bytes.0;
+        self.give_back(self.bytes.0);
     }
 }
 

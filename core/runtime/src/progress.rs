@@ -20,6 +20,8 @@ pub enum Stage {
     Measure,
     /// Turning audio into text; counts are milliseconds of audio.
     Transcribe,
+    /// Profiling a model; counts are milliseconds of the time that it is to take.
+    Profile,
 }
 
 /// How far a piece of work has come.
@@ -33,6 +35,15 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
     /// What the work is about, such as a file name. Never anything said or typed.
     pub subject: Cow<'a, str>,
+}
+
+impl Progress<'_> {
+    /// The progress with a subject of its own, to be kept.
+    #[must_use]
+    pub fn into_owned(self) -> Progress<'static> {
+        let Self { stage, done, total, subject } = self;
+        Progress { stage, done, total, subject: Cow::Owned(subject.into_owned()) }
+    }
 }
 
 /// Receives progress on the thread that does the work.

@@ -1,49 +1,70 @@
 //! Sotto: speech-to-text on the device. Nothing a user says leaves it.
 //!
-//! An [`Engine`] owns what all tasks of an application share: a memory budget and the number of threads. It loads
-//! models; each task then works on its own:
+//! An [`Engine`] owns what all tasks of an application share: a pool of threads, a memory budget, the loaded models. What
+//! takes long is a job that it starts ([`job`]): it runs on a thread of its own, its events are pulled, and nobody waits
+//! for it who does not want to:
 //!
 //! ```
-//! use sotto::{CancelToken, Engine, NoProgress, TranscribeOptions, audio, starter};
+//! use std::time::Duration;
+//! use sotto::audio::Recording;
+//! use sotto::job::Answer;
+//! use sotto::speech::{Options, TranscriptionEvent};
+//! use sotto::{CancelToken, Engine, NoProgress, starter};
 //!
-//! let engine = Engine::default();
-//! let cancel = CancelToken::new();
+//! let (engine, cancel) = (Engine::default(), CancelToken::new());
+//! let recognizer = engine.load_speech(starter::speech(), &cancel).wait(&NoProgress)?;
+//! let clip = Recording::bytes("clip", starter::demo_clip());
+//! let job = engine.transcribe(&recognizer, clip, Options::default(), &cancel);
+//! let mut text = String::new();
+//! while let Answer::Event(event) = job.next_event(Duration::MAX)? {
+//!     match event {
+//!         TranscriptionEvent::Segment(segment) => println!("{:.1} s {}", segment.start, segment.text),
+//!         TranscriptionEvent::Finished(transcript) => text = transcript.text,
+//!         _ => {}
+//!     }
+//! }
+//! assert!(!text.is_empty());
+//! # Ok::<(), std::sync::Arc<sotto::speech::Error>>(())
+//! ```
+//!
+//! The same as calls that block the thread that makes them, for programs of the desk:
+//!
+//! ```
+//! use sotto::speech::Options;
+//! use sotto::{CancelToken, Engine, NoProgress, audio, starter};
+//!
+//! let (engine, cancel) = (Engine::default(), CancelToken::new());
 //! let speech = engine.speech(&starter::speech(), &NoProgress, &cancel)?;
 //! let clip = audio::decode_bytes(starter::demo_clip())?;
-//! let transcript = speech.transcribe(&clip, &TranscribeOptions::default(), &NoProgress, &cancel)?;
+//! let transcript = speech.transcribe(&clip, &Options::default(), &NoProgress, &cancel)?;
 //! assert!(!transcript.text.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Everything here blocks the calling thread until it is done or cancelled, starts no threads but those of
-//! [`stream::Session`] and the helpers that share a network's work ([`EngineOptions::helper_setup`]; those of f32
-//! networks are `gemm`'s), and is `Send + Sync`.
+//! A module per subject, with short names: [`speech`], [`vad`], [`subtitles`], [`audio`], [`text`], [`packing`],
+//! [`store`], [`cache`], [`profile`]. Everything is `Send + Sync`. Threads are those of jobs and the helpers that share
+//! a network's work ([`EngineOptions::helper_setup`]; those of f32 networks are `gemm`'s).
 
 #![forbid(unsafe_code)]
 
+pub mod audio;
 pub mod cache;
 mod engine;
+pub mod job;
+pub mod packing;
+pub mod profile;
 mod recording;
+pub mod speech;
 pub mod starter;
-
-/// Reading audio: files of many formats, raw samples, resampling.
-pub mod audio {
-    pub use sotto_audio::{
-        AudioError, AudioFile, AudioInfo, AudioProblem, AudioWarning, Channel, Codec, Pcm16k, RawFormat, RawPcm,
-        Resampler, SAMPLE_RATE, SampleFormat, decode_file,
-    };
-
-    #[cfg(unix)]
-    pub use crate::recording::open_descriptor;
-    pub use crate::recording::{decode_bytes, open_bytes, open_range};
-}
+pub mod store;
 
 /// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
 pub mod text {
+    pub use sotto_text::TextError;
     pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
     pub use sotto_text::sentences::{sentence_ends, sentences};
-    pub use sotto_text::whisper::language;
+    pub use sotto_text::whisper::{WhisperTokenizer as Tokenizer, language};
 }
 
 /// Speed of the kernels alone on this machine, beside what its processor and its memory allow.
@@ -52,32 +73,33 @@ pub mod kernels {
     pub use sotto_kernels::{Isa, IsaNotice, KernelSet};
 }
 
-/// Packing models: one file with quantized weights that is mapped and used where it lies.
-pub mod packing {
-    pub use sotto_speech::{
-        ClassError, Layout, Provenance, QuantizeError, QuantizeOptions, Quantized, WeightType, WeightTypes, WriteError,
-        quantize,
-    };
-}
-
-/// Live transcription.
-pub use sotto_speech::stream;
 /// Cues of subtitles, as SubRip or WebVTT.
 pub use sotto_speech::subtitles;
 /// Voice activity detection.
 pub use sotto_speech::vad;
 
-pub use cache::PackedCache;
 pub use engine::{Engine, EngineOptions, LoadedModel, ModelId, ModelTask, TrimLevel, Trimmed};
 pub use sotto_runtime::{
-    Bytes, CancelToken, Cancelled, HelperSetup, Lease, MemoryBudget, NoProgress, OutOfBudget, Progress, ProgressSink,
-    Stage, Threads, Unloaded,
+    Bytes, CancelListener, CancelToken, Cancelled, HelperSetup, Lease, MemoryBudget, NoProgress, OutOfBudget, Progress,
+    ProgressSink, Stage, Threads, Unloaded,
 };
-pub use sotto_speech::{
-    AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, FileRange,
-    FileRangeError, FileRangeReader, Hotwords, Language, LoadError, LoadOptions, MemoryBytes, MemoryFile, Model,
-    ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision, PromptCarry, SampleSource, Samples,
-    Search, Segment, SlowDevice, SpeechError, SpeechRecognizer, Task, Thresholds, TimestampTokens, Timestamps, Timing,
-    TranscribeOptions, Transcript, Vad, WeightError, Word,
+pub use sotto_speech::{FileRange, FileRangeError, FileRangeReader, MemoryBytes, MemoryFile};
+
+/// What an app shares between its threads: the build fails where a part of it cannot be.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Engine>();
+    shared::<CancelToken>();
+    shared::<speech::Recognizer>();
+    shared::<speech::Session>();
+    shared::<speech::LoadJob>();
+    shared::<speech::TranscriptionJob>();
+    shared::<speech::LanguageJob>();
+    shared::<speech::VoiceJob>();
+    shared::<packing::QuantizeJob>();
+    shared::<speech::Error>();
+    const fn sent<T: Send>() {}
+    sent::<audio::Recording>();
+    sent::<speech::LiveEvent>();
+    sent::<speech::TranscriptionEvent>();
 };
-pub use sotto_text::TextError;

@@ -37,17 +37,37 @@ pub fn open_descriptor(
     length: Option<u64>,
     name: &str,
 ) -> Result<AudioFile, AudioError> {
+    match of_descriptor(descriptor, offset, length, name)? {
+        Behind::File(range) => open_range(&range),
+        Behind::Stream(stream) => AudioFile::from_stream(stream, name),
+    }
+}
+
+/// What is behind a descriptor.
+#[cfg(unix)]
+pub(crate) enum Behind {
+    /// A file, or a part of one.
+    File(FileRange),
+    /// A pipe or a socket, duplicated.
+    Stream(std::fs::File),
+}
+
+/// What [`open_descriptor`] opens, not opened yet.
+#[cfg(unix)]
+pub(crate) fn of_descriptor(
+    descriptor: std::os::fd::RawFd,
+    offset: u64,
+    length: Option<u64>,
+    name: &str,
+) -> Result<Behind, AudioError> {
     use sotto_speech::{FileRangeError, duplicate_descriptor};
+    let io = |cause| AudioError::Io { source_name: name.to_owned(), cause };
     match FileRange::of_descriptor(descriptor, offset, length, name) {
-        Ok(range) => open_range(&range),
+        Ok(range) => Ok(Behind::File(range)),
         Err(FileRangeError::NotAFile { streams: true, .. }) if offset == 0 && length.is_none() => {
-            let stream = duplicate_descriptor(descriptor);
-            AudioFile::from_stream(
-                stream.map_err(|cause| AudioError::Io { source_name: name.to_owned(), cause })?,
-                name,
-            )
+            duplicate_descriptor(descriptor).map(Behind::Stream).map_err(io)
         }
-        Err(error) => Err(AudioError::Io { source_name: name.to_owned(), cause: error.into_io() }),
+        Err(error) => Err(io(error.into_io())),
     }
 }
 

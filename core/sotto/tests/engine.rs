@@ -4,13 +4,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sotto::stream::{Session, SessionError, SessionInput, StreamOptions, StreamTranscriber};
-use sotto::{
-    Bytes, CancelToken, Engine, EngineOptions, Estimate, LoadError, MemoryFile, ModelSource, NoProgress, Progress,
-    SpeechError, SpeechRecognizer, Threads, TranscribeOptions, TrimLevel, audio,
+use sotto::job::Answer;
+use sotto::speech::{
+    self, Estimate, LiveOptions, LiveTranscriber, LoadError, ModelSource, Options, Recognizer, Session, SessionError,
+    SessionInput,
 };
+use sotto::{Bytes, CancelToken, Engine, EngineOptions, MemoryFile, NoProgress, Progress, Threads, TrimLevel, audio};
 use sotto_testkit::commands;
 use tempfile::TempDir;
 
@@ -51,13 +52,13 @@ impl Models {
     }
 }
 
-fn load(engine: &Engine, source: &ModelSource) -> Result<SpeechRecognizer, LoadError> {
+fn load(engine: &Engine, source: &ModelSource) -> Result<Recognizer, LoadError> {
     engine.speech(source, &NoProgress, &CancelToken::new())
 }
 
-fn transcribe(recognizer: &SpeechRecognizer) -> Result<String, SpeechError> {
+fn transcribe(recognizer: &Recognizer) -> Result<String, speech::Error> {
     let clip = audio::decode_bytes(commands::clip()).unwrap();
-    let options = TranscribeOptions::default();
+    let options = Options::default();
     let transcript = recognizer.transcribe(&clip, &options, &NoProgress, &CancelToken::new())?;
     // With the probabilities: another bit anywhere shows in them.
     Ok(format!("{} {:?}", transcript.text, transcript.segments.iter().map(|s| s.avg_logprob).collect::<Vec<_>>()))
@@ -169,15 +170,15 @@ fn a_model_in_use_stays_and_a_load_that_cannot_fit_frees_nothing() {
     // Not even without all others is there room for both of these.
     let small = models.engine_for(1);
     drop(load(&small, &models.source("a")).unwrap());
-    let most = TranscribeOptions {
-        search: sotto::Search { beam: 32, best_of: 32, ..sotto::Search::default() },
-        ..TranscribeOptions::default()
+    let most = Options {
+        search: sotto::speech::Search { beam: 32, best_of: 32, ..sotto::speech::Search::default() },
+        ..Options::default()
     };
     let held = load(&small, &models.source("b")).unwrap();
     assert_eq!(names(&small), ["b"], "what is not held made room");
     let clip = audio::decode_bytes(commands::clip()).unwrap();
     let refused = held.transcribe(&clip, &most, &NoProgress, &CancelToken::new()).unwrap_err();
-    assert!(matches!(refused, SpeechError::OutOfBudget(_)), "{refused}");
+    assert!(matches!(refused, speech::Error::OutOfBudget(_)), "{refused}");
 }
 
 #[test]
@@ -185,14 +186,14 @@ fn a_transcription_that_needs_room_gets_that_of_a_model_nobody_holds() {
     let models = Models::new(&["a", "b"]);
     let plain = Engine::new(EngineOptions { threads: Threads::ONE, ..EngineOptions::default() });
     let held = load(&plain, &models.source("a")).unwrap();
-    let (options, cancel) = (StreamOptions::default(), CancelToken::new());
+    let (options, cancel) = (LiveOptions::default(), CancelToken::new());
     let (model, session) = (plain.budget().used(), held.transcription_bytes(&options.transcribe));
     // Two models and two live sessions, but for a byte.
     let memory = Some(Bytes(2 * model.0 + 2 * session.0 - 1));
     let engine = Engine::new(EngineOptions { memory, threads: Threads::ONE, ..EngineOptions::default() });
     drop(load(&engine, &models.source("b")).unwrap());
     let held = load(&engine, &models.source("a")).unwrap();
-    let start = || StreamTranscriber::new(&held, &options, 16_000, 1, &cancel);
+    let start = || LiveTranscriber::new(&held, &options, 16_000, 1, &cancel);
     let first = start().unwrap();
     assert_eq!(names(&engine), ["a", "b"]);
     let second = start().unwrap();
@@ -205,7 +206,7 @@ fn a_transcription_that_needs_room_gets_that_of_a_model_nobody_holds() {
         }
         assert!(more.len() < 100, "sessions take nothing");
     };
-    assert!(matches!(refused, SpeechError::OutOfBudget(_)), "{refused}");
+    assert!(matches!(refused, speech::Error::OutOfBudget(_)), "{refused}");
     drop((first, second, more));
     assert_eq!(engine.budget().used(), engine.loaded()[0].bytes);
 }
@@ -215,7 +216,7 @@ fn an_unloaded_model_is_gone_for_all_its_handles_and_what_runs_on_it_ends() {
     let models = Models::new(&["a"]);
     let engine = models.engine_for(2);
     let (held, other) = (load(&engine, &models.source("a")).unwrap(), load(&engine, &models.source("a")).unwrap());
-    let live = Session::start(&held, StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    let live = Session::start(&held, LiveOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
     while engine.loaded()[0].running == 0 {
         std::thread::yield_now();
     }
@@ -225,29 +226,29 @@ fn an_unloaded_model_is_gone_for_all_its_handles_and_what_runs_on_it_ends() {
     let clip = audio::decode_bytes(commands::clip()).unwrap();
     for handle in [&held, &other] {
         let refused = transcribe(handle).unwrap_err();
-        assert!(matches!(refused, SpeechError::Unloaded(_)), "{refused}");
+        assert!(matches!(refused, speech::Error::Unloaded(_)), "{refused}");
         assert!(refused.to_string().contains("load it again"), "{refused}");
-        assert!(matches!(handle.model(), Err(SpeechError::Unloaded(_))));
-        assert!(matches!(handle.hotwords(["rice"], 1.0), Err(SpeechError::Unloaded(_))));
+        assert!(matches!(handle.model(), Err(speech::Error::Unloaded(_))));
+        assert!(matches!(handle.hotwords(["rice"], 1.0), Err(speech::Error::Unloaded(_))));
         let session =
-            Session::start(handle, StreamOptions::default(), SessionInput::default(), &CancelToken::new()).map(drop);
-        assert!(matches!(session, Err(SpeechError::Unloaded(_))), "{session:?}");
+            Session::start(handle, LiveOptions::default(), SessionInput::default(), &CancelToken::new()).map(drop);
+        assert!(matches!(session, Err(speech::Error::Unloaded(_))), "{session:?}");
         // What needs no weights is still answered.
-        assert!(handle.window_seconds() > 0.0 && handle.transcription_bytes(&TranscribeOptions::default()).0 > 0);
+        assert!(handle.window_seconds() > 0.0 && handle.transcription_bytes(&Options::default()).0 > 0);
     }
     assert!(engine.budget().used() > Bytes(0), "the session has the model still");
     live.push(clip.samples()).unwrap();
     live.finish();
     let mut heard = 0;
-    while !live.is_done() {
-        heard += usize::from(live.next_event(Duration::from_secs(60)).unwrap().is_some());
+    while let Answer::Event(_) = live.next_event(Duration::from_secs(60)).unwrap() {
+        heard += 1;
     }
     assert!(heard > 0);
     drop(live);
     assert_eq!(engine.budget().used(), Bytes(0));
     let again = load(&engine, &models.source("a")).unwrap();
     assert!(transcribe(&again).is_ok());
-    assert!(matches!(transcribe(&held), Err(SpeechError::Unloaded(_))), "another load does not bring it back");
+    assert!(matches!(transcribe(&held), Err(speech::Error::Unloaded(_))), "another load does not bring it back");
 }
 
 #[test]
@@ -279,15 +280,15 @@ fn each_level_of_trimming_gives_back_what_it_says() {
     assert_eq!(engine.budget().used().0, used.0 - unused.0);
     assert_eq!(engine.trim(TrimLevel::Unused).models, 0);
     assert!(transcribe(&held).is_ok());
-    let running =
-        Session::start(&held, StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    let running = Session::start(&held, LiveOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
     while !engine.loaded().iter().any(|model| model.running > 0) {
         std::thread::yield_now();
     }
     assert_eq!(engine.trim(TrimLevel::Idle).models, 1, "what runs is never touched");
-    assert!(matches!(transcribe(&mapped), Err(SpeechError::Unloaded(_))));
+    assert!(matches!(transcribe(&mapped), Err(speech::Error::Unloaded(_))));
     assert!(transcribe(&held).is_ok());
-    drop(running);
+    running.cancel();
+    assert!(running.wait_until_idle(Duration::from_secs(60)));
     assert_eq!(engine.trim(TrimLevel::Idle).models, 1);
     assert!(engine.loaded().is_empty() && engine.budget().used() == Bytes(0));
 }
@@ -321,7 +322,7 @@ fn a_model_that_many_threads_want_at_once_is_loaded_once() {
             loads.fetch_add(1, Ordering::SeqCst);
         }
     };
-    let handles: Vec<SpeechRecognizer> = std::thread::scope(|scope| {
+    let handles: Vec<Recognizer> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..6)
             .map(|_| {
                 scope.spawn(|| {
@@ -391,7 +392,7 @@ fn loads_sessions_and_trims_from_many_threads_end_with_an_empty_budget() {
                         }
                         match transcribe(&recognizer) {
                             Ok(text) => assert_eq!(text, *expected),
-                            Err(SpeechError::Unloaded(_) | SpeechError::OutOfBudget(_)) => continue,
+                            Err(speech::Error::Unloaded(_) | speech::Error::OutOfBudget(_)) => continue,
                             Err(error) => panic!("{error}"),
                         }
                         work.fetch_add(1, Ordering::SeqCst);
@@ -419,27 +420,37 @@ fn loads_sessions_and_trims_from_many_threads_end_with_an_empty_budget() {
         assert!(outcomes.iter().all(Result::is_ok));
     });
     assert!(work.load(Ordering::SeqCst) > 0, "nothing was ever transcribed");
-    engine.trim(TrimLevel::Idle);
+    // Sessions that were dropped end at their next look, which nobody waited for.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while engine.budget().used() > Bytes(0) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(1));
+        engine.trim(TrimLevel::Idle);
+    }
     assert_eq!((engine.budget().used(), engine.loaded().len()), (Bytes(0), 0));
 }
 
 /// A live session that is ended or dropped half-way.
-fn live(recognizer: &SpeechRecognizer, to_its_end: bool) {
-    let session =
-        match Session::start(recognizer, StreamOptions::default(), SessionInput::default(), &CancelToken::new()) {
-            Ok(session) => session,
-            Err(SpeechError::Unloaded(_) | SpeechError::OutOfBudget(_)) => return,
-            Err(error) => panic!("{error}"),
-        };
+fn live(recognizer: &Recognizer, to_its_end: bool) {
+    let session = match Session::start(recognizer, LiveOptions::default(), SessionInput::default(), &CancelToken::new())
+    {
+        Ok(session) => session,
+        Err(speech::Error::Unloaded(_) | speech::Error::OutOfBudget(_)) => return,
+        Err(error) => panic!("{error}"),
+    };
     let clip = audio::decode_bytes(commands::clip()).unwrap();
     let _ = session.push(clip.samples());
     session.finish();
-    while to_its_end && !session.is_done() {
+    if !to_its_end {
+        return;
+    }
+    loop {
         match session.next_event(Duration::from_secs(60)) {
-            Ok(_) => {}
+            Ok(Answer::Event(_)) => {}
+            Ok(Answer::Ended) => return,
+            Ok(Answer::Waiting) => panic!("nothing was heard for a minute"),
             // Between the check of its options and its beginning.
             Err(SessionError::Failed(reason)) => {
-                assert!(matches!(*reason, SpeechError::Unloaded(_) | SpeechError::OutOfBudget(_)), "{reason}");
+                assert!(matches!(*reason, speech::Error::Unloaded(_) | speech::Error::OutOfBudget(_)), "{reason}");
                 return;
             }
             Err(error) => panic!("{error}"),

@@ -9,8 +9,9 @@ use std::io::{Cursor, Read};
 
 use serde::Deserialize;
 use sotto::audio::{AudioFile, Pcm16k, RawFormat, RawPcm, SampleFormat};
+use sotto::speech::{ModelBytes, ModelSource, Options, Recognizer};
 use sotto::text::{ErrorCounts, word_errors};
-use sotto::{CancelToken, Engine, ModelBytes, ModelSource, NoProgress, SpeechRecognizer, TranscribeOptions};
+use sotto::{CancelToken, Engine, NoProgress};
 use sotto_testkit::{commands, data_dir};
 
 #[derive(Deserialize)]
@@ -65,9 +66,9 @@ fn audio(string: &DigitString, recordings: &HashMap<String, Vec<u8>>, sample_rat
     Pcm16k::new(samples).unwrap()
 }
 
-fn errors(speech: &SpeechRecognizer, strings: &[&DigitString], at: impl Fn(&DigitString) -> Pcm16k) -> ErrorCounts {
+fn errors(speech: &Recognizer, strings: &[&DigitString], at: impl Fn(&DigitString) -> Pcm16k) -> ErrorCounts {
     strings.iter().fold(ErrorCounts::default(), |mut sum, string| {
-        let options = TranscribeOptions::default();
+        let options = Options::default();
         let heard = speech.transcribe(&at(string), &options, &NoProgress, &CancelToken::new()).unwrap();
         sum += word_errors(&string.text, heard.text.trim());
         sum

@@ -2,16 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use sotto::audio::{decode_bytes, decode_file};
+use sotto::speech::{Options, Recognizer};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{CancelToken, Engine, NoProgress, SpeechRecognizer, TranscribeOptions, starter};
+use sotto::{CancelToken, Engine, NoProgress, starter};
 use sotto_testkit::data_dir;
 
-fn load() -> SpeechRecognizer {
+fn load() -> Recognizer {
     Engine::default().speech(&starter::speech(), &NoProgress, &CancelToken::new()).unwrap()
 }
 
-fn heard(speech: &SpeechRecognizer, audio: &sotto::audio::Pcm16k) -> String {
-    speech.transcribe(audio, &TranscribeOptions::default(), &NoProgress, &CancelToken::new()).unwrap().text
+fn heard(speech: &Recognizer, audio: &sotto::audio::Pcm16k) -> String {
+    speech.transcribe(audio, &Options::default(), &NoProgress, &CancelToken::new()).unwrap().text
 }
 
 #[test]
@@ -40,7 +41,8 @@ fn real_english_recordings_are_understood() {
 #[test]
 fn every_string_can_be_written() {
     let speech = load();
-    let tokenizer = speech.model().unwrap().tokenizer();
+    let model = speech.model().unwrap();
+    let tokenizer = model.tokenizer();
     for text in [" The hippopotamus, 1,234.5", "naïve Größe", "日本語 🙂", "\u{0}\t\n\u{7f}"] {
         assert_eq!(tokenizer.decode(&tokenizer.encode(text)), text);
     }

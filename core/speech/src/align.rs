@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use sotto_kernels::softmax;
 use sotto_runtime::Cancelled;
+use sotto_runtime::spans::{SpanName, span};
 use sotto_text::whisper::WhisperTokenizer;
 
 use crate::model::{CrossCache, Model, Recording};
@@ -117,6 +118,7 @@ pub(crate) fn listen(
     voice: &Voice,
     tokens: &[u32],
 ) -> Result<Listening, Cancelled> {
+    let _span = span(SpanName::Align);
     let (words, attention) = align(window, audio, voice, &[tokens])?;
     Ok(Listening { words: words.concat(), attention })
 }
@@ -129,6 +131,7 @@ pub(crate) fn listen_to_recorded(
     tokens: &[u32],
     probabilities: &[f32],
 ) -> Listening {
+    let _span = span(SpanName::Align);
     let pieces = words_of(window.model.tokenizer(), &[tokens]);
     let (words, attention) = warp(&window.model, recorded, voice, pieces, probabilities);
     Listening { words: words.concat(), attention }
@@ -167,6 +170,7 @@ pub(crate) fn add_words(
     offset: f64,
     last_end: f64,
 ) -> Result<Vec<f32>, Cancelled> {
+    let _span = span(SpanName::Align);
     let eot = window.model.tokenizer.special().eot;
     let tokens: Vec<&[u32]> = segments.iter().map(|segment| segment.tokens.as_slice()).collect();
     let (words, attention) = align(window, audio, voice, &tokens)?;

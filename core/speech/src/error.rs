@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sotto_audio::AudioError;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{Cancelled, OutOfBudget, Unloaded};
+use sotto_runtime::{Cancelled, OutOfBudget, Unloaded, WorkerError};
 use sotto_text::TextError;
 
 use crate::model::WeightTypes;
@@ -20,7 +20,7 @@ pub enum SpeechError {
     Cancelled(#[from] Cancelled),
     /// The model could not be loaded.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(LoadError),
     /// The model was unloaded before this call.
     #[error(transparent)]
     Unloaded(#[from] Unloaded),
@@ -39,12 +39,9 @@ pub enum SpeechError {
     /// There is no audio at all, so nothing can be heard in it.
     #[error("the audio is empty, so its language cannot be heard")]
     EmptyAudio,
-    /// The system gave a session no thread.
-    #[error("no thread for the session: {0}; end other work of this app and start it again")]
-    NoThread(std::io::Error),
-    /// A bug: the session's thread panicked. The panic's own message went to the standard error stream.
-    #[error("the session's thread panicked, which is a bug in Sotto; start another session to go on")]
-    Panicked,
+    /// The thread of a job did not do its work.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// The options contradict each other or the model.
     #[error("option `{option}`: {problem}")]
     Option {
@@ -53,6 +50,15 @@ pub enum SpeechError {
         /// What is wrong and what would be right.
         problem: String,
     },
+}
+
+impl From<LoadError> for SpeechError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            other => Self::Load(other),
+        }
+    }
 }
 
 /// Why a model could not be loaded.
@@ -149,6 +155,15 @@ pub enum QuantizeError {
     /// The packed file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The thread of a job did not do its work.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The measured figures that were to go into the file are no JSON object.
+    #[error("the measured figures are not a JSON object: {problem}")]
+    Measured {
+        /// Where the parser stopped, and why.
+        problem: String,
+    },
     /// The source is packed already, with other weights than are wanted.
     #[error("{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights")]
     PackedWeights {
@@ -159,6 +174,12 @@ pub enum QuantizeError {
         /// What was asked for.
         wanted: WeightTypes,
     },
+}
+
+impl From<Cancelled> for QuantizeError {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::Load(cancelled.into())
+    }
 }
 
 impl From<WeightError> for QuantizeError {
@@ -176,8 +197,8 @@ pub enum ConfigError {
     Json {
         /// Which file.
         file: &'static str,
-        /// Where the parser stopped.
-        problem: serde_json::Error,
+        /// Where the parser stopped, and why.
+        problem: String,
     },
     /// The model is of another family.
     #[error("this is a `{model_type}` model; Sotto's speech-to-text reads Whisper models (model_type `whisper`)")]
@@ -283,6 +304,6 @@ fn shown(token: Option<u32>) -> String {
 
 impl ConfigError {
     pub(crate) fn json(file: &'static str) -> impl Fn(serde_json::Error) -> Self {
-        move |problem| Self::Json { file, problem }
+        move |error| Self::Json { file, problem: error.to_string() }
     }
 }

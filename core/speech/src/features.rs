@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sotto_audio::{AudioError, HOP, LogMel, normalize};
 use sotto_runtime::CancelToken;
+use sotto_runtime::spans::{SpanName, span};
 
 use crate::error::SpeechError;
 use crate::options::Normalization;
@@ -77,6 +78,7 @@ impl<'s> FeatureWindows<'s> {
         }
         let frames = self.window.min(left as usize);
         let n_mels = self.mel.n_mels();
+        let _span = span(SpanName::Mel);
         let values = match self.peak {
             // The references fill up long recordings after normalising, with zeros.
             Some(peak) => {
@@ -126,9 +128,11 @@ impl<'s> FeatureWindows<'s> {
             self.block.clear();
             if self.source.next_block(&mut self.block)? {
                 self.samples += self.block.len() as u64;
+                let _span = span(SpanName::Mel);
                 self.mel.push(&self.block);
             } else {
                 self.ended = true;
+                let _span = span(SpanName::Mel);
                 self.mel.push_silence((self.window + 4) * HOP);
             }
         }

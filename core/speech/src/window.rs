@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use sotto_nn::sampling::argmax;
+use sotto_runtime::spans::{self, Counter, SpanName, span};
 use sotto_runtime::{CancelToken, Cancelled, Lease, Reservation, Threads};
 use sotto_text::whisper::language;
 
@@ -75,13 +76,18 @@ impl<'m> WindowDecoder<'m> {
         threads: Threads,
         cancel: &'m CancelToken,
     ) -> Result<Self, SpeechError> {
-        options.check()?;
-        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
-        let language = fixed_language(&model, options)?;
+        let language = Self::check(&model, options)?;
         let _reserved = model.reserve_session(options, threads)?;
         let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
         let (language_is_sure, timing) = (language.is_some(), Timing::default());
         Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing, _reserved })
+    }
+
+    /// Checks the options against the model; the language, where it is fixed.
+    pub(crate) fn check(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
+        options.check()?;
+        options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
+        fixed_language(model, options)
     }
 
     /// Tokens of text that a caller gave, as the model would have written it; none without text.
@@ -103,6 +109,7 @@ impl<'m> WindowDecoder<'m> {
     /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
     pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
         let start = Instant::now();
+        let _span = span(SpanName::Encode);
         let Self { model, scratch, memory, threads, cancel, .. } = self;
         let states = model.encoder.encode(features, scratch, *threads, cancel)?;
         let kept = memory.take_audio();
@@ -146,6 +153,7 @@ impl<'m> WindowDecoder<'m> {
     fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
         let audio = self.encode(features)?;
         let start = Instant::now();
+        let _span = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
         let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model.clone(), self.options);
@@ -190,6 +198,7 @@ impl<'m> WindowDecoder<'m> {
         let mels = self.model.dimensions.mels;
         let audio = self.encode(&features[..self.needed_frames(features, frames, context) * mels])?;
         let start = Instant::now();
+        let decode = span(SpanName::Decode);
         let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
         let search = self.search(&rules, max_tokens);
         let model = self.model.clone();
@@ -205,6 +214,7 @@ impl<'m> WindowDecoder<'m> {
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
         let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut inference);
         self.count(&attempt, sampled, start);
+        drop(decode);
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
         let first = prompt.tokens.len() - prefix.len() - 1;
         let recorded = Recorded::behind(recording, prompt.sot, first);
@@ -248,6 +258,7 @@ impl<'m> WindowDecoder<'m> {
         let options = self.options;
         self.language_is_sure |= options.language != Language::Each && !attempt.is_silence(&options.thresholds);
         self.timing.tokens += sampled;
+        spans::count(Counter::DecoderBytes, self.model.bytes_per_token().saturating_mul(sampled as u64));
         self.timing.decode += start.elapsed();
     }
 

@@ -6,8 +6,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use sotto_audio::SAMPLE_RATE;
-use sotto_runtime::CancelToken;
+use sotto_audio::{SAMPLE_RATE, SampleFormat};
+use sotto_runtime::{Answer, CancelToken};
 use sotto_speech::SpeechError;
 use sotto_speech::stream::{Session, SessionError, SessionInput, StreamEvent, StreamOptions, StreamTranscriber};
 
@@ -18,11 +18,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// All events of a session until it ends.
 fn drain(session: &Session) -> Result<Vec<StreamEvent>, SessionError> {
     let mut events = Vec::new();
-    while let Some(event) = session.next_event(PATIENCE)? {
-        events.push(event);
+    loop {
+        match session.next_event(PATIENCE)? {
+            Answer::Event(event) => events.push(event),
+            Answer::Ended => return Ok(events),
+            Answer::Waiting => panic!("nothing was said for a minute"),
+        }
     }
-    assert!(session.is_done());
-    Ok(events)
 }
 
 fn final_text(events: &[StreamEvent]) -> String {
@@ -110,7 +112,7 @@ fn the_usual_rates_and_channels_are_heard_alike() {
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let expected = words(&final_text(&transcribe(&[1600])));
     for (rate, channels) in [(8000, 1), (22_050, 1), (44_100, 2), (48_000, 1), (48_000, 6), (96_000, 2)] {
-        let input = SessionInput { rate, channels };
+        let input = SessionInput { rate, channels, ..SessionInput::default() };
         let session = Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).unwrap();
         // Buffers of 10 ms, as a phone's microphone delivers them.
         for block in demo_at(rate, channels.into()).chunks(rate as usize / 100 * usize::from(channels)) {
@@ -127,7 +129,7 @@ fn at_work() -> Session {
     let session =
         Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
     session.push(demo_audio().samples()).unwrap();
-    assert!(session.next_event(PATIENCE).unwrap().is_some());
+    assert!(matches!(session.next_event(PATIENCE).unwrap(), Answer::Event(_)));
     session
 }
 
@@ -196,7 +198,8 @@ fn what_was_said_before_a_failure_can_be_pulled() {
     let mut events = Vec::new();
     let error = loop {
         match session.next_event(PATIENCE) {
-            Ok(event) => events.push(event.expect("the session fails before it ends")),
+            Ok(Answer::Event(event)) => events.push(event),
+            Ok(other) => panic!("the session fails before it ends: {other:?}"),
             Err(error) => break error,
         }
     };
@@ -244,6 +247,54 @@ fn cancelling_ends_a_session_at_any_moment() {
 }
 
 #[test]
+fn a_session_whose_parent_is_cancelled_gives_back_its_thread() {
+    for pushed in [0, 80_000] {
+        let cancel = CancelToken::new();
+        let session =
+            Session::start(starter(), StreamOptions::default(), SessionInput::default(), &cancel.child()).unwrap();
+        session.push(&vec![0.1; pushed]).unwrap();
+        cancel.cancel();
+        assert!(session.wait_until_idle(PATIENCE));
+    }
+}
+
+#[test]
+fn bytes_say_what_their_samples_say() {
+    let demo = demo_audio();
+    let ints: Vec<u8> = demo.samples().iter().flat_map(|sample| ((sample * 32_768.0) as i16).to_le_bytes()).collect();
+    let floats: Vec<u8> = demo.samples().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let expected = final_text(&transcribe(&[1600]));
+    for (format, bytes, piece) in
+        [(SampleFormat::S16Le, &ints, 641), (SampleFormat::F32Le, &floats, 1279), (SampleFormat::S16Le, &ints, 3200)]
+    {
+        let input = SessionInput { format, ..SessionInput::default() };
+        let session = Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).unwrap();
+        for piece in bytes.chunks(piece) {
+            session.push_bytes(piece).unwrap();
+        }
+        session.finish();
+        assert_eq!(final_text(&drain(&session).unwrap()), expected, "{format:?} in pieces of {piece} bytes");
+    }
+}
+
+#[test]
+fn a_recording_is_fed_as_fast_as_it_is_decoded() {
+    let session =
+        Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
+    // More than may wait.
+    let (demo, silence) = (demo_audio(), vec![0.0; SAMPLE_RATE as usize]);
+    let events = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            demo.samples().chunks(1600).for_each(|block| session.feed(block).unwrap());
+            (0..310).for_each(|_| session.feed(&silence).unwrap());
+            session.finish();
+        });
+        drain(&session).unwrap()
+    });
+    assert!(!final_text(&events).is_empty());
+}
+
+#[test]
 fn dropping_a_busy_session_returns_soon() {
     let session =
         Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
@@ -260,8 +311,7 @@ fn dropping_a_busy_session_returns_soon() {
 fn waiting_has_an_end() {
     let session =
         Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
-    assert_eq!(session.next_event(Duration::from_millis(20)).unwrap(), None);
-    assert!(!session.is_done());
+    assert_eq!(session.next_event(Duration::from_millis(20)).unwrap(), Answer::Waiting);
 }
 
 #[test]
@@ -292,6 +342,6 @@ fn impossible_options_are_refused_before_a_thread_starts() {
         let result = Session::start(starter(), options, SessionInput::default(), &CancelToken::new());
         assert!(matches!(result, Err(SpeechError::Option { .. })));
     }
-    let input = SessionInput { rate: 0, channels: 1 };
+    let input = SessionInput { rate: 0, ..SessionInput::default() };
     assert!(Session::start(starter(), StreamOptions::default(), input, &CancelToken::new()).is_err());
 }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use sotto_runtime::CancelToken;
 
+use crate::client::{Fetch, Head, Transfer};
 use crate::digest::{Digest, FileHash};
 use crate::error::{NetworkFailure, StoreError};
-use crate::http::{Fetch, Head, Transfer};
 use crate::layout::{remove_file, rename, sync_folder, write_atomically};
 use crate::manifest::ManifestFile;
 use crate::name::Commit;
@@ -131,17 +131,17 @@ impl Download<'_> {
         }
         let if_range = std::fs::read_to_string(self.tag()).ok().filter(|tag| is_strong_tag(tag));
         let fetch = Fetch { from, if_range, ..self.remote.file(&self.wanted.path, self.commit) };
-        let (head, transfer) = self.remote.send(fetch, self.cancel)?;
-        match head.status.as_u16() {
+        let (head, mut transfer) = self.remote.send(&fetch, self.cancel)?;
+        match head.status {
             200 => {
-                self.expect_length(head.number("content-length"), 0)?;
+                self.expect_length(head.length(), 0)?;
                 self.forget_part()?;
                 self.keep_tag(&head)?;
-                self.receive(0, &transfer, &head)
+                self.receive(0, &mut transfer, &head)
             }
             206 if from > 0 && self.continues(&head, from) => {
-                self.expect_length(head.number("content-length"), from)?;
-                self.receive(from, &transfer, &head)
+                self.expect_length(head.length(), from)?;
+                self.receive(from, &mut transfer, &head)
             }
             // Another range than asked for, or none: this part cannot be continued.
             206 | 416 if from > 0 => {
@@ -176,7 +176,7 @@ impl Download<'_> {
     }
 
     /// Appends what arrives; whatever ends it, the bytes that came are on disk and counted.
-    fn receive(&self, from: u64, transfer: &Transfer, head: &Head) -> Result<Step, StoreError> {
+    fn receive(&self, from: u64, transfer: &mut Transfer, head: &Head) -> Result<Step, StoreError> {
         let part = self.part();
         let write_error = || StoreError::io(&part, "write");
         let mut file = File::options()

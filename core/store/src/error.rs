@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sotto_runtime::{Bytes, Cancelled};
+use sotto_runtime::{Bytes, Cancelled, WorkerError};
 
 /// Why a server could not be reached or a connection did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,15 @@ pub enum NetworkFailure {
     /// The proxy of the environment did not let the request through.
     #[error("the proxy did not let the request through; check HTTPS_PROXY and NO_PROXY")]
     Proxy,
+    /// This device has no connection.
+    #[error("this device is offline; connect it and pull again, it goes on where it stopped")]
+    Offline,
+    /// The platform lets this app make no such request, such as one without encryption or without a permission.
+    #[error("the platform does not allow the request ({0})")]
+    Forbidden(String),
+    /// The app's end of a [`Relay`](crate::Relay) was closed.
+    #[error("nobody carries out requests any more")]
+    Closed,
     /// What came back is not HTTP.
     #[error("the answer is not valid HTTP ({0})")]
     Protocol(String),
@@ -40,6 +49,10 @@ pub enum StoreError {
     /// The cancel token fired. What was downloaded stays on disk, and the next pull goes on from there.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+
+    /// The job that did the work has no thread, or panicked.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
 
     /// The name cannot be the name of a model.
     #[error(
@@ -74,12 +87,32 @@ pub enum StoreError {
         name: String,
     },
     /// A model on disk is not what its manifest says.
-    #[error("{name} is damaged ({}); repair it with `sotto models pull --update {name}`", problems.join(", "))]
+    #[error("{name} is damaged ({}); {}", problems.join(", "), if *imported {
+        "import it again".to_owned()
+    } else {
+        format!("repair it with `sotto models pull --update {name}`")
+    })]
     Damaged {
         /// The model.
         name: String,
         /// One entry per damaged file.
         problems: Vec<String>,
+        /// Whether it was imported, so that no hub can repair it.
+        imported: bool,
+    },
+    /// No earlier version of the model is here to go back to.
+    #[error("{name} has no earlier version to go back to; `sotto models list` shows what is here")]
+    NoEarlierVersion {
+        /// The model.
+        name: String,
+    },
+    /// What was to be imported is no model that the store can keep.
+    #[error("{path} cannot be imported: {reason}")]
+    Import {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A `sotto.json` could not be understood.
     #[error("{path}: {reason}; fetch the model again with `sotto models pull --update`")]
@@ -244,7 +277,7 @@ pub enum StoreError {
         available: Bytes,
     },
     /// The file system ran full while writing. What was downloaded stays, and the next pull goes on from there.
-    #[error("{path}: the disk is full; make room and pull again, it goes on where it stopped")]
+    #[error("{path}: the disk is full; make room and try again; a pull goes on where it stopped")]
     DiskFull {
         /// The file that was being written.
         path: PathBuf,
@@ -312,7 +345,9 @@ impl StoreError {
     /// Whether the same request may succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Network { failure, .. } => !matches!(failure, NetworkFailure::Tls(_)),
+            Self::Network { failure, .. } => {
+                !matches!(failure, NetworkFailure::Tls(_) | NetworkFailure::Forbidden(_) | NetworkFailure::Closed)
+            }
             Self::RateLimited { .. } => true,
             Self::Server { status, .. } => *status == 408 || *status >= 500,
             _ => false,

@@ -1,10 +1,10 @@
 //! Which hub a pull talks to, with which token, and how patient it is.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use ureq::http::Uri;
+use http::Uri;
 
 use crate::error::StoreError;
 
@@ -82,7 +82,6 @@ impl Default for Patience {
 pub struct Hub {
     pub(crate) endpoint: Uri,
     pub(crate) token: Option<Token>,
-    pub(crate) roots: Option<PathBuf>,
     pub(crate) patience: Patience,
 }
 
@@ -102,14 +101,10 @@ impl Hub {
             && uri.host().is_some_and(|host| !host.is_empty())
             && !uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
             && uri.query().is_none();
-        if sound {
-            Ok(Self { endpoint: uri, token: None, roots: None, patience: Patience::default() })
-        } else {
-            Err(invalid())
-        }
+        if sound { Ok(Self { endpoint: uri, token: None, patience: Patience::default() }) } else { Err(invalid()) }
     }
 
-    /// The hub of the environment, as the official clients read it: `HF_ENDPOINT`, `HF_TOKEN`, and `SSL_CERT_FILE`.
+    /// The hub of the environment, as the official clients read it: `HF_ENDPOINT` and `HF_TOKEN`.
     ///
     /// # Errors
     /// [`StoreError::Configuration`] when one of them is set to something that cannot be used.
@@ -117,7 +112,6 @@ impl Hub {
         let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         let mut hub = Self::new(set("HF_ENDPOINT").as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
         hub.token = set("HF_TOKEN").as_deref().map(Token::new).transpose()?;
-        hub.roots = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
         Ok(hub)
     }
 

@@ -3,30 +3,34 @@
 //! ```text
 //! STORE/
 //!   openai/whisper-tiny.en/                     a model
-//!     active                                    the commit that the name means
+//!     active                                    the commit that the name means, below it those that it meant before
 //!     revisions/COMMIT/                         one complete revision: its files and sotto.json; never changed
 //!   ggerganov/whisper.cpp/ggml-tiny.en.bin/     a single file is a model of its own, laid out the same way
 //!   .partial/SLUG@COMMIT/                       a pull that is not complete: NAME.part, NAME.etag, complete files
-//!   .locks/SLUG.lock                            held while a model is changed
+//!   .partial/SLUG@import/                       an import that is not complete
+//!   .locks/SLUG.lock                            held while revisions come and go
+//!   .locks/SLUG.active                          held while `active` is rewritten, for a moment
 //! ```
 //!
 //! Revisions of one model lie side by side; switching between them rewrites `active` and nothing else. A revision
 //! appears by one rename, so a reader sees all of it or nothing, and needs no lock.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use fs4::TryLockError;
 use sotto_runtime::CancelToken;
 
 use crate::error::StoreError;
-use crate::name::{Commit, ModelName};
+use crate::manifest::Manifest;
+use crate::name::{Commit, MAX_COMPONENTS, ModelName};
 
 /// Folder of the revisions inside a model's folder.
 pub(crate) const REVISIONS: &str = "revisions";
-const ACTIVE: &str = "active";
+pub(crate) const ACTIVE: &str = "active";
 const PARTIAL: &str = ".partial";
 const LOCKS: &str = ".locks";
 
@@ -39,6 +43,15 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     pub(crate) fn new(root: &'a Path, name: &'a ModelName) -> Self {
         Self { root, name }
+    }
+
+    pub(crate) fn name(&self) -> &'a ModelName {
+        self.name
+    }
+
+    /// The store.
+    pub(crate) fn root(&self) -> &'a Path {
+        self.root
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -59,16 +72,52 @@ impl<'a> Place<'a> {
 
     /// The commit that the name means; none where the pointer is missing or unreadable.
     pub(crate) fn active(&self) -> Option<Commit> {
-        Commit::new(fs::read_to_string(self.folder().join(ACTIVE)).ok()?.trim())
+        self.history().into_iter().next()
     }
 
+    /// The commit that the name means and those that it meant before, the latest first; some of them may be gone. Empty
+    /// where the pointer is missing or unreadable.
+    pub(crate) fn history(&self) -> Vec<Commit> {
+        let mut text = String::new();
+        let read = File::open(self.folder().join(ACTIVE)).and_then(|file| {
+            // More than a longest history in its longest form is none of ours.
+            file.take(100 * MAX_HISTORY as u64).read_to_string(&mut text)
+        });
+        let lines = if read.is_ok() { text.lines() } else { "".lines() };
+        lines.map_while(|line| Commit::new(line.trim())).take(MAX_HISTORY).collect()
+    }
+
+    /// Makes `commit` what the name means. What it meant until now is what a rollback leads to.
     pub(crate) fn set_active(&self, commit: &Commit) -> Result<(), StoreError> {
-        write_atomically(&self.folder().join(ACTIVE), format!("{commit}\n").as_bytes())
+        let _lock = self.lock_pointer()?;
+        let before = self.history();
+        if before.first() == Some(commit) {
+            return Ok(());
+        }
+        let earlier = before.into_iter().filter(|earlier| earlier != commit);
+        self.write_history(std::iter::once(commit.clone()).chain(earlier))
+    }
+
+    /// Writes the pointer. The caller holds [`lock_pointer`](Self::lock_pointer).
+    pub(crate) fn write_history(&self, commits: impl IntoIterator<Item = Commit>) -> Result<(), StoreError> {
+        let text: String = commits.into_iter().take(MAX_HISTORY).map(|commit| format!("{commit}\n")).collect();
+        write_atomically(&self.folder().join(ACTIVE), text.as_bytes())
+    }
+
+    /// The right to rewrite the pointer. Held for a moment only, also inside the lock of the model and never around
+    /// it: so a name can be switched while a pull of the same model runs.
+    pub(crate) fn lock_pointer(&self) -> Result<Lock, StoreError> {
+        self.take_lock(ACTIVE, POINTER_PATIENCE, &CancelToken::new(), || {})
     }
 
     /// Where a pull of `commit` collects its files.
     pub(crate) fn staging(&self, commit: &Commit) -> PathBuf {
         self.root.join(PARTIAL).join(format!("{}@{commit}", self.name.slug()))
+    }
+
+    /// Where an import collects its files; their commit is known only when all are read.
+    pub(crate) fn import_staging(&self) -> PathBuf {
+        self.root.join(PARTIAL).join(format!("{}@import", self.name.slug()))
     }
 
     /// A folder that is about to be deleted.
@@ -94,16 +143,28 @@ impl<'a> Place<'a> {
         remove_folder(&trash)
     }
 
+    /// Installs what an import had complete when it was cut short: its source may be gone already. The caller holds
+    /// the lock.
+    pub(crate) fn recover(&self) -> Result<(), StoreError> {
+        let staging = self.import_staging();
+        match Manifest::read(&staging) {
+            Ok(manifest) if manifest.name == *self.name && manifest.problems(&staging).is_empty() => {
+                self.install(&staging, &manifest.commit)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives a complete staging folder its final name. What lay there before (a damaged copy) goes.
-    pub(crate) fn install(&self, commit: &Commit) -> Result<(), StoreError> {
-        let (staging, target) = (self.staging(commit), self.revision(commit));
+    pub(crate) fn install(&self, staging: &Path, commit: &Commit) -> Result<(), StoreError> {
+        let target = self.revision(commit);
         let parent = self.folder().join(REVISIONS);
         create_folder(&parent)?;
-        sync_folder(&staging)?;
+        sync_folder(staging)?;
         if target.exists() {
             self.discard(commit)?;
         }
-        rename(&staging, &target)?;
+        rename(staging, &target)?;
         sync_folder(&parent)
     }
 
@@ -129,9 +190,19 @@ impl<'a> Place<'a> {
         cancel: &CancelToken,
         waiting: impl FnOnce(),
     ) -> Result<Lock, StoreError> {
+        self.take_lock("lock", patience, cancel, waiting)
+    }
+
+    fn take_lock(
+        &self,
+        kind: &str,
+        patience: Duration,
+        cancel: &CancelToken,
+        waiting: impl FnOnce(),
+    ) -> Result<Lock, StoreError> {
         let folder = self.root.join(LOCKS);
         create_folder(&folder)?;
-        let path = folder.join(format!("{}.lock", self.name.slug()));
+        let path = folder.join(format!("{}.{kind}", self.name.slug()));
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -142,7 +213,8 @@ impl<'a> Place<'a> {
         let mut waiting = Some(waiting);
         loop {
             cancel.check()?;
-            match file.try_lock() {
+            // Not the standard library's: on Android that knows no locks.
+            match fs4::FileExt::try_lock(&file) {
                 Ok(()) => return Ok(Lock { _file: file }),
                 Err(TryLockError::Error(error)) => return Err(StoreError::io(&path, "lock")(error)),
                 Err(TryLockError::WouldBlock) if start.elapsed() >= patience => {
@@ -158,6 +230,11 @@ impl<'a> Place<'a> {
         }
     }
 }
+
+/// So many commits are remembered below the active one: more than anybody goes back.
+const MAX_HISTORY: usize = 16;
+/// Longer than writing a line takes on any disk, shorter than anybody waits.
+const POINTER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a waiting process looks at the lock and the cancel token.
 const POLL: Duration = Duration::from_millis(50);
@@ -175,8 +252,6 @@ pub(crate) struct Lock {
 /// # Errors
 /// [`StoreError::Io`] when the store itself cannot be read.
 pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
-    // Deepest name: owner, repository and a file in a few folders.
-    const DEPTH: usize = 8;
     let mut found = Vec::new();
     let mut open: Vec<(String, usize)> = vec![(String::new(), 0)];
     while let Some((path, depth)) = open.pop() {
@@ -184,7 +259,7 @@ pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
         if folder.join(REVISIONS).is_dir() {
             found.extend(path.parse::<ModelName>());
         }
-        if depth < DEPTH {
+        if depth < MAX_COMPONENTS {
             let names = match names_in(&folder) {
                 Err(error) if path.is_empty() => return Err(error),
                 names => names.unwrap_or_default(),
@@ -198,7 +273,7 @@ pub(crate) fn models(root: &Path) -> Result<Vec<ModelName>, StoreError> {
 }
 
 /// Names of the entries of a folder; none where it is missing or not a folder.
-fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

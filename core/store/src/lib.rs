@@ -1,19 +1,25 @@
 //! Fetches models from their publishers and keeps them.
 //!
-//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one ggml file
-//! of a repository), [`Store::resolve`] finds it again without a network, and [`Store::list`], [`Store::verify`] and
-//! [`Store::remove`] look after it. All network code of Sotto is in this crate; engines only ever see paths.
+//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one file
+//! of a repository), [`Store::import`] takes in what the user already has, of any kind, [`Store::resolve`] finds it again
+//! without a network. [`Store::list`], [`Store::verify`] and [`Store::remove`] look after it, [`Store::activate`] and
+//! [`Store::rollback`] switch between its versions. Engines only ever see paths.
+//!
+//! Where a pull's bytes come from is a [`Transport`]: `Network`, all network code of Sotto, behind the cargo feature
+//! `network`; or a [`Relay`], through which an app fetches with what its platform has.
 //!
 //! What holds at any moment, also after a crash, a power cut or two processes at once: a path that the store gives out
-//! has exactly the files of one commit, and each had the size and the hash that the publisher states.
+//! has exactly the files of one commit, and each had the size and the hash that the publisher states, or that it had when
+//! it was imported.
 //!
 //! ```no_run
 //! use sotto_runtime::{CancelToken, NoProgress};
-//! use sotto_store::{Hub, PullRequest, Store};
+//! use sotto_store::{Hub, PullRequest, Relay, Store};
 //!
 //! let store = Store::open(Store::default_dir()?)?;
 //! let request = PullRequest::new("openai/whisper-tiny.en", Hub::from_env()?)?;
-//! let folder = store.pull(&request, &NoProgress, &CancelToken::new())?;
+//! let relay = Relay::new(); // a clone of it is read by the app
+//! let folder = store.pull(&request, &relay, &NoProgress, &CancelToken::new())?;
 //! assert_eq!(store.resolve("whisper-tiny.en")?, folder);
 //! # Ok::<(), sotto_store::StoreError>(())
 //! ```
@@ -21,11 +27,12 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod client;
 mod digest;
 mod download;
 mod error;
-mod http;
 mod hub;
+mod import;
 mod layout;
 mod manifest;
 mod name;
@@ -35,14 +42,19 @@ mod remote;
 mod retry;
 mod select;
 mod store;
+mod transport;
 mod verify;
 
 pub use api::{RemoteFile, RepositoryInfo};
 pub use digest::{Digest, sha256, sha256_of};
 pub use error::{NetworkFailure, StoreError};
 pub use hub::{DEFAULT_ENDPOINT, Hub, Patience, Token};
+pub use import::{ImportRequest, Imported};
 pub use manifest::{Manifest, ManifestFile};
 pub use name::{Commit, ModelName, Revision};
 pub use pull::PullRequest;
 pub use range::ContentRange;
 pub use store::{Installed, Store};
+#[cfg(feature = "network")]
+pub use transport::Network;
+pub use transport::{Body, HttpRequest, HttpResponse, Relay, RelayEvent, Transport};

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::{decode, hex};
 use crate::error::{StoreError, shown};
-use crate::name::{Commit, ModelName, check_component};
+use crate::name::{Commit, ModelName, check_component, last_component};
 
 /// Name of the manifest inside a revision folder.
 pub(crate) const FILE_NAME: &str = "sotto.json";
 /// Format number that this version writes and the highest that it reads.
 const FORMAT: u32 = 1;
 /// No model has this many files; a longer list is hostile.
-const MAX_FILES: usize = 4096;
+pub(crate) const MAX_FILES: usize = 4096;
 /// Longest manifest: 4,096 files at 256 bytes each.
 const MAX_BYTES: u64 = 1 << 20;
 
@@ -28,16 +28,18 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Manifest {
     /// The model.
     pub name: ModelName,
-    /// Branch, tag or commit that was asked for.
+    /// Branch, tag or commit that was asked for; of an imported model what it was called.
     pub revision: String,
-    /// The commit that it stood for.
+    /// The commit that it stood for; of an imported model a hash of its files ([`Commit::of_files`]).
     pub commit: Commit,
-    /// Address of the hub.
-    pub endpoint: String,
+    /// Address of the hub; none of an imported model.
+    pub endpoint: Option<String>,
     /// Licence as the publisher's model card states it, such as `apache-2.0`.
     pub licence: Option<String>,
-    /// When the pull was complete: RFC 3339, UTC, whole seconds.
+    /// When the pull or the import was complete: RFC 3339, UTC, whole seconds.
     pub pulled_at: String,
+    /// The file that a loader opens; none where it opens the folder. One of `files`.
+    pub entry: Option<String>,
     /// Every file of the model, in order of name. At least one.
     pub files: Vec<ManifestFile>,
 }
@@ -60,12 +62,19 @@ struct Raw {
     name: String,
     revision: String,
     commit: String,
-    endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
     #[serde(default)]
     licence: Option<String>,
     pulled_at: String,
+    /// [`FOLDER`] or a file; by the name where it is missing, as in the first manifests.
+    #[serde(default)]
+    entry: Option<String>,
     files: Vec<ManifestFile>,
 }
+
+/// The entry of a model whose loader opens the folder.
+const FOLDER: &str = ".";
 
 impl Manifest {
     /// Reads and checks the text of a manifest. Never panics; memory is bounded by the length of the text.
@@ -86,8 +95,17 @@ impl Manifest {
         }
         let raw: Raw = serde_json::from_slice(json).map_err(|e| format!("not a manifest ({e})"))?;
         check_files(&raw.files)?;
+        let name: ModelName = raw.name.parse().map_err(|_| format!("`{}` is not a model name", shown(&raw.name)))?;
+        let entry = match raw.entry {
+            None => name.file().map(|file| last_component(file).to_owned()),
+            Some(entry) => Some(entry).filter(|entry| entry != FOLDER),
+        };
+        if let Some(entry) = entry.as_ref().filter(|&entry| !raw.files.iter().any(|file| file.path == *entry)) {
+            return Err(format!("the file to open, {:?}, is not among its files", shown(entry)));
+        }
         Ok(Self {
-            name: raw.name.parse().map_err(|_| format!("`{}` is not a model name", shown(&raw.name)))?,
+            name,
+            entry,
             commit: Commit::new(&raw.commit).ok_or("the commit is not a hash")?,
             revision: raw.revision,
             endpoint: raw.endpoint,
@@ -108,6 +126,7 @@ impl Manifest {
             endpoint: self.endpoint.clone(),
             licence: self.licence.clone(),
             pulled_at: self.pulled_at.clone(),
+            entry: Some(self.entry.clone().unwrap_or_else(|| FOLDER.to_owned())),
             files: self.files.clone(),
         };
         // Strings and numbers only: this cannot fail, and an empty text would be refused by `parse`.
@@ -140,12 +159,15 @@ impl Manifest {
         self.files.iter().filter_map(problem).collect()
     }
 
-    /// What a loader opens: the ggml file, or the folder of a whole repository.
+    /// Whether it was imported, not pulled.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.endpoint.is_none()
+    }
+
+    /// What a loader opens: one file, or the folder.
     pub(crate) fn entry(&self, folder: &Path) -> PathBuf {
-        match self.name.file() {
-            Some(file) => folder.join(crate::name::last_component(file)),
-            None => folder.to_owned(),
-        }
+        self.entry.as_ref().map_or_else(|| folder.to_owned(), |file| folder.join(file))
     }
 }
 
@@ -208,9 +230,10 @@ mod tests {
             name: "openai/whisper-tiny.en".parse().unwrap(),
             revision: "main".to_owned(),
             commit: Commit::new(&"ab".repeat(20)).unwrap(),
-            endpoint: "https://example.org".to_owned(),
+            endpoint: Some("https://example.org".to_owned()),
             licence: Some("apache-2.0".to_owned()),
             pulled_at: "2025-03-01T12:00:00Z".to_owned(),
+            entry: None,
             files: vec![ManifestFile::new("config.json".to_owned(), 2, &[7; 32])],
         }
     }
@@ -218,6 +241,31 @@ mod tests {
     #[test]
     fn a_manifest_reads_back_as_it_was_written() {
         assert_eq!(Manifest::parse(sample().to_json().as_bytes()).unwrap(), sample());
+    }
+
+    #[test]
+    fn what_a_loader_opens_is_stated_or_follows_from_the_name() {
+        let folder = Path::new("x");
+        assert_eq!(sample().entry(folder), folder);
+        let mut single = sample();
+        single.entry = Some("config.json".to_owned());
+        assert_eq!(Manifest::parse(single.to_json().as_bytes()).unwrap().entry(folder), folder.join("config.json"));
+        single.entry = Some("other.bin".to_owned());
+        assert!(Manifest::parse(single.to_json().as_bytes()).unwrap_err().contains("other.bin"));
+        // As written before there was such a field.
+        let mut early = sample().to_json().replace("  \"entry\": \".\",\n", "");
+        assert!(!early.contains("entry"));
+        assert_eq!(Manifest::parse(early.as_bytes()).unwrap(), sample());
+        early = early.replace("openai/whisper-tiny.en", "a/b/c.bin").replace("config.json", "c.bin");
+        assert_eq!(Manifest::parse(early.as_bytes()).unwrap().entry.as_deref(), Some("c.bin"));
+    }
+
+    #[test]
+    fn an_imported_model_has_no_hub() {
+        let mut imported = sample();
+        imported.endpoint = None;
+        assert!(imported.is_imported() && !imported.to_json().contains("endpoint"));
+        assert_eq!(Manifest::parse(imported.to_json().as_bytes()).unwrap(), imported);
     }
 
     #[test]

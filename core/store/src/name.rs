@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::{StoreError, shown};
+use crate::manifest::ManifestFile;
 
-/// A model as its publisher calls it: a whole repository (`openai/whisper-tiny.en`) or one ggml file of a repository
-/// (`ggerganov/whisper.cpp/ggml-tiny.en.bin`).
+/// A model as its publisher calls it: a whole repository (`openai/whisper-tiny.en`) or one file of a repository
+/// (`ggerganov/whisper.cpp/ggml-tiny.en.bin`); or as whoever imports it calls it (`firefox/en-de`, `local/dictation`).
 ///
 /// Every component is safe as a file name on all platforms: letters, digits, `.`, `_` and `-`, no leading dot, no
 /// device name of Windows. So a name can be joined to a folder without further checks.
@@ -19,22 +20,43 @@ pub struct ModelName {
 }
 
 impl ModelName {
+    /// The name of an imported model: where it has one part only, its owner is `local`.
+    ///
+    /// # Errors
+    /// [`StoreError::Name`].
+    pub fn imported(name: &str) -> Result<Self, StoreError> {
+        if name.contains('/') { name.parse() } else { format!("{LOCAL}/{name}").parse() }
+    }
+
+    /// Whether a single file of this name can be pulled: its ending says that it may be a model.
+    pub(crate) fn check_file(&self) -> Result<(), StoreError> {
+        match &self.file {
+            Some(file) if !FILES.iter().any(|ending| file.ends_with(ending)) => {
+                let reason = "a single file to fetch must be a .bin, .gguf or .sotto file";
+                Err(StoreError::Name { name: self.to_string(), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `owner/name` of the repository.
     #[must_use]
     pub fn repository(&self) -> String {
         format!("{}/{}", self.owner, self.repository)
     }
 
-    /// Path of the ggml file inside its repository; none where the name means a whole repository.
+    /// What follows `owner/name`: of a pulled model the path of its file; none where the name means a whole repository.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
 
-    /// Short forms that also find the model once it is installed: the last component, and without `.bin`.
+    /// Short forms that also find the model once it is installed: the last component, also without the ending of a
+    /// file.
     pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
         let last = self.file.as_deref().map_or(self.repository.as_str(), last_component);
-        [Some(last), last.strip_suffix(".bin")].into_iter().flatten()
+        let bare = FILES.iter().filter_map(move |ending| last.strip_suffix(ending)).filter(|bare| !bare.is_empty());
+        std::iter::once(last).chain(bare)
     }
 
     /// Folder of the model relative to the store.
@@ -68,11 +90,14 @@ impl FromStr for ModelName {
             return Err(invalid("the owner is missing"));
         };
         let file = parts.next();
-        for component in [owner, repository].into_iter().chain(file.into_iter().flat_map(|file| file.split('/'))) {
-            check_component(component).map_err(invalid)?;
+        if name.split('/').count() > MAX_COMPONENTS {
+            return Err(invalid("it has too many parts"));
         }
-        if file.is_some_and(|file| !file.ends_with(".bin")) {
-            return Err(invalid("a single file must be a ggml file (.bin)"));
+        for component in name.split('/') {
+            check_component(component).map_err(invalid)?;
+            if is_of_the_store(component) {
+                return Err(invalid("a part of it is reserved"));
+            }
         }
         Ok(Self { owner: owner.to_owned(), repository: repository.to_owned(), file: file.map(str::to_owned) })
     }
@@ -141,6 +166,16 @@ impl Commit {
         (digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(digits.to_ascii_lowercase()))
     }
 
+    /// The commit of an imported model: the first 40 digits of the SHA-256 of one line `HASH  NAME` for each file, in
+    /// order of name, as `sha256sum` prints them. The same files always have the same.
+    #[must_use]
+    pub fn of_files(files: &[ManifestFile]) -> Self {
+        let mut lines: Vec<_> = files.iter().map(|file| (&file.path, &file.sha256)).collect();
+        lines.sort();
+        let text: String = lines.into_iter().map(|(path, hash)| format!("{hash}  {path}\n")).collect();
+        Self(crate::digest::sha256_of(text.as_bytes())[..40].to_owned())
+    }
+
     /// The 40 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -169,6 +204,20 @@ pub(crate) fn split_revision(text: &str) -> Result<(&str, Option<Revision>), Sto
         Some((name, revision)) => Ok((name, Some(revision.parse()?))),
         None => Ok((text, None)),
     }
+}
+
+/// Owner of what was imported under a name of one part.
+const LOCAL: &str = "local";
+/// Endings of files that are models by themselves.
+const FILES: [&str; 3] = [".bin", ".gguf", ".sotto"];
+/// Most parts of a name, which are as many folders.
+pub(crate) const MAX_COMPONENTS: usize = 8;
+
+/// Whether a part of a name would be mistaken for what the store itself keeps in a model's folder, on file systems
+/// without upper and lower case too.
+fn is_of_the_store(component: &str) -> bool {
+    let lower = component.to_ascii_lowercase();
+    lower == crate::layout::REVISIONS || lower == crate::layout::ACTIVE || lower.ends_with(".tmp")
 }
 
 /// Longest name and longest revision.
@@ -229,6 +278,31 @@ mod tests {
         assert_eq!(file.repository(), "ggerganov/whisper.cpp");
         assert_eq!(file.file(), Some("ggml-tiny.en.bin"));
         assert_eq!(file.aliases().collect::<Vec<_>>(), ["ggml-tiny.en.bin", "ggml-tiny.en"]);
+        let text: ModelName = "a/b/c.txt".parse().unwrap();
+        assert!(file.check_file().is_ok() && whole.check_file().is_ok() && text.check_file().is_err());
+    }
+
+    #[test]
+    fn imported_models_have_any_name_and_the_owner_local_where_none_is_given() {
+        let name = |text: &str| ModelName::imported(text).unwrap().to_string();
+        assert_eq!(name("dictation"), "local/dictation");
+        assert_eq!(name("firefox/en-de"), "firefox/en-de");
+        assert_eq!(name("a/b/c/d"), "a/b/c/d");
+        let packed = ModelName::imported("tiny.de.sotto").unwrap();
+        assert_eq!(packed.aliases().collect::<Vec<_>>(), ["tiny.de.sotto", "tiny.de"]);
+        for wrong in ["", "..", "a b", "/x", "-x", "active"] {
+            assert!(ModelName::imported(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_commit_of_files_is_that_of_sha256sum() {
+        let file = |path: &str, byte| ManifestFile::new(path.to_owned(), 1, &[byte; 32]);
+        let (a, b) = (file("a", 1), file("b", 2));
+        // printf '%s  a\n%s  b\n' $(printf '01%.0s' {1..32}) $(printf '02%.0s' {1..32}) | sha256sum | head -c 40
+        assert_eq!(Commit::of_files(&[a.clone(), b.clone()]).as_str(), "2b6ff496721ad82b0b5b289c06b726076519ef3f");
+        assert_eq!(Commit::of_files(&[b, a.clone()]), Commit::of_files(&[a.clone(), file("b", 2)]));
+        assert_ne!(Commit::of_files(std::slice::from_ref(&a)), Commit::of_files(&[file("b", 1)]));
     }
 
     #[test]
@@ -248,7 +322,10 @@ mod tests {
             "a/b:c",
             "a/nul",
             "a/com1.x",
-            "a/b/c.safetensors",
+            "a/b/active",
+            "a/b/Revisions",
+            "a/b/active.1-2.tmp",
+            "a/b/c/d/e/f/g/h/i",
             "a/b c",
             "a/revisions",
             "a/b--c",

@@ -16,6 +16,7 @@ use crate::manifest::{FILE_NAME, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, last_component, split_revision};
 use crate::remote::Remote;
 use crate::select::select;
+use crate::transport::Transport;
 
 /// What to fetch, from where.
 #[derive(Debug, Clone)]
@@ -31,13 +32,15 @@ pub struct PullRequest {
 }
 
 impl PullRequest {
-    /// A request for `owner/name[/file.bin][@revision]` from `hub`.
+    /// A request for `owner/name[/file][@revision]` from `hub`.
     ///
     /// # Errors
     /// [`StoreError::Name`] for anything else.
     pub fn new(reference: &str, hub: Hub) -> Result<Self, StoreError> {
         let (name, revision) = split_revision(reference)?;
-        Ok(Self { model: name.parse()?, revision, update: false, hub })
+        let model: ModelName = name.parse()?;
+        model.check_file()?;
+        Ok(Self { model, revision, update: false, hub })
     }
 
     /// The same request, asking the hub also when the model is here.
@@ -56,6 +59,7 @@ pub(crate) struct Pull<'a> {
     pub(crate) root: &'a Path,
     pub(crate) place: &'a Place<'a>,
     pub(crate) request: &'a PullRequest,
+    pub(crate) transport: &'a dyn Transport,
     pub(crate) progress: &'a dyn ProgressSink,
     pub(crate) cancel: &'a CancelToken,
 }
@@ -65,7 +69,7 @@ impl Pull<'_> {
     pub(crate) fn run(&self) -> Result<Commit, StoreError> {
         let branch = Revision::main();
         let revision = self.request.revision.as_ref().unwrap_or(&branch);
-        let remote = Remote::new(&self.request.hub, self.request.model.repository(), revision)?;
+        let remote = Remote::new(&self.request.hub, self.transport, self.request.model.repository(), revision)?;
         let info = remote.describe(self.cancel)?;
         if !self.is_here(&info.commit)? {
             self.fetch(&remote, revision, &info)?;
@@ -120,13 +124,14 @@ impl Pull<'_> {
             name: self.request.model.clone(),
             revision: revision.to_string(),
             commit: info.commit.clone(),
-            endpoint: remote.hub().address(),
+            endpoint: Some(remote.hub().address()),
             licence: info.licence.clone(),
             pulled_at: now(),
+            entry: self.request.model.file().map(|file| last_component(file).to_owned()),
             files,
         };
         write_atomically(&staging.join(FILE_NAME), manifest.to_json().as_bytes())?;
-        self.place.install(&info.commit)
+        self.place.install(&staging, &info.commit)
     }
 
     /// The files to fetch with what they must be, small ones first: a wrong configuration shows before gigabytes are spent.
@@ -165,18 +170,22 @@ impl Pull<'_> {
 
     fn check_room(&self, wanted: &[Wanted], staging: &Path) -> Result<(), StoreError> {
         let missing = wanted.iter().map(|file| file.size.saturating_sub(already_there(staging, file)));
-        let needed = missing.fold(SLACK, u64::saturating_add);
-        let available =
-            fs4::available_space(self.root).map_err(StoreError::io(self.root, "ask for the free space of"))?;
-        if needed > available {
-            let (needed, available) = (Bytes(needed), Bytes(available));
-            return Err(StoreError::NoSpace { path: self.root.to_owned(), needed, available });
-        }
-        Ok(())
+        check_room(self.root, missing.fold(0, u64::saturating_add))
     }
 }
 
-const CONFIG: &str = "config.json";
+/// Refuses what the disk of `root` has no room for.
+pub(crate) fn check_room(root: &Path, missing: u64) -> Result<(), StoreError> {
+    let needed = missing.saturating_add(SLACK);
+    let available = fs4::available_space(root).map_err(StoreError::io(root, "ask for the free space of"))?;
+    if needed > available {
+        let (needed, available) = (Bytes(needed), Bytes(available));
+        return Err(StoreError::NoSpace { path: root.to_owned(), needed, available });
+    }
+    Ok(())
+}
+
+pub(crate) const CONFIG: &str = "config.json";
 
 /// Not every hub states the model type in its description; the configuration itself does.
 fn check_config(path: &Path, remote: &Remote<'_>, model: &ModelName) -> Result<(), StoreError> {

@@ -3,26 +3,32 @@
 use sotto_runtime::CancelToken;
 
 use crate::api::{MAX_REPLY, RemoteFile, RepositoryInfo};
+use crate::client::{Client, Fetch, Head, Transfer};
 use crate::digest::Digest;
 use crate::error::{NetworkFailure, StoreError};
-use crate::http::{Client, Fetch, Head, Transfer};
 use crate::hub::Hub;
 use crate::name::{Commit, Revision, last_component};
 use crate::retry::Attempts;
+use crate::transport::Transport;
 
 /// One repository of a hub at one revision.
 pub(crate) struct Remote<'a> {
-    client: Client,
+    client: Client<'a>,
     repository: String,
     revision: &'a Revision,
 }
 
 impl<'a> Remote<'a> {
-    pub(crate) fn new(hub: &Hub, repository: String, revision: &'a Revision) -> Result<Self, StoreError> {
-        Ok(Self { client: Client::new(hub)?, repository, revision })
+    pub(crate) fn new(
+        hub: &'a Hub,
+        transport: &'a dyn Transport,
+        repository: String,
+        revision: &'a Revision,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { client: Client::new(hub, transport)?, repository, revision })
     }
 
-    pub(crate) fn hub(&self) -> &Hub {
+    pub(crate) fn hub(&self) -> &'a Hub {
         self.client.hub()
     }
 
@@ -38,9 +44,9 @@ impl<'a> Remote<'a> {
         let mut attempts = Attempts::new(&self.hub().patience);
         loop {
             let fetch = Fetch { address: address.clone(), ..Fetch::default() };
-            match self.read_description(fetch, cancel) {
+            match self.read_description(&fetch, cancel) {
                 Err(StoreError::Network { host, failure })
-                    if matches!(failure, NetworkFailure::Dns | NetworkFailure::Refused) =>
+                    if matches!(failure, NetworkFailure::Dns | NetworkFailure::Refused | NetworkFailure::Offline) =>
                 {
                     return Err(StoreError::Network { host, failure });
                 }
@@ -50,12 +56,12 @@ impl<'a> Remote<'a> {
         }
     }
 
-    fn read_description(&self, fetch: Fetch, cancel: &CancelToken) -> Result<RepositoryInfo, StoreError> {
-        let (head, transfer) = self.client.send(fetch, cancel)?;
-        if head.status.as_u16() != 200 {
+    fn read_description(&self, fetch: &Fetch, cancel: &CancelToken) -> Result<RepositoryInfo, StoreError> {
+        let (head, mut transfer) = self.client.send(fetch, cancel)?;
+        if head.status != 200 {
             return Err(self.refusal(&head, None));
         }
-        let stated = head.number("content-length");
+        let stated = head.length();
         let body = transfer.read_to_end(MAX_REPLY, cancel)?;
         if stated.is_some_and(|stated| (body.len() as u64) < stated) {
             return Err(StoreError::Network { host: head.host, failure: NetworkFailure::Cut });
@@ -76,8 +82,8 @@ impl<'a> Remote<'a> {
         let mut attempts = Attempts::new(&self.hub().patience);
         let head = loop {
             let fetch = Fetch { describe: true, ..self.file(&file.path, commit) };
-            let answer = self.client.send(fetch, cancel).and_then(|(head, _)| {
-                if head.status.as_u16() < 400 { Ok(head) } else { Err(self.refusal(&head, Some(&file.path))) }
+            let answer = self.client.send(&fetch, cancel).and_then(|(head, _)| {
+                if head.status < 400 { Ok(head) } else { Err(self.refusal(&head, Some(&file.path))) }
             });
             match answer {
                 Ok(head) => break head,
@@ -85,8 +91,8 @@ impl<'a> Remote<'a> {
             }
         };
         // Headers of the storage behind a redirect speak of the pointer, not of the file.
-        let own = head.status.is_success();
-        let size = head.number("x-linked-size").or_else(|| head.number("content-length").filter(|_| own));
+        let own = (200..300).contains(&head.status);
+        let size = head.number("x-linked-size").or_else(|| head.length().filter(|_| own));
         let tag = head.text("x-linked-etag").or_else(|| head.text("etag").filter(|_| own));
         let digest = tag.and_then(|tag| Digest::from_hex(tag.trim_start_matches("W/").trim_matches('"')));
         match (file.size.or(size), file.digest.or(digest)) {
@@ -101,13 +107,13 @@ impl<'a> Remote<'a> {
         Fetch { address, ..Fetch::default() }
     }
 
-    pub(crate) fn send(&self, fetch: Fetch, cancel: &CancelToken) -> Result<(Head, Transfer), StoreError> {
+    pub(crate) fn send(&self, fetch: &Fetch, cancel: &CancelToken) -> Result<(Head, Transfer), StoreError> {
         self.client.send(fetch, cancel)
     }
 
     /// The error that a status other than success means; `file` is the file asked for, none for the repository itself.
     pub(crate) fn refusal(&self, head: &Head, file: Option<&str>) -> StoreError {
-        let status = head.status.as_u16();
+        let status = head.status;
         let had_token = self.hub().token.is_some();
         let host = head.host.clone();
         let repository = self.repository.clone();

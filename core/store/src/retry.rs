@@ -1,6 +1,7 @@
 //! When to try again, and how long to wait before.
 
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use sotto_runtime::CancelToken;
 
@@ -43,20 +44,20 @@ impl<'a> Attempts<'a> {
 }
 
 fn pause(length: Duration, cancel: &CancelToken) -> Result<(), StoreError> {
-    const STEP: Duration = Duration::from_millis(20);
-    let end = Instant::now() + length;
-    loop {
-        cancel.check()?;
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        std::thread::sleep(left.min(STEP));
-    }
+    let (sender, fired) = channel();
+    let listener = cancel.on_cancel(move || {
+        let _ = sender.send(());
+    });
+    // The sender lives in the listener: this ends when the token fires or the time is over.
+    let _ = fired.recv_timeout(length);
+    drop(listener);
+    Ok(cancel.check()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::error::NetworkFailure;
 

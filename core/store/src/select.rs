@@ -24,13 +24,18 @@ pub(crate) fn select<'a>(name: &ModelName, info: &'a RepositoryInfo) -> Result<V
     if let Some(file) = info.files.iter().find(|file| leaves_its_folder(&file.path)) {
         return Err(StoreError::UnsafeFileName { repository, file: shown(&file.path) });
     }
+    name.check_file()?;
     match name.file() {
-        Some(path) => ggml_file(repository, path, info),
+        Some(path) => single_file(repository, path, info),
         None => whole_repository(repository, info),
     }
 }
 
-fn ggml_file<'a>(repository: String, path: &str, info: &'a RepositoryInfo) -> Result<Vec<&'a RemoteFile>, StoreError> {
+fn single_file<'a>(
+    repository: String,
+    path: &str,
+    info: &'a RepositoryInfo,
+) -> Result<Vec<&'a RemoteFile>, StoreError> {
     if PICKLES.contains(&last_component(path)) {
         return Err(StoreError::PickleOnly { repository, file: path.to_owned() });
     }

@@ -11,11 +11,12 @@ use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{Commit, ModelName, Revision, split_revision};
 use crate::pull::{Pull, PullRequest};
+use crate::transport::Transport;
 
 /// A folder of models. Cheap to clone; several processes may use the same folder at once.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
 }
 
 /// One revision of a model in the store.
@@ -28,6 +29,8 @@ pub struct Installed {
     pub commit: Commit,
     /// Whether the name without a revision means this one.
     pub active: bool,
+    /// Whether a [rollback](Store::rollback) leads to this one.
+    pub previous: bool,
     /// What a loader opens: a folder, or a ggml file.
     pub path: PathBuf,
     /// The manifest, or why it cannot be used.
@@ -93,6 +96,7 @@ impl Store {
     pub fn pull(
         &self,
         request: &PullRequest,
+        transport: &dyn Transport,
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<PathBuf, StoreError> {
@@ -106,10 +110,11 @@ impl Store {
         }
         layout::create_folder(&self.root)?;
         let waiting = || {
-            let subject = format!("{} (another process is fetching it)", request.model).into();
+            let subject = format!("{} (another process is changing it)", request.model).into();
             progress.report(&Progress { stage: Stage::Download, done: 0, total: None, subject });
         };
         let _lock = place.lock(request.hub.patience.lock, cancel, waiting)?;
+        place.recover()?;
         if !request.update
             && let Some((commit, path)) = self.already_here(&place, request)?
         {
@@ -118,7 +123,7 @@ impl Store {
             }
             return Ok(path);
         }
-        let commit = Pull { root: &self.root, place: &place, request, progress, cancel }.run()?;
+        let commit = Pull { root: &self.root, place: &place, request, transport, progress, cancel }.run()?;
         let folder = place.revision(&commit);
         Ok(self.sound(&request.model, &folder)?.entry(&folder))
     }
@@ -132,7 +137,7 @@ impl Store {
         let mut all = Vec::new();
         for name in layout::models(&self.root)? {
             let place = Place::new(&self.root, &name);
-            let active = place.active();
+            let (active, previous) = (place.active(), self.previous(&place));
             for commit in place.commits().unwrap_or_default() {
                 let folder = place.revision(&commit);
                 let manifest = Manifest::read(&folder).map_err(|error| error.to_string());
@@ -141,11 +146,48 @@ impl Store {
                     Ok(manifest) => manifest.problems(&folder),
                     Err(reason) => vec![reason.clone()],
                 };
-                let active = active.as_ref() == Some(&commit);
-                all.push(Installed { name: name.clone(), commit, active, path, manifest, problems });
+                let (active, previous) = (active.as_ref() == Some(&commit), previous.as_ref() == Some(&commit));
+                all.push(Installed { name: name.clone(), commit, active, previous, path, manifest, problems });
             }
         }
         Ok(all)
+    }
+
+    /// Makes another version that is here the one that the plain name means: a branch, tag or label as pulled or
+    /// imported, or the first seven or more digits of a commit. What was active until now is where
+    /// [`rollback`](Self::rollback) leads. Models that are loaded stay as they are.
+    ///
+    /// Rewrites one small file, also while a pull of the same model runs, and never waits for that.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve): a version that is damaged or not here is not made active.
+    pub fn activate(&self, name: &str, revision: &Revision) -> Result<Installed, StoreError> {
+        let model = self.model(name)?;
+        let place = Place::new(&self.root, &model);
+        let commit = self.revision(&place, &format!("{name}@{revision}"), revision)?;
+        self.sound(&model, &place.revision(&commit))?;
+        place.set_active(&commit)?;
+        self.installed(&model, &commit)
+    }
+
+    /// Makes the version active that was active before the present one; called again, the one before that. Up to 15
+    /// are remembered; those that have been removed or damaged meanwhile are passed over. Nothing is deleted: what
+    /// was rolled back stays until it is removed, and can be [activated](Self::activate) again.
+    ///
+    /// # Errors
+    /// [`StoreError::NoEarlierVersion`], or as [`resolve`](Self::resolve).
+    pub fn rollback(&self, name: &str) -> Result<Installed, StoreError> {
+        let model = self.model(name)?;
+        let place = Place::new(&self.root, &model);
+        if place.commits()?.is_empty() {
+            return Err(self.not_installed(name));
+        }
+        let lock = place.lock_pointer()?;
+        let none = || StoreError::NoEarlierVersion { name: model.to_string() };
+        let earlier = self.previous(&place).ok_or_else(none)?;
+        place.write_history(place.history().into_iter().skip_while(|commit| *commit != earlier))?;
+        drop(lock);
+        self.installed(&model, &earlier)
     }
 
     /// Removes a model, or with `name@revision` one revision of it, together with what an unfinished pull left.
@@ -193,7 +235,7 @@ impl Store {
         let folder = Place::new(&self.root, &model).revision(&commit);
         let manifest = self.sound(&model, &folder)?;
         let problems = crate::verify::damage(&manifest, &folder, progress, cancel)?;
-        if problems.is_empty() { Ok(manifest) } else { Err(StoreError::Damaged { name: model.to_string(), problems }) }
+        sound_unless(manifest, &model, problems)
     }
 
     /// Commit and path of what the request asks for, when it is here complete. Changes nothing: it needs no lock.
@@ -258,33 +300,60 @@ impl Store {
     }
 
     /// The manifest of a revision folder that may be loaded.
-    fn sound(&self, model: &ModelName, folder: &Path) -> Result<Manifest, StoreError> {
+    pub(crate) fn sound(&self, model: &ModelName, folder: &Path) -> Result<Manifest, StoreError> {
         let manifest = Manifest::read(folder)?;
         let mut problems = manifest.problems(folder);
         if manifest.name != *model {
             problems.push(format!("the manifest is that of {}", manifest.name));
         }
-        if problems.is_empty() { Ok(manifest) } else { Err(StoreError::Damaged { name: model.to_string(), problems }) }
+        sound_unless(manifest, model, problems)
     }
 
-    /// After a removal: points the name at the latest revision that is left, or clears the empty folders away.
+    /// After a removal: points the name at the revision that it meant before, else at the latest that is left, or
+    /// clears the empty folders away.
     fn settle(&self, place: &Place<'_>) -> Result<(), StoreError> {
         let left = place.commits()?;
         if left.is_empty() {
             return place.clear_away();
         }
-        if place.active().is_none_or(|active| !left.contains(&active)) {
+        let _lock = place.lock_pointer()?;
+        let history = place.history();
+        if history.first().is_none_or(|active| !left.contains(active)) {
             let age = |commit: &Commit| Manifest::read(&place.revision(commit)).map(|manifest| manifest.pulled_at).ok();
-            if let Some(latest) = left.iter().max_by_key(|commit| age(commit)) {
-                place.set_active(latest)?;
+            let latest = left.iter().max_by_key(|commit| age(commit)).cloned();
+            let earlier = history.into_iter().filter(|commit| left.contains(commit));
+            // Where there is an earlier one, the latest is not asked for.
+            let mut kept: Vec<_> = earlier.collect();
+            if kept.is_empty() {
+                kept.extend(latest);
             }
+            place.write_history(kept)?;
         }
         Ok(())
+    }
+
+    /// What a rollback leads to: the latest of the earlier commits that is here complete.
+    fn previous(&self, place: &Place<'_>) -> Option<Commit> {
+        let sound = |commit: &Commit| self.sound(place.name(), &place.revision(commit)).is_ok();
+        place.history().into_iter().skip(1).find(sound)
+    }
+
+    /// The entry of [`list`](Self::list) for one commit.
+    pub(crate) fn installed(&self, model: &ModelName, commit: &Commit) -> Result<Installed, StoreError> {
+        let found = self.list()?.into_iter().find(|entry| entry.name == *model && entry.commit == *commit);
+        found.ok_or_else(|| self.not_installed(&format!("{model}@{commit}")))
     }
 
     fn not_installed(&self, name: &str) -> StoreError {
         StoreError::NotInstalled { name: shown(name), dir: self.root.clone() }
     }
+}
+
+fn sound_unless(manifest: Manifest, model: &ModelName, problems: Vec<String>) -> Result<Manifest, StoreError> {
+    if problems.is_empty() {
+        return Ok(manifest);
+    }
+    Err(StoreError::Damaged { name: model.to_string(), problems, imported: manifest.is_imported() })
 }
 
 /// [`Store::default_dir`] on any platform, from any environment. Empty variables count as unset.

@@ -25,12 +25,12 @@ pub enum TextError {
         limit: u64,
     },
     /// The file is not JSON, or not the JSON of a tokenizer.
-    #[error("{file}: not a tokenizer.json: {source}; was it downloaded completely?")]
+    #[error("{file}: not a tokenizer.json: {problem}; was it downloaded completely?")]
     Json {
         /// The file.
         file: String,
         /// Where it breaks, and why.
-        source: serde_json::Error,
+        problem: String,
     },
     /// One line of a text vocabulary cannot be understood.
     #[error("{file}: line {line}: {cause}")]

@@ -4,12 +4,12 @@
 //!
 //! * [`licences`]: every crate's licence expression is satisfied by the allow-list of `deny.toml`;
 //! * [`duplicates`]: one version of each crate in what ships, but for the entries of `deny.toml` with their reasons;
-//! * [`layers`]: workspace crates depend on lower ones only, and task crates never reach the network;
+//! * [`layers`]: workspace crates depend on lower ones only, and neither task crates nor what apps link reach the
+//!   network;
 //! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
 //! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
 
 mod duplicates;
-mod finding;
 mod graph;
 mod layers;
 mod licences;
@@ -21,9 +21,10 @@ mod unsafe_code;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use finding::Report;
 use graph::Graph;
 use policy::Policy;
+
+use crate::report::Report;
 
 /// Why the rules could not be checked at all.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +59,20 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
         .map(|target| metadata(root, &["--filter-platform", target]))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let mut report = Report::default();
+    let mut report = Report::on(format!("{} crates", whole.packages().len()));
     report.add("licences", licences::check(&[&whole, &fuzz], &policy));
     report.add("duplicate versions", duplicates::check(&shipped, &policy));
     report.add("layer order", layers::check_order(&whole));
+    report.add("other languages in the bindings only", layers::check_bindings(&whole));
     report.add("no network in task crates", layers::check_network(&whole));
+    let mut trees = Vec::new();
+    for name in layers::PHONES.iter().filter(|name| whole.members().any(|package| package.name == **name)) {
+        trees.push((*name, tree(root, name)?));
+    }
+    let trees = trees.iter().map(|(name, tree)| (*name, tree.as_str()));
+    report.add("no network in what apps link", layers::check_phones(trees));
     report.add("a reason for each dependency", reasons::check(&whole, &read(&root.join("docs/ARCHITECTURE.md"))?));
     report.add("unsafe code", unsafe_code::check(&whole)?);
-    report.crates = whole.packages().len();
     Ok(report)
 }
 
@@ -74,15 +81,29 @@ fn read(path: &Path) -> Result<String, DepsError> {
 }
 
 fn metadata(folder: &Path, extra: &[&str]) -> Result<Graph, DepsError> {
+    let arguments = [&["metadata", "--format-version", "1", "--locked"], extra].concat();
+    let (shown, output) = cargo(folder, &arguments)?;
+    Graph::from_json(&output).map_err(|source| DepsError::Json { command: shown, source })
+}
+
+/// Every crate that `name` contains when it is built alone with its default features, for any target, one per line.
+fn tree(root: &Path, name: &str) -> Result<String, DepsError> {
+    let edges = ["--edges", "normal,build", "--target", "all", "--prefix", "none"];
+    let (_, output) = cargo(root, &[&["tree", "--locked", "--package", name], &edges[..]].concat())?;
+    Ok(String::from_utf8_lossy(&output).into_owned())
+}
+
+/// What a command of cargo prints, and the command for messages.
+fn cargo(folder: &Path, arguments: &[&str]) -> Result<(String, Vec<u8>), DepsError> {
     // The cargo that runs us, so that the toolchain file of the workspace counts.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["metadata", "--format-version", "1", "--locked"]).args(extra).current_dir(folder);
-    let shown = format!("cargo metadata --locked {} (in {})", extra.join(" "), folder.display());
+    command.args(arguments).current_dir(folder);
+    let shown = format!("cargo {} (in {})", arguments.join(" "), folder.display());
     let output = command.output().map_err(|source| DepsError::Start { command: shown.clone(), source })?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(DepsError::Metadata { command: shown, stderr });
     }
-    Graph::from_json(&output.stdout).map_err(|source| DepsError::Json { command: shown, source })
+    Ok((shown, output.stdout))
 }

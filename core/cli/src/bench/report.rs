@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sotto::Timing;
+use sotto::speech::Timing;
 
 use super::speech::Totals;
 use super::step::Step;

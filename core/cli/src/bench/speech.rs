@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sotto::audio::{Pcm16k, SAMPLE_RATE, decode_file};
-use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, Timing, TranscribeOptions};
+use sotto::speech::{Options, Recognizer, Search, Timing};
+use sotto::{CancelToken, NoProgress};
 
 use super::accuracy::Accuracy;
 use super::busy::BusyThread;
@@ -81,13 +82,13 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
     let load = start.elapsed();
     let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
     let (words, hotwords) = hotwords.unzip();
-    let options = TranscribeOptions {
+    let options = Options {
         timestamps: crate::transcribe::timestamps(args.timestamps),
         search: Search { beam: args.beam, ..Search::default() },
         vad: model::vad(&args.vad, false)?,
         hotwords,
         audio_context: args.model.audio_context.into(),
-        ..TranscribeOptions::default()
+        ..Options::default()
     };
     let words = words.unwrap_or_default();
     let Some(first) = clips.first() else { return Err(CliError::Failed("no recordings to measure".into())) };
@@ -111,7 +112,7 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
 }
 
 /// As much of a recording as the model hears at a time.
-fn first_window(audio: &Pcm16k, recognizer: &SpeechRecognizer) -> Result<Pcm16k, CliError> {
+fn first_window(audio: &Pcm16k, recognizer: &Recognizer) -> Result<Pcm16k, CliError> {
     let most = (recognizer.window_seconds() * f64::from(SAMPLE_RATE)) as usize;
     let samples = audio.samples();
     Ok(Pcm16k::new(samples[..most.min(samples.len())].to_vec())?)
@@ -119,8 +120,8 @@ fn first_window(audio: &Pcm16k, recognizer: &SpeechRecognizer) -> Result<Pcm16k,
 
 fn measure(
     clip: &Clip,
-    recognizer: &SpeechRecognizer,
-    options: &TranscribeOptions,
+    recognizer: &Recognizer,
+    options: &Options,
     hotwords: &[String],
     totals: &mut Totals,
     cancel: &CancelToken,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sotto::audio::Pcm16k;
 use sotto::kernels::read_bandwidth;
-use sotto::{CancelToken, NoProgress, SpeechError, SpeechRecognizer, TranscribeOptions};
+use sotto::speech::{self, Options, Recognizer};
+use sotto::{CancelToken, NoProgress};
 
 // The difference of two lengths leaves out what comes before the first step: the prompt and its keys and values.
 const FEW_TOKENS: usize = 4;
@@ -25,17 +26,13 @@ pub(super) struct Step {
 impl Step {
     /// Decodes `window` in two lengths, with end-of-text forbidden so that both are reached.
     pub(super) fn measure(
-        recognizer: &SpeechRecognizer,
+        recognizer: &Recognizer,
         window: &Pcm16k,
         cancel: &CancelToken,
-    ) -> Result<Self, SpeechError> {
+    ) -> Result<Self, speech::Error> {
         let end_of_text = recognizer.model()?.tokenizer().special().eot;
         let decode = |tokens| {
-            let endless = TranscribeOptions {
-                max_tokens: Some(tokens),
-                suppress_tokens: vec![end_of_text],
-                ..TranscribeOptions::greedy()
-            };
+            let endless = Options { max_tokens: Some(tokens), suppress_tokens: vec![end_of_text], ..Options::greedy() };
             recognizer.transcribe(window, &endless, &NoProgress, cancel).map(|transcript| transcript.timing)
         };
         let (mut few, mut many) = (decode(FEW_TOKENS)?, decode(MANY_TOKENS)?);

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde_json::json;
 use sotto::audio::{SAMPLE_RATE, decode_file};
-use sotto::stream::{StreamEvent, StreamOptions, StreamText, StreamTranscriber};
+use sotto::speech::{LiveEvent, LiveOptions, LiveText, LiveTranscriber, Options, Recognizer, Search};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{CancelToken, NoProgress, Search, SpeechRecognizer, TranscribeOptions};
+use sotto::{CancelToken, NoProgress};
 
 use super::accuracy::Accuracy;
 use super::busy::BusyThread;
@@ -44,15 +44,15 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
     let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
     let (words, hotwords) = hotwords.unzip();
     let words = words.unwrap_or_default();
-    let transcribe = TranscribeOptions {
+    let transcribe = Options {
         search: Search { beam: args.beam, ..Search::default() },
         hotwords,
         vad: model::vad(&args.vad, true)?,
         audio_context: args.model.audio_context.into(),
-        ..TranscribeOptions::default()
+        ..Options::default()
     };
-    let default = StreamOptions::default();
-    let options = StreamOptions { transcribe, step: args.step, trim: default.trim.max(args.step), ..default };
+    let default = LiveOptions::default();
+    let options = LiveOptions { transcribe, step: args.step, trim: default.trim.max(args.step), ..default };
     let busy = args.with_load.then(BusyThread::start);
     let mut totals = Totals::default();
     for (done, clip) in clips.iter().enumerate() {
@@ -66,14 +66,14 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
 /// Plays one clip: the clock is where the audio is, or later when decoding took longer than that.
 fn play(
     clip: &Clip,
-    recognizer: &SpeechRecognizer,
-    options: &StreamOptions,
+    recognizer: &Recognizer,
+    options: &LiveOptions,
     hotwords: &[String],
     totals: &mut Totals,
     cancel: &CancelToken,
 ) -> Result<(), CliError> {
     let audio = decode_file(&clip.file)?;
-    let mut transcriber = StreamTranscriber::new(recognizer, options, SAMPLE_RATE, 1, cancel)?;
+    let mut transcriber = LiveTranscriber::new(recognizer, options, SAMPLE_RATE, 1, cancel)?;
     let mut watch = Watch::default();
     let (mut clock, mut events) = (0.0f64, Vec::new());
     let mut blocks = audio.samples().chunks(BLOCK).peekable();
@@ -113,9 +113,9 @@ struct Watch {
 }
 
 impl Watch {
-    fn see(&mut self, event: &StreamEvent, clock: f64, totals: &mut Totals) {
+    fn see(&mut self, event: &LiveEvent, clock: f64, totals: &mut Totals) {
         match event {
-            StreamEvent::Volatile { text, .. } => {
+            LiveEvent::Volatile { text, .. } => {
                 self.compare(text, totals);
                 let unsettled = self.shown.len().saturating_sub(self.settled + text.words.len());
                 totals.changed_words += unsettled;
@@ -126,7 +126,7 @@ impl Watch {
                     self.first_shown.get_or_insert(clock);
                 }
             }
-            StreamEvent::Final { text, .. } => {
+            LiveEvent::Final { text, .. } => {
                 self.compare(text, totals);
                 self.settled += text.words.len();
                 self.text.push_str(&text.text);
@@ -142,7 +142,7 @@ impl Watch {
     }
 
     /// Counts the shown words that read differently now.
-    fn compare(&self, text: &StreamText, totals: &mut Totals) {
+    fn compare(&self, text: &LiveText, totals: &mut Totals) {
         let shown = self.shown.iter().skip(self.settled);
         totals.changed_words += shown.zip(&text.words).filter(|(old, new)| **old != new.text).count();
     }

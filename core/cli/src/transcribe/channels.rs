@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use sotto::CancelToken;
 use sotto::audio::{AudioFile, Channel};
+use sotto::speech::{Options, Recognizer, Segment, Transcript};
 use sotto::subtitles::Subtitles;
-use sotto::{CancelToken, Segment, SpeechRecognizer, TranscribeOptions, Transcript};
 
 use super::{output, warn};
 use crate::args::{Global, TranscribeArgs};
@@ -19,8 +20,8 @@ pub(super) fn transcribe(
     file: &Path,
     args: &TranscribeArgs,
     global: &Global,
-    recognizer: &SpeechRecognizer,
-    options: &TranscribeOptions,
+    recognizer: &Recognizer,
+    options: &Options,
     load: Duration,
     bars: &Bars,
     cancel: &CancelToken,

@@ -10,9 +10,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sotto::audio::{AudioFile, AudioWarning, Channel, RawFormat, RawPcm, SampleFormat};
+use sotto::CancelToken;
+use sotto::audio::{AudioFile, AudioWarning, Channel, RawFormat, RawPcm, SampleFormat, SampleSource};
+use sotto::speech::{Language, Options, Recognizer, Search, Task, Timestamps};
 use sotto::subtitles::{SubtitleOptions, Subtitles};
-use sotto::{CancelToken, Language, SampleSource, Search, SpeechRecognizer, Task, Timestamps, TranscribeOptions};
 
 use crate::args::{ChannelArg, Format, Global, RawArgs, SampleFormatArg, TaskArg, TimestampsArg, TranscribeArgs};
 use crate::error::CliError;
@@ -28,11 +29,12 @@ pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt)
     model::say_which_answers(name, global);
     let bars = Bars::new(global.quiet);
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), name, &bars, cancel)?;
+    let engine = model::engine(global);
+    let recognizer = model::load(&engine, name, &bars, cancel)?;
     let load = start.elapsed();
     let options = options(args, &recognizer)?;
     if args.stream {
-        return live::run(args, global, &recognizer, options, interrupt);
+        return live::run(args, global, &engine, &recognizer, options, interrupt);
     }
     let (mut failed, mut damaged) = (0, 0);
     let one = if args.channel == ChannelArg::Each { channels::transcribe } else { transcribe };
@@ -136,8 +138,8 @@ fn transcribe(
     file: &Path,
     args: &TranscribeArgs,
     global: &Global,
-    recognizer: &SpeechRecognizer,
-    options: &TranscribeOptions,
+    recognizer: &Recognizer,
+    options: &Options,
     load: Duration,
     bars: &Bars,
     cancel: &CancelToken,
@@ -148,7 +150,7 @@ fn transcribe(
     let mut written = output::Writer::new(args.format, global.json, args.timestamps, args.files.len() > 1, subtitles);
     written.begin(file, &mut stdout)?;
     let mut failed = None;
-    let mut on_segment = |segment: &sotto::Segment| {
+    let mut on_segment = |segment: &sotto::speech::Segment| {
         bars.clear();
         if let Err(error) = written.segment(segment, &mut stdout) {
             failed.get_or_insert(error);
@@ -173,7 +175,7 @@ fn open(
     args: &TranscribeArgs,
     cancel: &CancelToken,
     end: &CancelToken,
-) -> Result<Box<dyn SampleSource>, CliError> {
+) -> Result<Box<dyn SampleSource + Send>, CliError> {
     let channel = match args.channel {
         ChannelArg::Left => Channel::LEFT,
         ChannelArg::Right => Channel::RIGHT,
@@ -209,13 +211,13 @@ pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
     RawFormat { sample, rate: raw.rate.unwrap_or(16_000), channels: u32::from(raw.channels.unwrap_or(1)) }
 }
 
-fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<TranscribeOptions, CliError> {
+fn options(args: &TranscribeArgs, recognizer: &Recognizer) -> Result<Options, CliError> {
     let mut search = Search { beam: args.beam, length_penalty: args.length_penalty, ..Search::default() };
     if let Some(temperature) = args.temperature {
         search.temperatures = vec![temperature];
     }
     let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, recognizer)?;
-    Ok(TranscribeOptions {
+    Ok(Options {
         language: match args.language.as_str() {
             name if name.eq_ignore_ascii_case("auto") => Language::Auto,
             name if name.eq_ignore_ascii_case("each") => Language::Each,
@@ -240,7 +242,7 @@ fn options(args: &TranscribeArgs, recognizer: &SpeechRecognizer) -> Result<Trans
         hotwords: hotwords.map(|(_, hotwords)| hotwords),
         vad: model::vad(&args.vad, args.stream)?,
         max_tokens: args.max_tokens,
-        ..TranscribeOptions::default()
+        ..Options::default()
     })
 }
 
@@ -255,7 +257,8 @@ pub(crate) fn timestamps(wanted: TimestampsArg) -> Timestamps {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use sotto::{AudioContext, Engine, NoProgress, starter};
+    use sotto::speech::AudioContext;
+    use sotto::{Engine, NoProgress, starter};
 
     use super::*;
     use crate::args::{Arguments, Command};
@@ -267,7 +270,7 @@ mod tests {
         }
     }
 
-    fn starter() -> SpeechRecognizer {
+    fn starter() -> Recognizer {
         Engine::default().speech(&starter::speech(), &NoProgress, &CancelToken::new()).unwrap()
     }
 
@@ -293,7 +296,7 @@ mod tests {
 
     #[test]
     fn without_options_everything_is_as_the_library_has_it() {
-        let (found, expected) = (self::options(&args(&[]), &starter()).unwrap(), TranscribeOptions::default());
+        let (found, expected) = (self::options(&args(&[]), &starter()).unwrap(), Options::default());
         assert_eq!((found.search.beam, found.search.length_penalty), (1, None));
         assert_eq!(found.search.temperatures, expected.search.temperatures);
         assert_eq!((found.language, found.task), (Language::Auto, Task::Transcribe));
@@ -315,7 +318,7 @@ mod tests {
         };
         let expected = |strength| {
             let words = ["light".to_owned(), "rice".to_owned()];
-            sotto::Hotwords::new(&words, strength, recognizer.model().unwrap().tokenizer())
+            sotto::speech::Hotwords::new(&words, strength, recognizer.model().unwrap().tokenizer())
         };
         // Tries print their branches in no order: the strength and the size say whether they are the same.
         let same = |found: String, strength: f32| {
@@ -323,7 +326,7 @@ mod tests {
             assert_eq!(found.len(), expected.len(), "{found} {expected}");
             assert!(found.contains(&format!("strength: {strength:?}")), "{found}");
         };
-        same(of(&["--hotwords", file]), sotto::Hotwords::DEFAULT_STRENGTH);
+        same(of(&["--hotwords", file]), sotto::speech::Hotwords::DEFAULT_STRENGTH);
         same(of(&["--hotwords", file, "--hotword-strength", "3.5"]), 3.5);
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sotto::audio::{AudioProblem, AudioWarning};
+use sotto::speech::{Segment, Transcript, Word};
 use sotto::subtitles::{Cue, Subtitles, VTT_HEADER, clock, srt_cue, vtt_cue};
-use sotto::{Segment, Transcript, Word};
 
 use crate::args::{Format, TimestampsArg};
 

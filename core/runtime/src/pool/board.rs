@@ -28,7 +28,7 @@ use super::Pool;
 use super::chunk::{Chunk, Partition};
 use super::claim::{Claims, MAX_CHUNKS, Next};
 use super::park::spin_until;
-use super::sync::{AtomicBool, Condvar, Mutex, UnsafeCell};
+use crate::sync::{AtomicBool, Condvar, Mutex, UnsafeCell};
 
 /// The board has an owner already, or the job has more chunks than the claim word can count. Nothing was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

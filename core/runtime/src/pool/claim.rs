@@ -19,7 +19,7 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::sync::AtomicU64;
+use crate::sync::AtomicU64;
 
 const CHUNKS: u64 = (1 << 48) - 1;
 const ONE_HELPER: u64 = 1 << 48;

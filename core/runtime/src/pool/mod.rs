@@ -8,7 +8,7 @@
 //! * `claim`: the claim word, one atomic number that says who may touch the current job;
 //! * `board`: the job itself, all unsafe code, and the argument why it is sound;
 //! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's;
-//! * `chunk`: how a job is cut; `sync`: `std` or loom.
+//! * `chunk`: how a job is cut.
 //!
 //! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!
@@ -28,7 +28,6 @@ mod model;
 mod park;
 mod place;
 mod setup;
-mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -42,8 +41,8 @@ pub use self::chunk::Chunk;
 use self::chunk::Partition;
 use self::park::{Bed, before_waking, spin_until};
 pub use self::setup::HelperSetup;
-use self::sync::{Arc, AtomicBool, thread};
 use crate::Threads;
+use crate::sync::{Arc, AtomicBool, thread};
 
 // No device has more cores, and each helper costs a stack.
 const MOST_HELPERS: usize = 255;

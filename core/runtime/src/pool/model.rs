@@ -14,8 +14,8 @@ use loom::model::Builder;
 use super::board::{Board, Busy};
 use super::chunk::{Chunk, Partition};
 use super::park::{Bed, before_waking};
-use super::sync::{Arc, AtomicBool, AtomicU64, thread};
 use super::{Pool, Threads};
+use crate::sync::{Arc, AtomicBool, AtomicU64, thread};
 
 /// Checks all interleavings in which threads are put aside at most so many times while they could go on, or as many times
 /// as `LOOM_MAX_PREEMPTIONS` says; loom's manual advises 2 or 3, and the number of interleavings grows steeply with it.

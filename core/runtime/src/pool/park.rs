@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::place::Place;
-use super::sync::{AtomicBool, fence, thread};
+use crate::spans::{self, Counter};
+use crate::sync::{AtomicBool, fence, thread};
 
 // Longer than the gaps within a layer and most between tokens: with 20 µs a helper went to sleep 20 times per token of Whisper
 // tiny, and waking it costs its caller 5 µs on a desk, up to 40 µs on a Cortex-A55.
@@ -66,6 +67,7 @@ impl Bed {
         if self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed) {
             self.place.apart();
             helper.unpark();
+            spans::count(Counter::HelperWakeups, 1);
         }
     }
 }

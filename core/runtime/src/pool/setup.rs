@@ -1,10 +1,10 @@
-//! What a helper does before its first work.
+//! What a thread of ours does before its first work.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Called once on every helper thread of a pool, before its first work: where an app sets what its system knows of threads,
-/// such as priority or quality of service. The caller's own thread is the app's anyway.
+/// Called once on every helper thread of a pool and on the thread of every job, before its first work: where an app sets
+/// what its system knows of threads, such as priority or quality of service. The caller's own thread is the app's anyway.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,13 +22,14 @@ use std::sync::Arc;
 pub struct HelperSetup(Option<Arc<dyn Fn() + Send + Sync>>);
 
 impl HelperSetup {
-    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are left.
+    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are left;
+    /// a job fails.
     #[must_use]
     pub fn new(setup: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(setup)))
     }
 
-    pub(super) fn call(&self) {
+    pub(crate) fn call(&self) {
         if let Some(setup) = &self.0 {
             setup();
         }

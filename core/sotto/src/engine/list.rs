@@ -15,6 +15,20 @@ use super::trim::{TrimLevel, Trimmed};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelId(u64);
 
+impl ModelId {
+    /// The number, for languages that know no such type.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The model with this number, if there is one: [`Engine::unload`](super::Engine::unload) answers whether.
+    #[must_use]
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// What a model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

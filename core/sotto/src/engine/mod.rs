@@ -7,7 +7,10 @@ mod trim;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
+use sotto_runtime::{
+    Bytes, CancelToken, Event, Failure, HelperSetup, Job, JobOptions, MemoryBudget, Pool, Progress, ProgressSink,
+    Reporter, Stage, Threads,
+};
 use sotto_speech::{
     ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SlowDevice,
     SpeechRecognizer, WeakSpeechRecognizer,
@@ -138,12 +141,12 @@ impl Engine {
                 return Ok(recognizer);
             }
         };
-        let recognizer = self.load_speech(source, progress, cancel)?;
+        let recognizer = self.load_unshared(source, progress, cancel)?;
         loading.done(source, &recognizer);
         Ok(recognizer)
     }
 
-    fn load_speech(
+    fn load_unshared(
         &self,
         source: &ModelSource,
         progress: &dyn ProgressSink,
@@ -187,6 +190,22 @@ impl Engine {
     #[must_use]
     pub fn take_cache_problem(&self) -> Option<CacheError> {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Starts work of the app's own as a job, on a thread with the engine's set-up. `name` is the thread's: at most 15
+    /// characters.
+    pub fn start<E: Event, F: Failure>(
+        &self,
+        name: &'static str,
+        cancel: &CancelToken,
+        work: impl FnOnce(&Reporter<E, F>) -> Result<Option<E>, F> + Send + 'static,
+    ) -> Job<E, F> {
+        Job::start(&self.job(name), cancel, work)
+    }
+
+    /// How the jobs of this engine run.
+    pub(crate) fn job(&self, name: &'static str) -> JobOptions {
+        JobOptions { name, setup: self.0.options.helper_setup.clone(), ..JobOptions::default() }
     }
 
     fn note(&self, problem: CacheError) {

@@ -10,6 +10,7 @@ use sotto_kernels::{Isa, KernelSet};
 use sotto_nn::layers::Backend;
 use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{FileRange, MemoryFile, WeightError, Weights, WhisperGgml, WhisperHeader};
+use sotto_runtime::spans::{self, Counter};
 use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
@@ -167,6 +168,16 @@ enum Vocabulary {
 pub(super) enum ModelFile {
     Original(Weights, Naming),
     Packed(PackedModel),
+}
+
+impl ModelFile {
+    /// Length of the file, or of all files that hold tensors.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Original(weights, _) => weights.bytes_on_disk(),
+            Self::Packed(model) => model.bytes_on_disk(),
+        }
+    }
 }
 
 /// Settings that come with a model, complete.
@@ -420,6 +431,7 @@ impl Manifest {
             device::with_device(options.device, networks, &source, precision, &self.dimensions, &switch)?;
         let settings = self.settings(&tokenizer)?;
         memory.shrink_to(self.memory(options)?.loaded);
+        spans::count(Counter::LoadedBytes, self.file.bytes());
         let packed = match self.file {
             ModelFile::Packed(model) => Some(model),
             ModelFile::Original(..) => None,

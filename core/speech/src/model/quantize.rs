@@ -48,8 +48,9 @@ pub struct QuantizeOptions {
     pub replace: bool,
     /// Where the model comes from. Kept as it is when a packed model is packed again.
     pub provenance: Provenance,
-    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights.
-    pub measured: Map<String, Value>,
+    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights: the text of a
+    /// JSON object.
+    pub measured: Option<String>,
 }
 
 /// Where a model comes from, as far as it is known. It ends up in the packed file word for word.
@@ -144,6 +145,7 @@ pub fn quantize(
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<Quantized, QuantizeError> {
+    let measured = measured(options)?;
     let manifest = Manifest::open(source)?;
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
@@ -172,7 +174,8 @@ pub fn quantize(
     };
     contents.set_metadata(GENERATION_KEY, json!(generation).to_string());
     let (classes, worst) = (by_class(&errors), worst(&errors));
-    describe(&mut contents, &manifest, options, &classes, worst.as_ref());
+    let quality = describe(&mut contents, &manifest, &options.provenance, &classes, worst.as_ref());
+    contents.set_metadata(QUALITY_KEY, with_figures(quality, measured).to_string());
     let subject = || manifest.name().into();
     let written = |done, total| {
         progress.report(&Progress { stage: Stage::Write, done, total: Some(total), subject: subject() });
@@ -222,14 +225,29 @@ fn record(
     Ok((contents, errors))
 }
 
-/// Source, licence and quality.
+/// The figures that a caller has measured.
+fn measured(options: &QuantizeOptions) -> Result<Map<String, Value>, QuantizeError> {
+    let parse = |json: &String| serde_json::from_str(json);
+    let figures = options.measured.as_ref().map(parse).transpose();
+    figures.map(Option::unwrap_or_default).map_err(|error| QuantizeError::Measured { problem: error.to_string() })
+}
+
+/// What is known of the quality, with what was measured.
+fn with_figures(mut quality: Map<String, Value>, measured: Map<String, Value>) -> Value {
+    if !measured.is_empty() {
+        quality.insert("measured".into(), measured.into());
+    }
+    quality.into()
+}
+
+/// Writes source and licence down; the errors of the weights.
 fn describe(
     contents: &mut Contents,
     manifest: &Manifest,
-    options: &QuantizeOptions,
+    provenance: &Provenance,
     classes: &[ClassError],
     worst: Option<&ClassError>,
-) {
+) -> Map<String, Value> {
     let mut quality = Map::new();
     match (manifest.file(), manifest.tensors()) {
         (ModelFile::Packed(model), _) => {
@@ -242,7 +260,7 @@ fn describe(
             quality = kept.unwrap_or_default();
         }
         (ModelFile::Original(..), tensors) => {
-            let Provenance { sha256, repository, revision, licence, licence_text } = &options.provenance;
+            let Provenance { sha256, repository, revision, licence, licence_text } = provenance;
             let mut origin = Map::new();
             origin.insert("format".into(), format_of(&tensors).into());
             for (key, value) in [("sha256", sha256), ("repository", repository), ("revision", revision)] {
@@ -265,10 +283,7 @@ fn describe(
             }
         }
     }
-    if !options.measured.is_empty() {
-        quality.insert("measured".into(), options.measured.clone().into());
-    }
-    contents.set_metadata(QUALITY_KEY, Value::from(quality).to_string());
+    quality
 }
 
 /// `safetensors F16`, `ggml q8_0`: the form of most of the source's weights.

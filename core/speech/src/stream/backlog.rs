@@ -43,16 +43,28 @@ impl Backlog {
         samples.min(MAX_BYTES / size_of::<f32>()).max(self.second)
     }
 
+    /// Seconds of audio that wait.
+    pub(super) fn seconds(&self) -> f64 {
+        self.waiting as f64 / self.second as f64
+    }
+
+    /// Whether so many more samples may wait.
+    pub(super) fn check(&self, samples: usize) -> Result<(), SessionError> {
+        let limit = self.limit();
+        let seconds = |samples: usize| samples as f64 / self.second as f64;
+        if samples > limit {
+            return Err(SessionError::TooLong { seconds: seconds(samples), most: seconds(limit) });
+        }
+        if self.waiting + samples > limit {
+            return Err(SessionError::Behind { seconds: seconds(self.waiting + samples) });
+        }
+        Ok(())
+    }
+
     /// Appends all of `samples`, or none of them.
     pub(super) fn push(&mut self, mut samples: &[f32]) -> Result<(), SessionError> {
-        let (limit, second) = (self.limit(), self.second);
-        let seconds = |samples: usize| samples as f64 / second as f64;
-        if samples.len() > limit {
-            return Err(SessionError::TooLong { seconds: seconds(samples.len()), most: seconds(limit) });
-        }
-        if self.waiting + samples.len() > limit {
-            return Err(SessionError::Behind { seconds: seconds(self.waiting + samples.len()) });
-        }
+        self.check(samples.len())?;
+        let second = self.second;
         self.waiting += samples.len();
         while !samples.is_empty() {
             let mut block = match self.blocks.pop_back_if(|last| last.len() < second) {
@@ -89,7 +101,7 @@ mod tests {
 
     /// A backlog of 1000 samples per second.
     fn backlog() -> Backlog {
-        Backlog::new(SessionInput { rate: 500, channels: 2 })
+        Backlog::new(SessionInput { rate: 500, channels: 2, ..SessionInput::default() })
     }
 
     #[test]
@@ -139,7 +151,7 @@ mod tests {
     #[test]
     fn the_bound_is_one_of_bytes_where_samples_come_fast() {
         for (rate, channels, most) in [(16_000, 1, 300.0), (48_000, 2, 174.76), (768_000, 64, 1.0)] {
-            let backlog = Backlog::new(SessionInput { rate, channels });
+            let backlog = Backlog::new(SessionInput { rate, channels, ..SessionInput::default() });
             let found = backlog.limit() as f64 / backlog.second as f64;
             assert!((found - most).abs() < 0.01, "{rate} Hz, {channels} channels: {found} s");
         }

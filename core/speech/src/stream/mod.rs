@@ -10,6 +10,7 @@
 mod agreement;
 mod backlog;
 mod event;
+mod input;
 mod pace;
 mod session;
 mod transcriber;

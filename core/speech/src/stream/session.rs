@@ -1,14 +1,15 @@
-//! A live transcription on a thread of its own: push samples from anywhere, pull events from anywhere.
+//! A live transcription as a job: push samples from anywhere, pull events from anywhere.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use sotto_runtime::CancelToken;
+use sotto_audio::{AudioError, SampleFormat};
+use sotto_runtime::{Answer, CancelToken, Event, Job, JobOptions, Passing, Reporter};
 
-use super::backlog::Backlog;
 use super::event::StreamEvent;
+use super::input::Input;
 use super::transcriber::{StreamOptions, StreamTranscriber};
 use crate::error::SpeechError;
 use crate::recognizer::SpeechRecognizer;
@@ -20,11 +21,14 @@ pub struct SessionInput {
     pub rate: u32,
     /// Interleaved channels.
     pub channels: u16,
+    /// How samples are stored that are pushed as bytes.
+    pub format: SampleFormat,
 }
 
 impl Default for SessionInput {
+    /// 16 kHz mono, 16 bit.
     fn default() -> Self {
-        Self { rate: sotto_audio::SAMPLE_RATE, channels: 1 }
+        Self { rate: sotto_audio::SAMPLE_RATE, channels: 1, format: SampleFormat::S16Le }
     }
 }
 
@@ -51,78 +55,71 @@ pub enum SessionError {
         /// Audio that may wait.
         most: f64,
     },
+    /// The bytes are not samples: a file was pushed, header and all. Nothing was taken.
+    #[error("{0}")]
+    Audio(Arc<AudioError>),
+    /// Samples were pushed where bytes had ended inside of one. Nothing was taken.
+    #[error("the bytes pushed before end inside of a sample; push the rest of it as bytes first")]
+    InsideSample,
     /// Samples after [`Session::finish`].
     #[error("the session was finished; start another one for more audio")]
     Finished,
 }
 
-/// A live transcription that runs on its own thread. `Send + Sync`; dropping it cancels and waits for the thread, which
+/// A live transcription that runs on its own thread. `Send + Sync`. Dropping it cancels it and returns at once; the thread
 /// notices within one decoded token or encoder layer.
 #[derive(Debug)]
 pub struct Session {
-    shared: Arc<Shared>,
-    worker: Option<JoinHandle<()>>,
-    cancel: CancelToken,
+    job: Job<StreamEvent, SpeechError>,
+    input: Arc<Input>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// Samples came in or the session was told to stop.
-    wake_worker: Condvar,
-    /// Events came out or the worker stopped.
-    wake_reader: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
-    backlog: Backlog,
-    events: VecDeque<StreamEvent>,
-    finished: bool,
-    done: bool,
-    failure: Option<Arc<SpeechError>>,
-}
-
-impl Shared {
-    fn new(input: SessionInput) -> Self {
-        let state = Mutex::new(State::new(input));
-        Self { state, wake_worker: Condvar::new(), wake_reader: Condvar::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs while the lock is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Event for StreamEvent {
+    fn passing(&self) -> Option<Passing> {
+        matches!(self, Self::Volatile { .. }).then_some(Passing::Volatile)
     }
 }
+
+// Half an hour of final texts, and a volatile one behind each. A session whose events nobody pulls waits then, and what is
+// pushed is refused before long.
+const QUEUE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 impl Session {
-    /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does.
+    /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does. Returns at once: what only the
+    /// thread finds out, a budget with too little left or a system without threads, is pulled.
     ///
     /// # Errors
     /// [`SpeechError::Option`] when the options contradict the model, [`SpeechError::Audio`] when the format cannot be
-    /// resampled, [`SpeechError::NoThread`] when the system has no thread left.
+    /// resampled.
     pub fn start(
         recognizer: &SpeechRecognizer,
         options: StreamOptions,
         input: SessionInput,
         cancel: &CancelToken,
     ) -> Result<Self, SpeechError> {
-        let cancel = cancel.child();
+        Self::start_as(&JobOptions::default(), recognizer, options, input, cancel)
+    }
+
+    /// As [`start`](Self::start), on a thread of this set-up; the name of the thread and the length of its queue are the
+    /// session's own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_as(
+        job: &JobOptions,
+        recognizer: &SpeechRecognizer,
+        options: StreamOptions,
+        input: SessionInput,
+        cancel: &CancelToken,
+    ) -> Result<Self, SpeechError> {
         // Options are checked here, where the caller can see the error.
-        StreamTranscriber::new(recognizer, &options, input.rate, input.channels, &cancel)?;
-        let shared = Arc::new(Shared::new(input));
-        let worker = Worker {
-            recognizer: recognizer.clone(),
-            options,
-            input,
-            cancel: cancel.clone(),
-            shared: Arc::clone(&shared),
-        };
-        let worker = std::thread::Builder::new()
-            .name("sotto-session".into())
-            .spawn(move || worker.run())
-            .map_err(SpeechError::NoThread)?;
-        Ok(Self { shared, worker: Some(worker), cancel })
+        StreamTranscriber::check(recognizer, &options, input.rate, input.channels)?;
+        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        let worker = Worker { recognizer: recognizer.in_use()?, options, format: input, input: Input::new(input) };
+        let input = Arc::clone(&worker.input);
+        let job = JobOptions { name: "sotto-session", queue: QUEUE, ..job.clone() };
+        let job = Job::start(&job, cancel, move |reporter| worker.run(reporter));
+        Ok(Self { job, input })
     }
 
     /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
@@ -132,202 +129,119 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Behind`] when too much would wait, [`SessionError::TooLong`] when this push alone is more than
-    /// may wait (nothing was taken in both cases), [`SessionError::Finished`] after [`finish`](Self::finish),
-    /// [`SessionError::Failed`] when the transcription has failed or was cancelled.
+    /// may wait, [`SessionError::InsideSample`] between bytes of one sample (nothing was taken in all three cases),
+    /// [`SessionError::Finished`] after [`finish`](Self::finish), [`SessionError::Failed`] when the transcription has
+    /// failed or was cancelled.
     pub fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
-        let mut state = self.shared.lock();
-        state.check()?;
-        if state.finished {
-            return Err(SessionError::Finished);
-        }
-        state.backlog.push(samples)?;
-        self.shared.wake_worker.notify_one();
-        Ok(())
+        self.check()?;
+        self.input.push(samples)
+    }
+
+    /// As [`push`](Self::push), of samples in the bytes of [`SessionInput::format`], interleaved, cut anywhere: the
+    /// beginning of a sample waits for the rest of it. One that is not complete at the end is dropped.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), and [`SessionError::Audio`] when the stream begins as a file does instead of with samples.
+    pub fn push_bytes(&self, bytes: &[u8]) -> Result<(), SessionError> {
+        self.check()?;
+        self.input.push_bytes(bytes)
+    }
+
+    /// As [`push`](Self::push), but waits while more than two seconds of audio are to be decoded: for recordings, which
+    /// can be read faster than they were said. Blocks the calling thread, which sleeps.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push); `Behind` never.
+    pub fn feed(&self, samples: &[f32]) -> Result<(), SessionError> {
+        self.input.wait_for_room();
+        self.push(samples)
     }
 
     /// Says that no more samples come: the rest becomes final. Returns at once; further calls do nothing.
     pub fn finish(&self) {
-        self.shared.lock().finished = true;
-        self.shared.wake_worker.notify_one();
+        self.input.finish();
     }
 
-    /// Stops decoding and throws away what waits. Events that are out already can still be pulled.
+    /// Stops decoding and throws away what waits. Events that are out already can still be pulled. Returns at once.
     pub fn cancel(&self) {
-        self.cancel.cancel();
-        self.shared.wake_worker.notify_one();
+        self.job.cancel();
     }
 
-    /// The next event; waits for it at most `timeout`. Volatile text that was replaced before it was pulled is left
-    /// out. `Ok(None)` after the last event of a finished session, or when the time is over
-    /// ([`is_done`](Self::is_done) tells which).
+    /// The next event; waits for it at most `timeout`, for ever with [`Duration::MAX`]. Volatile text that was replaced
+    /// before it was pulled is left out.
     ///
     /// # Errors
     /// [`SessionError::Failed`] once the events before the failure were pulled; a cancelled session fails with
     /// [`SpeechError::Cancelled`].
-    pub fn next_event(&self, timeout: Duration) -> Result<Option<StreamEvent>, SessionError> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut state = self.shared.lock();
-        loop {
-            if let Some(event) = state.events.pop_front() {
-                return Ok(Some(event));
-            }
-            state.check()?;
-            let left = deadline.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
-            if state.done || left.is_zero() {
-                return Ok(None);
-            }
-            state = self.shared.wake_reader.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    pub fn next_event(&self, timeout: Duration) -> Result<Answer<StreamEvent>, SessionError> {
+        self.job.next_event(timeout).map_err(SessionError::Failed)
     }
 
-    /// Whether the session has ended and all its events were pulled.
+    /// The next event, or `None` after the last one of a finished session; where there is none yet, the waker of
+    /// `context` is woken when that changes. Never blocks. Several tasks may poll; one that is dropped loses nothing.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub fn poll_event(&self, context: &mut Context<'_>) -> Poll<Result<Option<StreamEvent>, SessionError>> {
+        self.job.poll_event(context).map_err(SessionError::Failed)
+    }
+
+    /// The next event, or `None` after the last one of a finished session. Waits without blocking a thread; dropping what
+    /// it returns loses nothing.
+    ///
+    /// # Errors
+    /// As [`next_event`](Self::next_event).
+    pub async fn event(&self) -> Result<Option<StreamEvent>, SessionError> {
+        self.job.event().await.map_err(SessionError::Failed)
+    }
+
+    /// Waits at most `timeout` until the thread has ended its work and given back its memory; whether it has. Needed
+    /// only by whoever counts memory.
     #[must_use]
-    pub fn is_done(&self) -> bool {
-        let state = self.shared.lock();
-        state.done && state.events.is_empty()
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.cancel();
-        if let Some(worker) = self.worker.take() {
-            // A panic of the worker was already reported by its thread; dropping must not panic again.
-            let _ = worker.join();
-        }
-    }
-}
-
-impl State {
-    fn new(input: SessionInput) -> Self {
-        let backlog = Backlog::new(input);
-        Self { backlog, events: VecDeque::new(), finished: false, done: false, failure: None }
-    }
-
-    /// Queues events. Volatile text that nobody pulled yet is replaced by what replaces it: what waits for a reader that
-    /// never comes grows with the words that were said, not with the time that passes.
-    fn report(&mut self, events: impl Iterator<Item = StreamEvent>) {
-        for event in events {
-            let replaces = matches!(event, StreamEvent::Volatile { .. });
-            if replaces && matches!(self.events.back(), Some(StreamEvent::Volatile { .. })) {
-                self.events.pop_back();
-            }
-            self.events.push_back(event);
-        }
+    pub fn wait_until_idle(&self, timeout: Duration) -> bool {
+        self.job.wait_until_idle(timeout)
     }
 
     fn check(&self) -> Result<(), SessionError> {
-        self.failure.clone().map_or(Ok(()), |failure| Err(SessionError::Failed(failure)))
+        self.job.failure().map_or(Ok(()), |failure| Err(SessionError::Failed(failure)))
     }
 }
 
-/// Ends the session when it is dropped.
-struct EndOfSession<'a>(&'a Shared);
-
-impl Drop for EndOfSession<'_> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.done = true;
-        state.backlog.clear();
-        if std::thread::panicking() {
-            state.failure = Some(Arc::new(SpeechError::Panicked));
-        }
-        drop(state);
-        self.0.wake_reader.notify_all();
-    }
-}
-
+/// What the thread does.
 struct Worker {
     recognizer: SpeechRecognizer,
     options: StreamOptions,
-    input: SessionInput,
-    cancel: CancelToken,
-    shared: Arc<Shared>,
+    format: SessionInput,
+    input: Arc<Input>,
 }
 
 impl Worker {
-    fn run(self) {
-        // Readers must not wait for ever, even where a bug panics: the guard ends the session, the panic goes on.
-        let guard = EndOfSession(&self.shared);
-        let result = self.transcribe();
-        self.shared.lock().failure = result.err().map(Arc::new);
-        drop(guard);
-    }
-
-    fn transcribe(&self) -> Result<(), SpeechError> {
-        let SessionInput { rate, channels } = self.input;
-        let mut transcriber = StreamTranscriber::new(&self.recognizer, &self.options, rate, channels, &self.cancel)?;
+    fn run(self, reporter: &Reporter<StreamEvent, SpeechError>) -> Result<Option<StreamEvent>, SpeechError> {
+        let _closed = self.input.closed_by(reporter.cancel());
+        let SessionInput { rate, channels, .. } = self.format;
+        let Self { recognizer, options, input, .. } = &self;
+        let mut transcriber = StreamTranscriber::new(recognizer, options, rate, channels, reporter.cancel())?;
+        let report = |events: &mut Vec<StreamEvent>| events.drain(..).try_for_each(|event| reporter.report(event));
         let (mut samples, mut events) = (Vec::new(), Vec::new());
         loop {
-            let finished = self.wait(&mut samples)?;
-            let pushed = transcriber.push(&samples, &mut events);
-            // What was said before a failure was said.
-            self.report(&mut events);
-            pushed?;
-            if finished {
+            reporter.cancel().check()?;
+            let last = input.take(&mut samples)?;
+            for beat in samples.chunks(self.beat()) {
+                let pushed = transcriber.push(beat, &mut events);
+                // What was said before a failure was said.
+                report(&mut events)?;
+                pushed?;
+            }
+            if last {
                 let ended = transcriber.finish(&mut events);
-                self.report(&mut events);
-                return ended;
+                report(&mut events)?;
+                return ended.map(|()| None);
             }
         }
     }
 
-    fn report(&self, events: &mut Vec<StreamEvent>) {
-        self.shared.lock().report(events.drain(..));
-        self.shared.wake_reader.notify_all();
-    }
-
-    /// Waits for samples and takes them; `true` when they are the last ones.
-    fn wait(&self, samples: &mut Vec<f32>) -> Result<bool, SpeechError> {
-        samples.clear();
-        let mut state = self.shared.lock();
-        loop {
-            self.cancel.check()?;
-            if !state.backlog.is_empty() || state.finished {
-                // A second at most, so that events come out while a backlog is worked off.
-                state.backlog.take(samples);
-                return Ok(state.finished && state.backlog.is_empty());
-            }
-            // A parent token can fire without a wake-up: look at it from time to time.
-            let patience = Duration::from_millis(50);
-            state = self.shared.wake_worker.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stream::StreamText;
-
-    fn volatile(at: f64) -> StreamEvent {
-        StreamEvent::Volatile { at, text: StreamText::default() }
-    }
-
-    fn final_at(at: f64) -> StreamEvent {
-        StreamEvent::Final { at, text: StreamText::default() }
-    }
-
-    #[test]
-    fn a_thread_that_panics_ends_its_session_and_says_so() {
-        let shared = Arc::new(Shared::new(SessionInput::default()));
-        let worker = Arc::clone(&shared);
-        let worker = std::thread::spawn(move || {
-            let _guard = EndOfSession(&worker);
-            panic!("as a bug would");
-        });
-        assert!(worker.join().is_err());
-        let state = shared.lock();
-        assert!(state.done);
-        let Err(SessionError::Failed(reason)) = state.check() else { panic!("no failure") };
-        assert!(matches!(*reason, SpeechError::Panicked), "{reason}");
-    }
-
-    #[test]
-    fn volatile_text_that_was_not_pulled_is_replaced_and_final_text_kept() {
-        let mut state = State::new(SessionInput::default());
-        state.report([volatile(1.0), volatile(2.0), final_at(3.0), volatile(3.0)].into_iter());
-        state.report([volatile(4.0), final_at(5.0), final_at(6.0)].into_iter());
-        assert_eq!(state.events, [volatile(2.0), final_at(3.0), volatile(4.0), final_at(5.0), final_at(6.0)]);
+    /// Samples after which events are looked for: 50 ms, the clock of the transcriber.
+    fn beat(&self) -> usize {
+        (self.format.rate as usize / 20).max(1) * usize::from(self.format.channels)
     }
 }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
+use sotto_runtime::spans::{SpanName, span};
 use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
@@ -182,6 +183,18 @@ pub struct StreamTranscriber<'r> {
 }
 
 impl<'r> StreamTranscriber<'r> {
+    /// What [`new`](Self::new) refuses whatever is left of the budget, without taking memory.
+    pub(super) fn check(
+        recognizer: &SpeechRecognizer,
+        options: &StreamOptions,
+        rate: u32,
+        channels: u16,
+    ) -> Result<(), SpeechError> {
+        options.check(recognizer.window_seconds())?;
+        recognizer.check(&options.transcribe)?;
+        Ok(Resampler::check(rate, channels.into())?)
+    }
+
     /// A transcription of `channels` interleaved channels at `rate` samples per second.
     ///
     /// # Errors
@@ -576,6 +589,7 @@ fn public(words: Vec<Timed>) -> Vec<Word> {
 /// Features of a window of its own, filled up with silence.
 fn features(samples: &[f32], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
     let window = dimensions.window_frames();
+    let _span = span(SpanName::Mel);
     mel.reset();
     mel.push(samples);
     // What is behind the last frame with a sample has no energy, whose logarithm is not computed over and over.

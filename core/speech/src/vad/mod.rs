@@ -3,7 +3,7 @@
 //! A [`Detector`] holds weights and is shared: [`SottoVad`], which comes with the library, or [`SileroVad`] from a
 //! file. A
 //! [`VadStream`] gives one speech probability per 32 ms; a [`Segmenter`] turns them into [`Endpoint`]s while audio
-//! arrives, and [`speech_segments`] into the segments of a whole recording, by the rules of Silero's
+//! arrives, [`speech_segments`] and [`SegmentFinder`] into the segments of a whole recording, by the rules of Silero's
 //! `get_speech_timestamps`. One thread, no allocation per step.
 
 mod detector;
@@ -21,7 +21,7 @@ pub use detector::{Detector, DetectorState, STEP, load_detector};
 pub use error::VadError;
 pub use options::VadOptions;
 pub use segmenter::{Endpoint, Segmenter};
-pub use segments::{segments_of, speech_segments};
+pub use segments::{SegmentFinder, segments_of, speech_segments};
 pub use silero::SileroVad;
 pub use sotto::SottoVad;
 pub use stream::VadStream;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sotto_runtime::{CancelToken, Cancelled};
 
-use super::detector::{Detector, STEP};
+use super::detector::Detector;
 use super::endpointer::{Decision, Endpointer};
 use super::options::VadOptions;
 use super::stream::VadStream;
@@ -26,46 +26,103 @@ pub fn speech_segments<D: Detector + ?Sized>(
     options: &VadOptions,
     cancel: &CancelToken,
 ) -> Result<Vec<Range<usize>>, Cancelled> {
-    let mut stream = VadStream::new(vad);
-    let mut probabilities = Vec::with_capacity(samples.len().div_ceil(STEP));
+    let mut finder = SegmentFinder::new(vad, options);
+    let mut segments = Vec::new();
     for block in samples.chunks(BLOCK) {
         cancel.check()?;
-        stream.push(block, |probability| probabilities.push(probability));
+        segments.extend(finder.push(block));
     }
-    probabilities.extend(stream.finish());
-    Ok(segments_of(&probabilities, samples.len(), options))
+    segments.extend(finder.finish());
+    Ok(segments)
 }
 
-/// The segments that `probabilities`, one per [`STEP`] samples, make of a recording of `length` samples.
+/// Finds the segments of a recording while it is read: those of [`speech_segments`], however the samples are cut, each as
+/// soon as the next one is known. Memory does not grow with the recording.
+#[derive(Debug)]
+pub struct SegmentFinder {
+    stream: VadStream,
+    endpointer: Endpointer,
+    padding: Padding,
+    heard: usize,
+}
+
+impl SegmentFinder {
+    /// At the beginning of a recording.
+    #[must_use]
+    pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: &VadOptions) -> Self {
+        let padding = Padding::new(options);
+        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(options), padding, heard: 0 }
+    }
+
+    /// Takes 16 kHz mono samples and returns the segments that they decided, in order.
+    pub fn push(&mut self, samples: &[f32]) -> Vec<Range<usize>> {
+        let mut segments = Vec::new();
+        let Self { stream, endpointer, padding, heard } = self;
+        *heard += samples.len();
+        stream.push(samples, |probability| {
+            endpointer.step(probability, |decision| segments.extend(padding.take(decision)));
+        });
+        segments
+    }
+
+    /// The segments that the end of the recording decides.
+    #[must_use]
+    pub fn finish(self) -> Vec<Range<usize>> {
+        let mut segments = Vec::new();
+        let Self { mut stream, mut endpointer, mut padding, heard } = self;
+        let mut collect = |decision| segments.extend(padding.take(decision));
+        if let Some(probability) = stream.finish() {
+            endpointer.step(probability, &mut collect);
+        }
+        endpointer.finish(heard, &mut collect);
+        segments.extend(padding.finish(heard));
+        segments
+    }
+}
+
+/// The segments that `probabilities`, one per [`STEP`](super::STEP) samples, make of a recording of `length` samples.
 #[must_use]
 pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -> Vec<Range<usize>> {
     let mut segments = Vec::new();
-    let mut collect = |decision| {
-        if let Decision::Ended { start, end } = decision {
-            segments.push(start..end);
-        }
-    };
+    let mut padding = Padding::new(options);
+    let mut collect = |decision| segments.extend(padding.take(decision));
     let mut endpointer = Endpointer::new(options);
     for &probability in probabilities {
         endpointer.step(probability, &mut collect);
     }
     endpointer.finish(length, &mut collect);
-    pad(&mut segments, length, options.speech_pad_ms as usize * SAMPLES_PER_MS);
+    segments.extend(padding.finish(length));
     segments
 }
 
 /// Widens each segment by `pad` samples, or by half of the pause where two would meet.
-fn pad(segments: &mut [Range<usize>], length: usize, pad: usize) {
-    if let Some(first) = segments.first_mut() {
-        first.start = first.start.saturating_sub(pad);
+#[derive(Debug)]
+struct Padding {
+    pad: usize,
+    /// The last segment, whose end waits for the pause behind it.
+    last: Option<Range<usize>>,
+}
+
+impl Padding {
+    fn new(options: &VadOptions) -> Self {
+        Self { pad: options.speech_pad_ms as usize * SAMPLES_PER_MS, last: None }
     }
-    for index in 1..segments.len() {
-        let pause = segments[index].start.saturating_sub(segments[index - 1].end);
-        let widen = if pause < 2 * pad { pause / 2 } else { pad };
-        segments[index - 1].end = length.min(segments[index - 1].end + widen);
-        segments[index].start -= widen;
+
+    /// Takes a segment that has ended and returns the one before it, whose end it decides.
+    fn take(&mut self, decision: Decision) -> Option<Range<usize>> {
+        let Decision::Ended { start, end } = decision else { return None };
+        let Some(last) = self.last.take() else {
+            self.last = Some(start.saturating_sub(self.pad)..end);
+            return None;
+        };
+        let pause = start.saturating_sub(last.end);
+        let widen = if pause < 2 * self.pad { pause / 2 } else { self.pad };
+        self.last = Some(start - widen..end);
+        Some(last.start..last.end + widen)
     }
-    if let Some(last) = segments.last_mut() {
-        last.end = length.min(last.end + pad);
+
+    /// The last segment of a recording of `length` samples.
+    fn finish(self, length: usize) -> Option<Range<usize>> {
+        self.last.map(|last| last.start..length.min(last.end + self.pad))
     }
 }

@@ -216,8 +216,8 @@ impl WhisperTokenizer {
     /// As [`from_hugging_face`](Self::from_hugging_face).
     pub fn from_hugging_face_bytes(json: &[u8], name: &str) -> Result<Self, TextError> {
         source::check_size(name, json.len() as u64)?;
-        let json: TokenizerJson<'_> =
-            serde_json::from_slice(json).map_err(|source| TextError::Json { file: name.to_owned(), source })?;
+        let json: TokenizerJson<'_> = serde_json::from_slice(json)
+            .map_err(|error| TextError::Json { file: name.to_owned(), problem: error.to_string() })?;
         refuse_other_tokenizers(&json).map_err(|what| TextError::Unsupported { file: name.to_owned(), what })?;
         let Model { vocab, merges, ignore_merges, .. } = &json.model;
         let rules = merges.0.iter().map(|merge| (&*merge.left, &*merge.right));

@@ -153,7 +153,7 @@ fn settings_entries<'a>(json: &'a [u8], folder: &str) -> Result<Vocab<'a>, TextE
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], folder: &str, file: &str) -> Result<T, TextError> {
     let name = format!("{folder}/{file}");
     source::check_size(&name, json.len() as u64)?;
-    serde_json::from_slice(json).map_err(|source| TextError::Json { file: name, source })
+    serde_json::from_slice(json).map_err(|error| TextError::Json { file: name, problem: error.to_string() })
 }
 
 /// Pairs of tokens, line by line. The first line may be a comment with a version.

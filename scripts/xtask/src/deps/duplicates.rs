@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Finding;
 use super::graph::Graph;
 use super::layers;
 use super::policy::Policy;
+use crate::report::Finding;
 
 /// Checks the graphs of all platforms; duplicates that are not listed, and list entries that are of no use, are found.
 pub fn check(platforms: &[Graph], policy: &Policy) -> Vec<Finding> {

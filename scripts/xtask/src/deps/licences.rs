@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Finding;
 use super::graph::{Graph, Package};
 use super::policy::Policy;
 use super::spdx::Expression;
+use crate::report::Finding;
 
 /// Checks all crates of the graphs that are not ours; each crate is reported once.
 pub fn check(graphs: &[&Graph], policy: &Policy) -> Vec<Finding> {

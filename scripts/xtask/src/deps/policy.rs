@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_policy_of_this_workspace_can_be_read_and_is_not_empty() {
-        let policy = Policy::read(&crate::workspace_root().join("deny.toml")).unwrap();
+        let policy = Policy::read(&crate::workspace::Workspace::here().root().join("deny.toml")).unwrap();
         assert!(policy.allows_licence("MIT") && policy.allows_licence("Apache-2.0"));
         assert!(!policy.allows_licence("GPL-3.0-only"));
         assert!(policy.targets().len() >= 4, "the phone targets are listed");

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Finding;
 use super::graph::Graph;
+use crate::report::Finding;
 
 /// Checks the direct dependencies of all workspace crates, those of tests included, against the rows of the document's
 /// tables. A row without a dependency is found too.

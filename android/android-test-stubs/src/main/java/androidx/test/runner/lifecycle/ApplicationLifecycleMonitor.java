@@ -1,0 +1,5 @@
+package androidx.test.runner.lifecycle;
+
+/** Marks who hears of applications. */
+public interface ApplicationLifecycleMonitor {
+}

@@ -1,0 +1,154 @@
+package dev.sotto.packaging
+
+import dev.sotto.AudioChannel
+import dev.sotto.AudioSource
+import dev.sotto.EncodedContext
+import dev.sotto.FileOpener
+import dev.sotto.Language
+import dev.sotto.LogLevel
+import dev.sotto.ModelSource
+import dev.sotto.OpenFile
+import dev.sotto.PcmChunk
+import dev.sotto.PcmFormat
+import dev.sotto.PromptReach
+import dev.sotto.SampleEncoding
+import dev.sotto.SearchOptions
+import dev.sotto.SessionOptions
+import dev.sotto.Sotto
+import dev.sotto.SottoSettings
+import dev.sotto.SpeechEvent
+import dev.sotto.SpeechException
+import dev.sotto.SpeechTask
+import dev.sotto.SubtitleFormat
+import dev.sotto.SubtitleOptions
+import dev.sotto.Subtitles
+import dev.sotto.TextMetrics
+import dev.sotto.TimestampDetail
+import dev.sotto.TranscriptionOptions
+import dev.sotto.TranscriptionEvent
+import dev.sotto.TrimLevel
+import dev.sotto.VoiceActivity
+import dev.sotto.VoiceEvent
+import java.io.File
+import java.io.IOException
+import java.nio.ByteBuffer
+import kotlinx.coroutines.flow.flowOf
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeoutOrNull
+
+/**
+ * An app that calls every function of Sotto once and says so. It is put through R8 in full mode; what R8 took away or renamed
+ * without being told fails here.
+ */
+public fun main(arguments: Array<String>): Unit = runBlocking {
+    val (model, recording) = arguments.map { File(it) }
+    App(ModelSource.file(model), AudioSource.file(recording), model, recording).run()
+    println("every function was called")
+}
+
+private class App(
+    private val source: ModelSource,
+    private val audio: AudioSource,
+    private val model: File,
+    private val recording: File,
+) {
+    suspend fun run() {
+        library()
+        Sotto(SottoSettings(threads = 2, memoryLimit = 500_000_000)).use { engine ->
+            engine(engine)
+            engine.loadSpeech(source) { progress -> progress.fraction }.use { recognizer ->
+                check(!recognizer.info().multilingual)
+                check(recognizer.detectLanguage(audio).code == "en")
+                transcription(engine, recognizer)
+                sessions(recognizer)
+                futures(engine, recognizer)
+                errors(recognizer)
+                recognizer.unload()
+            }
+        }
+    }
+
+    private fun library() {
+        check(Sotto.version.isNotEmpty() && Sotto.processor.threads > 0)
+        Sotto.setLogLevel(LogLevel.Off)
+        Sotto.configure(SottoSettings(threads = 1))
+        check(Sotto.shared.models().isEmpty())
+        check(TextMetrics.sentences("One. Two.").size == 2)
+        check(TextMetrics.wordErrors("a b", "a").deletions == 1L)
+        check(TextMetrics.characterErrors("ab", "a").deletions == 1L)
+        check(TextMetrics.normalizeEnglish("A B!") == "a b")
+    }
+
+    private suspend fun engine(engine: Sotto) {
+        check(engine.estimateSpeech(source).peak > 0)
+        check(engine.findSpeech(audio, VoiceActivity(threshold = 0.5f)).toList().last() is VoiceEvent.Finished)
+        engine.trim(TrimLevel.Idle)
+        check(engine.memory().limit == 500_000_000L)
+        check(engine.takeCacheProblem() == null)
+        engine.loadSpeech(ModelSource.bytes(model.readBytes(), "model")).close()
+    }
+
+    private suspend fun transcription(engine: Sotto, recognizer: dev.sotto.SpeechRecognizer) {
+        val options = TranscriptionOptions(
+            language = Language.of("en"), task = SpeechTask.Transcribe, timestamps = TimestampDetail.Word,
+            search = SearchOptions(beam = 2), prompt = "A train.", promptReach = PromptReach.First,
+            hotwords = listOf("umbrella"), voiceActivity = VoiceActivity(), context = EncodedContext.TrueLength,
+        )
+        val events = recognizer.transcription(audio, options, AudioChannel.Mix).toList()
+        val transcript = (events.last() as TranscriptionEvent.Finished).transcript
+        check("airport" in transcript.text && transcript.segments.any { it.words.isNotEmpty() }) { transcript.text }
+        check(engine.models().single().handles == 1)
+        check("-->" in Subtitles.write(transcript.segments, SubtitleFormat.Vtt))
+        check(Subtitles.cues(transcript.segments, SubtitleOptions(maxLineLength = 20)).isNotEmpty())
+        recognizer.transcribe(AudioSource.bytes(recording.readBytes())) { progress -> progress.done }
+        recognizer.transcribe(AudioSource.samples(ShortArray(1600)))
+        recognizer.transcribe(AudioSource.samples(FloatArray(1600)))
+        recognizer.transcribe(AudioSource.pcm(ByteArray(3200), PcmFormat()))
+    }
+
+    private suspend fun sessions(recognizer: dev.sotto.SpeechRecognizer) {
+        recognizer.stream(flowOf(PcmChunk(ShortArray(1600)))).toList()
+        val format = PcmFormat(SampleEncoding.Float32, rate = 48_000, channels = 2)
+        recognizer.startSession(SessionOptions(step = 1.0, trim = 5.0), format).use { session ->
+            session.push(FloatArray(9600))
+            session.push(ByteArray(16))
+            session.push(ByteBuffer.allocateDirect(16))
+            withTimeoutOrNull(10) { session.nextEvent() }
+            session.finish()
+            check(session.events().toList().none { it is SpeechEvent.Final })
+            session.cancel()
+        }
+    }
+
+    private fun futures(engine: Sotto, recognizer: dev.sotto.SpeechRecognizer) {
+        engine.loadSpeechAsync(source).get().close()
+        check(engine.estimateSpeechAsync(source).get().model > 0)
+        check("airport" in recognizer.transcribeAsync(audio).get().text)
+        check(recognizer.detectLanguageAsync(audio).get().code == "en")
+        recognizer.startSession().use { session ->
+            session.finish()
+            check(session.nextEventAsync().get() == null)
+        }
+    }
+
+    private suspend fun errors(recognizer: dev.sotto.SpeechRecognizer) {
+        expect<SpeechException.InvalidOption> { recognizer.transcribe(audio, TranscriptionOptions(task = SpeechTask.Translate)) }
+        expect<SpeechException.InvalidAudio> { recognizer.transcribe(AudioSource.file("/nowhere")) }
+        expect<SpeechException.InvalidAudio> {
+            recognizer.transcribe(AudioSource.descriptor("asset", FileOpener { throw IOException("compressed") }))
+        }
+        expect<SpeechException> { recognizer.transcribe(AudioSource.descriptor("closed") { OpenFile(9_999, 0, 1) }) }
+        expect<SpeechException.Ended> { recognizer.startSession().apply { close() }.push(ShortArray(2)) }
+    }
+
+    private suspend inline fun <reified E : SpeechException> expect(call: suspend () -> Unit) {
+        try {
+            call()
+        } catch (failure: SpeechException) {
+            check(failure is E && failure.code.isNotEmpty() && failure.nextStep.isNotEmpty()) { "$failure" }
+            return
+        }
+        error("nothing was thrown")
+    }
+}

@@ -1,0 +1,80 @@
+package dev.sotto
+
+import dev.sotto.samples.errors
+import dev.sotto.samples.findSpeech
+import dev.sotto.samples.liveCaptions
+import dev.sotto.samples.liveSession
+import dev.sotto.samples.loadWithProgress
+import dev.sotto.samples.options
+import dev.sotto.samples.ownEngine
+import dev.sotto.samples.profile
+import dev.sotto.samples.store
+import dev.sotto.samples.subtitles
+import dev.sotto.samples.transcribeFile
+import dev.sotto.samples.transcribeWithProgress
+import org.junit.jupiter.api.Test
+import java.io.File
+import kotlin.test.assertContains
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+
+/** The samples of the documentation do what they say. */
+class SamplesTest {
+    private val model = Fixtures.modelFile
+    private val recording = Fixtures.demoFile
+    private val recognizer = Fixtures.recognizer
+
+    @Test
+    fun `a file is transcribed`() = waiting { assertEquals(Fixtures.WORDS, normalized(transcribeFile(model, recording))) }
+
+    @Test
+    fun `captions of live audio`() = waiting {
+        assertContains(normalized(liveCaptions(recognizer, Fixtures.chunks(Fixtures.samples))), "a quarter past 9")
+    }
+
+    @Test
+    fun `a session by hand`() = waiting {
+        assertContains(normalized(liveSession(recognizer, Fixtures.samples)), "a quarter past 9")
+    }
+
+    @Test
+    fun `segments come with their progress`() = waiting {
+        assertEquals(3, transcribeWithProgress(recognizer, recording).size)
+    }
+
+    @Test
+    fun `an engine of one's own counts its memory`() = waiting { assertTrue(ownEngine(model) > 0) }
+
+    @Test
+    fun `a model is loaded with progress`() = waiting {
+        loadWithProgress(Fixtures.engine, model).use { assertTrue(it.info().windowSeconds == 30.0) }
+    }
+
+    @Test
+    fun `speech is found`() = waiting { assertTrue(findSpeech(Fixtures.engine, recording) in 3.0..9.0) }
+
+    @Test
+    fun `options give words and times`() = waiting { assertContains(options(recognizer, recording), "umbrella") }
+
+    @Test
+    fun `subtitles are written`() = waiting { assertContains(subtitles(recognizer, recording), "-->") }
+
+    @Test
+    fun `a store takes a model in`() = waiting {
+        assertEquals("loaded", store(Fixtures.engine, Fixtures.folder(), model))
+    }
+
+    @Test
+    fun `a model is profiled`() = waiting {
+        val report = profile(Fixtures.engine, model, recording)
+        assertEquals(ProfileValidity.Invalid, report.validity)
+        assertTrue(report.reasons.isNotEmpty())
+        assertContains(report.page(), "<html")
+    }
+
+    @Test
+    fun `errors say what to do`() = waiting {
+        assertContains(errors(File("/nowhere/model.sotto")), "fetch the model again")
+        assertEquals("loaded", errors(model))
+    }
+}

@@ -1,0 +1,161 @@
+//! What the table names: models, recordings, settings.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::source::{AudioInput, ModelLocation, PcmFormat, SampleEncoding};
+use crate::speech::{
+    EncodedContext, LiveSettings, SearchSettings, SpeechModel, SpeechSettings, SpeechTask, TimestampDetail,
+    VoiceActivity,
+};
+use crate::text::SubtitleSettings;
+
+// What lies in front of a recording inside another file.
+const IN_FRONT: usize = 4099;
+
+/// A folder with everything that the table names as a file.
+pub(super) struct Place {
+    folder: TempDir,
+    pub(super) starter: OnceCell<Arc<SpeechModel>>,
+}
+
+impl Place {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+        let (starter, demo) = (sotto_starter::speech(), sotto_starter::demo_clip());
+        write("starter.sotto", starter);
+        write("cut.sotto", &starter[..starter.len() / 2]);
+        write("text.sotto", b"This is no model, and no recording either.\n");
+        write("empty.sotto", b"");
+        write("demo.flac", demo);
+        write("cut.flac", &demo[..demo.len() / 2]);
+        write("text.wav", b"This is no model, and no recording either.\n");
+        write("demo.inside", &[&vec![7; IN_FRONT], demo, &[9; 100][..]].concat());
+        Self { folder, starter: OnceCell::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(super) fn model(&self, name: &str) -> ModelLocation {
+        ModelLocation::Path { path: self.path(&format!("{name}.sotto")).display().to_string() }
+    }
+
+    fn recording(&self, name: &str) -> PathBuf {
+        self.path(match name {
+            "demo" => "demo.flac",
+            "cut" => "cut.flac",
+            "text" => "text.wav",
+            "missing" => "missing.wav",
+            other => panic!("a recording called {other}"),
+        })
+    }
+
+    pub(super) fn input(&self, case: &Value) -> AudioInput {
+        let name = case["input"].as_str().unwrap();
+        match case["as"].as_str().unwrap_or("path") {
+            "path" => AudioInput::Path { path: self.recording(name).display().to_string() },
+            "bytes" => AudioInput::Bytes { name: name.into(), bytes: fs::read(self.recording(name)).unwrap() },
+            "descriptor" => self.descriptor(name),
+            "samples" => {
+                let format = PcmFormat { encoding: SampleEncoding::Signed16, rate: 16_000, channels: 1 };
+                AudioInput::Samples { pcm: self.pcm(case, format), format }
+            }
+            other => panic!("an input as {other}"),
+        }
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self, name: &str) -> AudioInput {
+        use std::os::fd::IntoRawFd;
+        let length = fs::metadata(self.recording(name)).unwrap().len();
+        // Never closed: the process ends soon, and who takes a descriptor duplicates it.
+        let descriptor = fs::File::open(self.path(&format!("{name}.inside"))).unwrap().into_raw_fd();
+        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length: Some(length) }
+    }
+
+    /// Samples in a format: at another rate each one is repeated, which is enough for speech to be understood.
+    pub(super) fn pcm(&self, case: &Value, format: PcmFormat) -> Vec<u8> {
+        let samples = match case["input"].as_str().unwrap() {
+            "demo" => sotto::audio::decode_bytes(sotto_starter::demo_clip()).unwrap().samples().to_vec(),
+            "silence" => vec![0.0; 32_000],
+            "empty" => Vec::new(),
+            other => panic!("samples called {other}"),
+        };
+        let copies = (format.rate / 16_000).max(1) as usize * usize::from(format.channels);
+        let mut pcm = Vec::new();
+        for sample in samples {
+            for _ in 0..copies {
+                match format.encoding {
+                    SampleEncoding::Signed16 => pcm.extend(((sample * 32_767.0) as i16).to_le_bytes()),
+                    SampleEncoding::Float32 => pcm.extend(sample.to_le_bytes()),
+                }
+            }
+        }
+        pcm
+    }
+}
+
+pub(super) fn voice_activity(settings: &Value) -> VoiceActivity {
+    VoiceActivity {
+        model: None,
+        threshold: settings["threshold"].as_f64().map(|threshold| threshold as f32),
+        end_threshold: None,
+        min_speech_ms: None,
+        min_voiced_ms: None,
+        max_speech_s: None,
+        min_silence_ms: None,
+        speech_pad_ms: None,
+        min_pause_at_max_speech_ms: None,
+    }
+}
+
+pub(super) fn speech_settings(settings: &Value) -> SpeechSettings {
+    let search = &settings["search"];
+    SpeechSettings {
+        language: settings["language"].as_str().unwrap_or("auto").to_owned(),
+        task: (settings["task"] == "translate").then_some(SpeechTask::Translate),
+        timestamps: (settings["timestamps"] == "word").then_some(TimestampDetail::Word),
+        search: search.is_object().then(|| SearchSettings {
+            beam: search["beam"].as_u64().unwrap_or(1) as u32,
+            patience: 1.0,
+            length_penalty: None,
+            temperatures: Vec::new(),
+            best_of: 5,
+            seed: 0,
+            compression_ratio: 2.4,
+            logprob: -1.0,
+            no_speech: 0.6,
+        }),
+        prompt: None,
+        prompt_reach: None,
+        prefix: settings["prefix"].as_str().map(str::to_owned),
+        condition_on_previous: false,
+        hotwords: Vec::new(),
+        hotword_strength: None,
+        voice_activity: settings["voice_activity"].is_object().then(|| voice_activity(&settings["voice_activity"])),
+        max_tokens: None,
+        suppress_tokens: Vec::new(),
+        allow_non_speech: false,
+        normalize_recording: false,
+        timestamp_tokens: false,
+        context: (settings["context"] == "true_length").then_some(EncodedContext::TrueLength),
+        as_written: false,
+    }
+}
+
+pub(super) fn live_settings(settings: &Value) -> LiveSettings {
+    let speech = settings["speech"].is_object().then(|| speech_settings(&settings["speech"]));
+    LiveSettings { speech, step: None, trim: None, volatile_context: None, without_voice_activity: false }
+}
+
+pub(super) fn subtitle_settings() -> SubtitleSettings {
+    SubtitleSettings { max_line_length: 42, max_cue_seconds: 7.0, min_cue_seconds: 0.8, per_word: false }
+}

@@ -1,0 +1,150 @@
+//! Speech-to-text as a workload.
+
+use sotto_audio::Pcm16k;
+use sotto_kernels::KernelSet;
+use sotto_runtime::{CancelToken, MemoryBudget, NoProgress, Threads};
+use sotto_speech::{DeviceStatus, ModelSource, SpeechRecognizer, TranscribeOptions};
+use sotto_text::metrics::word_errors;
+use sotto_text::normalize::{BasicOptions, basic, english};
+
+use super::error::ProfileError;
+use super::report::{ClipFigures, Errors, Outcome, Subject};
+use super::runner::Workload;
+use crate::engine::Engine;
+
+/// A recording to measure with.
+#[derive(Debug, Clone)]
+pub struct SpeechClip {
+    /// Its name in reports; never a path.
+    pub name: String,
+    /// The recording.
+    pub audio: Pcm16k,
+    /// What is said in it, where that is known.
+    pub text: Option<String>,
+}
+
+impl SpeechClip {
+    /// The clip that comes with the library: eight seconds of English and their text.
+    ///
+    /// # Errors
+    /// None that can happen: the clip is tested.
+    pub fn builtin() -> Result<Self, ProfileError> {
+        let audio = crate::audio::decode_bytes(sotto_starter::demo_clip())?;
+        Ok(Self { name: "built-in clip".into(), audio, text: Some(sotto_starter::DEMO_TEXT.into()) })
+    }
+}
+
+/// Transcribes clips with a model that an engine loads. What was said is compared, counted, and forgotten.
+pub struct SpeechWorkload<'a> {
+    engine: &'a Engine,
+    source: ModelSource,
+    name: String,
+    clips: Vec<SpeechClip>,
+    options: TranscribeOptions,
+    precision: String,
+    threads: Threads,
+    recognizer: Option<SpeechRecognizer>,
+    /// What each clip gave the first time.
+    texts: Vec<Option<String>>,
+}
+
+impl<'a> SpeechWorkload<'a> {
+    /// A model of `engine` under a `name` for reports, with clips of which the empty ones are left out.
+    #[must_use]
+    pub fn new(
+        engine: &'a Engine,
+        source: ModelSource,
+        name: impl Into<String>,
+        clips: Vec<SpeechClip>,
+        options: TranscribeOptions,
+    ) -> Self {
+        let clips: Vec<SpeechClip> = clips.into_iter().filter(|clip| !clip.audio.samples().is_empty()).collect();
+        let texts = vec![None; clips.len()];
+        let (precision, threads, name) = ("int8".to_owned(), Threads::default(), name.into());
+        Self { engine, source, name, clips, options, precision, threads, recognizer: None, texts }
+    }
+
+    /// What the engine was told to compute with, where that is not the default: for the report alone.
+    #[must_use]
+    pub fn computing(self, precision: impl Into<String>, threads: Threads) -> Self {
+        Self { precision: precision.into(), threads, ..self }
+    }
+}
+
+impl Workload for SpeechWorkload<'_> {
+    fn subject(&self) -> Subject {
+        let on_device = |recognizer: &SpeechRecognizer| match recognizer.device_status() {
+            DeviceStatus::Running => Some("device".to_owned()),
+            _ => None,
+        };
+        Subject {
+            task: "speech".into(),
+            model: self.name.clone(),
+            precision: self.precision.clone(),
+            kernels: self
+                .recognizer
+                .as_ref()
+                .and_then(on_device)
+                .unwrap_or_else(|| KernelSet::best().isa().name().to_owned()),
+            threads: self.threads.count(),
+            optimised: !cfg!(debug_assertions),
+        }
+    }
+
+    fn clips(&self) -> Vec<ClipFigures> {
+        let figures = |clip: &SpeechClip| ClipFigures {
+            name: clip.name.clone(),
+            seconds: clip.audio.seconds(),
+            has_text: clip.text.is_some(),
+        };
+        self.clips.iter().map(figures).collect()
+    }
+
+    fn budget(&self) -> MemoryBudget {
+        self.engine.budget().clone()
+    }
+
+    fn load(&mut self, cancel: &CancelToken) -> Result<(), ProfileError> {
+        self.unload();
+        self.recognizer = Some(self.engine.speech(&self.source, &NoProgress, cancel)?);
+        Ok(())
+    }
+
+    fn unload(&mut self) {
+        // The engine may keep a model that nobody uses: the next load must really load.
+        if let Some(recognizer) = self.recognizer.take() {
+            recognizer.unload();
+        }
+    }
+
+    fn run(&mut self, clip: usize, cancel: &CancelToken) -> Result<Outcome, ProfileError> {
+        let recognizer = self.recognizer.as_ref().ok_or(ProfileError::NotLoaded)?;
+        let SpeechClip { audio, text, .. } = self.clips.get(clip).ok_or(ProfileError::NoClips)?;
+        let transcript = recognizer.transcribe(audio, &self.options, &NoProgress, cancel)?;
+        let timing = transcript.timing;
+        let first = self.texts.get_mut(clip).map(|text| text.get_or_insert_with(|| transcript.text.clone()));
+        Ok(Outcome {
+            audio_s: transcript.duration,
+            encode_s: timing.encode.as_secs_f64(),
+            decode_s: timing.decode.as_secs_f64(),
+            windows: timing.windows as u64,
+            tokens: timing.tokens as u64,
+            errors: text.as_ref().map(|text| errors(text, &transcript.text, &transcript.language)),
+            differs: first.is_some_and(|first| *first != transcript.text),
+        })
+    }
+}
+
+/// Word errors after Whisper's normalisation, that of English where the speech is.
+fn errors(said: &str, heard: &str, language: &str) -> Errors {
+    let normalize = |text: &str| {
+        if language == "en" { english(text) } else { basic(text, BasicOptions::default()) }
+    };
+    let counts = word_errors(&normalize(said), &normalize(heard));
+    Errors {
+        words: counts.reference_len(),
+        substituted: counts.substitutions,
+        deleted: counts.deletions,
+        inserted: counts.insertions,
+    }
+}

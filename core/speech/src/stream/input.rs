@@ -1,0 +1,259 @@
+//! Where a session's samples wait between those who push them and the thread that decodes them.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use sotto_audio::RawBytes;
+use sotto_runtime::{CancelListener, CancelToken, Cancelled};
+
+use super::backlog::Backlog;
+use super::session::{SessionError, SessionInput};
+
+// What [`Input::wait_for_room`] lets wait: enough that decoding never runs dry, little enough that a recording that is
+// ended early ends soon.
+const AHEAD: f64 = 2.0;
+
+#[derive(Debug)]
+pub(super) struct Input {
+    state: Mutex<State>,
+    /// Samples came, the last ones have come, or nobody wants more.
+    came: Condvar,
+    /// Samples were taken, or nobody wants more.
+    left: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    backlog: Backlog,
+    bytes: RawBytes,
+    /// Samples of one push, for their memory.
+    decoded: Vec<f32>,
+    /// No more samples come.
+    finished: bool,
+    /// The session was cancelled or has ended: samples are thrown away.
+    closed: bool,
+}
+
+/// Closes the input when its reader ends, in whatever way, or is cancelled.
+pub(super) struct Closed<'a> {
+    input: &'a Input,
+    _listener: CancelListener,
+}
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.input.close();
+    }
+}
+
+impl Input {
+    pub(super) fn new(format: SessionInput) -> Arc<Self> {
+        let state = State {
+            backlog: Backlog::new(format),
+            bytes: RawBytes::new(format.format),
+            decoded: Vec::new(),
+            finished: false,
+            closed: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), came: Condvar::new(), left: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing that can panic changes the state half.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Samples, or none of them.
+    pub(super) fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        if !state.is_open()? {
+            return Ok(());
+        }
+        if state.bytes.is_inside_sample() {
+            return Err(SessionError::InsideSample);
+        }
+        state.backlog.push(samples)?;
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// Samples as bytes, or none of them.
+    pub(super) fn push_bytes(&self, bytes: &[u8]) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        if !state.is_open()? {
+            return Ok(());
+        }
+        let State { backlog, bytes: raw, decoded, .. } = &mut *state;
+        backlog.check(raw.samples_with(bytes.len()))?;
+        decoded.clear();
+        raw.push(bytes, decoded, "live audio").map_err(|error| SessionError::Audio(Arc::new(error)))?;
+        backlog.push(decoded)?;
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// Says that no more samples come.
+    pub(super) fn finish(&self) {
+        self.lock().finished = true;
+        self.came.notify_one();
+    }
+
+    /// Waits until little enough is to be decoded.
+    pub(super) fn wait_for_room(&self) {
+        let mut state = self.lock();
+        while !state.closed && !state.finished && state.backlog.seconds() > AHEAD {
+            state = self.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Reader: closes the input when the guard goes, and when `cancel` fires.
+    pub(super) fn closed_by<'a>(self: &'a Arc<Self>, cancel: &CancelToken) -> Closed<'a> {
+        let input = Arc::clone(self);
+        Closed { input: self, _listener: cancel.on_cancel(move || input.close()) }
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.backlog.clear();
+        drop(state);
+        self.came.notify_all();
+        self.left.notify_all();
+    }
+
+    /// Reader: waits for samples and takes a second of them at most, so that events come out while a backlog is worked
+    /// off; `true` when they are the last ones.
+    pub(super) fn take(&self, samples: &mut Vec<f32>) -> Result<bool, Cancelled> {
+        samples.clear();
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return Err(Cancelled);
+            }
+            if !state.backlog.is_empty() || state.finished {
+                state.backlog.take(samples);
+                self.left.notify_all();
+                return Ok(state.finished && state.backlog.is_empty());
+            }
+            state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl State {
+    /// Whether anybody wants samples still.
+    fn is_open(&self) -> Result<bool, SessionError> {
+        if self.finished { Err(SessionError::Finished) } else { Ok(!self.closed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input() -> Arc<Input> {
+        Input::new(SessionInput::default())
+    }
+
+    fn taken(input: &Input) -> (Vec<f32>, bool) {
+        let mut samples = Vec::new();
+        let last = input.take(&mut samples).unwrap();
+        (samples, last)
+    }
+
+    #[test]
+    fn bytes_become_samples_however_they_are_cut() {
+        let bytes: Vec<u8> = [0_i16, 16_384, -32_768, 8192].iter().flat_map(|sample| sample.to_le_bytes()).collect();
+        for size in 1..=8 {
+            let input = input();
+            for piece in bytes.chunks(size) {
+                input.push_bytes(piece).unwrap();
+            }
+            input.finish();
+            assert_eq!(taken(&input), (vec![0.0, 0.5, -1.0, 0.25], true), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn samples_do_not_come_between_the_bytes_of_one() {
+        let input = input();
+        input.push_bytes(&[0, 0, 0]).unwrap();
+        assert!(matches!(input.push(&[0.5]), Err(SessionError::InsideSample)));
+        input.push_bytes(&[0x40]).unwrap();
+        input.push(&[0.25]).unwrap();
+        assert_eq!(taken(&input).0, [0.0, 0.5, 0.25]);
+        // What is not complete at the end is dropped.
+        input.push_bytes(&[1]).unwrap();
+        input.finish();
+        assert_eq!(taken(&input), (vec![], true));
+    }
+
+    #[test]
+    fn a_file_that_is_pushed_with_its_header_is_refused() {
+        let refused = input().push_bytes(b"RIFF\x24\x08\0\0WAVEfmt ");
+        assert!(
+            matches!(&refused, Err(SessionError::Audio(error)) if error.to_string().contains("WAV")),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_refused_leave_nothing_behind() {
+        let (input, minute) = (input(), vec![0_u8; 60 * 32_000]);
+        input.push_bytes(&[7]).unwrap();
+        for _ in 0..5 {
+            input.push_bytes(&minute[1..]).unwrap();
+            input.push_bytes(&minute[..1]).unwrap();
+        }
+        let refused = input.push_bytes(&[0, 0]);
+        assert!(matches!(refused, Err(SessionError::Behind { .. })), "{refused:?}");
+        let mut all = Vec::new();
+        for _ in 0..300 {
+            all.extend(taken(&input).0);
+        }
+        input.push_bytes(&[0x40]).unwrap();
+        all.extend(taken(&input).0);
+        assert_eq!((all.len(), all[0], *all.last().unwrap()), (300 * 16_000 + 1, 7.0 / 32_768.0, 0.5));
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_samples_by_the_end_and_by_cancelling() {
+        let (input, cancel) = (input(), CancelToken::new());
+        input.push(&vec![0.0; 5 * 16_000]).unwrap();
+        std::thread::scope(|scope| {
+            // Ends when three of the five seconds are taken, however late that is.
+            let feeder = scope.spawn(|| input.wait_for_room());
+            for _ in 0..3 {
+                assert_eq!(taken(&input).0.len(), 16_000);
+            }
+            feeder.join().unwrap();
+            for _ in 0..2 {
+                taken(&input);
+            }
+            let reader = scope.spawn(|| taken(&input));
+            input.push(&[1.0]).unwrap();
+            assert_eq!(reader.join().unwrap(), (vec![1.0], false));
+            let reader = scope.spawn(|| taken(&input));
+            input.finish();
+            assert_eq!(reader.join().unwrap(), (vec![], true));
+        });
+        let input = self::input();
+        input.push(&vec![0.0; 5 * 16_000]).unwrap();
+        let closed = input.closed_by(&cancel.child());
+        std::thread::scope(|scope| {
+            let feeder = scope.spawn(|| input.wait_for_room());
+            cancel.cancel();
+            feeder.join().unwrap();
+        });
+        assert!(input.take(&mut Vec::new()).is_err());
+        input.push(&[1.0]).unwrap();
+        assert!(input.lock().backlog.is_empty(), "what nobody wants was kept");
+        drop(closed);
+    }
+
+    #[test]
+    fn an_input_closes_when_its_reader_ends() {
+        let input = input();
+        drop(input.closed_by(&CancelToken::new()));
+        assert!(input.lock().closed);
+    }
+}
