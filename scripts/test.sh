@@ -15,6 +15,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
             so and those tests skip
   host      all tests on this machine
+  kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the Android part
+            under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by apt-get
   swift     the Swift package on this machine: generated bindings against their snapshot, all its tests, in a Debian chroot with
             Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root or network
   aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
@@ -45,7 +47,7 @@ Environment:
 END
 }
 
-all_steps=(fmt clippy docs deps fetch host swift aarch64 cross fuzz)
+all_steps=(fmt clippy docs deps fetch host kotlin swift aarch64 cross fuzz)
 steps=()
 keep_going=false
 dry_run=false
@@ -54,7 +56,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | kotlin | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -156,6 +158,14 @@ step_host() {
 # The library that the packages for apps load here, and what UniFFI makes of it.
 make_bindings() {
     run cargo xtask bindings --check
+}
+
+step_kotlin() {
+    make_bindings
+    ensure_command javac openjdk-17-jdk-headless
+    ensure_command mvn maven
+    # In its folder: Maven looks for its settings (.mvn) from there.
+    (cd android && run timeout 1500 mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug" verify)
 }
 
 step_swift() {

@@ -34,7 +34,7 @@ import dev.sotto.ffi.ModelStore as NativeStore
  * A version of a model in a store.
  *
  * @property name name, without the version
- * @property version a publisher's commit, or what an import was called
+ * @property version a publisher's commit, or a hash of what was imported
  * @property active whether the name alone means this version
  * @property previous whether [ModelStore.rollback] leads to this version
  * @property path where it lies
@@ -156,7 +156,7 @@ public class ModelStore internal constructor(private val native: NativeStore, pr
     /**
      * Takes in a model that is on the device already. Cancelling leaves store and source as they were.
      *
-     * @param name name in the store, with `@version` where wanted
+     * @param name name in the store, with a word for the version where wanted (`captions@2026`)
      * @param licence its licence, to be shown by lists
      * @param take moves the files instead of copying them
      * @param onProgress called on the engine's dispatcher

@@ -153,7 +153,8 @@ public class Sotto @JvmOverloads constructor(
 
     /**
      * Starts profiling a model with recordings of the app: several minutes, in which nothing else should run. Hand in
-     * readings of the device meanwhile.
+     * readings of the device meanwhile. The model is unloaded and loaded again on the way, so recognizers of the same
+     * file and engine end with [SpeechException.Unloaded].
      */
     @JvmSynthetic
     public suspend fun profileSpeech(

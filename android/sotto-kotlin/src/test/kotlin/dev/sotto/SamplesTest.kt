@@ -66,7 +66,8 @@ class SamplesTest {
 
     @Test
     fun `a model is profiled`() = waiting {
-        val report = profile(Fixtures.engine, model, recording)
+        // An engine of its own: a profile unloads the model to load it again.
+        val report = Sotto(SottoSettings(threads = 2)).use { profile(it, model, recording) }
         assertEquals(ProfileValidity.Invalid, report.validity)
         assertTrue(report.reasons.isNotEmpty())
         assertContains(report.page(), "<html")

@@ -165,16 +165,19 @@ class StoreTest {
 
     @Test
     fun `a file is imported, in versions`() = test { store ->
-        val one = store.import(ImportSource.file(Fixtures.modelFile), "untertitel@1", licence = "MIT")
-        assertEquals("MIT", one.model.licence)
-        assertEquals("1", one.model.version)
+        val older = folder.resolve("older.sotto").apply { writeText("an older model") }
+        val one = store.import(ImportSource.file(older), "untertitel@one", licence = "MIT").model
+        assertEquals("MIT", one.licence)
         val file = Fixtures.folder().resolve("model.sotto")
         Fixtures.modelFile.copyTo(file)
-        val two = store.import(ImportSource.file(file), "untertitel@2", take = true)
-        assertTrue(two.model.active && !file.exists())
+        val two = store.import(ImportSource.file(file), "untertitel@two", take = true).model
+        assertTrue(two.active && !file.exists() && two.version != one.version)
         engine.loadSpeech(store.source("untertitel")).use { assertContains(it.transcribe(Fixtures.demo).text, "airport") }
-        assertEquals("1", store.rollback("untertitel").version)
-        engine.loadSpeech(store.source("untertitel@2")).close()
+        assertEquals(one.version, store.rollback("untertitel").version)
+        // What is loaded is decided by whoever loads it.
+        assertFailsWith<SpeechException.InvalidModel> { engine.loadSpeech(store.source("untertitel")) }
+        engine.loadSpeech(store.source("untertitel@two")).close()
+        assertEquals(two.version, store.activate("untertitel", "two").version)
         assertTrue(store.verify("untertitel") > 0)
         assertTrue(store.remove("untertitel") > 0)
         assertEquals(emptyList(), store.list())
@@ -207,10 +210,7 @@ class StoreTest {
     }
 
     @Test
-    fun `what is no model is not imported`() = test { store ->
-        val text = folder.resolve("text.txt").apply { writeText("no model") }
-        val refused = assertFailsWith<StoreException> { store.import(ImportSource.file(text), "text") }
-        assertTrue(refused is StoreException.Unsupported || refused is StoreException.Damaged, "$refused")
+    fun `what cannot be imported leaves nothing`() = test { store ->
         assertFailsWith<StoreException.InvalidName> { store.import(ImportSource.file(Fixtures.modelFile), "a/../b") }
         assertFailsWith<StoreException> { store.import(ImportSource.file(File("/nowhere")), "nowhere") }
         assertEquals(emptyList(), store.list())
@@ -232,10 +232,11 @@ class StoreTest {
         val store = engine.openStoreAsync(folder).get()
         val pulled = store.pullAsync(REPOSITORY, options).get()
         assertEquals(listOf(pulled), store.listAsync().get())
-        store.importAsync(ImportSource.file(Fixtures.modelFile), "own@1").get()
-        store.importAsync(ImportSource.file(Fixtures.modelFile), "own@2").get()
-        assertEquals("1", store.rollbackAsync("own").get().version)
-        assertEquals("2", store.activateAsync("own", "2").get().version)
+        val older = folder.resolve("older.sotto").apply { writeText("an older model") }
+        val one = store.importAsync(ImportSource.file(older), "own@one").get().model
+        val two = store.importAsync(ImportSource.file(Fixtures.modelFile), "own@two").get().model
+        assertEquals(one.version, store.rollbackAsync("own").get().version)
+        assertEquals(two.version, store.activateAsync("own", "two").get().version)
         store.sourceAsync("own").get()
         assertTrue(store.verifyAsync("own").get() > 0)
         assertTrue(store.removeAsync("own").get() >= 0)
@@ -274,6 +275,7 @@ class StoreTest {
     fun `a profile is cancelled, ends early, and is compared`() = waiting {
         val options = ProfileOptions("starter", "desk", "Linux", laterLoads = 1, warmRuns = 1, sustainedSeconds = 600.0)
         val clips = listOf(ProfileClip("demo", AudioSource.samples(Fixtures.samples), Fixtures.WORDS))
+        val engine = Sotto(SottoSettings(threads = 2))
         engine.profileSpeech(Fixtures.model, clips, options).use { profile ->
             val early = launch { profile.events().collect { if (it is ProfileEvent.Working) profile.endEarly() } }
             early.join()
@@ -287,10 +289,13 @@ class StoreTest {
         val profile = engine.profileSpeechAsync(Fixtures.model, clips, options).get()
         val report = profile.reportAsync()
         profile.close()
-        assertTrue(runCatching { report.get() }.exceptionOrNull()?.cause is SpeechException.Cancelled)
+        // It depends on who was first.
+        val ended = runCatching { report.get() }.exceptionOrNull()?.cause
+        assertTrue(ended is SpeechException.Cancelled || ended is SpeechException.Ended, "$ended")
         assertFailsWith<SpeechException.Ended> { profile.push(DeviceReading()) }
         assertFailsWith<SpeechException.InvalidOption> { ProfileReport.page("{}") }
         assertFailsWith<SpeechException> { engine.profileSpeech(Fixtures.model, emptyList(), options).use { it.report() } }
+        engine.close()
     }
 
     /** A hub like the public one, with one repository: descriptions as JSON, large files on a storage of their own. */
@@ -316,14 +321,16 @@ class StoreTest {
         val storageTokens = ConcurrentLinkedQueue<String?>()
 
         private val threads = Executors.newCachedThreadPool { work -> Thread(work).apply { isDaemon = true } }
-        private val server = HttpServer.create(InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0).apply {
+        private val server = HttpServer.create(InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0).apply {
             executor = threads
             createContext("/") { answer(it) }
             start()
         }
         val address = "http://127.0.0.1:${server.address.port}"
 
-        private fun answer(exchange: HttpExchange) = exchange.use {
+        private val storage = "http://localhost:${server.address.port}"
+
+        private fun answer(exchange: HttpExchange): Unit = exchange.finished {
             val path = exchange.requestURI.path
             val given = exchange.requestHeaders.getFirst("Authorization")
             exchange.requestHeaders.getFirst("Range")?.let { ranges += it }
@@ -336,7 +343,8 @@ class StoreTest {
                 token != null && given != "Bearer $token" -> refuse(exchange, 401, null)
                 path.startsWith("/api/models/") -> send(exchange, description().toByteArray())
                 path.endsWith("model.safetensors") -> {
-                    exchange.responseHeaders["Location"] = "$address/storage/model.safetensors"
+                    // Another host, as far as tokens go.
+                    exchange.responseHeaders["Location"] = "$storage/storage/model.safetensors"
                     exchange.sendResponseHeaders(302, -1)
                 }
                 else -> send(exchange, files.getValue(path.substringAfterLast('/')))
@@ -380,8 +388,10 @@ class StoreTest {
             threads.shutdownNow()
         }
 
-        private fun HttpExchange.use(block: () -> Unit) = try {
+        private fun HttpExchange.finished(block: () -> Unit) = try {
+            requestBody.readAllBytes()
             block()
+            responseBody.close()
         } catch (_: IOException) {
             // The other side hung up.
         } finally {
