@@ -55,6 +55,11 @@ pub struct Built {
 pub fn build(workspace: &Workspace, options: &Options) -> Result<Vec<Built>, Failure> {
     let tools = Tools::find(workspace)?;
     let linker = Linker::find(workspace, options.stub)?;
+    // Where libraries go into a package at once, one that cannot run must be asked for by name.
+    if linker.is_stub() && !options.stub && options.out.is_some() {
+        let remedy = "install one and set ANDROID_NDK_HOME, or ask for libraries that cannot run with `--stub`";
+        return Err(Failure::missing("there is no NDK", remedy));
+    }
     println!("{linker}");
     let out = options.out.as_ref().map_or_else(|| workspace.made("android"), |out| workspace.root().join(out));
     options.abis.iter().map(|abi| build_one(workspace, &tools, &linker, *abi, &out)).collect()

@@ -34,9 +34,9 @@ Usage: cargo xtask CHORE [OPTION…]
                 --library FILE   a library that is built already
               kotlin|swift --out FOLDER
                                generate one language into a folder of your own
-  android     build the shared libraries of the AAR (into target/xtask/android)
+  android     build the shared libraries of the AAR (into target/xtask/android) and check them
                 --abi ABI        only for arm64-v8a, armeabi-v7a or x86_64; may stand there several times
-                --out FOLDER     where to put a folder for each ABI
+                --out FOLDER     where to put a folder for each ABI; needs an NDK or --stub
                 --stub           link against nothing: for checks of size and names, cannot run; without an NDK always
   xcframework build the frameworks for Apple's systems (into target/xtask/apple); needs Xcode
                 --check          build and check what needs no Xcode
@@ -44,7 +44,7 @@ Usage: cargo xtask CHORE [OPTION…]
   licences    the licence texts of the crates that ship
                 --out FILE       of both: where to write; else on the screen
   verify-artifact FILE
-              take an .aar, .apk, .xcframework or .xcframework.zip apart and check it
+              take an .aar, .apk, .xcframework, .xcframework.zip or .so apart and check it
                 --allow-stub     a library that was linked against nothing passes
                 --without-native an .apk without native libraries passes
   release     --dry-run        make and check all packages of a version (into target/xtask/release), with a manifest
@@ -123,7 +123,12 @@ fn android(options: &[String]) -> Result<(), Failure> {
     let stub = options.flag("--stub");
     let out = options.value("--out")?.map(|out| std::path::absolute(&out).unwrap_or_else(|_| out.into()));
     options.end()?;
-    android::build(&Workspace::here(), &android::Options { abis, stub, out }).map(|_| ())
+    let workspace = Workspace::here();
+    for built in android::build(&workspace, &android::Options { abis, stub, out })? {
+        let checks = artifact::Options { allow_stub: !built.runnable, ..verification(&workspace) };
+        artifact::verify(&built.library, &checks)?.into_result()?;
+    }
+    Ok(())
 }
 
 fn xcframework(options: &[String]) -> Result<(), Failure> {

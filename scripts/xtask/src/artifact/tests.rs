@@ -355,6 +355,21 @@ fn folders_and_archives_are_read_the_same_way() {
 }
 
 #[test]
+fn a_library_is_held_to_the_rules_of_libraries_before_it_is_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libsotto_ffi.so");
+    let broken = |object: SharedObject| {
+        std::fs::write(&path, object.write()).unwrap();
+        verify(&path, &Options::default()).unwrap().broken()
+    };
+    assert_eq!(broken(SharedObject::sound()), [""; 0]);
+    assert_eq!(broken(SharedObject { imports: vec!["connect"], ..SharedObject::sound() }), ["no network"]);
+    assert_eq!(broken(SharedObject { data: vec![0; 6_000_001], ..SharedObject::sound() }), ["size"]);
+    std::fs::write(&path, Dylib::sound().write()).unwrap();
+    assert!(verify(&path, &Options::default()).unwrap().broken().contains(&"a library for every ABI"));
+}
+
+#[test]
 fn what_is_no_package_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.aar");
