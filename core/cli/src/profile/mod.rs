@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use sotto::Threads;
 use sotto::audio::decode_file;
 use sotto::profile::{
     self, Controls, ProfileError, ProfileOptions, ProfileReport, Readings, SpeechClip, SpeechWorkload, compare, page,
 };
-use sotto::{ModelSource, Threads, TranscribeOptions};
+use sotto::speech::{ModelSource, Options};
 
 use self::desk::Desk;
 use crate::args::{Global, PrecisionArg, ProfileArgs};
@@ -38,7 +39,7 @@ fn measure(args: &ProfileArgs, global: &Global, interrupt: &Interrupt) -> Result
     let named = args.model.model.as_deref();
     model::say_which_answers(named, global);
     let source = model::source(named)?;
-    let options = TranscribeOptions { audio_context: args.model.audio_context.into(), ..TranscribeOptions::default() };
+    let options = Options { audio_context: args.model.audio_context.into(), ..Options::default() };
     let precision = match global.precision {
         PrecisionArg::Int8 => "int8",
         PrecisionArg::Mixed => "mixed",
