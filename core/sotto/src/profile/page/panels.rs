@@ -161,7 +161,7 @@ fn power(reports: &[Named<'_>]) -> Option<Panel> {
             .filter(|sample| !sample.reading.rails.is_empty())
             .map(|sample| {
                 let rails = &sample.reading.rails;
-                (sample.at_s, rails.iter().map(|rail| rail.energy_uj).sum(), rails.len())
+                (sample.at_s, rails.iter().fold(0u64, |sum, rail| sum.saturating_add(rail.energy_uj)), rails.len())
             })
             .collect();
         let watts = |pair: &[(f64, u64, usize)]| {

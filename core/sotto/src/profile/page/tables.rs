@@ -89,7 +89,7 @@ fn readings(out: &mut String, named: &Named<'_>) {
         .step_by(step)
         .map(|sample| {
             let reading = &sample.reading;
-            let rails: u64 = reading.rails.iter().map(|rail| rail.energy_uj).sum();
+            let rails: u64 = reading.rails.iter().fold(0u64, |sum, rail| sum.saturating_add(rail.energy_uj));
             vec![
                 format!("{:.2} s", sample.at_s),
                 reading.thermal.map_or_else(dash, |state| state.to_string()),
