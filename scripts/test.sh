@@ -289,6 +289,8 @@ step_cross() {
         run cargo check --locked --target "$target" "${packages[@]}"
     done
     run cargo check --locked --target aarch64-apple-ios -p sotto --features metal
+    # The bindings, with what Android alone has of them. Apple's need its compiler.
+    run cargo check --locked --target aarch64-linux-android -p sotto-ffi
     packages=()
     for crate in "${arm_code_crates[@]}"; do
         packages+=(-p "$crate")
