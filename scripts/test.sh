@@ -15,8 +15,11 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
             so and those tests skip
   host      all tests on this machine
-  swift     the Swift package on this machine: generated bindings against their snapshot, all its tests, in a Debian chroot with
-            Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root or network
+  kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the Android part
+            under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by apt-get
+  swift     the Swift package and the models of its sample apps on this machine, and the samples' views against a stub of SwiftUI, in
+            a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root
+            or network
   aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
             on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with everything
             that qemu has; on x86 also on a processor without AVX
@@ -45,7 +48,7 @@ Environment:
 END
 }
 
-all_steps=(fmt clippy docs deps fetch host swift aarch64 cross fuzz)
+all_steps=(fmt clippy docs deps fetch host kotlin swift aarch64 cross fuzz)
 steps=()
 keep_going=false
 dry_run=false
@@ -54,7 +57,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | kotlin | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -158,6 +161,14 @@ make_bindings() {
     run cargo xtask bindings --check
 }
 
+step_kotlin() {
+    make_bindings
+    ensure_command javac openjdk-17-jdk-headless
+    ensure_command mvn maven
+    # In its folder: Maven looks for its settings (.mvn) from there.
+    (cd android && run timeout 1500 mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug" verify)
+}
+
 step_swift() {
     make_bindings
     if "$dry_run"; then
@@ -174,8 +185,17 @@ step_swift() {
         echo "sotto: Swift is not tested: the Debian archive could not be reached, or mounts are refused (see above)"
         return
     fi
-    run timeout 1200 scripts/swift-chroot.sh run -C ios -b "$root" -b "$target_dir/debug" -e SOTTO_ROUNDS -- \
-        swift test -Xlinker "-L$target_dir/debug" -Xlinker -rpath -Xlinker "$target_dir/debug"
+    swift_in ios test
+    swift_in sample-apps/ios/SampleModels test -Xlinker --allow-shlib-undefined
+    run timeout 600 scripts/swift-chroot.sh run -C sample-apps/ios -b "$root" -- ./check-views.sh
+}
+
+# swift_in FOLDER COMMAND OPTION…: SwiftPM in the chroot, on the library of this machine.
+swift_in() {
+    local folder="$1" command="$2"
+    shift 2
+    run timeout 1200 scripts/swift-chroot.sh run -C "$folder" -b "$root" -b "$target_dir/debug" -e SOTTO_ROUNDS -- \
+        swift "$command" -Xlinker "-L$target_dir/debug" -Xlinker -rpath -Xlinker "$target_dir/debug" "$@"
 }
 
 # sets_of_host: the kernel sets that this processor must have, by what the system says of it; nothing where that is not known.

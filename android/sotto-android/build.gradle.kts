@@ -5,7 +5,7 @@ plugins {
 }
 
 /**
- * Builds the native library for every ABI: `cargo xtask android`, which needs cargo-ndk and an NDK. Its inputs are files, so
+ * Builds the native library for every ABI: `cargo xtask android`, which needs an NDK. Its inputs are files, so
  * that the configuration cache can keep it.
  */
 @CacheableTask

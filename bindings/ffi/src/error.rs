@@ -142,6 +142,9 @@ impl SpeechFailure {
                 reason: error.to_string(),
                 next_step: "leave the instruction set open".to_owned(),
             },
+            LoadError::TooSlow { .. } => {
+                Self::UnsupportedDevice { reason: error.to_string(), next_step: "choose a smaller model".to_owned() }
+            }
             LoadError::Precision { .. } => Self::option("precision", &error.to_string()),
             _ => Self::model(error),
         }

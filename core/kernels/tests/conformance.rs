@@ -324,11 +324,8 @@ fn weights_that_lie_on_any_multiple_of_four_bytes_give_the_same_products() {
         let (layout, packed) = (set.layout(), case.pack(set));
         let int4 = Int4Matrix::pack(layout, case.depth, &values, &block_scales).expect("valid shapes");
         for offset in [4, 8, 20, 36, 60] {
-            let shifted = |bytes: &[u8]| -> SharedBytes {
-                let mut file = AlignedBytes::zeroed(offset + bytes.len());
-                file.bytes_mut()[offset..].copy_from_slice(bytes);
-                Arc::new(file)
-            };
+            let shifted =
+                |bytes: &[u8]| -> SharedBytes { Arc::new(AlignedBytes::from(&[&vec![0; offset], bytes].concat()[..])) };
             let there = PackedMatrix::from_shared(layout, case.columns, case.depth, shifted(packed.bytes()), offset);
             let there = there.expect("read in place");
             for rows in [1, case.rows] {

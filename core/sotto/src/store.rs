@@ -1,7 +1,7 @@
 //! Fetching models and keeping them: a [`Store`] is a folder of models with their versions.
 //!
-//! Apps fetch through a [`Relay`]: the platform does the HTTP, and this library has neither sockets nor TLS. With the cargo
-//! feature `network` it has a network of its own (`Network`).
+//! Apps fetch through a [`Relay`]: the platform does the HTTP, and this library has neither sockets nor TLS. With the
+//! cargo feature `network` it has a network of its own (`Network`).
 //!
 //! ```
 //! use sotto::store::{ImportRequest, Store};

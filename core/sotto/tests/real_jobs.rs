@@ -219,7 +219,8 @@ fn a_job_whose_reader_hangs_can_be_cancelled_and_dropped() {
 fn every_job_ends_at_whatever_look_its_token_fires() {
     let folder = tempfile::tempdir().unwrap();
     let packed = folder.path().join("packed.sotto");
-    let jobs: [(&str, &dyn Fn(&CancelToken) -> Option<Arc<Error>>); 4] = [
+    type Run<'a> = &'a dyn Fn(&CancelToken) -> Option<Arc<Error>>;
+    let jobs: [(&str, Run<'_>); 4] = [
         ("load", &|cancel| drain(&engine().load_speech(source(), cancel)).1.err()),
         ("transcribe", &|cancel| drain(&engine().transcribe(recognizer(), clip(), Options::default(), cancel)).1.err()),
         ("voice", &|cancel| drain(&engine().find_speech(Vad::builtin(), clip(), cancel)).1.err()),
@@ -260,6 +261,25 @@ fn the_memory_of_a_job_that_is_dropped_comes_back() {
     drop(job);
     while engine.budget().used() > model {
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_job_that_was_started_keeps_its_model_when_that_is_unloaded() {
+    let (engine, cancel) = (engine(), CancelToken::new());
+    for _ in 0..20 {
+        let recognizer = engine.load_speech(source(), &cancel).wait(&NoProgress).unwrap();
+        let file = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
+        let language = engine.detect_language(&recognizer, clip(), &cancel);
+        let live = engine.listen(&recognizer, LiveOptions::default(), SessionInput::default(), &cancel).unwrap();
+        assert!(recognizer.unload());
+        live.finish();
+        assert!(matches!(live.next_event(Duration::MAX).unwrap(), Answer::Ended));
+        assert_eq!(language.wait(&NoProgress).unwrap().code, "en");
+        assert!(!finished(file).text.is_empty());
+        let late = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
+        assert!(matches!(&*failure(late), Error::Unloaded(_)));
+        assert_eq!(engine.budget().used(), Bytes(0));
     }
 }
 

@@ -82,6 +82,18 @@ pub enum LoadError {
         /// What was asked for and what is left.
         refused: OutOfBudget,
     },
+    /// On this device, which has no vector instructions that Sotto computes with, the model would take longer to
+    /// transcribe a recording than the recording is long. Nothing was loaded.
+    #[error(
+        "{model}: too slow for this device, which would take about {seconds:.1} s for each second of speech; choose a smaller \
+         model, or allow slow devices when you load it"
+    )]
+    TooSlow {
+        /// Which model.
+        model: String,
+        /// Seconds that a second of speech would take, measured and computed before anything was loaded.
+        seconds: f64,
+    },
     /// There is no model at that place.
     #[error(
         "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, a ggml .bin file or a packed model"

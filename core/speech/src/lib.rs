@@ -39,7 +39,8 @@ pub use memory::Estimate;
 pub use model::reference;
 pub use model::{
     ClassError, ComputeDevice, DeviceStatus, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource,
-    OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, WeightTypes, quantize,
+    OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, SlowDevice,
+    WeightTypes, quantize,
 };
 pub use options::{
     AudioContext, Language, Normalization, PromptCarry, Search, Task, Thresholds, TimestampTokens, Timestamps,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sotto_audio::Pcm16k;
 use sotto_runtime::spans::{SpanName, span};
-use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, WeakShared};
+use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, Unloaded, WeakShared};
 
 use crate::error::{LoadError, SpeechError};
 use crate::features::FeatureWindows;
@@ -41,6 +41,8 @@ use crate::window::WindowDecoder;
 #[derive(Debug, Clone)]
 pub struct SpeechRecognizer {
     model: Shared<Model>,
+    /// Of a handle that keeps the model in use.
+    in_use: Option<Lease<Model>>,
     /// What is known of the model, also when it is unloaded.
     facts: Arc<Facts>,
     threads: Threads,
@@ -59,7 +61,7 @@ impl WeakSpeechRecognizer {
     #[must_use]
     pub fn upgrade(&self) -> Option<SpeechRecognizer> {
         let Self { model, facts, threads } = self;
-        Some(SpeechRecognizer { model: model.upgrade()?, facts: Arc::clone(facts), threads: *threads })
+        Some(SpeechRecognizer { model: model.upgrade()?, in_use: None, facts: Arc::clone(facts), threads: *threads })
     }
 }
 
@@ -110,7 +112,7 @@ impl SpeechRecognizer {
         let _span = span(SpanName::Load);
         let model = crate::model::Manifest::open(source)?.load(options, progress, cancel)?;
         let facts = Arc::new(Facts::of(&model));
-        Ok(Self { model: Shared::new(model), facts, threads: options.threads })
+        Ok(Self { model: Shared::new(model), in_use: None, facts, threads: options.threads })
     }
 
     /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more
@@ -126,7 +128,20 @@ impl SpeechRecognizer {
     /// # Errors
     /// [`SpeechError::Unloaded`].
     pub fn model(&self) -> Result<Lease<Model>, SpeechError> {
-        Ok(self.model.lease()?)
+        Ok(self.lease()?)
+    }
+
+    /// A handle with which the model is in use until it is dropped, as by a transcription that runs: whoever has one need
+    /// not fear that the model is unloaded before its work begins.
+    ///
+    /// # Errors
+    /// [`SpeechError::Unloaded`].
+    pub fn in_use(&self) -> Result<Self, SpeechError> {
+        Ok(Self { in_use: Some(self.lease()?), ..self.clone() })
+    }
+
+    fn lease(&self) -> Result<Lease<Model>, Unloaded> {
+        self.in_use.clone().map_or_else(|| self.model.lease(), Ok)
     }
 
     /// Frees the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Transcriptions and live
@@ -150,7 +165,7 @@ impl SpeechRecognizer {
     /// A reference that does not keep the model.
     #[must_use]
     pub fn downgrade(&self) -> WeakSpeechRecognizer {
-        let Self { model, facts, threads } = self;
+        let Self { model, facts, threads, .. } = self;
         WeakSpeechRecognizer { model: model.downgrade(), facts: Arc::clone(facts), threads: *threads }
     }
 
@@ -164,7 +179,7 @@ impl SpeechRecognizer {
         words: impl IntoIterator<Item = S>,
         strength: f32,
     ) -> Result<Hotwords, SpeechError> {
-        Ok(Hotwords::new(words, strength, self.model.lease()?.tokenizer()))
+        Ok(Hotwords::new(words, strength, self.lease()?.tokenizer()))
     }
 
     /// What computes right now, and if a device that was asked for does not, why.
@@ -195,7 +210,7 @@ impl SpeechRecognizer {
 
     /// Whether these options can be used with this model.
     pub(crate) fn check(&self, options: &TranscribeOptions) -> Result<(), SpeechError> {
-        self.check_on(&*self.model.lease()?, options)
+        self.check_on(&*self.lease()?, options)
     }
 
     fn check_on(&self, model: &Model, options: &TranscribeOptions) -> Result<(), SpeechError> {
@@ -212,7 +227,7 @@ impl SpeechRecognizer {
         options: &'r TranscribeOptions,
         cancel: &'r CancelToken,
     ) -> Result<WindowDecoder<'r>, SpeechError> {
-        let model = self.model.lease()?;
+        let model = self.lease()?;
         if let Some(file) = &model.packed {
             file.check_unchanged().map_err(LoadError::from)?;
         }

@@ -1,8 +1,8 @@
 //! A model that the user already has, taken into the store: a folder, or a single file such as a packed model.
 //!
-//! The files are copied (or moved) into a staging folder, hashed on the way, and get their manifest; one rename makes them
-//! a revision. Until then the source is complete: whatever cuts an import short, the model is in its old place or in the
-//! store, never in neither.
+//! The files are copied (or moved) into a staging folder, hashed on the way, and get their manifest; one rename makes
+//! them a revision. Until then the source is complete: whatever cuts an import short, the model is in its old place
+//! or in the store, never in neither.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
@@ -56,8 +56,8 @@ impl ImportRequest {
 pub struct Imported {
     /// The model, which is active now.
     pub installed: Installed,
-    /// Names in the source folder that are no part of the model: sub-folders, and of a Whisper folder the files of other
-    /// frameworks. They stay where they are, also when the model was moved.
+    /// Names in the source folder that are no part of the model: sub-folders, and of a Whisper folder the files of
+    /// other frameworks. They stay where they are, also when the model was moved.
     pub left_out: Vec<String>,
     /// Files that were to be moved and could not be deleted behind the import; both copies are there.
     pub kept: Vec<PathBuf>,
@@ -66,12 +66,14 @@ pub struct Imported {
 impl Store {
     /// Takes a model from the file system into the store and makes it active. Blocks.
     ///
-    /// `path` is a file, which becomes a model of one file, or a folder, whose files become the model; of a Whisper folder
-    /// those that [`pull`](Self::pull) would fetch. Hidden files and sub-folders stay behind. The contents may be
-    /// anything: what kind of model it is decides whoever loads it. The same files imported again are the same version.
+    /// `path` is a file, which becomes a model of one file, or a folder, whose files become the model; of a Whisper
+    /// folder those that [`pull`](Self::pull) would fetch. Hidden files and sub-folders stay behind. The contents may
+    /// be anything: what kind of model it is decides whoever loads it. The same files imported again are the same
+    /// version.
     ///
-    /// Cost: each byte is read and hashed once, and written once unless it can be moved. `progress` gets [`Stage::Write`]
-    /// in bytes of all files; `cancel` is observed every 256 KiB and leaves the store and the source as they were.
+    /// Cost: each byte is read and hashed once, and written once unless it can be moved. `progress` gets
+    /// [`Stage::Write`] in bytes of all files; `cancel` is observed every 256 KiB and leaves the store and the source
+    /// as they were.
     ///
     /// # Errors
     /// [`StoreError::Import`], [`StoreError::NoSpace`], [`StoreError::DiskFull`], [`StoreError::Busy`],
@@ -90,8 +92,9 @@ impl Store {
         })
     }
 
-    /// As [`import`](Self::import), for one file that is read from a stream: what a document provider of a platform hands
-    /// over, which may have neither a path nor a length. `name` is what the file is called there; its ending is kept.
+    /// As [`import`](Self::import), for one file that is read from a stream: what a document provider of a platform
+    /// hands over, which may have neither a path nor a length. `name` is what the file is called there; its ending is
+    /// kept.
     ///
     /// # Errors
     /// As [`import`](Self::import); [`StoreError::Io`] when the stream cannot be read.

@@ -104,8 +104,8 @@ impl<'a> Place<'a> {
         write_atomically(&self.folder().join(ACTIVE), text.as_bytes())
     }
 
-    /// The right to rewrite the pointer. Held for a moment only, also inside the lock of the model and never around it: so
-    /// a name can be switched while a pull of the same model runs.
+    /// The right to rewrite the pointer. Held for a moment only, also inside the lock of the model and never around
+    /// it: so a name can be switched while a pull of the same model runs.
     pub(crate) fn lock_pointer(&self) -> Result<Lock, StoreError> {
         self.take_lock(ACTIVE, POINTER_PATIENCE, &CancelToken::new(), || {})
     }
@@ -143,7 +143,8 @@ impl<'a> Place<'a> {
         remove_folder(&trash)
     }
 
-    /// Installs what an import had complete when it was cut short: its source may be gone already. The caller holds the lock.
+    /// Installs what an import had complete when it was cut short: its source may be gone already. The caller holds
+    /// the lock.
     pub(crate) fn recover(&self) -> Result<(), StoreError> {
         let staging = self.import_staging();
         match Manifest::read(&staging) {

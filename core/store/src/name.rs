@@ -213,8 +213,8 @@ const FILES: [&str; 3] = [".bin", ".gguf", ".sotto"];
 /// Most parts of a name, which are as many folders.
 pub(crate) const MAX_COMPONENTS: usize = 8;
 
-/// Whether a part of a name would be mistaken for what the store itself keeps in a model's folder, on file systems without
-/// upper and lower case too.
+/// Whether a part of a name would be mistaken for what the store itself keeps in a model's folder, on file systems
+/// without upper and lower case too.
 fn is_of_the_store(component: &str) -> bool {
     let lower = component.to_ascii_lowercase();
     lower == crate::layout::REVISIONS || lower == crate::layout::ACTIVE || lower.ends_with(".tmp")

@@ -153,9 +153,9 @@ impl Store {
         Ok(all)
     }
 
-    /// Makes another version that is here the one that the plain name means: a branch, tag or label as pulled or imported,
-    /// or the first seven or more digits of a commit. What was active until now is where [`rollback`](Self::rollback)
-    /// leads. Models that are loaded stay as they are.
+    /// Makes another version that is here the one that the plain name means: a branch, tag or label as pulled or
+    /// imported, or the first seven or more digits of a commit. What was active until now is where
+    /// [`rollback`](Self::rollback) leads. Models that are loaded stay as they are.
     ///
     /// Rewrites one small file, also while a pull of the same model runs, and never waits for that.
     ///
@@ -170,9 +170,9 @@ impl Store {
         self.installed(&model, &commit)
     }
 
-    /// Makes the version active that was active before the present one; called again, the one before that. Up to 15 are
-    /// remembered; those that have been removed or damaged meanwhile are passed over. Nothing is deleted: what was rolled
-    /// back stays until it is removed, and can be [activated](Self::activate) again.
+    /// Makes the version active that was active before the present one; called again, the one before that. Up to 15
+    /// are remembered; those that have been removed or damaged meanwhile are passed over. Nothing is deleted: what
+    /// was rolled back stays until it is removed, and can be [activated](Self::activate) again.
     ///
     /// # Errors
     /// [`StoreError::NoEarlierVersion`], or as [`resolve`](Self::resolve).
@@ -309,7 +309,8 @@ impl Store {
         sound_unless(manifest, model, problems)
     }
 
-    /// After a removal: points the name at the revision that it meant before, else at the latest that is left, or clears the empty folders away.
+    /// After a removal: points the name at the revision that it meant before, else at the latest that is left, or
+    /// clears the empty folders away.
     fn settle(&self, place: &Place<'_>) -> Result<(), StoreError> {
         let left = place.commits()?;
         if left.is_empty() {

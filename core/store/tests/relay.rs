@@ -1,5 +1,5 @@
-//! What a relay promises to the app at its other end: it is told what to do, never has to ask again and again, and cannot
-//! be made to hold more than it has room for.
+//! What a relay promises to the app at its other end: it is told what to do, never has to ask again and again, and
+//! cannot be made to hold more than it has room for.
 
 // Helpers of tests may unwrap like the tests themselves.
 #![allow(clippy::unwrap_used)]
@@ -333,4 +333,83 @@ fn failures_of_the_platform_keep_their_meaning() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[test]
+fn nothing_hangs_or_is_left_whatever_happens_at_whatever_moment() {
+    let model = weights(ROOM + 70_000);
+    let mut state = 7_u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % below
+    };
+    for round in 0..100 {
+        let pulling = Pulling::start();
+        // Reads events and answers, sometimes badly, until the relay is closed.
+        let faults = [random(6), random(6)];
+        let app = std::thread::spawn({
+            let (relay, model) = (pulling.relay.clone(), model.clone());
+            move || {
+                let mut answered = 0;
+                while let Some(event) = relay.wait_event() {
+                    let RelayEvent::Fetch { id, request } = event else { continue };
+                    let fault = faults.get(answered).copied();
+                    answered += 1;
+                    let body = match request.url.contains("/api/") {
+                        true => description(&model).into_bytes(),
+                        false => model[request.from_byte as usize..].to_vec(),
+                    };
+                    let status = if request.from_byte > 0 { 416 } else { 200 };
+                    relay.respond(id, status, Vec::new());
+                    match fault {
+                        Some(0) => relay.fail(id, NetworkFailure::Cut),
+                        Some(1) => {
+                            relay.push_blocking(id, &body[..body.len() / 2]);
+                        }
+                        _ => {
+                            relay.push_blocking(id, &body);
+                        }
+                    }
+                    if fault != Some(2) {
+                        relay.end(id);
+                    }
+                }
+            }
+        });
+        let (relay, cancel) = (pulling.relay.clone(), pulling.cancel.clone());
+        let (what, when) = (random(4), Duration::from_micros(random(3_000)));
+        std::thread::sleep(when);
+        match what {
+            0 => cancel.cancel(),
+            1 => relay.close(),
+            2 => {
+                let both = std::thread::spawn(move || cancel.cancel());
+                relay.close();
+                both.join().unwrap();
+            }
+            _ => {}
+        }
+        if what == 3 && faults.contains(&2) {
+            // An answer without an end is waited for.
+            pulling.cancel.cancel();
+        }
+        let left = pulling.relay.clone();
+        match pulling.result.join().unwrap() {
+            Ok(pulled) => assert!(pulled == model, "round {round}"),
+            // Half a description is no description.
+            Err(StoreError::Cancelled(_) | StoreError::Network { .. } | StoreError::Reply { .. }) => {}
+            Err(other) => panic!("round {round}: {other:?}"),
+        }
+        left.close();
+        app.join().unwrap();
+        assert!(format!("{left:?}").contains("exchanges: 0"), "round {round}: {left:?}");
+    }
+}
+
+#[test]
+fn what_is_awaited_may_move_between_threads() {
+    fn may_move(_: impl Send) {}
+    let relay = Relay::new();
+    may_move(relay.next_event());
+    may_move(relay.push(1, b"x"));
 }

@@ -18,7 +18,7 @@ use crate::library;
 use crate::shipped::{self, Tools};
 use crate::workspace::{self, Workspace, run};
 
-pub use aar::{Aar, write as write_aar};
+pub use aar::{Aar, jars, starter, write as write_aar};
 pub use abi::Abi;
 use link::Linker;
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub abis: Vec<Abi>,
     /// Link against nothing even where an NDK is.
     pub stub: bool,
+    /// Where to put what ships, in a folder per ABI, as Gradle takes it; else `target/xtask/android`.
+    pub out: Option<PathBuf>,
 }
 
 /// A library that was built.
@@ -53,11 +55,17 @@ pub struct Built {
 pub fn build(workspace: &Workspace, options: &Options) -> Result<Vec<Built>, Failure> {
     let tools = Tools::find(workspace)?;
     let linker = Linker::find(workspace, options.stub)?;
+    // Where libraries go into a package at once, one that cannot run must be asked for by name.
+    if linker.is_stub() && !options.stub && options.out.is_some() {
+        let remedy = "install one and set ANDROID_NDK_HOME, or ask for libraries that cannot run with `--stub`";
+        return Err(Failure::missing("there is no NDK", remedy));
+    }
     println!("{linker}");
-    options.abis.iter().map(|abi| build_one(workspace, &tools, &linker, *abi)).collect()
+    let out = options.out.as_ref().map_or_else(|| workspace.made("android"), |out| workspace.root().join(out));
+    options.abis.iter().map(|abi| build_one(workspace, &tools, &linker, *abi, &out)).collect()
 }
 
-fn build_one(workspace: &Workspace, tools: &Tools, linker: &Linker, abi: Abi) -> Result<Built, Failure> {
+fn build_one(workspace: &Workspace, tools: &Tools, linker: &Linker, abi: Abi, out: &Path) -> Result<Built, Failure> {
     let mut command = shipped::cargo(workspace, abi.target(), "cdylib", &linker.flags(workspace, tools, abi)?);
     command.env(abi.linker_variable(), linker.program(abi));
     run(&mut command)?;
@@ -65,7 +73,7 @@ fn build_one(workspace: &Workspace, tools: &Tools, linker: &Linker, abi: Abi) ->
     let symbols = workspace.made("android").join("symbols").join(abi.name()).join(LIBRARY);
     workspace::write(&symbols, &workspace::read(&built)?)?;
 
-    let library = workspace.made("android").join(abi.name()).join(LIBRARY);
+    let library = out.join(abi.name()).join(LIBRARY);
     if let Some(folder) = library.parent() {
         std::fs::create_dir_all(folder).map_err(Failure::file(folder))?;
     }

@@ -47,6 +47,8 @@ pub enum Kind {
     Apk,
     /// Frameworks for Apple's systems.
     XcFramework,
+    /// One library for Android, before it is packed.
+    Library,
 }
 
 /// What is asked of a package.
@@ -66,7 +68,7 @@ pub struct Options {
 /// [`Failure`] when the file cannot be read, or is no package of a known kind. Broken rules are in the report.
 pub fn verify(path: &Path, options: &Options) -> Result<Report, Failure> {
     let kind = kind(path)?;
-    let contents = Contents::read(path)?;
+    let contents = if kind == Kind::Library { Contents::of_file(path)? } else { Contents::read(path)? };
     Ok(check(&path.display().to_string(), kind, &contents, options))
 }
 
@@ -80,6 +82,7 @@ fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Repo
             report.add("rules for R8", android::rules(contents));
         }
         Kind::Apk => report.add("contents of the app", android::app(contents)),
+        Kind::Library => {}
         Kind::XcFramework => {
             report.add("slices", apple::slices(contents));
             report.add("module maps", apple::module_maps(contents));
@@ -103,18 +106,23 @@ fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Repo
         report.leave_out("native libraries, which this app was assembled without");
     }
     report.add("no folder of the build machine", paths::check(contents, &options.folders));
-    let (licences, sbom) = notices::check(kind, contents);
-    report.add("licences", licences);
-    report.add("SBOM", sbom);
+    if kind != Kind::Library {
+        let (licences, sbom) = notices::check(kind, contents);
+        report.add("licences", licences);
+        report.add("SBOM", sbom);
+    }
     report
 }
 
 fn kind(path: &Path) -> Result<Kind, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let kinds = [(".aar", Kind::Aar), (".apk", Kind::Apk), (".xcframework", Kind::XcFramework)];
+    let kinds = [(".aar", Kind::Aar), (".apk", Kind::Apk), (".xcframework", Kind::XcFramework), (".so", Kind::Library)];
     let zipped = [(".xcframework.zip", Kind::XcFramework)];
     kinds.into_iter().chain(zipped).find(|(ending, _)| name.ends_with(ending)).map(|(_, kind)| kind).ok_or_else(|| {
-        Failure::form(path.display().to_string(), "the name must end in .aar, .apk, .xcframework or .xcframework.zip")
+        Failure::form(
+            path.display().to_string(),
+            "the name must end in .aar, .apk, .so, .xcframework or .xcframework.zip",
+        )
     })
 }
 

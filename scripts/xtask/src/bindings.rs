@@ -25,6 +25,15 @@ pub enum Surface {
     Accept,
 }
 
+/// A language, for builds that ask for one of them in a place of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// For the JVM and Android.
+    Kotlin,
+    /// For Apple's systems, and Linux.
+    Swift,
+}
+
 /// Options of the chore.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -56,6 +65,17 @@ pub fn make(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Generates the bindings of one language into a folder, for builds that keep what they generate to themselves.
+///
+/// # Errors
+/// [`Failure`] when something cannot be built.
+pub fn make_one(workspace: &Workspace, language: Language, library: Option<&Path>, out: &Path) -> Result<(), Failure> {
+    let out = absolute(workspace, out);
+    generate(workspace, library)?.write_one(language, &out)?;
+    println!("{}: written", workspace.shown(&out));
+    Ok(())
+}
+
 /// Whether the surface differs from the one written down, which is shown or mended.
 fn compare(workspace: &Workspace, language: &str, text: &str, what: Surface) -> Result<bool, Failure> {
     let path = workspace.root().join(format!("bindings/api/{language}.txt"));
@@ -78,6 +98,10 @@ const KOTLIN: &str = "android/sotto-bindings/build/generated/uniffi";
 const SWIFT: &str = "ios/Sources/SottoBindings";
 const C_MODULE: &str = "ios/Sources/sottoFFI";
 
+/// The starter model, committed once, and where SwiftPM wants a resource.
+const STARTER: &str = "core/starter/models/speech/starter.en.sotto";
+const STARTER_RESOURCE: &str = "ios/Sources/SottoStarter/Resources/starter.en.sotto";
+
 /// The name of the host's library.
 fn library_name() -> String {
     format!("{}sotto_ffi{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
@@ -85,4 +109,26 @@ fn library_name() -> String {
 
 fn absolute(workspace: &Workspace, path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| workspace.root().join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Names behind a word at the beginning of a line.
+    fn names<'a>(text: &'a str, words: &[&str]) -> BTreeSet<&'a str> {
+        let start = |line: &'a str| words.iter().find_map(|word| line.trim_start().strip_prefix(word));
+        text.lines().filter_map(|line| start(line)?.split(['(', ':']).next()).collect()
+    }
+
+    #[test]
+    fn both_languages_have_the_same_functions() {
+        let root = Workspace::here().root().join("bindings/api");
+        let read = |language: &str| workspace::read_text(&root.join(format!("{language}.txt"))).unwrap();
+        let (kotlin, swift) = (read("kotlin"), read("swift"));
+        let functions = names(&kotlin, &["fun ", "suspend fun "]);
+        assert!(functions.len() > 20, "{functions:?}");
+        assert_eq!(functions, names(&swift, &["func ", "static func "]));
+    }
 }

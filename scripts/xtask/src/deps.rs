@@ -63,6 +63,7 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("licences", licences::check(&[&whole, &fuzz], &policy));
     report.add("duplicate versions", duplicates::check(&shipped, &policy));
     report.add("layer order", layers::check_order(&whole));
+    report.add("other languages in the bindings only", layers::check_bindings(&whole));
     report.add("no network in task crates", layers::check_network(&whole));
     let mut trees = Vec::new();
     for name in layers::PHONES.iter().filter(|name| whole.members().any(|package| package.name == **name)) {

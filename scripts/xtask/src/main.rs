@@ -32,8 +32,11 @@ Usage: cargo xtask CHORE [OPTION…]
                 --check          fail when that has changed
                 --accept         write the change to bindings/api
                 --library FILE   a library that is built already
-  android     build the shared libraries of the AAR (into target/xtask/android)
+              kotlin|swift --out FOLDER
+                               generate one language into a folder of your own
+  android     build the shared libraries of the AAR (into target/xtask/android) and check them
                 --abi ABI        only for arm64-v8a, armeabi-v7a or x86_64; may stand there several times
+                --out FOLDER     where to put a folder for each ABI; needs an NDK or --stub
                 --stub           link against nothing: for checks of size and names, cannot run; without an NDK always
   xcframework build the frameworks for Apple's systems (into target/xtask/apple); needs Xcode
                 --check          build and check what needs no Xcode
@@ -41,11 +44,14 @@ Usage: cargo xtask CHORE [OPTION…]
   licences    the licence texts of the crates that ship
                 --out FILE       of both: where to write; else on the screen
   verify-artifact FILE
-              take an .aar, .apk, .xcframework or .xcframework.zip apart and check it
+              take an .aar, .apk, .xcframework, .xcframework.zip or .so apart and check it
                 --allow-stub     a library that was linked against nothing passes
                 --without-native an .apk without native libraries passes
   release     --dry-run        make and check all packages of a version (into target/xtask/release), with a manifest
                 --stub           as of `android`
+                --only PART      a look at `android` or `swift` alone, which is never promoted
+              --try-swift FOLDER
+                               build a project that depends on the Swift repository of a dry run, and let it transcribe
               --promote FOLDER --to FOLDER
                                hand out the files of a dry run, when they are the very bytes that were tested";
 
@@ -93,7 +99,16 @@ fn bindings(options: &[String]) -> Result<(), Failure> {
         (false, true) => bindings::Surface::Accept,
         (true, true) => return Err(Failure::Usage("`--check` and `--accept` exclude each other".into())),
     };
-    let library = options.value("--library")?.map(Into::into);
+    let library: Option<std::path::PathBuf> = options.value("--library")?.map(Into::into);
+    if let Some(out) = options.value("--out")? {
+        let language = match options.word("the language, `kotlin` or `swift`,")?.as_str() {
+            "kotlin" => bindings::Language::Kotlin,
+            "swift" => bindings::Language::Swift,
+            other => return Err(Failure::Usage(format!("`{other}` is neither `kotlin` nor `swift`"))),
+        };
+        options.end()?;
+        return bindings::make_one(&Workspace::here(), language, library.as_deref(), out.as_ref());
+    }
     options.end()?;
     bindings::make(&Workspace::here(), &bindings::Options { surface, library })
 }
@@ -106,8 +121,14 @@ fn android(options: &[String]) -> Result<(), Failure> {
     });
     let abis = if names.is_empty() { android::Abi::ALL.to_vec() } else { named.collect::<Result<Vec<_>, _>>()? };
     let stub = options.flag("--stub");
+    let out = options.value("--out")?.map(|out| std::path::absolute(&out).unwrap_or_else(|_| out.into()));
     options.end()?;
-    android::build(&Workspace::here(), &android::Options { abis, stub }).map(|_| ())
+    let workspace = Workspace::here();
+    for built in android::build(&workspace, &android::Options { abis, stub, out })? {
+        let checks = artifact::Options { allow_stub: !built.runnable, ..verification(&workspace) };
+        artifact::verify(&built.library, &checks)?.into_result()?;
+    }
+    Ok(())
 }
 
 fn xcframework(options: &[String]) -> Result<(), Failure> {
@@ -156,11 +177,21 @@ fn verify_artifact(options: &[String]) -> Result<(), Failure> {
 fn release(options: &[String]) -> Result<(), Failure> {
     let mut options = Options::of(options);
     let (dry_run, stub) = (options.flag("--dry-run"), options.flag("--stub"));
+    let only = match options.value("--only")?.as_deref() {
+        None => None,
+        Some("android") => Some(release::Part::Android),
+        Some("swift") => Some(release::Part::Swift),
+        Some(other) => return Err(Failure::Usage(format!("`{other}` is neither `android` nor `swift`"))),
+    };
+    if let Some(folder) = options.value("--try-swift")? {
+        options.end()?;
+        return release::try_swift(&Workspace::here(), folder.as_ref());
+    }
     let (from, to) = (options.value("--promote")?, options.value("--to")?);
     options.end()?;
     match (dry_run, from, to) {
-        (true, None, None) => release::dry_run(&Workspace::here(), &release::Options { stub }).map(|_| ()),
-        (false, Some(from), Some(to)) if !stub => release::promote(from.as_ref(), to.as_ref()),
+        (true, None, None) => release::dry_run(&Workspace::here(), &release::Options { stub, only }).map(|_| ()),
+        (false, Some(from), Some(to)) if !stub && only.is_none() => release::promote(from.as_ref(), to.as_ref()),
         _ => Err(Failure::Usage("say `--dry-run`, or `--promote FOLDER --to FOLDER`".into())),
     }
 }

@@ -5,7 +5,9 @@
 //! files: nothing is built again. `--promote` compares the files with the manifest and hands them out, or refuses: other
 //! bytes, files that nobody checked, libraries that cannot run, packages that are missing, or sources that are in no commit.
 
+mod consumer;
 mod manifest;
+mod maven;
 mod promote;
 mod swift;
 
@@ -16,6 +18,7 @@ use crate::workspace::{self, Workspace};
 use crate::{android, apple, artifact, bindings, inventory};
 use manifest::Manifest;
 
+pub use consumer::try_swift;
 pub use promote::promote;
 
 /// The version of everything that is released together.
@@ -24,11 +27,22 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where the packages of a version will lie for those who load them.
 const DOWNLOADS: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download");
 
+/// A part of a release, for a look at it alone: what is made is not complete and is never promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The packages for Android and the JVM.
+    Android,
+    /// The frameworks and the Swift package.
+    Swift,
+}
+
 /// Options of a dry run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Link against nothing even where an NDK is.
     pub stub: bool,
+    /// Make one part alone.
+    pub only: Option<Part>,
 }
 
 /// Makes and checks everything, and returns the folder.
@@ -46,17 +60,15 @@ pub fn dry_run(workspace: &Workspace, options: &Options) -> Result<PathBuf, Fail
     for (name, text) in [(artifact::LICENCES, &notices.licences), (artifact::SBOM, &notices.sbom)] {
         manifest.add(&folder, &format!("sotto-{VERSION}-{name}"), text.as_bytes())?;
     }
-    make_aar(workspace, options, &notices, &folder, &mut manifest)?;
-    let checksum = make_xcframework(workspace, &notices, &folder, &mut manifest)?;
-    let url = format!("{DOWNLOADS}/{VERSION}/{}", xcframework_name());
-    swift::distribution(
-        workspace.root(),
-        &folder.join("swift"),
-        checksum.as_deref().map(|sum| (url.as_str(), sum)),
-        &mut manifest,
-    )?;
-    manifest.add_tree(&folder, "swift")?;
-
+    if options.only != Some(Part::Swift) {
+        make_android(workspace, options, &notices, &folder, &mut manifest)?;
+    }
+    if options.only != Some(Part::Android) {
+        make_swift(workspace, &notices, &folder, &mut manifest)?;
+    }
+    if options.only.is_some() {
+        manifest.lacks("the other part: only one was asked for");
+    }
     manifest.write(&folder)?;
     println!("{manifest}\n{}", workspace.shown(&folder));
     Ok(folder)
@@ -72,7 +84,7 @@ fn commit(workspace: &Workspace) -> Result<Option<String>, Failure> {
     Ok(if clean { Some(ask(&["rev-parse", "HEAD"])?) } else { None })
 }
 
-fn make_aar(
+fn make_android(
     workspace: &Workspace,
     options: &Options,
     notices: &inventory::Notices,
@@ -80,20 +92,57 @@ fn make_aar(
     manifest: &mut Manifest,
 ) -> Result<(), Failure> {
     let abis = android::Abi::ALL.to_vec();
-    let built = android::build(workspace, &android::Options { abis, stub: options.stub })?;
+    let built = android::build(workspace, &android::Options { abis, stub: options.stub, out: None })?;
     let stubs = built.iter().any(|built| !built.runnable);
     if stubs {
         manifest.lacks("libraries for Android that run: there is no NDK here");
     }
-    let aar = android::Aar::gather(workspace, &built, notices.clone())?;
-    let name = format!("sotto-android-{VERSION}.aar");
-    manifest.add(folder, &name, &android::write_aar(&aar))?;
-    verify(workspace, &folder.join(name), stubs)?;
+    let mut files = maven::staged(workspace.root())?;
+    if files.is_empty() {
+        println!(
+            "Gradle has staged nothing (android/build/staging): the packages are put together from what Maven compiled."
+        );
+        files = maven::repository(workspace.root(), packages(workspace, &built, notices)?)?;
+    }
+    for (name, data) in files {
+        let name = format!("maven/{name}");
+        manifest.add(folder, &name, &data)?;
+        // The starter's is a model and nothing else.
+        if name.ends_with(".aar") && name.contains("/sotto-android-") {
+            verify(workspace, &folder.join(name), stubs)?;
+        }
+    }
     for one in &built {
         let symbols = workspace.made("android").join("symbols").join(one.abi.name()).join(android::LIBRARY);
         manifest.add(folder, &format!("symbols/{}/{}", one.abi, android::LIBRARY), &workspace::read(&symbols)?)?;
     }
     Ok(())
+}
+
+/// The packages as Gradle makes them.
+fn packages(
+    workspace: &Workspace,
+    built: &[android::Built],
+    notices: &inventory::Notices,
+) -> Result<Vec<maven::Package>, Failure> {
+    let aar = android::write_aar(&android::Aar::gather(workspace, built, notices.clone())?);
+    let starter = android::starter(workspace)?;
+    let jars = android::jars(workspace)?.into_iter().map(|(name, data)| maven::Package { name, kind: "jar", data });
+    let aars = [("sotto-android", aar), ("sotto-starter", starter)];
+    Ok(jars.chain(aars.into_iter().map(|(name, data)| maven::Package { name, kind: "aar", data })).collect())
+}
+
+fn make_swift(
+    workspace: &Workspace,
+    notices: &inventory::Notices,
+    folder: &Path,
+    manifest: &mut Manifest,
+) -> Result<(), Failure> {
+    let checksum = make_xcframework(workspace, notices, folder, manifest)?;
+    let url = format!("{DOWNLOADS}/{VERSION}/{}", xcframework_name());
+    let frameworks = checksum.as_deref().map(|checksum| (url.as_str(), checksum));
+    swift::distribution(workspace.root(), &folder.join("swift"), frameworks, manifest)?;
+    manifest.add_tree(folder, "swift")
 }
 
 fn xcframework_name() -> String {

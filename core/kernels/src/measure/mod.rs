@@ -15,12 +15,14 @@
 
 mod cases;
 mod peak;
+mod speed;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 pub use cases::Case;
 pub use peak::peak;
+pub use speed::multiply_adds_per_second;
 
 /// What one call of a [`Case`] took and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

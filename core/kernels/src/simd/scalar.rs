@@ -4,6 +4,7 @@ use std::f32::consts::FRAC_1_SQRT_2;
 
 use half::f16;
 
+use super::fused::fused;
 use super::{Doubles, FRAMES, LANES, Simd};
 use crate::isa::Scalar;
 
@@ -14,6 +15,14 @@ fn each(mut lane: impl FnMut(usize) -> f32) -> [f32; LANES] {
         *out = lane(i);
     }
     out
+}
+
+/// To the nearest integer, ties to even, for magnitudes of some hundreds.
+#[inline(always)]
+fn rounded(x: f32) -> f32 {
+    // 32-bit ARM has no instruction for it. Beyond it an f32 has no fractions: the addition rounds.
+    const BEYOND: f32 = 12_582_912.0;
+    if cfg!(target_arch = "arm") { (x + BEYOND) - BEYOND } else { x.round_ties_even() }
 }
 
 impl Simd for Scalar {
@@ -58,7 +67,7 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        each(|i| a[i].mul_add(b[i], c[i]))
+        each(|i| fused(a[i], b[i], c[i]))
     }
 
     #[inline(always)]
@@ -118,7 +127,7 @@ impl Simd for Scalar {
     #[inline(always)]
     fn store_i8(self, x: Self::F, to: &mut [i8; LANES]) {
         for (to, x) in to.iter_mut().zip(x) {
-            *to = x.round_ties_even() as i8;
+            *to = rounded(x) as i8;
         }
     }
 

@@ -233,7 +233,7 @@ fn other_than_file(metadata: &Metadata) -> Option<(&'static str, bool)> {
         if kind.is_socket() {
             return Some(("this is a socket", true));
         }
-        return Some(("this is a device", kind.is_char_device()));
+        Some(("this is a device", kind.is_char_device()))
     }
     #[cfg(not(unix))]
     Some(("this is a device", false))

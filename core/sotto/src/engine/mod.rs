@@ -12,8 +12,8 @@ use sotto_runtime::{
     Reporter, Stage, Threads,
 };
 use sotto_speech::{
-    ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SpeechRecognizer,
-    WeakSpeechRecognizer,
+    ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SlowDevice,
+    SpeechRecognizer, WeakSpeechRecognizer,
 };
 
 use crate::cache::{CacheError, PackedCache, Packing};
@@ -40,6 +40,8 @@ pub struct EngineOptions {
     pub isa: Option<Isa>,
     /// What happens to packed models that were packed for another kind of CPU.
     pub other_layout: OtherLayout,
+    /// What happens to models that are too slow for this device, where it has no vector kernels: 32-bit ARM.
+    pub slow_device: SlowDevice,
     /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on:
     /// computing in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes
     /// nothing.
@@ -79,13 +81,15 @@ impl Engine {
     /// An engine with a pool, a budget and a list of its own. Loads nothing and starts no thread yet.
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
-        let EngineOptions { threads, helper_setup, memory, precision, device, isa, other_layout, cache } = options;
+        let EngineOptions { threads, helper_setup, memory, precision, device, isa, other_layout, slow_device, cache } =
+            options;
         let budget = memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
         let list = Arc::new(List::new(memory.is_some()));
         let models = Arc::downgrade(&list);
         budget.set_relief(move |missing| models.upgrade().is_some_and(|models| models.make_room(missing)));
         let pool = Some(Arc::new(Pool::with_setup(threads, helper_setup.clone())));
-        let options = LoadOptions { threads, helper_setup, pool, budget, precision, isa, other_layout, device };
+        let options =
+            LoadOptions { threads, helper_setup, pool, budget, precision, isa, other_layout, slow_device, device };
         Self(Arc::new(Inner { options, cache, list, problem: Mutex::default() }))
     }
 

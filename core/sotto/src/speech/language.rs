@@ -15,11 +15,10 @@ impl Engine {
     /// Fails with [`Error::EmptyAudio`] when there is no audio, and as [`transcribe`](Self::transcribe) does.
     #[must_use]
     pub fn detect_language(&self, recognizer: &Recognizer, recording: Recording, cancel: &CancelToken) -> LanguageJob {
-        let recognizer = recognizer.clone();
-        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
-        let in_use = recognizer.model();
+        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        let recognizer = recognizer.in_use();
         Job::start(&self.job("sotto-language"), cancel, move |reporter| {
-            let _in_use = in_use?;
+            let recognizer = recognizer?;
             let language = recording.read(|source| recognizer.detect_language(source, reporter.cancel()))?;
             Ok(Some(Step::Done(language)))
         })

@@ -23,6 +23,6 @@ pub use sotto_speech::stream::{
 pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, Hotwords, Language,
     LoadError, LoadOptions, Model, ModelBytes, ModelSource, Normalization, OtherLayout, PackedInfo, Precision,
-    PromptCarry, Search, Segment, SpeechError as Error, SpeechRecognizer as Recognizer, Task, Thresholds,
+    PromptCarry, Search, Segment, SlowDevice, SpeechError as Error, SpeechRecognizer as Recognizer, Task, Thresholds,
     TimestampTokens, Timestamps, Timing, TranscribeOptions as Options, Transcript, Vad, WeightError, Word,
 };

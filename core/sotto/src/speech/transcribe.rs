@@ -47,11 +47,10 @@ impl Engine {
         options: Options,
         cancel: &CancelToken,
     ) -> TranscriptionJob {
-        let recognizer = recognizer.clone();
-        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
-        let in_use = recognizer.model();
+        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        let recognizer = recognizer.in_use();
         Job::start(&self.job("sotto-file"), cancel, move |reporter| {
-            let _in_use = in_use?;
+            let recognizer = recognizer?;
             recording.read(|source| {
                 // A job that was cancelled meanwhile ends at the next look.
                 let mut on_segment = |segment: &Segment| {

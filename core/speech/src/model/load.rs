@@ -19,7 +19,8 @@ use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
 use super::{
-    ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, Switch, device, weight_count,
+    ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, SlowDevice, Switch, device, speed,
+    weight_count,
 };
 use crate::error::{ConfigError, LoadError};
 use crate::memory::{self, Estimate, ModelMemory, Residence, Session};
@@ -125,6 +126,8 @@ pub struct LoadOptions {
     pub isa: Option<Isa>,
     /// What happens to a packed model whose weights lie in an order that the kernels do not read.
     pub other_layout: OtherLayout,
+    /// What happens to a model that is too slow for a device without vector kernels.
+    pub slow_device: SlowDevice,
     /// What computes. Where a device cannot be used the model loads all the same and computes on the CPU; ask
     /// [`device_status`](crate::SpeechRecognizer::device_status).
     pub device: ComputeDevice,
@@ -381,6 +384,19 @@ impl Manifest {
         Ok(kernels)
     }
 
+    /// Refuses a model for which the device is too slow. f32, the reference, computes with other products and is asked for
+    /// by name, as other processors are.
+    fn check_speed(&self, options: &LoadOptions) -> Result<(), LoadError> {
+        if options.slow_device == SlowDevice::Allow
+            || options.device != ComputeDevice::Cpu
+            || self.precision(options)? == Precision::F32
+        {
+            return Ok(());
+        }
+        let is_asked_for = options.isa.is_some() || KernelSet::is_asked_for();
+        speed::check(&self.name, &self.dimensions, self.kernels(options)?, options.threads, is_asked_for)
+    }
+
     pub(crate) fn load(
         self,
         options: &LoadOptions,
@@ -388,6 +404,7 @@ impl Manifest {
         cancel: &CancelToken,
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
+        self.check_speed(options)?;
         // A model that leaves no room for a transcription is of no use; transcriptions take theirs when they start.
         let needed = self.estimate(options, &TranscribeOptions::default())?.peak();
         let mut memory = options.budget.reserve(needed).map_err(refused)?;

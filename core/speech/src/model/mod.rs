@@ -14,6 +14,7 @@ mod positions;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
+mod speed;
 mod watched;
 mod weight_types;
 
@@ -24,6 +25,7 @@ pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
+pub use speed::SlowDevice;
 pub use weight_types::WeightTypes;
 
 pub use network::Precision;

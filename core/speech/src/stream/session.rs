@@ -114,15 +114,11 @@ impl Session {
     ) -> Result<Self, SpeechError> {
         // Options are checked here, where the caller can see the error.
         StreamTranscriber::check(recognizer, &options, input.rate, input.channels)?;
-        let worker = Worker { recognizer: recognizer.clone(), options, format: input, input: Input::new(input) };
+        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        let worker = Worker { recognizer: recognizer.in_use()?, options, format: input, input: Input::new(input) };
         let input = Arc::clone(&worker.input);
         let job = JobOptions { name: "sotto-session", queue: QUEUE, ..job.clone() };
-        // In use from now on, not from when the thread comes to it: a trim in between must not take the model away.
-        let in_use = recognizer.model()?;
-        let job = Job::start(&job, cancel, move |reporter| {
-            let _in_use = in_use;
-            worker.run(reporter)
-        });
+        let job = Job::start(&job, cancel, move |reporter| worker.run(reporter));
         Ok(Self { job, input })
     }
 

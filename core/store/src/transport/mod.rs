@@ -95,8 +95,8 @@ pub trait Transport: Send + Sync {
     /// undoes no content coding. Blocks; returns within about 20 ms once `cancel` fires.
     ///
     /// # Errors
-    /// [`StoreError::Cancelled`], [`StoreError::Network`] where no answer came, [`StoreError::Configuration`] where this
-    /// transport cannot work as it was set up.
+    /// [`StoreError::Cancelled`], [`StoreError::Network`] where no answer came, [`StoreError::Configuration`] where
+    /// this transport cannot work as it was set up.
     fn send(&self, request: HttpRequest, cancel: &CancelToken) -> Result<HttpResponse, StoreError>;
 }
 

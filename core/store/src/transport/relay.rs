@@ -1,8 +1,8 @@
 //! The platform fetches, the store is fed: for apps, whose library has no network of its own.
 //!
 //! The store asks for requests as [`RelayEvent`]s; the app carries each one out with what the platform has
-//! (`HttpURLConnection`, `URLSession`) and hands back status, headers and bytes under the request's number. What it hands
-//! back is trusted no more than a server is: lengths, ranges and hashes are checked as ever.
+//! (`HttpURLConnection`, `URLSession`) and hands back status, headers and bytes under the request's number. What it
+//! hands back is trusted no more than a server is: lengths, ranges and hashes are checked as ever.
 //!
 //! Nothing here polls the app, and the app polls nothing: events and room for bytes are waited for with a waker or
 //! blocking, as the app likes. At most 512 KiB of each answer wait for the disk; a faster network has to wait.
@@ -44,7 +44,8 @@ pub enum RelayEvent {
 ///
 /// The app reads [events](Self::next_event) on one task and answers each request from wherever it likes:
 /// [`respond`](Self::respond) once, [`push`](Self::push) for every piece, then [`end`](Self::end); or
-/// [`fail`](Self::fail) at any time. Calls for an exchange that is over do nothing and say so. All of it is thread-safe.
+/// [`fail`](Self::fail) at any time. Calls for an exchange that is over do nothing and say so. All of it is
+/// thread-safe.
 #[derive(Clone, Default)]
 pub struct Relay(Arc<Shared>);
 
@@ -165,8 +166,8 @@ impl Relay {
         })
     }
 
-    /// Hands over bytes of the body, waiting for room. Returns whether more are wanted; dropped before it is ready, it may
-    /// have handed over some of them, so the exchange has to [fail](Self::fail) then.
+    /// Hands over bytes of the body, waiting for room. Returns whether more are wanted; dropped before it is ready,
+    /// it may have handed over some of them, so the exchange has to [fail](Self::fail) then.
     pub async fn push(&self, id: u64, mut bytes: &[u8]) -> bool {
         loop {
             match poll_fn(|cx| self.poll_push(id, bytes, cx)).await {
@@ -210,8 +211,8 @@ impl Relay {
         self.0.with(id, (), |exchange| exchange.end = Some(Err(failure)));
     }
 
-    /// Ends everything: pulls that use this relay fail at once with [`NetworkFailure::Closed`], events end. Parts stay on
-    /// disk. To be called when the app's end goes away.
+    /// Ends everything: pulls that use this relay fail at once with [`NetworkFailure::Closed`], events end. Parts
+    /// stay on disk. To be called when the app's end goes away.
     pub fn close(&self) {
         let mut state = self.0.lock();
         state.closed = true;

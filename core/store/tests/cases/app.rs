@@ -1,5 +1,5 @@
-//! An app that carries out a relay's requests with an HTTP client of its own, as the platform's would: plain HTTP/1.1 on
-//! sockets, no redirects, failures in the platform's words.
+//! An app that carries out a relay's requests with an HTTP client of its own, as the platform's would: plain HTTP/1.1
+//! on sockets, no redirects, failures in the platform's words.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};

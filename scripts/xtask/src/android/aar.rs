@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::link::API;
 use super::{Abi, Built, LIBRARY};
 use crate::artifact::{ANDROID_NOTICES, LICENCES, SBOM};
 use crate::failure::Failure;
@@ -9,17 +10,15 @@ use crate::inventory::Notices;
 use crate::workspace::{self, Workspace};
 use crate::zip::{self, Member};
 
-/// The rules for R8 that go to apps.
-const RULES: &str = "android/sotto-android/consumer-rules.pro";
+/// The rules for R8 that go to apps. They lie in the JAR of the bindings too, for builds without Android's plugin.
+const RULES: &str = "android/sotto-bindings/src/main/resources/META-INF/proguard/sotto.pro";
 const MANIFEST: &str = "android/sotto-android/src/main/AndroidManifest.xml";
-/// Where Maven leaves classes, by module: generated code, the API, and what needs Android.
-const CLASSES: &[&str] = &[
-    "android/sotto-bindings/target/classes",
-    "android/sotto-kotlin/target/classes",
-    "android/sotto-android/target/classes",
-];
-/// The package of the manifest.
-const NAMESPACE: &str = "dev.sotto.android";
+/// The module whose classes are in the AAR. What it stands on comes as JARs of its own, as Gradle publishes them.
+const MODULE: &str = "sotto-android";
+/// The modules that are published as JARs.
+const JARS: &[&str] = &["sotto-bindings", "sotto-kotlin"];
+/// The model for apps that bring none.
+const STARTER: &str = "core/starter/models/speech";
 
 /// What goes into an AAR.
 #[derive(Debug, Clone)]
@@ -47,64 +46,86 @@ impl Aar {
         if !rules.exists() {
             return Err(Failure::missing(format!("{RULES} is missing"), "without it minified apps fail: restore it"));
         }
-        let manifest = root.join(MANIFEST);
-        let manifest = if manifest.exists() { workspace::read_text(&manifest)? } else { "<manifest/>".into() };
-        let mut classes = Vec::new();
-        for folder in CLASSES {
-            classes.extend(classes_below(&root.join(folder))?);
-        }
+        let manifest = with_package(&workspace::read_text(&root.join(MANIFEST))?, "dev.sotto.android");
+        let classes = compiled(root, MODULE)?;
         let libraries = libraries
             .iter()
             .map(|built| Ok((built.abi, workspace::read(&built.library)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
-        Ok(Self {
-            manifest: with_package(&manifest),
-            rules: workspace::read_text(&rules)?,
-            classes,
-            libraries,
-            notices,
-        })
+        Ok(Self { manifest, rules: workspace::read_text(&rules)?, classes, libraries, notices })
     }
 }
 
-/// Class files, and Kotlin's notes beside them; nothing else belongs into an app.
-fn classes_below(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+/// What Maven compiled of a module: classes, Kotlin's notes beside them, and rules for R8; nothing else belongs into an app.
+fn compiled(root: &Path, module: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let folder = root.join("android").join(module).join("target/classes");
     if !folder.is_dir() {
         let remedy = "run Maven in android/ first (`mvn package`), or `scripts/test.sh`";
         return Err(Failure::missing(format!("{} is missing", folder.display()), remedy));
     }
     let mut found = Vec::new();
-    for path in workspace::files_below(folder)? {
-        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-        if name.ends_with(".class") || name.ends_with(".kotlin_module") {
+    for path in workspace::files_below(&folder)? {
+        let name = path.strip_prefix(&folder).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+        if [".class", ".kotlin_module", ".pro"].iter().any(|ending| name.ends_with(ending)) {
             found.push((name, workspace::read(&path)?));
         }
     }
     Ok(found)
 }
 
-/// Gradle takes the package from its own build file; in an AAR it stands in the manifest.
-fn with_package(manifest: &str) -> String {
+/// The JARs that the AAR stands on, by the names of their modules.
+///
+/// # Errors
+/// [`Failure::Missing`] when Maven has not run.
+pub fn jars(workspace: &Workspace) -> Result<Vec<(&'static str, Vec<u8>)>, Failure> {
+    JARS.iter().map(|module| Ok((*module, jar(&compiled(workspace.root(), module)?)))).collect()
+}
+
+/// The AAR of the starter model, which is an asset that apps map from their package: it is stored, not compressed.
+///
+/// # Errors
+/// [`Failure::File`] when the model is not there.
+pub fn starter(workspace: &Workspace) -> Result<Vec<u8>, Failure> {
+    let folder = workspace.root().join(STARTER);
+    let asset = |name: &str| Ok(Member::file(format!("assets/sotto/{name}"), workspace::read(&folder.join(name))?));
+    Ok(zip::write(vec![
+        Member::file("AndroidManifest.xml", with_package("<manifest/>", "dev.sotto.starter").into_bytes()),
+        Member::file("classes.jar", jar(&[])).stored(),
+        Member::file("R.txt", Vec::new()),
+        asset("starter.en.sotto")?.stored(),
+        asset("README.md")?,
+    ]))
+}
+
+fn jar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+    zip::write(files.iter().map(|(name, data)| Member::file(name, data.clone())).collect())
+}
+
+/// Gradle takes the package and the oldest Android from its own build file; in an AAR they stand in the manifest.
+fn with_package(manifest: &str, namespace: &str) -> String {
     if manifest.contains("package=\"") {
         return manifest.to_owned();
     }
-    let namespace = "xmlns:android=\"http://schemas.android.com/apk/res/android\"";
+    let android = "xmlns:android=\"http://schemas.android.com/apk/res/android\"";
+    let oldest = format!("    <uses-sdk android:minSdkVersion=\"{API}\" />\n");
     match manifest.split_once("<manifest") {
         Some((before, rest)) if rest.trim_start().starts_with("/>") => {
-            format!("{before}<manifest {namespace} package=\"{NAMESPACE}\">\n</manifest>\n")
+            format!("{before}<manifest {android} package=\"{namespace}\">\n{oldest}</manifest>\n")
         }
-        Some((before, rest)) => format!("{before}<manifest package=\"{NAMESPACE}\"{rest}"),
+        Some((before, rest)) => {
+            let whole = format!("{before}<manifest package=\"{namespace}\"{rest}");
+            whole.replace("</manifest>", &format!("{oldest}</manifest>"))
+        }
         None => manifest.to_owned(),
     }
 }
 
 /// The archive.
 pub fn write(aar: &Aar) -> Vec<u8> {
-    let jar = aar.classes.iter().map(|(name, data)| Member::file(name, data.clone())).collect();
     let mut members = vec![
         Member::file("AndroidManifest.xml", aar.manifest.clone().into_bytes()),
         // Packed already.
-        Member::file("classes.jar", zip::write(jar)).stored(),
+        Member::file("classes.jar", jar(&aar.classes)).stored(),
         Member::file("proguard.txt", aar.rules.clone().into_bytes()),
         Member::file("R.txt", Vec::new()),
         Member::file(format!("{ANDROID_NOTICES}/{LICENCES}"), aar.notices.licences.clone().into_bytes()),
@@ -123,23 +144,32 @@ mod tests {
     #[test]
     fn the_package_is_added_where_gradle_keeps_it_elsewhere() {
         let own = "<manifest package=\"a.b\"/>";
-        assert_eq!(with_package(own), own);
-        let manifest =
-            with_package("<?xml version=\"1.0\"?>\n<manifest xmlns:android=\"x\">\n<application/></manifest>");
-        assert!(manifest.contains("<manifest package=\"dev.sotto.android\" xmlns:android=\"x\">"), "{manifest}");
-        assert!(with_package("<manifest/>").contains("</manifest>"));
-        assert!(with_package("<manifest />").contains("package="));
+        assert_eq!(with_package(own, "c"), own);
+        let manifest = with_package("<?xml version=\"1.0\"?>\n<manifest xmlns:android=\"x\">\n<a/></manifest>", "c.d");
+        assert!(manifest.contains("<manifest package=\"c.d\" xmlns:android=\"x\">"), "{manifest}");
+        assert_eq!(manifest.matches("android:minSdkVersion=\"26\"").count(), 1, "{manifest}");
+        assert!(with_package("<manifest/>", "c").contains("</manifest>"));
+        assert!(with_package("<manifest />", "c").contains("package="));
     }
 
     #[test]
-    fn only_classes_and_kotlins_notes_go_into_the_jar() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["dev/sotto/A.class", "META-INF/sotto.kotlin_module", "notes.txt", "META-INF/maven/pom.xml"] {
-            workspace::write(&folder.path().join(name), b"x").unwrap();
+    fn only_what_apps_need_goes_into_a_jar() {
+        let root = tempfile::tempdir().unwrap();
+        let classes = root.path().join("android/sotto-android/target/classes");
+        for name in ["dev/sotto/A.class", "META-INF/a.kotlin_module", "notes.txt", "META-INF/maven/pom.xml"] {
+            workspace::write(&classes.join(name), b"x").unwrap();
         }
-        let names: Vec<String> = classes_below(folder.path()).unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["META-INF/sotto.kotlin_module", "dev/sotto/A.class"]);
-        let error = classes_below(&folder.path().join("gone")).unwrap_err().to_string();
+        let names: Vec<String> = compiled(root.path(), MODULE).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["META-INF/a.kotlin_module", "dev/sotto/A.class"]);
+        let error = compiled(root.path(), "gone").unwrap_err().to_string();
         assert!(error.contains("mvn"), "{error}");
+    }
+
+    #[test]
+    fn the_starter_model_can_be_mapped_from_its_package() {
+        let bytes = starter(&Workspace::here()).unwrap();
+        let archive = crate::zip::Archive::read(bytes).unwrap();
+        let model = archive.entries().iter().find(|entry| entry.name == "assets/sotto/starter.en.sotto").unwrap();
+        assert!(archive.stored_at(model).unwrap().is_some());
     }
 }

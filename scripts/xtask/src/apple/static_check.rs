@@ -1,6 +1,9 @@
 //! What can be had without Xcode: the static library for phones, built and looked at. It proves that everything compiles for
 //! Apple's systems and offers the names that Swift calls.
 
+use std::path::Path;
+use std::process::Command;
+
 use object::read::archive::ArchiveFile;
 use object::{File, Object, ObjectSymbol};
 
@@ -12,17 +15,63 @@ use crate::workspace::{self, Workspace, run};
 const TARGET: &str = "aarch64-apple-ios";
 const MUST_DEFINE: &str = "_ffi_sotto_ffi_uniffi_contract_version";
 
-/// Builds and checks it.
+/// Builds and checks it, in the profile of development: what is asked is whether it compiles and what it offers.
 ///
 /// # Errors
-/// [`Failure`] when it cannot be built or is not what it should be.
+/// [`Failure`] when it cannot be built.
 pub fn check(workspace: &Workspace) -> Result<Report, Failure> {
-    run(&mut shipped::cargo(workspace, TARGET, "staticlib", &[]))?;
-    let path = shipped::result(workspace, TARGET, "libsotto_ffi.a");
+    let mut command = workspace.cargo();
+    command.args(["rustc", "--locked", "--package", shipped::PACKAGE, "--lib", "--crate-type", "staticlib"]);
+    command.args(["--target", TARGET]);
+    if super::has_xcode() {
+        run(&mut command)?;
+    } else {
+        run(without_xcode(workspace, &mut command)?)?;
+    }
+    let path = workspace.target().join(TARGET).join("debug/libsotto_ffi.a");
     let mut report = Report::on(workspace.shown(&path).to_string());
     report.add("objects for phones, with the names that Swift calls", look(&workspace::read(&path)?));
     report.leave_out("frameworks: Xcode links them");
     Ok(report)
+}
+
+/// One crate (oslog) brings a file of C, which calls a macro of Apple's headers. Without those an object with nothing in it
+/// stands for it: the result is for looking at, not for linking.
+fn without_xcode<'a>(workspace: &Workspace, command: &'a mut Command) -> Result<&'a mut Command, Failure> {
+    let folder = workspace.made("apple").join("stand-in");
+    workspace::fresh_folder(&folder)?;
+    let (source, object, compiler) = (folder.join("nothing.rs"), folder.join("nothing.o"), folder.join("cc"));
+    workspace::write(&source, b"#![no_std]\n")?;
+    let mut compile = workspace.rustc();
+    compile.args(["--crate-type", "lib", "--emit", "obj", "--target", TARGET, "-o"]).arg(&object).arg(&source);
+    workspace::capture(&mut compile).map_err(|error| {
+        Failure::missing(
+            format!("nothing can be compiled for {TARGET}: {error}"),
+            format!("run `rustup target add {TARGET}`"),
+        )
+    })?;
+    let script = format!(
+        "#!/bin/sh\n# Stands for Apple's compiler of C.\n\
+         while [ $# -gt 0 ]; do [ \"$1\" = -o ] && out=\"$2\"; shift; done\n\
+         [ -z \"$out\" ] || cp '{}' \"$out\"\n",
+        object.display()
+    );
+    workspace::write(&compiler, script.as_bytes())?;
+    executable(&compiler)?;
+    let variable = |name: &str| format!("{name}_{}", TARGET.replace('-', "_"));
+    command.env(variable("CC"), &compiler).env(variable("AR"), "ar");
+    Ok(command.env("SDKROOT", &folder).env("IPHONEOS_DEPLOYMENT_TARGET", "16.0"))
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(Failure::file(path))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> Result<(), Failure> {
+    Ok(())
 }
 
 fn look(bytes: &[u8]) -> Vec<Finding> {

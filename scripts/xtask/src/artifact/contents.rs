@@ -34,6 +34,16 @@ impl Contents {
         if path.is_dir() { Self::of_folder(path) } else { Self::of_archive(path, workspace::read(path)?) }
     }
 
+    /// Reads one file, under its own name.
+    ///
+    /// # Errors
+    /// [`Failure::File`].
+    pub fn of_file(path: &Path) -> Result<Self, Failure> {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let file = File { data: workspace::read(path)?, stored_at: None };
+        Ok(Self { files: BTreeMap::from([(name, file)]), links: BTreeMap::new() })
+    }
+
     /// Reads an archive in memory; `path` is its name in messages.
     ///
     /// # Errors

@@ -31,10 +31,7 @@ pub fn aar() -> Contents {
     let package = Aar {
         manifest: "<manifest xmlns:android=\"a\" package=\"dev.sotto.android\">\n</manifest>\n".into(),
         rules: RULES.into(),
-        classes: vec![
-            ("dev/sotto/SpeechRecognizer.class".into(), b"class".to_vec()),
-            ("dev/sotto/ffi/Session.class".into(), b"class".to_vec()),
-        ],
+        classes: vec![("dev/sotto/android/Microphone.class".into(), b"class".to_vec())],
         libraries: Abi::ALL.iter().map(|abi| (*abi, library(*abi).write())).collect(),
         notices: notices(),
     };

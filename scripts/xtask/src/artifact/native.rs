@@ -111,7 +111,7 @@ impl Libraries {
     /// Every ABI that Sotto ships for has a library, of the right processor, that can be loaded.
     pub fn every_abi(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        if self.kind != Kind::XcFramework {
+        if matches!(self.kind, Kind::Aar | Kind::Apk) {
             for abi in Abi::ALL {
                 if !self.ours.iter().any(|ours| ours.abi == Some(abi)) {
                     let what = format!("there is no library for {abi}");
@@ -247,6 +247,9 @@ impl Libraries {
 fn recognize(kind: Kind, path: &str) -> Option<(Option<Abi>, bool)> {
     if kind == Kind::XcFramework {
         return apple::is_binary(path).then_some((None, true));
+    }
+    if kind == Kind::Library {
+        return Some((None, true));
     }
     let folder = if kind == Kind::Aar { "jni/" } else { "lib/" };
     let (abi, name) = path.strip_prefix(folder)?.split_once('/')?;

@@ -171,8 +171,12 @@ fn a_package_without_classes_is_found() {
     let mut contents = aar();
     contents.files.remove("classes.jar");
     assert_eq!(broken(Kind::Aar, &contents), ["classes"]);
-    put(&mut contents, "classes.jar", write(vec![Member::file("dev/sotto/A.class", vec![1])]));
-    assert_eq!(broken(Kind::Aar, &contents), ["classes"], "the generated ones are missing");
+    for members in [vec![], vec![Member::file("org/other/A.class", vec![1])]] {
+        put(&mut contents, "classes.jar", write(members));
+        assert_eq!(broken(Kind::Aar, &contents), ["classes"]);
+    }
+    put(&mut contents, "classes.jar", "");
+    assert!(broken(Kind::Aar, &contents).contains(&"classes"));
 }
 
 #[test]
@@ -348,6 +352,21 @@ fn folders_and_archives_are_read_the_same_way() {
     let members = aar().files.into_iter().map(|(name, file)| Member::file(name, file.data)).collect();
     crate::workspace::write(&archive, &write(members)).unwrap();
     assert!(verify(&archive, &Options::default()).unwrap().passed());
+}
+
+#[test]
+fn a_library_is_held_to_the_rules_of_libraries_before_it_is_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libsotto_ffi.so");
+    let broken = |object: SharedObject| {
+        std::fs::write(&path, object.write()).unwrap();
+        verify(&path, &Options::default()).unwrap().broken()
+    };
+    assert_eq!(broken(SharedObject::sound()), [""; 0]);
+    assert_eq!(broken(SharedObject { imports: vec!["connect"], ..SharedObject::sound() }), ["no network"]);
+    assert_eq!(broken(SharedObject { data: vec![0; 6_000_001], ..SharedObject::sound() }), ["size"]);
+    std::fs::write(&path, Dylib::sound().write()).unwrap();
+    assert!(verify(&path, &Options::default()).unwrap().broken().contains(&"a library for every ABI"));
 }
 
 #[test]

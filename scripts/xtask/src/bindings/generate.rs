@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{C_MODULE, KOTLIN, SWIFT, absolute, library_name};
+use super::{C_MODULE, KOTLIN, Language, STARTER, STARTER_RESOURCE, SWIFT, absolute, library_name};
 use crate::failure::Failure;
 use crate::workspace::{self, Workspace, run};
 
@@ -23,10 +23,6 @@ pub struct Generated {
 /// `SOTTO_HOST_LIB`. One item a line: some compilers read no more.
 const LINUX_MODULE: &str =
     "module sottoFFI [system] {\n    header \"sottoFFI.h\"\n    link \"sotto_ffi\"\n    export *\n}\n";
-
-/// The starter model, and where SwiftPM takes it from: resources must lie inside their target.
-const STARTER: &str = "core/starter/models/speech/starter.en.sotto";
-const STARTER_RESOURCE: &str = "ios/Sources/SottoStarter/Resources/starter.en.sotto";
 
 /// Generates the bindings of a library: the one given, or the host's of this workspace, which is built.
 ///
@@ -78,10 +74,11 @@ impl Generated {
     /// [`Failure::File`].
     pub fn install(&self, workspace: &Workspace) -> Result<(), Failure> {
         self.write(workspace.root())?;
-        let (model, resource) = (workspace.root().join(STARTER), workspace.root().join(STARTER_RESOURCE));
-        let bytes = std::fs::read(&model).map_err(Failure::file(&model))?;
-        workspace::write(&resource, &bytes)?;
-        println!("{STARTER_RESOURCE}: written");
+        // A package of SwiftPM has its resources below its own folder; a link there would not reach those who load it.
+        let starter = workspace.root().join(STARTER);
+        if starter.exists() && workspace.root().join(STARTER_RESOURCE).parent().is_some_and(Path::is_dir) {
+            workspace::write(&workspace.root().join(STARTER_RESOURCE), &workspace::read(&starter)?)?;
+        }
         for folder in [KOTLIN, SWIFT, C_MODULE] {
             println!("{folder}: written");
         }
@@ -89,22 +86,40 @@ impl Generated {
     }
 
     fn write(&self, root: &Path) -> Result<(), Failure> {
-        let files = [
-            (KOTLIN, self.kotlin_path.clone(), self.kotlin.as_str()),
-            (SWIFT, "SottoBindings.swift".into(), self.swift.as_str()),
-            (C_MODULE, "sottoFFI.h".into(), self.header.as_str()),
-            (C_MODULE, "module.modulemap".into(), LINUX_MODULE),
-        ];
-        for (folder, path, text) in &files {
-            workspace::write(&root.join(folder).join(path), text.as_bytes())?;
+        self.write_one(Language::Kotlin, &root.join(KOTLIN))?;
+        for (folder, name, text) in self.swift_files() {
+            workspace::write(&root.join(folder).join(name), text.as_bytes())?;
         }
+        Ok(())
+    }
+
+    /// Writes the files of one language into a folder.
+    ///
+    /// # Errors
+    /// [`Failure::File`].
+    pub fn write_one(&self, language: Language, out: &Path) -> Result<(), Failure> {
+        if language == Language::Swift {
+            let mut files = self.swift_files().into_iter();
+            return files.try_for_each(|(_, name, text)| workspace::write(&out.join(name), text.as_bytes()));
+        }
+        let own = out.join(&self.kotlin_path);
+        workspace::write(&own, self.kotlin.as_bytes())?;
         // Kotlin compiles whatever lies there, an older package too.
-        for path in workspace::files_below(&root.join(KOTLIN))? {
-            if path != root.join(KOTLIN).join(&self.kotlin_path) {
-                std::fs::remove_file(&path).map_err(Failure::file(&path))?;
+        for path in workspace::files_below(out)?.iter().filter(|path| **path != own) {
+            if path.extension().is_some_and(|extension| extension == "kt") {
+                std::fs::remove_file(path).map_err(Failure::file(path))?;
             }
         }
         Ok(())
+    }
+
+    /// Folder, name and text of each.
+    fn swift_files(&self) -> [(&'static str, &'static str, &str); 3] {
+        [
+            (SWIFT, "SottoBindings.swift", self.swift.as_str()),
+            (C_MODULE, "sottoFFI.h", self.header.as_str()),
+            (C_MODULE, "module.modulemap", LINUX_MODULE),
+        ]
     }
 }
 
@@ -137,6 +152,9 @@ mod tests {
         assert!(!old.exists());
         let written = workspace::read_text(&root.path().join(KOTLIN).join("dev/sotto/ffi/sotto.kt")).unwrap();
         assert_eq!(written, "package dev.sotto.ffi");
+        let own = root.path().join("own");
+        generated.write_one(Language::Kotlin, &own).unwrap();
+        assert_eq!(workspace::files_below(&own).unwrap(), [own.join("dev/sotto/ffi/sotto.kt")]);
         let module = workspace::read_text(&root.path().join(C_MODULE).join("module.modulemap")).unwrap();
         assert!(module.contains("link \"sotto_ffi\""), "{module}");
     }

@@ -46,6 +46,8 @@ const LAYERS: &[Layer] = &[
             "sotto-store",
         ],
     },
+    Layer { name: "sotto-ffi", may_use: &["sotto"] },
+    Layer { name: BINDGEN, may_use: &[] },
     Layer { name: TESTKIT, may_use: &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-audio", "sotto-text"] },
     Layer { name: "xtask", may_use: &[] },
 ];
@@ -55,6 +57,17 @@ const LAYERS: &[Layer] = &[
 const TASK: &[&str] = &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-audio", "sotto-text", "sotto-starter"];
 
 const TESTKIT: &str = "sotto-testkit";
+
+/// UniFFI's generators as programs of this workspace, so that their version is the library's.
+const BINDGEN: &str = "sotto-bindgen";
+
+/// Crates that know another language or a phone's system: they belong to the top, so that the core runs and is tested without
+/// either.
+const FOREIGN: &[&str] =
+    &["android_logger", "jni", "ndk", "ndk-context", "oslog", "uniffi", "uniffi_bindgen", "uniffi_core"];
+
+/// The crates that may know them.
+const BINDINGS: &[&str] = &["sotto-ffi", BINDGEN];
 
 /// What the tests of any crate may use as well: the test kit, and the starter models, which are bytes only and run everywhere.
 const FOR_TESTS: &[&str] = &[TESTKIT, "sotto-starter"];
@@ -89,7 +102,7 @@ pub const PHONES: &[&str] = &["sotto", "sotto-ffi"];
 
 /// Whether a workspace crate becomes part of what users get.
 pub fn ships(name: &str) -> bool {
-    name != TESTKIT && name != "xtask"
+    name != TESTKIT && name != BINDGEN && name != "xtask"
 }
 
 /// Checks that workspace crates use lower ones only.
@@ -114,6 +127,21 @@ pub fn check_order(graph: &Graph) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Checks that nothing below the bindings reaches a crate of another language or of a phone's system, however deep; its own
+/// optional features included.
+pub fn check_bindings(graph: &Graph) -> Vec<Finding> {
+    let below = graph.members().map(|package| package.name.as_str()).filter(|name| !BINDINGS.contains(name));
+    graph
+        .reach(below)
+        .into_iter()
+        .filter(|&(index, _)| FOREIGN.contains(&graph.packages()[index].name.as_str()))
+        .map(|(_, path)| Finding {
+            what: format!("{} knows another language or system: {}", path[0], path.join(" → ")),
+            remedy: "that belongs to bindings/ffi; hand what it needs down as a value or a trait".into(),
+        })
+        .collect()
 }
 
 fn misplaced(user: &str, used: &str) -> Finding {
@@ -204,6 +232,32 @@ mod tests {
                 assert!(findings[0].what.contains(used));
             }
         }
+    }
+
+    #[test]
+    fn another_language_below_the_bindings_is_found_with_its_path() {
+        let graph = graph(&[
+            Crate("sotto-speech", "0.1.0", "MIT", &[("audio-sink", "1.0.0", Kind::Normal)]),
+            Crate("audio-sink", "1.0.0", "MIT", &[("jni", "0.22.4", Kind::Normal)]),
+            Crate("jni", "0.22.4", "MIT", &[]),
+        ]);
+        let findings = check_bindings(&graph);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].what.contains("sotto-speech → audio-sink → jni"), "{}", findings[0]);
+        for (user, used) in [("sotto-ffi", "jni"), ("sotto-ffi", "uniffi"), ("sotto-bindgen", "uniffi")] {
+            assert_eq!(check_bindings(&with_edge(user, used, Kind::Normal)), [], "{user} → {used}");
+        }
+        assert_eq!(check_bindings(&with_edge("sotto", "uniffi", Kind::Normal)).len(), 1);
+    }
+
+    #[test]
+    fn the_bindings_stand_on_the_public_crate_alone() {
+        assert_eq!(check_order(&with_edge("sotto-ffi", "sotto", Kind::Normal)), []);
+        assert_eq!(check_order(&with_edge("sotto-ffi", "sotto-starter", Kind::Dev)), []);
+        for used in ["sotto-speech", "sotto-store", "sotto-runtime"] {
+            assert_eq!(check_order(&with_edge("sotto-ffi", used, Kind::Normal)).len(), 1, "{used}");
+        }
+        assert_eq!(check_order(&with_edge("sotto-bindgen", "sotto-ffi", Kind::Normal)).len(), 1);
     }
 
     #[test]

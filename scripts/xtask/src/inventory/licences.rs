@@ -23,7 +23,7 @@ pub fn write(crates: &[Crate]) -> Result<String, Failure> {
     // By what a text says, with white space as it comes: who it belongs to, and how it is written.
     let mut groups: BTreeMap<String, (Vec<&Crate>, String)> = BTreeMap::new();
     for one in crates {
-        let mut texts = own[&(one.name.as_str(), one.version.as_str())].clone();
+        let mut texts = chosen(&one.licence, own[&(one.name.as_str(), one.version.as_str())].clone());
         if texts.is_empty() {
             texts.extend(borrowed(one, crates, &own)?);
         }
@@ -47,7 +47,8 @@ pub fn write(crates: &[Crate]) -> Result<String, Failure> {
 }
 
 const HEAD: &str = "Sotto is licensed under MIT or Apache-2.0, at your choice. It contains the software below, each part under its\n\
-                    own licence. Files under MPL-2.0 are used unchanged; their source is at the address that the SBOM names.\n\n";
+                    own licence; of what may be used under MIT or another one, MIT is chosen. Files under MPL-2.0 are used\n\
+                    unchanged; their source is at the address that the SBOM names.\n\n";
 
 /// Names with commas, in lines.
 fn wrapped(names: &[String]) -> String {
@@ -65,31 +66,49 @@ fn wrapped(names: &[String]) -> String {
     lines.join("\n")
 }
 
-/// The texts in a crate's folder; for our own crates, which have none each, those of the workspace.
-fn texts_of(one: &Crate) -> Result<Vec<String>, Failure> {
+/// The texts in a crate's folder by the names of their files; for our own crates, which have none each, those of the workspace.
+fn texts_of(one: &Crate) -> Result<BTreeMap<String, String>, Failure> {
     let folders = one.folder.iter().flat_map(|folder| folder.ancestors().take(if one.ours { 3 } else { 1 }));
     for folder in folders {
-        let mut texts = Vec::new();
+        let mut texts = BTreeMap::new();
         for entry in std::fs::read_dir(folder).map_err(Failure::file(folder))? {
             let path = entry.map_err(Failure::file(folder))?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-            let named =
-                ["licen", "copying", "copyright", "unlicense", "notice"].iter().any(|start| name.starts_with(start));
-            if named && path.is_file() && !name.ends_with(".rs") && !name.ends_with(".html") {
-                texts.push(workspace::read_text(&path)?);
+            if path.is_file() && is_licence(&name) {
+                texts.insert(name, workspace::read_text(&path)?);
             }
         }
         if !texts.is_empty() {
-            texts.sort();
             return Ok(texts);
         }
     }
-    Ok(Vec::new())
+    Ok(BTreeMap::new())
+}
+
+/// Whether a file, by its name in small letters, holds a licence or what belongs to one.
+fn is_licence(name: &str) -> bool {
+    let starts = ["licen", "copying", "copyright", "unlicense", "notice"];
+    starts.iter().any(|start| name.starts_with(start)) && !name.ends_with(".rs") && !name.ends_with(".html")
+}
+
+/// The texts of the licence that is chosen. Most crates offer MIT or Apache-2.0, each with a copy of the latter's eleven
+/// kilobytes.
+fn chosen(licence: &str, mut texts: BTreeMap<String, String>) -> Vec<String> {
+    let alternatives = licence.replace(['(', ')'], " ");
+    let offers_mit = alternatives.contains(" OR ") && alternatives.split_whitespace().any(|word| word == "MIT");
+    if offers_mit && texts.keys().any(|name| name.contains("mit")) {
+        texts.retain(|name, _| !["apache", "bsd", "unlicense", "zlib"].iter().any(|other| name.contains(other)));
+    }
+    texts.into_values().collect()
 }
 
 /// The text for a crate that brings none.
-fn borrowed(one: &Crate, crates: &[Crate], own: &BTreeMap<(&str, &str), Vec<String>>) -> Result<Vec<String>, Failure> {
-    let texts = |other: &Crate| own[&(other.name.as_str(), other.version.as_str())].clone();
+fn borrowed(
+    one: &Crate,
+    crates: &[Crate],
+    own: &BTreeMap<(&str, &str), BTreeMap<String, String>>,
+) -> Result<Vec<String>, Failure> {
+    let texts = |other: &Crate| own[&(other.name.as_str(), other.version.as_str())].clone().into_values();
     let repository = |one: &Crate| {
         one.repository.as_ref().map(|url| url.trim_end_matches('/').trim_end_matches(".git").to_lowercase())
     };
@@ -97,10 +116,10 @@ fn borrowed(one: &Crate, crates: &[Crate], own: &BTreeMap<(&str, &str), Vec<Stri
         repository(one).is_some()
             && repository(other) == repository(one)
             && other.licence == one.licence
-            && !texts(other).is_empty()
+            && texts(other).len() > 0
     });
     if let Some(sibling) = sibling {
-        return Ok(texts(sibling));
+        return Ok(texts(sibling).collect());
     }
     let choices = one.licence.split(" OR ").map(|choice| choice.trim_matches(['(', ')', ' ']));
     for choice in choices {
@@ -171,6 +190,18 @@ mod tests {
         // A text of the MIT licence names its authors: nobody else's serves.
         let error = write(&[one("x", "MIT", &[("LICENSE", "Copyright x")]), one("y", "MIT", &[])]).unwrap_err();
         assert!(error.to_string().contains("y 1.0.0"), "{error}");
+    }
+
+    #[test]
+    fn of_several_licences_mit_is_chosen_and_what_comes_on_top_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let files =
+            [("LICENSE-MIT", "mit"), ("LICENSE-APACHE", "apache"), ("LICENSE-UNICODE", "unicode"), ("NOTICE", "n")];
+        let text = |licence| write(&[one(root.path(), "a", licence, &files)]).unwrap();
+        let both = text("(MIT OR Apache-2.0) AND Unicode-3.0");
+        assert!(both.contains("\nmit\n") && both.contains("\nunicode\n") && both.contains("\nn\n"), "{both}");
+        assert!(!both.contains("\napache\n"), "{both}");
+        assert!(text("MIT AND Apache-2.0").contains("\napache\n"), "both apply");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::shipped::PACKAGE;
 use crate::workspace;
 
-/// The list, indented for readers of differences.
+/// The list, in one line: it becomes part of every app.
 ///
 /// # Errors
 /// [`Failure`] when the shipped crate itself is not among the crates.
@@ -31,8 +31,7 @@ pub fn write(crates: &[Crate]) -> Result<String, Failure> {
     // A name for this very list: made of what it says, where others take a random one.
     let hash = workspace::sha256(list.to_string().as_bytes());
     list["serialNumber"] = json!(serial_number(&hash));
-    let text = serde_json::to_string_pretty(&list).map_err(|error| Failure::form("the SBOM", error))?;
-    Ok(text + "\n")
+    Ok(format!("{list}\n"))
 }
 
 /// A UUID of version 8 (RFC 9562): the bits are the maker's, but for version and variant.

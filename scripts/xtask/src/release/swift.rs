@@ -31,11 +31,7 @@ pub fn distribution(
         manifest.lacks("the Swift package: there is no ios/Package.swift");
         return Ok(());
     }
-    let (url, checksum) = frameworks.unwrap_or_default();
-    workspace::write(
-        &folder.join("Package.swift"),
-        filled(&workspace::read_text(&package)?, url, checksum)?.as_bytes(),
-    )?;
+    workspace::write(&folder.join("Package.swift"), filled(&workspace::read_text(&package)?, frameworks)?.as_bytes())?;
     for path in workspace::files_below(&source.join("Sources"))? {
         let name = path.strip_prefix(&source).unwrap_or(&path);
         workspace::write(&folder.join(name), &workspace::read(&path)?)?;
@@ -50,55 +46,77 @@ pub fn distribution(
     Ok(())
 }
 
-/// The manifest with the address and checksum of this release, and without its tests, which need models that are not there.
-fn filled(package: &str, url: &str, checksum: &str) -> Result<String, Failure> {
-    let mut text = package.to_owned();
-    for (name, value) in [("releaseURL", url), ("releaseChecksum", checksum)] {
-        let start = format!("let {name} = \"");
-        let Some((before, rest)) = text.split_once(&start) else {
-            let remedy = format!("give it a line `{start}\"`, which a release fills in");
-            return Err(Failure::missing(format!("ios/Package.swift has no {name}"), remedy));
+/// The manifest with the address and checksum of this release where ours names a folder, and without the tests, which need
+/// models that are not there.
+fn filled(package: &str, frameworks: Option<(&str, &str)>) -> Result<String, Failure> {
+    if !package.contains(LOCAL) {
+        let remedy = "give it that line, which a release fills in";
+        return Err(Failure::missing(format!("ios/Package.swift has no `{LOCAL}`"), remedy));
+    }
+    let text = match frameworks {
+        Some((url, checksum)) => {
+            let released = format!(".binaryTarget(name: \"sottoFFI\", url: \"{url}\", checksum: \"{checksum}\")");
+            package.replace(LOCAL, &released)
+        }
+        None => package.to_owned(),
+    };
+    Ok(without(&text, ".testTarget("))
+}
+
+const LOCAL: &str = ".binaryTarget(name: \"sottoFFI\", path: \"SottoFFI.xcframework\")";
+
+/// The text without a call and the comma and line behind it.
+fn without(text: &str, call: &str) -> String {
+    let Some((before, rest)) = text.split_once(call) else { return text.to_owned() };
+    let mut depth = 1_usize;
+    let end = rest.find(|letter| {
+        depth = match letter {
+            '(' => depth + 1,
+            ')' => depth - 1,
+            _ => depth,
         };
-        let (_, after) = rest.split_once('"').unwrap_or(("", rest));
-        text = format!("{before}{start}{value}\"{after}");
-    }
-    let (from, to) = ("// tests: begin", "// tests: end");
-    if let Some((before, (_, after))) =
-        text.split_once(from).and_then(|(before, rest)| Some((before, rest.split_once(to)?)))
-    {
-        text = format!("{}{}", before.trim_end(), after);
-    }
-    Ok(text)
+        depth == 0
+    });
+    let Some(end) = end else { return text.to_owned() };
+    let after = rest[end + 1..].trim_start_matches(',');
+    format!("{}{after}", before.trim_end_matches(' ').trim_end_matches('\n'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PACKAGE: &str =
-        "// swift-tools-version: 6.0\nlet releaseURL = \"\"\nlet releaseChecksum = \"old\"\nlet package = 1\n";
+    const PACKAGE: &str = "let native: Target =\n    standsOnHost\n    ? .systemLibrary(name: \"sottoFFI\")\n    : \
+                           .binaryTarget(name: \"sottoFFI\", path: \"SottoFFI.xcframework\")\n\ntargets: [\n    native,\n    \
+                           .testTarget(name: \"T\", dependencies: [.target(name: \"Sotto\")]),\n]\n";
 
     #[test]
     fn address_and_checksum_are_filled_in_where_swiftpm_reads_them() {
-        let text = filled(PACKAGE, "https://example.org/a.zip", "00ff").unwrap();
-        assert_eq!(
-            text,
-            "// swift-tools-version: 6.0\nlet releaseURL = \"https://example.org/a.zip\"\n\
-             let releaseChecksum = \"00ff\"\nlet package = 1\n"
-        );
+        let text = filled(PACKAGE, Some(("https://example.org/a.zip", "00ff"))).unwrap();
+        let released = ".binaryTarget(name: \"sottoFFI\", url: \"https://example.org/a.zip\", checksum: \"00ff\")\n";
+        assert!(text.contains(released) && !text.contains("path:"), "{text}");
     }
 
     #[test]
-    fn a_manifest_without_their_places_is_an_error_that_says_what_to_write() {
-        let error = filled("let package = 1\n", "", "").unwrap_err().to_string();
-        assert!(error.contains("let releaseURL = \"\""), "{error}");
+    fn a_manifest_without_their_place_is_an_error_that_says_what_to_write() {
+        let error = filled("let package = 1\n", Some(("u", "c"))).unwrap_err().to_string();
+        assert!(error.contains(LOCAL), "{error}");
     }
 
     #[test]
     fn tests_stay_at_home() {
-        let package = format!("{PACKAGE}a,\n// tests: begin\nb,\n// tests: end\nc\n");
-        let text = filled(&package, "u", "c").unwrap();
-        assert!(text.ends_with("a,\nc\n"), "{text}");
+        let text = filled(PACKAGE, None).unwrap();
+        assert!(text.ends_with("targets: [\n    native,\n]\n"), "{text}");
+        assert_eq!(without("a(b", "a("), "a(b", "what does not end is left alone");
+    }
+
+    /// The manifest of this workspace has what a release looks for.
+    #[test]
+    fn our_own_manifest_can_be_filled_in() {
+        let package = crate::workspace::Workspace::here().root().join("ios/Package.swift");
+        let text = filled(&workspace::read_text(&package).unwrap(), Some(("https://a", "00"))).unwrap();
+        assert!(text.contains("checksum: \"00\"") && !text.contains("testTarget"), "{text}");
+        assert_eq!(text.matches('(').count(), text.matches(')').count());
     }
 
     #[test]

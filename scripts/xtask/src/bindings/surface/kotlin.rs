@@ -14,12 +14,16 @@ fn declarations(items: &[Item]) -> Vec<Declaration> {
     let mut found = Vec::new();
     let mut throws = None;
     for item in items {
-        let head = head_of(item);
-        if let Some(rest) = head.strip_prefix("@Throws(") {
-            throws = rest.split_once("::class").map(|(name, _)| name.to_owned());
-            continue;
+        let mut head = head_of(item);
+        // An annotation stands on a line of its own, or before its declaration.
+        while head.starts_with('@') {
+            let annotation = head.find(')').map_or(head.clone(), |end| head[..=end].to_owned());
+            if let Some(rest) = annotation.strip_prefix("@Throws(") {
+                throws = rest.split_once("::class").map(|(name, _)| name.to_owned());
+            }
+            head = head[annotation.len()..].trim_start().to_owned();
         }
-        if head.starts_with('@') {
+        if head.is_empty() {
             continue;
         }
         if let Some(mut declaration) = declaration(&head, item) {
@@ -40,18 +44,16 @@ fn declaration(head: &str, item: &Item) -> Option<Declaration> {
         return None;
     }
     let head = head.replace("kotlin.", "");
-    for keyword in ["class", "interface", "object"] {
-        if let Some(name) = word_behind(&head, keyword) {
-            // The companion that every type gets is empty; one with something in it holds constructors.
-            let members = members(&head, &item.items);
-            let empty = name.is_empty() && members.is_empty();
-            let shown = !empty && !is_machinery(name, MACHINERY);
-            return shown.then_some(Declaration { head, members });
-        }
-    }
+    // The companion that every type gets is empty, and that of an error holds machinery; others hold constructors.
     if head.starts_with("companion object") {
         let members = members(&head, &item.items);
         return (!members.is_empty()).then_some(Declaration { head: "companion object".into(), members });
+    }
+    for keyword in ["class", "interface", "object"] {
+        if let Some(name) = word_behind(&head, keyword) {
+            let members = members(&head, &item.items);
+            return (!is_machinery(name, MACHINERY)).then_some(Declaration { head, members });
+        }
     }
     let callable = head.starts_with("constructor(") || head.starts_with("fun ") || head.starts_with("suspend fun ");
     let field = head.starts_with("val ") || head.starts_with("var ") || head.starts_with("const val ");
@@ -161,7 +163,20 @@ mod tests {
             HIGH;
             companion object
         }
-        fun `version`(): kotlin.String {
+        sealed class SpeechException: kotlin.Exception() {
+            class Cancelled(
+                ) : SpeechException() {
+                override val message
+                    get() = ""
+            }
+            companion object ErrorHandler : UniffiRustCallStatusErrorHandler<SpeechException> {
+                override fun lift(error_buf: RustBuffer.ByValue): SpeechException = FfiConverterTypeSpeechError.lift(1)
+            }
+        }
+            @Throws(SpeechException::class) fun `cues`(`segments`: List<Segment>): List<Cue> {
+            return FfiConverterString.lift(1)
+        }
+         fun `version`(): kotlin.String {
             return FfiConverterString.lift(1)
         }
     "#;
@@ -175,6 +190,8 @@ data class Options(val language: String = \"en\", val prompt: String? = null)
 enum class Level
     LOW
     HIGH
+
+fun cues(segments: List<Segment>): List<Cue> throws SpeechException
 
 fun version(): String
 
@@ -190,6 +207,9 @@ open class Session: Disposable, AutoCloseable, SessionInterface
 sealed class Event
     data class Final(val text: String): Event()
     object Ended: Event()
+
+sealed class SpeechException: Exception()
+    class Cancelled(): SpeechException()
 ";
         assert_eq!(text.split_once("\n\n").unwrap().1, expected);
     }

@@ -8,13 +8,13 @@ import java.io.File
  *
  * @property descriptor file descriptor of this process
  * @property offset first byte of the part
- * @property length bytes of the part
+ * @property length bytes of the part; `null` for all up to the end. A recording may also come from a pipe
  * @property owner closed as soon as the native side has a descriptor of its own
  */
 public class OpenFile @JvmOverloads constructor(
     public val descriptor: Int,
     public val offset: Long,
-    public val length: Long,
+    public val length: Long?,
     private val owner: Closeable = Closeable { },
 ) : Closeable by owner
 

@@ -2,6 +2,7 @@ package dev.sotto
 
 import dev.sotto.ffi.Engine
 import dev.sotto.ffi.LoadEvent
+import dev.sotto.ffi.PackEvent
 import dev.sotto.internal.NativeJob
 import dev.sotto.internal.NativeLibrary
 import dev.sotto.internal.bytes
@@ -13,6 +14,8 @@ import dev.sotto.internal.native
 import dev.sotto.internal.settings
 import dev.sotto.internal.speech
 import dev.sotto.internal.speechSuspending
+import dev.sotto.internal.store
+import dev.sotto.internal.wellFormed
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.CoroutineScope
@@ -24,6 +27,7 @@ import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.future.future
 import kotlinx.coroutines.withContext
+import java.io.File
 import java.util.concurrent.CompletableFuture
 import java.util.function.Consumer
 
@@ -114,6 +118,66 @@ public class Sotto @JvmOverloads constructor(
         NativeJob({ job.nextEvent() }, { job.cancel() }, { job.close() })
     }.map { it.event() }.flowOn(dispatcher)
 
+    /**
+     * Packs a model into one file with quantized weights, which is mapped and used where it lies: made once, on the desk or
+     * on the device. There is a whole file at the destination in the end, or none.
+     *
+     * @param onProgress called on [dispatcher]; counts weights, then bytes
+     */
+    @JvmSynthetic
+    public suspend fun pack(
+        source: ModelSource,
+        destination: File,
+        options: PackOptions = PackOptions(),
+        onProgress: (Progress) -> Unit = {},
+    ): PackedModel = withContext(dispatcher) {
+        val job = source.located { location ->
+            speech(NAME) { native.pack(location, destination.absolutePath.wellFormed(), options.native()) }
+        }
+        try {
+            var packed: PackedModel? = null
+            while (packed == null) {
+                when (val event = speechSuspending(NAME) { job.nextEvent() }) {
+                    is PackEvent.Progress ->
+                        onProgress(Progress(event.done.toLong(), event.total?.toLong(), Progress.Unit.Weights))
+                    is PackEvent.Finished -> packed = PackedModel(event.bytes.toLong(), event.weights)
+                    null -> throw SpeechException.Internal("packing ended without a file", "pack it again")
+                }
+            }
+            packed
+        } finally {
+            job.cancel()
+            job.close()
+        }
+    }
+
+    /**
+     * Starts profiling a model with recordings of the app: several minutes, in which nothing else should run. Hand in
+     * readings of the device meanwhile. The model is unloaded and loaded again on the way, so recognizers of the same
+     * file and engine end with [SpeechException.Unloaded].
+     */
+    @JvmSynthetic
+    public suspend fun profileSpeech(
+        source: ModelSource,
+        clips: List<ProfileClip>,
+        options: ProfileOptions,
+    ): SpeechProfile = withContext(dispatcher) {
+        val profile = clips.located { located ->
+            source.located { location -> speech(NAME) { native.profileSpeech(location, located, options.native()) } }
+        }
+        SpeechProfile(profile, scope)
+    }
+
+    /**
+     * The store of models in a folder of the app, which need not exist yet. Writes nothing.
+     *
+     * @throws StoreException.InvalidName where there is something else than a folder
+     */
+    @JvmSynthetic
+    public suspend fun openStore(folder: File): ModelStore = withContext(dispatcher) {
+        ModelStore(store { native.openStore(folder.absolutePath.wellFormed()) }, this@Sotto)
+    }
+
     /** The models that are loaded, the last used one first. Cheap. */
     @Throws(SpeechException::class)
     public fun models(): List<LoadedModel> = speech(NAME) { native.loadedModels() }.map {
@@ -153,6 +217,25 @@ public class Sotto @JvmOverloads constructor(
     /** [estimateSpeech] for Java. */
     public fun estimateSpeechAsync(source: ModelSource): CompletableFuture<MemoryEstimate> =
         scope.future { estimateSpeech(source) }
+
+    /** [pack] for Java. */
+    @JvmOverloads
+    public fun packAsync(
+        source: ModelSource,
+        destination: File,
+        options: PackOptions = PackOptions(),
+        onProgress: Consumer<Progress> = Consumer { },
+    ): CompletableFuture<PackedModel> = scope.future { pack(source, destination, options) { onProgress.accept(it) } }
+
+    /** [profileSpeech] for Java. */
+    public fun profileSpeechAsync(
+        source: ModelSource,
+        clips: List<ProfileClip>,
+        options: ProfileOptions,
+    ): CompletableFuture<SpeechProfile> = scope.future { profileSpeech(source, clips, options) }
+
+    /** [openStore] for Java. */
+    public fun openStoreAsync(folder: File): CompletableFuture<ModelStore> = scope.future { openStore(folder) }
 
     public companion object {
         private const val NAME = "the engine"
@@ -213,7 +296,7 @@ private fun SottoSettings.native(): dev.sotto.ffi.EngineSettings = dev.sotto.ffi
         Precision.Int8 -> dev.sotto.ffi.ComputePrecision.INT8
         Precision.Float32 -> dev.sotto.ffi.ComputePrecision.FLOAT32
     },
-    cacheFolder = cacheFolder,
+    cacheFolder = cacheFolder?.wellFormed(),
     cacheLimit = cacheLimit?.let { bytes("cacheLimit", it) },
-    instructionSet = instructionSet,
+    instructionSet = instructionSet?.wellFormed(),
 )

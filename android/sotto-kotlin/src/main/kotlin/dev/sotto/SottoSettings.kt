@@ -135,3 +135,33 @@ public sealed interface VoiceEvent {
     /** The recording was heard to its end. @property duration its length in seconds @property warnings what was wrong with it */
     public data class Finished(public val duration: Double, public val warnings: List<String>) : VoiceEvent
 }
+
+/** Bits of packed weights. */
+public enum class PackedWeights {
+    /** 8 bits: no more errors than the original. */
+    Int8,
+
+    /** 4 bits in the decoder: a third smaller, a little less exact. */
+    Int4,
+}
+
+/**
+ * How a model is packed.
+ *
+ * @property weights bits of the weights
+ * @property compact small rather than mapped as a whole: a little slower to load
+ * @property replace replaces a file at the destination
+ */
+public data class PackOptions @JvmOverloads constructor(
+    public val weights: PackedWeights = PackedWeights.Int8,
+    public val compact: Boolean = false,
+    public val replace: Boolean = false,
+)
+
+/**
+ * A file that [Sotto.pack] made.
+ *
+ * @property bytes its size
+ * @property weights bits of its weights, in words
+ */
+public data class PackedModel(public val bytes: Long, public val weights: String)

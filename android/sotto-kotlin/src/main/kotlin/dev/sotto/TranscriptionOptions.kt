@@ -44,7 +44,7 @@ public enum class SpeechTask {
 /** How finely times are given. */
 public enum class TimestampDetail {
     /** No times are needed: segments may be as long as a window of 30 seconds. */
-    None,
+    Unneeded,
 
     /** Times of segments: a sentence or so each. */
     Segment,

@@ -143,7 +143,7 @@ class RecognizerTest {
 
     @Test
     fun `timestamps none, segment and word differ`() = waiting {
-        val none = recognizer.transcribe(Fixtures.demo, TranscriptionOptions(timestamps = TimestampDetail.None))
+        val none = recognizer.transcribe(Fixtures.demo, TranscriptionOptions(timestamps = TimestampDetail.Unneeded))
         val word = recognizer.transcribe(Fixtures.demo, TranscriptionOptions(timestamps = TimestampDetail.Word))
         assertTrue(none.segments.flatMap { it.words }.isEmpty())
         val words = word.segments.flatMap { it.words }

@@ -7,6 +7,8 @@ import dev.sotto.samples.liveSession
 import dev.sotto.samples.loadWithProgress
 import dev.sotto.samples.options
 import dev.sotto.samples.ownEngine
+import dev.sotto.samples.profile
+import dev.sotto.samples.store
 import dev.sotto.samples.subtitles
 import dev.sotto.samples.transcribeFile
 import dev.sotto.samples.transcribeWithProgress
@@ -56,6 +58,20 @@ class SamplesTest {
 
     @Test
     fun `subtitles are written`() = waiting { assertContains(subtitles(recognizer, recording), "-->") }
+
+    @Test
+    fun `a store takes a model in`() = waiting {
+        assertEquals("loaded", store(Fixtures.engine, Fixtures.folder(), model))
+    }
+
+    @Test
+    fun `a model is profiled`() = waiting {
+        // An engine of its own: a profile unloads the model to load it again.
+        val report = Sotto(SottoSettings(threads = 2)).use { profile(it, model, recording) }
+        assertEquals(ProfileValidity.Invalid, report.validity)
+        assertTrue(report.reasons.isNotEmpty())
+        assertContains(report.page(), "<html")
+    }
 
     @Test
     fun `errors say what to do`() = waiting {

@@ -5,9 +5,12 @@ import android.content.Context
 import android.content.res.Configuration
 import android.os.Build
 import android.os.PowerManager
+import dev.sotto.GovernorOptions
+import dev.sotto.LiveGovernor
 import dev.sotto.SessionOptions
 import dev.sotto.Sotto
 import dev.sotto.SpeechException
+import dev.sotto.ThermalState
 import dev.sotto.TrimLevel
 import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicBoolean
@@ -15,34 +18,17 @@ import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
 import kotlinx.coroutines.flow.asStateFlow
 
-/** How warm the device is, as `PowerManager` says. [Nominal] before Android 10, which does not say. */
-public enum class ThermalState {
-    /** Not warm. */
-    Nominal,
-
-    /** Warm; nobody notices. */
-    Light,
-
-    /** Throttled a little. */
-    Moderate,
-
-    /** Throttled so much that users notice. */
-    Severe,
-
-    /** Everything is slow; the system turns off what it can. */
-    Critical,
-}
-
 /**
  * Ties an engine to what the system says of memory and heat.
  *
- * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat: [thermalState] tells it, and
- * [adapt] makes live sessions work less often while the device is hot.
+ * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat: [thermalState] tells it, and [adapt]
+ * makes live sessions work less often while the device is hot.
  *
  * Attach it once, in `Application.onCreate`. [close] detaches it; most apps never do.
  */
 public class SottoLifecycle private constructor(context: Context, private val engine: Sotto) : AutoCloseable {
     private val application = context.applicationContext
+    private val monitor = DeviceMonitor(context)
     private val closed = AtomicBoolean()
     private val thermal = MutableStateFlow(ThermalState.Nominal)
     private val stopListening: () -> Unit = listenToHeat()
@@ -56,7 +42,7 @@ public class SottoLifecycle private constructor(context: Context, private val en
         override fun onTrimMemory(level: Int) = trim(trimLevel(level))
     }
 
-    /** How warm the device is. */
+    /** How warm the device is. [ThermalState.Nominal] before Android 10, which does not say. */
     public val thermalState: StateFlow<ThermalState> = thermal.asStateFlow()
 
     init {
@@ -64,17 +50,13 @@ public class SottoLifecycle private constructor(context: Context, private val en
     }
 
     /**
-     * Options for a session that starts now: the hotter the device, the longer the steps of the live text. Final text
-     * stays as it is; volatile text comes later.
+     * Options for a session that starts now: the governor makes the steps of the live text longer while the device is hot,
+     * its battery low, or power is being saved. Final text stays as it is; volatile text comes later.
      */
     public fun adapt(options: SessionOptions): SessionOptions {
-        val factor = when (thermal.value) {
-            ThermalState.Nominal, ThermalState.Light -> return options
-            ThermalState.Moderate -> 1.5
-            ThermalState.Severe -> 2.0
-            ThermalState.Critical -> 3.0
-        }
-        val step = options.step * factor
+        // Of what it may choose only the step is left: the engine has its threads and its model already.
+        val decision = LiveGovernor(GovernorOptions(threads = 1)).use { it.decide(0.0, monitor.read()) }
+        val step = maxOf(options.step, decision.setting.stepSeconds)
         return options.copy(step = step, trim = maxOf(options.trim, step))
     }
 
@@ -96,7 +78,9 @@ public class SottoLifecycle private constructor(context: Context, private val en
     private fun listenToHeat(): () -> Unit {
         val power = application.getSystemService(PowerManager::class.java)
         if (power == null || Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return {}
-        val listener = PowerManager.OnThermalStatusChangedListener { thermal.value = thermalState(it) }
+        val listener = PowerManager.OnThermalStatusChangedListener { status ->
+            DeviceMonitor.thermalState(status)?.let { thermal.value = it }
+        }
         // Setting a value needs no thread of its own.
         power.addThermalStatusListener(Executor { it.run() }, listener)
         return { power.removeThermalStatusListener(listener) }
@@ -116,15 +100,6 @@ public class SottoLifecycle private constructor(context: Context, private val en
             level >= ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN -> TrimLevel.Pages
             level >= 15 -> TrimLevel.Unused // TRIM_MEMORY_RUNNING_CRITICAL
             else -> TrimLevel.Pages
-        }
-
-        internal fun thermalState(status: Int): ThermalState = when (status) {
-            PowerManager.THERMAL_STATUS_NONE -> ThermalState.Nominal
-            PowerManager.THERMAL_STATUS_LIGHT -> ThermalState.Light
-            PowerManager.THERMAL_STATUS_MODERATE -> ThermalState.Moderate
-            PowerManager.THERMAL_STATUS_SEVERE -> ThermalState.Severe
-            // Critical, emergency, shutdown, and whatever comes after them.
-            else -> if (status > 0) ThermalState.Critical else ThermalState.Nominal
         }
     }
 }

@@ -4,19 +4,24 @@ import android.app.Application
 import android.content.ComponentCallbacks2
 import android.content.ContentProvider
 import android.content.ContentValues
+import android.content.Intent
 import android.content.pm.ProviderInfo
 import android.content.res.AssetFileDescriptor
 import android.database.Cursor
 import android.net.Uri
+import android.os.BatteryManager
 import android.os.ParcelFileDescriptor
 import android.os.PowerManager
 import dev.sotto.AudioSource
 import dev.sotto.ModelSource
+import dev.sotto.PowerSource
 import dev.sotto.SessionOptions
 import dev.sotto.Sotto
 import dev.sotto.SottoSettings
 import dev.sotto.SpeechException
+import dev.sotto.ThermalState
 import dev.sotto.TrimLevel
+import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import org.junit.After
@@ -91,11 +96,38 @@ class LifecycleTest {
                 shadowOf(power).setCurrentThermalStatus(status)
                 lifecycle.adapt(options).step
             }
-            assertEquals(listOf(1.1, 1.65, 2.2, 3.3, 3.3), steps.map { Math.round(it * 100) / 100.0 })
+            assertEquals(steps.sorted(), steps)
+            assertTrue(steps.first() > options.step && steps.last() > steps.first(), "$steps")
             assertEquals(ThermalState.Critical, lifecycle.thermalState.value)
+            // An app that wants longer steps than that gets them.
+            assertEquals(9.0, lifecycle.adapt(SessionOptions(step = 9.0, trim = 9.0)).step)
             // What the session is asked for must hold together.
             assertTrue(lifecycle.adapt(SessionOptions(step = 2.5, trim = 3.0)).let { it.trim >= it.step })
         }
+    }
+
+    @Test
+    fun `what the device tells becomes a reading`() = runBlocking {
+        val monitor = DeviceMonitor(application)
+        val status = Intent(Intent.ACTION_BATTERY_CHANGED)
+            .putExtra(BatteryManager.EXTRA_LEVEL, 30).putExtra(BatteryManager.EXTRA_SCALE, 200)
+            .putExtra(BatteryManager.EXTRA_TEMPERATURE, 312).putExtra(BatteryManager.EXTRA_VOLTAGE, 3_900)
+            .putExtra(BatteryManager.EXTRA_STATUS, BatteryManager.BATTERY_STATUS_CHARGING)
+        @Suppress("DEPRECATION")
+        application.sendStickyBroadcast(status)
+        shadowOf(application.getSystemService(BatteryManager::class.java))
+            .setLongProperty(BatteryManager.BATTERY_PROPERTY_CURRENT_NOW, -250_000)
+        shadowOf(power).setCurrentThermalStatus(PowerManager.THERMAL_STATUS_SEVERE)
+        shadowOf(power).setIsPowerSaveMode(true)
+        val reading = withTimeout(10_000) { monitor.readings().first() }
+        assertEquals(ThermalState.Serious, reading.thermal)
+        assertEquals(0.15, reading.batteryLevel)
+        assertEquals(31.2, reading.temperature)
+        assertEquals(3_900, reading.voltageMillivolts)
+        assertEquals(PowerSource.Charging, reading.power)
+        assertEquals(-250_000, reading.currentMicroamperes)
+        assertEquals(true, reading.lowPower)
+        assertEquals(emptyList(), reading.rails)
     }
 
     @Test

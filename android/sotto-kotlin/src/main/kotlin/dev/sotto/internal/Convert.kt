@@ -10,6 +10,8 @@ import dev.sotto.LiveText
 import dev.sotto.LogLevel
 import dev.sotto.ModelSource
 import dev.sotto.OpenFile
+import dev.sotto.PackOptions
+import dev.sotto.PackedWeights
 import dev.sotto.PcmFormat
 import dev.sotto.Progress
 import dev.sotto.PromptReach
@@ -34,6 +36,7 @@ import dev.sotto.ffi.AudioInput
 import dev.sotto.ffi.LiveEvent
 import dev.sotto.ffi.LiveSettings
 import dev.sotto.ffi.ModelLocation
+import dev.sotto.ffi.PackSettings
 import dev.sotto.ffi.SearchSettings
 import dev.sotto.ffi.SpeechSettings
 import dev.sotto.ffi.SubtitleSettings
@@ -43,6 +46,7 @@ import dev.sotto.ffi.DetectedLanguage as NativeDetectedLanguage
 import dev.sotto.ffi.EncodedContext as NativeContext
 import dev.sotto.ffi.LiveText as NativeLiveText
 import dev.sotto.ffi.LogLevel as NativeLogLevel
+import dev.sotto.ffi.PackedWeights as NativeWeights
 import dev.sotto.ffi.PcmFormat as NativeFormat
 import dev.sotto.ffi.PromptReach as NativeReach
 import dev.sotto.ffi.SampleEncoding as NativeEncoding
@@ -70,7 +74,7 @@ internal fun TranscriptionOptions.settings(): SpeechSettings = SpeechSettings(
         SpeechTask.Translate -> NativeTask.TRANSLATE
     },
     timestamps = when (timestamps) {
-        TimestampDetail.None -> NativeDetail.NONE
+        TimestampDetail.Unneeded -> NativeDetail.UNNEEDED
         TimestampDetail.Segment -> NativeDetail.SEGMENT
         TimestampDetail.Word -> NativeDetail.WORD
     },
@@ -147,6 +151,14 @@ internal fun TrimLevel.native(): NativeTrimLevel = when (this) {
     TrimLevel.Idle -> NativeTrimLevel.IDLE
 }
 
+internal fun PackOptions.native(): PackSettings {
+    val weights = when (weights) {
+        PackedWeights.Int8 -> NativeWeights.INT8
+        PackedWeights.Int4 -> NativeWeights.INT4
+    }
+    return PackSettings(weights, compact, replace)
+}
+
 internal fun LogLevel.native(): NativeLogLevel = when (this) {
     LogLevel.Off -> NativeLogLevel.OFF
     LogLevel.Error -> NativeLogLevel.ERROR
@@ -198,7 +210,7 @@ internal inline fun <T> ModelSource.located(use: (ModelLocation) -> T): T = when
     is ModelSource.Bytes -> use(ModelLocation.Bytes(name.wellFormed(), bytes()))
     is ModelSource.Descriptor -> opened(opener, ::unopenedModel).use { file ->
         file.check(::unopenedModel)
-        val (offset, length) = file.offset.toULong() to file.length.toULong()
+        val (offset, length) = file.offset.toULong() to file.length?.toULong()
         use(ModelLocation.Descriptor(name.wellFormed(), file.descriptor, offset, length))
     }
 }
@@ -209,7 +221,7 @@ internal inline fun <T> AudioSource.located(use: (AudioInput) -> T): T = when (t
     is AudioSource.Samples -> use(AudioInput.Samples(pcm, format.native()))
     is AudioSource.Descriptor -> opened(opener, ::unopenedAudio).use { file ->
         file.check(::unopenedAudio)
-        val (offset, length) = file.offset.toULong() to file.length.toULong()
+        val (offset, length) = file.offset.toULong() to file.length?.toULong()
         use(AudioInput.Descriptor(name.wellFormed(), file.descriptor, offset, length))
     }
 }
@@ -230,7 +242,7 @@ internal fun opened(opener: FileOpener, failure: (String, Exception?) -> SpeechE
 }
 
 internal fun OpenFile.check(failure: (String, Exception?) -> SpeechException) {
-    if (descriptor >= 0 && offset >= 0 && length >= 0) return
+    if (descriptor >= 0 && offset >= 0 && (length ?: 0) >= 0) return
     throw failure("descriptor $descriptor, offset $offset, length $length is no part of an open file", null)
 }
 

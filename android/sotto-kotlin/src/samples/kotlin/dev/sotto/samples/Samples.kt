@@ -1,9 +1,14 @@
 package dev.sotto.samples
 
 import dev.sotto.AudioSource
+import dev.sotto.DeviceReading
+import dev.sotto.ImportSource
 import dev.sotto.Language
 import dev.sotto.ModelSource
 import dev.sotto.PcmChunk
+import dev.sotto.ProfileClip
+import dev.sotto.ProfileOptions
+import dev.sotto.ProfileReport
 import dev.sotto.SessionOptions
 import dev.sotto.Sotto
 import dev.sotto.SottoException
@@ -13,6 +18,7 @@ import dev.sotto.SpeechException
 import dev.sotto.SpeechRecognizer
 import dev.sotto.SubtitleFormat
 import dev.sotto.Subtitles
+import dev.sotto.ThermalState
 import dev.sotto.TimestampDetail
 import dev.sotto.TranscriptionEvent
 import dev.sotto.TranscriptionOptions
@@ -110,4 +116,20 @@ suspend fun errors(model: File): String = try {
     }
 } catch (error: SottoException) {
     "${error.code}: ${error.reason}"
+}
+
+suspend fun store(engine: Sotto, folder: File, download: File): String =
+    engine.openStore(folder).use { store ->
+        store.import(ImportSource.file(download), name = "captions@1", licence = "MIT")
+        println(store.list().joinToString { "${it.name} ${it.version}: ${it.bytes} bytes" })
+        engine.loadSpeech(store.source("captions")).use { "loaded" }
+    }
+
+suspend fun profile(engine: Sotto, model: File, recording: File): ProfileReport {
+    val clips = listOf(ProfileClip("demo", AudioSource.file(recording), text = "Good morning."))
+    val options = ProfileOptions("starter", device = "desk", system = "Linux", warmRuns = 1, sustainedSeconds = 0.1)
+    return engine.profileSpeech(ModelSource.file(model), clips, options).use { profile ->
+        profile.push(DeviceReading(thermal = ThermalState.Nominal, batteryLevel = 0.8))
+        profile.report()
+    }
 }

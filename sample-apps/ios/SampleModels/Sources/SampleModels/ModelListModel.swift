@@ -1,0 +1,90 @@
+import Foundation
+import Observation
+import Sotto
+import SottoStarter
+
+/// The models of the app: which are here, which can be fetched, and which one is used.
+@MainActor @Observable
+public final class ModelListModel {
+    /// A model that can be fetched.
+    public struct Offer: Identifiable, Equatable, Sendable {
+        public var id: String
+        public var title: String
+
+        public init(id: String, title: String) {
+            self.id = id
+            self.title = title
+        }
+    }
+
+    /// What the sample offers.
+    public static let offers = [
+        Offer(id: "openai/whisper-tiny.en", title: "Whisper tiny, English"),
+        Offer(id: "openai/whisper-base", title: "Whisper base, 99 languages"),
+    ]
+
+    public private(set) var models: [ModelStore.Model] = []
+    /// Bytes that have arrived of the model that is being fetched, and all there are.
+    public private(set) var progress: [String: ModelStore.Progress] = [:]
+    public private(set) var problem: String?
+    /// Name of the model that is used; nil for the starter model.
+    public var chosen: String?
+
+    private let store: ModelStore
+    private let endpoint: String?
+    private var pulls: [String: Task<Void, Never>] = [:]
+
+    public init(store: ModelStore, endpoint: String? = nil) {
+        self.store = store
+        self.endpoint = endpoint
+        refresh()
+    }
+
+    public func refresh() {
+        do { models = try store.models() } catch { problem = message(of: error) }
+    }
+
+    /// The model that is used.
+    public func source() throws -> ModelSource {
+        guard let chosen else { return try StarterModel.speech() }
+        return try store.source(of: chosen)
+    }
+
+    public func pull(_ offer: Offer) {
+        guard pulls[offer.id] == nil else { return }
+        problem = nil
+        progress[offer.id] = .bytes(0, of: nil)
+        pulls[offer.id] = Task { [store, endpoint] in
+            do {
+                try await store.pullModel(offer.id, endpoint: endpoint) { progress in
+                    Task { @MainActor [weak self] in self?.note(progress, of: offer.id) }
+                }
+            } catch {
+                if error as? StoreError != .cancelled { problem = message(of: error) }
+            }
+            pulls[offer.id] = nil
+            progress[offer.id] = nil
+            refresh()
+        }
+    }
+
+    /// Stops fetching; the next pull goes on where this one was.
+    public func cancel(_ offer: Offer) {
+        pulls[offer.id]?.cancel()
+    }
+
+    public func remove(_ model: ModelStore.Model) {
+        do { try store.remove(model.id) } catch { problem = message(of: error) }
+        if chosen == model.name { chosen = nil }
+        refresh()
+    }
+
+    /// Waits until nothing is being fetched any more.
+    public func finished() async {
+        for pull in pulls.values { await pull.value }
+    }
+
+    private func note(_ progress: ModelStore.Progress, of id: String) {
+        if pulls[id] != nil { self.progress[id] = progress }
+    }
+}

@@ -1,0 +1,129 @@
+import Foundation
+import Sotto
+import SottoStarter
+import XCTest
+
+@testable import SampleModels
+
+private let repository = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+private let demo = repository.appendingPathComponent("core/starter/audio/demo.flac")
+private let pcm = repository.appendingPathComponent("bindings/conformance/demo.pcm")
+
+@Sendable private func starter() async throws -> SpeechRecognizer {
+    try await SpeechRecognizer.load(StarterModel.speech())
+}
+
+@MainActor
+final class SampleModelsTests: XCTestCase {
+    private func recorded() -> AsyncThrowingStream<Data, any Error> {
+        AsyncThrowingStream { continuation in
+            do {
+                let samples = try Data(contentsOf: pcm)
+                for start in stride(from: 0, to: samples.count, by: 640) {
+                    continuation.yield(samples.subdata(in: start..<min(start + 640, samples.count)))
+                }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+    }
+
+    func testCaptionsBecomeFinal() async {
+        let samples = recorded()
+        let model = CaptionsModel(load: starter) { .init(samples: samples, format: PCMFormat()) }
+        model.start()
+        XCTAssertEqual(model.state, .loading)
+        await model.finished()
+        XCTAssertEqual(model.state, .idle)
+        XCTAssertTrue(model.finalText.contains("airport"), model.finalText)
+        XCTAssertEqual(model.volatileText, "")
+    }
+
+    func testCaptionsStopWhenTheyAreTold() async {
+        let silence = AsyncThrowingStream<Data, any Error> { _ in }
+        let model = CaptionsModel(load: starter) { .init(samples: silence, format: PCMFormat()) }
+        model.toggle()
+        XCTAssertTrue(model.isRunning)
+        model.toggle()
+        await model.finished()
+        XCTAssertEqual(model.state, .idle)
+    }
+
+    func testAMicrophoneThatMayNotBeUsedIsSaid() async {
+        let model = CaptionsModel(load: starter) {
+            throw SottoError.invalidAudio(reason: "no microphone", nextStep: "ask for permission")
+        }
+        model.start()
+        await model.finished()
+        XCTAssertEqual(model.state, .failed("no microphone\nask for permission"))
+    }
+
+    func testAFileBecomesTextAndSubtitles() async throws {
+        let model = FileModel(load: starter)
+        model.transcribe(demo)
+        await model.finished()
+        XCTAssertEqual(model.state, .done)
+        XCTAssertEqual(model.segments.count, 3)
+        let subtitles = try String(contentsOf: model.subtitles(), encoding: .utf8)
+        XCTAssertTrue(subtitles.contains("umbrella"), subtitles)
+    }
+
+    func testAFileThatIsNoRecordingIsSaid() async {
+        let model = FileModel(load: starter)
+        model.transcribe(repository.appendingPathComponent("README.md"))
+        await model.finished()
+        guard case .failed(let message) = model.state else { return XCTFail("\(model.state)") }
+        XCTAssertTrue(message.contains("README.md"), message)
+    }
+
+    func testTheStarterModelIsUsedUntilAnotherOneIsChosen() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let store = try ModelStore(folder: folder)
+        let list = ModelListModel(store: store)
+        XCTAssertEqual(list.models, [])
+        _ = try await SpeechRecognizer.load(list.source())
+        try await store.importModel(
+            at: repository.appendingPathComponent("core/starter/models/speech/starter.en.sotto"), as: "local/mine")
+        list.refresh()
+        list.chosen = "local/mine"
+        _ = try await SpeechRecognizer.load(list.source())
+        list.remove(list.models[0])
+        XCTAssertNil(list.chosen)
+        XCTAssertEqual(list.models, [])
+    }
+
+    func testAFailedPullIsSaidAndLeavesTheListAsItWas() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let list = ModelListModel(store: try ModelStore(folder: folder), endpoint: "http://127.0.0.1:9")
+        list.pull(ModelListModel.offers[0])
+        XCTAssertNotNil(list.progress[ModelListModel.offers[0].id])
+        await list.finished()
+        XCTAssertEqual(list.models, [])
+        XCTAssertNotNil(list.problem)
+        XCTAssertEqual(list.progress, [:])
+    }
+
+    func testAProfileIsMadeAndExported() async throws {
+        let model = ProfilerModel(
+            begin: {
+                var options = SpeechProfile.Options(model: "starter")
+                options.laterLoads = 1
+                options.warmRuns = 1
+                options.sustainedSeconds = 0.2
+                let clip = SpeechProfile.Clip(name: "demo", audio: .file(demo))
+                return try SpeechProfile(of: StarterModel.speech(), clips: [clip], options: options)
+            },
+            reading: { DeviceReading() })
+        model.start()
+        await model.finished()
+        XCTAssertEqual(model.state, .done)
+        let files = try model.export()
+        XCTAssertEqual(files.map(\.pathExtension), ["json", "html"])
+        XCTAssertTrue(try String(contentsOf: files[1], encoding: .utf8).contains("<svg"))
+    }
+}
