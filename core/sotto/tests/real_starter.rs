@@ -31,7 +31,12 @@ fn real_english_recordings_are_understood() {
             continue;
         }
         let audio = decode_file(data.join("speech").join(columns[0])).unwrap();
-        sum += word_errors(&english(columns[5]), &english(&heard(&speech, &audio)));
+        let (said, heard) = (english(columns[5]), english(&heard(&speech, &audio)));
+        let errors = word_errors(&said, &heard);
+        if errors.rate() > 0.0 {
+            println!("{}: {errors:?}\n  said  {said}\n  heard {heard}", columns[0]);
+        }
+        sum += errors;
     }
     println!("{:.2} % word errors, {sum:?}", 100.0 * sum.rate());
     assert!(sum.rate() <= 0.065, "{sum:?}");
