@@ -54,36 +54,47 @@ def prompted(tokenizer: Tokenizer, sentences: list[dict], stamped: bool) -> list
     return tokens[:448]
 
 
-class Sums:
-    """Mean products over all places of all windows: of the inputs of a matrix, and of something else with them."""
+class Moments:
+    """Sums of the outer products of what modules get, collected while this is entered."""
 
-    def __init__(self, pairs):
-        self.rows = 0
-        for x, other in pairs:
-            x, other = (torch.cat([y.flatten(0, -2), torch.ones(y.flatten(0, -2).shape[0], 1)], 1) for y in (x, other))
-            new = (x.T @ x).double(), (other.T @ x).double()
-            self.inner, self.outer = new if not self.rows else (self.inner + new[0], self.outer + new[1])
-            self.rows += len(x)
+    def __init__(self, modules: dict[str, torch.nn.Linear]):
+        self.modules, self.sums, self.rows = modules, {}, {}
 
-    def moments(self) -> torch.Tensor:
-        return self.inner[:-1, :-1] / self.rows
+    def __enter__(self):
+        def collect(name):
+            def hook(module, inputs):
+                x = inputs[0].reshape(-1, inputs[0].shape[-1])
+                self.sums[name] = self.sums.get(name, 0) + (x.T @ x).double()
+                self.rows[name] = self.rows.get(name, 0) + len(x)
+            return hook
 
-    def mean(self) -> torch.Tensor:
-        return self.inner[-1, :-1] / self.rows
+        self.hooks = [module.register_forward_pre_hook(collect(name)) for name, module in self.modules.items()]
+        return self
 
-    def centred(self) -> torch.Tensor:
-        return self.moments() - self.mean()[:, None] * self.mean()[None]
+    def __exit__(self, *_):
+        for hook in self.hooks:
+            hook.remove()
 
-    def cross(self) -> torch.Tensor:
-        """`[other, inputs]`"""
-        return self.outer[:-1, :-1] / self.rows
-
-    def other_mean(self) -> torch.Tensor:
-        return self.outer[:-1, -1] / self.rows
+    def of(self, name: str) -> torch.Tensor:
+        return self.sums[name] / self.rows[name]
 
 
-def attended(attention, x: torch.Tensor, over: torch.Tensor, causal: bool) -> torch.Tensor:
-    """What a block of attention hands to its last matrix."""
-    heads = lambda y: y.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # noqa: E731
-    q, k, v = heads(attention.q_proj(x)), heads(attention.k_proj(over)), heads(attention.v_proj(over))
-    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
+def linears(layer: torch.nn.Module) -> dict[str, torch.nn.Linear]:
+    return {name: module for name, module in layer.named_modules() if isinstance(module, torch.nn.Linear)}
+
+
+def run_encoder_layer(layer, states):
+    return [first(layer(x, None)) for x in states]
+
+
+def run_decoder_layer(layer, states, audio):
+    out = []
+    for x, heard in zip(states, audio, strict=True):
+        length = x.shape[1]
+        mask = torch.full((length, length), float("-inf")).triu(1)[None, None]
+        out.append(first(layer(x, attention_mask=mask, encoder_hidden_states=heard)))
+    return out
+
+
+def first(value):
+    return value[0] if isinstance(value, tuple) else value

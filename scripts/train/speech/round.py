@@ -1,36 +1,32 @@
-"""Rounds the matrices of the network to blocks of 4 bits, so that what comes out of each block of the network changes little.
+"""Takes neurons out of the network and rounds its matrices to blocks of 4 bits, so that their outputs change little.
 
-    python round.py --model FOLDER --windows FOLDER --to FOLDER [--keep encoder.layers.0.self_attn …]
+    python round.py --model FOLDER --windows FOLDER --to FOLDER --parts encoder,decoder,embedding
                     [--encoder-neurons 1280] [--decoder-neurons 1280]
 
-The network as it was and the network as it becomes run side by side over the calibration speech, matrix by matrix. Each matrix
-is first fitted by least squares: from the inputs that it has now, to the outputs that it had; a matrix whose output is added to
-the stream makes up for what the stream has lost so far. Then it is rounded, which is GPTQ (Frantar et al. 2022, arXiv 2210.17323):
-each column in turn, those that see the strongest inputs first, and the columns that are left make up for the error. Scales are
-those of ggml's q4_0, one per 32 columns of a row. Biases take what is left of the mean error.
+Of the neurons of each feed-forward block those go whose part the others can take over best, one after the other (the optimal
+brain surgeon of Hassibi and Stork 1993, on whole columns of the second matrix); least squares on the calibration speech then fits
+the second matrix of those that stay.
 
-Neurons go whose part the others can take over best, one after the other (the optimal brain surgeon of Hassibi and Stork 1993, on
-whole columns of the second matrix of a feed-forward block).
-
-The values are written in f32: `sotto quantize` finds the same blocks in them (`packed` here does as it does).
+Rounding is GPTQ (Frantar et al. 2022, arXiv 2210.17323). Each column of a matrix is rounded in turn, those that see the strongest inputs first, and the columns that are left make up for
+the error, by least squares on the inputs of `calibration.py`. Scales are those of ggml's q4_0, one per 32 columns of a row. The
+values are written in f32: `sotto quantize` finds the same blocks in them (`pack` here does as it does, and says how many differ).
 """
 
 import argparse
-import copy
 import json
 import pathlib
 import shutil
 import time
 
 import torch
-from torch.nn import functional as F
 from safetensors.torch import load_file, save_file
 
-from calibration import Calibration, Sums, attended
+from calibration import Calibration, Moments, linears, run_decoder_layer, run_encoder_layer
 
 BLOCK = 32
 # Codes that the value of greatest magnitude is tried with, as core/kernels/src/int4/pack.rs has them.
 PEAKS = [8.0, 7.0, 7.25, 7.5, 7.75, 8.25, 8.5, 8.75, 9.0, 9.5]
+PARTS = ("encoder", "decoder", "embedding")
 
 
 def scales_of(weight: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
@@ -112,103 +108,23 @@ def packed(weight: torch.Tensor) -> torch.Tensor:
     return best.flatten(1).float()
 
 
-class Rounding:
-    """Fits and rounds one matrix after the other. Streams are pairs: as the network now makes it, and as it was."""
-
-    def __init__(self, keep: tuple[str, ...], damping: float, trust: float):
-        self.keep, self.damping, self.trust, self.count = keep, damping, trust, 0
-
-    def fitted(self, name: str, prior: torch.Tensor, sums: Sums, towards: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-        """The matrix whose outputs, of products `towards` with the inputs and of this mean, come closest; `prior` where in doubt."""
-        moments = sums.centred()
-        ridge = self.trust * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
-        towards = towards - mean[:, None] * sums.mean()[None]
-        result = torch.linalg.solve(moments + ridge, (towards + prior.double() @ ridge).T).T.float()
-        self.count += 1
-        if name.startswith(self.keep):
-            return result
-        # Biases take a mean error, so that it counts little; not nothing, as other speech has other means.
-        return rounded(result, moments + 0.1 * sums.mean()[:, None] * sums.mean()[None], self.damping)
-
-    @staticmethod
-    def put(module, weight: torch.Tensor, sums: Sums, mean: torch.Tensor):
-        module.weight = torch.nn.Parameter(weight.contiguous(), requires_grad=False)
-        module.out_features, module.in_features = weight.shape
-        if module.bias is not None:
-            module.bias = torch.nn.Parameter((mean - weight.double() @ sums.mean()).float(), requires_grad=False)
-
-    def inward(self, prefix: str, names: list[str], now, was, inputs, neurons=slice(None)):
-        """Matrices that read the stream: their outputs are to be those that they had."""
-        sums = Sums(inputs)
-        for name in names:
-            module, old = now.get_submodule(name), was.get_submodule(name)
-            prior = old.weight[neurons]
-            bias = torch.zeros(len(prior), dtype=torch.float64) if old.bias is None else old.bias[neurons].double()
-            mean = prior.double() @ sums.other_mean() + bias
-            towards = prior.double() @ sums.cross() + bias[:, None] * sums.mean()[None]
-            weight = self.fitted(f"{prefix}.{name}", prior, sums, towards, mean)
-            self.put(module, weight, sums, mean)
-
-    def outward(self, prefix: str, name: str, now, was, inputs, streams, prior=None):
-        """A matrix that adds to the stream: the stream is to be what it was. Returns the streams behind it."""
-        module, old = now.get_submodule(name), was.get_submodule(name)
-        wanted = [y + old(b) for (_, b), (_, y) in zip(inputs(), streams, strict=True)]
-        sums = Sums((a, w - x) for (a, _), (x, _), w in zip(inputs(), streams, wanted, strict=True))
-        prior = old.weight if prior is None else prior
-        weight = self.fitted(f"{prefix}.{name}", prior, sums, sums.cross(), sums.other_mean())
-        self.put(module, weight, sums, sums.other_mean())
-        after = [(x + module(a), w) for (a, _), (x, _), w in zip(inputs(), streams, wanted, strict=True)]
-        print(f"{prefix}.{name}: the stream is {100 * distance(after):.2f} % off", flush=True)
-        return after
-
-    def attention(self, prefix: str, part: str, now, was, streams, audio=None, causal=False):
-        """A block of attention with the norm in front of it; over `audio` where that is given."""
-        layers, norm = (now, was), f"{part}_layer_norm"
-        heard = [tuple(layer.get_submodule(norm)(x) for layer, x in zip(layers, pair, strict=True)) for pair in streams]
-        if audio is None:
-            self.inward(prefix, [f"{part}.{name}_proj" for name in "qkv"], now, was, heard)
-        else:
-            self.inward(prefix, [f"{part}.q_proj"], now, was, heard)
-            self.inward(prefix, [f"{part}.{name}_proj" for name in "kv"], now, was, audio)
-        found = [tuple(attended(layer.get_submodule(part), x, over, causal) for layer, x, over in zip(layers, pair, overs, strict=True))
-                 for pair, overs in zip(heard, audio or heard, strict=True)]
-        return self.outward(prefix, f"{part}.out_proj", now, was, lambda: found, streams)
-
-    def feed_forward(self, prefix: str, now, was, streams, neurons: int):
-        layers = (now, was)
-
-        def inner():
-            for pair in streams:
-                yield tuple(F.gelu(layer.fc1(layer.final_layer_norm(x))) for layer, x in zip(layers, pair, strict=True))
-
-        chosen, prior = slice(None), None
-        if neurons and neurons < was.fc1.out_features:
-            seen = Sums((a, a[..., :1]) for a, _ in inner()).moments()
-            chosen, prior, lost = thinned(was.fc2.weight, seen, neurons)
-            print(f"{prefix}: {neurons} of {was.fc1.out_features} neurons, {100 * lost:.2f} % of the output lost", flush=True)
-        heard = [tuple(layer.final_layer_norm(x) for layer, x in zip(layers, pair, strict=True)) for pair in streams]
-        self.inward(prefix, ["fc1"], now, was, heard, chosen)
-        return self.outward(prefix, "fc2", now, was, inner, streams, prior)
+def replace(module: torch.nn.Linear, weight: torch.Tensor, bias):
+    """Other values, and other sizes, in a layer."""
+    module.weight = torch.nn.Parameter(weight.contiguous(), requires_grad=False)
+    module.bias = None if bias is None else torch.nn.Parameter(bias.contiguous(), requires_grad=False)
+    module.out_features, module.in_features = weight.shape
 
 
-def distance(streams) -> float:
-    """How far the one is from the other, relative to what varies in the other."""
-    power = sum(float((y - y.mean(1, keepdim=True)).square().sum()) for _, y in streams)
-    return (sum(float((x - y).square().sum()) for x, y in streams) / power) ** 0.5
+class Report:
+    """What rounding costs: the error of the outputs, relative to their power, with and without making up for it."""
 
-
-def write(arguments, now):
-    """The folder: tensors of `now`, all other files as they were."""
-    arguments.to.mkdir(parents=True, exist_ok=True)
-    tensors, changed = load_file(arguments.model / "model.safetensors"), now.state_dict()
-    tensors = {name: changed[name.removeprefix("model.")].float().contiguous() for name in tensors}
-    save_file(tensors, arguments.to / "model.safetensors", metadata={"format": "pt"})
-    config = json.loads((arguments.model / "config.json").read_text())
-    for part in ("encoder", "decoder"):
-        config[f"{part}_ffn_dim"] = getattr(arguments, f"{part}_neurons") or config[f"{part}_ffn_dim"]
-    (arguments.to / "config.json").write_text(json.dumps(config, indent=1))
-    for name in ("generation_config.json", "preprocessor_config.json", "tokenizer.json", "LICENSE"):
-        shutil.copy(arguments.model / name, arguments.to / name)
+    def line(self, name, weight, result, moments):
+        energy = lambda x: float(torch.einsum("ij,jk,ik->", x.double(), moments, x.double()))  # noqa: E731
+        power, again = energy(weight), packed(result)
+        plain = energy(packed(weight) - weight) / power
+        differ = int((again != result).unflatten(1, (-1, BLOCK)).any(2).sum())
+        print(f"{name}: {100 * plain**0.5:.2f} % off by plain rounding, {100 * (energy(again - weight) / power) ** 0.5:.2f} % so; "
+              f"{differ} of {result.numel() // BLOCK} blocks are packed otherwise", flush=True)
 
 
 @torch.no_grad()
@@ -217,40 +133,74 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--windows", type=pathlib.Path, required=True)
     parser.add_argument("--to", type=pathlib.Path, required=True)
-    parser.add_argument("--keep", nargs="*", default=[], help="prefixes of matrices that are fitted and not rounded")
+    parser.add_argument("--parts", required=True, help="of " + ", ".join(PARTS))
     parser.add_argument("--most", type=int, default=64, help="windows that are used")
     parser.add_argument("--encoder-neurons", type=int, default=0, help="of each feed-forward block, a multiple of 32; 0 keeps all")
     parser.add_argument("--decoder-neurons", type=int, default=0)
     parser.add_argument("--damping", type=float, default=0.02)
-    parser.add_argument("--trust", type=float, nargs=2, default=[0.02, 0.1], help="in the matrices of encoder and decoder as they were")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    started = time.time()
+    parts, started, report = set(arguments.parts.split(",")) & set(PARTS), time.time(), Report()
     calibration = Calibration(arguments.model, arguments.windows, arguments.most)
-    was, keep = calibration.model.model, tuple(arguments.keep)
-    now = copy.deepcopy(was)
-    rounding = Rounding(keep, arguments.damping, arguments.trust[0])
-    streams = [(x, x) for x in calibration.encoder_inputs()]
-    for index, layers in enumerate(zip(now.encoder.layers, was.encoder.layers, strict=True)):
-        prefix = f"encoder.layers.{index}"
-        streams = rounding.attention(prefix, "self_attn", *layers, streams)
-        streams = rounding.feed_forward(prefix, *layers, streams, arguments.encoder_neurons)
-    audio = [(now.encoder.layer_norm(x), was.encoder.layer_norm(y)) for x, y in streams]
-    print(f"what the decoder hears is {100 * distance(audio):.2f} % off, {time.time() - started:.0f} s", flush=True)
+    network = calibration.model.model
+    changed = {}
 
-    rounding.trust = arguments.trust[1]
-    inputs = calibration.decoder_inputs()
-    streams = [(x, x) for x in inputs]
-    for index, layers in enumerate(zip(now.decoder.layers, was.decoder.layers, strict=True)):
-        prefix = f"decoder.layers.{index}"
-        streams = rounding.attention(prefix, "self_attn", *layers, streams, causal=True)
-        streams = rounding.attention(prefix, "encoder_attn", *layers, streams, audio)
-        streams = rounding.feed_forward(prefix, *layers, streams, arguments.decoder_neurons)
-    rows = torch.cat([now.decoder.layer_norm(x)[0] for x, _ in streams]).double()
-    # As input rows count alike whatever the decoder ends with: more damping.
-    now.decoder.embed_tokens.weight.data = rounded(was.decoder.embed_tokens.weight, rows.T @ rows / len(rows), 5 * arguments.damping)
-    write(arguments, now)
-    print(f"{rounding.count} matrices and the token table, {time.time() - started:.0f} s")
+    def treat(prefix: str, layer, run, states, wanted):
+        names = linears(layer)
+        keep = arguments.encoder_neurons if ".encoder." in prefix else arguments.decoder_neurons
+        if keep or any(wanted(name) for name in names):
+            with Moments(names) as seen:
+                run(states)
+            moments = {name: seen.of(name) for name in names}
+            if keep:
+                chosen, weight, lost = thinned(layer.fc2.weight, moments["fc2"], keep)
+                print(f"{prefix}: {keep} of {layer.fc1.out_features} neurons, {100 * lost:.2f} % of the output lost", flush=True)
+                moments["fc2"] = moments["fc2"][chosen][:, chosen]
+                replace(layer.fc1, layer.fc1.weight[chosen], layer.fc1.bias[chosen])
+                replace(layer.fc2, weight, layer.fc2.bias)
+                for name in ("fc1.weight", "fc1.bias", "fc2.weight"):
+                    changed[f"{prefix}.{name}"] = layer.get_parameter(name)
+            for name, module in names.items():
+                if wanted(name):
+                    result = rounded(module.weight, moments[name], arguments.damping)
+                    report.line(f"{prefix}.{name}", module.weight, result, moments[name])
+                    replace(module, result, module.bias)
+                    changed[f"{prefix}.{name}.weight"] = result
+        return run(states)
+
+    states = calibration.encoder_inputs()
+    for index, layer in enumerate(network.encoder.layers):
+        states = treat(f"model.encoder.layers.{index}", layer, lambda x, layer=layer: run_encoder_layer(layer, x), states,
+                       lambda name: "encoder" in parts)
+    audio = [network.encoder.layer_norm(x) for x in states]
+
+    def in_decoder(name):
+        of_audio = name in ("encoder_attn.k_proj", "encoder_attn.v_proj")
+        return "encoder" in parts if of_audio else "decoder" in parts
+
+    states = calibration.decoder_inputs()
+    for index, layer in enumerate(network.decoder.layers):
+        states = treat(f"model.decoder.layers.{index}", layer,
+                       lambda x, layer=layer: run_decoder_layer(layer, x, audio), states, in_decoder)
+    if "embedding" in parts:
+        rows = torch.cat([network.decoder.layer_norm(x)[0] for x in states]).double()
+        # As input rows count alike whatever the decoder ends with: more damping.
+        moments = rows.T @ rows / len(rows)
+        table = network.decoder.embed_tokens.weight
+        result = rounded(table, moments, 5 * arguments.damping)
+        report.line("model.decoder.embed_tokens", table, result, moments)
+        changed["model.decoder.embed_tokens.weight"] = result
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    tensors = load_file(arguments.model / "model.safetensors")
+    tensors |= {name: tensor.contiguous() for name, tensor in changed.items()}
+    save_file(tensors, arguments.to / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((arguments.model / "config.json").read_text())
+    for part in ("encoder", "decoder"):
+        config[f"{part}_ffn_dim"] = getattr(arguments, f"{part}_neurons") or config[f"{part}_ffn_dim"]
+    (arguments.to / "config.json").write_text(json.dumps(config, indent=1))
+    for name in ("generation_config.json", "preprocessor_config.json", "tokenizer.json"):
+        shutil.copy(arguments.model / name, arguments.to / name)
+    print(f"{len(changed)} matrices, {time.time() - started:.0f} s")
 
 
 if __name__ == "__main__":
