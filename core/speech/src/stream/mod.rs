@@ -11,6 +11,7 @@ mod agreement;
 mod backlog;
 mod event;
 mod pace;
+mod said;
 mod session;
 mod transcriber;
 
