@@ -11,7 +11,6 @@ mod agreement;
 mod backlog;
 mod event;
 mod pace;
-mod said;
 mod session;
 mod transcriber;
 
