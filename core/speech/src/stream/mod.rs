@@ -12,7 +12,6 @@ mod backlog;
 mod event;
 mod input;
 mod pace;
-mod said;
 mod session;
 mod transcriber;
 
