@@ -1,8 +1,8 @@
 //! `cargo xtask android`: the shared libraries of an AAR, one for each ABI.
 //!
-//! With an NDK they are linked as apps need them. Without one they are linked against empty libraries (`--stub`): what comes
-//! out cannot run, and says so in a section of its own, but has the size, the layout and the names of the real thing, so that
-//! all checks of a package run on any machine.
+//! With an NDK they are linked as apps need them. Without one they are linked against empty libraries (`--stub`): what
+//! comes out cannot run, and says so in a section of its own, but has the size, the layout and the names of the real
+//! thing, so that all checks of a package run on any machine.
 //!
 //! The NDK's linker is called directly. cargo-ndk does the same and wants to be installed; see `docs/adr/0026`.
 
@@ -47,8 +47,8 @@ pub struct Built {
     pub runnable: bool,
 }
 
-/// Builds the libraries into `target/xtask/android`, and beside them, under `symbols`, the same ones with their names, which
-/// turn addresses of a crash into functions.
+/// Builds the libraries into `target/xtask/android`, and beside them, under `symbols`, the same ones with their names,
+/// which turn addresses of a crash into functions.
 ///
 /// # Errors
 /// [`Failure`] when something is missing or cannot be built.

@@ -1,8 +1,9 @@
 //! `cargo xtask xcframework`: dynamic frameworks for phones, their simulator and Macs.
 //!
 //! Dynamic, because two static Rust libraries in one app clash on names of the runtime; real frameworks whose map says
-//! `framework module`, because newer compilers find nothing else; hidden symbols but for UniFFI's. Only the linker needs
-//! Xcode: where that is missing, what can be built without it is built and checked, and the rest is said to be missing.
+//! `framework module`, because newer compilers find nothing else; hidden symbols but for UniFFI's. Only the linker
+//! needs Xcode: where that is missing, what can be built without it is built and checked, and the rest is said to be
+//! missing.
 
 mod framework;
 mod privacy;

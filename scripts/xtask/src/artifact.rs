@@ -1,9 +1,10 @@
 //! `cargo xtask verify-artifact FILE`: takes a package apart that is about to go to apps.
 //!
-//! Each rule is here because somebody's release broke it: libraries for one ABI only, rules for R8 that were empty, paths of
-//! the build machine in strings, pages of 4 KB that newer phones refuse to map. The rules, by what they read:
+//! Each rule is here because somebody's release broke it: libraries for one ABI only, rules for R8 that were empty,
+//! paths of the build machine in strings, pages of 4 KB that newer phones refuse to map. The rules, by what they read:
 //!
-//! * [`native`]: every ABI, size, page alignment, exported names, names of the network, whether the library can run at all;
+//! * [`native`]: every ABI, size, page alignment, exported names, names of the network, whether the library can run at
+//!   all;
 //! * [`paths`]: nothing in the package names a folder of the machine that built it;
 //! * [`android`]: manifest, classes, rules for R8, how an APK stores libraries;
 //! * [`apple`]: slices of an XCFramework, their module maps and privacy manifests;
@@ -30,8 +31,8 @@ use contents::Contents;
 pub use paths::of_this_machine as folders_of_this_machine;
 pub use plist::{Value, write as write_plist};
 
-/// Where the licence texts of what is shipped stand in an AAR and an APK: assets are what an app can show to its users, as
-/// most licences ask.
+/// Where the licence texts of what is shipped stand in an AAR and an APK: assets are what an app can show to its users,
+/// as most licences ask.
 pub const LICENCES: &str = "licences.txt";
 /// The list of what is shipped (CycloneDX).
 pub const SBOM: &str = "sbom.cdx.json";
@@ -54,7 +55,8 @@ pub enum Kind {
 /// What is asked of a package.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// A library that was linked against nothing passes. It is said in the report, and such a package is never promoted.
+    /// A library that was linked against nothing passes. It is said in the report, and such a package is never
+    /// promoted.
     pub allow_stub: bool,
     /// An APK without native libraries passes, as tests assemble them where no library can be linked.
     pub without_native: bool,

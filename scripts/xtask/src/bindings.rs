@@ -1,7 +1,7 @@
 //! `cargo xtask bindings`: Kotlin and Swift from the library, and a watch on what apps see of them.
 //!
-//! UniFFI reads its own notes out of the host's library. What it writes is not committed; what is public in it is, as two
-//! short texts in `bindings/api`, so that a change of the surface shows in a review and never happens unnoticed.
+//! UniFFI reads its own notes out of the host's library. What it writes is not committed; what is public in it is, as
+//! two short texts in `bindings/api`, so that a change of the surface shows in a review and never happens unnoticed.
 
 mod difference;
 mod generate;
@@ -45,8 +45,8 @@ pub struct Options {
 
 /// Generates the bindings where the Kotlin and Swift builds look for them, and compares the surface.
 ///
-/// # Errors
-/// [`Failure`] when something cannot be built, and with [`Surface::Check`] when the surface is not the one written down.
+/// # Errors [`Failure`] when something cannot be built, and with [`Surface::Check`] when the surface is not the one
+/// written down.
 pub fn make(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let generated = generate(workspace, options.library.as_deref())?;
     generated.install(workspace)?;

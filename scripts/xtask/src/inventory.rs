@@ -1,9 +1,9 @@
-//! What ships: every crate whose code is in the library for phones, the list of them (`cargo xtask sbom`) and their licences
-//! (`cargo xtask licences`).
+//! What ships: every crate whose code is in the library for phones, the list of them (`cargo xtask sbom`) and their
+//! licences (`cargo xtask licences`).
 //!
-//! Cargo resolves features per package and platform, so it is asked by `cargo tree` for exactly what a build of `sotto-ffi`
-//! contains, for each platform that ships; build scripts, procedural macros and tests are not in a package. The standard
-//! library is.
+//! Cargo resolves features per package and platform, so it is asked by `cargo tree` for exactly what a build of
+//! `sotto-ffi` contains, for each platform that ships; build scripts, procedural macros and tests are not in a package.
+//! The standard library is.
 
 mod crates;
 mod licences;

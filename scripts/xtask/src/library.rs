@@ -6,8 +6,8 @@ mod read;
 
 pub use read::slices;
 
-/// The section that marks a library which was linked against nothing (`cargo xtask android --stub`): right in size, layout
-/// and names, and impossible to load.
+/// The section that marks a library which was linked against nothing (`cargo xtask android --stub`): right in size,
+/// layout and names, and impossible to load.
 pub const NOT_RUNNABLE: &str = ".sotto.not-runnable";
 
 /// The processors that Sotto ships for.

@@ -1,9 +1,9 @@
 //! Zip archives (PKWARE APPNOTE 6.3.3): what AAR, APK, jar and zipped XCFrameworks are.
 //!
-//! Written here rather than by a crate for two reasons: an archive that is made twice from the same files has the same bytes
-//! (no times, entries in the order of their names), and the reader knows where an entry's bytes lie in the file, by which
-//! Android maps libraries. Candle reads archives with the crate `zip` without its compression; turning that on for this
-//! program would have candle built a second time.
+//! Written here rather than by a crate for two reasons: an archive that is made twice from the same files has the same
+//! bytes (no times, entries in the order of their names), and the reader knows where an entry's bytes lie in the file,
+//! by which Android maps libraries. Candle reads archives with the crate `zip` without its compression; turning that on
+//! for this program would have candle built a second time.
 //!
 //! No encryption, no parts, no archives over 4 GB: no tool makes such packages.
 

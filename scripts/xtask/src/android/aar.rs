@@ -56,7 +56,8 @@ impl Aar {
     }
 }
 
-/// What Maven compiled of a module: classes, Kotlin's notes beside them, and rules for R8; nothing else belongs into an app.
+/// What Maven compiled of a module: classes, Kotlin's notes beside them, and rules for R8; nothing else belongs into an
+/// app.
 fn compiled(root: &Path, module: &str) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let folder = root.join("android").join(module).join("target/classes");
     if !folder.is_dir() {

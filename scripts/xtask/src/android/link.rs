@@ -11,7 +11,8 @@ use crate::workspace::{self, Workspace};
 /// The oldest Android that the package runs on (8.0), whose system library is linked against.
 pub const API: u32 = 26;
 
-/// Phones with pages of 16 KB refuse to map anything laid out for less. The NDK's linker does this by itself from NDK 28 on.
+/// Phones with pages of 16 KB refuse to map anything laid out for less. The NDK's linker does this by itself from NDK
+/// 28 on.
 const PAGE: &str = "max-page-size=16384";
 
 /// What the Rust library asks the linker for on Android.

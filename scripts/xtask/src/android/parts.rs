@@ -49,8 +49,8 @@ fn by_crate(bytes: &[u8]) -> Vec<(String, u64)> {
     sorted(parts)
 }
 
-/// The crate of a mangled name: the first path in it. A trait's method counts for the type that it is on, and code that was
-/// made for one caller counts for the crate that wrote it.
+/// The crate of a mangled name: the first path in it. A trait's method counts for the type that it is on, and code that
+/// was made for one caller counts for the crate that wrote it.
 fn crate_of(name: &str) -> String {
     let path = legacy(name).or_else(|| v0(name));
     path.filter(|path| !path.is_empty()).unwrap_or_else(|| "without a path".into())

@@ -91,8 +91,8 @@ pub fn archive(binaries: &[Binary], header: &str, notices: &Notices) -> Vec<u8> 
     zip::write(members.collect())
 }
 
-/// What the generator's own map says besides, modules of one compiler among it, breaks on the next one (mozilla/uniffi-rs
-/// issue 2917).
+/// What the generator's own map says besides, modules of one compiler among it, breaks on the next one
+/// (mozilla/uniffi-rs issue 2917).
 fn module_map() -> String {
     format!(
         "framework module {FRAMEWORK} {{\n    umbrella header \"sottoFFI.h\"\n    export *\n    module * {{ export * }}\n}}\n"

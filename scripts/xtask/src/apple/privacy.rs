@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::artifact::Value;
 
-/// Functions for whose use Apple asks for a reason, and the reasons that apply (Apple, "Describing use of required reason
-/// API"). Rust's standard library calls them.
+/// Functions for whose use Apple asks for a reason, and the reasons that apply (Apple, "Describing use of required
+/// reason API"). Rust's standard library calls them.
 const ACCESSED: &[(&str, &str)] = &[
     // `stat`: times of files in the app's own folders, and of those that the user chose.
     ("NSPrivacyAccessedAPICategoryFileTimestamp", "C617.1"),

@@ -1,5 +1,5 @@
-//! What can be had without Xcode: the static library for phones, built and looked at. It proves that everything compiles for
-//! Apple's systems and offers the names that Swift calls.
+//! What can be had without Xcode: the static library for phones, built and looked at. It proves that everything
+//! compiles for Apple's systems and offers the names that Swift calls.
 
 use std::path::Path;
 use std::process::Command;
@@ -35,8 +35,8 @@ pub fn check(workspace: &Workspace) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// One crate (oslog) brings a file of C, which calls a macro of Apple's headers. Without those an object with nothing in it
-/// stands for it: the result is for looking at, not for linking.
+/// One crate (oslog) brings a file of C, which calls a macro of Apple's headers. Without those an object with nothing
+/// in it stands for it: the result is for looking at, not for linking.
 fn without_xcode<'a>(workspace: &Workspace, command: &'a mut Command) -> Result<&'a mut Command, Failure> {
     let folder = workspace.made("apple").join("stand-in");
     workspace::fresh_folder(&folder)?;

@@ -5,8 +5,8 @@ use super::finding;
 use crate::report::Finding;
 use crate::zip::Archive;
 
-/// What R8 must keep in a minified app: the generated classes, which JNA reads by their names, and JNA, whose native half
-/// does the same.
+/// What R8 must keep in a minified app: the generated classes, which JNA reads by their names, and JNA, whose native
+/// half does the same.
 const KEPT: &[&str] = &["dev.sotto.ffi.", "com.sun.jna."];
 
 /// The manifest names a package and asks for no way to the network.

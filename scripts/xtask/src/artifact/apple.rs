@@ -7,8 +7,8 @@ use crate::apple::{FRAMEWORK, Platform, SLICES};
 use crate::library::{self, Machine};
 use crate::report::Finding;
 
-/// Whether a path is the binary of our framework. In frameworks for Macs it lies in a folder for its version, and what is
-/// beside that are links.
+/// Whether a path is the binary of our framework. In frameworks for Macs it lies in a folder for its version, and what
+/// is beside that are links.
 pub fn is_binary(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts[..] {
@@ -96,7 +96,8 @@ fn misfit(path: &str, bytes: &[u8], platform: Platform, machines: &[Machine]) ->
     findings
 }
 
-/// Each framework says that it is one: otherwise newer compilers do not find its headers, or two libraries' maps collide.
+/// Each framework says that it is one: otherwise newer compilers do not find its headers, or two libraries' maps
+/// collide.
 pub fn module_maps(contents: &Contents) -> Vec<Finding> {
     let remedy = "write `framework module` without the compiler's own modules, as `cargo xtask xcframework` does";
     let mut findings = Vec::new();
@@ -120,7 +121,8 @@ pub fn module_maps(contents: &Contents) -> Vec<Finding> {
     findings
 }
 
-/// Each framework carries a privacy manifest: nothing is collected, and the reasons for what the system asks about are given.
+/// Each framework carries a privacy manifest: nothing is collected, and the reasons for what the system asks about are
+/// given.
 pub fn privacy(contents: &Contents) -> Vec<Finding> {
     let mut findings = Vec::new();
     for slice in SLICES {

@@ -1,5 +1,5 @@
-//! Nothing in a package names a folder of the machine that built it: not for privacy, and not for builds that shall be the
-//! same elsewhere.
+//! Nothing in a package names a folder of the machine that built it: not for privacy, and not for builds that shall be
+//! the same elsewhere.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::finding;
 use crate::report::Finding;
 use crate::zip::Archive;
 
-/// Folders of people and tools, wherever the package was built. What the compiler says of its own library, `/rustc/…`, is the
-/// same on every machine.
+/// Folders of people and tools, wherever the package was built. What the compiler says of its own library, `/rustc/…`,
+/// is the same on every machine.
 const FOLDERS: &[&str] = &["/.cargo/", "/.rustup/", "/Users/", "/home/", "/root/", "\\Users\\"];
 
 /// Looks through all files, and through the classes of jars.

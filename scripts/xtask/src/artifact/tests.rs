@@ -1,5 +1,5 @@
-//! Broken packages, one for each thing that can be wrong: each must be found by the rule that is there for it, and by no
-//! other.
+//! Broken packages, one for each thing that can be wrong: each must be found by the rule that is there for it, and by
+//! no other.
 
 use super::contents::{Contents, File};
 use super::example::{aar, apk, broken, broken_with, library, notices, xcframework};

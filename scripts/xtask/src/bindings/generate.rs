@@ -67,8 +67,8 @@ pub fn generate(workspace: &Workspace, library: Option<&Path>) -> Result<Generat
 }
 
 impl Generated {
-    /// Writes everything where the builds of the two languages look for it, and the starter model beside it. Files that say the same already keep their
-    /// times, and older ones with other names go.
+    /// Writes everything where the builds of the two languages look for it, and the starter model beside it. Files that
+    /// say the same already keep their times, and older ones with other names go.
     ///
     /// # Errors
     /// [`Failure::File`].

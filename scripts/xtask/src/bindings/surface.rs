@@ -56,8 +56,8 @@ impl Declaration {
     }
 }
 
-/// In an order that does not depend on that of the Rust modules. What stands in a type keeps its order: cases of an enum have
-/// numbers.
+/// In an order that does not depend on that of the Rust modules. What stands in a type keeps its order: cases of an
+/// enum have numbers.
 fn sorted(mut declarations: Vec<Declaration>) -> Vec<Declaration> {
     declarations.sort();
     declarations

@@ -52,8 +52,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "xtask", may_use: &[] },
 ];
 
-/// What every task may use; tasks do not know each other. The starter models are bytes only: a task's smallest parts, such as
-/// the voice activity detector, come with it.
+/// What every task may use; tasks do not know each other. The starter models are bytes only: a task's smallest parts,
+/// such as the voice activity detector, come with it.
 const TASK: &[&str] = &["sotto-runtime", "sotto-kernels", "sotto-nn", "sotto-audio", "sotto-text", "sotto-starter"];
 
 const TESTKIT: &str = "sotto-testkit";
@@ -61,15 +61,16 @@ const TESTKIT: &str = "sotto-testkit";
 /// UniFFI's generators as programs of this workspace, so that their version is the library's.
 const BINDGEN: &str = "sotto-bindgen";
 
-/// Crates that know another language or a phone's system: they belong to the top, so that the core runs and is tested without
-/// either.
+/// Crates that know another language or a phone's system: they belong to the top, so that the core runs and is tested
+/// without either.
 const FOREIGN: &[&str] =
     &["android_logger", "jni", "ndk", "ndk-context", "oslog", "uniffi", "uniffi_bindgen", "uniffi_core"];
 
 /// The crates that may know them.
 const BINDINGS: &[&str] = &["sotto-ffi", BINDGEN];
 
-/// What the tests of any crate may use as well: the test kit, and the starter models, which are bytes only and run everywhere.
+/// What the tests of any crate may use as well: the test kit, and the starter models, which are bytes only and run
+/// everywhere.
 const FOR_TESTS: &[&str] = &[TESTKIT, "sotto-starter"];
 
 /// Crates that talk to a network, and the TLS below them.
@@ -129,8 +130,8 @@ pub fn check_order(graph: &Graph) -> Vec<Finding> {
     findings
 }
 
-/// Checks that nothing below the bindings reaches a crate of another language or of a phone's system, however deep; its own
-/// optional features included.
+/// Checks that nothing below the bindings reaches a crate of another language or of a phone's system, however deep; its
+/// own optional features included.
 pub fn check_bindings(graph: &Graph) -> Vec<Finding> {
     let below = graph.members().map(|package| package.name.as_str()).filter(|name| !BINDINGS.contains(name));
     graph

@@ -26,7 +26,8 @@ pub fn check(graph: &Graph, document: &str) -> Vec<Finding> {
     missing.chain(stale).collect()
 }
 
-/// Names in the first column of table rows under the heading that speaks of dependencies: ``| `name`, `other` | why |``.
+/// Names in the first column of table rows under the heading that speaks of dependencies: ``| `name`, `other` | why
+/// |``.
 fn reasons(document: &str) -> BTreeSet<&str> {
     let section = document.lines().skip_while(|line| *line != HEADING).skip(1);
     section

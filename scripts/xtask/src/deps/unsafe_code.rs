@@ -18,8 +18,8 @@ const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[
     ("sotto-ffi", &["platform/android.rs"]),
 ];
 
-/// Instructions of one set each, behind a proof that the CPU has them; the tables and safe entries that hold the proofs;
-/// views of plain memory.
+/// Instructions of one set each, behind a proof that the CPU has them; the tables and safe entries that hold the
+/// proofs; views of plain memory.
 const KERNELS: &[&str] = &[
     "aligned.rs",
     "attend/entry.rs",

@@ -12,9 +12,8 @@ const SAME_FOR_ALL: &[(&str, &str)] =
 
 /// All texts.
 ///
-/// # Errors
-/// [`Failure::Missing`] for a crate whose text can be had neither from itself, nor from another crate of its repository, nor,
-/// for licences that are the same for everybody, from any crate.
+/// # Errors [`Failure::Missing`] for a crate whose text can be had neither from itself, nor from another crate of its
+/// repository, nor, for licences that are the same for everybody, from any crate.
 pub fn write(crates: &[Crate]) -> Result<String, Failure> {
     let mut own = BTreeMap::new();
     for one in crates {
@@ -66,7 +65,8 @@ fn wrapped(names: &[String]) -> String {
     lines.join("\n")
 }
 
-/// The texts in a crate's folder by the names of their files; for our own crates, which have none each, those of the workspace.
+/// The texts in a crate's folder by the names of their files; for our own crates, which have none each, those of the
+/// workspace.
 fn texts_of(one: &Crate) -> Result<BTreeMap<String, String>, Failure> {
     let folders = one.folder.iter().flat_map(|folder| folder.ancestors().take(if one.ours { 3 } else { 1 }));
     for folder in folders {
@@ -91,8 +91,8 @@ fn is_licence(name: &str) -> bool {
     starts.iter().any(|start| name.starts_with(start)) && !name.ends_with(".rs") && !name.ends_with(".html")
 }
 
-/// The texts of the licence that is chosen. Most crates offer MIT or Apache-2.0, each with a copy of the latter's eleven
-/// kilobytes.
+/// The texts of the licence that is chosen. Most crates offer MIT or Apache-2.0, each with a copy of the latter's
+/// eleven kilobytes.
 fn chosen(licence: &str, mut texts: BTreeMap<String, String>) -> Vec<String> {
     let alternatives = licence.replace(['(', ')'], " ");
     let offers_mit = alternatives.contains(" OR ") && alternatives.split_whitespace().any(|word| word == "MIT");

@@ -1,7 +1,8 @@
 //! A stranger's project: depends on the staged Swift repository by its address, as apps do, and transcribes with it.
 //!
-//! It stands outside this workspace's package, so it sees what apps see: a manifest in the root of a repository, a tag, what
-//! is committed there and nothing else. On Linux the package stands on the host's library, which `cargo xtask bindings` built.
+//! It stands outside this workspace's package, so it sees what apps see: a manifest in the root of a repository, a tag,
+//! what is committed there and nothing else. On Linux the package stands on the host's library, which `cargo xtask
+//! bindings` built.
 
 use std::path::Path;
 use std::process::Command;

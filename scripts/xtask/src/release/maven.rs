@@ -1,5 +1,5 @@
-//! The packages for Android and the JVM as a Maven repository: what Gradle staged where it has run, else the same packages
-//! put together here.
+//! The packages for Android and the JVM as a Maven repository: what Gradle staged where it has run, else the same
+//! packages put together here.
 
 use std::path::Path;
 

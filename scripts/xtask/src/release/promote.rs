@@ -7,8 +7,8 @@ use crate::failure::Failure;
 use crate::report::{Finding, Report};
 use crate::workspace;
 
-/// Copies the files of a dry run to where they are published from, when they are the very files that its manifest lists and
-/// nothing is missing. Nothing is copied otherwise.
+/// Copies the files of a dry run to where they are published from, when they are the very files that its manifest lists
+/// and nothing is missing. Nothing is copied otherwise.
 ///
 /// # Errors
 /// [`Failure::Broken`] with the reasons on the screen; [`Failure`] when a file cannot be read or written.

@@ -1,8 +1,8 @@
 //! The repository that Swift packages depend on by its address.
 //!
-//! SwiftPM reads a manifest in the root of a repository only, loads the whole repository, and sees what is committed. Ours has
-//! its Swift in `ios`, models beside it, and generated code in no commit; so a release makes a small repository of its own:
-//! manifest, sources, and the address and checksum of the frameworks (`docs/adr/0026`).
+//! SwiftPM reads a manifest in the root of a repository only, loads the whole repository, and sees what is committed.
+//! Ours has its Swift in `ios`, models beside it, and generated code in no commit; so a release makes a small
+//! repository of its own: manifest, sources, and the address and checksum of the frameworks (`docs/adr/0026`).
 
 use std::path::Path;
 
@@ -46,8 +46,8 @@ pub fn distribution(
     Ok(())
 }
 
-/// The manifest with the address and checksum of this release where ours names a folder, and without the tests, which need
-/// models that are not there.
+/// The manifest with the address and checksum of this release where ours names a folder, and without the tests, which
+/// need models that are not there.
 fn filled(package: &str, frameworks: Option<(&str, &str)>) -> Result<String, Failure> {
     if !package.contains(LOCAL) {
         let remedy = "give it that line, which a release fills in";

@@ -193,7 +193,9 @@ fn governor(reports: &[Named<'_>]) -> Panel {
         lanes.push(Lane { label: named.label("threads"), segments: settings(decisions, end, &threads) });
         lanes.push(Lane { label: named.label("step"), segments: settings(decisions, end, &step) });
         if decisions.iter().any(|decided| decided.decision.setting.tier > 0) {
-            let tier = |setting: &Setting| (1.0 / (1.0 + setting.tier as f64), format!("model {}", setting.tier + 1));
+            let tier = |setting: &Setting| {
+                (1.0 / (1.0 + setting.tier as f64), format!("model {}", setting.tier.saturating_add(1)))
+            };
             lanes.push(Lane { label: named.label("model"), segments: settings(decisions, end, &tier) });
         }
     }

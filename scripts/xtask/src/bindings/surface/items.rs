@@ -1,7 +1,7 @@
 //! A file of Kotlin or Swift as a tree of items: the text before a body, and the items of that body.
 //!
-//! Not a parser of either language: it knows comments, strings, brackets and where a line goes on. That is enough for what
-//! one generator writes, and the same for both.
+//! Not a parser of either language: it knows comments, strings, brackets and where a line goes on. That is enough for
+//! what one generator writes, and the same for both.
 
 /// One declaration, statement or annotation.
 #[derive(Debug, Clone, PartialEq, Eq)]

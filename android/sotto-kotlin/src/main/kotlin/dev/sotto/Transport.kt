@@ -1,11 +1,7 @@
 package dev.sotto
 
-import kotlinx.coroutines.CoroutineStart
-import kotlinx.coroutines.awaitCancellation
-import kotlinx.coroutines.coroutineScope
-import kotlinx.coroutines.currentCoroutineContext
-import kotlinx.coroutines.ensureActive
-import kotlinx.coroutines.launch
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.channels.trySendBlocking
 import java.io.EOFException
 import java.io.IOException
 import java.net.ConnectException
@@ -17,6 +13,7 @@ import java.net.SocketTimeoutException
 import java.net.URL
 import java.net.UnknownHostException
 import javax.net.ssl.SSLException
+import kotlin.concurrent.thread
 
 /**
  * A request that an app carries out for [ModelStore.pull]: exactly so, without following redirects, without cookies, caches
@@ -96,23 +93,60 @@ public fun interface ModelTransport {
 public object UrlTransport : ModelTransport {
     private const val PIECE = 128 * 1024
 
-    override suspend fun fetch(request: FetchRequest, answer: FetchAnswer): Unit = coroutineScope {
+    /** What the thread of a request hands over. */
+    private sealed interface Part {
+        class Head(val status: Int, val headers: List<Pair<String, String>>) : Part
+
+        class Body(val bytes: ByteArray, val length: Int) : Part
+    }
+
+    override suspend fun fetch(request: FetchRequest, answer: FetchAnswer) {
         val connection = open(request)
-        // Reading does not notice a cancelled coroutine; a closed connection it does. Started before anything can end this.
-        val closing = launch(start = CoroutineStart.UNDISPATCHED) {
-            try {
-                awaitCancellation()
-            } finally {
-                connection.disconnect()
-            }
-        }
+        val parts = Channel<Part>(capacity = 2)
+        // Reading cannot be interrupted, and closing a connection waits for whoever reads from it: so a thread of its own, which
+        // nobody waits for.
+        thread(isDaemon = true, name = "sotto-fetch") { read(request, connection, parts) }
         try {
-            carryOut(request, connection, answer)
-        } catch (problem: IOException) {
-            currentCoroutineContext().ensureActive()
-            throw problem
+            for (part in parts) {
+                val wanted = when (part) {
+                    is Part.Head -> answer.begin(part.status, part.headers)
+                    is Part.Body -> answer.push(part.bytes, part.length)
+                }
+                if (!wanted) return
+            }
         } finally {
-            closing.cancel()
+            parts.cancel()
+        }
+    }
+
+    private fun read(request: FetchRequest, connection: HttpURLConnection, parts: Channel<Part>) {
+        try {
+            if (readWhole(request, connection, parts)) parts.close() else connection.disconnect()
+        } catch (problem: IOException) {
+            connection.disconnect()
+            parts.close(problem)
+        } catch (problem: RuntimeException) {
+            // A missing permission, and whatever else the platform's client throws.
+            connection.disconnect()
+            parts.close(problem)
+        }
+    }
+
+    /** Whether the answer was read to its end, so that the connection can serve another request. */
+    private fun readWhole(request: FetchRequest, connection: HttpURLConnection, parts: Channel<Part>): Boolean {
+        val status = connection.responseCode
+        val headers = connection.headerFields.orEmpty().flatMap { (name, values) ->
+            // The status line has no name.
+            if (name == null) emptyList() else values.map { name to it }
+        }
+        if (parts.trySendBlocking(Part.Head(status, headers)).isFailure) return false
+        if (request.head) return true
+        val body = (if (status >= 400) connection.errorStream else connection.inputStream) ?: return true
+        while (true) {
+            val bytes = ByteArray(PIECE)
+            val length = body.read(bytes)
+            if (length < 0) return true
+            if (parts.trySendBlocking(Part.Body(bytes, length)).isFailure) return false
         }
     }
 
@@ -129,24 +163,6 @@ public object UrlTransport : ModelTransport {
             // Else Android compresses on its own, and ranges and lengths mean something else.
             setRequestProperty("Accept-Encoding", "identity")
             request.headers.forEach { (name, value) -> setRequestProperty(name, value) }
-        }
-    }
-
-    private suspend fun carryOut(request: FetchRequest, connection: HttpURLConnection, answer: FetchAnswer) {
-        val status = connection.responseCode
-        val headers = connection.headerFields.orEmpty().flatMap { (name, values) ->
-            // The status line has no name.
-            if (name == null) emptyList() else values.map { name to it }
-        }
-        if (!answer.begin(status, headers) || request.head) return
-        val body = (if (status >= 400) connection.errorStream else connection.inputStream) ?: return
-        val piece = ByteArray(PIECE)
-        body.use {
-            while (true) {
-                currentCoroutineContext().ensureActive()
-                val length = it.read(piece)
-                if (length < 0 || !answer.push(piece, length)) return
-            }
         }
     }
 

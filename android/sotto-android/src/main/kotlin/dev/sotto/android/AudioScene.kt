@@ -27,7 +27,8 @@ internal enum class Focus {
 
 /** What surrounds a recording: who else uses the audio, and which devices are there. Its callbacks come on the main thread. */
 internal class AudioScene(context: Context, private val settings: MicrophoneSettings) : AutoCloseable {
-    private val audio = context.getSystemService(AudioManager::class.java)
+    private val audio: AudioManager = context.getSystemService(AudioManager::class.java)
+        ?: throw MicrophoneException.Unavailable("the device has no audio")
     private val main = Handler(Looper.getMainLooper())
 
     /** Whose the audio is. */
