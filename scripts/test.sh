@@ -18,6 +18,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   host      all tests on this machine
   kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the Android part
             under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by apt-get
+  samples   the sample apps for Android (sample-apps/android/README.md): compiled and tested under Robolectric on the library of this
+            machine, each assembled into an APK without it, which is checked
   swift     the Swift package and the models of its sample apps on this machine, and the samples' views against a stub of SwiftUI, in
             a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root
             or network
@@ -49,7 +51,7 @@ Environment:
 END
 }
 
-all_steps=(fmt clippy docs deps fetch host kotlin swift aarch64 cross fuzz)
+all_steps=(fmt clippy docs deps fetch host kotlin samples swift aarch64 cross fuzz)
 steps=()
 keep_going=false
 dry_run=false
@@ -58,7 +60,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | kotlin | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -169,6 +171,23 @@ step_kotlin() {
     ensure_command mvn maven
     # In its folder: Maven looks for its settings (.mvn) from there.
     (cd android && run timeout 1500 mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug" verify)
+}
+
+step_samples() {
+    make_bindings
+    ensure_command javac openjdk-17-jdk-headless
+    ensure_command mvn maven
+    ensure_command zip zip
+    ensure_command zipalign zipalign
+    ensure_command apksigner apksigner
+    local maven=(mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug") app
+    (cd android && run timeout 600 "${maven[@]}" -Dmaven.test.skip=true \
+        -pl sotto-android,sotto-starter,android-test-stubs -am install)
+    (cd sample-apps/android && run timeout 900 "${maven[@]}" package)
+    for app in speech profiler; do
+        run timeout 300 "sample-apps/android/apk.sh" "$app"
+        run cargo xtask verify-artifact --without-native "sample-apps/android/$app/target/$app.apk"
+    done
 }
 
 step_swift() {

@@ -8,8 +8,7 @@ app="${1:?speech or profiler}"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 target="$here/$app/target"
 made="$target/apk"
-repository="$(mvn --batch-mode --quiet -f "$here/pom.xml" -N help:evaluate -Dexpression=settings.localRepository -DforceStdout)"
-[[ -f "$target/resources/resources.apk" ]] || { echo "sotto: first: mvn -f sample-apps/android package" >&2; exit 1; }
+[[ -f "$target/classpath.txt" ]] || { echo "sotto: first: mvn -f sample-apps/android package" >&2; exit 1; }
 rm -rf "$made"
 mkdir -p "$made/dex"
 
@@ -18,8 +17,7 @@ mapfile -t jars < <(tr ':' '\n' <"$target/classpath.txt" | grep -v '/android-all
 android="$(tr ':' '\n' <"$target/classpath.txt" | grep '/android-all-')"
 mapfile -t classes < <(find "$target/classes" -name '*.class')
 java_home="$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")"
-r8="$(find "$repository/com/android/tools/r8" -name 'r8-*.jar' | sort -V | tail -n 1)"
-java -Xmx1g -cp "$r8" com.android.tools.r8.D8 --release --min-api 26 --lib "$android" --lib "$java_home" \
+java -Xmx1g -cp "$target/tools/r8.jar" com.android.tools.r8.D8 --release --min-api 26 --lib "$android" --lib "$java_home" \
     --output "$made/dex" "${classes[@]}" "${jars[@]}"
 
 cp "$target/resources/resources.apk" "$made/unsigned.apk"

@@ -82,8 +82,13 @@ public class SottoLifecycle private constructor(context: Context, private val en
             DeviceMonitor.thermalState(status)?.let { thermal.value = it }
         }
         // Setting a value needs no thread of its own.
-        power.addThermalStatusListener(Executor { it.run() }, listener)
-        return { power.removeThermalStatusListener(listener) }
+        return try {
+            power.addThermalStatusListener(Executor { it.run() }, listener)
+            ({ power.removeThermalStatusListener(listener) })
+        } catch (_: RuntimeException) {
+            // "Listener failed to set": the system's service refuses. Nothing is known of heat then; speech works all the same.
+            {}
+        }
     }
 
     public companion object {
