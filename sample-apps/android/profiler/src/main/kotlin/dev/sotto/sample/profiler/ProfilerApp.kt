@@ -2,7 +2,6 @@ package dev.sotto.sample.profiler
 
 import android.app.Application
 import android.os.Build
-import dev.sotto.AudioSource
 import dev.sotto.ProfileClip
 import dev.sotto.ProfileOptions
 import dev.sotto.Sotto
@@ -21,15 +20,17 @@ class ProfilerApp : Application() {
         emulated = Build.HARDWARE in setOf("goldfish", "ranchu"),
     )
 
+    /** What is measured, and with which recording: both lie in the package. */
+    var model = { AndroidModels.starter(this) }
+    var recording = { AndroidAudio.asset(this, "demo.flac") }
+
     val profiler by lazy {
         val monitor = DeviceMonitor(this)
         Profiler(MainScope(), readings = monitor.readings()) {
-            val clip = ProfileClip("demo", demo(), SAID)
-            Sotto.shared.profileSpeech(AndroidModels.starter(this), listOf(clip), options)
+            val clip = ProfileClip("demo", recording(), SAID)
+            Sotto.shared.profileSpeech(model(), listOf(clip), options)
         }
     }
-
-    private fun demo(): AudioSource = AndroidAudio.asset(this, "demo.flac")
 
     private companion object {
         /** What is said in the recording: the report then has word errors, too. */

@@ -4,6 +4,8 @@ import android.content.Intent
 import android.net.Uri
 import android.webkit.WebView
 import android.widget.ProgressBar
+import dev.sotto.AudioSource
+import dev.sotto.ModelSource
 import dev.sotto.sample.ui.Screen
 import dev.sotto.sample.ui.Variant
 import org.junit.After
@@ -15,6 +17,7 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
+import java.io.File
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
@@ -30,6 +33,8 @@ class ProfilerTest {
     @Before
     fun shortMeasurement() {
         Variant.Light.apply()
+        app.model = { ModelSource.file(ROOT.resolve("core/starter/models/speech/starter.en.sotto")) }
+        app.recording = { AudioSource.file(ROOT.resolve("core/starter/audio/demo.flac")) }
         app.options = app.options.copy(laterLoads = 1, warmRuns = 1, sustainedSeconds = 600.0)
     }
 
@@ -99,4 +104,8 @@ class ProfilerTest {
     }
 
     private fun read(uri: Uri): String = app.contentResolver.openInputStream(uri)!!.use { it.readBytes().decodeToString() }
+
+    private companion object {
+        val ROOT = File(System.getProperty("sotto.root"))
+    }
 }

@@ -60,7 +60,8 @@ class Screen<A : Activity>(kind: Class<A>) {
             if (condition()) return
             Thread.sleep(5)
         }
-        fail("waited for nothing: $what")
+        val texts = activity.window.decorView.family().filter { it.isShown }.mapNotNull { (it as? TextView)?.text }
+        fail("waited for nothing: $what; the screen says ${texts.joinToString(" | ")}")
     }
 
     /** Turns the device, or changes whatever else makes the activity anew. */
@@ -133,6 +134,6 @@ class Screen<A : Activity>(kind: Class<A>) {
 
     private companion object {
         // Half a minute of nothing at least: it only ends tests that would never end.
-        const val ROUNDS = 6_000
+        const val ROUNDS = 1_500
     }
 }

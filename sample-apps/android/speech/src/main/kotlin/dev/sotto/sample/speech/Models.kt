@@ -43,7 +43,7 @@ class Models(
     private val scope: CoroutineScope,
     private val engine: () -> Sotto,
     private val folder: File,
-    private val starter: ModelSource,
+    private val starter: () -> ModelSource,
     private val preferences: SharedPreferences,
 ) {
     private val states = MutableStateFlow(ModelsState(chosen = preferences.getString(CHOSEN, null)))
@@ -58,7 +58,7 @@ class Models(
     /** Loads the model that is chosen. Loading the same one again costs nothing while it is in use. */
     suspend fun load(): SpeechRecognizer {
         val chosen = states.value.chosen
-        return engine().loadSpeech(if (chosen == null) starter else store().source(chosen))
+        return engine().loadSpeech(if (chosen == null) starter() else store().source(chosen))
     }
 
     /** Looks at what is there. */

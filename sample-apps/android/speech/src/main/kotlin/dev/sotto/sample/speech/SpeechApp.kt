@@ -19,6 +19,9 @@ class SpeechApp : Application() {
         Sotto(settings).also { SottoLifecycle.attach(this, it) }
     }
 
+    /** The model that is there from the start. */
+    var starter = { AndroidModels.starter(this) }
+
     /** Where captions come from: the microphone. Tests play a recording instead. */
     var listen: () -> Sound = {
         val microphone = Microphone(this)
@@ -30,7 +33,7 @@ class SpeechApp : Application() {
             scope = scope,
             engine = { engine },
             folder = File(noBackupFilesDir, "models"),
-            starter = AndroidModels.starter(this),
+            starter = { starter() },
             preferences = getSharedPreferences("models", MODE_PRIVATE),
         )
     }

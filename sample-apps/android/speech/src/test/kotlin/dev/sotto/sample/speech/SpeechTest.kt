@@ -14,6 +14,7 @@ import android.widget.TextView
 import dev.sotto.FetchAnswer
 import dev.sotto.FetchRequest
 import dev.sotto.ImportSource
+import dev.sotto.ModelSource
 import dev.sotto.ModelTransport
 import dev.sotto.PcmChunk
 import dev.sotto.PcmFormat
@@ -56,6 +57,7 @@ class SpeechTest {
     fun deviceThatHears() {
         Variant.Light.apply()
         shadowOf(app).grantPermissions(Manifest.permission.RECORD_AUDIO)
+        app.starter = { ModelSource.file(MODEL) }
         app.listen = { Sound(recorded(), PcmFormat()) }
     }
 
@@ -151,7 +153,7 @@ class SpeechTest {
     fun `what is no recording is told, and a transcription can be stopped`() {
         val screen = open()
         screen.press(R.id.tab_recording)
-        val text = File.createTempFile("no", ".wav").apply { writeText("no recording at all") }
+        val text = File.createTempFile("text", ".wav").apply { writeText("no recording at all") }
         pick(screen, text)
         screen.waitFor("the problem") { screen.isShown(R.id.recording_problem) }
         assertTrue(screen.isShown(R.id.recording_choose))
