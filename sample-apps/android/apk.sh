@@ -21,6 +21,12 @@ java -Xmx1g -cp "$target/tools/r8.jar" com.android.tools.r8.D8 --release --min-a
     --output "$made/dex" "${classes[@]}" "${jars[@]}"
 
 cp "$target/resources/resources.apk" "$made/unsigned.apk"
+# What must travel with an app: in Gradle's build the AAR brings it.
+mkdir -p "$made/assets/sotto"
+for notice in licences:licences.txt sbom:sbom.cdx.json; do
+    (cd "$here" && cargo xtask "${notice%%:*}" --out "$made/assets/sotto/${notice#*:}" >/dev/null)
+done
+(cd "$made" && zip -q -r unsigned.apk assets)
 (cd "$made/dex" && zip -q "$made/unsigned.apk" classes*.dex)
 zipalign -f -p 4 "$made/unsigned.apk" "$made/aligned.apk"
 keytool -genkeypair -keystore "$made/key.p12" -storepass of-a-day -alias key -keyalg EC -dname "CN=Sotto sample" -validity 1
