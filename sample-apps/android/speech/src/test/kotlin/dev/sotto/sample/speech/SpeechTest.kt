@@ -180,7 +180,7 @@ class SpeechTest {
         screen.waitFor("the choice") { rows(screen)[1].isChecked && !rows(screen)[0].isChecked }
         pick(screen, DEMO)
         screen.waitFor("the text") { app.recording.state.value.segments.isNotEmpty() }
-        assertEquals("Remove own", removeButton(screen).contentDescription)
+        assertEquals("Remove local/own", removeButton(screen).contentDescription)
         removeButton(screen).performClick()
         screen.waitFor("that it is gone") { rows(screen).size == 1 && rows(screen)[0].isChecked }
         assertEquals("", screen.text(R.id.models_problem))
