@@ -133,7 +133,7 @@ class Screen<A : Activity>(kind: Class<A>) {
     }
 
     private companion object {
-        // Half a minute of nothing at least: it only ends tests that would never end.
-        const val ROUNDS = 1_500
+        // A minute at least: it only ends tests that would never end.
+        const val ROUNDS = 12_000
     }
 }
