@@ -121,7 +121,7 @@ class Models(
     companion object {
         private const val CHOSEN = "chosen"
 
-        /** What this sample offers, with the sizes that its hub gives. */
+        /** What this sample offers. The sizes are those of the weights in 32 bits and of a tokenizer. */
         val OFFERS = listOf(
             Offer("openai/whisper-tiny.en", "Whisper tiny, English", 153_000_000),
             Offer("openai/whisper-base", "Whisper base, 99 languages", 293_000_000),
