@@ -86,7 +86,7 @@ public class SottoLifecycle private constructor(context: Context, private val en
             power.addThermalStatusListener(Executor { it.run() }, listener)
             ({ power.removeThermalStatusListener(listener) })
         } catch (_: RuntimeException) {
-            // "Listener failed to set": the system's service refuses. Nothing is known of heat then; speech works all the same.
+            // "Listener failed to set": the system's service refuses. Nothing is known of heat then; speech works.
             {}
         }
     }
