@@ -11,7 +11,8 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fmt       formatting
   clippy    lints of all targets, warnings are errors
   docs      documentation of all crates, warnings are errors
-  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); lock files that are up to date
+  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); the table of features (cargo xtask parity);
+            lock files that are up to date
   fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
             so and those tests skip
   host      all tests on this machine
@@ -105,6 +106,7 @@ step_docs() {
 
 step_deps() {
     run cargo xtask deps
+    run cargo xtask parity --check
     local workspace
     for workspace in "${other_workspaces[@]}"; do
         lock_is_current "$workspace"
@@ -289,6 +291,8 @@ step_cross() {
         run cargo check --locked --target "$target" "${packages[@]}"
     done
     run cargo check --locked --target aarch64-apple-ios -p sotto --features metal
+    # The bindings, with what Android alone has of them. Apple's need its compiler.
+    run cargo check --locked --target aarch64-linux-android -p sotto-ffi
     packages=()
     for crate in "${arm_code_crates[@]}"; do
         packages+=(-p "$crate")

@@ -344,7 +344,7 @@ pub(crate) struct QuantizeArgs {
     /// Keep 8 bits in the matrices whose names begin so, such as `encoder.layers.0.self_attn`; may be given again.
     #[arg(long, value_name = "PREFIX")]
     pub(crate) keep_int8: Vec<String>,
-    /// Leave out or halve the tables of positions: a smaller file that takes more memory and time to load (tiny: 3 MB).
+    /// Leave out tables that follow from others: a smaller file that takes more memory and time to load (tiny: 4 MB).
     #[arg(long)]
     pub(crate) compact: bool,
     /// Replace DST if it exists.

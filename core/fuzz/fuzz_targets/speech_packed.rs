@@ -33,8 +33,8 @@ fuzz_target!(|data: &[u8]| {
     let loaded = SpeechRecognizer::load(&ModelSource::Path(FILE.clone()), &options, &NoProgress, &CancelToken::new());
     let _ = std::fs::remove_file(&*FILE);
     if let Ok(recognizer) = loaded {
-        read_vocabulary(recognizer.model().unwrap());
-        compute(recognizer.model().unwrap());
+        read_vocabulary(&recognizer.model().unwrap());
+        compute(&recognizer.model().unwrap());
     }
 });
 

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sotto::job::{Answer, Step};
 use sotto::profile::{
     self, ClipFigures, Controls, EnergyMethod, Errors, Machine, Measured, Outcome, Phase, PowerSource, ProfileError,
     ProfileOptions, ProfileReport, Reading, Readings, ReasonCode, ReportError, Run, Sample, SpeechClip, SpeechWorkload,
@@ -171,6 +172,35 @@ fn the_starter_recognizer_has_a_profile_without_a_word_of_what_was_said() {
         assert!(!json.contains(word));
     }
     assert!(!json.contains('\n'));
+}
+
+#[test]
+fn as_a_job_a_profile_reports_progress_and_its_report_last() {
+    let _alone = alone();
+    let engine = Engine::default();
+    let (end, cancel) = (CancelToken::new(), CancelToken::new());
+    let diary = Diary { clips: 1, ..Diary::default() };
+    let job = engine.profile(diary, options(Duration::from_millis(5)), Readings::new(), &end, &cancel);
+    let (mut progress, mut report) = (0, None);
+    while let Answer::Event(event) = job.next_event(Duration::MAX).unwrap() {
+        match event {
+            Step::Progress(_) => progress += 1,
+            Step::Done(done) => report = Some(done),
+            _ => {}
+        }
+    }
+    assert!(progress > 0);
+    assert_eq!(report.unwrap().measured.subject.model, "bed");
+    let diary = Diary { clips: 1, ..Diary::default() };
+    let job = engine.profile(diary, options(Duration::from_secs(3600)), Readings::new(), &end, &cancel);
+    cancel.cancel();
+    let answer = loop {
+        match job.next_event(Duration::MAX) {
+            Ok(Answer::Event(_)) => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(answer.as_ref().map_err(AsRef::as_ref), Err(ProfileError::Cancelled(_))), "{answer:?}");
 }
 
 /// A profile of a phone on its battery that finds nothing wrong.

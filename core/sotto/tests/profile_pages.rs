@@ -1,6 +1,7 @@
 //! Pages of profiles: complete, closed, and safe whatever stands in a report.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
+use serde_json::Value;
 use sotto::profile::compare::{differences, figures};
 use sotto::profile::{
     ClipFigures, Machine, Measured, Memory, Outcome, Phase, Plan, PowerSource, ProfileReport, Rail, Reading, Run,
@@ -140,4 +141,48 @@ fn differences_have_a_sign_and_small_ones_are_noise() {
     let warnings = differences(&a, &other).warnings;
     assert!(warnings.iter().any(|warning| warning.contains("machines") && warning.contains("models")), "{warnings:?}");
     assert_eq!(figures(&a).len(), figures(&ProfileReport::of(Measured::default())).len());
+}
+
+/// Every number of a value, in order.
+fn numbers<'a>(value: &'a mut Value, found: &mut Vec<&'a mut Value>) {
+    match value {
+        Value::Number(_) => found.push(value),
+        Value::Array(values) => values.iter_mut().for_each(|value| numbers(value, found)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| numbers(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn numbers_that_no_device_gives_break_no_page() {
+    let sound: Value = serde_json::from_str(&profile(1, 0.4, "x").to_json().unwrap()).unwrap();
+    let extremes = ["0", "-1", "1e308", "-1e308", "5e-324", "18446744073709551615", "-9223372036854775808"];
+    let extremes = extremes.map(|number| serde_json::from_str::<Value>(number).unwrap());
+    let count = {
+        let mut copy = sound.clone();
+        let mut found = Vec::new();
+        numbers(&mut copy, &mut found);
+        found.len()
+    };
+    let mut drawn = 0;
+    for extreme in &extremes {
+        // One after the other, and all at once.
+        for index in (0..count).step_by(5).map(Some).chain([None]) {
+            let mut broken = sound.clone();
+            let mut found = Vec::new();
+            numbers(&mut broken, &mut found);
+            for (at, number) in found.into_iter().enumerate() {
+                if index.is_none_or(|index| index == at) {
+                    *number = extreme.clone();
+                }
+            }
+            broken["version"] = 1.into();
+            // Counts that are none are refused.
+            let Ok(report) = ProfileReport::from_json(&broken.to_string()) else { continue };
+            read(&page::comparison(&report, &report));
+            drop(ProfileReport::of(report.measured));
+            drawn += 1;
+        }
+    }
+    assert!(drawn > count / 2, "{drawn} of {count}");
 }

@@ -4,10 +4,10 @@
 
 mod support;
 
-use sotto_audio::{Pcm16k, SAMPLE_RATE};
+use sotto_audio::{AudioError, Pcm16k, SAMPLE_RATE};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Threads};
 use sotto_speech::stream::{StreamOptions, StreamTranscriber};
-use sotto_speech::{LoadOptions, Samples, Search, SpeechError, SpeechRecognizer, Timestamps, TranscribeOptions};
+use sotto_speech::{LoadOptions, SampleSource, Samples, Search, SpeechError, SpeechRecognizer, Timestamps, TranscribeOptions};
 use support::formula::FormulaModel;
 
 /// The small model within a budget that leaves `room` beside it.
@@ -81,6 +81,58 @@ fn a_live_session_holds_its_memory_until_it_is_dropped() {
     drop(first);
     assert_eq!(budget.used(), model);
     recognizer.transcribe(&audio(), &fits, &NoProgress, &cancel).unwrap();
+}
+
+/// A recording that breaks off in the way that it is told to.
+struct Broken {
+    panics: bool,
+    blocks: usize,
+}
+
+impl SampleSource for Broken {
+    fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
+        self.blocks += 1;
+        assert!(self.blocks == 1 || !self.panics, "as a bug would");
+        if self.blocks > 1 {
+            let cause = std::io::Error::other("the card was taken out");
+            return Err(AudioError::Io { source_name: "card".into(), cause });
+        }
+        out.extend_from_slice(audio().samples());
+        Ok(true)
+    }
+
+    fn seconds(&self) -> Option<f64> {
+        None
+    }
+}
+
+#[test]
+fn a_transcription_that_fails_or_panics_gives_its_memory_back() {
+    let (room, fits) = room();
+    let (recognizer, budget) = within(room);
+    let (model, cancel) = (budget.used(), CancelToken::new());
+    let transcribe = |panics| {
+        let mut source = Broken { panics, blocks: 0 };
+        recognizer.transcribe_source(&mut source, &fits, &mut |_| {}, &NoProgress, &cancel)
+    };
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| transcribe(true).map(drop)));
+    assert!(panicked.is_err());
+    assert_eq!(budget.used(), model);
+    assert!(matches!(transcribe(false), Err(SpeechError::Audio(_))));
+    assert_eq!(budget.used(), model);
+    // A live session, too: samples that are no numbers, and cancelled half-way.
+    let live = StreamOptions { transcribe: fits.clone(), step: 0.5, trim: 0.9, ..StreamOptions::default() };
+    let failing = CancelToken::firing_at_look(40);
+    for (cancel, sample) in [(&cancel, f32::NAN), (&failing, 0.5)] {
+        let mut events = Vec::new();
+        let mut session = StreamTranscriber::new(&recognizer, &live, SAMPLE_RATE, 1, cancel).unwrap();
+        let pushed = (0..100).try_for_each(|_| session.push(&[sample; 8000], &mut events));
+        assert!(pushed.is_err());
+        assert!(budget.used() > model, "it is there until it is dropped");
+        drop(session);
+        assert_eq!(budget.used(), model);
+    }
+    assert!(recognizer.transcribe(&audio(), &fits, &NoProgress, &cancel).is_ok());
 }
 
 #[test]

@@ -41,6 +41,56 @@ fn a_packed_vocabulary_is_refused_wherever_it_is_cut() {
     assert!(WhisperTokenizer::from_packed(Arc::new(packed), 8..usize::MAX, "model.sotto").is_err());
 }
 
+/// Two single tokens, `rules` that follow from them, and control tokens: a vocabulary that has a compact form.
+fn compact(rules: usize) -> Vec<u8> {
+    let mut tokens = vec!["a".to_owned(), "b".to_owned(), "ab".to_owned()];
+    let mut merges = vec![r#""a b""#.to_owned()];
+    for _ in 1..rules {
+        let last = tokens.last().unwrap().clone();
+        merges.push(format!(r#""{last} a""#));
+        tokens.push(last + "a");
+    }
+    let listed: Vec<String> = tokens.iter().enumerate().map(|(id, token)| format!(r#""{token}":{id}"#)).collect();
+    let (first, second) = (tokens.len(), tokens.len() + 1);
+    let json = format!(
+        r#"{{"added_tokens":[{{"id":{first},"content":"<|endoftext|>","special":true}},
+        {{"id":{second},"content":"<|startoftranscript|>","special":true}}],"pre_tokenizer":{{"type":"ByteLevel"}},
+        "model":{{"type":"BPE","vocab":{{{}}},"merges":[{}]}}}}"#,
+        listed.join(","),
+        merges.join(",")
+    );
+    WhisperTokenizer::from_hugging_face_bytes(json.as_bytes(), "small.json").unwrap().to_packed_compact()
+}
+
+#[test]
+fn a_compact_vocabulary_is_refused_wherever_it_is_cut() {
+    let packed = compact(3);
+    assert_eq!(packed[4], 2, "the compact form");
+    uses(&open(packed.clone()).unwrap(), "abaab");
+    for length in 0..packed.len() {
+        let error = assert_soon(|| open(packed[..length].to_vec()).map(|_| ())).unwrap_err().to_string();
+        assert!(error.contains("model.sotto"), "{error}");
+    }
+    assert!(open([&packed[..], &[0]].concat()).is_err());
+}
+
+#[test]
+fn rules_that_double_and_double_again_are_refused_in_time_and_memory() {
+    let mut packed = compact(60);
+    // Each rule joins what the one before it made with itself.
+    for rank in 1..60_u16 {
+        let at = 28 + 4 * usize::from(rank);
+        let last = (rank + 1).to_le_bytes();
+        packed[at..at + 4].copy_from_slice(&[last, last].concat());
+    }
+    let error = assert_soon(|| open(packed.clone()).map(|_| ())).unwrap_err().to_string();
+    assert!(error.contains("its tokens are too long"), "{error}");
+    // A rule that joins itself.
+    let mut packed = compact(3);
+    packed[28..30].copy_from_slice(&2_u16.to_le_bytes());
+    assert!(open(packed).unwrap_err().to_string().contains("later"));
+}
+
 /// The message of a file that must be refused, soon, by its name.
 fn refused(json: &str) -> String {
     let open = || WhisperTokenizer::from_hugging_face_bytes(json.as_bytes(), "hostile.json").map(|_| ());
@@ -111,6 +161,18 @@ proptest! {
         changes.iter().for_each(|&(at, byte)| packed[at] = byte);
         if let Ok(tokenizer) = open(packed) {
             uses(&tokenizer, "ab <|endoftext|> ab");
+            let _ = tokenizer.decode(&[0, 4, 5, 6, u32::MAX]);
+        }
+    }
+
+    #[test]
+    fn a_compact_vocabulary_with_any_bytes_changed_is_a_tokenizer_or_an_error(
+        changes in proptest::collection::vec((0..compact(5).len(), any::<u8>()), 1..4),
+    ) {
+        let mut packed = compact(5);
+        changes.iter().for_each(|&(at, byte)| packed[at] = byte);
+        if let Ok(tokenizer) = open(packed) {
+            uses(&tokenizer, "ab <|endoftext|> abaab");
             let _ = tokenizer.decode(&[0, 4, 5, 6, u32::MAX]);
         }
     }

@@ -357,3 +357,30 @@ fn a_packed_vocabulary_is_the_one_that_was_packed() {
         assert!(opened.to_packed() == packed);
     }
 }
+
+#[test]
+fn the_compact_form_opens_as_the_same_tokenizer() {
+    let Some(path) = data("openai-whisper-tiny.en/tokenizer.json") else { return };
+    let tokenizer = WhisperTokenizer::from_hugging_face(&path).unwrap();
+    let (full, compact) = (tokenizer.to_packed(), tokenizer.to_packed_compact());
+    assert!(compact.len() < full.len() / 7, "{} and {} bytes", compact.len(), full.len());
+    let length = compact.len();
+    let opened = WhisperTokenizer::from_packed(std::sync::Arc::new(compact), 0..length, "model.sotto").unwrap();
+    assert!(opened.to_packed() == full);
+    for text in TEXTS {
+        assert_eq!(opened.encode(text), tokenizer.encode(text), "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_compact_form_keeps_its_full_one() {
+    // Ids that do not follow the merge rules; and ranks instead of rules.
+    let odd = r#"{"added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},
+        {"id":1,"content":"<|startoftranscript|>","special":true}],"pre_tokenizer":{"type":"ByteLevel"},
+        "model":{"type":"BPE","vocab":{"a":2,"ab":3,"b":4,"abb":5},"merges":["a b","ab b"]}}"#;
+    let odd = WhisperTokenizer::from_hugging_face_bytes(odd.as_bytes(), "odd.json").unwrap();
+    assert!(odd.to_packed_compact() == odd.to_packed());
+    let Some(ranks) = data("openai-whisper-tiny.en/gpt2.tiktoken") else { return };
+    let ranks = WhisperTokenizer::from_tiktoken(&ranks, 51_864).unwrap();
+    assert!(ranks.to_packed_compact() == ranks.to_packed());
+}

@@ -1,13 +1,13 @@
 """Cuts Whisper's vocabulary to what English text uses: a smaller tokenizer and the rows of the embedding that go with it.
 
-    python vocabulary.py --to FOLDER [--text-tokens 32000]          (SOTTO_DATA names the data folder)
+    python vocabulary.py --to FOLDER [--text-tokens 36800]          (SOTTO_DATA names the data folder)
 
 Tokens are counted in text with clear terms (`SOURCES`). Kept are all 256 bytes, so that every string can still be written; every
 whole number up to three digits and the years 1700 to 2050, which speech says and dialogue rarely writes; and of the others those
 of the highest share. The counted text is mostly dialogue: a part of the share (`PRIOR`) comes from the order in which the
-vocabulary itself was made, from the web, by frequency. With a token go the two that it is merged from, and theirs: byte pair encoding with the rules that are left
-then gives exactly the tokens that are left. The order of the ids, and so of the merges, stays. Of the control tokens those of
-languages go but for English.
+vocabulary itself was made, from the web, by frequency. With a token stay the two that it is merged from, and theirs: byte pair
+encoding with the rules that are left then gives exactly the tokens that are left. The order of the ids, and so of the merges,
+stays. Of the control tokens those of languages go but for English.
 
 Writes FOLDER as a Hugging Face folder: `tokenizer.json`, `config.json` and `generation_config.json` with the new ids,
 `model.safetensors` with fewer rows, all else as in the source; `kept.json`, the old id of each new one.
@@ -29,6 +29,8 @@ from tokenizers import Tokenizer
 # Folders of the data folder, and how much a token of them counts: MASC has news, letters and essays, but is small.
 SOURCES = {"tatoeba": 2.0, "dialogue": 1.0, "masc": 8.0}
 PRIOR = 0.2
+# How much of that part a token gets that does not look like a word's start, such as the end of a name.
+INSIDE = 0.3
 CONTROLS = [
     "<|endoftext|>",
     "<|startoftranscript|>",
@@ -116,11 +118,13 @@ def chosen(vocabulary: dict[str, int], merges: list[tuple[str, str]], counts, si
 
 
 def shares(vocabulary: dict[str, int], merged, counts) -> dict[int, float]:
-    """Share of each merged token in English: as counted, and by Zipf's law as its rank says if it looks like a word's start."""
-    words = {id for token, id in vocabulary.items() if re.fullmatch("Ġ[A-Z]?[a-z]+", token)}
+    """Share of each merged token in English: as counted, and by Zipf's law as its rank says if it looks like a word's start or inside."""
+    starts = {id for token, id in vocabulary.items() if re.fullmatch("Ġ[A-Z]?[a-z]+", token)}
+    letters = {id for token, id in vocabulary.items() if re.fullmatch("Ġ?[A-Za-z]+", token)}
     total, zipf = sum(counts.values()), {id: 1 / (id + 50) for id in vocabulary.values()}
     norm = sum(zipf.values())
-    share = {id: (1 - PRIOR) * counts.get(id, 0) / total + PRIOR * (zipf[id] / norm if id in words else 0) for id in merged}
+    looks = lambda id: 1 if id in starts else INSIDE if id in letters else 0  # noqa: E731
+    share = {id: (1 - PRIOR) * counts.get(id, 0) / total + PRIOR * looks(id) * zipf[id] / norm for id in merged}
     return {id: value for id, value in share.items() if value > 0}
 
 
@@ -161,8 +165,7 @@ def renumbered(settings: dict, new_id: dict[int, int]) -> dict:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", type=pathlib.Path, required=True)
-    parser.add_argument("--text-tokens", type=int, default=32_000)
-    parser.add_argument("--layers", type=pathlib.Path, help="a folder whose tensors, but for the token table, are taken instead")
+    parser.add_argument("--text-tokens", type=int, default=36_800)
     arguments = parser.parse_args()
     data = pathlib.Path(os.environ["SOTTO_DATA"])
     teacher = data / "openai-whisper-tiny.en"
@@ -183,12 +186,12 @@ def main():
     for name in ("config.json", "generation_config.json"):
         settings = renumbered(json.loads((teacher / name).read_text()), new_id)
         (arguments.to / name).write_text(json.dumps(settings, indent=1))
-    shutil.copy(teacher / "preprocessor_config.json", arguments.to)
+    for name in ("preprocessor_config.json", "LICENSE"):
+        shutil.copy(teacher / name, arguments.to)
     tensors = load_file(teacher / "model.safetensors")
     table = "model.decoder.embed_tokens.weight"
     rows = tensors[table][kept].contiguous()
-    tensors = {**(load_file(arguments.layers / "model.safetensors") if arguments.layers else tensors), table: rows}
-    save_file(tensors, arguments.to / "model.safetensors", metadata={"format": "pt"})
+    save_file({**tensors, table: rows}, arguments.to / "model.safetensors", metadata={"format": "pt"})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ mod failure;
 mod inventory;
 mod library;
 mod options;
+mod parity;
 mod release;
 mod report;
 mod shipped;
@@ -34,6 +35,8 @@ Usage: cargo xtask CHORE [OPTION…]
                 --library FILE   a library that is built already
               kotlin|swift --out FOLDER
                                generate one language into a folder of your own
+  parity      check that every feature has the names that its table says, and write docs/PARITY.md
+                --check          fail when that is out of date, instead of writing it
   android     build the shared libraries of the AAR (into target/xtask/android) and check them
                 --abi ABI        only for arm64-v8a, armeabi-v7a or x86_64; may stand there several times
                 --out FOLDER     where to put a folder for each ABI; needs an NDK or --stub
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
     let result = match chore.as_str() {
         "deps" => deps(options),
         "bindings" => bindings(options),
+        "parity" => parity(options),
         "android" => android(options),
         "xcframework" => xcframework(options),
         "sbom" => notice(options, |notices| notices.sbom),
@@ -111,6 +115,13 @@ fn bindings(options: &[String]) -> Result<(), Failure> {
     }
     options.end()?;
     bindings::make(&Workspace::here(), &bindings::Options { surface, library })
+}
+
+fn parity(options: &[String]) -> Result<(), Failure> {
+    let mut options = Options::of(options);
+    let check = options.flag("--check");
+    options.end()?;
+    parity::run(&Workspace::here(), check)
 }
 
 fn android(options: &[String]) -> Result<(), Failure> {

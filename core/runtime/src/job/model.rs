@@ -148,6 +148,18 @@ fn two_readers_share_the_events_and_both_see_the_end() {
 }
 
 #[test]
+fn two_threads_share_the_events_and_none_sleeps_on() {
+    check(|| {
+        let place = place(2);
+        let worker = spawn(&place, |place| place.end(Ok(Some(Lasting(1)))));
+        let other = spawn(&place, |place| assert!(pull(place).1.is_ok()));
+        assert!(pull(&place).1.is_ok());
+        other.join().unwrap();
+        worker.join().unwrap();
+    });
+}
+
+#[test]
 fn two_tasks_share_the_events_and_none_sleeps_on() {
     check(|| {
         let place = place(2);

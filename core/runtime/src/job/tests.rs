@@ -73,15 +73,20 @@ fn drain(job: &TestJob) -> (Vec<Said>, Result<(), Arc<Failed>>) {
 }
 
 /// Work that waits until it is let go, or cancelled.
-fn gate() -> (Sender<()>, impl FnOnce(&Reporter<Said, Failed>) -> Result<(), Failed> + Send) {
-    let (sender, receiver): (_, Receiver<()>) = channel();
-    let wait = move |reporter: &Reporter<Said, Failed>| {
-        while receiver.recv_timeout(Duration::from_millis(1)).is_err() {
+struct Gate(Receiver<()>);
+
+impl Gate {
+    fn wait(&self, reporter: &Reporter<Said, Failed>) -> Result<(), Failed> {
+        while self.0.recv_timeout(Duration::from_millis(1)).is_err() {
             reporter.cancel().check()?;
         }
         Ok(())
-    };
-    (sender, wait)
+    }
+}
+
+fn gate() -> (Sender<()>, Gate) {
+    let (go, wait) = channel();
+    (go, Gate(wait))
 }
 
 struct CountingWaker(AtomicUsize);
@@ -134,8 +139,8 @@ fn events_come_in_order_then_the_result_then_the_end_for_ever() {
 
 #[test]
 fn waiting_has_an_end_and_says_so() {
-    let (go, wait) = gate();
-    let job = start(|reporter| wait(reporter).map(|()| None));
+    let (go, gate) = gate();
+    let job = start(move |reporter| gate.wait(reporter).map(|()| None));
     assert_eq!(job.next_event(Duration::ZERO).unwrap(), Answer::Waiting);
     assert_eq!(job.next_event(Duration::from_millis(5)).unwrap(), Answer::Waiting);
     assert!(!job.wait_until_idle(Duration::from_millis(1)));
@@ -212,11 +217,11 @@ fn cancelling_is_answered_at_once_whatever_the_thread_does() {
 
 #[test]
 fn events_from_before_it_was_cancelled_can_be_pulled() {
-    let (go, wait) = gate();
-    let job = start(|reporter| {
+    let (go, gate) = gate();
+    let job = start(move |reporter| {
         reporter.report(Lasting(1))?;
         reporter.report(Volatile(2))?;
-        wait(reporter).map(|()| None)
+        gate.wait(reporter).map(|()| None)
     });
     let first = job.next_event(Duration::MAX).unwrap();
     assert_eq!(first, Answer::Event(Lasting(1)));
@@ -300,15 +305,15 @@ fn a_full_queue_does_not_hold_up_a_job_that_is_cancelled_or_dropped() {
 #[test]
 fn passing_events_are_replaced_by_later_ones_of_their_kind_and_lasting_ones_kept() {
     use Said::Progress;
-    let (go, wait) = gate();
-    let job = of_queue(8, |reporter| {
+    let (go, gate) = gate();
+    let job = of_queue(8, move |reporter| {
         for event in [Volatile(1), Volatile(2), Lasting(3), Volatile(3), Progress(1), Volatile(4), Progress(2)] {
             reporter.report(event)?;
         }
         for event in [Lasting(5), Lasting(6), Progress(3), Progress(4)] {
             reporter.report(event)?;
         }
-        wait(reporter).map(|()| Some(Lasting(7)))
+        gate.wait(reporter).map(|()| Some(Lasting(7)))
     });
     go.send(()).unwrap();
     assert!(job.wait_until_idle(Duration::MAX));
@@ -359,10 +364,10 @@ fn a_job_of_one_result_can_be_waited_for() {
 
 #[test]
 fn a_failure_can_be_asked_for_before_the_events_are_pulled() {
-    let (go, wait) = gate();
-    let job = start(|reporter| {
+    let (go, gate) = gate();
+    let job = start(move |reporter| {
         reporter.report(Lasting(1))?;
-        wait(reporter)?;
+        gate.wait(reporter)?;
         Err(Failed::Broken)
     });
     assert!(job.failure().is_none());
@@ -420,8 +425,8 @@ fn a_job_that_is_gone_leaves_nothing_at_its_parent_token() {
 
 #[test]
 fn a_poll_is_woken_once_by_each_change_and_does_not_pile_up() {
-    let (go, wait) = gate();
-    let job = start(|reporter| wait(reporter).map(|()| Some(Lasting(1))));
+    let (go, gate) = gate();
+    let job = start(move |reporter| gate.wait(reporter).map(|()| Some(Lasting(1))));
     let ((count, waker), (other_count, other)) = (counting(), counting());
     for _ in 0..10 {
         assert!(job.poll_event(&mut Context::from_waker(&waker)).is_pending());
@@ -440,8 +445,8 @@ fn a_poll_is_woken_once_by_each_change_and_does_not_pile_up() {
 
 #[test]
 fn wakers_of_tasks_that_were_dropped_do_not_pile_up() {
-    let (go, wait) = gate();
-    let job = start(|reporter| wait(reporter).map(|()| None));
+    let (go, gate) = gate();
+    let job = start(move |reporter| gate.wait(reporter).map(|()| None));
     let wakers: Vec<_> = (0..1000).map(|_| counting()).collect();
     for (_, waker) in &wakers {
         assert!(job.poll_event(&mut Context::from_waker(waker)).is_pending());
@@ -492,8 +497,8 @@ fn several_threads_and_tasks_share_the_events_and_all_see_the_end() {
 
 #[test]
 fn a_task_that_is_dropped_takes_no_event_with_it() {
-    let (go, wait) = gate();
-    let job = start(|reporter| wait(reporter).map(|()| Some(Lasting(1))));
+    let (go, gate) = gate();
+    let job = start(move |reporter| gate.wait(reporter).map(|()| Some(Lasting(1))));
     let (_, waker) = counting();
     {
         let mut given_up = pin!(job.event());

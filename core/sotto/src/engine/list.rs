@@ -2,7 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sotto_runtime::{Bytes, CancelToken, Cancelled};
@@ -136,16 +137,24 @@ impl List {
     }
 
     /// The model of that source where it is loaded; otherwise the right to load it. Waits for another thread that loads
-    /// it.
+    /// it, which wakes it, as cancelling does.
     pub(super) fn claim<T: Resident>(
-        &self,
+        self: &Arc<Self>,
         source: &ModelSource,
         task: ModelTask,
         cancel: &CancelToken,
     ) -> Result<Claim<'_, T>, Cancelled> {
-        // Looks at the token again after that time; the load itself wakes at once.
-        const PATIENCE: Duration = Duration::from_millis(10);
         let Some(key) = Key::of(source) else { return Ok(Claim::Load(Loading { list: self, key: None, task })) };
+        // The token is not looked at under the lock: a look may fire it, and then it tells.
+        cancel.check()?;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (list, told) = (Arc::clone(self), Arc::clone(&cancelled));
+        let _listener = cancel.on_cancel(move || {
+            told.store(true, Relaxed);
+            // Whoever has looked at the flag and not gone to sleep yet has the lock.
+            drop(list.lock());
+            list.loaded.notify_all();
+        });
         let mut state = self.lock();
         loop {
             let found = state.entries.iter().find(|entry| entry.task == task && entry.key.as_ref() == Some(&key));
@@ -160,8 +169,10 @@ impl List {
                 state.loading.push(wanted);
                 return Ok(Claim::Load(Loading { list: self, key: Some(key), task }));
             }
-            cancel.check()?;
-            state = self.loaded.wait_timeout(state, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+            if cancelled.load(Relaxed) {
+                return Err(Cancelled);
+            }
+            state = self.loaded.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

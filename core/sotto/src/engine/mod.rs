@@ -146,7 +146,8 @@ impl Engine {
         Ok(recognizer)
     }
 
-    fn load_unshared(
+    /// Loads a model that nobody shares and that the list does not know: for who wants to know what loading takes.
+    pub(crate) fn load_unshared(
         &self,
         source: &ModelSource,
         progress: &dyn ProgressSink,

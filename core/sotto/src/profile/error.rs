@@ -1,7 +1,7 @@
 //! Why there is no profile.
 
 use sotto_audio::AudioError;
-use sotto_runtime::Cancelled;
+use sotto_runtime::{Cancelled, WorkerError};
 use sotto_speech::{LoadError, SpeechError};
 
 /// A profile that could not be made.
@@ -26,6 +26,9 @@ pub enum ProfileError {
     /// The counter of allocations did not run what it was given.
     #[error("the counter of allocations did not run the work that it was to count")]
     NotRun,
+    /// The thread of a profile that runs as a job could not do its work.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     /// A workload was run before it was loaded.
     #[error("the model is not loaded: load it before a clip is run")]
     NotLoaded,

@@ -60,15 +60,14 @@ fn quality(runs: &[Run]) -> Option<Quality> {
     for run in runs {
         let Some(errors) = run.outcome.errors.filter(|_| !seen.contains(&run.clip)) else { continue };
         seen.push(run.clip);
-        all.words += errors.words;
-        all.substituted += errors.substituted;
-        all.deleted += errors.deleted;
-        all.inserted += errors.inserted;
+        all.words = all.words.saturating_add(errors.words);
+        all.substituted = all.substituted.saturating_add(errors.substituted);
+        all.deleted = all.deleted.saturating_add(errors.deleted);
+        all.inserted = all.inserted.saturating_add(errors.inserted);
     }
-    let wrong = all.substituted + all.deleted + all.inserted;
     (all.words > 0).then(|| Quality {
         errors: all,
-        word_error_rate: wrong as f64 / all.words as f64,
+        word_error_rate: all.wrong() as f64 / all.words as f64,
         runs_that_differ: runs.iter().filter(|run| run.outcome.differs).count(),
     })
 }

@@ -20,13 +20,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The [`governor`] decides how hard live text may work on a device that is hot or low on battery.
+//! Apps start it as a job ([`Engine::profile`](crate::Engine::profile)). The [`governor`] decides how hard live text may work on a device that is hot or low on battery.
 
 pub mod compare;
 mod energy;
 mod error;
 mod figures;
 pub mod governor;
+mod job;
 mod memory;
 pub mod page;
 mod reading;
@@ -38,6 +39,7 @@ mod verdict;
 
 pub use energy::{Energy, EnergyMethod, RailEnergy, energy};
 pub use error::ProfileError;
+pub use job::ProfileJob;
 pub use reading::{PowerSource, Rail, Reading, Readings, Sample, ThermalState, known_at};
 pub use report::{
     ClipFigures, CounterFigure, Errors, FORMAT, Loads, Machine, Measured, Memory, Outcome, Phase, PhaseFigures, Phases,

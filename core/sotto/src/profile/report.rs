@@ -217,6 +217,14 @@ pub struct Errors {
     pub inserted: u64,
 }
 
+impl Errors {
+    /// All errors together.
+    #[must_use]
+    pub fn wrong(&self) -> u64 {
+        self.substituted.saturating_add(self.deleted).saturating_add(self.inserted)
+    }
+}
+
 /// All spans of one name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpanFigures {

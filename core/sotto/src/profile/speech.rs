@@ -34,9 +34,10 @@ impl SpeechClip {
     }
 }
 
-/// Transcribes clips with a model that an engine loads. What was said is compared, counted, and forgotten.
-pub struct SpeechWorkload<'a> {
-    engine: &'a Engine,
+/// Transcribes clips with a model that an engine loads for this alone: it takes memory out of the engine's budget, but is
+/// not shared with what the app has loaded. What was said is compared, counted, and forgotten.
+pub struct SpeechWorkload {
+    engine: Engine,
     source: ModelSource,
     name: String,
     clips: Vec<SpeechClip>,
@@ -48,11 +49,11 @@ pub struct SpeechWorkload<'a> {
     texts: Vec<Option<String>>,
 }
 
-impl<'a> SpeechWorkload<'a> {
+impl SpeechWorkload {
     /// A model of `engine` under a `name` for reports, with clips of which the empty ones are left out.
     #[must_use]
     pub fn new(
-        engine: &'a Engine,
+        engine: &Engine,
         source: ModelSource,
         name: impl Into<String>,
         clips: Vec<SpeechClip>,
@@ -61,6 +62,7 @@ impl<'a> SpeechWorkload<'a> {
         let clips: Vec<SpeechClip> = clips.into_iter().filter(|clip| !clip.audio.samples().is_empty()).collect();
         let texts = vec![None; clips.len()];
         let (precision, threads, name) = ("int8".to_owned(), Threads::default(), name.into());
+        let engine = engine.clone();
         Self { engine, source, name, clips, options, precision, threads, recognizer: None, texts }
     }
 
@@ -71,7 +73,7 @@ impl<'a> SpeechWorkload<'a> {
     }
 }
 
-impl Workload for SpeechWorkload<'_> {
+impl Workload for SpeechWorkload {
     fn subject(&self) -> Subject {
         let on_device = |recognizer: &SpeechRecognizer| match recognizer.device_status() {
             DeviceStatus::Running => Some("device".to_owned()),
@@ -106,7 +108,7 @@ impl Workload for SpeechWorkload<'_> {
 
     fn load(&mut self, cancel: &CancelToken) -> Result<(), ProfileError> {
         self.unload();
-        self.recognizer = Some(self.engine.speech(&self.source, &NoProgress, cancel)?);
+        self.recognizer = Some(self.engine.load_unshared(&self.source, &NoProgress, cancel)?);
         Ok(())
     }
 

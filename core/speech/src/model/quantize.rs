@@ -41,8 +41,8 @@ pub struct QuantizeOptions {
     /// Matrices whose names begin so keep 8 bits, whatever their part has: `encoder.layers.0.self_attn`.
     pub keep_int8: Vec<String>,
     /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they
-    /// are Whisper's sinusoids, the decoder's are half floats where that loses nothing. Loading makes them anew, 3 MB
-    /// for tiny.
+    /// are Whisper's sinusoids, the decoder's are half floats where that loses nothing, tables of the tokenizer that
+    /// follow from its merge rules. Loading makes them anew, 4 MB for tiny.
     pub compact: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
@@ -157,7 +157,8 @@ pub fn quantize(
     }
     let (mut contents, errors) = record(&manifest, options, layout, progress, cancel)?;
     let tokenizer = manifest.tokenizer()?;
-    contents.add_bytes(TOKENIZER, tokenizer.to_packed());
+    let small = is_compact(&manifest, options);
+    contents.add_bytes(TOKENIZER, if small { tokenizer.to_packed_compact() } else { tokenizer.to_packed() });
     contents.set_metadata(TASK_KEY, TASK.to_owned());
     contents.set_metadata(WEIGHTS_KEY, weights.to_string());
     contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
@@ -215,8 +216,7 @@ fn record(
     Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
     let (mut contents, errors) = recorder.finish();
-    // A packed source keeps what it has, and goes without what it lacks.
-    if options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME)) {
+    if is_compact(manifest, options) {
         let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;
         if positions::is_sinusoids(&table, dimensions) {
             contents.remove(positions::NAME);
@@ -238,6 +238,11 @@ fn with_figures(mut quality: Map<String, Value>, measured: Map<String, Value>) -
         quality.insert("measured".into(), measured.into());
     }
     quality.into()
+}
+
+/// Whether what follows from the rest is left out. A packed source keeps what it has, and goes without what it lacks.
+fn is_compact(manifest: &Manifest, options: &QuantizeOptions) -> bool {
+    options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME))
 }
 
 /// Writes source and licence down; the errors of the weights.

@@ -1,6 +1,6 @@
 //! Whether a device without vector kernels is fast enough for a model, before the model is loaded.
 //!
-//! 32-bit ARM computes with portable code (`docs/adr/0018-32-bit-arm.md`): a user who waits half a minute for a sentence
+//! 32-bit ARM computes with portable code (`docs/adr/0020-32-bit-arm.md`): a user who waits half a minute for a sentence
 //! thinks that the application hangs, so that such a model is refused with the figure unless the application wants it.
 
 use std::sync::OnceLock;

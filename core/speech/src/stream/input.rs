@@ -33,15 +33,43 @@ struct State {
     closed: bool,
 }
 
-/// Closes the input when its reader ends, in whatever way, or is cancelled.
-pub(super) struct Closed<'a> {
-    input: &'a Input,
-    _listener: CancelListener,
+/// The reader's end of an input: closes it when it goes, whether it has begun to read or not.
+pub(super) struct Reading(Arc<Input>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
-impl Drop for Closed<'_> {
-    fn drop(&mut self) {
-        self.input.close();
+impl Reading {
+    pub(super) fn of(input: &Arc<Input>) -> Self {
+        Self(Arc::clone(input))
+    }
+
+    /// Closes the input when `cancel` fires, too.
+    pub(super) fn until(&self, cancel: &CancelToken) -> CancelListener {
+        let input = Arc::clone(&self.0);
+        cancel.on_cancel(move || input.close())
+    }
+
+    /// Waits for samples and takes a second of them at most, so that events come out while a backlog is worked off; `true`
+    /// when they are the last ones.
+    pub(super) fn take(&self, samples: &mut Vec<f32>) -> Result<bool, Cancelled> {
+        samples.clear();
+        let Input { came, left, .. } = &*self.0;
+        let mut state = self.0.lock();
+        loop {
+            if state.closed {
+                return Err(Cancelled);
+            }
+            if !state.backlog.is_empty() || state.finished {
+                state.backlog.take(samples);
+                left.notify_all();
+                return Ok(state.finished && state.backlog.is_empty());
+            }
+            state = came.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
@@ -105,12 +133,6 @@ impl Input {
         }
     }
 
-    /// Reader: closes the input when the guard goes, and when `cancel` fires.
-    pub(super) fn closed_by<'a>(self: &'a Arc<Self>, cancel: &CancelToken) -> Closed<'a> {
-        let input = Arc::clone(self);
-        Closed { input: self, _listener: cancel.on_cancel(move || input.close()) }
-    }
-
     fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -118,24 +140,6 @@ impl Input {
         drop(state);
         self.came.notify_all();
         self.left.notify_all();
-    }
-
-    /// Reader: waits for samples and takes a second of them at most, so that events come out while a backlog is worked
-    /// off; `true` when they are the last ones.
-    pub(super) fn take(&self, samples: &mut Vec<f32>) -> Result<bool, Cancelled> {
-        samples.clear();
-        let mut state = self.lock();
-        loop {
-            if state.closed {
-                return Err(Cancelled);
-            }
-            if !state.backlog.is_empty() || state.finished {
-                state.backlog.take(samples);
-                self.left.notify_all();
-                return Ok(state.finished && state.backlog.is_empty());
-            }
-            state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 }
 
@@ -150,13 +154,15 @@ impl State {
 mod tests {
     use super::*;
 
-    fn input() -> Arc<Input> {
-        Input::new(SessionInput::default())
+    fn input() -> (Arc<Input>, Reading) {
+        let input = Input::new(SessionInput::default());
+        let reading = Reading::of(&input);
+        (input, reading)
     }
 
-    fn taken(input: &Input) -> (Vec<f32>, bool) {
+    fn taken(reading: &Reading) -> (Vec<f32>, bool) {
         let mut samples = Vec::new();
-        let last = input.take(&mut samples).unwrap();
+        let last = reading.take(&mut samples).unwrap();
         (samples, last)
     }
 
@@ -164,32 +170,32 @@ mod tests {
     fn bytes_become_samples_however_they_are_cut() {
         let bytes: Vec<u8> = [0_i16, 16_384, -32_768, 8192].iter().flat_map(|sample| sample.to_le_bytes()).collect();
         for size in 1..=8 {
-            let input = input();
+            let (input, reading) = input();
             for piece in bytes.chunks(size) {
                 input.push_bytes(piece).unwrap();
             }
             input.finish();
-            assert_eq!(taken(&input), (vec![0.0, 0.5, -1.0, 0.25], true), "pieces of {size}");
+            assert_eq!(taken(&reading), (vec![0.0, 0.5, -1.0, 0.25], true), "pieces of {size}");
         }
     }
 
     #[test]
     fn samples_do_not_come_between_the_bytes_of_one() {
-        let input = input();
+        let (input, reading) = input();
         input.push_bytes(&[0, 0, 0]).unwrap();
         assert!(matches!(input.push(&[0.5]), Err(SessionError::InsideSample)));
         input.push_bytes(&[0x40]).unwrap();
         input.push(&[0.25]).unwrap();
-        assert_eq!(taken(&input).0, [0.0, 0.5, 0.25]);
+        assert_eq!(taken(&reading).0, [0.0, 0.5, 0.25]);
         // What is not complete at the end is dropped.
         input.push_bytes(&[1]).unwrap();
         input.finish();
-        assert_eq!(taken(&input), (vec![], true));
+        assert_eq!(taken(&reading), (vec![], true));
     }
 
     #[test]
     fn a_file_that_is_pushed_with_its_header_is_refused() {
-        let refused = input().push_bytes(b"RIFF\x24\x08\0\0WAVEfmt ");
+        let refused = input().0.push_bytes(b"RIFF\x24\x08\0\0WAVEfmt ");
         assert!(
             matches!(&refused, Err(SessionError::Audio(error)) if error.to_string().contains("WAV")),
             "{refused:?}"
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_refused_leave_nothing_behind() {
-        let (input, minute) = (input(), vec![0_u8; 60 * 32_000]);
+        let ((input, reading), minute) = (input(), vec![0_u8; 60 * 32_000]);
         input.push_bytes(&[7]).unwrap();
         for _ in 0..5 {
             input.push_bytes(&minute[1..]).unwrap();
@@ -208,52 +214,53 @@ mod tests {
         assert!(matches!(refused, Err(SessionError::Behind { .. })), "{refused:?}");
         let mut all = Vec::new();
         for _ in 0..300 {
-            all.extend(taken(&input).0);
+            all.extend(taken(&reading).0);
         }
         input.push_bytes(&[0x40]).unwrap();
-        all.extend(taken(&input).0);
+        all.extend(taken(&reading).0);
         assert_eq!((all.len(), all[0], *all.last().unwrap()), (300 * 16_000 + 1, 7.0 / 32_768.0, 0.5));
     }
 
     #[test]
     fn whoever_waits_is_woken_by_samples_by_the_end_and_by_cancelling() {
-        let (input, cancel) = (input(), CancelToken::new());
+        let (input, reading) = input();
         input.push(&vec![0.0; 5 * 16_000]).unwrap();
         std::thread::scope(|scope| {
             // Ends when three of the five seconds are taken, however late that is.
             let feeder = scope.spawn(|| input.wait_for_room());
             for _ in 0..3 {
-                assert_eq!(taken(&input).0.len(), 16_000);
+                assert_eq!(taken(&reading).0.len(), 16_000);
             }
             feeder.join().unwrap();
             for _ in 0..2 {
-                taken(&input);
+                taken(&reading);
             }
-            let reader = scope.spawn(|| taken(&input));
+            let reader = scope.spawn(|| taken(&reading));
             input.push(&[1.0]).unwrap();
             assert_eq!(reader.join().unwrap(), (vec![1.0], false));
-            let reader = scope.spawn(|| taken(&input));
+            let reader = scope.spawn(|| taken(&reading));
             input.finish();
             assert_eq!(reader.join().unwrap(), (vec![], true));
         });
-        let input = self::input();
+        let ((input, reading), cancel) = (self::input(), CancelToken::new());
         input.push(&vec![0.0; 5 * 16_000]).unwrap();
-        let closed = input.closed_by(&cancel.child());
+        let _listener = reading.until(&cancel.child());
         std::thread::scope(|scope| {
             let feeder = scope.spawn(|| input.wait_for_room());
             cancel.cancel();
             feeder.join().unwrap();
         });
-        assert!(input.take(&mut Vec::new()).is_err());
+        assert!(reading.take(&mut Vec::new()).is_err());
         input.push(&[1.0]).unwrap();
         assert!(input.lock().backlog.is_empty(), "what nobody wants was kept");
-        drop(closed);
     }
 
     #[test]
-    fn an_input_closes_when_its_reader_ends() {
-        let input = input();
-        drop(input.closed_by(&CancelToken::new()));
+    fn nobody_waits_for_a_reader_that_is_gone_before_it_has_begun() {
+        let (input, reading) = input();
+        input.push(&vec![0.0; 5 * 16_000]).unwrap();
+        drop(reading);
+        input.wait_for_room();
         assert!(input.lock().closed);
     }
 }

@@ -12,6 +12,7 @@ mod backlog;
 mod event;
 mod input;
 mod pace;
+mod said;
 mod session;
 mod transcriber;
 

@@ -9,7 +9,7 @@ use sotto_audio::{AudioError, SampleFormat};
 use sotto_runtime::{Answer, CancelToken, Event, Job, JobOptions, Passing, Reporter};
 
 use super::event::StreamEvent;
-use super::input::Input;
+use super::input::{Input, Reading};
 use super::transcriber::{StreamOptions, StreamTranscriber};
 use crate::error::SpeechError;
 use crate::recognizer::SpeechRecognizer;
@@ -114,12 +114,13 @@ impl Session {
     ) -> Result<Self, SpeechError> {
         // Options are checked here, where the caller can see the error.
         StreamTranscriber::check(recognizer, &options, input.rate, input.channels)?;
+        let waiting = Input::new(input);
         // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
-        let worker = Worker { recognizer: recognizer.in_use()?, options, format: input, input: Input::new(input) };
-        let input = Arc::clone(&worker.input);
+        let recognizer = recognizer.in_use()?;
+        let worker = Worker { recognizer, options, format: input, input: Reading::of(&waiting) };
         let job = JobOptions { name: "sotto-session", queue: QUEUE, ..job.clone() };
         let job = Job::start(&job, cancel, move |reporter| worker.run(reporter));
-        Ok(Self { job, input })
+        Ok(Self { job, input: waiting })
     }
 
     /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
@@ -212,12 +213,12 @@ struct Worker {
     recognizer: SpeechRecognizer,
     options: StreamOptions,
     format: SessionInput,
-    input: Arc<Input>,
+    input: Reading,
 }
 
 impl Worker {
     fn run(self, reporter: &Reporter<StreamEvent, SpeechError>) -> Result<Option<StreamEvent>, SpeechError> {
-        let _closed = self.input.closed_by(reporter.cancel());
+        let _listener = self.input.until(reporter.cancel());
         let SessionInput { rate, channels, .. } = self.format;
         let Self { recognizer, options, input, .. } = &self;
         let mut transcriber = StreamTranscriber::new(recognizer, options, rate, channels, reporter.cancel())?;

@@ -5,11 +5,11 @@ use std::time::Instant;
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 use sotto_runtime::spans::{SpanName, span};
-use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
 use super::pace::Pace;
+use super::said::{Cut, Said};
 use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
 use crate::long_form::{HOT, seconds};
@@ -106,14 +106,12 @@ const STRETCH: f64 = 20.0;
 // Decimal logarithm of the least energy that features know.
 const SILENCE: f32 = -10.0;
 
-const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
-
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
 
 // A word of this probability that ends this many seconds before the last sample is final without a second step.
-const CLEAR: f32 = 0.95;
-const CLEAR_TAIL: f64 = 0.5;
+const CLEAR: f32 = 0.85;
+const CLEAR_TAIL: f64 = 0.4;
 
 // Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its
 // end: a guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
@@ -174,8 +172,8 @@ pub struct StreamTranscriber<'r> {
     decoded_at: usize,
     /// Whether someone speaks; always, where no detector can tell.
     speaking: bool,
-    /// Tokens of the final words that lie in `audio`.
-    prefix: Vec<u32>,
+    /// Final words that lie in `audio`.
+    said: Said,
     /// End of the last final word.
     final_end: f64,
     /// Whether the last event was volatile text that is not empty.
@@ -229,7 +227,7 @@ impl<'r> StreamTranscriber<'r> {
             heard: 0,
             hypothesis: Hypothesis::default(),
             decoded_at: 0,
-            prefix: Vec::new(),
+            said: Said::default(),
             final_end: 0.0,
             volatile: false,
         })
@@ -402,7 +400,7 @@ impl<'r> StreamTranscriber<'r> {
         if self.segmenter.is_some() {
             return Ok(());
         }
-        if !(self.prefix.is_empty() && self.hypothesis.words.is_empty()) {
+        if !(self.said.is_empty() && self.hypothesis.words.is_empty()) {
             self.conclude(middle, events)?;
         } else {
             self.forget_before(self.heard - (LEAD * f64::from(SAMPLE_RATE)) as usize);
@@ -456,18 +454,18 @@ impl<'r> StreamTranscriber<'r> {
         features(samples, self.decoder.model.dimensions(), &mut self.mel, &mut self.features);
         let context = Context {
             previous: self.previous.tokens(),
-            prefix: &self.prefix,
+            prefix: self.said.tokens(),
             timestamps: false,
-            may_be_empty: !self.prefix.is_empty(),
+            may_be_empty: !self.said.is_empty(),
             one_attempt,
             audio_context: one_attempt.then_some(self.options.volatile_context),
         };
         let frames = samples.len().div_ceil(HOP).min(self.decoder.model.dimensions().window_frames());
         let (attempt, listening) = self.decoder.decode_draft(&self.features, frames, context, &draft)?;
-        let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
+        let final_end = if self.said.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
         let Listening { mut words, attention } = listening.said_once(final_end);
         let thresholds = &self.options.transcribe.thresholds;
-        let doubtful = self.prefix.is_empty() && attempt.avg_logprob < DOUBT;
+        let doubtful = self.said.is_empty() && attempt.avg_logprob < DOUBT;
         self.hypothesis.failed = one_attempt && (doubtful || attempt.has_failed(thresholds));
         let loops = thresholds.compression_ratio.is_some_and(|limit| attempt.compression_ratio > limit);
         if attempt.is_silence(thresholds) || (loops && one_attempt) {
@@ -489,9 +487,9 @@ impl<'r> StreamTranscriber<'r> {
 
     fn emit_final(&mut self, words: Vec<Timed>, events: &mut Vec<StreamEvent>) {
         for word in &words {
-            self.prefix.extend_from_slice(&word.tokens);
             self.final_end = self.final_end.max(word.end);
         }
+        self.said.push(&words);
         if let Some(text) = StreamText::from_words(public(words)) {
             events.push(StreamEvent::Final { at: self.heard(), text });
         }
@@ -518,16 +516,15 @@ impl<'r> StreamTranscriber<'r> {
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
         let (length, trim) = (seconds(self.audio.len()), self.trim_seconds());
-        let behind = self.final_end_sample();
-        let text = self.decoder.model.tokenizer().decode(&self.prefix);
-        let may_end = match length / trim {
+        let at = match length / trim {
             ..1.0 => return Ok(()),
-            1.0..1.5 => sentence_ends(&text, ""),
-            1.5..2.0 => sentence_ends(&text, "") || text.trim_end().ends_with(CLAUSE_ENDS),
-            _ => true,
+            1.0..1.5 => &[Cut::Sentence][..],
+            1.5..2.0 => &[Cut::Sentence, Cut::Clause],
+            _ => &[Cut::Sentence, Cut::Clause, Cut::Word],
         };
-        if behind > self.audio_start + SAMPLE_RATE as usize && may_end {
-            self.start_over(behind);
+        let (from, next) = (seconds(self.audio_start) + 1.0, self.hypothesis.words.first().map(|word| word.start));
+        if let Some((count, time)) = at.iter().find_map(|&at| self.said.cut(at, from, next)) {
+            self.cut(count, time);
         } else if length >= window - ROOM {
             self.settle_window(events)?;
         }
@@ -562,9 +559,17 @@ impl<'r> StreamTranscriber<'r> {
     /// Goes on as if the stream began at `sample`.
     fn start_over(&mut self, sample: usize) {
         self.forget_before(sample);
-        self.previous.remember(&self.prefix);
-        self.prefix.clear();
+        let said = self.said.clear();
+        self.previous.remember(&said);
         self.agreement.clear();
+        self.hypothesis.unheard = None;
+    }
+
+    /// Leaves the first `count` final words behind, and the audio before `time`.
+    fn cut(&mut self, count: usize, time: f64) {
+        self.forget_before((time * f64::from(SAMPLE_RATE)) as usize);
+        let said = self.said.forget(count);
+        self.previous.remember(&said);
         self.hypothesis.unheard = None;
     }
 

@@ -46,6 +46,15 @@ impl Rules {
         self.0.bytes()
     }
 
+    /// Left, right, rank and merged token of each, ordered by pair.
+    pub(super) fn iter(&self) -> impl Iterator<Item = [u32; 4]> {
+        let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();
+        rules.iter().map(|rule| {
+            let (numbers, _) = rule.as_chunks::<4>();
+            [0, 1, 2, 3].map(|index| u32::from_le_bytes(numbers[index]))
+        })
+    }
+
     /// Rank and merged token of a pair.
     fn get(&self, left: u32, right: u32) -> Option<(u32, u32)> {
         let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();

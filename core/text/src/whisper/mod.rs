@@ -8,6 +8,7 @@
 
 mod bpe;
 mod byte_alphabet;
+mod compact;
 mod hugging_face;
 mod incremental;
 mod languages;

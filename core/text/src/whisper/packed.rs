@@ -9,50 +9,46 @@
 //! bytes       of all tokens
 //! ```
 //!
+//! `compact` has a smaller form that is not used in place.
+//!
 //! What decoding reads (starts, kinds, bytes) is checked on opening. The encoder's tables (by_bytes, rules) are left
 //! alone until text is encoded: wrong content there gives other tokens, never a token that is not text.
 
 use std::ops::Range;
 
-use super::WhisperTokenizer;
 use super::bpe::{Merges, Rules};
-use super::source;
 use super::table::{SharedBytes, Table};
 use super::vocabulary::{Kind, MAX_TOKENS, Vocabulary};
+use super::{WhisperTokenizer, compact, source};
 use crate::TextError;
 
-const MAGIC: u32 = u32::from_le_bytes(*b"STOK");
+pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"STOK");
 
 /// Counts up with every change of the form above.
 const VERSION: u32 = 1;
 
 /// Numbers in front of the tables.
-const NUMBERS: usize = 7;
+pub(super) const NUMBERS: usize = 7;
 
-const PREFIX_SPACE: u32 = 1;
+pub(super) const PREFIX_SPACE: u32 = 1;
 const LISTED_MERGES: u32 = 2;
-const WHOLE_PIECE_FIRST: u32 = 4;
-const FLAGS: u32 = PREFIX_SPACE | LISTED_MERGES | WHOLE_PIECE_FIRST;
+pub(super) const WHOLE_PIECE_FIRST: u32 = 4;
+pub(super) const FLAGS: u32 = PREFIX_SPACE | LISTED_MERGES | WHOLE_PIECE_FIRST;
 
 impl WhisperTokenizer {
     /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed). The same tokenizer gives the same bytes.
     #[must_use]
     pub fn to_packed(&self) -> Vec<u8> {
         let vocabulary = self.vocabulary();
-        let (rules, mut flags) = match self.merges() {
-            Merges::ByToken => (&[][..], 0),
-            Merges::Listed { rules, whole_piece_first } => {
-                (rules.bytes(), LISTED_MERGES | if *whole_piece_first { WHOLE_PIECE_FIRST } else { 0 })
-            }
+        let rules = match self.merges() {
+            Merges::ByToken => &[][..],
+            Merges::Listed { rules, .. } => rules.bytes(),
         };
-        if self.prefix_space() {
-            flags |= PREFIX_SPACE;
-        }
         let [starts, by_bytes, kinds, bytes] = vocabulary.tables();
         let numbers = [vocabulary.len(), by_bytes.len() / 4, rules.len() / Rules::BYTES, bytes.len()];
         let mut packed = Vec::new();
         let numbers = numbers.map(|number| number as u32);
-        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([flags]) {
+        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([flags_of(self)]) {
             packed.extend_from_slice(&number.to_le_bytes());
         }
         for table in [starts, by_bytes, rules, kinds, bytes] {
@@ -63,7 +59,8 @@ impl WhisperTokenizer {
 
     /// A tokenizer that lies packed in `range` of `shared`, used in place; `name` stands for the file in errors.
     ///
-    /// Takes well under a millisecond for Whisper's vocabularies. The bytes must not change while the tokenizer exists.
+    /// Takes well under a millisecond for Whisper's vocabularies, some milliseconds in the form of
+    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the tokenizer exists.
     ///
     /// # Errors
     /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::MissingSpecial`]
@@ -71,6 +68,9 @@ impl WhisperTokenizer {
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
         let all = Table::new(shared, range).ok_or_else(|| damaged("it lies beyond the file"))?;
+        if [0, 1].map(|index| all.word(index)) == [Some(MAGIC), Some(compact::VERSION)] {
+            return Self::from_compact(&all, name);
+        }
         let parts = Parts::read(&all, name)?;
         check(&parts).map_err(damaged)?;
         let merges = match parts.flags & LISTED_MERGES {
@@ -83,6 +83,16 @@ impl WhisperTokenizer {
         let vocabulary = Vocabulary::from_tables(parts.starts, parts.by_bytes, parts.kinds, parts.bytes);
         Self::assemble(name, vocabulary, merges, parts.flags & PREFIX_SPACE != 0)
     }
+}
+
+/// The last number of the header.
+pub(super) fn flags_of(tokenizer: &WhisperTokenizer) -> u32 {
+    let merges = match tokenizer.merges() {
+        Merges::ByToken => 0,
+        Merges::Listed { whole_piece_first: false, .. } => LISTED_MERGES,
+        Merges::Listed { whole_piece_first: true, .. } => LISTED_MERGES | WHOLE_PIECE_FIRST,
+    };
+    merges | if tokenizer.prefix_space() { PREFIX_SPACE } else { 0 }
 }
 
 struct Parts {

@@ -27,7 +27,7 @@ impl Kind {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    fn number(self) -> u8 {
+    pub(super) fn number(self) -> u8 {
         self as u8
     }
 }
@@ -100,8 +100,14 @@ impl VocabularyBuilder {
             bytes.extend_from_slice(&self.bytes[slot.start as usize..slot.end as usize]);
             starts.push(bytes.len() as u32);
         }
-        let kinds = self.slots.iter().map(|slot| slot.kind.number()).collect();
-        let mut vocabulary = Vocabulary {
+        Vocabulary::indexed(bytes, starts, self.slots.iter().map(|slot| slot.kind.number()).collect())
+    }
+}
+
+impl Vocabulary {
+    /// Tokens in the order of their ids; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
+    pub(super) fn indexed(bytes: Vec<u8>, starts: Vec<u32>, kinds: Vec<u8>) -> Self {
+        let mut vocabulary = Self {
             bytes: Table::of_bytes(bytes),
             starts: Table::of_words(starts),
             kinds: Table::of_bytes(kinds),
@@ -114,9 +120,7 @@ impl VocabularyBuilder {
         vocabulary.by_bytes = Table::of_words(by_bytes);
         vocabulary
     }
-}
 
-impl Vocabulary {
     /// Tables that lie ready; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
     pub(super) fn from_tables(starts: Table, by_bytes: Table, kinds: Table, bytes: Table) -> Self {
         Self { bytes, starts, kinds, by_bytes }

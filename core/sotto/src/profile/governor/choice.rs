@@ -52,7 +52,7 @@ impl<'a> Choice<'a> {
             let rate = |limit: &f64| tier.word_error_rate.is_some_and(|rate| rate <= *limit);
             worst_tier.is_none_or(|worst| setting.tier <= worst) && worst_word_error_rate.as_ref().is_none_or(rate)
         };
-        (1..=self.capabilities.threads.max(1)).contains(&setting.threads) && (setting.tier == 0 || good_enough())
+        (1..=self.capabilities.most_threads()).contains(&setting.threads) && (setting.tier == 0 || good_enough())
     }
 
     /// Time of a step against what it may take: above 1 it comes too late. Where nothing was measured, in time.
@@ -131,7 +131,7 @@ impl<'a> Choice<'a> {
         }
         let mut all = Vec::new();
         for tier in 0..self.capabilities.tiers.len().max(1) {
-            for threads in 1..=self.capabilities.threads.max(1) {
+            for threads in 1..=self.capabilities.most_threads() {
                 all.extend(steps.iter().map(|&step_s| Setting { threads, tier, step_s }));
             }
         }

@@ -40,7 +40,7 @@ pub struct Tier {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
-    /// Most threads, usually the big cores.
+    /// Most threads, usually the big cores; beyond 64 they do not count.
     pub threads: usize,
     /// Models, the best first. None stands for one.
     pub tiers: Vec<Tier>,
@@ -56,7 +56,12 @@ impl Capabilities {
     /// The setting that asks most of a device: what is chosen while nothing holds it back.
     #[must_use]
     pub fn most_generous(&self, policy: &Policy) -> Setting {
-        Setting { threads: self.threads.max(1), tier: 0, step_s: policy.shortest_step() }
+        Setting { threads: self.most_threads(), tier: 0, step_s: policy.shortest_step() }
+    }
+
+    /// All numbers of threads are weighed, and no device has more cores than this.
+    fn most_threads(&self) -> usize {
+        self.threads.clamp(1, 64)
     }
 }
 

@@ -175,7 +175,7 @@ fn tiles(body: &mut String, report: &ProfileReport) {
     });
     let errors = report.quality.as_ref().map_or_else(String::new, |quality| {
         let errors = quality.errors;
-        format!("{} of {} words", errors.substituted + errors.deleted + errors.inserted, errors.words)
+        format!("{} of {} words", errors.wrong(), errors.words)
     });
     let later = shown("later_load_s").map_or_else(String::new, |later| format!("later {later}"));
     let reserved = shown("reserved_bytes").map_or_else(String::new, |bytes| format!("model {bytes}"));

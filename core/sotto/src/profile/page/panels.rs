@@ -161,7 +161,7 @@ fn power(reports: &[Named<'_>]) -> Option<Panel> {
             .filter(|sample| !sample.reading.rails.is_empty())
             .map(|sample| {
                 let rails = &sample.reading.rails;
-                (sample.at_s, rails.iter().map(|rail| rail.energy_uj).sum(), rails.len())
+                (sample.at_s, rails.iter().fold(0u64, |sum, rail| sum.saturating_add(rail.energy_uj)), rails.len())
             })
             .collect();
         let watts = |pair: &[(f64, u64, usize)]| {
@@ -193,7 +193,9 @@ fn governor(reports: &[Named<'_>]) -> Panel {
         lanes.push(Lane { label: named.label("threads"), segments: settings(decisions, end, &threads) });
         lanes.push(Lane { label: named.label("step"), segments: settings(decisions, end, &step) });
         if decisions.iter().any(|decided| decided.decision.setting.tier > 0) {
-            let tier = |setting: &Setting| (1.0 / (1.0 + setting.tier as f64), format!("model {}", setting.tier + 1));
+            let tier = |setting: &Setting| {
+                (1.0 / (1.0 + setting.tier as f64), format!("model {}", setting.tier.saturating_add(1)))
+            };
             lanes.push(Lane { label: named.label("model"), segments: settings(decisions, end, &tier) });
         }
     }

@@ -44,7 +44,7 @@ fn runs(out: &mut String, named: &Named<'_>) {
             vec![
                 (index + 1).to_string(),
                 phase.to_owned(),
-                (run.clip + 1).to_string(),
+                run.clip.saturating_add(1).to_string(),
                 format!("{:.2} s", run.at_s),
                 seconds(run.latency_s),
                 factor,
@@ -89,7 +89,7 @@ fn readings(out: &mut String, named: &Named<'_>) {
         .step_by(step)
         .map(|sample| {
             let reading = &sample.reading;
-            let rails: u64 = reading.rails.iter().map(|rail| rail.energy_uj).sum();
+            let rails: u64 = reading.rails.iter().fold(0u64, |sum, rail| sum.saturating_add(rail.energy_uj));
             vec![
                 format!("{:.2} s", sample.at_s),
                 reading.thermal.map_or_else(dash, |state| state.to_string()),
@@ -129,7 +129,7 @@ fn decisions(out: &mut String, named: &Named<'_>) {
                 why.to_owned(),
                 decision.setting.threads.to_string(),
                 format!("{} s", decision.setting.step_s),
-                (decision.setting.tier + 1).to_string(),
+                decision.setting.tier.saturating_add(1).to_string(),
                 if decision.meets_deadline { "yes" } else { "no" }.to_owned(),
             ]
         })

@@ -95,7 +95,7 @@ class StoreTest {
         val options = PullOptions(endpoint = hub.address, token = "hf_secret")
         store.pull(REPOSITORY, options)
         assertFalse("secret" in options.toString())
-        assertTrue(hub.storageTokens.all { it == null })
+        assertTrue(hub.storageTokens.isEmpty())
         val wrong = PullOptions(endpoint = hub.address, token = "hf_wrong", update = true)
         val refused = assertFailsWith<StoreException.Unauthorized> { store.pull(REPOSITORY, wrong) }
         assertFalse("hf_wrong" in refused.toString())
@@ -318,7 +318,7 @@ class StoreTest {
         var stallAfter: Int? = null
         val stalled = java.util.concurrent.CountDownLatch(1)
         val ranges = ConcurrentLinkedQueue<String>()
-        val storageTokens = ConcurrentLinkedQueue<String?>()
+        val storageTokens = ConcurrentLinkedQueue<String>()
 
         private val threads = Executors.newCachedThreadPool { work -> Thread(work).apply { isDaemon = true } }
         private val server = HttpServer.create(InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0), 0).apply {
@@ -336,7 +336,7 @@ class StoreTest {
             exchange.requestHeaders.getFirst("Range")?.let { ranges += it }
             when {
                 path.startsWith("/storage/") -> {
-                    storageTokens += given
+                    given?.let { storageTokens += it }
                     send(exchange, files.getValue(path.removePrefix("/storage/")))
                 }
                 REPOSITORY !in path -> refuse(exchange, 404, "RepoNotFound")
