@@ -44,7 +44,7 @@ import kotlin.test.assertTrue
 @Config(sdk = [35])
 class MicrophoneTest {
     private val application: Application = RuntimeEnvironment.getApplication()
-    private val audio = application.getSystemService(AudioManager::class.java)
+    private val audio = application.getSystemService(AudioManager::class.java)!!
     private val recorders = CopyOnWriteArrayList<AudioRecord>()
     private val count = AtomicInteger()
 
