@@ -1,0 +1,42 @@
+package dev.sotto.sample.ui
+
+import android.app.Activity
+import android.view.View
+import android.widget.TextView
+import dev.sotto.SottoException
+import kotlinx.coroutines.MainScope
+import kotlinx.coroutines.cancel
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.launch
+
+/** An activity that draws what flows tell, for as long as it is there. */
+abstract class SampleActivity : Activity() {
+    private val drawing = MainScope()
+
+    /** Draws every value of [states] on the main thread, until the activity goes. */
+    fun <T> draw(states: Flow<T>, draw: (T) -> Unit) {
+        drawing.launch { states.collect { draw(it) } }
+    }
+
+    override fun onDestroy() {
+        drawing.cancel()
+        super.onDestroy()
+    }
+}
+
+/** Shows a text; takes no room without one. */
+fun TextView.showOrHide(text: CharSequence?) {
+    this.text = text
+    isShown(!text.isNullOrEmpty())
+}
+
+/** Whether a view is there. */
+fun View.isShown(shown: Boolean) {
+    visibility = if (shown) View.VISIBLE else View.GONE
+}
+
+/** What a person is told of a failure: what it is, and what to do. Never what was said. */
+fun messageOf(failure: Throwable): String = when (failure) {
+    is SottoException -> listOf(failure.reason, failure.nextStep).filter { it.isNotEmpty() }.joinToString("\n")
+    else -> failure.message ?: failure.javaClass.simpleName
+}

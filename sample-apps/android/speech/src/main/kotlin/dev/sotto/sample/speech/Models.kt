@@ -1,0 +1,130 @@
+package dev.sotto.sample.speech
+
+import android.content.SharedPreferences
+import dev.sotto.ModelSource
+import dev.sotto.ModelStore
+import dev.sotto.ModelTransport
+import dev.sotto.Progress
+import dev.sotto.PullOptions
+import dev.sotto.Sotto
+import dev.sotto.SottoException
+import dev.sotto.SpeechRecognizer
+import dev.sotto.StoredModel
+import dev.sotto.UrlTransport
+import dev.sotto.sample.ui.messageOf
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.flow.MutableStateFlow
+import kotlinx.coroutines.flow.StateFlow
+import kotlinx.coroutines.flow.asStateFlow
+import kotlinx.coroutines.flow.update
+import kotlinx.coroutines.launch
+import java.io.File
+
+/** A model that can be fetched. [bytes] is about how much that is. */
+class Offer(val name: String, val title: String, val bytes: Long)
+
+/**
+ * What is known of the models.
+ *
+ * @property here models in the store
+ * @property chosen name of the one that is used; `null` for the starter model
+ * @property fetching offers that are being fetched, by name, and how far
+ */
+data class ModelsState(
+    val here: List<StoredModel> = emptyList(),
+    val chosen: String? = null,
+    val fetching: Map<String, Progress?> = emptyMap(),
+    val problem: String? = null,
+)
+
+/** The models of the app: which are here, which can be fetched, which one is used. On the main thread. */
+class Models(
+    private val scope: CoroutineScope,
+    private val engine: () -> Sotto,
+    private val folder: File,
+    private val starter: ModelSource,
+    private val preferences: SharedPreferences,
+) {
+    private val states = MutableStateFlow(ModelsState(chosen = preferences.getString(CHOSEN, null)))
+    private val pulls = HashMap<String, Job>()
+    private var opened: ModelStore? = null
+
+    /** The app's network. */
+    var transport: ModelTransport = UrlTransport
+
+    val state: StateFlow<ModelsState> = states.asStateFlow()
+
+    /** Loads the model that is chosen. Loading the same one again costs nothing while it is in use. */
+    suspend fun load(): SpeechRecognizer {
+        val chosen = states.value.chosen
+        return engine().loadSpeech(if (chosen == null) starter else store().source(chosen))
+    }
+
+    /** Looks at what is there. */
+    fun refresh() {
+        attempt { list() }
+    }
+
+    fun choose(name: String?) {
+        preferences.edit().putString(CHOSEN, name).apply()
+        states.update { it.copy(chosen = name) }
+    }
+
+    /** Fetches a model; what was fetched of it before is not fetched again. */
+    fun fetch(offer: Offer) {
+        if (offer.name in pulls) return
+        states.update { it.copy(fetching = it.fetching + (offer.name to null), problem = null) }
+        pulls[offer.name] = attempt {
+            try {
+                store().pull(offer.name, PullOptions(), transport) { progress -> note(offer, progress) }
+            } finally {
+                pulls.remove(offer.name)
+                states.update { it.copy(fetching = it.fetching - offer.name) }
+            }
+            list()
+        }
+    }
+
+    fun stop(offer: Offer) {
+        pulls[offer.name]?.cancel()
+    }
+
+    fun remove(model: StoredModel) {
+        if (states.value.chosen == model.name) choose(null)
+        attempt {
+            store().remove("${model.name}@${model.version}")
+            list()
+        }
+    }
+
+    // Called on the engine's dispatcher.
+    private fun note(offer: Offer, progress: Progress) = states.update {
+        if (offer.name in it.fetching) it.copy(fetching = it.fetching + (offer.name to progress)) else it
+    }
+
+    private suspend fun list() {
+        val here = store().list()
+        states.update { it.copy(here = here) }
+    }
+
+    private suspend fun store(): ModelStore = opened ?: engine().openStore(folder).also { opened = it }
+
+    private fun attempt(work: suspend () -> Unit): Job = scope.launch {
+        try {
+            work()
+        } catch (failure: SottoException) {
+            states.update { it.copy(problem = messageOf(failure)) }
+        }
+    }
+
+    companion object {
+        private const val CHOSEN = "chosen"
+
+        /** What this sample offers, with the sizes that its hub gives. */
+        val OFFERS = listOf(
+            Offer("openai/whisper-tiny.en", "Whisper tiny, English", 153_000_000),
+            Offer("openai/whisper-base", "Whisper base, 99 languages", 293_000_000),
+        )
+    }
+}
