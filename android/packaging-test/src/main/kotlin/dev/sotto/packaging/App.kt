@@ -98,7 +98,7 @@ private class App(
         val events = recognizer.transcription(audio, options, AudioChannel.Mix).toList()
         val transcript = (events.last() as TranscriptionEvent.Finished).transcript
         check("airport" in transcript.text && transcript.segments.any { it.words.isNotEmpty() }) { transcript.text }
-        check(engine.models().single().handles == 1)
+        check(engine.models().any { it.handles == 1 })
         check("-->" in Subtitles.write(transcript.segments, SubtitleFormat.Vtt))
         check(Subtitles.cues(transcript.segments, SubtitleOptions(maxLineLength = 20)).isNotEmpty())
         recognizer.transcribe(AudioSource.bytes(recording.readBytes())) { progress -> progress.done }

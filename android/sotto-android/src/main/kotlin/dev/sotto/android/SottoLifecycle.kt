@@ -12,7 +12,6 @@ import dev.sotto.Sotto
 import dev.sotto.SpeechException
 import dev.sotto.ThermalState
 import dev.sotto.TrimLevel
-import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicBoolean
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -81,8 +80,7 @@ public class SottoLifecycle private constructor(context: Context, private val en
         val listener = PowerManager.OnThermalStatusChangedListener { status ->
             DeviceMonitor.thermalState(status)?.let { thermal.value = it }
         }
-        // Setting a value needs no thread of its own.
-        power.addThermalStatusListener(Executor { it.run() }, listener)
+        power.addThermalStatusListener(listener)
         return { power.removeThermalStatusListener(listener) }
     }
 
