@@ -37,7 +37,7 @@ class SharedFiles : ContentProvider() {
     override fun query(uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?): Cursor {
         val file = file(uri)
         return MatrixCursor(arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)).apply {
-            addRow(arrayOf(file.name, file.length()))
+            addRow(listOf<Any>(file.name, file.length()))
         }
     }
 
