@@ -5,8 +5,8 @@ plugins {
 }
 
 /**
- * Builds the native library for every ABI: `cargo xtask android`, which needs cargo-ndk and an NDK. Its inputs are files, so
- * that the configuration cache can keep it.
+ * Builds the native library for every ABI: `cargo xtask android`, which needs cargo-ndk and an NDK. Its inputs are
+ * files, so that the configuration cache can keep it.
  */
 @CacheableTask
 abstract class BuildNative @Inject constructor(private val operations: ExecOperations) : DefaultTask() {

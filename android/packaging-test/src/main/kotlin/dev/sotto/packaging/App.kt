@@ -60,8 +60,8 @@ import java.nio.ByteBuffer
 import java.nio.file.Files
 
 /**
- * An app that calls every function of Sotto once and says so. It is put through R8 in full mode; what R8 took away or renamed
- * without being told fails here.
+ * An app that calls every function of Sotto once and says so. It is put through R8 in full mode; what R8 took away or
+ * renamed without being told fails here.
  */
 public fun main(arguments: Array<String>): Unit = runBlocking {
     val (model, recording) = arguments.map { File(it) }
