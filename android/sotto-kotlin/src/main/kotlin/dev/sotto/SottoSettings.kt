@@ -141,8 +141,7 @@ public sealed interface VoiceEvent {
      * The recording was heard to its end.
      *
      * @property duration its length in seconds
-     * @property warnings what was wrong
-     * with it
+     * @property warnings what was wrong with it
      */
     public data class Finished(public val duration: Double, public val warnings: List<String>) : VoiceEvent
 }
