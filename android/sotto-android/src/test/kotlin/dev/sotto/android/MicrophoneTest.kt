@@ -146,7 +146,7 @@ class MicrophoneTest {
         assertTrue(heard.size <= during + 1)
         focus(AudioManager.AUDIOFOCUS_GAIN)
         microphone.state.first { it is MicrophoneState.Listening }
-        assertEquals(2, recorders.size)
+        until { recorders.size == 2 }
         job.cancelAndJoin()
     }
 
@@ -269,7 +269,8 @@ class MicrophoneTest {
 
     private fun focus(change: Int) = shadowOf(audio).lastAudioFocusRequest.listener.onAudioFocusChange(change)
 
-    private fun silence(on: Boolean) {
+    private suspend fun silence(on: Boolean) {
+        until { recorders.isNotEmpty() }
         val session = recorders.last().audioSessionId
         val configuration = shadowOf(audio).createActiveRecordingConfiguration(session, 6, "dev.sotto")
         field(configuration, "mClientSilenced").setBoolean(configuration, on)
