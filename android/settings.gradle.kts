@@ -1,5 +1,5 @@
-// The build for users' machines: AAR and JARs, as they are published. On a machine without an Android SDK the same sources
-// are compiled and tested by Maven (pom.xml).
+// The build for users' machines: AAR and JARs, as they are published. On a machine without an Android SDK the same
+// sources are compiled and tested by Maven (pom.xml).
 pluginManagement {
     repositories {
         google()

@@ -5,7 +5,10 @@ plugins {
     `maven-publish`
 }
 
-/** Generates the Kotlin side of the native library: `cargo xtask bindings`. Its inputs are files, so nothing of the project is kept. */
+/**
+ * Generates the Kotlin side of the native library: `cargo xtask bindings`. Its inputs are files, so nothing of the
+ * project is kept.
+ */
 @CacheableTask
 abstract class GenerateBindings @Inject constructor(private val operations: ExecOperations) : DefaultTask() {
     @get:InputFiles

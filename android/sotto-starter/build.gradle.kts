@@ -3,7 +3,8 @@ plugins {
     `maven-publish`
 }
 
-// The model is committed once, in core/starter: copied here when this is built, as an asset that apps map from their package.
+// The model is committed once, in core/starter: copied here when this is built, as an asset that apps map from their
+// package.
 val workspaceRoot = layout.projectDirectory.dir("../..")
 
 @CacheableTask

@@ -180,7 +180,9 @@ impl From<SessionError> for SpeechFailure {
                 reason: error.to_string(),
                 next_step: "wait for events and push again, or use a smaller model".to_owned(),
             },
-            SessionError::TooLong { .. } => Self::audio(&error),
+            SessionError::TooLong { .. } => {
+                Self::InvalidAudio { reason: error.to_string(), next_step: "push smaller pieces".to_owned() }
+            }
             SessionError::Finished => Self::ended(&error.to_string()),
             _ => Self::audio(&error),
         }

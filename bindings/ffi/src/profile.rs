@@ -431,11 +431,12 @@ impl LiveGovernor {
     #[must_use]
     pub fn new(settings: GovernorSettings) -> Arc<Self> {
         let tier = |ModelTier { name, cost, word_error_rate }| Tier { name, cost, word_error_rate };
-        let mut capabilities = Capabilities::default();
-        capabilities.threads = sotto::Threads::new(settings.threads as usize).count();
-        if !settings.tiers.is_empty() {
-            capabilities.tiers = settings.tiers.into_iter().map(tier).collect();
-        }
+        let one = Capabilities::default().tiers;
+        let named: Vec<Tier> = settings.tiers.into_iter().map(tier).collect();
+        let capabilities = Capabilities {
+            threads: sotto::Threads::new(settings.threads as usize).count(),
+            tiers: if named.is_empty() { one } else { named },
+        };
         let policy = Policy {
             worst_tier: settings.worst_tier.map(|tier| tier as usize),
             worst_word_error_rate: settings.worst_word_error_rate,

@@ -128,7 +128,10 @@ impl Outcome {
     fn finals(&self) -> String {
         let events = self.stdout();
         let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["event"] == "final").filter_map(|event| Some(event["text"].as_str()?.to_owned())).collect()
+        events
+            .filter(|event| event["event"] == "final")
+            .filter_map(|event| Some(event["text"].as_str()?.to_owned()))
+            .collect()
     }
 
     fn holds(&self, key: &str, wanted: &Value) -> bool {

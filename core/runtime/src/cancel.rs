@@ -95,8 +95,8 @@ impl CancelToken {
     }
 
     /// A token that fires by itself when it is looked at for the `look`th time, counted from 1; its own clones count,
-    /// children count too. For tests: cancelling at every look in turn shows, without a clock, that work stops at each and
-    /// how often it looks ([`looks`](Self::looks)).
+    /// children count too. For tests: cancelling at every look in turn shows, without a clock, that work stops at each
+    /// and how often it looks ([`looks`](Self::looks)).
     #[must_use]
     pub fn firing_at_look(look: usize) -> Self {
         let looks = Looks { so_far: AtomicUsize::new(0), fire_at: look };

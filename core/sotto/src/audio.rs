@@ -18,8 +18,8 @@ pub use crate::recording::{decode_bytes, open_bytes, open_range};
 #[cfg(unix)]
 pub use sotto_speech::duplicate_descriptor;
 
-/// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a failure
-/// of the job. Read once, block by block, in memory that does not grow with its length.
+/// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a
+/// failure of the job. Read once, block by block, in memory that does not grow with its length.
 #[derive(Debug)]
 pub struct Recording {
     from: From,
@@ -58,8 +58,8 @@ impl Recording {
         From::Reader(name.into(), Box::new(reader)).into()
     }
 
-    /// The same behind a descriptor of which the application stays the owner, as [`open_descriptor`] takes it: a file, a
-    /// part of one, or a pipe. It is duplicated at once.
+    /// The same behind a descriptor of which the application stays the owner, as [`open_descriptor`] takes it: a file,
+    /// a part of one, or a pipe. It is duplicated at once.
     ///
     /// # Errors
     /// [`AudioError::Io`] where the descriptor cannot be used or the range does not lie in the file.
@@ -83,8 +83,8 @@ impl Recording {
         Self::reader(range.name(), range.reader())
     }
 
-    /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be told
-    /// of a cancelled job; the job's readers are.
+    /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be
+    /// told of a cancelled job; the job's readers are.
     pub fn stream(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
         From::Stream(name.into(), Box::new(reader)).into()
     }

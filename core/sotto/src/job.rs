@@ -1,6 +1,6 @@
-//! Jobs: the one kind of long call that an app drives. Started by the [`Engine`](crate::Engine), run on a thread of their
-//! own, their events pulled by a thread or an async task, cancelled by a call or by being dropped; nobody waits for their
-//! thread (`docs/adr/0018-jobs.md`).
+//! Jobs: the one kind of long call that an app drives. Started by the [`Engine`](crate::Engine), run on a thread of
+//! their own, their events pulled by a thread or an async task, cancelled by a call or by being dropped; nobody waits
+//! for their thread (`docs/adr/0018-jobs.md`).
 //!
 //! In an async function of an app (any executor will do; `next_event` is the same for a thread):
 //!

@@ -7,7 +7,9 @@ mod support;
 use sotto_audio::{AudioError, Pcm16k, SAMPLE_RATE};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Threads};
 use sotto_speech::stream::{StreamOptions, StreamTranscriber};
-use sotto_speech::{LoadOptions, SampleSource, Samples, Search, SpeechError, SpeechRecognizer, Timestamps, TranscribeOptions};
+use sotto_speech::{
+    LoadOptions, SampleSource, Samples, Search, SpeechError, SpeechRecognizer, Timestamps, TranscribeOptions,
+};
 use support::formula::FormulaModel;
 
 /// The small model within a budget that leaves `room` beside it.

@@ -16,7 +16,19 @@ const PAGE: &str = "docs/PARITY.md";
 
 /// Where a surface's names are, and how its files end.
 const SURFACES: [(&str, &[&str], &str); 4] = [
-    ("Rust", &["core/sotto/src", "core/speech/src", "core/runtime/src", "core/store/src", "core/nn/src", "core/kernels/src", "core/text/src"], "rs"),
+    (
+        "Rust",
+        &[
+            "core/sotto/src",
+            "core/speech/src",
+            "core/runtime/src",
+            "core/store/src",
+            "core/nn/src",
+            "core/kernels/src",
+            "core/text/src",
+        ],
+        "rs",
+    ),
     ("command line", &["core/cli/src"], "rs"),
     ("Kotlin", &["android/sotto-kotlin/src/main", "android/sotto-android/src/main"], "kt"),
     ("Swift", &["ios/Sources/Sotto", "ios/Sources/SottoStarter"], "swift"),

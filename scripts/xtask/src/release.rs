@@ -2,7 +2,7 @@
 //! checked.
 //!
 //! `--dry-run` makes everything that this machine can make into `target/xtask/release`, takes each package apart
-//! ([`artifact`](crate::artifact)), and writes a manifest with the hash of each file. Whoever tests the release tests
+//! ([`artifact`]), and writes a manifest with the hash of each file. Whoever tests the release tests
 //! those files: nothing is built again. `--promote` compares the files with the manifest and hands them out, or
 //! refuses: other bytes, files that nobody checked, libraries that cannot run, packages that are missing, or sources
 //! that are in no commit.

@@ -111,7 +111,7 @@ impl ModelStore {
     /// its own: the app carries out the requests that the pull asks for.
     ///
     /// # Errors
-    /// [`StoreFailure::InvalidName`], [`StoreFailure::InvalidOption`].
+    /// [`StoreFailure::InvalidName`], for an address or a token that cannot be one too.
     pub fn pull(&self, reference: String, settings: PullSettings) -> Result<Arc<ModelPull>, StoreFailure> {
         let request = settings.request(&reference)?;
         Ok(Arc::new(ModelPull::start(&self.engine, &self.store, request)))

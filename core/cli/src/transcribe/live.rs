@@ -16,8 +16,8 @@ use crate::args::{Global, TranscribeArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 
-/// Reads on one thread, decodes on the session's, prints on this one. The first Ctrl-C ends the recording: text that waits
-/// for more becomes final. The second one stops.
+/// Reads on one thread, decodes on the session's, prints on this one. The first Ctrl-C ends the recording: text that
+/// waits for more becomes final. The second one stops.
 pub(super) fn run(
     args: &TranscribeArgs,
     global: &Global,
@@ -45,8 +45,8 @@ pub(super) fn run(
             Answer::Ended => break,
         }
     }
-    // It has ended: the session ends after it. Where printing or decoding failed nobody waits for it, as it may wait for
-    // a microphone.
+    // It has ended: the session ends after it. Where printing or decoding failed nobody waits for it, as it may wait
+    // for a microphone.
     let warnings = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     printer.end()?;
     if global.json {

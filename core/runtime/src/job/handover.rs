@@ -7,8 +7,8 @@
 //!   later is too late. A cancelled job is therefore never seen to end as if it had succeeded.
 //! * **Nobody looks at a token here.** Tokens are looked at without the lock, by the worker; the hand-over is told
 //!   ([`HandOver::cancel`]), under the lock, and wakes everybody.
-//! * **Everybody who waits is woken.** Of several readers one gets the event; the others go back to sleep. A task that was
-//!   dropped between its wake-up and its poll thus takes nothing with it.
+//! * **Everybody who waits is woken.** Of several readers one gets the event; the others go back to sleep. A task that
+//!   was dropped between its wake-up and its poll thus takes nothing with it.
 //! * **No foreign code under the lock** but cloning a waker: wakers are called, and events dropped, after unlocking.
 
 use std::collections::VecDeque;
@@ -22,8 +22,8 @@ use super::{Answer, Failure};
 use crate::Cancelled;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
-// Tasks that wait for one job at a time: one, as a rule. Beyond, the one that has waited longest is woken and asks again,
-// so that wakers of tasks that were dropped do not pile up.
+// Tasks that wait for one job at a time: one, as a rule. Beyond, the one that has waited longest is woken and asks
+// again, so that wakers of tasks that were dropped do not pile up.
 const MOST_WAKERS: usize = 32;
 
 #[derive(Debug)]

@@ -1,9 +1,9 @@
-//! A job: the one kind of long call that an app drives. Loading a model, transcribing a file, listening to a microphone,
-//! fetching and packing are jobs.
+//! A job: the one kind of long call that an app drives. Loading a model, transcribing a file, listening to a
+//! microphone, fetching and packing are jobs.
 //!
-//! The work runs on a thread of its own. What it reports is pulled, by a thread that waits ([`Job::next_event`]) or by an
-//! async task whose waker is kept ([`Job::poll_event`]); no thread of ours ever calls into an app but to wake a task.
-//! Results are events: the last one of a job that succeeds. A job is cancelled by its token, by
+//! The work runs on a thread of its own. What it reports is pulled, by a thread that waits ([`Job::next_event`]) or by
+//! an async task whose waker is kept ([`Job::poll_event`]); no thread of ours ever calls into an app but to wake a
+//! task. Results are events: the last one of a job that succeeds. A job is cancelled by its token, by
 //! [`cancel`](Job::cancel) and by being dropped, and nobody ever waits for its thread.
 //!
 //! * `handover`: what worker and readers share, and all that is subtle about it;
@@ -86,8 +86,9 @@ impl Default for JobOptions {
 
 /// Work on a thread of its own, whose events `E` are pulled and which may fail with `F`. `Send + Sync`.
 ///
-/// Dropping it cancels it and returns at once: the thread notices within one decoded token, encoder layer or file block,
-/// gives back what it holds, and ends. Events may be pulled from several threads and tasks; each gets other ones.
+/// Dropping it cancels it and returns at once: the thread notices within one decoded token, encoder layer or file
+/// block, gives back what it holds, and ends. Events may be pulled from several threads and tasks; each gets other
+/// ones.
 ///
 /// ```
 /// use std::time::Duration;
@@ -155,12 +156,12 @@ impl<E: Event, F: Failure> Job<E, F> {
         Self { shared, cancel, _listener: listener }
     }
 
-    /// The next event; waits for it at most `timeout`, for ever with [`Duration::MAX`]. Blocks the calling thread, which
-    /// sleeps.
+    /// The next event; waits for it at most `timeout`, for ever with [`Duration::MAX`]. Blocks the calling thread,
+    /// which sleeps.
     ///
     /// # Errors
-    /// Why the job failed, once the events before the failure were pulled, and again at every later call. A job that was
-    /// cancelled says so at once, whatever its thread is doing.
+    /// Why the job failed, once the events before the failure were pulled, and again at every later call. A job that
+    /// was cancelled says so at once, whatever its thread is doing.
     pub fn next_event(&self, timeout: Duration) -> Result<Answer<E>, Arc<F>> {
         self.shared.next(timeout)
     }
@@ -168,8 +169,8 @@ impl<E: Event, F: Failure> Job<E, F> {
     /// The next event, or `None` after the last one; where there is none yet, the waker of `context` is woken when that
     /// changes. Never blocks.
     ///
-    /// Several tasks may poll: all are woken, and none loses an event by another one's being dropped. What was polled and
-    /// given up costs a wake-up at most.
+    /// Several tasks may poll: all are woken, and none loses an event by another one's being dropped. What was polled
+    /// and given up costs a wake-up at most.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).

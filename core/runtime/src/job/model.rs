@@ -1,7 +1,7 @@
 //! Models of the hand-over that loom runs through every interleaving. How to run them: the top of `mod.rs`.
 //!
-//! A lost wake-up is a deadlock here, which loom reports: waits have no end (loom's conditions never time out), and tasks
-//! park until they are woken.
+//! A lost wake-up is a deadlock here, which loom reports: waits have no end (loom's conditions never time out), and
+//! tasks park until they are woken.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -53,8 +53,8 @@ impl Reading {
         cancel.on_cancel(move || input.close())
     }
 
-    /// Waits for samples and takes a second of them at most, so that events come out while a backlog is worked off; `true`
-    /// when they are the last ones.
+    /// Waits for samples and takes a second of them at most, so that events come out while a backlog is worked off;
+    /// `true` when they are the last ones.
     pub(super) fn take(&self, samples: &mut Vec<f32>) -> Result<bool, Cancelled> {
         samples.clear();
         let Input { came, left, .. } = &*self.0;

@@ -66,8 +66,8 @@ pub enum SessionError {
     Finished,
 }
 
-/// A live transcription that runs on its own thread. `Send + Sync`. Dropping it cancels it and returns at once; the thread
-/// notices within one decoded token or encoder layer.
+/// A live transcription that runs on its own thread. `Send + Sync`. Dropping it cancels it and returns at once; the
+/// thread notices within one decoded token or encoder layer.
 #[derive(Debug)]
 pub struct Session {
     job: Job<StreamEvent, SpeechError>,
@@ -80,8 +80,8 @@ impl Event for StreamEvent {
     }
 }
 
-// Half an hour of final texts, and a volatile one behind each. A session whose events nobody pulls waits then, and what is
-// pushed is refused before long.
+// Half an hour of final texts, and a volatile one behind each. A session whose events nobody pulls waits then, and what
+// is pushed is refused before long.
 const QUEUE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 impl Session {
@@ -100,8 +100,8 @@ impl Session {
         Self::start_as(&JobOptions::default(), recognizer, options, input, cancel)
     }
 
-    /// As [`start`](Self::start), on a thread of this set-up; the name of the thread and the length of its queue are the
-    /// session's own.
+    /// As [`start`](Self::start), on a thread of this set-up; the name of the thread and the length of its queue are
+    /// the session's own.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -142,7 +142,8 @@ impl Session {
     /// beginning of a sample waits for the rest of it. One that is not complete at the end is dropped.
     ///
     /// # Errors
-    /// As [`push`](Self::push), and [`SessionError::Audio`] when the stream begins as a file does instead of with samples.
+    /// As [`push`](Self::push), and [`SessionError::Audio`] when the stream begins as a file does instead of with
+    /// samples.
     pub fn push_bytes(&self, bytes: &[u8]) -> Result<(), SessionError> {
         self.check()?;
         self.input.push_bytes(bytes)
@@ -187,8 +188,8 @@ impl Session {
         self.job.poll_event(context).map_err(SessionError::Failed)
     }
 
-    /// The next event, or `None` after the last one of a finished session. Waits without blocking a thread; dropping what
-    /// it returns loses nothing.
+    /// The next event, or `None` after the last one of a finished session. Waits without blocking a thread; dropping
+    /// what it returns loses nothing.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).

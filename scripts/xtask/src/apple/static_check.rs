@@ -50,17 +50,22 @@ fn without_xcode<'a>(workspace: &Workspace, command: &'a mut Command) -> Result<
             format!("run `rustup target add {TARGET}`"),
         )
     })?;
-    let script = format!(
-        "#!/bin/sh\n# Stands for Apple's compiler of C.\n\
-         while [ $# -gt 0 ]; do [ \"$1\" = -o ] && out=\"$2\"; shift; done\n\
-         [ -z \"$out\" ] || cp '{}' \"$out\"\n",
-        object.display()
-    );
+    let script = stand_in(&object);
     workspace::write(&compiler, script.as_bytes())?;
     executable(&compiler)?;
     let variable = |name: &str| format!("{name}_{}", TARGET.replace('-', "_"));
     command.env(variable("CC"), &compiler).env(variable("AR"), "ar");
     Ok(command.env("SDKROOT", &folder).env("IPHONEOS_DEPLOYMENT_TARGET", "16.0"))
+}
+
+/// Says that it is clang when it is asked, and makes every object a copy of one.
+fn stand_in(object: &Path) -> String {
+    format!(
+        "#!/bin/sh\n# Stands for Apple's compiler of C.\n[ \"$1\" != -E ] || echo clang\n[ \"$1\" != '-?' ] || exit 1\n\
+         while [ $# -gt 0 ]; do [ \"$1\" = -o ] && out=\"$2\"; shift; done\n\
+         [ -z \"$out\" ] || cp '{}' \"$out\"\n",
+        object.display()
+    )
 }
 
 #[cfg(unix)]
@@ -111,6 +116,22 @@ mod tests {
             bytes.push(b'\n');
         }
         bytes
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_stand_in_says_what_build_scripts_ask_and_leaves_an_object() {
+        let folder = tempfile::tempdir().unwrap();
+        let (object, compiler, out) =
+            (folder.path().join("nothing.o"), folder.path().join("cc"), folder.path().join("wrapper.o"));
+        workspace::write(&object, b"object").unwrap();
+        workspace::write(&compiler, stand_in(&object).as_bytes()).unwrap();
+        executable(&compiler).unwrap();
+        let call = |arguments: &[&str]| workspace::capture(Command::new("sh").arg(&compiler).args(arguments));
+        assert_eq!(call(&["-E", "detect.c"]).unwrap(), b"clang\n");
+        assert!(call(&["-?"]).is_err(), "only Microsoft's compiler knows that option");
+        call(&["-O2", "-o", &out.display().to_string(), "-c", "wrapper.c"]).unwrap();
+        assert_eq!(std::fs::read(&out).unwrap(), b"object");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub fn kotlin(source: &str) -> Result<String, Failure> {
 /// The public declarations of generated Swift.
 ///
 /// # Errors
-/// As [`kotlin`].
+/// As for Kotlin.
 pub fn swift(source: &str) -> Result<String, Failure> {
     write("Swift", "swift.rs", swift::surface(&items::parse(source)))
 }

@@ -1,5 +1,5 @@
-//! The list of what ships as CycloneDX 1.5 (https://cyclonedx.org/docs/1.5/json/), without times: the same crates give
-//! the same bytes.
+//! The list of what ships as CycloneDX 1.5 (<https://cyclonedx.org/docs/1.5/json/>), without times: the same crates
+//! give the same bytes.
 
 use serde_json::{Value, json};
 

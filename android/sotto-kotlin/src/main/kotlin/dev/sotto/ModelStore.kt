@@ -102,8 +102,8 @@ public class PullOptions @JvmOverloads constructor(
 }
 
 /**
- * A folder of models: fetched from a hub or taken in from the device, checked by their hashes, in several versions of which
- * one is active. Several processes may use the same folder.
+ * A folder of models: fetched from a hub or taken in from the device, checked by their hashes, in several versions of
+ * which one is active. Several processes may use the same folder.
  *
  * Every function may be called from any thread, the main thread too. Made by [Sotto.openStore].
  *

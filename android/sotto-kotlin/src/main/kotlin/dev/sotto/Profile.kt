@@ -55,15 +55,16 @@ public enum class PowerSource {
 public data class EnergyRail(public val name: String, public val microjoules: Long)
 
 /**
- * What the platform knows of its device at a moment. What is `null` is not known. `DeviceMonitor` of `sotto-android` makes
- * them.
+ * What the platform knows of its device at a moment. What is `null` is not known. `DeviceMonitor` of `sotto-android`
+ * makes them.
  *
  * @property thermal how warm it is
  * @property headroom Android's thermal headroom: 1 is where the system begins to slow down severely
  * @property temperature of the battery, in degrees Celsius
  * @property power where its power comes from
  * @property batteryLevel charge of the battery, 0 to 1
- * @property currentMicroamperes current of the battery, as the platform gives it: unit and sign are checked by the library
+ * @property currentMicroamperes current of the battery, as the platform gives it: unit and sign are checked by the
+ *   library
  * @property voltageMillivolts voltage of the battery
  * @property lowPower whether the system saves power
  * @property background whether the app is in the background
@@ -296,8 +297,8 @@ public data class GovernorDecision(
 )
 
 /**
- * Chooses how hard live text may work, by heat, battery and measured speed. No clock inside: the same inputs give the same
- * decisions. `SottoLifecycle` of `sotto-android` has one that listens to the system.
+ * Chooses how hard live text may work, by heat, battery and measured speed. No clock inside: the same inputs give the
+ * same decisions. `SottoLifecycle` of `sotto-android` has one that listens to the system.
  */
 public class LiveGovernor @JvmOverloads constructor(options: GovernorOptions = GovernorOptions()) : AutoCloseable {
     private val native: NativeGovernor

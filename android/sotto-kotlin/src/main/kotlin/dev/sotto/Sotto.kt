@@ -57,8 +57,8 @@ public class Sotto @JvmOverloads constructor(
     }
 
     /**
-     * Loads a speech-to-text model. The same file is loaded once however often this is called; what is loaded already is
-     * there at once.
+     * Loads a speech-to-text model. The same file is loaded once however often this is called; what is loaded already
+     * is there at once.
      *
      * @param onProgress called on [dispatcher]
      * @throws SpeechException why it did not work
@@ -119,8 +119,8 @@ public class Sotto @JvmOverloads constructor(
     }.map { it.event() }.flowOn(dispatcher)
 
     /**
-     * Packs a model into one file with quantized weights, which is mapped and used where it lies: made once, on the desk or
-     * on the device. There is a whole file at the destination in the end, or none.
+     * Packs a model into one file with quantized weights, which is mapped and used where it lies: made once, on the
+     * desk or on the device. There is a whole file at the destination in the end, or none.
      *
      * @param onProgress called on [dispatcher]; counts weights, then bytes
      */
@@ -276,8 +276,8 @@ public class Sotto @JvmOverloads constructor(
             }
 
         /**
-         * How much the library logs: to logcat under the tag `sotto`, on the desk to the standard error stream. Off until
-         * this is called.
+         * How much the library logs: to logcat under the tag `sotto`, on the desk to the standard error stream. Off
+         * until this is called.
          */
         @JvmStatic
         public fun setLogLevel(level: LogLevel): Unit = withLibrary { dev.sotto.ffi.setLogLevel(level.native()) }

@@ -14,7 +14,8 @@ public enum class Precision {
  *
  * @property threads threads that compute together; 0 for the number of big cores
  * @property memoryLimit most bytes that all models and transcriptions may hold together. With a limit, a model that
- *   nobody uses stays loaded until its memory is needed; without one nothing is refused, and memory is given back at once
+ *   nobody uses stays loaded until its memory is needed; without one nothing is refused, and memory is given back at
+ *   once
  * @property precision how models compute
  * @property cacheFolder where folders and ggml files are kept packed, so that they load in milliseconds from the second
  *   time on: a folder of the app's caches. Nothing is written without. Packed models need none
@@ -126,13 +127,22 @@ public data class ProcessorInfo(
 
 /** What happens while speech is looked for in a recording. */
 public sealed interface VoiceEvent {
-    /** How far it has come. @property progress milliseconds of audio */
+    /**
+     * How far it has come.
+     *
+     * @property progress milliseconds of audio
+     */
     public data class Working(public val progress: Progress) : VoiceEvent
 
     /** Someone speaks, from [start] to [end] in seconds. */
     public data class Speech(public val start: Double, public val end: Double) : VoiceEvent
 
-    /** The recording was heard to its end. @property duration its length in seconds @property warnings what was wrong with it */
+    /**
+     * The recording was heard to its end.
+     *
+     * @property duration its length in seconds
+     * @property warnings what was wrong with it
+     */
     public data class Finished(public val duration: Double, public val warnings: List<String>) : VoiceEvent
 }
 

@@ -94,8 +94,8 @@ public class SpeechRecognizer internal constructor(
     }
 
     /**
-     * Transcribes a recording and tells what happens: progress, segments as they become final, and everything at the end.
-     * Cold: every collector starts a transcription of its own, and stops it by no longer collecting.
+     * Transcribes a recording and tells what happens: progress, segments as they become final, and everything at the
+     * end. Cold: every collector starts a transcription of its own, and stops it by no longer collecting.
      *
      * @sample dev.sotto.samples.transcribeWithProgress
      */
@@ -110,9 +110,9 @@ public class SpeechRecognizer internal constructor(
     }.map { it.event() }.flowOn(engine.dispatcher)
 
     /**
-     * Transcribes live audio. Cold: every collector starts a session of its own, which ends when the audio ends or nobody
-     * collects any longer. Audio that comes faster than it is decoded waits: first in the session (five minutes), then
-     * in its own flow.
+     * Transcribes live audio. Cold: every collector starts a session of its own, which ends when the audio ends or
+     * nobody collects any longer. Audio that comes faster than it is decoded waits: first in the session (five
+     * minutes), then in its own flow.
      *
      * @param audio pieces of samples in [format], of any length
      * @sample dev.sotto.samples.liveCaptions
@@ -177,8 +177,8 @@ public class SpeechRecognizer internal constructor(
     }
 
     /**
-     * Gives the model's memory back even where others hold this object, or one of the same file; transcriptions under way
-     * end first. Returns at once. Later calls throw [SpeechException.Unloaded].
+     * Gives the model's memory back even where others hold this object, or one of the same file; transcriptions under
+     * way end first. Returns at once. Later calls throw [SpeechException.Unloaded].
      */
     public fun unload() {
         try {
@@ -188,7 +188,9 @@ public class SpeechRecognizer internal constructor(
         }
     }
 
-    /** Lets go of the model. Work under way goes on; later calls throw [SpeechException.Unloaded]. May be called again. */
+    /**
+     * Lets go of the model. Work under way goes on; later calls throw [SpeechException.Unloaded]. May be called again.
+     */
     override fun close(): Unit = native.close()
 
     /** [transcribe] for Java. Cancelling the future stops the work within one token. */
@@ -231,8 +233,8 @@ public class SpeechRecognizer internal constructor(
         private const val BEHIND_MS = 100L
 
         /**
-         * Loads a model with the engine that the app shares, [Sotto.shared]. The same file is loaded once however often this
-         * is called.
+         * Loads a model with the engine that the app shares, [Sotto.shared]. The same file is loaded once however often
+         * this is called.
          *
          * @throws SpeechException why it did not work
          */

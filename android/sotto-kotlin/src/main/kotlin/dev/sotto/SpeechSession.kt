@@ -45,8 +45,8 @@ public class SpeechSession internal constructor(
     }
 
     /**
-     * Hands over bytes of samples, from the buffer's position to its limit, and moves the position there. A direct buffer
-     * is read where it lies.
+     * Hands over bytes of samples, from the buffer's position to its limit, and moves the position there. A direct
+     * buffer is read where it lies.
      */
     @Throws(SpeechException::class)
     public fun push(pcm: ByteBuffer) {
@@ -82,7 +82,10 @@ public class SpeechSession internal constructor(
     @Throws(SpeechException::class)
     public fun finish(): Unit = native { finish() }
 
-    /** Stops within one token and throws away what waits. Returns at once. Events then end with [SpeechException.Cancelled]. */
+    /**
+     * Stops within one token and throws away what waits. Returns at once. Events then end with
+     * [SpeechException.Cancelled].
+     */
     @Throws(SpeechException::class)
     public fun cancel(): Unit = native { cancel() }
 

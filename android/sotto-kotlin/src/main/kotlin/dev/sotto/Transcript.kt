@@ -116,13 +116,25 @@ public data class Progress(public val done: Long, public val total: Long?, publi
 
 /** What happens while a recording is transcribed. */
 public sealed interface TranscriptionEvent {
-    /** How far it has come. @property progress milliseconds of audio */
+    /**
+     * How far it has come.
+     *
+     * @property progress milliseconds of audio
+     */
     public data class Working(public val progress: Progress) : TranscriptionEvent
 
-    /** A segment that will not change. @property segment the segment; they come in order */
+    /**
+     * A segment that will not change.
+     *
+     * @property segment the segment; they come in order
+     */
     public data class Recognized(public val segment: Segment) : TranscriptionEvent
 
-    /** The end, with everything. @property transcript all segments */
+    /**
+     * The end, with everything.
+     *
+     * @property transcript all segments
+     */
     public data class Finished(public val transcript: Transcript) : TranscriptionEvent
 }
 
@@ -153,7 +165,9 @@ public sealed interface SpeechEvent {
     /** The text. */
     public val text: LiveText
 
-    /** What the model makes of the speech at the moment. Replaces the last volatile text; empty when that is taken back. */
+    /**
+     * What the model makes of the speech at the moment. Replaces the last volatile text; empty when that is taken back.
+     */
     public data class Volatile(override val at: Double, override val text: LiveText) : SpeechEvent
 
     /** Text that will not change. Follows the last final text. */

@@ -82,7 +82,8 @@ public enum class EncodedContext {
  * @property seed the same seed gives the same text
  * @property compressionRatio text that compresses better than this repeats itself and is tried again; `null`: never
  * @property logprob a mean log-probability below this is a guess and is tried again; `null`: never
- * @property noSpeech a window whose no-speech probability is above this, and whose text is a guess, is silent; `null`: never
+ * @property noSpeech a window whose no-speech probability is above this, and whose text is a guess, is silent; `null`:
+ *   never
  */
 public data class SearchOptions @JvmOverloads constructor(
     public val beam: Int = 1,
@@ -140,7 +141,8 @@ public data class VoiceActivity @JvmOverloads constructor(
  * @property suppressTokens tokens that are never written, beside the model's own list
  * @property allowNonSpeech allows the symbols that the model's list forbids, such as brackets and notes
  * @property normalizeRecording loudness is that of the whole recording, as in the references; not for live sessions
- * @property timestampTokens the model writes timestamps in every window, not only in long recordings; not for live sessions
+ * @property timestampTokens the model writes timestamps in every window, not only in long recordings; not for live
+ *   sessions
  * @property context how much of a window is computed
  * @property asWritten takes each window's text as the model writes it: speech that it leaves out is not decoded again
  * @sample dev.sotto.samples.options

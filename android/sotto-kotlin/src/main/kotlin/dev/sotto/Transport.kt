@@ -16,8 +16,8 @@ import javax.net.ssl.SSLException
 import kotlin.concurrent.thread
 
 /**
- * A request that an app carries out for [ModelStore.pull]: exactly so, without following redirects, without cookies, caches
- * or credentials of its own.
+ * A request that an app carries out for [ModelStore.pull]: exactly so, without following redirects, without cookies,
+ * caches or credentials of its own.
  *
  * @property head `HEAD` instead of `GET`
  * @property url the address
@@ -76,13 +76,13 @@ public class TransportException(
 }
 
 /**
- * The app's network. The library has none: what it wants from the hub passes through here, so an app decides which HTTP client
- * is used, whether a metered connection is good enough, and what is logged. [UrlTransport] suits most apps.
+ * The app's network. The library has none: what it wants from the hub passes through here, so an app decides which HTTP
+ * client is used, whether a metered connection is good enough, and what is logged. [UrlTransport] suits most apps.
  */
 public fun interface ModelTransport {
     /**
-     * Carries out one request and hands its answer over. Called on the engine's dispatcher, several at once; cancelled when
-     * nobody wants the answer any more.
+     * Carries out one request and hands its answer over. Called on the engine's dispatcher, several at once; cancelled
+     * when nobody wants the answer any more.
      *
      * @throws TransportException when it fails; other exceptions of input and output are read for their kind
      */
@@ -103,8 +103,8 @@ public object UrlTransport : ModelTransport {
     override suspend fun fetch(request: FetchRequest, answer: FetchAnswer) {
         val connection = open(request)
         val parts = Channel<Part>(capacity = 2)
-        // Reading cannot be interrupted, and closing a connection waits for whoever reads from it: so a thread of its own, which
-        // nobody waits for.
+        // Reading cannot be interrupted, and closing a connection waits for whoever reads from it: so a thread of its
+        // own, which nobody waits for.
         thread(isDaemon = true, name = "sotto-fetch") { read(request, connection, parts) }
         try {
             for (part in parts) {

@@ -52,17 +52,20 @@ class MinifiedTest {
     }
 
     private fun program(): List<Path> {
-        val wanted = listOf("sotto-kotlin", "sotto-bindings", "packaging-test", "kotlin-stdlib", "kotlinx-coroutines-core", "jna")
+        val wanted = listOf(
+            "sotto-kotlin", "sotto-bindings", "packaging-test", "kotlin-stdlib", "annotations", "kotlinx-coroutines-core", "jna",
+        )
         val path = System.getProperty("java.class.path").split(File.pathSeparator).map { File(it) }
-        return wanted.map { name ->
-            path.first { entry ->
+        return wanted.flatMap { name ->
+            // A library for several platforms is two archives, of which one has the classes.
+            path.filter { entry ->
                 if (entry.isDirectory) {
                     entry.name == "classes" && entry.parentFile.parentFile.name == name
                 } else {
                     Regex("""\Q$name\E(-jvm)?-\d.*\.jar""").matches(entry.name)
                 }
-            }
-        }.map { if (it.isDirectory) packed(it) else it.toPath() }
+            }.also { check(it.isNotEmpty()) { "$name is not on the class path" } }
+        }.distinct().map { if (it.isDirectory) packed(it) else it.toPath() }
     }
 
     private fun packed(classes: File): Path {

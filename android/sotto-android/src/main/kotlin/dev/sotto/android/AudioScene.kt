@@ -25,7 +25,10 @@ internal enum class Focus {
     Lost,
 }
 
-/** What surrounds a recording: who else uses the audio, and which devices are there. Its callbacks come on the main thread. */
+/**
+ * What surrounds a recording: who else uses the audio, and which devices are there. Its callbacks come on the main
+ * thread.
+ */
 internal class AudioScene(context: Context, private val settings: MicrophoneSettings) : AutoCloseable {
     private val audio: AudioManager = context.getSystemService(AudioManager::class.java)
         ?: throw MicrophoneException.Unavailable("the device has no audio")

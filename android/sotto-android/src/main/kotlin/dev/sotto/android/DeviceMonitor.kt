@@ -20,8 +20,8 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOn
 
 /**
- * What Android tells of heat, battery and energy, for profiles and for the governor. It needs no permission. What a device
- * does not tell is `null`; units and signs of the current differ between devices and are checked by the library.
+ * What Android tells of heat, battery and energy, for profiles and for the governor. It needs no permission. What a
+ * device does not tell is `null`; units and signs of the current differ between devices and are checked by the library.
  */
 public class DeviceMonitor(context: Context) {
     private val context = context.applicationContext
@@ -29,10 +29,15 @@ public class DeviceMonitor(context: Context) {
     private val battery = this.context.getSystemService(BatteryManager::class.java)
     private val rails = PowerRails.of(this.context)
 
-    /** What is known now, but for energy counters, which Android gives only to those who wait. Calls of the system: a millisecond. */
+    /**
+     * What is known now, but for energy counters, which Android gives only to those who wait. Calls of the system: a
+     * millisecond.
+     */
     public fun read(): DeviceReading = reading(emptyList())
 
-    /** Readings with energy counters (Android 15 and later), the first one at once. Cold; stops when nobody collects. */
+    /**
+     * Readings with energy counters (Android 15 and later), the first one at once. Cold; stops when nobody collects.
+     */
     @JvmOverloads
     public fun readings(everyMs: Long = 1000): Flow<DeviceReading> = flow {
         require(everyMs > 0) { "everyMs is $everyMs, must be above 0" }

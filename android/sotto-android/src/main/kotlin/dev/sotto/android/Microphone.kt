@@ -66,20 +66,28 @@ public sealed interface MicrophoneState {
     /** Nobody collects its audio. */
     public data object Idle : MicrophoneState
 
-    /** It records. @property device name of the device, where the system tells one */
+    /**
+     * It records.
+     *
+     * @property device name of the device, where the system tells one
+     */
     public data class Listening(public val device: String?) : MicrophoneState
 
-    /** It waits. @property why the reason */
+    /**
+     * It waits.
+     *
+     * @property why the reason
+     */
     public data class Interrupted(public val why: Interruption) : MicrophoneState
 }
 
 /**
  * The microphone as a flow of audio for [dev.sotto.SpeechRecognizer.stream].
  *
- * The app asks for `RECORD_AUDIO` itself; without it collecting throws [MicrophoneException.PermissionMissing]. The flow is
- * cold: the microphone is on while somebody collects, and only then. Calls of other apps pause it, a Bluetooth headset
- * that appears takes over, one that disappears is given up; [state] tells all that. To record in the background an app
- * needs a foreground service of type `microphone`.
+ * The app asks for `RECORD_AUDIO` itself; without it collecting throws [MicrophoneException.PermissionMissing]. The
+ * flow is cold: the microphone is on while somebody collects, and only then. Calls of other apps pause it, a Bluetooth
+ * headset that appears takes over, one that disappears is given up; [state] tells all that. To record in the background
+ * an app needs a foreground service of type `microphone`.
  *
  * ```
  * val microphone = Microphone(context)
@@ -107,8 +115,8 @@ public class Microphone @JvmOverloads constructor(
     }
 
     /**
-     * Audio while it is collected. Ten seconds wait for a collector that is slow; after that audio is lost. It ends when
-     * another app takes the audio for good, such as a player that the user starts.
+     * Audio while it is collected. Ten seconds wait for a collector that is slow; after that audio is lost. It ends
+     * when another app takes the audio for good, such as a player that the user starts.
      *
      * @throws MicrophoneException why nothing can be heard
      */

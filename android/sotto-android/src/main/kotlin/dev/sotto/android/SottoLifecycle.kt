@@ -12,7 +12,6 @@ import dev.sotto.Sotto
 import dev.sotto.SpeechException
 import dev.sotto.ThermalState
 import dev.sotto.TrimLevel
-import java.util.concurrent.Executor
 import java.util.concurrent.atomic.AtomicBoolean
 import kotlinx.coroutines.flow.MutableStateFlow
 import kotlinx.coroutines.flow.StateFlow
@@ -21,8 +20,8 @@ import kotlinx.coroutines.flow.asStateFlow
 /**
  * Ties an engine to what the system says of memory and heat.
  *
- * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat: [thermalState] tells it, and [adapt]
- * makes live sessions work less often while the device is hot.
+ * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat: [thermalState] tells it, and
+ * [adapt] makes live sessions work less often while the device is hot.
  *
  * Attach it once, in `Application.onCreate`. [close] detaches it; most apps never do.
  */
@@ -50,8 +49,8 @@ public class SottoLifecycle private constructor(context: Context, private val en
     }
 
     /**
-     * Options for a session that starts now: the governor makes the steps of the live text longer while the device is hot,
-     * its battery low, or power is being saved. Final text stays as it is; volatile text comes later.
+     * Options for a session that starts now: the governor makes the steps of the live text longer while the device is
+     * hot, its battery low, or power is being saved. Final text stays as it is; volatile text comes later.
      */
     public fun adapt(options: SessionOptions): SessionOptions {
         // Of what it may choose only the step is left: the engine has its threads and its model already.
@@ -81,9 +80,8 @@ public class SottoLifecycle private constructor(context: Context, private val en
         val listener = PowerManager.OnThermalStatusChangedListener { status ->
             DeviceMonitor.thermalState(status)?.let { thermal.value = it }
         }
-        // Setting a value needs no thread of its own.
         return try {
-            power.addThermalStatusListener(Executor { it.run() }, listener)
+            power.addThermalStatusListener(listener)
             ({ power.removeThermalStatusListener(listener) })
         } catch (_: RuntimeException) {
             // "Listener failed to set": the system's service refuses. Nothing is known of heat then; speech works.

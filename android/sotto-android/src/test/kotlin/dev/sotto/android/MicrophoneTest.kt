@@ -13,6 +13,7 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.take
 import kotlinx.coroutines.flow.toList
@@ -29,6 +30,7 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.AudioDeviceInfoBuilder
 import org.robolectric.shadows.ShadowAudioRecord
+import java.lang.reflect.Field
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.atomic.AtomicInteger
 import kotlin.test.assertContentEquals
@@ -44,7 +46,7 @@ import kotlin.test.assertTrue
 @Config(sdk = [35])
 class MicrophoneTest {
     private val application: Application = RuntimeEnvironment.getApplication()
-    private val audio = application.getSystemService(AudioManager::class.java)
+    private val audio = application.getSystemService(AudioManager::class.java)!!
     private val recorders = CopyOnWriteArrayList<AudioRecord>()
     private val count = AtomicInteger()
 
@@ -140,11 +142,11 @@ class MicrophoneTest {
         focus(AudioManager.AUDIOFOCUS_LOSS_TRANSIENT)
         microphone.state.first { it == MicrophoneState.Interrupted(Interruption.FocusLost) }
         val during = heard.size
-        Thread.sleep(50)
+        delay(50)
         assertTrue(heard.size <= during + 1)
         focus(AudioManager.AUDIOFOCUS_GAIN)
         microphone.state.first { it is MicrophoneState.Listening }
-        assertEquals(2, recorders.size)
+        until { recorders.size == 2 }
         job.cancelAndJoin()
     }
 
@@ -155,7 +157,7 @@ class MicrophoneTest {
         microphone.state.first { it is MicrophoneState.Listening }
         focus(AudioManager.AUDIOFOCUS_LOSS_TRANSIENT_CAN_DUCK)
         val before = heard.size
-        while (heard.size < before + 5) Thread.sleep(1)
+        until { heard.size >= before + 5 }
         job.cancelAndJoin()
         assertEquals(1, recorders.size)
     }
@@ -194,29 +196,29 @@ class MicrophoneTest {
 
     @Test
     fun `a headset that appears is taken, and given up when it goes`() = test {
-        val headset = AudioDeviceInfoBuilder.newBuilder().setType(AudioDeviceInfo.TYPE_BLUETOOTH_SCO).build()
+        val headset = headset(AudioDeviceInfo.TYPE_BLUETOOTH_SCO)
         shadowOf(audio).setAvailableCommunicationDevices(listOf(headset))
         val microphone = microphone()
         val (job, heard) = recording(microphone)
         microphone.state.first { it is MicrophoneState.Listening }
         assertNull(audio.communicationDevice)
         shadowOf(audio).addInputDevice(headset, true)
-        while (audio.communicationDevice != headset || recorders.last().preferredDevice != headset) Thread.sleep(1)
+        until { audio.communicationDevice == headset && recorders.last().preferredDevice == headset }
         shadowOf(audio).removeInputDevice(headset, true)
-        while (audio.communicationDevice != null || recorders.last().preferredDevice != null) Thread.sleep(1)
+        until { audio.communicationDevice == null && recorders.last().preferredDevice == null }
         val before = heard.size
-        while (heard.size < before + 3) Thread.sleep(1)
+        until { heard.size >= before + 3 }
         job.cancelAndJoin()
         assertEquals(1, recorders.size)
     }
 
     @Test
     fun `a headset that is there already is taken from the start`() = test {
-        val headset = AudioDeviceInfoBuilder.newBuilder().setType(AudioDeviceInfo.TYPE_BLE_HEADSET).build()
+        val headset = headset(AudioDeviceInfo.TYPE_BLE_HEADSET)
         shadowOf(audio).setAvailableCommunicationDevices(listOf(headset))
         shadowOf(audio).setInputDevices(listOf(headset))
         val (job, _) = recording(microphone())
-        while (recorders.isEmpty() || recorders.last().preferredDevice != headset) Thread.sleep(1)
+        until { recorders.lastOrNull()?.preferredDevice == headset }
         job.cancelAndJoin()
         assertNull(audio.communicationDevice)
     }
@@ -248,14 +250,35 @@ class MicrophoneTest {
         job.cancelAndJoin()
     }
 
+    private suspend fun until(holds: () -> Boolean) {
+        while (!holds()) delay(1)
+    }
+
+    /** A device that sound comes from: the builder makes ones that it goes to. */
+    private fun headset(type: Int): AudioDeviceInfo {
+        val headset = AudioDeviceInfoBuilder.newBuilder().setType(type).build()
+        val port = field(headset, "mPort").get(headset)
+        field(port, "mRole").setInt(port, ROLE_SOURCE)
+        return headset
+    }
+
+    private fun field(of: Any, name: String): Field =
+        generateSequence<Class<*>>(of.javaClass) { it.superclass }
+            .firstNotNullOf { type -> type.declaredFields.firstOrNull { it.name == name } }
+            .apply { isAccessible = true }
+
     private fun focus(change: Int) = shadowOf(audio).lastAudioFocusRequest.listener.onAudioFocusChange(change)
 
-    private fun silence(on: Boolean) {
+    private suspend fun silence(on: Boolean) {
+        until { recorders.isNotEmpty() }
         val session = recorders.last().audioSessionId
         val configuration = shadowOf(audio).createActiveRecordingConfiguration(session, 6, "dev.sotto")
-        val silenced = configuration.javaClass.getDeclaredField("mClientSilenced")
-        silenced.isAccessible = true
-        silenced.setBoolean(configuration, on)
+        field(configuration, "mClientSilenced").setBoolean(configuration, on)
         shadowOf(audio).setActiveRecordingConfigurations(listOf(configuration), true)
+    }
+
+    private companion object {
+        // AudioPort.ROLE_SOURCE, which apps do not see.
+        const val ROLE_SOURCE = 1
     }
 }

@@ -4,8 +4,8 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /**
- * Memory that native code can read, filled anew for every piece of audio. Pieces of any length are handed over whole, so
- * that a piece which is refused is refused as a whole. One thread at a time.
+ * Memory that native code can read, filled anew for every piece of audio. Pieces of any length are handed over whole,
+ * so that a piece which is refused is refused as a whole. One thread at a time.
  */
 internal class PcmBuffer {
     // Most of a second of 48 kHz stereo; larger pieces are rare and take memory of their own.
