@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Assembles an app's APK from what Maven compiled: D8, zipalign, apksigner. Without the native library, which needs an NDK: it
-# shows that everything else of the app fits together, and it starts with a message that says what is missing.
+# Assembles an app's APK from what Maven compiled: D8, zipalign, apksigner. Without the native library, which needs an
+# NDK: it shows that everything else of the app fits together, and it starts with a message that says what is missing.
 #
-# Usage: apk.sh speech|profiler      after `mvn -f sample-apps/android package`; makes target/APP.apk, signed with a key of a day
+# Usage: apk.sh speech|profiler      after `mvn -f sample-apps/android package`; makes target/APP.apk, signed with a key
+# of a day
 set -euo pipefail
 app="${1:?speech or profiler}"
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

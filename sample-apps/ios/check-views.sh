@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Type-checks the views against a stub of SwiftUI, where there is none. Run inside the Swift chroot, after `swift build` of
-# SampleModels. It shows wrong members of our models and wrong isolation; it proves nothing of Apple's interface.
+# Type-checks the views against a stub of SwiftUI, where there is none. Run inside the Swift chroot, after `swift build`
+# of SampleModels. It shows wrong members of our models and wrong isolation; it proves nothing of Apple's interface.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 modules="SampleModels/.build/debug/Modules"

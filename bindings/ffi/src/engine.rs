@@ -207,8 +207,8 @@ impl Engine {
             .collect()
     }
 
-    /// Unloads the model with this number, whoever uses it; transcriptions under way end first. Returns at once; `false`
-    /// where there is no such model any more.
+    /// Unloads the model with this number, whoever uses it; transcriptions under way end first. Returns at once;
+    /// `false` where there is no such model any more.
     pub fn unload_model(&self, id: u64) -> bool {
         self.engine.unload(sotto::ModelId::from_number(id))
     }

@@ -1,11 +1,11 @@
 //! Sotto for Kotlin and Swift: converts, calls, maps errors, and nothing else.
 //!
-//! What both languages see is made from this crate by UniFFI (`cargo xtask bindings`); the packages in `android` and `ios`
-//! wrap it in what their developers are used to. The rules of this surface:
+//! What both languages see is made from this crate by UniFFI (`cargo xtask bindings`); the packages in `android` and
+//! `ios` wrap it in what their developers are used to. The rules of this surface:
 //!
 //! * Few objects, many records. Every object may be used from any thread.
-//! * Work is a job: it is started, its events are awaited (`next_event`), it is cancelled by `cancel` or by letting go of
-//!   it. No call computes on the caller's thread; those that look at files say so.
+//! * Work is a job: it is started, its events are awaited (`next_event`), it is cancelled by `cancel` or by letting go
+//!   of it. No call computes on the caller's thread; those that look at files say so.
 //! * Pull, not push: nothing here calls into the app from a thread of ours, but for log lines.
 //! * Errors are one enum per task, each case with a reason and the next step. They never quote what was said.
 

@@ -43,8 +43,8 @@ impl RawBytes {
         self.kept > 0
     }
 
-    /// Appends the samples that `bytes` complete to `out`; allocates nothing but what `out` needs, the first bytes of the
-    /// stream aside.
+    /// Appends the samples that `bytes` complete to `out`; allocates nothing but what `out` needs, the first bytes of
+    /// the stream aside.
     ///
     /// # Errors
     /// [`AudioError::FileHeader`] when the stream begins as a file does; `source_name` is what it calls the stream.

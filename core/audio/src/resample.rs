@@ -35,8 +35,8 @@ const LANES: usize = 16;
 /// Streaming conversion of interleaved samples at any rate to 16 kHz mono.
 ///
 /// Channels are mixed by their mean. Input at 16 kHz passes through unchanged (after the mix). The output of a whole
-/// stream has `round(n · 16 000 / rate)` samples for `n` input frames, and does not depend, to the bit, on how the input
-/// was cut into pieces.
+/// stream has `round(n · 16 000 / rate)` samples for `n` input frames, and does not depend, to the bit, on how the
+/// input was cut into pieces.
 #[derive(Debug, Clone)]
 pub struct Resampler {
     channels: usize,

@@ -1,6 +1,6 @@
-//! Any bytes as the file of a packed Whisper model, mapped as an app does it, with the checksum of the header made to fit: an
-//! error, or a model whose vocabulary, sizes and settings belong together. Every token can be written as text, text can be
-//! read, and a small network computes as many logits as it has tokens.
+//! Any bytes as the file of a packed Whisper model, mapped as an app does it, with the checksum of the header made to
+//! fit: an error, or a model whose vocabulary, sizes and settings belong together. Every token can be written as text,
+//! text can be read, and a small network computes as many logits as it has tokens.
 
 #![no_main]
 

@@ -5,9 +5,9 @@
 /// Alignment of packed weights and panels: a cache line of every CPU we run on, and the widest vector register.
 pub const ALIGNMENT: usize = 64;
 
-/// What packed weights that somebody else owns are aligned to at least, to be read where they lie: an f32. All kernels load
-/// from any address; a load that crosses a cache line takes longer on some cores. Files inside an Android package lie on
-/// multiples of 4.
+/// What packed weights that somebody else owns are aligned to at least, to be read where they lie: an f32. All kernels
+/// load from any address; a load that crosses a cache line takes longer on some cores. Files inside an Android package
+/// lie on multiples of 4.
 pub const IN_PLACE: usize = 4;
 
 #[derive(Debug, Clone, Copy)]

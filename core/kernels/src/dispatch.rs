@@ -27,8 +27,8 @@ pub struct KernelSet {
     pub(crate) table: &'static Table,
 }
 
-/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for, or not the fastest that the CPU reports. Worth showing
-/// once, never fatal.
+/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for, or not the fastest that the CPU reports. Worth
+/// showing once, never fatal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsaNotice {
@@ -73,11 +73,11 @@ struct Choice {
 static CHOSEN: OnceCell<Choice> = OnceCell::new();
 
 impl KernelSet {
-    /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the first
-    /// call; later changes of the variable have no effect.
+    /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the
+    /// first call; later changes of the variable have no effect.
     ///
-    /// Before a set is chosen it computes some small operations whose results are known, in well below a millisecond. One that
-    /// gets them wrong is passed over for the next, and [`notice`](Self::notice) tells of it.
+    /// Before a set is chosen it computes some small operations whose results are known, in well below a millisecond.
+    /// One that gets them wrong is passed over for the next, and [`notice`](Self::notice) tells of it.
     #[must_use]
     pub fn best() -> Self {
         Self::chosen().set
@@ -204,8 +204,8 @@ impl KernelSet {
     /// Normalises each row of `input` and quantizes it to int8 with a scale of its own.
     ///
     /// `input` is `[rows, depth]`, its rows may overlap (a convolution over time is a product with such rows). Per row:
-    /// scale = greatest magnitude / 127; value = `x · (127 / greatest magnitude)` rounded to nearest, ties to even. Rows
-    /// whose magnitudes stay below 1e-30 become zeros.
+    /// scale = greatest magnitude / 127; value = `x · (127 / greatest magnitude)` rounded to nearest, ties to even.
+    /// Rows whose magnitudes stay below 1e-30 become zeros.
     ///
     /// # Panics
     /// When the norm's parameters do not have `depth` values, or `out` belongs to another set.
@@ -219,8 +219,8 @@ impl KernelSet {
 
     /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
     ///
-    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`, in f32 or half precision: a [`BlockMut`] of either. One row reads
-    /// each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`, in f32 or half precision: a [`BlockMut`] of either. One
+    /// row reads each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
     ///
     /// # Panics
     /// When shapes do not fit, or activations or weights belong to another set.
@@ -236,8 +236,9 @@ impl KernelSet {
         self.product_part(activations, weights, epilogue, (0, 0), out);
     }
 
-    /// The part of a product that `out` holds: rows and columns from `start = (row, column)` on. For threads that share one
-    /// product: `row` is a multiple of [`row_step`](Self::row_step), `column` of [`column_step`](Self::column_step).
+    /// The part of a product that `out` holds: rows and columns from `start = (row, column)` on. For threads that share
+    /// one product: `row` is a multiple of [`row_step`](Self::row_step), `column` of
+    /// [`column_step`](Self::column_step).
     ///
     /// # Panics
     /// As [`product`](Self::product), and when `start` lies elsewhere.
@@ -258,8 +259,8 @@ impl KernelSet {
         unsafe { (self.table.product)(&job, out) }
     }
 
-    /// [`product`](Self::product) of one row that also finds its greatest values while they are in the cache: the logits
-    /// of a vocabulary with the candidates for the next token.
+    /// [`product`](Self::product) of one row that also finds its greatest values while they are in the cache: the
+    /// logits of a vocabulary with the candidates for the next token.
     ///
     /// # Panics
     /// As [`product`](Self::product), and unless there is exactly one row.
@@ -278,7 +279,8 @@ impl KernelSet {
         unsafe { (self.table.product_ranked)(&job, out, best) }
     }
 
-    /// As [`quantize`](Self::quantize), for products with 4-bit weights: the same values, and what some sets need beside them.
+    /// As [`quantize`](Self::quantize), for products with 4-bit weights: the same values, and what some sets need
+    /// beside them.
     ///
     /// # Panics
     /// As [`quantize`](Self::quantize).
@@ -287,15 +289,15 @@ impl KernelSet {
         out.prepare_for_int4(self.layout());
     }
 
-    /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights; the definition is that of `int4`'s module: exact sums of
-    /// blocks, one multiply-add per block, in order.
+    /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights; the definition is that of `int4`'s module: exact
+    /// sums of blocks, one multiply-add per block, in order.
     ///
     /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once; up to 48 rows share the
     /// unpacking.
     ///
     /// # Panics
-    /// When shapes do not fit, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4), or activations
-    /// or weights belong to another set.
+    /// When shapes do not fit, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4), or
+    /// activations or weights belong to another set.
     pub fn product_int4<'a>(
         self,
         activations: &Activations,
@@ -345,8 +347,8 @@ impl KernelSet {
         Job { activations, row, weights, column, epilogue }
     }
 
-    /// Checks what a product reads, and the place and rows and columns of its part, against the weights' layout, columns and
-    /// depth.
+    /// Checks what a product reads, and the place and rows and columns of its part, against the weights' layout,
+    /// columns and depth.
     fn check_part(
         self,
         activations: &Activations,

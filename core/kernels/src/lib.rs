@@ -1,7 +1,8 @@
 //! Numeric kernels of Sotto's networks.
 //!
-//! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 and 4-bit products, norms, activations. All
-//! sets give the same bits. The functions beside it are the f32 path: matrix product, attention, norms and activations.
+//! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 and 4-bit products, norms,
+//! activations. All sets give the same bits. The functions beside it are the f32 path: matrix product, attention, norms
+//! and activations.
 //!
 //! The layers of `sotto-nn` reach compute only through this crate. Functions take slices or views whose bounds were
 //! checked when they were made, write into memory of the caller, and allocate nothing that outlives the call. Shapes

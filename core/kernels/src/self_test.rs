@@ -1,11 +1,11 @@
-//! Whether a kernel set computes what it should on this CPU: small operations whose results are known, before the set is
-//! chosen.
+//! Whether a kernel set computes what it should on this CPU: small operations whose results are known, before the set
+//! is chosen.
 //!
-//! Detection says that a CPU has instructions; it does not say that they work: emulators, errata and systems that do not save
-//! all registers have given wrong numbers. The test takes well below a millisecond, once per process. It cannot help where an
-//! instruction is refused: such a process ends with SIGILL, and no handler is installed for it, which is the application's to
-//! do. [`KernelSet::all_available`] executes no kernel, so that an application can note what was detected before it asks for
-//! the best set.
+//! Detection says that a CPU has instructions; it does not say that they work: emulators, errata and systems that do
+//! not save all registers have given wrong numbers. The test takes well below a millisecond, once per process. It
+//! cannot help where an instruction is refused: such a process ends with SIGILL, and no handler is installed for it,
+//! which is the application's to do. [`KernelSet::all_available`] executes no kernel, so that an application can note
+//! what was detected before it asks for the best set.
 
 use crate::{BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, PackedMatrix, TopK, quantize_int4};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::aligned::{AlignedBytes, IN_PLACE};
 use crate::int8::{PackError, SharedBytes};
 
-/// Bytes of ours, which start on a cache line, or of somebody else's, at least on a multiple of [`IN_PLACE`]. A clone copies
-/// none of them.
+/// Bytes of ours, which start on a cache line, or of somebody else's, at least on a multiple of [`IN_PLACE`]. A clone
+/// copies none of them.
 #[derive(Clone)]
 pub(crate) enum Storage {
     Owned(Arc<AlignedBytes>),

@@ -1,5 +1,5 @@
-//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit; attention has a file of
-//! its own.
+//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit; attention has a
+//! file of its own.
 
 mod cases;
 

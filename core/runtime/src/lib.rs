@@ -1,5 +1,5 @@
-//! What every task of Sotto shares: cancellation, a memory budget, progress reports, jobs, threads and a pool of them, and
-//! values that can be unloaded while handles to them exist.
+//! What every task of Sotto shares: cancellation, a memory budget, progress reports, jobs, threads and a pool of them,
+//! and values that can be unloaded while handles to them exist.
 //!
 //! Nothing here knows a model or a platform logger. All types are cheap to clone and safe to share between threads.
 

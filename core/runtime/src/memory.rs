@@ -149,7 +149,8 @@ impl MemoryBudget {
                 Ok(reservation) => return Ok(reservation),
                 Err(refused) => refused,
             };
-            // Another thread may have taken what was given back meanwhile: then it is asked again, until it has nothing.
+            // Another thread may have taken what was given back meanwhile: then it is asked again, until it has
+            // nothing.
             let missing = Bytes(needed.0 - refused.available.0);
             let may_fit = needed.0 <= self.0.limit;
             if !may_fit || !self.0.relief.get().is_some_and(|relief| relief(missing)) {

@@ -1,8 +1,8 @@
 //! Sotto: speech-to-text on the device. Nothing a user says leaves it.
 //!
-//! An [`Engine`] owns what all tasks of an application share: a pool of threads, a memory budget, the loaded models. What
-//! takes long is a job that it starts ([`job`]): it runs on a thread of its own, its events are pulled, and nobody waits
-//! for it who does not want to:
+//! An [`Engine`] owns what all tasks of an application share: a pool of threads, a memory budget, the loaded models.
+//! What takes long is a job that it starts ([`job`]): it runs on a thread of its own, its events are pulled, and nobody
+//! waits for it who does not want to:
 //!
 //! ```
 //! use std::time::Duration;

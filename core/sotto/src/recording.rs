@@ -5,8 +5,8 @@ use std::io::Cursor;
 use sotto_audio::{AudioError, AudioFile, Pcm16k};
 use sotto_speech::{FileRange, MemoryBytes};
 
-/// Opens a recording in memory: a `Vec<u8>`, an `Arc<[u8]>` or bytes compiled into the application. `name` is what errors
-/// call it. Copies nothing.
+/// Opens a recording in memory: a `Vec<u8>`, an `Arc<[u8]>` or bytes compiled into the application. `name` is what
+/// errors call it. Copies nothing.
 ///
 /// # Errors
 /// As [`AudioFile::from_reader`].
@@ -23,9 +23,9 @@ pub fn open_range(range: &FileRange) -> Result<AudioFile, AudioError> {
     AudioFile::from_reader(range.reader(), range.name())
 }
 
-/// Opens a recording behind a descriptor of which the application stays the owner: it is duplicated. Where it names a file,
-/// the `length` bytes from `offset` on (up to the end for `None`); where it names a pipe or a socket, as documents of
-/// remote storage do, all that comes, as [`AudioFile::from_stream`], with `offset` 0 and no length.
+/// Opens a recording behind a descriptor of which the application stays the owner: it is duplicated. Where it names a
+/// file, the `length` bytes from `offset` on (up to the end for `None`); where it names a pipe or a socket, as
+/// documents of remote storage do, all that comes, as [`AudioFile::from_stream`], with `offset` 0 and no length.
 ///
 /// # Errors
 /// [`AudioError::Io`] where the descriptor cannot be used or the range does not lie in the file, otherwise as

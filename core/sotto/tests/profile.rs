@@ -316,7 +316,8 @@ fn what_comes_after_the_last_run_spoils_nothing_and_heat_meanwhile_is_a_result()
     measured.samples.push(Sample { at_s: 400.0, reading: plugged });
     let hot = Reading { thermal: Some(ThermalState::Critical), temperature_c: Some(43.5), ..Reading::default() };
     measured.samples.insert(1, Sample { at_s: 120.0, reading: hot });
-    // Windows of a quarter of a second: quick enough that there is something to ease off from. Slower by half from then on.
+    // Windows of a quarter of a second: quick enough that there is something to ease off from. Slower by half from then
+    // on.
     measured.runs.iter_mut().for_each(|run| run.outcome.windows = 4);
     measured.runs[150..].iter_mut().for_each(|run| run.latency_s = 1.5);
     let report = ProfileReport::of(measured);

@@ -131,8 +131,8 @@ impl SpeechRecognizer {
         Ok(self.lease()?)
     }
 
-    /// A handle with which the model is in use until it is dropped, as by a transcription that runs: whoever has one need
-    /// not fear that the model is unloaded before its work begins.
+    /// A handle with which the model is in use until it is dropped, as by a transcription that runs: whoever has one
+    /// need not fear that the model is unloaded before its work begins.
     ///
     /// # Errors
     /// [`SpeechError::Unloaded`].
@@ -144,9 +144,9 @@ impl SpeechRecognizer {
         self.in_use.clone().map_or_else(|| self.model.lease(), Ok)
     }
 
-    /// Frees the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Transcriptions and live
-    /// sessions that run end as if nothing had happened, and the memory is free when the last of them has. `false` where
-    /// it was unloaded before. Never waits.
+    /// Frees the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Transcriptions and
+    /// live sessions that run end as if nothing had happened, and the memory is free when the last of them has. `false`
+    /// where it was unloaded before. Never waits.
     pub fn unload(&self) -> bool {
         self.model.unload()
     }
@@ -241,8 +241,8 @@ impl SpeechRecognizer {
     ///
     /// # Errors
     /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Unloaded`] when the model was unloaded before it
-    /// began, [`SpeechError::Option`] when the options contradict the model, [`SpeechError::OutOfBudget`] when the budget has less left than
-    /// [`transcription_bytes`](Self::transcription_bytes).
+    /// began, [`SpeechError::Option`] when the options contradict the model, [`SpeechError::OutOfBudget`] when the
+    /// budget has less left than [`transcription_bytes`](Self::transcription_bytes).
     pub fn transcribe(
         &self,
         audio: &Pcm16k,

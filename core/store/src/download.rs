@@ -20,7 +20,8 @@ use crate::range::ContentRange;
 use crate::remote::Remote;
 use crate::retry::Attempts;
 
-/// This many new bytes make up for earlier failures, so that a bad line is endured but a server that sends crumbs is not.
+/// This many new bytes make up for earlier failures, so that a bad line is endured but a server that sends crumbs is
+/// not.
 const PROGRESS: u64 = 1 << 20;
 
 /// A file to fetch, and what it must be.

@@ -42,7 +42,8 @@ pub enum NetworkFailure {
     Protocol(String),
 }
 
-/// A failure of the model store. Messages name the model, the file or the host and say what to do; a token never appears.
+/// A failure of the model store. Messages name the model, the file or the host and say what to do; a token never
+/// appears.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

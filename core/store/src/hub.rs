@@ -19,7 +19,8 @@ impl Token {
     /// A token from its text; surrounding white space is dropped.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`] when the text is empty, longer than 4,096 characters or cannot stand in an HTTP header.
+    /// [`StoreError::Configuration`] when the text is empty, longer than 4,096 characters or cannot stand in an HTTP
+    /// header.
     pub fn new(text: &str) -> Result<Self, StoreError> {
         let text = text.trim();
         if (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -118,7 +119,8 @@ impl Hub {
     /// The same hub with an access token.
     ///
     /// # Errors
-    /// [`StoreError::Configuration`] when the address is plain `http` to another machine: the token could be read on the way.
+    /// [`StoreError::Configuration`] when the address is plain `http` to another machine: the token could be read on
+    /// the way.
     pub fn with_token(mut self, token: Token) -> Result<Self, StoreError> {
         self.token = Some(token);
         self.check().map(|()| self)

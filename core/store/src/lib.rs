@@ -1,7 +1,7 @@
 //! Fetches models from their publishers and keeps them.
 //!
-//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one file
-//! of a repository), [`Store::import`] takes in what the user already has, of any kind, [`Store::resolve`] finds it again
+//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one file of a
+//! repository), [`Store::import`] takes in what the user already has, of any kind, [`Store::resolve`] finds it again
 //! without a network. [`Store::list`], [`Store::verify`] and [`Store::remove`] look after it, [`Store::activate`] and
 //! [`Store::rollback`] switch between its versions. Engines only ever see paths.
 //!
@@ -9,8 +9,8 @@
 //! `network`; or a [`Relay`], through which an app fetches with what its platform has.
 //!
 //! What holds at any moment, also after a crash, a power cut or two processes at once: a path that the store gives out
-//! has exactly the files of one commit, and each had the size and the hash that the publisher states, or that it had when
-//! it was imported.
+//! has exactly the files of one commit, and each had the size and the hash that the publisher states, or that it had
+//! when it was imported.
 //!
 //! ```no_run
 //! use sotto_runtime::{CancelToken, NoProgress};

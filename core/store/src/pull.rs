@@ -134,7 +134,8 @@ impl Pull<'_> {
         self.place.install(&staging, &info.commit)
     }
 
-    /// The files to fetch with what they must be, small ones first: a wrong configuration shows before gigabytes are spent.
+    /// The files to fetch with what they must be, small ones first: a wrong configuration shows before gigabytes are
+    /// spent.
     fn wanted(&self, remote: &Remote<'_>, info: &RepositoryInfo) -> Result<Vec<Wanted>, StoreError> {
         let mut wanted = Vec::new();
         for file in select(&self.request.model, info)? {

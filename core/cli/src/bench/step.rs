@@ -14,7 +14,8 @@ const MANY_TOKENS: usize = 36;
 // Both runs and the reading are taken at best: what the code can do, beside what the memory can.
 const REPEATS: usize = 5;
 
-/// One step of greedy decoding, one hypothesis, no second try, in a full window; and one thread's reading of as many bytes.
+/// One step of greedy decoding, one hypothesis, no second try, in a full window; and one thread's reading of as many
+/// bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step {
     /// `None` where the model's text context has no room for the longer run.

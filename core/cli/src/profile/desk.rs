@@ -101,8 +101,8 @@ impl Desk {
         };
     }
 
-    /// Energy of the processor packages and of their memory, which do not contain each other. Only root may read them on
-    /// most systems.
+    /// Energy of the processor packages and of their memory, which do not contain each other. Only root may read them
+    /// on most systems.
     fn rails(&mut self) -> Vec<Rail> {
         let packages = self.folders("sys/class/powercap", "intel-rapl:");
         let mut rails = Vec::new();

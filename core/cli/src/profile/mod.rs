@@ -1,4 +1,5 @@
-//! `sotto profile`: speed, memory, energy and quality of a model on this machine, and whether the answer can be trusted.
+//! `sotto profile`: speed, memory, energy and quality of a model on this machine, and whether the answer can be
+//! trusted.
 
 mod desk;
 mod print;

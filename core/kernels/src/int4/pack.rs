@@ -14,9 +14,9 @@ pub const BLOCK: usize = 32;
 
 /// 4-bit weights `[columns, depth]` with one f16 scale per column and [`BLOCK`] values, in the order of one [`Layout`].
 ///
-/// Stored as one run of bytes: `[panels][blocks]` of the codes of all the panel's columns, two to a byte, and their scales.
-/// A code is a value plus 8; the low halves of a block's bytes are the first half of its int8 form in the layout's order, the high
-/// halves the second. Cheap to share between threads; a clone copies no weights.
+/// Stored as one run of bytes: `[panels][blocks]` of the codes of all the panel's columns, two to a byte, and their
+/// scales. A code is a value plus 8; the low halves of a block's bytes are the first half of its int8 form in the
+/// layout's order, the high halves the second. Cheap to share between threads; a clone copies no weights.
 #[derive(Clone)]
 pub struct Int4Matrix {
     layout: Layout,
@@ -73,8 +73,8 @@ impl Int4Matrix {
 
     /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
     ///
-    /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are meaningful.
-    /// The bytes must not change while the matrix exists.
+    /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are
+    /// meaningful. The bytes must not change while the matrix exists.
     ///
     /// # Errors
     /// [`PackError::Shape`], [`PackError::OutOfBounds`] or [`PackError::Misaligned`].
@@ -162,8 +162,8 @@ impl Int4Matrix {
         self.panel(column / width).block(k / BLOCK).value(self.layout, column % width, k % BLOCK)
     }
 
-    /// Where in [`bytes`](Self::bytes) the first scale stands that is infinite or not a number, and would spoil every sum that it
-    /// takes part in. Cost: reads all scales, and so a part of every page.
+    /// Where in [`bytes`](Self::bytes) the first scale stands that is infinite or not a number, and would spoil every
+    /// sum that it takes part in. Cost: reads all scales, and so a part of every page.
     #[must_use]
     pub fn scale_not_finite(&self) -> Option<usize> {
         let start = self.bytes().as_ptr().addr();
@@ -257,11 +257,12 @@ const fn panel_len(layout: Layout, depth: usize) -> usize {
     layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales_len(layout)
 }
 
-/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], in the form of ggml's q4_0.
+/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], in the form of ggml's
+/// q4_0.
 ///
-/// ggml gives the value of greatest magnitude the code -8. Here nine other steps are tried as well, each with the scale that
-/// fits its codes best (least squares), and the one of the least squared error is kept: a block of ggml's own comes out as it
-/// went in. Weights must be finite; scales beyond f16 are cut. Deterministic: sums in order, in f64.
+/// ggml gives the value of greatest magnitude the code -8. Here nine other steps are tried as well, each with the scale
+/// that fits its codes best (least squares), and the one of the least squared error is kept: a block of ggml's own
+/// comes out as it went in. Weights must be finite; scales beyond f16 are cut. Deterministic: sums in order, in f64.
 ///
 /// # Panics
 /// When `values` has another length than `row`, or `scales` not one per block.
@@ -272,8 +273,8 @@ pub fn quantize_int4(row: &[f32], values: &mut [i8], scales: &mut [u16]) {
     }
 }
 
-/// Codes that the value of greatest magnitude is tried with, ggml's first: of equal errors the first step stays. Beyond -8 the
-/// value is cut, so that the others get finer steps.
+/// Codes that the value of greatest magnitude is tried with, ggml's first: of equal errors the first step stays. Beyond
+/// -8 the value is cut, so that the others get finer steps.
 const PEAKS: [f32; 10] = [8.0, 7.0, 7.25, 7.5, 7.75, 8.25, 8.5, 8.75, 9.0, 9.5];
 
 /// Codes of a block, and the bits of its scale.

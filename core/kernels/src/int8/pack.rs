@@ -15,8 +15,8 @@ pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// int8 weights `[columns, depth]` of a linear layer with one f32 scale per column, in the order of one [`Layout`].
 ///
-/// Stored as one run of bytes: all panels, then the scales of all panels' columns as little-endian f32. Columns and depth
-/// that fill up a panel are zero. Cheap to share between threads; a clone copies no weights.
+/// Stored as one run of bytes: all panels, then the scales of all panels' columns as little-endian f32. Columns and
+/// depth that fill up a panel are zero. Cheap to share between threads; a clone copies no weights.
 #[derive(Clone)]
 pub struct PackedMatrix {
     layout: Layout,
@@ -108,8 +108,8 @@ impl PackedMatrix {
 
     /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
     ///
-    /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are meaningful.
-    /// The bytes must not change while the matrix exists.
+    /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are
+    /// meaningful. The bytes must not change while the matrix exists.
     ///
     /// # Errors
     /// [`PackError::Shape`], [`PackError::OutOfBounds`] or [`PackError::Misaligned`].

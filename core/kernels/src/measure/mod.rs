@@ -1,7 +1,7 @@
 //! Speed of the kernels on this machine, beside what its processor and its memory allow.
 //!
-//! One thread, the caller's. A [`Case`] is one operation in a shape that a network has; [`peak`] and [`read_bandwidth`] are
-//! the two limits that it is held against, to be measured in the same run: clocks and neighbours change.
+//! One thread, the caller's. A [`Case`] is one operation in a shape that a network has; [`peak`] and [`read_bandwidth`]
+//! are the two limits that it is held against, to be measured in the same run: clocks and neighbours change.
 //!
 //! ```
 //! use sotto_kernels::{KernelSet, measure};
@@ -51,8 +51,8 @@ impl Figure {
     }
 }
 
-/// Bytes per second that one thread reads from `bytes` bytes, over and over, at best: from the cache that they fit in, or
-/// from memory. Takes about 20 times as long as one reading.
+/// Bytes per second that one thread reads from `bytes` bytes, over and over, at best: from the cache that they fit in,
+/// or from memory. Takes about 20 times as long as one reading.
 #[must_use]
 pub fn read_bandwidth(bytes: usize) -> f64 {
     let words: Vec<u64> = (0..bytes.max(64) as u64 / 8).collect();

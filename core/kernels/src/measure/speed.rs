@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crate::{Activation, BlockMut, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
 
-/// Int8 multiply-adds per second of one thread, as layers have them: with rows that are normalised and quantized before, and
-/// an activation behind. Takes half a million of them three times: 2 ms at a billion per second, 20 ms at a hundred million.
+/// Int8 multiply-adds per second of one thread, as layers have them: with rows that are normalised and quantized
+/// before, and an activation behind. Takes half a million of them three times: 2 ms at a billion per second, 20 ms at a
+/// hundred million.
 #[must_use]
 pub fn multiply_adds_per_second(set: KernelSet) -> f64 {
     const ROWS: usize = 12;

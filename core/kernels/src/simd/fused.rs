@@ -1,9 +1,9 @@
 //! `a · b + c` rounded once, in plain arithmetic, for CPUs without the instruction.
 //!
-//! On 32-bit ARM a fused multiply-add is a call of the C library, which takes it apart by bits or switches rounding modes.
-//! The product of two f32 is exact in f64, so that the sum there is rounded once too often only where it comes to lie half-way
-//! between two f32, or where the result has fewer bits than an f32 has. There the sum is rounded to odd first (Boldo and
-//! Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Trans. Computers 57, 2008).
+//! On 32-bit ARM a fused multiply-add is a call of the C library, which takes it apart by bits or switches rounding
+//! modes. The product of two f32 is exact in f64, so that the sum there is rounded once too often only where it comes
+//! to lie half-way between two f32, or where the result has fewer bits than an f32 has. There the sum is rounded to odd
+//! first (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Trans. Computers 57, 2008).
 
 /// The same bits as [`f32::mul_add`].
 #[inline(always)]

@@ -79,8 +79,8 @@ pub(crate) const FRAMES: usize = 8;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
 
-/// Vectors of f64, one register each: eight lanes are [`PARTS`](Self::PARTS) of them. For algorithms whose lanes never meet, so
-/// that the number of parts does not show in the result.
+/// Vectors of f64, one register each: eight lanes are [`PARTS`](Self::PARTS) of them. For algorithms whose lanes never
+/// meet, so that the number of parts does not show in the result.
 pub(crate) trait Doubles: Copy {
     /// The lanes of one part.
     type D: Copy;

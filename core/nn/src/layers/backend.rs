@@ -57,7 +57,8 @@ impl Backend {
         }
     }
 
-    /// `out = activation(x · W + bias)`, or added to `out`, in f32 or as bits of half precision: see [`KernelSet::product`].
+    /// `out = activation(x · W + bias)`, or added to `out`, in f32 or as bits of half precision: see
+    /// [`KernelSet::product`].
     ///
     /// # Panics
     /// When the shapes do not fit, or weights have 4 bits and the rows were not quantized for such.
@@ -92,8 +93,8 @@ impl Backend {
         }
     }
 
-    /// Calls `part` with pieces of `out`, some columns each, and their first column: where there are fewer panels of rows than
-    /// threads could take, as in a beam's step, whose time is that of reading the weights.
+    /// Calls `part` with pieces of `out`, some columns each, and their first column: where there are fewer panels of
+    /// rows than threads could take, as in a beam's step, whose time is that of reading the weights.
     fn by_columns<T: Send>(&self, out: BlockMut<'_, T>, part: impl Fn(usize, BlockMut<'_, T>) + Sync) {
         let (columns, step) = (out.columns(), self.kernels.column_step());
         let width = self.share(columns, step).max(columns.div_ceil(MOST_PIECES).next_multiple_of(step));
@@ -115,8 +116,8 @@ impl Backend {
         });
     }
 
-    /// Calls `f` with chunks of the rows of `values`, each row `width` values, on the threads of the pool. What `f` computes with
-    /// this backend stays on the thread of its chunk.
+    /// Calls `f` with chunks of the rows of `values`, each row `width` values, on the threads of the pool. What `f`
+    /// computes with this backend stays on the thread of its chunk.
     ///
     /// # Panics
     /// When `values` is not whole rows, and when `f` panics.

@@ -69,8 +69,8 @@ impl MappedFile {
     /// bytes that were mapped.
     pub(super) fn release_pages(&self) -> usize {
         let Some(map) = &self.map else { return 0 };
-        // SAFETY: the pages of a read-only map that is shared with its file hold nothing but the file's bytes: whoever reads
-        // through a reference afterwards finds the same ones, as long as nobody writes to the file (`map` below).
+        // SAFETY: the pages of a read-only map that is shared with its file hold nothing but the file's bytes: whoever
+        // reads through a reference afterwards finds the same ones, as long as nobody writes to the file (`map` below).
         #[cfg(unix)]
         let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) }.is_ok();
         #[cfg(not(unix))]
@@ -81,17 +81,17 @@ impl MappedFile {
 
 /// A descriptor of our own for the file behind one of the application's.
 ///
-/// The number is not checked to be the application's to give: it comes out of another language, where numbers are all there
-/// is. One that is not open is refused by the system; one that is open names a file of this process, of which nothing but
-/// what a caller asks for is read.
+/// The number is not checked to be the application's to give: it comes out of another language, where numbers are all
+/// there is. One that is not open is refused by the system; one that is open names a file of this process, of which
+/// nothing but what a caller asks for is read.
 #[cfg(unix)]
 pub(super) fn duplicate(descriptor: std::os::fd::RawFd) -> io::Result<File> {
     use std::os::fd::BorrowedFd;
     if descriptor < 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a negative number is no descriptor"));
     }
-    // SAFETY: it is not -1, and borrowed for the one system call that duplicates it, which answers with an error where it
-    // is not open.
+    // SAFETY: it is not -1, and borrowed for the one system call that duplicates it, which answers with an error where
+    // it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
     Ok(File::from(borrowed.try_clone_to_owned()?))
 }
@@ -116,14 +116,14 @@ fn map(file: &File, offset: u64, length: u64) -> io::Result<Option<Mmap>> {
     }
     let too_large = |_| io::Error::new(io::ErrorKind::FileTooLarge, "larger than what this CPU can address");
     let length = usize::try_from(length).map_err(too_large)?;
-    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. What is left to the caller, as with
-    // every mapped file, is that nobody writes to the file or cuts it meanwhile: bytes that change behind a reference are
-    // undefined behaviour, and a lost page is a SIGBUS. Loading documents this duty. Sotto's own programs keep to it: the model
-    // store and the packer never write in place, they rename finished files into position, which leaves existing maps
-    // intact; packed models hold a shared lock and look at the length again before they are used, others look at it again before
-    // each tensor is converted. Should another program
-    // write all the same, what is read later is checked again wherever it leads somewhere (the vocabulary looks tokens up
-    // with bounds), and weights lead nowhere: wrong numbers are then the likely end.
+    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. What is left to the caller,
+    // as with every mapped file, is that nobody writes to the file or cuts it meanwhile: bytes that change behind a
+    // reference are undefined behaviour, and a lost page is a SIGBUS. Loading documents this duty. Sotto's own programs
+    // keep to it: the model store and the packer never write in place, they rename finished files into position, which
+    // leaves existing maps intact; packed models hold a shared lock and look at the length again before they are used,
+    // others look at it again before each tensor is converted. Should another program write all the same, what is read
+    // later is checked again wherever it leads somewhere (the vocabulary looks tokens up with bounds), and weights lead
+    // nowhere: wrong numbers are then the likely end.
     Ok(Some(unsafe { MmapOptions::new().offset(offset).len(length).map(file)? }))
 }
 

@@ -1,19 +1,20 @@
 //! The board: where an owner puts up one job at a time and helpers claim chunks of it. All unsafe code of the pool.
 //!
-//! A job is a closure that borrows from the owner's stack, and helpers reach it through a raw pointer. Why that is sound:
+//! A job is a closure that borrows from the owner's stack, and helpers reach it through a raw pointer. Why that is
+//! sound:
 //!
 //! 1. **One owner.** `Board::owned` is taken by an atomic swap and given back when [`Board::run`] ends, so at most one
 //!    thread writes the description and opens the claim word. Who finds it taken gets [`Busy`] back.
-//! 2. **The description is stable while it is read.** It is written only by the owner and only while the claim word says
-//!    "over": no chunk unclaimed, no helper inside. A helper reads it only between [`Claims::join`] and [`Next::Left`],
-//!    when the word does not say "over".
+//! 2. **The description is stable while it is read.** It is written only by the owner and only while the claim word
+//!    says "over": no chunk unclaimed, no helper inside. A helper reads it only between [`Claims::join`] and
+//!    [`Next::Left`], when the word does not say "over".
 //! 3. **The closure outlives every use.** [`Open`] exists from the moment the job can be joined; its destructor waits
 //!    until the word says "over", and it runs on every way out of [`Board::run`], unwinding included. The closure is
 //!    borrowed for longer than that. After "over" no helper can join: the word has no chunk to claim.
 //! 4. **Every chunk runs once.** The number of unclaimed chunks only falls, one per successful compare-and-swap, and
 //!    each value belongs to one chunk.
-//! 5. **A panic of the closure** is caught where it happened, on either side, closes the job to further claims, and goes
-//!    on in the owner after all claimed chunks have ended. The helper lives on.
+//! 5. **A panic of the closure** is caught where it happened, on either side, closes the job to further claims, and
+//!    goes on in the owner after all claimed chunks have ended. The helper lives on.
 
 #![allow(unsafe_code)]
 
@@ -85,8 +86,8 @@ pub(super) struct Board {
     over: Condvar,
 }
 
-// SAFETY: all fields but `job` synchronise themselves. `job` is written by the one owner while no helper may read it, and
-// the claim word orders that write before every read and every read before the next write (points 1 and 2 above).
+// SAFETY: all fields but `job` synchronise themselves. `job` is written by the one owner while no helper may read it,
+// and the claim word orders that write before every read and every read before the next write (points 1 and 2 above).
 unsafe impl Sync for Board {}
 
 impl Board {
@@ -151,8 +152,8 @@ impl Board {
         // SAFETY: this thread has joined the job: the owner writes no other before it has left (point 2).
         let job = self.job.with(|job| unsafe { *job });
         loop {
-            // SAFETY: the chunk was claimed, by `join` or `next_or_leave`, and while this helper has not left, the owner
-            // keeps the closure alive (point 3).
+            // SAFETY: the chunk was claimed, by `join` or `next_or_leave`, and while this helper has not left, the
+            // owner keeps the closure alive (point 3).
             unsafe { self.execute(job, unclaimed) };
             match self.claims.next_or_leave() {
                 Next::Chunk(next) => unclaimed = next,

@@ -12,8 +12,8 @@
 //!
 //! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!
-//! Model tests (`model.rs`, loom) go through the interleavings of claiming, sleeping and of whole pools, Miri checks the
-//! unsafe code:
+//! Model tests (`model.rs`, loom) go through the interleavings of claiming, sleeping and of whole pools, Miri checks
+//! the unsafe code:
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test -p sotto-runtime --lib pool::model --target-dir target/loom
@@ -50,12 +50,12 @@ const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 
 /// Threads that share the work of networks: the caller's own and helpers.
 ///
-/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools do not
-/// know each other and take no work from each other. Helpers start at the first job that has work for them, sleep between
-/// jobs, and end when the pool is dropped.
+/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools do
+/// not know each other and take no work from each other. Helpers start at the first job that has work for them, sleep
+/// between jobs, and end when the pool is dropped.
 ///
-/// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from another
-/// thread or from inside a job, runs on its own thread alone and waits for nobody.
+/// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from
+/// another thread or from inside a job, runs on its own thread alone and waits for nobody.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};

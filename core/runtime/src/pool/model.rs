@@ -1,9 +1,9 @@
 //! Models of the pool that loom runs through every interleaving, and through every value that a load may see under the
 //! C11 memory model. How to run them: the top of `mod.rs`.
 //!
-//! The models use the pool's own code. `sync.rs` gives it loom's primitives, which report a race on the job's description
-//! and a thread that nobody wakes. Counters live in the caller's frame and are read by `with_mut`, which fails unless
-//! all accesses of helpers have happened before: that is the claim that no helper outlives a job.
+//! The models use the pool's own code. `sync.rs` gives it loom's primitives, which report a race on the job's
+//! description and a thread that nobody wakes. Counters live in the caller's frame and are read by `with_mut`, which
+//! fails unless all accesses of helpers have happened before: that is the claim that no helper outlives a job.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +17,9 @@ use super::park::{Bed, before_waking};
 use super::{Pool, Threads};
 use crate::sync::{Arc, AtomicBool, AtomicU64, thread};
 
-/// Checks all interleavings in which threads are put aside at most so many times while they could go on, or as many times
-/// as `LOOM_MAX_PREEMPTIONS` says; loom's manual advises 2 or 3, and the number of interleavings grows steeply with it.
+/// Checks all interleavings in which threads are put aside at most so many times while they could go on, or as many
+/// times as `LOOM_MAX_PREEMPTIONS` says; loom's manual advises 2 or 3, and the number of interleavings grows steeply
+/// with it.
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound.get_or_insert(3);

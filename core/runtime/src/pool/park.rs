@@ -6,8 +6,8 @@ use super::place::Place;
 use crate::spans::{self, Counter};
 use crate::sync::{AtomicBool, fence, thread};
 
-// Longer than the gaps within a layer and most between tokens: with 20 µs a helper went to sleep 20 times per token of Whisper
-// tiny, and waking it costs its caller 5 µs on a desk, up to 40 µs on a Cortex-A55.
+// Longer than the gaps within a layer and most between tokens: with 20 µs a helper went to sleep 20 times per token of
+// Whisper tiny, and waking it costs its caller 5 µs on a desk, up to 40 µs on a Cortex-A55.
 #[cfg(not(all(test, loom)))]
 const SPIN: std::time::Duration = std::time::Duration::from_micros(100);
 

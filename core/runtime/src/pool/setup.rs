@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Called once on every helper thread of a pool and on the thread of every job, before its first work: where an app sets
-/// what its system knows of threads, such as priority or quality of service. The caller's own thread is the app's anyway.
+/// Called once on every helper thread of a pool and on the thread of every job, before its first work: where an app
+/// sets what its system knows of threads, such as priority or quality of service. The caller's own thread is the app's
+/// anyway.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +23,8 @@ use std::sync::Arc;
 pub struct HelperSetup(Option<Arc<dyn Fn() + Send + Sync>>);
 
 impl HelperSetup {
-    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are left;
-    /// a job fails.
+    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are
+    /// left; a job fails.
     #[must_use]
     pub fn new(setup: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(setup)))

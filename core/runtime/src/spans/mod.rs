@@ -1,8 +1,9 @@
 //! Where time goes: spans with stable names and monotonic times, and counters, for whoever listens.
 //!
-//! Code that works opens a [`Span`] and lets it drop; a [`SpanListener`] that is [attached](attach) hears when each begins
-//! and ends. That is the seam for the tracers of the platforms: a listener maps [`SpanName::name`] to `ATrace_beginSection`
-//! and `ATrace_endSection` (Perfetto), or [`Begun::id`] to an `OSSignpostID`. [`Recorder`] is the listener of profiles.
+//! Code that works opens a [`Span`] and lets it drop; a [`SpanListener`] that is [attached](attach) hears when each
+//! begins and ends. That is the seam for the tracers of the platforms: a listener maps [`SpanName::name`] to
+//! `ATrace_beginSection` and `ATrace_endSection` (Perfetto), or [`Begun::id`] to an `OSSignpostID`. [`Recorder`] is the
+//! listener of profiles.
 //!
 //! Listeners hear the whole process: two models at work at once are told apart by nothing but their threads.
 //!

@@ -28,8 +28,8 @@ pub struct SpanTotal {
     pub longest: Duration,
 }
 
-/// Records spans and counts. Its memory is taken when it is made and does not grow: when it is full the oldest spans go,
-/// while [`total`](Self::total) and [`count_of`](Self::count_of) still know of them.
+/// Records spans and counts. Its memory is taken when it is made and does not grow: when it is full the oldest spans
+/// go, while [`total`](Self::total) and [`count_of`](Self::count_of) still know of them.
 #[derive(Debug)]
 pub struct Recorder {
     origin: Instant,

@@ -1,4 +1,5 @@
-//! The loaded models of an engine: shared by who loads them again, kept while there is room, found by who wants them gone.
+//! The loaded models of an engine: shared by who loads them again, kept while there is room, found by who wants them
+//! gone.
 
 use std::any::Any;
 use std::fmt;
@@ -103,8 +104,8 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether nobody has the model but the list, and nothing runs on it. Others get a handle from the list alone, under
-    /// its lock, so that it stays so while that is held.
+    /// Whether nobody has the model but the list, and nothing runs on it. Others get a handle from the list alone,
+    /// under its lock, so that it stays so while that is held.
     fn is_unused(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.handles() == 1 && kept.running() == 0)
     }

@@ -28,8 +28,8 @@ pub struct EngineOptions {
     pub threads: Threads,
     /// What the threads call that help the caller's in int8, when they start: for their priority.
     pub helper_setup: HelperSetup,
-    /// Most memory that all models of the engine, and what runs on them, may hold together; unlimited where `None`. Within
-    /// it models stay loaded when their last handle is dropped, for who loads them again.
+    /// Most memory that all models of the engine, and what runs on them, may hold together; unlimited where `None`.
+    /// Within it models stay loaded when their last handle is dropped, for who loads them again.
     pub memory: Option<Bytes>,
     /// How models compute; `None` is int8, whatever they come from. [`Precision::F32`], the reference, is asked for by
     /// name.
@@ -53,12 +53,12 @@ pub struct EngineOptions {
 ///
 /// * **Threads**: all models compute on one pool. What runs at the same time does not wait for each other: one gets the
 ///   helpers, the others go on alone with their callers' threads, and the results are the same bits.
-/// * **Budget**: models, transcriptions and live sessions take their memory out of it before they begin, and give it back
-///   when they end. Where it has too little left, models that nobody has a handle to are freed, the least recently used
-///   first; where that is not enough either, the request is refused and nothing is freed.
+/// * **Budget**: models, transcriptions and live sessions take their memory out of it before they begin, and give it
+///   back when they end. Where it has too little left, models that nobody has a handle to are freed, the least recently
+///   used first; where that is not enough either, the request is refused and nothing is freed.
 /// * **List**: loading what is loaded already returns another handle to it, in microseconds. With a budget
-///   ([`EngineOptions::memory`]) a model stays loaded when its last handle is dropped, until its memory is needed; without
-///   one it is freed at once.
+///   ([`EngineOptions::memory`]) a model stays loaded when its last handle is dropped, until its memory is needed;
+///   without one it is freed at once.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
 
@@ -106,14 +106,14 @@ impl Engine {
     }
 
     /// Frees a loaded model, whoever has handles to it: their calls then fail with
-    /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded). What runs on it ends as if nothing had happened, and
-    /// the memory is free when the last of that has. Never waits. `false` where there is no such model any more.
+    /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded). What runs on it ends as if nothing had happened,
+    /// and the memory is free when the last of that has. Never waits. `false` where there is no such model any more.
     pub fn unload(&self, model: ModelId) -> bool {
         self.0.list.unload(model)
     }
 
-    /// Gives memory back when the system has little: [`TrimLevel`] says what. Never waits for what runs, and never touches
-    /// it.
+    /// Gives memory back when the system has little: [`TrimLevel`] says what. Never waits for what runs, and never
+    /// touches it.
     pub fn trim(&self, level: TrimLevel) -> Trimmed {
         self.0.list.trim(level)
     }
@@ -122,8 +122,8 @@ impl Engine {
     /// ggml file packs it, which takes about twice as long as loading it, and later ones map what was packed. What the
     /// cache cannot do never makes a load fail: [`take_cache_problem`](Self::take_cache_problem) tells of it.
     ///
-    /// A model that is loaded already is shared: the same path with files that have not changed, the same bytes of an open
-    /// file, or the same bytes in memory. While another thread loads it, this one waits for that.
+    /// A model that is loaded already is shared: the same path with files that have not changed, the same bytes of an
+    /// open file, or the same bytes in memory. While another thread loads it, this one waits for that.
     ///
     /// # Errors
     /// As [`SpeechRecognizer::load`].
@@ -177,8 +177,8 @@ impl Engine {
         SpeechRecognizer::load(source, options, progress, cancel)
     }
 
-    /// Bytes that a speech-to-text model would hold, and a transcription on it, without loading it: read as it is, without
-    /// the cache.
+    /// Bytes that a speech-to-text model would hold, and a transcription on it, without loading it: read as it is,
+    /// without the cache.
     ///
     /// # Errors
     /// As [`SpeechRecognizer::estimate`].

@@ -1,5 +1,5 @@
-//! Energy of a stretch of time: from counters of rails where the platform has them, else from current and voltage of the
-//! battery, else not at all. Nothing is guessed.
+//! Energy of a stretch of time: from counters of rails where the platform has them, else from current and voltage of
+//! the battery, else not at all. Nothing is guessed.
 
 use std::ops::Range;
 
@@ -226,7 +226,8 @@ fn amperes(points: &[Point]) -> Result<(Vec<f64>, Vec<String>), String> {
     };
     let (positive, negative) =
         (points.iter().filter(|point| point.1 > 0).count(), points.iter().filter(|point| point.1 < 0).count());
-    // A device on its battery only discharges: one odd reading in twenty is noise, more is a sign that means something else.
+    // A device on its battery only discharges: one odd reading in twenty is noise, more is a sign that means something
+    // else.
     if positive.min(negative) * 20 > points.len() {
         return Err("the current changes its sign though the battery only discharges".into());
     }

@@ -1,8 +1,9 @@
 //! Profiles: how fast, how hot, how hungry and how good a model is on a device, and whether the answer can be trusted.
 //!
-//! [`run`] drives a [`Workload`] (such as [`SpeechWorkload`]) through loads and a cold, a warm and a sustained phase, while
-//! the platform hands in what it knows of heat and battery ([`Readings`]). The [`ProfileReport`] is JSON that phones and
-//! desks share; [`page`] draws it, [`compare`](mod@compare) sets two side by side. `docs/PROFILING.md` says how to read it.
+//! [`run`] drives a [`Workload`] (such as [`SpeechWorkload`]) through loads and a cold, a warm and a sustained phase,
+//! while the platform hands in what it knows of heat and battery ([`Readings`]). The [`ProfileReport`] is JSON that
+//! phones and desks share; [`page`] draws it, [`compare`](mod@compare) sets two side by side. `docs/PROFILING.md` says
+//! how to read it.
 //!
 //! ```no_run
 //! use sotto::profile::{self, Controls, ProfileOptions, Readings, SpeechClip, SpeechWorkload};
@@ -20,7 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Apps start it as a job ([`Engine::profile`](crate::Engine::profile)). The [`governor`] decides how hard live text may work on a device that is hot or low on battery.
+//! Apps start it as a job ([`Engine::profile`](crate::Engine::profile)). The [`governor`] decides how hard live text
+//! may work on a device that is hot or low on battery.
 
 pub mod compare;
 mod energy;

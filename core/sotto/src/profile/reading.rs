@@ -1,4 +1,5 @@
-//! What a platform knows of its device: heat, battery, power. Handed in by the app as it changes, or every second or so.
+//! What a platform knows of its device: heat, battery, power. Handed in by the app as it changes, or every second or
+//! so.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +22,8 @@ pub enum ThermalState {
 }
 
 impl ThermalState {
-    /// From Android's `PowerManager.THERMAL_STATUS_*`: none; light and moderate; severe; critical and beyond. `None` for
-    /// numbers that Android does not know.
+    /// From Android's `PowerManager.THERMAL_STATUS_*`: none; light and moderate; severe; critical and beyond. `None`
+    /// for numbers that Android does not know.
     #[must_use]
     pub fn from_android(status: i32) -> Option<Self> {
         match status {

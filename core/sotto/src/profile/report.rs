@@ -127,8 +127,8 @@ pub struct ClipFigures {
     pub has_text: bool,
 }
 
-/// Times of loading. The first load of a process reads what later ones find in memory; whether the system had the file in
-/// its cache before is not known.
+/// Times of loading. The first load of a process reads what later ones find in memory; whether the system had the file
+/// in its cache before is not known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Loads {
     /// Seconds of the first load.

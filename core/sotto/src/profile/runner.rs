@@ -98,15 +98,15 @@ pub struct Controls<'a> {
     pub cancel: &'a CancelToken,
 }
 
-/// Profiles a workload: loads it, runs its first clip cold, loads it again some times, runs all clips warm, then one clip
-/// after the other for as long as the options say.
+/// Profiles a workload: loads it, runs its first clip cold, loads it again some times, runs all clips warm, then one
+/// clip after the other for as long as the options say.
 ///
-/// Blocks the calling thread; observes `cancel` as the workload does. Readings are handed in meanwhile, on other threads.
-/// Nothing else should run in the process: spans and counters are its.
+/// Blocks the calling thread; observes `cancel` as the workload does. Readings are handed in meanwhile, on other
+/// threads. Nothing else should run in the process: spans and counters are its.
 ///
 /// # Errors
-/// [`ProfileError::NoClips`] without clips, [`ProfileError::Cancelled`] when `cancel` fires, and what the workload fails
-/// with.
+/// [`ProfileError::NoClips`] without clips, [`ProfileError::Cancelled`] when `cancel` fires, and what the workload
+/// fails with.
 pub fn run(
     workload: &mut dyn Workload,
     options: &ProfileOptions,

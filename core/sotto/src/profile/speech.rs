@@ -34,8 +34,8 @@ impl SpeechClip {
     }
 }
 
-/// Transcribes clips with a model that an engine loads for this alone: it takes memory out of the engine's budget, but is
-/// not shared with what the app has loaded. What was said is compared, counted, and forgotten.
+/// Transcribes clips with a model that an engine loads for this alone: it takes memory out of the engine's budget, but
+/// is not shared with what the app has loaded. What was said is compared, counted, and forgotten.
 pub struct SpeechWorkload {
     engine: Engine,
     source: ModelSource,

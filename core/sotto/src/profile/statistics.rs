@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How values are spread, by nearest rank: each figure is a value that was measured. With fewer than 100 values `p99` is
-/// the highest of them.
+/// How values are spread, by nearest rank: each figure is a value that was measured. With fewer than 100 values `p99`
+/// is the highest of them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many values there are.
@@ -41,8 +41,8 @@ impl Percentiles {
 // Fewer values have no first and last third that are worth comparing.
 const LEAST: usize = 6;
 
-/// How many times as long the last third of the values is as the first, by medians: 1 where nothing changed, more where a
-/// device slows down. `None` of fewer than six values.
+/// How many times as long the last third of the values is as the first, by medians: 1 where nothing changed, more where
+/// a device slows down. `None` of fewer than six values.
 #[must_use]
 pub fn slowdown(values: &[f64]) -> Option<f64> {
     if values.len() < LEAST {

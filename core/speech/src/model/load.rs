@@ -113,8 +113,8 @@ pub struct LoadOptions {
     pub threads: Threads,
     /// What the threads call that help the caller's in int8, when they start: for their priority.
     pub helper_setup: HelperSetup,
-    /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which they
-    /// are. `None` makes the model a pool of its own.
+    /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which
+    /// they are. `None` makes the model a pool of its own.
     pub pool: Option<Arc<Pool>>,
     /// The account that the model's memory is taken from.
     pub budget: MemoryBudget,
@@ -384,8 +384,8 @@ impl Manifest {
         Ok(kernels)
     }
 
-    /// Refuses a model for which the device is too slow. f32, the reference, computes with other products and is asked for
-    /// by name, as other processors are.
+    /// Refuses a model for which the device is too slow. f32, the reference, computes with other products and is asked
+    /// for by name, as other processors are.
     fn check_speed(&self, options: &LoadOptions) -> Result<(), LoadError> {
         if options.slow_device == SlowDevice::Allow
             || options.device != ComputeDevice::Cpu

@@ -120,8 +120,8 @@ impl Model {
         self.memory.bytes()
     }
 
-    /// Gives the mapped pages of a packed model back to the system, which reads them again when they are touched. Returns
-    /// the bytes of the map, 0 for a model that was converted.
+    /// Gives the mapped pages of a packed model back to the system, which reads them again when they are touched.
+    /// Returns the bytes of the map, 0 for a model that was converted.
     pub fn release_pages(&self) -> Bytes {
         self.packed.as_ref().map_or(Bytes(0), PackedModel::release_pages)
     }

@@ -48,8 +48,8 @@ pub struct QuantizeOptions {
     pub replace: bool,
     /// Where the model comes from. Kept as it is when a packed model is packed again.
     pub provenance: Provenance,
-    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights: the text of a
-    /// JSON object.
+    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights: the text of
+    /// a JSON object.
     pub measured: Option<String>,
 }
 
@@ -97,8 +97,8 @@ pub struct ClassError {
 pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
-    /// Whether it was copied into memory, because it does not lie on a multiple of 4 bytes where it is: it is not used in
-    /// place then, and the system cannot drop its pages.
+    /// Whether it was copied into memory, because it does not lie on a multiple of 4 bytes where it is: it is not used
+    /// in place then, and the system cannot drop its pages.
     pub copied: bool,
     /// Bits of its weights.
     pub weights: WeightTypes,

@@ -1,7 +1,8 @@
 //! Whether a device without vector kernels is fast enough for a model, before the model is loaded.
 //!
-//! 32-bit ARM computes with portable code (`docs/adr/0020-32-bit-arm.md`): a user who waits half a minute for a sentence
-//! thinks that the application hangs, so that such a model is refused with the figure unless the application wants it.
+//! 32-bit ARM computes with portable code (`docs/adr/0020-32-bit-arm.md`): a user who waits half a minute for a
+//! sentence thinks that the application hangs, so that such a model is refused with the figure unless the application
+//! wants it.
 
 use std::sync::OnceLock;
 
@@ -23,8 +24,8 @@ pub enum SlowDevice {
     Allow,
 }
 
-// Spoken English has about two and a half words a second, its tokens are a third more; timestamps and a second look at some
-// windows come on top.
+// Spoken English has about two and a half words a second, its tokens are a third more; timestamps and a second look at
+// some windows come on top.
 const TOKENS_PER_SECOND: f64 = 4.0;
 
 /// Multiply-adds that transcribing a second of speech takes, as windows of full length have it.

@@ -36,8 +36,8 @@ pub fn speech_segments<D: Detector + ?Sized>(
     Ok(segments)
 }
 
-/// Finds the segments of a recording while it is read: those of [`speech_segments`], however the samples are cut, each as
-/// soon as the next one is known. Memory does not grow with the recording.
+/// Finds the segments of a recording while it is read: those of [`speech_segments`], however the samples are cut, each
+/// as soon as the next one is known. Memory does not grow with the recording.
 #[derive(Debug)]
 pub struct SegmentFinder {
     stream: VadStream,

@@ -1,4 +1,5 @@
-//! The packed form of a vocabulary without what follows from its merge rules: a seventh of the bytes, and some milliseconds to open.
+//! The packed form of a vocabulary without what follows from its merge rules: a seventh of the bytes, and some
+//! milliseconds to open.
 //!
 //! ```text
 //! "STOK", version, tokens, single tokens, merge rules, bytes, flags     7 little-endian u32, as in the full form
@@ -9,7 +10,8 @@
 //! ```
 //!
 //! The single tokens have the first ids, then comes what the first rule makes, the second, and so on, as byte-pair
-//! encoding learns them; control tokens and timestamps follow. Vocabularies that are numbered otherwise have no such form.
+//! encoding learns them; control tokens and timestamps follow. Vocabularies that are numbered otherwise have no such
+//! form.
 
 use super::bpe::{Merges, Rules};
 use super::packed::{FLAGS, MAGIC, NUMBERS, PREFIX_SPACE, WHOLE_PIECE_FIRST, flags_of};

@@ -60,7 +60,8 @@ impl WhisperTokenizer {
     /// A tokenizer that lies packed in `range` of `shared`, used in place; `name` stands for the file in errors.
     ///
     /// Takes well under a millisecond for Whisper's vocabularies, some milliseconds in the form of
-    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the tokenizer exists.
+    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the
+    /// tokenizer exists.
     ///
     /// # Errors
     /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::MissingSpecial`]

@@ -5,12 +5,12 @@
 //!
 //! What it promises, in this order:
 //! 1. **The quality floor.** No model below it is ever chosen.
-//! 2. **The deadline.** While a step of live text misses it, the fastest allowed setting that is expected to meet it comes
-//!    at once; heat and battery choose only among settings that meet it. Where none does, the fastest is taken, and the
-//!    decision says so.
+//! 2. **The deadline.** While a step of live text misses it, the fastest allowed setting that is expected to meet it
+//!    comes at once; heat and battery choose only among settings that meet it. Where none does, the fastest is taken,
+//!    and the decision says so.
 //! 3. **The load that heat and battery allow**: first steps become longer and threads fewer, then the model smaller.
-//! 4. **Calm.** Easing off waits some seconds after the last change, working harder waits longer, and until the device has
-//!    been cooler for a while. When the deadline takes back such a change, the next ones wait twice as long.
+//! 4. **Calm.** Easing off waits some seconds after the last change, working harder waits longer, and until the device
+//!    has been cooler for a while. When the deadline takes back such a change, the next ones wait twice as long.
 
 mod choice;
 mod trace;

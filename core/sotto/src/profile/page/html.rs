@@ -18,8 +18,8 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A table of plain text; all columns but the first hold numbers. Closed until somebody opens it, where it stands behind
-/// a plot.
+/// A table of plain text; all columns but the first hold numbers. Closed until somebody opens it, where it stands
+/// behind a plot.
 pub(super) fn table(out: &mut String, caption: &str, head: &[&str], rows: &[Vec<String>], open: bool) {
     let caption = escape(caption);
     let open = if open { " open" } else { "" };

@@ -1,7 +1,7 @@
 //! Reports as pages: one HTML file that needs nothing else, with plots for people and the tables behind them.
 //!
-//! The file asks nothing of any network, follows the light or dark colours of the system, and can be read on a phone and by
-//! a screen reader. Drawing a report of half an hour takes some milliseconds; nothing of it is kept.
+//! The file asks nothing of any network, follows the light or dark colours of the system, and can be read on a phone
+//! and by a screen reader. Drawing a report of half an hour takes some milliseconds; nothing of it is kept.
 
 mod axis;
 mod bars;
