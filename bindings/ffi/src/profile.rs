@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sotto::job::{Job, Step};
+use sotto::job::Step;
 use sotto::profile::governor::{Capabilities, Governor, Input, Policy, Setting, Spent, Tier};
 use sotto::profile::{
-    self, Controls, Machine, ProfileError, ProfileOptions, ProfileReport, Rail, Reading, Readings, SpeechClip,
+    self, Machine, ProfileError, ProfileJob, ProfileOptions, ProfileReport, Rail, Reading, Readings, SpeechClip,
     SpeechWorkload, Validity,
 };
 use sotto::speech::Options;
@@ -162,26 +162,9 @@ pub enum ProfileEvent {
 /// A model that is being profiled. Letting go of it cancels.
 #[derive(uniffi::Object)]
 pub struct SpeechProfile {
-    job: Job<Step<ProfileReport>, ProfileFailure>,
+    job: ProfileJob,
     readings: Readings,
     end: CancelToken,
-}
-
-/// What a profile fails with, as a job needs it.
-#[derive(Debug, thiserror::Error)]
-enum ProfileFailure {
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    #[error(transparent)]
-    Worker(#[from] sotto::job::WorkerError),
-    #[error(transparent)]
-    Audio(#[from] sotto::audio::AudioError),
-}
-
-impl From<sotto::Cancelled> for ProfileFailure {
-    fn from(cancelled: sotto::Cancelled) -> Self {
-        Self::Profile(cancelled.into())
-    }
 }
 
 #[uniffi::export]
@@ -202,19 +185,16 @@ impl Engine {
             .into_iter()
             .map(|clip| Ok((clip.name, clip.audio.recording(None)?, clip.text)))
             .collect::<Result<Vec<_>, SpeechFailure>>()?;
-        let (readings, end) = (Readings::new(), CancelToken::new());
-        let (engine, handed_in, ended) = (self.engine().clone(), readings.clone(), end.clone());
-        let job = self.engine().start("sotto-profile", &CancelToken::new(), move |reporter| {
+        let (readings, end, options) = (Readings::new(), CancelToken::new(), settings.options());
+        let engine = self.engine().clone();
+        let make = move || {
             let decoded = clips
                 .into_iter()
-                .map(|(name, recording, text)| Ok(SpeechClip { name, audio: recording.decode()?, text }));
-            let decoded = decoded.collect::<Result<Vec<_>, ProfileFailure>>()?;
-            let options = settings.options();
-            let mut workload = SpeechWorkload::new(&engine, source, settings.model, decoded, Options::default());
-            let controls = Controls { progress: reporter, end: &ended, cancel: reporter.cancel() };
-            let report = profile::run(&mut workload, &options, &handed_in, controls)?;
-            Ok(Some(Step::Done(report)))
-        });
+                .map(|(name, recording, text)| Ok(SpeechClip { name, audio: recording.decode()?, text }))
+                .collect::<Result<Vec<_>, ProfileError>>()?;
+            Ok(SpeechWorkload::new(&engine, source, settings.model, decoded, Options::default()))
+        };
+        let job = self.engine().profile(make, options, readings.clone(), &end, &CancelToken::new());
         Ok(Arc::new(SpeechProfile { job, readings, end }))
     }
 }
@@ -266,16 +246,13 @@ fn finished(report: &ProfileReport) -> Result<ProfileEvent, SpeechFailure> {
     Ok(ProfileEvent::Finished { json, validity, reasons })
 }
 
-fn failure_of(failure: &ProfileFailure) -> SpeechFailure {
-    match failure {
-        ProfileFailure::Profile(ProfileError::Cancelled(_)) => SpeechFailure::Cancelled,
-        ProfileFailure::Profile(ProfileError::Load(error)) => SpeechFailure::of_load(error),
-        ProfileFailure::Profile(ProfileError::Speech(error)) => SpeechFailure::of(error),
-        ProfileFailure::Profile(error @ (ProfileError::Audio(_) | ProfileError::NoClips)) => {
-            SpeechFailure::audio(error)
-        }
-        ProfileFailure::Audio(error) => SpeechFailure::audio(error),
-        other => SpeechFailure::internal(other),
+fn failure_of(error: &ProfileError) -> SpeechFailure {
+    match error {
+        ProfileError::Cancelled(_) => SpeechFailure::Cancelled,
+        ProfileError::Load(error) => SpeechFailure::of_load(error),
+        ProfileError::Speech(error) => SpeechFailure::of(error),
+        ProfileError::Audio(_) | ProfileError::NoClips => SpeechFailure::audio(error),
+        _ => SpeechFailure::internal(error),
     }
 }
 

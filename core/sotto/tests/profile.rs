@@ -180,7 +180,7 @@ fn as_a_job_a_profile_reports_progress_and_its_report_last() {
     let engine = Engine::default();
     let (end, cancel) = (CancelToken::new(), CancelToken::new());
     let diary = Diary { clips: 1, ..Diary::default() };
-    let job = engine.profile(diary, options(Duration::from_millis(5)), Readings::new(), &end, &cancel);
+    let job = engine.profile(|| Ok(diary), options(Duration::from_millis(5)), Readings::new(), &end, &cancel);
     let (mut progress, mut report) = (0, None);
     while let Answer::Event(event) = job.next_event(Duration::MAX).unwrap() {
         match event {
@@ -192,7 +192,7 @@ fn as_a_job_a_profile_reports_progress_and_its_report_last() {
     assert!(progress > 0);
     assert_eq!(report.unwrap().measured.subject.model, "bed");
     let diary = Diary { clips: 1, ..Diary::default() };
-    let job = engine.profile(diary, options(Duration::from_secs(3600)), Readings::new(), &end, &cancel);
+    let job = engine.profile(|| Ok(diary), options(Duration::from_secs(3600)), Readings::new(), &end, &cancel);
     cancel.cancel();
     let answer = loop {
         match job.next_event(Duration::MAX) {

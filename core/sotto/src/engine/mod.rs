@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use sotto_runtime::{
-    Bytes, CancelToken, Event, Failure, HelperSetup, Job, JobOptions, MemoryBudget, Pool, Progress, ProgressSink,
-    Reporter, Stage, Threads,
+    Bytes, CancelToken, HelperSetup, JobOptions, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads,
 };
 use sotto_speech::{
     ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SlowDevice,
@@ -191,17 +190,6 @@ impl Engine {
     #[must_use]
     pub fn take_cache_problem(&self) -> Option<CacheError> {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Starts work of the app's own as a job, on a thread with the engine's set-up. `name` is the thread's: at most 15
-    /// characters.
-    pub fn start<E: Event, F: Failure>(
-        &self,
-        name: &'static str,
-        cancel: &CancelToken,
-        work: impl FnOnce(&Reporter<E, F>) -> Result<Option<E>, F> + Send + 'static,
-    ) -> Job<E, F> {
-        Job::start(&self.job(name), cancel, work)
     }
 
     /// How the jobs of this engine run.

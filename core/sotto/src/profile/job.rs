@@ -14,12 +14,13 @@ use crate::Engine;
 pub type ProfileJob = Job<Step<Arc<ProfileReport>>, ProfileError>;
 
 impl Engine {
-    /// Profiles a workload, as [`run`] does, on a thread of its own. `end` ends the sustained phase early and still
+    /// Profiles a workload, as [`run`] does, on a thread of its own, on which `make` prepares it first: decoding clips is
+    /// no work for an app's thread, and is not measured. `end` ends the sustained phase early and still
     /// gives a report; cancelling or dropping the job gives none. `readings` are handed in meanwhile through a clone.
     #[must_use]
-    pub fn profile(
+    pub fn profile<W: Workload>(
         &self,
-        mut workload: impl Workload + Send + 'static,
+        make: impl FnOnce() -> Result<W, ProfileError> + Send + 'static,
         options: ProfileOptions,
         readings: Readings,
         end: &CancelToken,
@@ -28,7 +29,7 @@ impl Engine {
         let end = end.clone();
         Job::start(&self.job("sotto-profile"), cancel, move |reporter| {
             let controls = Controls { progress: reporter, end: &end, cancel: reporter.cancel() };
-            let report = run(&mut workload, &options, &readings, controls)?;
+            let report = run(&mut make()?, &options, &readings, controls)?;
             Ok(Some(Step::Done(Arc::new(report))))
         })
     }
