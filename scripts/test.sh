@@ -11,18 +11,19 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fmt       formatting
   clippy    lints of all targets, warnings are errors
   docs      documentation of all crates, warnings are errors
-  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); the table of features (cargo xtask parity);
-            lock files that are up to date
+  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); the table of features (cargo xtask
+            parity); lock files that are up to date
   fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
             so and those tests skip
   host      all tests on this machine
-  kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the Android part
-            under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by apt-get
-  samples   the sample apps for Android (sample-apps/android/README.md): compiled and tested under Robolectric on the library of this
-            machine, each assembled into an APK without it, which is checked
-  swift     the Swift package and the models of its sample apps on this machine, and the samples' views against a stub of SwiftUI, in
-            a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a line that says so, without root
-            or network
+  kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the
+            Android part under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by
+            apt-get
+  samples   the sample apps for Android (sample-apps/android/README.md): compiled and tested under Robolectric on the
+            library of this machine, each assembled into an APK without it, which is checked
+  swift     the Swift package and the models of its sample apps on this machine, and the samples' views against a stub
+            of SwiftUI, in a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a
+            line that says so, without root or network
   aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
             on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with everything
             that qemu has; on x86 also on a processor without AVX
@@ -33,8 +34,8 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
 
   long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
             of live audio in constant memory; optimised, with word error rates on the screen
-  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the kernels'
-            views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
+  models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the
+            kernels' views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure
@@ -60,7 +61,9 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | loops) steps+=("$argument") ;;
+        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | loops)
+            steps+=("$argument")
+            ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
     esac
 done
@@ -173,15 +176,16 @@ step_kotlin() {
     maven_in android 1500 verify || return 0
 }
 
-# maven_in FOLDER SECONDS OPTION…: Maven on the library of this machine. Where it cannot fetch what it needs, that is said and
-# the exit code is 75; any other failure fails the step.
+# maven_in FOLDER SECONDS OPTION…: Maven on the library of this machine. Where it cannot fetch what it needs, that is said
+# and the exit code is 75; any other failure fails the step.
 maven_in() {
     local folder="$1" seconds="$2" log status=0
     shift 2
     log="$(mktemp)"
-    (cd "$folder" && run timeout "$seconds" mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug" "$@") 2>&1 \
-        | tee "$log" || status=$?
-    if [[ $status -ne 0 ]] && grep -qE 'Could not transfer artifact|Could not find artifact|UnknownHostException' "$log"; then
+    local maven=(mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug")
+    (cd "$folder" && run timeout "$seconds" "${maven[@]}" "$@") 2>&1 | tee "$log" || status=$?
+    local unreachable='Could not transfer artifact|Could not find artifact|UnknownHostException'
+    if [[ $status -ne 0 ]] && grep -qE "$unreachable" "$log"; then
         echo "sotto: $folder is not tested: Maven could not fetch what it needs (see above)"
         status=75
     fi
@@ -198,7 +202,8 @@ step_samples() {
     ensure_command zipalign zipalign
     ensure_command apksigner apksigner
     local app
-    maven_in android 600 -Dmaven.test.skip=true -pl sotto-android,sotto-starter,android-test-stubs -am install || return 0
+    local packages=sotto-android,sotto-starter,android-test-stubs
+    maven_in android 600 -Dmaven.test.skip=true -pl "$packages" -am install || return 0
     maven_in sample-apps/android 900 package || return 0
     for app in speech profiler; do
         run timeout 300 "sample-apps/android/apk.sh" "$app"

@@ -10,13 +10,14 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sotto_ffi::engine::{Engine, EngineSettings};
 use sotto_ffi::source::{AudioInput, ModelLocation, PcmFormat, SampleEncoding};
 use sotto_ffi::speech::{LiveSettings, LoadEvent, SpeechModel, SpeechSettings, TranscriptionEvent};
+use sotto_testkit::block_on as wait;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -173,21 +174,4 @@ fn say(what: &str, times: &mut [Duration]) {
     };
     let (median, late) = (times[last / 2], times[last * 99 / 100]);
     println!("{what}: median {median:.1?}, p99 {late:.1?}, {} times", times.len());
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let (mut context, mut future) = (Context::from_waker(&waker), pin!(future));
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        thread::park();
-    }
 }

@@ -1,28 +1,20 @@
 //! Runs `bindings/conformance/speech.json` on the command line: the table that all surfaces share.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use sotto::text::english;
-use tempfile::TempDir;
-
-const TABLE: &str = include_str!("../../../bindings/conformance/speech.json");
+use sotto_testkit::conformance::{self, Files};
 
 #[test]
 fn every_case_of_the_table_holds_on_the_command_line() {
-    let table: Value = serde_json::from_str(TABLE).unwrap();
-    let place = Place::new();
+    let files = Files::new(sotto_starter::speech(), sotto_starter::demo_clip());
     let mut failed = Vec::new();
     let mut ran = 0;
-    for case in table["cases"].as_array().unwrap() {
-        if !case["surfaces"].as_array().is_none_or(|surfaces| surfaces.iter().any(|name| name == "cli")) {
-            continue;
-        }
+    for case in &conformance::cases("cli") {
         ran += 1;
-        let outcome = place.run(case);
+        let outcome = run(&files, case);
         for (key, wanted) in case["expect"].as_object().unwrap() {
             if !outcome.holds(key, wanted) {
                 failed.push(format!("{}: {key} is not {wanted}: {:?}", case["name"], outcome.output));
@@ -36,79 +28,48 @@ fn every_case_of_the_table_holds_on_the_command_line() {
     assert!(ran > 10, "the table was read");
 }
 
-/// A folder with everything that the table names as a file.
-struct Place {
-    folder: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-        let (starter, demo) = (sotto_starter::speech(), sotto_starter::demo_clip());
-        write("starter.sotto", starter);
-        write("cut.sotto", &starter[..starter.len() / 2]);
-        write("text.sotto", b"This is no model, and no recording either.\n");
-        write("empty.sotto", b"");
-        write("demo.flac", demo);
-        write("cut.flac", &demo[..demo.len() / 2]);
-        write("text.wav", b"This is no model, and no recording either.\n");
-        Self { folder }
+fn run(files: &Files, case: &Value) -> Outcome {
+    let mut arguments = vec!["transcribe".to_owned()];
+    let mut option = |name: &str, value: Option<String>| {
+        arguments.push(name.to_owned());
+        arguments.extend(value);
+    };
+    let model = case["model"].as_str().unwrap_or("starter");
+    option("--model", Some(files.model(model).display().to_string()));
+    let settings = &case["settings"];
+    if let Some(beam) = settings["search"]["beam"].as_u64() {
+        option("--beam", Some(beam.to_string()));
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    if settings["timestamps"] == "word" {
+        option("--timestamps", Some("word".into()));
     }
-
-    fn run(&self, case: &Value) -> Outcome {
-        let mut arguments = vec!["transcribe".to_owned()];
-        let mut option = |name: &str, value: Option<String>| {
-            arguments.push(name.to_owned());
-            arguments.extend(value);
-        };
-        let model = case["model"].as_str().unwrap_or("starter");
-        option("--model", Some(self.path(&format!("{model}.sotto")).display().to_string()));
-        let settings = &case["settings"];
-        if let Some(beam) = settings["search"]["beam"].as_u64() {
-            option("--beam", Some(beam.to_string()));
-        }
-        if settings["timestamps"] == "word" {
-            option("--timestamps", Some("word".into()));
-        }
-        if settings["context"] == "true_length" {
-            option("--audio-context", Some("true-length".into()));
-        }
-        if let Some(prefix) = settings["prefix"].as_str() {
-            option("--prefix", Some(prefix.into()));
-        }
-        if settings["voice_activity"].is_object() {
-            option("--vad", None);
-        }
-        if let Some(threshold) = settings["voice_activity"]["threshold"].as_f64() {
-            option("--vad-threshold", Some(threshold.to_string()));
-        }
-        if let Some(limit) = case["engine"]["memory_limit"].as_u64() {
-            option("--memory", Some((limit >> 20).max(1).to_string()));
-        }
-        match case["subtitle_format"].as_str() {
-            Some(format) => option("--format", Some(format.into())),
-            None => option("--json", None),
-        }
-        if case["run"] == "stream" {
-            option("--stream", None);
-        }
-        let recording = match case["input"].as_str().unwrap_or("demo") {
-            "demo" => "demo.flac",
-            "cut" => "cut.flac",
-            "text" => "text.wav",
-            "missing" => "missing.wav",
-            other => panic!("a recording called {other}"),
-        };
-        arguments.push(self.path(recording).display().to_string());
-        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/packed");
-        let output = Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).env("SOTTO_CACHE", cache).output();
-        Outcome { output: output.unwrap() }
+    if settings["context"] == "true_length" {
+        option("--audio-context", Some("true-length".into()));
     }
+    if let Some(prefix) = settings["prefix"].as_str() {
+        option("--prefix", Some(prefix.into()));
+    }
+    if settings["voice_activity"].is_object() {
+        option("--vad", None);
+    }
+    if let Some(threshold) = settings["voice_activity"]["threshold"].as_f64() {
+        option("--vad-threshold", Some(threshold.to_string()));
+    }
+    if let Some(limit) = case["engine"]["memory_limit"].as_u64() {
+        option("--memory", Some((limit >> 20).max(1).to_string()));
+    }
+    match case["subtitle_format"].as_str() {
+        Some(format) => option("--format", Some(format.into())),
+        None => option("--json", None),
+    }
+    if case["run"] == "stream" {
+        option("--stream", None);
+    }
+    let recording = files.recording(case["input"].as_str().unwrap_or("demo"));
+    arguments.push(recording.display().to_string());
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/packed");
+    let output = Command::new(env!("CARGO_BIN_EXE_sotto")).args(arguments).env("SOTTO_CACHE", cache).output();
+    Outcome { output: output.unwrap() }
 }
 
 struct Outcome {
@@ -164,12 +125,7 @@ fn exit_code(error: &Value) -> i32 {
 }
 
 fn words_are_timed(segments: &[Value]) -> bool {
-    let words: Vec<(f64, f64)> = segments
-        .iter()
-        .flat_map(|segment| segment["words"].as_array().into_iter().flatten())
-        .map(|word| (word["start"].as_f64().unwrap(), word["end"].as_f64().unwrap()))
-        .collect();
-    !words.is_empty()
-        && words.iter().all(|(start, end)| start < end)
-        && words.windows(2).all(|pair| pair[0].1 <= pair[1].0 + 1e-6)
+    let words = segments.iter().flat_map(|segment| segment["words"].as_array().into_iter().flatten());
+    let times = words.map(|word| (word["start"].as_f64().unwrap(), word["end"].as_f64().unwrap()));
+    conformance::words_are_timed(&times.collect::<Vec<_>>())
 }

@@ -48,8 +48,8 @@ pub enum IsaNotice {
     },
     /// The CPU says that it has the set, but it computed wrong results in the test at the start.
     #[error(
-        "this CPU reports {failed}, but computes wrong results with it; using {used}, which is slower. Please report the \
-         device"
+        "this CPU reports {failed}, but computes wrong results with it; using {used}, which is slower. Please report \
+         the device"
     )]
     Wrong {
         /// The fastest set that failed.

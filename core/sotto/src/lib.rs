@@ -53,7 +53,6 @@ mod engine;
 pub mod job;
 pub mod packing;
 pub mod profile;
-mod recording;
 pub mod speech;
 pub mod starter;
 pub mod store;

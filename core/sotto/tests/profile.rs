@@ -11,7 +11,7 @@ use sotto::profile::{
     Subject, ThermalState, Validity, Workload,
 };
 use sotto::speech::Options;
-use sotto::{Bytes, CancelToken, Cancelled, Engine, MemoryBudget, NoProgress, Progress, Threads, starter};
+use sotto::{Bytes, CancelToken, Cancelled, Engine, MemoryBudget, NoProgress, Progress, starter};
 
 /// Spans and counters are those of the process: one profile at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -152,8 +152,7 @@ fn the_starter_recognizer_has_a_profile_without_a_word_of_what_was_said() {
     let _alone = alone();
     let engine = Engine::default();
     let clips = vec![SpeechClip::builtin().unwrap()];
-    let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, Options::default())
-        .computing("int8", Threads::new(1));
+    let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, Options::default());
     let report = profile(&mut workload, &ProfileOptions { later_loads: 1, ..options(Duration::ZERO) }).unwrap();
     let quality = report.quality.as_ref().unwrap();
     assert_eq!((quality.word_error_rate, quality.runs_that_differ), (0.0, 0));

@@ -26,8 +26,8 @@ pub enum SpeechError {
     Unloaded(#[from] Unloaded),
     /// The memory budget has too little left for a transcription with these options. Nothing was allocated.
     #[error(
-        "a transcription with these options takes {}, {} left of the memory budget; follow fewer hypotheses (beam, best_of), \
-         end another transcription or raise the budget", .0.needed, .0.available
+        "a transcription with these options takes {}, {} left of the memory budget; follow fewer hypotheses (beam, \
+         best_of), end another transcription or raise the budget", .0.needed, .0.available
     )]
     OutOfBudget(#[from] OutOfBudget),
     /// The audio could not be read.
@@ -85,8 +85,8 @@ pub enum LoadError {
     /// On this device, which has no vector instructions that Sotto computes with, the model would take longer to
     /// transcribe a recording than the recording is long. Nothing was loaded.
     #[error(
-        "{model}: too slow for this device, which would take about {seconds:.1} s for each second of speech; choose a smaller \
-         model, or allow slow devices when you load it"
+        "{model}: too slow for this device, which would take about {seconds:.1} s for each second of speech; choose a \
+         smaller model, or allow slow devices when you load it"
     )]
     TooSlow {
         /// Which model.
@@ -281,14 +281,14 @@ pub enum ConfigError {
     },
     /// The settings are those of a multilingual model, the vocabulary is not.
     #[error(
-        "generation_config.json says is_multilingual, but the vocabulary has no tokens for languages and tasks; take both \
-         files from one model"
+        "generation_config.json says is_multilingual, but the vocabulary has no tokens for languages and tasks; take \
+         both files from one model"
     )]
     NoLanguages,
     /// The vocabulary is that of another one of OpenAI's models.
     #[error(
-        "the vocabulary has {listed} tokens, config.json says vocab_size {vocabulary}: one is of an English-only model, \
-         a multilingual one or large-v3, the other is not; take both files from one model"
+        "the vocabulary has {listed} tokens, config.json says vocab_size {vocabulary}: one is of an English-only \
+         model, a multilingual one or large-v3, the other is not; take both files from one model"
     )]
     OtherVocabulary {
         /// Tokens of the vocabulary.

@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+mod block_on;
 mod close;
 pub mod commands;
+pub mod conformance;
 mod data;
 pub mod ggml;
 mod golden;
@@ -14,6 +16,7 @@ pub mod heap;
 pub mod hub;
 mod onnx;
 
+pub use block_on::block_on;
 pub use close::{Tolerance, assert_close};
 pub use data::{data_dir, long_tests, quick_tests, whisper_base, workspace_root};
 pub use golden::{Golden, GoldenError, golden};

@@ -110,7 +110,9 @@ func call<Value>(_ body: () throws -> Value) throws(SottoError) -> Value {
 }
 
 /// The same for other errors than those of speech.
-func call<Failure: BindingsError, Value>(as failure: Failure.Type, _ body: () throws -> Value) throws(Failure) -> Value {
+func call<Failure: BindingsError, Value>(
+    as failure: Failure.Type, _ body: () throws -> Value
+) throws(Failure) -> Value {
     do {
         return try body()
     } catch {

@@ -10,12 +10,7 @@ final class CancellationTests: XCTestCase {
         try await Task.sleep(nanoseconds: 300_000_000)
         let begun = Date()
         task.cancel()
-        do {
-            _ = try await within(seconds: 30) { try await task.value }
-            XCTFail("it was cancelled")
-        } catch {
-            XCTAssertEqual(error as? SottoError, .cancelled)
-        }
+        await assertCancelled { try await task.value }
         print("cancel to answer: \(Int(Date().timeIntervalSince(begun) * 1000)) ms")
     }
 
@@ -26,25 +21,15 @@ final class CancellationTests: XCTestCase {
             return try await recognizer.transcribe(.file(Fixtures.demo))
         }
         task.cancel()
-        do {
-            _ = try await within { try await task.value }
-            XCTFail("it was cancelled")
-        } catch {
-            XCTAssertEqual(error as? SottoError, .cancelled)
-        }
+        await assertCancelled { try await task.value }
     }
 
     func testACancelledLoadLeavesNothing() async throws {
         let engine = try SottoEngine(.init(threads: 1))
         let task = Task { try await SpeechRecognizer.load(.file(Fixtures.starter), engine: engine) }
         task.cancel()
-        do {
-            _ = try await within { try await task.value }
-            XCTFail("it was cancelled")
-        } catch {
-            XCTAssertEqual(error as? SottoError, .cancelled)
-        }
-        for _ in 0..<500 where engine.memoryUsed > 0 { try await Task.sleep(nanoseconds: 10_000_000) }
+        await assertCancelled { try await task.value }
+        try await untilHeld(by: engine)
         XCTAssertEqual(engine.memoryUsed, 0)
     }
 
@@ -58,7 +43,7 @@ final class CancellationTests: XCTestCase {
             try session.push(pcm)
             for try await _ in session.events { break }
         }
-        for _ in 0..<1000 where engine.memoryUsed > model { try await Task.sleep(nanoseconds: 10_000_000) }
+        try await untilHeld(by: engine, atMost: model)
         XCTAssertEqual(engine.memoryUsed, model, "the session has given back its memory")
     }
 
@@ -71,12 +56,7 @@ final class CancellationTests: XCTestCase {
         }
         try await Task.sleep(nanoseconds: 50_000_000)
         waiting.cancel()
-        do {
-            _ = try await within { try await waiting.value }
-            XCTFail("it was cancelled")
-        } catch {
-            XCTAssertEqual(error as? SottoError, .cancelled)
-        }
+        await assertCancelled { try await waiting.value }
     }
 
     /// Starting, pushing, finishing, cancelling, dropping and trimming at random moments: nothing crashes or hangs.

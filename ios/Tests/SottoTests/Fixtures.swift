@@ -41,6 +41,21 @@ func within<T: Sendable>(
 
 struct TimedOut: Error {}
 
+/// Waits until an engine holds no more than `bytes`: a job's thread may still be giving back what it held.
+func untilHeld(by engine: SottoEngine, atMost bytes: UInt64 = 0) async throws {
+    for _ in 0..<1000 where engine.memoryUsed > bytes { try await Task.sleep(nanoseconds: 10_000_000) }
+}
+
+/// Fails where `body` is not cancelled within half a minute.
+func assertCancelled<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async {
+    do {
+        _ = try await within(seconds: 30, body)
+        XCTFail("it was cancelled")
+    } catch {
+        XCTAssertEqual(error as? SottoError, .cancelled)
+    }
+}
+
 /// Bytes that this process holds in memory; 0 where the system does not say.
 func residentBytes() -> Int {
     guard let status = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return 0 }

@@ -50,8 +50,7 @@ final class RecognizerTests: XCTestCase {
             _ = try await recognizer.transcribe(.file(Fixtures.demo))
             XCTAssertGreaterThan(engine.memoryUsed, 0)
         }
-        // A job's thread may still be giving back what it held.
-        for _ in 0..<200 where engine.memoryUsed > 0 { try await Task.sleep(nanoseconds: 10_000_000) }
+        try await untilHeld(by: engine)
         XCTAssertEqual(engine.memoryUsed, 0)
     }
 

@@ -27,7 +27,9 @@ struct ModelsView: View {
         }
     }
 
-    private func row(_ title: Text, size: UInt64?, isChosen: Bool, choose: @escaping @MainActor () -> Void) -> some View {
+    private func row(
+        _ title: Text, size: UInt64?, isChosen: Bool, choose: @escaping @MainActor () -> Void
+    ) -> some View {
         Button(action: choose) {
             VStack(alignment: .leading) {
                 title

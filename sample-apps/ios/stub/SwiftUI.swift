@@ -52,13 +52,18 @@ public struct Text: Leaf {
 }
 public struct Style: Sendable { public static let secondary = Style(), red = Style() }
 public struct Font: Sendable { public static let title2 = Font(), callout = Font(), caption = Font() }
-public struct HorizontalAlignment: Sendable { public static let leading = HorizontalAlignment(), center = HorizontalAlignment() }
+public struct HorizontalAlignment: Sendable {
+    public static let leading = HorizontalAlignment()
+    public static let center = HorizontalAlignment()
+}
 public struct Alignment: Sendable { public static let leading = Alignment(), center = Alignment() }
 public struct VStack: Leaf {
-    public init<C: View>(alignment: HorizontalAlignment = .center, spacing: Double? = nil, @ViewBuilder content: () -> C) {}
+    public init<C: View>(
+        alignment: HorizontalAlignment = .center, spacing: Double? = nil, @ViewBuilder content: () -> C) {}
 }
 public struct LazyVStack: Leaf {
-    public init<C: View>(alignment: HorizontalAlignment = .center, spacing: Double? = nil, @ViewBuilder content: () -> C) {}
+    public init<C: View>(
+        alignment: HorizontalAlignment = .center, spacing: Double? = nil, @ViewBuilder content: () -> C) {}
 }
 public struct ScrollView: Leaf { public init<C: View>(@ViewBuilder content: () -> C) {} }
 public struct List: Leaf { public init<C: View>(@ViewBuilder content: () -> C) {} }
@@ -85,7 +90,9 @@ extension View {
     public func font(_ font: Font) -> AnyStub { fatalError() }
     public func padding() -> AnyStub { fatalError() }
     public func foregroundStyle(_ style: Style) -> AnyStub { fatalError() }
-    public func frame(maxWidth: Double? = nil, minHeight: Double? = nil, alignment: Alignment = .center) -> AnyStub { fatalError() }
+    public func frame(
+        maxWidth: Double? = nil, minHeight: Double? = nil, alignment: Alignment = .center
+    ) -> AnyStub { fatalError() }
     public func buttonStyle(_ style: ButtonStyle) -> AnyStub { fatalError() }
     public func tabItem<C: View>(@ViewBuilder _ label: () -> C) -> AnyStub { fatalError() }
     public func accessibilityLabel(_ key: LocalizedStringKey) -> AnyStub { fatalError() }

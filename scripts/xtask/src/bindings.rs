@@ -57,8 +57,8 @@ pub fn make(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
         .contains(&true);
     if changed && options.surface == Surface::Check {
         return Err(Failure::Broken(
-            "the surface for apps is not the one in bindings/api; if that is meant, run `cargo xtask bindings --accept`, \
-             look at the difference and commit it"
+            "the surface for apps is not the one in bindings/api; if that is meant, run `cargo xtask bindings \
+             --accept`, look at the difference and commit it"
                 .into(),
         ));
     }

@@ -1,6 +1,7 @@
 //! What came out, and what was promised.
 
 use serde_json::Value;
+use sotto_testkit::conformance::{self, is_one_of};
 
 use crate::error::SpeechFailure;
 use crate::speech::Transcript;
@@ -97,16 +98,7 @@ impl Outcome {
     }
 }
 
-fn is_one_of(name: &str, wanted: &Value) -> bool {
-    match wanted {
-        Value::Array(names) => names.iter().any(|wanted| wanted == name),
-        wanted => wanted == name,
-    }
-}
-
 fn words_are_timed(transcript: &Transcript) -> bool {
-    let words: Vec<_> = transcript.segments.iter().flat_map(|segment| &segment.words).collect();
-    !words.is_empty()
-        && words.iter().all(|word| word.start < word.end)
-        && words.windows(2).all(|pair| pair[0].end <= pair[1].start + 1e-6)
+    let words = transcript.segments.iter().flat_map(|segment| &segment.words);
+    conformance::words_are_timed(&words.map(|word| (word.start, word.end)).collect::<Vec<_>>())
 }

@@ -2,11 +2,10 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tempfile::TempDir;
+use sotto_testkit::conformance::{Files, IN_FRONT};
 
 use crate::source::{AudioInput, ModelLocation, PcmFormat, SampleEncoding};
 use crate::speech::{
@@ -15,54 +14,27 @@ use crate::speech::{
 };
 use crate::text::SubtitleSettings;
 
-// What lies in front of a recording inside another file.
-const IN_FRONT: usize = 4099;
-
-/// A folder with everything that the table names as a file.
+/// What the table names as files, and the starter model, loaded once.
 pub(super) struct Place {
-    folder: TempDir,
+    files: Files,
     pub(super) starter: OnceCell<Arc<SpeechModel>>,
 }
 
 impl Place {
     pub(super) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-        let (starter, demo) = (sotto_starter::speech(), sotto_starter::demo_clip());
-        write("starter.sotto", starter);
-        write("cut.sotto", &starter[..starter.len() / 2]);
-        write("text.sotto", b"This is no model, and no recording either.\n");
-        write("empty.sotto", b"");
-        write("demo.flac", demo);
-        write("cut.flac", &demo[..demo.len() / 2]);
-        write("text.wav", b"This is no model, and no recording either.\n");
-        write("demo.inside", &[&vec![7; IN_FRONT], demo, &[9; 100][..]].concat());
-        Self { folder, starter: OnceCell::new() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        let files = Files::new(sotto_starter::speech(), sotto_starter::demo_clip());
+        Self { files, starter: OnceCell::new() }
     }
 
     pub(super) fn model(&self, name: &str) -> ModelLocation {
-        ModelLocation::Path { path: self.path(&format!("{name}.sotto")).display().to_string() }
-    }
-
-    fn recording(&self, name: &str) -> PathBuf {
-        self.path(match name {
-            "demo" => "demo.flac",
-            "cut" => "cut.flac",
-            "text" => "text.wav",
-            "missing" => "missing.wav",
-            other => panic!("a recording called {other}"),
-        })
+        ModelLocation::Path { path: self.files.model(name).display().to_string() }
     }
 
     pub(super) fn input(&self, case: &Value) -> AudioInput {
         let name = case["input"].as_str().unwrap();
         match case["as"].as_str().unwrap_or("path") {
-            "path" => AudioInput::Path { path: self.recording(name).display().to_string() },
-            "bytes" => AudioInput::Bytes { name: name.into(), bytes: fs::read(self.recording(name)).unwrap() },
+            "path" => AudioInput::Path { path: self.files.recording(name).display().to_string() },
+            "bytes" => AudioInput::Bytes { name: name.into(), bytes: fs::read(self.files.recording(name)).unwrap() },
             "descriptor" => self.descriptor(name),
             "samples" => {
                 let format = PcmFormat { encoding: SampleEncoding::Signed16, rate: 16_000, channels: 1 };
@@ -75,10 +47,10 @@ impl Place {
     #[cfg(unix)]
     fn descriptor(&self, name: &str) -> AudioInput {
         use std::os::fd::IntoRawFd;
-        let length = fs::metadata(self.recording(name)).unwrap().len();
+        let length = fs::metadata(self.files.recording(name)).unwrap().len();
         // Never closed: the process ends soon, and who takes a descriptor duplicates it.
-        let descriptor = fs::File::open(self.path(&format!("{name}.inside"))).unwrap().into_raw_fd();
-        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT as u64, length: Some(length) }
+        let descriptor = fs::File::open(self.files.inside(name)).unwrap().into_raw_fd();
+        AudioInput::Descriptor { name: name.into(), descriptor, offset: IN_FRONT, length: Some(length) }
     }
 
     /// Samples in a format: at another rate each one is repeated, which is enough for speech to be understood.

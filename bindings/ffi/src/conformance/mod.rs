@@ -4,13 +4,10 @@ mod expect;
 mod inputs;
 mod race;
 
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 
 use serde_json::Value;
+use sotto_testkit::{block_on as wait, conformance};
 
 use self::expect::Outcome;
 use self::inputs::Place;
@@ -20,17 +17,11 @@ use crate::source::{PcmFormat, SampleEncoding};
 use crate::speech::{LiveEvent, LoadEvent, SpeechModel, TranscriptionEvent, VoiceSearchEvent};
 use crate::text::{SubtitleFormat, subtitles};
 
-const TABLE: &str = include_str!("../../../conformance/speech.json");
-
 #[test]
 fn every_case_of_the_table_holds_here() {
-    let table: Value = serde_json::from_str(TABLE).unwrap();
     let place = Place::new();
     let mut failed = Vec::new();
-    for case in table["cases"].as_array().unwrap() {
-        if !case["surfaces"].as_array().is_none_or(|surfaces| surfaces.iter().any(|name| name == "rust")) {
-            continue;
-        }
+    for case in &conformance::cases("rust") {
         let name = case["name"].as_str().unwrap();
         let result = if case["run"] == "race" { race::run(case, &place) } else { run(case, &place) };
         if let Err(problem) = result.check(&case["expect"]) {
@@ -38,24 +29,6 @@ fn every_case_of_the_table_holds_here() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
-}
-
-/// Waits for a future on this thread.
-pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let (mut context, mut future) = (Context::from_waker(&waker), pin!(future));
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        thread::park();
-    }
 }
 
 fn engine(case: &Value) -> Arc<Engine> {

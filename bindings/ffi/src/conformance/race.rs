@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sotto_testkit::block_on as wait;
 
 use super::expect::{Outcome, name};
 use super::inputs::{self, Place};
-use super::{engine, load, wait};
+use super::{engine, load};
 use crate::engine::{Engine, TrimLevel};
 use crate::error::SpeechFailure;
 use crate::source::{PcmFormat, SampleEncoding};

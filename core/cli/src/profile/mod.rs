@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use sotto::Threads;
 use sotto::audio::decode_file;
 use sotto::profile::{
     self, Controls, ProfileError, ProfileOptions, ProfileReport, Readings, SpeechClip, SpeechWorkload, compare, page,
@@ -17,7 +16,7 @@ use sotto::profile::{
 use sotto::speech::{ModelSource, Options};
 
 use self::desk::Desk;
-use crate::args::{Global, PrecisionArg, ProfileArgs};
+use crate::args::{Global, ProfileArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::model;
@@ -41,14 +40,8 @@ fn measure(args: &ProfileArgs, global: &Global, interrupt: &Interrupt) -> Result
     model::say_which_answers(named, global);
     let source = model::source(named)?;
     let options = Options { audio_context: args.model.audio_context.into(), ..Options::default() };
-    let precision = match global.precision {
-        PrecisionArg::Int8 => "int8",
-        PrecisionArg::Mixed => "mixed",
-        PrecisionArg::F32 => "f32",
-    };
     let name = name_of(named, &source);
-    let mut workload = SpeechWorkload::new(&engine, source, name, vec![clip(args)?], options)
-        .computing(precision, Threads::new(global.threads));
+    let mut workload = SpeechWorkload::new(&engine, source, name, vec![clip(args)?], options);
     let mut desk = Desk::new(Path::new("/"));
     let profile_options = ProfileOptions {
         sustained: Duration::from_secs(args.seconds.into()),

@@ -65,8 +65,8 @@ pub enum PackError {
     },
     /// The bytes do not start on a cache line of their file, or in memory not even where an f32 may.
     #[error(
-        "packed weights at byte {start} lie on no multiple of {ALIGNMENT} in the file or of {IN_PLACE} in memory; pack the \
-         model again"
+        "packed weights at byte {start} lie on no multiple of {ALIGNMENT} in the file or of {IN_PLACE} in memory; \
+         pack the model again"
     )]
     Misaligned {
         /// First byte.

@@ -192,6 +192,16 @@ impl Engine {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// How its models compute, unless a model allows one way alone.
+    pub(crate) fn precision(&self) -> Precision {
+        self.0.options.precision.unwrap_or_default()
+    }
+
+    /// How many threads compute together.
+    pub(crate) fn threads(&self) -> Threads {
+        self.0.options.threads
+    }
+
     /// How the jobs of this engine run.
     pub(crate) fn job(&self, name: &'static str) -> JobOptions {
         JobOptions { name, setup: self.0.options.helper_setup.clone(), ..JobOptions::default() }

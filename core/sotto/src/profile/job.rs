@@ -14,9 +14,9 @@ use crate::Engine;
 pub type ProfileJob = Job<Step<Arc<ProfileReport>>, ProfileError>;
 
 impl Engine {
-    /// Profiles a workload, as [`run`] does, on a thread of its own, on which `make` prepares it first: decoding clips is
-    /// no work for an app's thread, and is not measured. `end` ends the sustained phase early and still
-    /// gives a report; cancelling or dropping the job gives none. `readings` are handed in meanwhile through a clone.
+    /// Profiles a workload, as [`run`] does, on a thread of its own, on which `make` prepares it first: decoding clips
+    /// is no work for an app's thread, and is not measured. `end` ends the sustained phase early and still gives a
+    /// report; cancelling or dropping the job gives none. `readings` are handed in meanwhile through a clone.
     #[must_use]
     pub fn profile<W: Workload>(
         &self,

@@ -2,7 +2,7 @@
 
 use sotto_audio::Pcm16k;
 use sotto_kernels::KernelSet;
-use sotto_runtime::{CancelToken, MemoryBudget, NoProgress, Threads};
+use sotto_runtime::{CancelToken, MemoryBudget, NoProgress};
 use sotto_speech::{DeviceStatus, ModelSource, SpeechRecognizer, TranscribeOptions};
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
@@ -42,8 +42,6 @@ pub struct SpeechWorkload {
     name: String,
     clips: Vec<SpeechClip>,
     options: TranscribeOptions,
-    precision: String,
-    threads: Threads,
     recognizer: Option<SpeechRecognizer>,
     /// What each clip gave the first time.
     texts: Vec<Option<String>>,
@@ -61,15 +59,8 @@ impl SpeechWorkload {
     ) -> Self {
         let clips: Vec<SpeechClip> = clips.into_iter().filter(|clip| !clip.audio.samples().is_empty()).collect();
         let texts = vec![None; clips.len()];
-        let (precision, threads, name) = ("int8".to_owned(), Threads::default(), name.into());
-        let engine = engine.clone();
-        Self { engine, source, name, clips, options, precision, threads, recognizer: None, texts }
-    }
-
-    /// What the engine was told to compute with, where that is not the default: for the report alone.
-    #[must_use]
-    pub fn computing(self, precision: impl Into<String>, threads: Threads) -> Self {
-        Self { precision: precision.into(), threads, ..self }
+        let (engine, name) = (engine.clone(), name.into());
+        Self { engine, source, name, clips, options, recognizer: None, texts }
     }
 }
 
@@ -82,13 +73,13 @@ impl Workload for SpeechWorkload {
         Subject {
             task: "speech".into(),
             model: self.name.clone(),
-            precision: self.precision.clone(),
+            precision: self.engine.precision().to_string(),
             kernels: self
                 .recognizer
                 .as_ref()
                 .and_then(on_device)
                 .unwrap_or_else(|| KernelSet::best().isa().name().to_owned()),
-            threads: self.threads.count(),
+            threads: self.engine.threads().count(),
             optimised: !cfg!(debug_assertions),
         }
     }

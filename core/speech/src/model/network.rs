@@ -1,5 +1,6 @@
 //! Encoder and decoder in the form that was chosen at load: the one seam between decoding and computing.
 
+use std::fmt;
 use std::sync::Arc;
 
 use sotto_kernels::{HalfCache, Heads};
@@ -25,6 +26,17 @@ pub enum Precision {
     /// of the memory, and the same text on every processor. The word error rate is in `docs/PERFORMANCE.md`.
     #[default]
     Int8,
+}
+
+/// `f32`, `mixed`, `int8`: as the command line and reports name them.
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Mixed => "mixed",
+            Self::Int8 => "int8",
+        })
+    }
 }
 
 /// Turns log-mel frames into hidden states.

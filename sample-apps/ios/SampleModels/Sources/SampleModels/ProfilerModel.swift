@@ -54,7 +54,8 @@ public final class ProfilerModel {
     /// Writes report and page into files that can be shared.
     public func export(to folder: URL = FileManager.default.temporaryDirectory) throws -> [URL] {
         guard let report else { return [] }
-        let (json, page) = (folder.appendingPathComponent("profile.json"), folder.appendingPathComponent("profile.html"))
+        let json = folder.appendingPathComponent("profile.json")
+        let page = folder.appendingPathComponent("profile.html")
         try report.json.write(to: json, atomically: true, encoding: .utf8)
         try report.page().write(to: page, atomically: true, encoding: .utf8)
         return [json, page]

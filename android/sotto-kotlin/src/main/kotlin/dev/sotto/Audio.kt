@@ -35,11 +35,13 @@ public data class PcmFormat @JvmOverloads constructor(
 public class PcmChunk private constructor(private val array: Any, public val size: Int) {
     /** Samples of 16 bit, the first [size] of an array. */
     @JvmOverloads
-    public constructor(samples: ShortArray, size: Int = samples.size) : this(samples as Any, checked(size, samples.size))
+    public constructor(samples: ShortArray, size: Int = samples.size) :
+        this(samples as Any, checked(size, samples.size))
 
     /** Samples between -1 and 1, the first [size] of an array. */
     @JvmOverloads
-    public constructor(samples: FloatArray, size: Int = samples.size) : this(samples as Any, checked(size, samples.size))
+    public constructor(samples: FloatArray, size: Int = samples.size) :
+        this(samples as Any, checked(size, samples.size))
 
     /** The samples, or `null` where they are of another kind. A copy. */
     public fun toShortArray(): ShortArray? = (array as? ShortArray)?.copyOf(size)

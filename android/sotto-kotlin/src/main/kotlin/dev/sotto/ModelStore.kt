@@ -109,7 +109,10 @@ public class PullOptions @JvmOverloads constructor(
  *
  * @sample dev.sotto.samples.store
  */
-public class ModelStore internal constructor(private val native: NativeStore, private val engine: Sotto) : AutoCloseable {
+public class ModelStore internal constructor(
+    private val native: NativeStore,
+    private val engine: Sotto,
+) : AutoCloseable {
     /** All versions of all models. */
     @JvmSynthetic
     public suspend fun list(): List<StoredModel> = files { list().map { it.model() } }
@@ -258,7 +261,11 @@ public class ModelStore internal constructor(private val native: NativeStore, pr
         }
 
         override fun begin(status: Int, headers: List<Pair<String, String>>): Boolean =
-            pull.respond(id, status.coerceIn(0, 999).toUShort(), headers.map { Header(it.first, it.second.wellFormed()) })
+            pull.respond(
+                id,
+                status.coerceIn(0, 999).toUShort(),
+                headers.map { Header(it.first, it.second.wellFormed()) },
+            )
 
         override suspend fun push(bytes: ByteArray, length: Int): Boolean =
             pull.push(id, if (length == bytes.size) bytes else bytes.copyOf(length))

@@ -51,7 +51,8 @@ class ConformanceTest {
                     "load" -> engine.loadSpeech(place.model(case)).close()
                     "transcribe", "subtitles" -> transcribe(engine, case, outcome)
                     "stream" -> stream(engine, case, outcome)
-                    "detect_language" -> outcome.language = loaded(engine, case) { it.detectLanguage(place.input(case)).code }
+                    "detect_language" ->
+                        outcome.language = loaded(engine, case) { it.detectLanguage(place.input(case)).code }
                     "voice_activity" -> voiceActivity(engine, case, outcome)
                     "estimate" -> outcome.estimate = engine.estimateSpeech(place.model(case))
                     "race" -> Race(engine, place).use { race -> outcome.end = race.run(case) }
@@ -72,7 +73,11 @@ class ConformanceTest {
     private suspend fun <T> loaded(engine: Sotto, case: JsonObject, use: suspend (SpeechRecognizer) -> T): T =
         engine.loadSpeech(place.model(case)).let { recognizer -> recognizer.use { use(it) } }
 
-    private suspend fun transcribe(engine: Sotto, case: JsonObject, outcome: Outcome) = loaded(engine, case) { recognizer ->
+    private suspend fun transcribe(
+        engine: Sotto,
+        case: JsonObject,
+        outcome: Outcome,
+    ) = loaded(engine, case) { recognizer ->
         recognizer.transcription(place.input(case), speechOptions(case["settings"])).collect { event ->
             when (event) {
                 is TranscriptionEvent.Working -> outcome.event("progress")
@@ -97,7 +102,8 @@ class ConformanceTest {
         val options = SessionOptions(speech = speechOptions(speech))
         recognizer.startSession(options, format).use { session ->
             val pcm = place.pcm(case.text("input"), format)
-            val bytesPerSecond = format.rate.toLong() * format.channels * (if (encoding == SampleEncoding.Signed16) 2 else 4)
+            val sample = if (encoding == SampleEncoding.Signed16) 2 else 4
+            val bytesPerSecond = format.rate.toLong() * format.channels * sample
             val piece = maxOf(1, (bytesPerSecond * case.int("push_ms") / 1000).toInt())
             for (start in pcm.indices step piece) session.push(pcm, start, minOf(piece, pcm.size - start))
             session.finish()
@@ -115,7 +121,9 @@ class ConformanceTest {
 
     private suspend fun voiceActivity(engine: Sotto, case: JsonObject, outcome: Outcome) {
         outcome.voice = 0
-        engine.findSpeech(place.input(case)).collect { if (it is VoiceEvent.Speech) outcome.voice = outcome.voice!! + 1 }
+        engine.findSpeech(place.input(case)).collect {
+            if (it is VoiceEvent.Speech) outcome.voice = outcome.voice!! + 1
+        }
     }
 }
 
@@ -156,7 +164,9 @@ private class Outcome {
         "final_words_have" ->
             if (wanted.text.isEmpty()) finals.isBlank() else wanted.text in normalized(finals)
         "error" -> wanted.names(error?.let { it::class.simpleName })
-        "error_has" -> error.toString().contains(wanted.text) || (error as? SpeechException.InvalidOption)?.option == wanted.text
+        "error_has" ->
+            error.toString().contains(wanted.text) ||
+                (error as? SpeechException.InvalidOption)?.option == wanted.text
         "ends" -> wanted.names(end)
         "voice" -> voice == wanted.jsonPrimitive.int
         "voice_at_least" -> (voice ?: 0) >= wanted.jsonPrimitive.int
@@ -255,7 +265,8 @@ private class Place {
         file.deleteOnExit()
     }
 
-    fun model(case: JsonObject): ModelSource = ModelSource.file(folder.resolve("${case["model"]?.text ?: "starter"}.sotto"))
+    fun model(case: JsonObject): ModelSource =
+        ModelSource.file(folder.resolve("${case["model"]?.text ?: "starter"}.sotto"))
 
     fun input(case: JsonObject): AudioSource {
         val name = case.text("input")
@@ -317,7 +328,9 @@ private fun speechOptions(settings: JsonElement?): TranscriptionOptions {
             "hotwords" -> options.copy(hotwords = value.jsonArray.map { it.text })
             "search" -> options.copy(search = SearchOptions(beam = value.jsonObject.int("beam")))
             "voice_activity" ->
-                options.copy(voiceActivity = VoiceActivity(threshold = value.jsonObject["threshold"]?.jsonPrimitive?.float))
+                options.copy(
+                    voiceActivity = VoiceActivity(threshold = value.jsonObject["threshold"]?.jsonPrimitive?.float),
+                )
             else -> error("an option called $key")
         }
     }

@@ -59,7 +59,9 @@ class ErrorsTest {
             "language" to options.copy(language = Language.of("klingon")),
         )
         for ((name, bad) in wrong) {
-            val refused = assertFailsWith<SpeechException.InvalidOption>(name) { recognizer.transcribe(Fixtures.demo, bad) }
+            val refused = assertFailsWith<SpeechException.InvalidOption>(name) {
+                recognizer.transcribe(Fixtures.demo, bad)
+            }
             assertEquals(name.filter { it != '_' }, refused.option.lowercase().filter { it != '_' })
         }
         for (bad in listOf(SessionOptions(step = 0.0), SessionOptions(step = Double.NaN), SessionOptions(trim = 0.1))) {
@@ -74,7 +76,8 @@ class ErrorsTest {
 
     @Test
     fun `formats that no audio has are refused`() {
-        for (bad in listOf(PcmFormat(rate = 0), PcmFormat(rate = -1), PcmFormat(channels = 0), PcmFormat(channels = 70_000))) {
+        val bad = listOf(PcmFormat(rate = 0), PcmFormat(rate = -1), PcmFormat(channels = 0), PcmFormat(channels = 70_000))
+        for (bad in bad) {
             assertFailsWith<SpeechException.InvalidAudio>("$bad") { recognizer.startSession(format = bad) }
         }
     }
@@ -214,7 +217,9 @@ class ErrorsTest {
         assertFailsWith<SpeechException.InvalidAudio> { recognizer.transcribe(AudioSource.descriptor("uri", refused)) }
         for (file in listOf(OpenFile(-1, 0, 10), OpenFile(0, -1, 10), OpenFile(0, 0, -1), OpenFile(9_999, 0, 10))) {
             assertFailsWith<SpeechException> { recognizer.transcribe(AudioSource.descriptor("x") { file }) }
-            assertFailsWith<SpeechException.InvalidModel> { Fixtures.engine.loadSpeech(ModelSource.descriptor("x") { file }) }
+            assertFailsWith<SpeechException.InvalidModel> {
+                Fixtures.engine.loadSpeech(ModelSource.descriptor("x") { file })
+            }
         }
         assertFailsWith<SpeechException.InvalidModel> { Fixtures.engine.loadSpeech(ModelSource.resource("no/such")) }
     }
@@ -246,7 +251,8 @@ class ErrorsTest {
     private fun child(libraries: String): String {
         val java = File(System.getProperty("java.home"), "bin/java").path
         val process = ProcessBuilder(
-            java, "-XX:TieredStopAtLevel=1", "-Djna.library.path=$libraries", "-cp", System.getProperty("java.class.path"),
+            java, "-XX:TieredStopAtLevel=1", "-Djna.library.path=$libraries",
+            "-cp", System.getProperty("java.class.path"),
             "dev.sotto.WithoutLibrary",
         ).redirectErrorStream(true).start()
         val out = process.inputStream.readAllBytes().decodeToString()

@@ -158,7 +158,8 @@ class RecognizerTest {
 
     @Test
     fun `fewest tokens make a shorter text`() = waiting {
-        val options = TranscriptionOptions(maxTokens = 4, asWritten = true, search = SearchOptions(temperatures = listOf(0f)))
+        val search = SearchOptions(temperatures = listOf(0f))
+        val options = TranscriptionOptions(maxTokens = 4, asWritten = true, search = search)
         assertTrue(text(options).length < text(TranscriptionOptions()).length)
     }
 
@@ -256,7 +257,8 @@ class RecognizerTest {
         val words = Subtitles.cues(segments, SubtitleOptions(perWord = true))
         assertTrue(words.size > cues.size)
         assertTrue(Subtitles.write(segments, SubtitleFormat.Vtt).startsWith("WEBVTT"))
-        assertTrue(Subtitles.cues(segments, SubtitleOptions(maxLineLength = 12)).flatMap { it.lines }.all { it.length <= 12 })
+        val narrow = Subtitles.cues(segments, SubtitleOptions(maxLineLength = 12))
+        assertTrue(narrow.flatMap { it.lines }.all { it.length <= 12 })
         assertFailsWith<SpeechException.InvalidOption> { Subtitles.cues(segments, SubtitleOptions(maxLineLength = -1)) }
     }
 
@@ -309,7 +311,8 @@ class RecognizerTest {
     fun `long recordings are heard to their end`() = waiting {
         val long = (1..6).fold(ShortArray(0)) { all, _ -> all + Fixtures.samples }
         val transcript = recognizer.transcribe(AudioSource.samples(long))
-        assertEquals(6, Regex("the train to", RegexOption.IGNORE_CASE).findAll(transcript.text).count(), transcript.text)
+        val said = Regex("the train to", RegexOption.IGNORE_CASE).findAll(transcript.text)
+        assertEquals(6, said.count(), transcript.text)
         assertTrue(transcript.segments.last().end > 45)
     }
 

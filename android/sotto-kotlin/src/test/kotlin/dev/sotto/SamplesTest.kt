@@ -25,7 +25,9 @@ class SamplesTest {
     private val recognizer = Fixtures.recognizer
 
     @Test
-    fun `a file is transcribed`() = waiting { assertEquals(Fixtures.WORDS, normalized(transcribeFile(model, recording))) }
+    fun `a file is transcribed`() = waiting {
+        assertEquals(Fixtures.WORDS, normalized(transcribeFile(model, recording)))
+    }
 
     @Test
     fun `captions of live audio`() = waiting {

@@ -133,7 +133,9 @@ class StoreTest {
         )
         for (failure in broken) {
             val update = PullOptions(endpoint = hub.address, update = true)
-            assertFailsWith<StoreException.Network>("$failure") { store.pull(REPOSITORY, update, { _, _ -> throw failure }) }
+            assertFailsWith<StoreException.Network>("$failure") {
+                store.pull(REPOSITORY, update, { _, _ -> throw failure })
+            }
         }
     }
 
@@ -172,7 +174,9 @@ class StoreTest {
         Fixtures.modelFile.copyTo(file)
         val two = store.import(ImportSource.file(file), "untertitel@two", take = true).model
         assertTrue(two.active && !file.exists() && two.version != one.version)
-        engine.loadSpeech(store.source("untertitel")).use { assertContains(it.transcribe(Fixtures.demo).text, "airport") }
+        engine.loadSpeech(store.source("untertitel")).use {
+            assertContains(it.transcribe(Fixtures.demo).text, "airport")
+        }
         assertEquals(one.version, store.rollback("untertitel").version)
         // What is loaded is decided by whoever loads it.
         assertFailsWith<SpeechException.InvalidModel> { engine.loadSpeech(store.source("untertitel")) }
@@ -261,7 +265,8 @@ class StoreTest {
             assertEquals("start", cool.why)
             var hot = cool
             for (second in 1..120) {
-                hot = it.decide(second.toDouble(), DeviceReading(thermal = ThermalState.Critical), spent = SpentTime(0.5, hot.setting))
+                val reading = DeviceReading(thermal = ThermalState.Critical)
+                hot = it.decide(second.toDouble(), reading, spent = SpentTime(0.5, hot.setting))
             }
             assertTrue(hot.setting.stepSeconds > cool.setting.stepSeconds, "$cool $hot")
             assertTrue(hot.setting.tier == 1 && hot.setting.threads <= cool.setting.threads, "$cool $hot")
@@ -294,7 +299,9 @@ class StoreTest {
         assertTrue(ended is SpeechException.Cancelled || ended is SpeechException.Ended, "$ended")
         assertFailsWith<SpeechException.Ended> { profile.push(DeviceReading()) }
         assertFailsWith<SpeechException.InvalidOption> { ProfileReport.page("{}") }
-        assertFailsWith<SpeechException> { engine.profileSpeech(Fixtures.model, emptyList(), options).use { it.report() } }
+        assertFailsWith<SpeechException> {
+            engine.profileSpeech(Fixtures.model, emptyList(), options).use { it.report() }
+        }
         engine.close()
     }
 
@@ -357,10 +364,13 @@ class StoreTest {
         }
 
         private fun send(exchange: HttpExchange, bytes: ByteArray) {
-            val from = exchange.requestHeaders.getFirst("Range")?.removePrefix("bytes=")?.substringBefore('-')?.toInt() ?: 0
+            val range = exchange.requestHeaders.getFirst("Range")
+            val from = range?.removePrefix("bytes=")?.substringBefore('-')?.toInt() ?: 0
             if (from > 0) exchange.responseHeaders["Content-Range"] = "bytes $from-${bytes.size - 1}/${bytes.size}"
             val status = if (exchange.requestHeaders.containsKey("Range")) 206 else 200
-            if (status == 206 && from == 0) exchange.responseHeaders["Content-Range"] = "bytes 0-${bytes.size - 1}/${bytes.size}"
+            if (status == 206 && from == 0) {
+                exchange.responseHeaders["Content-Range"] = "bytes 0-${bytes.size - 1}/${bytes.size}"
+            }
             if (exchange.requestMethod == "HEAD") return exchange.sendResponseHeaders(200, -1)
             exchange.sendResponseHeaders(status, (bytes.size - from).toLong())
             val stall = stallAfter?.takeIf { bytes.size > 100_000 }
@@ -374,9 +384,11 @@ class StoreTest {
 
         private fun description(): String {
             val siblings = files.entries.joinToString(",") { (name, bytes) ->
-                """{"rfilename":"$name","size":${bytes.size},"lfs":{"sha256":"${sha256(bytes)}","size":${bytes.size}}}"""
+                """{"rfilename":"$name","size":${bytes.size},""" +
+                    """"lfs":{"sha256":"${sha256(bytes)}","size":${bytes.size}}}"""
             }
-            return """{"sha":"$commit","cardData":{"license":"mit"},"config":{"model_type":"whisper"},"siblings":[$siblings]}"""
+            return """{"sha":"$commit","cardData":{"license":"mit"},"config":{"model_type":"whisper"},""" +
+                """"siblings":[$siblings]}"""
         }
 
         private fun sha256(bytes: ByteArray): String =

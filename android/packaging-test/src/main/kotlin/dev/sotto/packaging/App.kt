@@ -130,7 +130,9 @@ private class App(
         val nowhere = PullOptions(endpoint = "http://127.0.0.1:9")
         failed<StoreException.Network> { store.pull("owner/name", nowhere) }
         failed<StoreException.Network> {
-            val offline = ModelTransport { _, _ -> throw TransportException(TransportException.Problem.Offline, "offline") }
+            val offline = ModelTransport { _, _ ->
+                throw TransportException(TransportException.Problem.Offline, "offline")
+            }
             store.pull("owner/name", nowhere, offline)
         }
         failed<StoreException.NotFound> { store.rollback("captions") }
@@ -211,7 +213,9 @@ private class App(
     }
 
     private suspend fun errors(recognizer: SpeechRecognizer) {
-        expect<SpeechException.InvalidOption> { recognizer.transcribe(audio, TranscriptionOptions(task = SpeechTask.Translate)) }
+        expect<SpeechException.InvalidOption> {
+            recognizer.transcribe(audio, TranscriptionOptions(task = SpeechTask.Translate))
+        }
         expect<SpeechException.InvalidAudio> { recognizer.transcribe(AudioSource.file("/nowhere")) }
         expect<SpeechException.InvalidAudio> {
             recognizer.transcribe(AudioSource.descriptor("asset", FileOpener { throw IOException("compressed") }))

@@ -53,7 +53,8 @@ class MinifiedTest {
 
     private fun program(): List<Path> {
         val wanted = listOf(
-            "sotto-kotlin", "sotto-bindings", "packaging-test", "kotlin-stdlib", "annotations", "kotlinx-coroutines-core", "jna",
+            "sotto-kotlin", "sotto-bindings", "packaging-test", "kotlin-stdlib", "annotations",
+            "kotlinx-coroutines-core", "jna",
         )
         val path = System.getProperty("java.class.path").split(File.pathSeparator).map { File(it) }
         return wanted.flatMap { name ->

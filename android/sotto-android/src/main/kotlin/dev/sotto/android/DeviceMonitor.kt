@@ -82,7 +82,11 @@ public class DeviceMonitor(context: Context) {
             BatteryManager.BATTERY_STATUS_CHARGING -> PowerSource.Charging
             BatteryManager.BATTERY_STATUS_DISCHARGING -> PowerSource.Battery
             BatteryManager.BATTERY_STATUS_FULL, BatteryManager.BATTERY_STATUS_NOT_CHARGING ->
-                if ((status.number(BatteryManager.EXTRA_PLUGGED) ?: 0) == 0) PowerSource.Battery else PowerSource.Plugged
+                if ((status.number(BatteryManager.EXTRA_PLUGGED) ?: 0) == 0) {
+                    PowerSource.Battery
+                } else {
+                    PowerSource.Plugged
+                }
             else -> null
         }
     }

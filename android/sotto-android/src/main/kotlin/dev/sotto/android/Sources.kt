@@ -75,7 +75,8 @@ private fun contentOpener(context: Context, uri: Uri): FileOpener {
 private fun nameOf(uri: Uri): String = "content of ${uri.authority ?: uri.scheme ?: "a URI"}"
 
 private fun AssetFileDescriptor.open(): OpenFile {
-    val length = if (length == AssetFileDescriptor.UNKNOWN_LENGTH) parcelFileDescriptor.statSize - startOffset else length
+    val known = length != AssetFileDescriptor.UNKNOWN_LENGTH
+    val length = if (known) length else parcelFileDescriptor.statSize - startOffset
     if (length < 0) {
         close()
         throw IOException("the app behind the URI streams its content; copy it into a file first")

@@ -168,7 +168,9 @@ class LifecycleTest {
 
     @Test
     fun `an asset that is missing says so`() = runBlocking {
-        val failure = assertFailsWith<SpeechException.InvalidModel> { engine.loadSpeech(AndroidModels.starter(application)) }
+        val failure = assertFailsWith<SpeechException.InvalidModel> {
+            engine.loadSpeech(AndroidModels.starter(application))
+        }
         assertContains(failure.reason, "no such asset")
         val audio = assertFailsWith<SpeechException.InvalidAudio> {
             engine.findSpeech(AndroidAudio.asset(application, "a.wav")).collect { }

@@ -73,7 +73,8 @@ class MicrophoneTest {
     @After
     fun noMicrophone() = ShadowAudioRecord.clearSource()
 
-    private fun microphone(settings: MicrophoneSettings = MicrophoneSettings()) = Microphone(application as Context, settings)
+    private fun microphone(settings: MicrophoneSettings = MicrophoneSettings()) =
+        Microphone(application as Context, settings)
 
     /** Runs a test off the main thread, whose messages are delivered meanwhile. */
     private fun test(block: suspend CoroutineScope.() -> Unit) {

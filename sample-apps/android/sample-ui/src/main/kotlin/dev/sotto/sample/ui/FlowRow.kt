@@ -9,7 +9,10 @@ import android.view.ViewGroup
  * Views in a row that goes on in the next line when the screen is too narrow, so that large text and long languages cut
  * no button. Begins on the right where the language does.
  */
-class FlowRow @JvmOverloads constructor(context: Context, attributes: AttributeSet? = null) : ViewGroup(context, attributes) {
+class FlowRow @JvmOverloads constructor(
+    context: Context,
+    attributes: AttributeSet? = null,
+) : ViewGroup(context, attributes) {
     private val gap = (8 * resources.displayMetrics.density).toInt()
 
     private val shown: List<View>
@@ -44,7 +47,8 @@ class FlowRow @JvmOverloads constructor(context: Context, attributes: AttributeS
     override fun onLayout(changed: Boolean, left: Int, top: Int, right: Int, bottom: Int) {
         lines(width - paddingStart - paddingEnd) { view, x, y ->
             val fromStart = paddingStart + x
-            val start = if (layoutDirection == LAYOUT_DIRECTION_RTL) width - fromStart - view.measuredWidth else fromStart
+            val mirrored = layoutDirection == LAYOUT_DIRECTION_RTL
+            val start = if (mirrored) width - fromStart - view.measuredWidth else fromStart
             view.layout(start, paddingTop + y, start + view.measuredWidth, paddingTop + y + view.measuredHeight)
         }
     }

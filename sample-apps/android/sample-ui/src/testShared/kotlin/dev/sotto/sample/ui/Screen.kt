@@ -83,7 +83,8 @@ class Screen<A : Activity>(kind: Class<A>) {
             val name = "$where: ${view.javaClass.simpleName} `${(view as? TextView)?.text ?: view.contentDescription}`"
             if (view is Button) {
                 val least = (48 * activity.resources.displayMetrics.density).toInt()
-                assertTrue(view.width >= least && view.height >= least, "$name is ${view.width} x ${view.height}, not 48 dp")
+                val isLarge = view.width >= least && view.height >= least
+                assertTrue(isLarge, "$name is ${view.width} x ${view.height}, not 48 dp")
             }
             if (view is Button || view is ProgressBar) assertTrue(label(view).isNotBlank(), "$name has no label")
             if (view is TextView) assertEquals(null, cut(view), name)

@@ -76,6 +76,8 @@ private fun offerRow(activity: SpeechActivity, row: View, offer: Offer, state: M
         setText(if (isFetching) R.string.stop else R.string.models_fetch)
         val hint = if (isFetching) R.string.models_stop_hint else R.string.models_fetch_hint
         contentDescription = activity.getString(hint, offer.title)
-        setOnClickListener { if (offer.name in models.state.value.fetching) models.stop(offer) else models.fetch(offer) }
+        setOnClickListener {
+            if (offer.name in models.state.value.fetching) models.stop(offer) else models.fetch(offer)
+        }
     }
 }

@@ -120,7 +120,11 @@ class SpeechTest {
         val request = assertNotNull(shadowOf(screen.activity).lastRequestedPermission)
         assertEquals(listOf(Manifest.permission.RECORD_AUDIO), request.requestedPermissions.asList())
         val answer = { result: Int ->
-            screen.activity.onRequestPermissionsResult(request.requestCode, request.requestedPermissions, intArrayOf(result))
+            screen.activity.onRequestPermissionsResult(
+                request.requestCode,
+                request.requestedPermissions,
+                intArrayOf(result),
+            )
         }
         answer(PackageManager.PERMISSION_DENIED)
         assertContains(screen.text(R.id.captions_problem), "settings")
@@ -218,7 +222,8 @@ class SpeechTest {
         val offer = screen.find<ViewGroup>(R.id.models_offered).getChildAt(1)
         offer.findViewById<TextView>(R.id.offer_button)!!.performClick()
         screen.waitFor("the problem") { screen.isShown(R.id.models_problem) }
-        assertEquals("Fetch Whisper base, 99 languages", offer.findViewById<TextView>(R.id.offer_button)!!.contentDescription)
+        val button = offer.findViewById<TextView>(R.id.offer_button)!!
+        assertEquals("Fetch Whisper base, 99 languages", button.contentDescription)
     }
 
     @Test
@@ -229,7 +234,9 @@ class SpeechTest {
             val name = variant.name.lowercase()
             screen.check("$variant captions")
             screen.press(R.id.captions_toggle)
-            screen.waitFor("text in both colours") { black(screen).isNotBlank() && grey(screen).isNotBlank() || isIdle() }
+            screen.waitFor("text in both colours") {
+                black(screen).isNotBlank() && grey(screen).isNotBlank() || isIdle()
+            }
             screen.check("$variant captions, listening")
             screen.picture("speech-captions-$name")
             screen.waitFor("the end") { isIdle() }
@@ -245,7 +252,9 @@ class SpeechTest {
             val direction = if (variant == Variant.RightToLeft) View.LAYOUT_DIRECTION_RTL else View.LAYOUT_DIRECTION_LTR
             assertEquals(direction, screen.activity.window.decorView.layoutDirection, "$variant")
             val (first, last) = screen.find<View>(R.id.tab_captions) to screen.find<View>(R.id.tab_models)
-            if (variant != Variant.LargeText) assertEquals(direction == View.LAYOUT_DIRECTION_RTL, first.left > last.left)
+            if (variant != Variant.LargeText) {
+                assertEquals(direction == View.LAYOUT_DIRECTION_RTL, first.left > last.left)
+            }
             screen.leave()
         }
     }
@@ -332,7 +341,8 @@ class SpeechTest {
                 """{"rfilename":"$name","size":${bytes.size},"lfs":{"sha256":"$hash","size":${bytes.size}}}"""
             }
             val commit = "a".repeat(40)
-            return """{"sha":"$commit","cardData":{"license":"mit"},"config":{"model_type":"whisper"},"siblings":[$siblings]}"""
+            return """{"sha":"$commit","cardData":{"license":"mit"},"config":{"model_type":"whisper"},""" +
+                """"siblings":[$siblings]}"""
         }
     }
 

@@ -1,5 +1,7 @@
 //! Reading audio: files of many formats, raw samples, resampling.
 
+mod open;
+
 use std::fmt;
 use std::io::{Cursor, Read, Seek};
 use std::path::PathBuf;
@@ -13,8 +15,8 @@ pub use sotto_audio::{
 pub use sotto_speech::{SampleSource, Samples};
 
 #[cfg(unix)]
-pub use crate::recording::open_descriptor;
-pub use crate::recording::{decode_bytes, open_bytes, open_range};
+pub use open::open_descriptor;
+pub use open::{decode_bytes, open_bytes, open_range};
 #[cfg(unix)]
 pub use sotto_speech::duplicate_descriptor;
 
@@ -71,9 +73,9 @@ impl Recording {
         length: Option<u64>,
     ) -> Result<Self, AudioError> {
         let name = name.into();
-        match crate::recording::of_descriptor(descriptor, offset, length, &name)? {
-            crate::recording::Behind::File(range) => Ok(Self::reader(name, range.reader())),
-            crate::recording::Behind::Stream(stream) => Ok(Self::stream(name, stream)),
+        match open::of_descriptor(descriptor, offset, length, &name)? {
+            open::Behind::File(range) => Ok(Self::reader(name, range.reader())),
+            open::Behind::Stream(stream) => Ok(Self::stream(name, stream)),
         }
     }
 
