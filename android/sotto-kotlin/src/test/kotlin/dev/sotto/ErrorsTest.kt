@@ -76,8 +76,10 @@ class ErrorsTest {
 
     @Test
     fun `formats that no audio has are refused`() {
-        val bad = listOf(PcmFormat(rate = 0), PcmFormat(rate = -1), PcmFormat(channels = 0), PcmFormat(channels = 70_000))
-        for (bad in bad) {
+        val formats = listOf(
+            PcmFormat(rate = 0), PcmFormat(rate = -1), PcmFormat(channels = 0), PcmFormat(channels = 70_000),
+        )
+        for (bad in formats) {
             assertFailsWith<SpeechException.InvalidAudio>("$bad") { recognizer.startSession(format = bad) }
         }
     }
