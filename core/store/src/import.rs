@@ -127,7 +127,7 @@ impl Store {
         create_folder(&self.root)?;
         let place = Place::new(&self.root, &request.model);
         let waiting = || {
-            let subject = format!("{} (another process is changing it)", request.model).into();
+            let subject = format!("{} (waits for another change of it)", request.model).into();
             progress.report(&Progress { stage: Stage::Write, done: 0, total: None, subject });
         };
         let _lock = place.lock(request.patience, cancel, waiting)?;

@@ -110,7 +110,7 @@ impl Store {
         }
         layout::create_folder(&self.root)?;
         let waiting = || {
-            let subject = format!("{} (another process is changing it)", request.model).into();
+            let subject = format!("{} (waits for another change of it)", request.model).into();
             progress.report(&Progress { stage: Stage::Download, done: 0, total: None, subject });
         };
         let _lock = place.lock(request.hub.patience.lock, cancel, waiting)?;
