@@ -6,5 +6,5 @@
 pub mod candle;
 pub mod layers;
 pub mod packed;
-pub mod sampling;
+pub mod search;
 pub mod weights;

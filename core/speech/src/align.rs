@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use sotto_kernels::softmax;
+use sotto_nn::search::Recording;
 use sotto_runtime::Cancelled;
 use sotto_runtime::spans::{SpanName, span};
 use sotto_text::whisper::WhisperTokenizer;
 
-use crate::model::{CrossCache, Model, Recording};
+use crate::model::Model;
 use crate::transcript::{Segment, Word};
 use crate::unheard::attended;
 use crate::voice_bounds::Voice;
@@ -110,16 +111,11 @@ impl Listening {
     }
 }
 
-/// Words of `tokens` with their times, punctuation joined to them, and where they listen. `voice` is that of the
-/// window.
-pub(crate) fn listen(
-    window: &mut WindowDecoder<'_>,
-    audio: &CrossCache,
-    voice: &Voice,
-    tokens: &[u32],
-) -> Result<Listening, Cancelled> {
+/// Words of `tokens` with their times, punctuation joined to them, and where they listen in the window that was encoded
+/// last, whose voice is `voice`.
+pub(crate) fn listen(window: &mut WindowDecoder<'_>, voice: &Voice, tokens: &[u32]) -> Result<Listening, Cancelled> {
     let _span = span(SpanName::Align);
-    let (words, attention) = align(window, audio, voice, &[tokens])?;
+    let (words, attention) = align(window, voice, &[tokens])?;
     Ok(Listening { words: words.concat(), attention })
 }
 
@@ -164,7 +160,6 @@ impl Recorded {
 /// begin and end with their first and last word. Returns the attention of [`Listening`].
 pub(crate) fn add_words(
     window: &mut WindowDecoder<'_>,
-    audio: &CrossCache,
     voice: &Voice,
     segments: &mut Vec<Segment>,
     offset: f64,
@@ -173,7 +168,7 @@ pub(crate) fn add_words(
     let _span = span(SpanName::Align);
     let eot = window.model.tokenizer.special().eot;
     let tokens: Vec<&[u32]> = segments.iter().map(|segment| segment.tokens.as_slice()).collect();
-    let (words, attention) = align(window, audio, voice, &tokens)?;
+    let (words, attention) = align(window, voice, &tokens)?;
     let mut last_end = last_end;
     let whole = std::mem::take(segments);
     for (segment, mut words) in whole.into_iter().zip(words) {
@@ -247,7 +242,6 @@ fn words_of(tokenizer: &WhisperTokenizer, pieces: &[&[u32]]) -> Vec<Vec<Piece>> 
 /// what attention they pay to each state.
 fn align(
     window: &mut WindowDecoder<'_>,
-    audio: &CrossCache,
     voice: &Voice,
     pieces: &[&[u32]],
 ) -> Result<(Vec<Vec<Timed>>, Vec<f32>), Cancelled> {
@@ -262,7 +256,7 @@ fn align(
     let room = window.model.dimensions.text_context.saturating_sub(start.len() + 1);
     let heard = &text[..text.len().min(room)];
     let tokens: Vec<u32> = start.iter().chain(heard).copied().chain([tokenizer.special().eot]).collect();
-    let (weights, probabilities) = attend(window, audio, &tokens, start.len(), heard)?;
+    let (weights, probabilities) = attend(window, &tokens, start.len(), heard)?;
     let recorded = Recorded { weights, rows: tokens.len(), first: start.len() - 1 };
     Ok(warp(&window.model, recorded, voice, words, &probabilities))
 }
@@ -403,21 +397,21 @@ pub(crate) const PROJECTED_ROWS: usize = 16;
 /// Attention of the alignment heads for every token, and the probability of every text token.
 fn attend(
     window: &mut WindowDecoder<'_>,
-    audio: &CrossCache,
     tokens: &[u32],
     first: usize,
     text: &[u32],
 ) -> Result<(Vec<Vec<f32>>, Vec<f32>), Cancelled> {
     let (model, cancel) = (window.model.clone(), window.cancel);
     let mut recording = Recording::new(&model.alignment_heads);
-    let mut inference = window.inference(audio.clone());
-    inference.record(tokens, &mut recording)?;
+    let hypotheses = window.hypotheses();
+    hypotheses.begin(tokens.len());
+    hypotheses.extend(tokens, Some(&mut recording), cancel)?;
     let eot = model.tokenizer.special().eot as usize;
     let mut probabilities = Vec::with_capacity(text.len());
     let rows: Vec<usize> = (first - 1..first - 1 + text.len()).collect();
     for (rows, tokens) in rows.chunks(PROJECTED_ROWS).zip(text.chunks(PROJECTED_ROWS)) {
         cancel.check()?;
-        let logits = inference.logits(rows);
+        let logits = hypotheses.logits(rows);
         let vocabulary = logits.len() / rows.len();
         for (logits, &token) in logits.chunks_exact_mut(vocabulary).zip(tokens) {
             softmax(&mut logits[..eot]);

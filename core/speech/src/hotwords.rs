@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use sotto_nn::search::Preference;
 use sotto_text::whisper::WhisperTokenizer;
 
 use crate::error::SpeechError;
@@ -181,43 +182,10 @@ impl Hotwords {
         })
     }
 
-    /// What `token` brings behind a text, or takes back.
-    pub(crate) fn bonus(&self, sampled: &[u32], token: u32) -> f32 {
-        let state = self.state(sampled);
-        let depth = self.nodes[self.go_on(state.node, token)].depth;
-        self.step(state, depth)
-    }
-
     /// What a token brings after which `depth` tokens, itself included, are a word begun.
     fn step(&self, state: State, depth: usize) -> f32 {
         let (gained, kept) = if depth == 0 { (0.0, 0) } else { (1.0, depth - 1) };
         self.strength * (gained - state.lost(kept) as f32)
-    }
-
-    /// Writes a row of log-probabilities to `weighed`, with the bonus added to every token that begins or continues a
-    /// word.
-    pub(crate) fn favour(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
-        let State { node, .. } = self.state(sampled);
-        weighed.clear();
-        weighed.extend_from_slice(scores);
-        self.continuations(node, &mut |token, _| {
-            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
-                *weighed = score + self.strength;
-            }
-        });
-    }
-
-    /// As [`favour`](Self::favour); a token that breaks a begun word off also loses what the word had brought so far.
-    pub(crate) fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
-        let state = self.state(sampled);
-        let broken_off = self.step(state, 0);
-        weighed.clear();
-        weighed.extend(scores.iter().map(|score| score + broken_off));
-        self.continuations(state.node, &mut |token, depth| {
-            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
-                *weighed = score + self.step(state, depth);
-            }
-        });
     }
 
     /// Calls `each` with every token that begins or continues a word after `node`, and how many tokens are begun with
@@ -229,6 +197,37 @@ impl Hotwords {
         for &token in self.nodes[node].next.keys() {
             each(token, self.nodes[node].depth + 1);
         }
+    }
+}
+
+impl Preference for Hotwords {
+    fn favour(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
+        let State { node, .. } = self.state(sampled);
+        weighed.clear();
+        weighed.extend_from_slice(scores);
+        self.continuations(node, &mut |token, _| {
+            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
+                *weighed = score + self.strength;
+            }
+        });
+    }
+
+    fn favour_with_refund(&self, sampled: &[u32], scores: &[f32], weighed: &mut Vec<f32>) {
+        let state = self.state(sampled);
+        let broken_off = self.step(state, 0);
+        weighed.clear();
+        weighed.extend(scores.iter().map(|score| score + broken_off));
+        self.continuations(state.node, &mut |token, depth| {
+            if let (Some(weighed), Some(score)) = (weighed.get_mut(token as usize), scores.get(token as usize)) {
+                *weighed = score + self.step(state, depth);
+            }
+        });
+    }
+
+    fn bonus(&self, sampled: &[u32], token: u32) -> f32 {
+        let state = self.state(sampled);
+        let depth = self.nodes[self.go_on(state.node, token)].depth;
+        self.step(state, depth)
     }
 }
 

@@ -11,14 +11,13 @@ use crate::align::{self, Listening};
 use crate::decode::Attempt;
 use crate::error::SpeechError;
 use crate::features::{FeatureWindow, FeatureWindows};
-use crate::model::CrossCache;
 use crate::options::{Thresholds, TimestampTokens, Timestamps};
 use crate::previous::Previous;
 use crate::source::SampleSource;
 use crate::transcript::{Segment, Word};
 use crate::unheard::{is_silent, unheard};
 use crate::voice_bounds::Voice;
-use crate::window::{Context, Decoded, WindowDecoder};
+use crate::window::{Context, WindowDecoder};
 
 /// Mel frames per second.
 const FRAMES_PER_SECOND: f64 = 100.0;
@@ -152,13 +151,13 @@ impl<'d, 'm> LongForm<'d, 'm> {
         }
         let prefix = std::mem::take(&mut self.prefix);
         let context = Context { previous: self.previous.tokens(), prefix: &prefix, timestamps, ..Context::default() };
-        let Decoded { attempt, audio } = self.decoder.decode(&window.values, window.frames, context)?;
+        let attempt = self.decoder.decode(&window.values, window.frames, context)?;
         if attempt.is_silence(&options.thresholds) {
             return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
         }
         let voice = Voice::new(&window.values, self.decoder.model.dimensions().mels, window.frames);
         if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
-            let (segments, attention) = self.sentences(&attempt, &audio, &voice, start)?;
+            let (segments, attention) = self.sentences(&attempt, &voice, start)?;
             self.remember(&segments, &attempt);
             return Ok(Heard { segments, advance: window.frames, attention });
         }
@@ -167,7 +166,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         let mut segments: Vec<Segment> =
             cut.segments.iter().map(|piece| segment(tokenizer, &attempt, piece, start)).collect();
         self.remember(&segments, &attempt);
-        let attention = self.settle(&mut segments, &audio, &voice, start)?;
+        let attention = self.settle(&mut segments, &voice, start)?;
         if let Some(first) = segments.first_mut().filter(|_| !prefix.is_empty()) {
             begin_with(first, &self.decoder.model.tokenizer().decode(&prefix));
         }
@@ -176,13 +175,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
 
     /// Times of the segments of a window with timestamps: words where they are asked for or a long pause asks for them,
     /// and bounds that follow the voice. Returns what attention they pay, where gaps are to be found.
-    fn settle(
-        &mut self,
-        segments: &mut Vec<Segment>,
-        audio: &CrossCache,
-        voice: &Voice,
-        start: f64,
-    ) -> Result<Vec<f32>, SpeechError> {
+    fn settle(&mut self, segments: &mut Vec<Segment>, voice: &Voice, start: f64) -> Result<Vec<f32>, SpeechError> {
         let options = self.decoder.options;
         let wanted = options.timestamps;
         if options.as_written && wanted != Timestamps::Word {
@@ -192,10 +185,10 @@ impl<'d, 'm> LongForm<'d, 'm> {
             |segment: &Segment| voice.longest_pause(segment.start - start..segment.end - start) >= align::LONGEST_PAUSE;
         let attention = if wanted == Timestamps::Word || (wanted == Timestamps::Segment && segments.iter().any(pauses))
         {
-            align::add_words(self.decoder, audio, voice, segments, start, self.last_speech)?
+            align::add_words(self.decoder, voice, segments, start, self.last_speech)?
         } else {
             let tokens: Vec<u32> = segments.iter().flat_map(|segment| &segment.tokens).copied().collect();
-            align::listen(self.decoder, audio, voice, &tokens)?.attention
+            align::listen(self.decoder, voice, &tokens)?.attention
         };
         voice.fit(segments, start);
         self.last_speech = segments.last().map_or(self.last_speech, |segment| segment.end);
@@ -209,11 +202,10 @@ impl<'d, 'm> LongForm<'d, 'm> {
     fn sentences(
         &mut self,
         attempt: &Attempt,
-        audio: &CrossCache,
         voice: &Voice,
         start: f64,
     ) -> Result<(Vec<Segment>, Vec<f32>), SpeechError> {
-        let Listening { words: timed, attention } = align::listen(self.decoder, audio, voice, &attempt.tokens)?;
+        let Listening { words: timed, attention } = align::listen(self.decoder, voice, &attempt.tokens)?;
         let with_words = self.decoder.options.timestamps == Timestamps::Word;
         let mut segments: Vec<Segment> = Vec::new();
         for word in timed {

@@ -85,7 +85,7 @@ pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
 
 /// What of the options and of the model decides what a transcription takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Session {
+pub(crate) struct SessionSize {
     /// Caches of the text: of the prompt, of every hypothesis, and of those that change places.
     caches: u64,
     /// Hypotheses that advance together.
@@ -103,7 +103,7 @@ pub(crate) struct Session {
     threads: u64,
 }
 
-// Caches have room for multiples of this many tokens (`decode/memory.rs`).
+// Caches have room for multiples of this many tokens (`sotto_nn::search`).
 const CACHE_STEP: u64 = 128;
 
 // Start of transcript, language, task, no timestamps; and the token before earlier text.
@@ -112,7 +112,7 @@ const CONTROL_TOKENS: u64 = 5;
 // Rows that each thread of the encoder works on (`model/int8/encoder.rs`).
 const ENCODER_BLOCK: u64 = 96;
 
-impl Session {
+impl SessionSize {
     /// A transcription with these options.
     pub(crate) fn of(
         dimensions: &Dimensions,

@@ -313,8 +313,8 @@ impl SpeechRecognizer {
         let Some(window) = windows.at(0)? else {
             return Err(SpeechError::EmptyAudio);
         };
-        let audio = decoder.encode(&window.values)?;
-        let (code, probability) = decoder.detect(&audio)?;
+        decoder.encode(&window.values)?;
+        let (code, probability) = decoder.detect()?;
         Ok(DetectedLanguage { code, probability })
     }
 }

@@ -2,18 +2,18 @@
 
 use std::time::Instant;
 
-use sotto_nn::sampling::argmax;
+use sotto_nn::search::{self, Draft, Hypotheses, LengthNorm, Recording, SearchSettings, argmax, repeats};
 use sotto_runtime::spans::{self, Counter, SpanName, span};
 use sotto_runtime::{CancelToken, Cancelled, Lease, Reservation, Threads};
 use sotto_text::whisper::language;
 
 use crate::align::{Listening, Recorded, listen, listen_to_recorded};
 use crate::decode::{
-    Attempt, DecodingMemory, Inference, Prompt, PromptParts, Rules, SearchContext, TimestampRules,
-    decode_with_fallback, follow_draft, judge, repeats,
+    Attempt, DecodingMemory, Prompt, PromptParts, Rules, TimestampRules, Window, WindowScorer, decode_with_fallback,
+    judge, probability,
 };
 use crate::error::SpeechError;
-use crate::model::{CrossCache, EncoderScratch, Model, Recording};
+use crate::model::{Model, Session};
 use crate::options::{AudioContext, Language, Task, TranscribeOptions};
 use crate::transcript::Timing;
 use crate::voice_bounds::Voice;
@@ -24,8 +24,8 @@ pub(crate) struct WindowDecoder<'m> {
     pub(crate) model: Lease<Model>,
     pub(crate) options: &'m TranscribeOptions,
     pub(crate) cancel: &'m CancelToken,
-    threads: Threads,
-    scratch: EncoderScratch,
+    /// The network, with the window that was encoded last.
+    session: Box<dyn Session>,
     memory: DecodingMemory,
     /// Code of the language: fixed, or what the last window was taken for.
     language: Option<&'static str>,
@@ -36,19 +36,11 @@ pub(crate) struct WindowDecoder<'m> {
     _reserved: Reservation,
 }
 
-/// The text of a window and the audio it was read from.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    pub(crate) attempt: Attempt,
-    /// The encoded audio, for aligning words with it.
-    pub(crate) audio: CrossCache,
-}
-
 /// What a search starts from.
-struct Prepared {
+struct Prepared<'m> {
     prompt: Prompt,
-    rules: Rules,
-    max_tokens: usize,
+    scorer: WindowScorer<'m>,
+    settings: SearchSettings,
 }
 
 /// What a window's text continues.
@@ -78,9 +70,9 @@ impl<'m> WindowDecoder<'m> {
     ) -> Result<Self, SpeechError> {
         let language = Self::check(&model, options)?;
         let _reserved = model.reserve_session(options, threads)?;
-        let (scratch, memory) = (model.encoder.scratch(), DecodingMemory::new(&model.decoder));
+        let (session, memory) = (model.session(threads), DecodingMemory::new());
         let (language_is_sure, timing) = (language.is_some(), Timing::default());
-        Ok(Self { model, options, cancel, threads, scratch, memory, language, language_is_sure, timing, _reserved })
+        Ok(Self { model, options, cancel, session, memory, language, language_is_sure, timing, _reserved })
     }
 
     /// Checks the options against the model; the language, where it is fixed.
@@ -106,18 +98,19 @@ impl<'m> WindowDecoder<'m> {
         self.model.tokenizer.special().timestamp_begin.is_some()
     }
 
-    /// Encodes `[frames, mels]` features and computes what the decoder reads of them.
-    pub(crate) fn encode(&mut self, features: &[f32]) -> Result<CrossCache, Cancelled> {
+    /// Encodes `[frames, mels]` features: texts attend to them until the next call.
+    pub(crate) fn encode(&mut self, features: &[f32]) -> Result<(), Cancelled> {
         let start = Instant::now();
         let _span = span(SpanName::Encode);
-        let Self { model, scratch, memory, threads, cancel, .. } = self;
-        let states = model.encoder.encode(features, scratch, *threads, cancel)?;
-        let kept = memory.take_audio();
-        let audio = model.decoder.cross_cache(states, kept, &mut memory.scratch, *threads, cancel)?;
-        memory.keep_audio(audio.clone());
+        self.session.hear(features, self.cancel)?;
         self.timing.encode += start.elapsed();
         self.timing.windows += 1;
-        Ok(audio)
+        Ok(())
+    }
+
+    /// Texts that attend to the window that was encoded last.
+    pub(crate) fn hypotheses(&mut self) -> &mut dyn Hypotheses {
+        self.session.hypotheses()
     }
 
     /// Encodes and decodes a window of `[frames, mels]` features, of which the first `frames` hold audio.
@@ -126,18 +119,17 @@ impl<'m> WindowDecoder<'m> {
         features: &[f32],
         frames: usize,
         context: Context<'_>,
-    ) -> Result<Decoded, Cancelled> {
+    ) -> Result<Attempt, Cancelled> {
         let mels = self.model.dimensions.mels;
         let needed = self.needed_frames(features, frames, context);
         if needed * mels == features.len() {
             return self.decode_all(features, context);
         }
         let first = self.decode_all(&features[..needed * mels], Context { one_attempt: true, ..context })?;
-        let doubtful = first.attempt.has_failed(&self.options.thresholds) || repeats(&first.attempt.tokens);
+        let doubtful = first.has_failed(&self.options.thresholds) || repeats(&first.tokens);
         if !doubtful || context.one_attempt {
             return Ok(first);
         }
-        drop(first);
         self.decode_all(features, context)
     }
 
@@ -150,28 +142,31 @@ impl<'m> WindowDecoder<'m> {
         }
     }
 
-    fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Decoded, Cancelled> {
-        let audio = self.encode(features)?;
+    fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Attempt, Cancelled> {
+        self.encode(features)?;
         let start = Instant::now();
         let _span = span(SpanName::Decode);
-        let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
-        let search = self.search(&rules, max_tokens);
-        let (model, TranscribeOptions { search: settings, thresholds, .. }) = (self.model.clone(), self.options);
-        let mut inference = self.inference(audio.clone());
-        let prepared = inference.prepare(&prompt, search.max_tokens, model.tokenizer.special().no_speech)?;
-        let attempts = if context.one_attempt { 1 } else { settings.temperatures.len() };
-        let attempt = decode_with_fallback(
-            &mut inference,
-            &prepared,
-            search,
-            &settings.temperatures[..attempts],
+        let Prepared { prompt, scorer, settings } = self.prepare(context)?;
+        let model = self.model.clone();
+        let no_speech = model.tokenizer.special().no_speech;
+        let (cancel, TranscribeOptions { search, thresholds, .. }) = (self.cancel, self.options);
+        let Self { session, memory, .. } = self;
+        let (hypotheses, before) = (session.hypotheses(), memory.search.sampled());
+        let no_speech_prob = memory.prepare(hypotheses, &prompt, settings.max_tokens, no_speech, cancel)?;
+        let DecodingMemory { search: searched, compressor, first } = memory;
+        let attempts = if context.one_attempt { 1 } else { search.temperatures.len() };
+        let window = Window {
+            first,
+            no_speech_prob,
+            settings: search,
+            temperatures: &search.temperatures[..attempts],
             thresholds,
-            &model.tokenizer,
-        )?;
-        inference.leave(prepared);
-        let sampled = inference.sampled;
-        self.count(&attempt, sampled, start);
-        Ok(Decoded { attempt, audio })
+            tokenizer: &model.tokenizer,
+        };
+        let mut search = search::Search { hypotheses, memory: searched, scorer: &scorer, settings, cancel };
+        let attempt = decode_with_fallback(&mut search, &window, compressor)?;
+        self.count(&attempt, before, start);
+        Ok(attempt)
     }
 
     /// Decodes greedily what `draft` most likely says already, once, and aligns the text with the audio: what a live
@@ -190,30 +185,30 @@ impl<'m> WindowDecoder<'m> {
         let settings = &self.options.search;
         let greedy = settings.beam == 1 && settings.temperatures.first().is_some_and(|&t| t == 0.0);
         if !greedy || !context.one_attempt {
-            let Decoded { attempt, audio } = self.decode(features, frames, context)?;
+            let attempt = self.decode(features, frames, context)?;
             let tokens: Vec<u32> = context.prefix.iter().chain(&attempt.tokens).copied().collect();
-            let listening = listen(self, &audio, &voice, &tokens)?;
+            let listening = listen(self, &voice, &tokens)?;
             return Ok((attempt, listening.behind(context.prefix.len(), &self.model.tokenizer)));
         }
         let mels = self.model.dimensions.mels;
-        let audio = self.encode(&features[..self.needed_frames(features, frames, context) * mels])?;
+        self.encode(&features[..self.needed_frames(features, frames, context) * mels])?;
         let start = Instant::now();
         let decode = span(SpanName::Decode);
-        let Prepared { prompt, rules, max_tokens } = self.prepare(&audio, context)?;
-        let search = self.search(&rules, max_tokens);
-        let model = self.model.clone();
-        // Caches of another processor are not cut where a draft is wrong.
-        let draft = if model.decoder.cuts_caches() { draft } else { &[] };
+        let Prepared { prompt, scorer, settings } = self.prepare(context)?;
+        let (model, cancel) = (self.model.clone(), self.cancel);
         let mut recording = Recording::new(&model.alignment_heads);
-        let mut inference = self.inference(audio);
         let no_speech = model.tokenizer.special().no_speech;
-        let (candidate, silence) = follow_draft(&mut inference, &prompt, draft, no_speech, search, &mut recording)?;
-        let sampled = inference.sampled;
+        let Self { session, memory, .. } = self;
+        let (hypotheses, before) = (session.hypotheses(), memory.search.sampled());
+        let mut search = search::Search { hypotheses, memory: &mut memory.search, scorer: &scorer, settings, cancel };
+        let draft = Draft::feed(&mut search, &prompt.tokens, draft, &mut recording)?;
+        let silence = probability(search.hypotheses.logits(&[prompt.sot]), no_speech);
+        let candidate = draft.follow(&mut search, &mut recording)?;
         // Of the prefix nobody asks.
         let prefix = prompt.prefix(context.prefix);
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
-        let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut inference);
-        self.count(&attempt, sampled, start);
+        let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut self.memory.compressor);
+        self.count(&attempt, before, start);
         drop(decode);
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
         let first = prompt.tokens.len() - prefix.len() - 1;
@@ -223,10 +218,10 @@ impl<'m> WindowDecoder<'m> {
     }
 
     /// What decoding starts from.
-    fn prepare(&mut self, audio: &CrossCache, context: Context<'_>) -> Result<Prepared, Cancelled> {
+    fn prepare(&mut self, context: Context<'_>) -> Result<Prepared<'m>, Cancelled> {
         // What a text begins with has a language.
         if !self.language_is_sure && (context.prefix.is_empty() || self.language.is_none()) {
-            self.language = Some(self.detect(audio)?.0);
+            self.language = Some(self.detect()?.0);
         }
         let max_tokens = self.max_tokens();
         let sot_sequence = self.sot_sequence(context.timestamps);
@@ -235,25 +230,25 @@ impl<'m> WindowDecoder<'m> {
         let prompt = Prompt::new(parts, self.model.tokenizer.special(), text_context, max_tokens);
         // The last token is not fed back, so one more fits than there are positions left (as in the reference).
         let room = text_context - prompt.tokens.len() + 1;
-        Ok(Prepared { prompt, rules: self.rules(context), max_tokens: max_tokens.min(room) })
-    }
-
-    fn search<'a>(&self, rules: &'a Rules, max_tokens: usize) -> SearchContext<'a>
-    where
-        'm: 'a,
-    {
         let options: &'m TranscribeOptions = self.options;
-        SearchContext {
-            settings: &options.search,
-            rules,
+        let scorer = WindowScorer {
+            rules: self.rules(context),
             hotwords: options.hotwords.as_deref(),
-            eot: self.model.tokenizer.special().eot,
-            max_tokens,
+            end: self.model.tokenizer.special().eot,
+        };
+        let settings = SearchSettings {
+            beam: options.search.beam,
+            patience: options.search.patience,
+            length: options.search.length_penalty.map_or(LengthNorm::Mean, LengthNorm::Gnmt),
+            max_tokens: max_tokens.min(room),
             stop_loops: options.thresholds.compression_ratio.is_some(),
-        }
+        };
+        Ok(Prepared { prompt, scorer, settings })
     }
 
-    fn count(&mut self, attempt: &Attempt, sampled: usize, start: Instant) {
+    /// Counts an attempt; `before` tokens had been sampled when it began.
+    fn count(&mut self, attempt: &Attempt, before: usize, start: Instant) {
+        let sampled = self.memory.search.sampled() - before;
         // Silence has no language: the next window is listened to anew.
         let options = self.options;
         self.language_is_sure |= options.language != Language::Each && !attempt.is_silence(&options.thresholds);
@@ -262,15 +257,17 @@ impl<'m> WindowDecoder<'m> {
         self.timing.decode += start.elapsed();
     }
 
-    /// The language of encoded audio and its probability among all languages.
-    pub(crate) fn detect(&mut self, audio: &CrossCache) -> Result<(&'static str, f32), Cancelled> {
+    /// The language of the window that was encoded last, and its probability among all languages.
+    pub(crate) fn detect(&mut self) -> Result<(&'static str, f32), Cancelled> {
         let model = self.model.clone();
         let tokenizer = &model.tokenizer;
         if !tokenizer.is_multilingual() {
             return Ok(("en", 1.0));
         }
-        let mut inference = self.inference(audio.clone());
-        let logits = inference.first_logits(tokenizer.special().sot)?;
+        let hypotheses = self.session.hypotheses();
+        hypotheses.begin(1);
+        hypotheses.extend(&[tokenizer.special().sot], None, self.cancel)?;
+        let logits = hypotheses.logits(&[0]);
         let languages = tokenizer.languages();
         let mut scores: Vec<f32> = languages
             .iter()
@@ -284,10 +281,6 @@ impl<'m> WindowDecoder<'m> {
         }
         let best = argmax(&scores);
         Ok((languages[best].0, scores[best]))
-    }
-
-    pub(crate) fn inference(&mut self, audio: CrossCache) -> Inference<'_> {
-        Inference::new(&self.model.decoder, audio, &mut self.memory, self.threads, self.cancel)
     }
 
     /// Start of transcript with language, task and the wish for no timestamps.

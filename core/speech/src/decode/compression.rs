@@ -4,7 +4,7 @@ use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// zlib at its default level, with its memory kept from text to text.
 #[derive(Debug)]
-pub(super) struct Compressor {
+pub(crate) struct Compressor {
     zlib: Compress,
     output: Vec<u8>,
 }

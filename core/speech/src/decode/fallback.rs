@@ -1,14 +1,11 @@
 //! Second attempts: a result that repeats itself or that the model doubts is decoded again at a higher temperature.
 
-use sotto_nn::sampling::Rng;
+use sotto_nn::search::{Candidate, Rng, Sampling, stutters};
 use sotto_runtime::Cancelled;
 use sotto_text::whisper::WhisperTokenizer;
 
-use super::beam::beam;
-use super::inference::{Inference, Prepared};
-use super::repetition::stutters;
-use super::search::{Candidate, SearchContext, greedy, sampled};
-use crate::options::Thresholds;
+use super::compression::Compressor;
+use crate::options::{Search, Thresholds};
 
 /// The text of a window and how far it can be trusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,21 +41,18 @@ impl Attempt {
 /// If none does, the first one counts that only stutters: someone may have spoken so. Else the last one without a loop,
 /// or, where all loop, the first one with its loop cut.
 pub(crate) fn decode_with_fallback(
-    inference: &mut Inference<'_>,
-    prepared: &Prepared,
-    context: SearchContext<'_>,
-    temperatures: &[f32],
-    thresholds: &Thresholds,
-    tokenizer: &WhisperTokenizer,
+    search: &mut sotto_nn::search::Search<'_>,
+    window: &Window<'_>,
+    compressor: &mut Compressor,
 ) -> Result<Attempt, Cancelled> {
-    let mut rng = Rng::new(context.settings.seed);
+    let mut rng = Rng::new(window.settings.seed);
     // With whether it only stutters.
     let mut doubted: Vec<(Attempt, bool)> = Vec::new();
-    for &temperature in temperatures {
-        let candidate = find(inference, prepared, context, temperature, &mut rng)?;
-        let attempt = judge(candidate, prepared.no_speech_prob, temperature, tokenizer, inference);
-        let passed = !attempt.has_failed(thresholds);
-        if passed && !(thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
+    for &temperature in window.temperatures {
+        let candidate = find(search, window, temperature, &mut rng)?;
+        let attempt = judge(candidate, window.no_speech_prob, temperature, window.tokenizer, compressor);
+        let passed = !attempt.has_failed(window.thresholds);
+        if passed && !(window.thresholds.compression_ratio.is_some() && stutters(&attempt.tokens)) {
             return Ok(attempt);
         }
         doubted.push((attempt, passed));
@@ -66,24 +60,37 @@ pub(crate) fn decode_with_fallback(
     let stuttered = doubted.iter().position(|&(_, stutters)| stutters);
     let whole = stuttered.or_else(|| doubted.iter().rposition(|(attempt, _)| !attempt.looped)).unwrap_or(0);
     Ok(match doubted.is_empty() {
-        true => judge(Candidate::default(), prepared.no_speech_prob, 0.0, tokenizer, inference),
+        true => judge(Candidate::default(), window.no_speech_prob, 0.0, window.tokenizer, compressor),
         false => doubted.swap_remove(whole).0,
     })
 }
 
+/// A window whose prompt was fed: what every attempt at its text starts from, and how it is judged.
+#[derive(Debug)]
+pub(crate) struct Window<'a> {
+    /// Logits behind the prompt.
+    pub(crate) first: &'a [f32],
+    /// Probability of silence.
+    pub(crate) no_speech_prob: f32,
+    pub(crate) settings: &'a Search,
+    pub(crate) temperatures: &'a [f32],
+    pub(crate) thresholds: &'a Thresholds,
+    pub(crate) tokenizer: &'a WhisperTokenizer,
+}
+
 fn find(
-    inference: &mut Inference<'_>,
-    prepared: &Prepared,
-    context: SearchContext<'_>,
+    search: &mut sotto_nn::search::Search<'_>,
+    window: &Window<'_>,
     temperature: f32,
     rng: &mut Rng,
 ) -> Result<Candidate, Cancelled> {
+    let &Window { first, settings, .. } = window;
     if temperature > 0.0 {
-        sampled(inference, prepared, context, temperature, rng)
-    } else if context.settings.beam > 1 {
-        beam(inference, prepared, context)
+        search.drawn(first, settings.best_of, &Sampling::at(temperature), rng)
+    } else if settings.beam > 1 {
+        Ok(search.beam(first)?.into_iter().next().unwrap_or_default())
     } else {
-        greedy(inference, prepared, context)
+        search.greedy(first)
     }
 }
 
@@ -93,12 +100,12 @@ pub(crate) fn judge(
     no_speech_prob: f32,
     temperature: f32,
     tokenizer: &WhisperTokenizer,
-    inference: &mut Inference<'_>,
+    compressor: &mut Compressor,
 ) -> Attempt {
     let text = tokenizer.decode(&candidate.tokens).trim().to_owned();
     Attempt {
         avg_logprob: candidate.avg_logprob(),
-        compression_ratio: inference.memory.compressor.ratio(&text),
+        compression_ratio: compressor.ratio(&text),
         tokens: candidate.tokens,
         text,
         no_speech_prob,

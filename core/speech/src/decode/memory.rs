@@ -1,98 +1,50 @@
 //! Memory that decoding keeps from window to window: an hour of live audio takes it from the allocator once.
 
-use crate::model::{CrossCache, Decoder, DecoderScratch, Row, SelfCache};
+use sotto_kernels::softmax;
+use sotto_nn::search::{Hypotheses, SearchMemory};
+use sotto_runtime::{CancelToken, Cancelled};
 
-use super::beam::BeamMemory;
 use super::compression::Compressor;
-
-/// Caches have room for multiples of this many tokens, so that those of one window fit the next.
-const CACHE_STEP: usize = 128;
+use super::prompt::Prompt;
 
 /// What decoding one window leaves behind for the next one.
 #[derive(Debug)]
 pub(crate) struct DecodingMemory {
-    pub(crate) scratch: DecoderScratch,
-    /// The rows of a step, and all their numbers.
-    pub(super) rows: Vec<Row>,
-    pub(super) picked: Vec<usize>,
-    pub(super) caches: CachePool,
-    pub(super) compressor: Compressor,
-    pub(super) beam: BeamMemory,
-    /// A row of log-probabilities with what hotwords bring.
-    pub(super) weighed: Vec<f32>,
-    logits: Vec<Vec<f32>>,
-    /// Keys and values of the last window's audio.
-    audio: Option<CrossCache>,
-}
-
-/// Caches that no hypothesis uses, all of one size.
-#[derive(Debug, Default)]
-pub(super) struct CachePool {
-    positions: usize,
-    free: Vec<SelfCache>,
+    pub(crate) search: SearchMemory,
+    pub(crate) compressor: Compressor,
+    /// Logits behind the prompt.
+    pub(crate) first: Vec<f32>,
 }
 
 impl DecodingMemory {
-    pub(crate) fn new(decoder: &Decoder) -> Self {
-        Self {
-            scratch: decoder.scratch(),
-            rows: Vec::new(),
-            picked: Vec::new(),
-            caches: CachePool::default(),
-            compressor: Compressor::new(),
-            beam: BeamMemory::default(),
-            weighed: Vec::new(),
-            logits: Vec::new(),
-            audio: None,
-        }
+    pub(crate) fn new() -> Self {
+        Self { search: SearchMemory::default(), compressor: Compressor::new(), first: Vec::new() }
     }
 
-    /// Keys and values of an earlier window, to be overwritten, where nobody reads them any more.
-    pub(crate) fn take_audio(&mut self) -> Option<CrossCache> {
-        self.audio.take()
-    }
-
-    pub(crate) fn keep_audio(&mut self, audio: CrossCache) {
-        self.audio = Some(audio);
-    }
-
-    /// An empty vector of logits.
-    pub(super) fn take_logits(&mut self) -> Vec<f32> {
-        let mut logits = self.logits.pop().unwrap_or_default();
-        logits.clear();
-        logits
-    }
-
-    pub(super) fn keep_logits(&mut self, logits: Vec<f32>) {
-        self.logits.push(logits);
+    /// Feeds the prompt, which at most `max_tokens` will follow, and keeps what every attempt at the text starts from.
+    /// Returns the probability of silence, where the vocabulary has a token for it.
+    pub(crate) fn prepare(
+        &mut self,
+        hypotheses: &mut dyn Hypotheses,
+        prompt: &Prompt,
+        max_tokens: usize,
+        no_speech: Option<u32>,
+        cancel: &CancelToken,
+    ) -> Result<f32, Cancelled> {
+        hypotheses.begin(prompt.tokens.len().saturating_add(max_tokens));
+        hypotheses.extend(&prompt.tokens, None, cancel)?;
+        let logits = hypotheses.logits(&[prompt.sot, prompt.tokens.len() - 1]);
+        let (silence, next) = logits.split_at_mut(logits.len() / 2);
+        self.first.clear();
+        self.first.extend_from_slice(next);
+        Ok(probability(silence, no_speech))
     }
 }
 
-impl CachePool {
-    /// From here on caches have room for `positions` tokens at least. To be called while none is in use: those in use
-    /// have the size that was asked for before.
-    pub(super) fn fit(&mut self, positions: usize) {
-        let positions = positions.next_multiple_of(CACHE_STEP);
-        if positions > self.positions {
-            self.positions = positions;
-            self.free.clear();
-        }
-    }
-
-    /// An empty cache.
-    pub(super) fn take(&mut self, decoder: &Decoder) -> SelfCache {
-        match self.free.pop() {
-            Some(mut cache) => {
-                cache.clear();
-                cache
-            }
-            None => decoder.self_cache(self.positions),
-        }
-    }
-
-    pub(super) fn keep(&mut self, caches: impl IntoIterator<Item = SelfCache>) {
-        self.free.extend(caches);
-    }
+/// Probability of a token, where there is one; the logits are probabilities afterwards.
+pub(crate) fn probability(logits: &mut [f32], token: Option<u32>) -> f32 {
+    softmax(logits);
+    token.and_then(|token| logits.get(token as usize).copied()).unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -113,9 +65,9 @@ mod tests {
         let options = TranscribeOptions { max_tokens: Some(20), ..TranscribeOptions::greedy() };
         let mels = model.dimensions.mels;
         let features: Vec<f32> = (0..3000 * mels).map(|i| (i as f32 * 0.37).sin()).collect();
-        let mut scratch = model.encoder.scratch();
+        let mut session = model.session(Threads::ONE);
         let mut encode = || {
-            model.encoder.encode(&features, &mut scratch, Threads::ONE, &cancel).unwrap();
+            session.encode(&features, &cancel).unwrap();
         };
         encode();
         let ((), encoded) = measured(encode);

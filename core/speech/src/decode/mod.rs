@@ -1,21 +1,16 @@
-//! From an encoded window to its tokens.
+//! From an encoded window to its tokens: what Whisper's text begins with, what may come next, and when it is tried again.
+//!
+//! The search itself is `sotto_nn::search`.
 
-mod beam;
 mod compression;
-mod draft;
 mod fallback;
-mod inference;
 mod memory;
 mod prompt;
-mod repetition;
 mod rules;
-mod search;
+mod scorer;
 
-pub(crate) use draft::follow_draft;
-pub(crate) use fallback::{Attempt, decode_with_fallback, judge};
-pub(crate) use inference::Inference;
-pub(crate) use memory::DecodingMemory;
+pub(crate) use fallback::{Attempt, Window, decode_with_fallback, judge};
+pub(crate) use memory::{DecodingMemory, probability};
 pub(crate) use prompt::{Prompt, PromptParts};
-pub(crate) use repetition::repeats;
 pub(crate) use rules::{Rules, TimestampRules};
-pub(crate) use search::SearchContext;
+pub(crate) use scorer::WindowScorer;

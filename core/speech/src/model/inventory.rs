@@ -114,7 +114,7 @@ mod tests {
     use sotto_runtime::Threads;
 
     use super::*;
-    use crate::model::{Decoder, Encoder, Precision};
+    use crate::model::{Precision, exact, int8};
 
     /// Has every tensor, of zeros, and remembers what was asked for.
     #[derive(Default)]
@@ -189,8 +189,10 @@ mod tests {
             for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
             inventory.sort();
             let asked = Asked::default();
-            Encoder::load(&asked, precision, &backend, &dimensions).unwrap();
-            Decoder::load(&asked, precision, &backend, &dimensions).unwrap();
+            match precision {
+                Precision::F32 => _ = exact::Network::load(&asked, &dimensions).unwrap(),
+                _ => _ = int8::Network::load(&asked, &backend, &dimensions, precision).unwrap(),
+            }
             let mut asked = asked.0.into_inner();
             asked.sort();
             assert_eq!(asked, inventory, "{precision:?}");

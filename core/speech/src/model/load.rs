@@ -19,11 +19,11 @@ use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
 use super::{
-    ComputeDevice, Decoder, Dimensions, Encoder, GenerationConfig, Model, Precision, SlowDevice, Switch, device, speed,
+    ComputeDevice, Dimensions, GenerationConfig, Model, Precision, SlowDevice, Switch, device, exact, int8, speed,
     weight_count,
 };
 use crate::error::{ConfigError, LoadError};
-use crate::memory::{self, Estimate, ModelMemory, Residence, Session};
+use crate::memory::{self, Estimate, ModelMemory, Residence, SessionSize};
 use crate::options::TranscribeOptions;
 
 /// Where a model comes from.
@@ -337,7 +337,7 @@ impl Manifest {
     ) -> Result<Estimate, LoadError> {
         let config = |problem| LoadError::Config { model: self.name.clone(), problem };
         let heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?.len();
-        let session = Session::of(&self.dimensions, transcription, heads, options.threads);
+        let session = SessionSize::of(&self.dimensions, transcription, heads, options.threads);
         let (memory, precision) = (self.memory(options)?, self.precision(options)?);
         let session = session_bytes(&self.dimensions, &session, precision, options.device);
         Ok(Estimate { loading: memory.loading, model: memory.loaded, session })
@@ -424,11 +424,14 @@ impl Manifest {
         let own = || Arc::new(Pool::with_setup(options.threads, options.helper_setup.clone()));
         let pool = options.pool.clone().unwrap_or_else(own);
         let backend = Backend::with_pool(self.kernels(options)?, pool);
-        let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
-        let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
-        let networks = (encoder, decoder);
-        let (encoder, decoder) =
-            device::with_device(options.device, networks, &source, precision, &self.dimensions, &switch)?;
+        let dimensions = &self.dimensions;
+        let place = device::Place { device: options.device, switch: &switch, precision, dimensions };
+        let network = match precision {
+            Precision::F32 => place.put(exact::Network::load(&source, dimensions)?, &source)?,
+            Precision::Mixed | Precision::Int8 => {
+                place.put(int8::Network::load(&source, &backend, dimensions, precision)?, &source)?
+            }
+        };
         let settings = self.settings(&tokenizer)?;
         memory.shrink_to(self.memory(options)?.loaded);
         spans::count(Counter::LoadedBytes, self.file.bytes());
@@ -438,8 +441,7 @@ impl Manifest {
         };
         Ok(Model {
             dimensions: self.dimensions,
-            encoder,
-            decoder,
+            network,
             tokenizer,
             alignment_heads: settings.alignment_heads,
             suppress: settings.suppress,
@@ -516,7 +518,7 @@ impl Manifest {
 /// Bytes of one transcription, on every processor that works on it.
 pub(super) fn session_bytes(
     dimensions: &Dimensions,
-    session: &Session,
+    session: &SessionSize,
     precision: Precision,
     computes_on: ComputeDevice,
 ) -> Bytes {

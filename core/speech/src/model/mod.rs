@@ -11,6 +11,7 @@ mod load;
 mod names;
 mod network;
 mod positions;
+mod precision;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
@@ -28,23 +29,24 @@ pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, Quantize
 pub use speed::SlowDevice;
 pub use weight_types::WeightTypes;
 
-pub use network::Precision;
-pub(crate) use network::{CrossCache, Decoder, DecoderScratch, Encoder, EncoderScratch, Recording, Row, SelfCache};
+pub(crate) use network::{AnyWhisper, Session};
+pub use precision::Precision;
+
+use std::sync::Arc;
 
 use sotto_nn::packed::PackedModel;
 use sotto_runtime::{Bytes, CancelToken, Cancelled, MemoryBudget, Reservation, Threads};
 use sotto_text::whisper::WhisperTokenizer;
 
 use crate::error::SpeechError;
-use crate::memory::Session;
+use crate::memory::SessionSize;
 use crate::options::TranscribeOptions;
 
 /// Network, vocabulary and settings of one model; immutable, shared by any number of transcriptions.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) dimensions: Dimensions,
-    pub(crate) encoder: Encoder,
-    pub(crate) decoder: Decoder,
+    pub(crate) network: Arc<dyn AnyWhisper>,
     pub(crate) tokenizer: WhisperTokenizer,
     pub(crate) alignment_heads: Vec<(usize, usize)>,
     pub(crate) suppress: Vec<u32>,
@@ -90,7 +92,7 @@ impl Facts {
 
     /// Bytes that one transcription with these options holds on top of the model's own.
     pub(crate) fn session_bytes(&self, options: &TranscribeOptions, threads: Threads) -> Bytes {
-        let session = Session::of(&self.dimensions, options, self.alignment_heads, threads);
+        let session = SessionSize::of(&self.dimensions, options, self.alignment_heads, threads);
         load::session_bytes(&self.dimensions, &session, self.precision, self.computes_on)
     }
 }
@@ -139,7 +141,7 @@ impl Model {
     /// and the keys and values of a window of 30 s. At batch size 1 no decoder is faster than reading them.
     #[must_use]
     pub fn bytes_per_token(&self) -> u64 {
-        self.decoder.bytes_per_token(&self.dimensions)
+        self.network.bytes_of_token(&self.dimensions)
     }
 
     /// Cross-attention heads that follow the audio, as `(layer, head)`.
@@ -160,7 +162,7 @@ impl Model {
     /// # Panics
     /// When the features are longer than a window or no whole frames.
     pub fn encode(&self, features: &[f32], threads: Threads, cancel: &CancelToken) -> Result<Vec<f32>, Cancelled> {
-        Ok(self.encoder.encode(features, &mut self.encoder.scratch(), threads, cancel)?.to_vec())
+        Ok(self.session(threads).encode(features, cancel)?.to_vec())
     }
 
     /// Logits `[tokens, vocabulary]` after each of `tokens`, given encoder states.
@@ -177,12 +179,17 @@ impl Model {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<f32>, Cancelled> {
-        let mut scratch = self.decoder.scratch();
-        let cross = self.decoder.cross_cache(states, None, &mut scratch, threads, cancel)?;
-        let rows: Vec<Row> = tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
-        let mut caches = [self.decoder.self_cache(rows.len())];
-        self.decoder.feed(&rows, &mut caches, &cross, &mut scratch, None, threads, cancel)?;
-        let picked: Vec<usize> = (0..rows.len()).collect();
-        Ok(self.decoder.logits(&picked, &mut scratch, threads).to_vec())
+        let mut session = self.session(threads);
+        session.listen(states, cancel)?;
+        let hypotheses = session.hypotheses();
+        hypotheses.begin(tokens.len());
+        hypotheses.extend(tokens, None, cancel)?;
+        let rows: Vec<usize> = (0..tokens.len()).collect();
+        Ok(hypotheses.logits(&rows).to_vec())
+    }
+
+    /// The network at work on one recording or stream.
+    pub(crate) fn session(&self, threads: Threads) -> Box<dyn Session> {
+        Arc::clone(&self.network).session(threads)
     }
 }

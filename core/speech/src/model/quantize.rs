@@ -14,10 +14,10 @@ use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
 use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, TASK, TASK_KEY, TOKENIZER};
 use super::names::Tensors;
-use super::network::Precision;
+use super::precision::Precision;
 use super::watched::Watched;
 use super::weight_types::WeightTypes;
-use super::{Decoder, Encoder, GenerationConfig, positions, weight_count};
+use super::{GenerationConfig, int8, positions, weight_count};
 use crate::error::QuantizeError;
 
 const WEIGHTS_KEY: &str = "sotto.weights";
@@ -213,8 +213,7 @@ fn record(
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
-    Encoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
-    Decoder::load(&source, Precision::Int8, &backend, manifest.dimensions())?;
+    int8::Network::load(&source, &backend, dimensions, Precision::Int8)?;
     let (mut contents, errors) = recorder.finish();
     if is_compact(manifest, options) {
         let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;

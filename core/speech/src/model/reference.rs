@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::whisper::{Config, model::Whisper};
-use sotto_nn::sampling::argmax;
+use sotto_nn::search::argmax;
 use sotto_runtime::{CancelToken, Cancelled};
 
 pub use candle_core::Device;

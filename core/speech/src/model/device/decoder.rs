@@ -3,61 +3,62 @@
 use std::sync::{Arc, OnceLock};
 
 use candle_core::Tensor;
+use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::network::{self, Fed, KeyValues, SelfLayers};
-use super::{PassError, Switch, on_device};
+use super::{Network, PassError, Switch, on_device};
 use crate::model::config::Dimensions;
 use crate::model::inventory::{cross_values, token_weights};
-use crate::model::{self, Recording, Row};
+use crate::model::network::Whisper;
 
+/// The device's decoder and the switch that says whether it may be used. The CPU's comes with every call.
 #[derive(Debug)]
-pub(crate) struct Decoder {
-    cpu: Box<model::Decoder>,
+pub(super) struct Decoder {
     device: network::Decoder,
     switch: Switch,
 }
 
 /// Keys and values of the encoded audio, on the device or, once they are needed there, on the CPU.
 #[derive(Debug)]
-pub(crate) struct CrossLayers {
+pub(crate) struct CrossLayers<N: Whisper> {
     states: Vec<f32>,
     device: Option<Vec<KeyValues>>,
-    cpu: OnceLock<model::CrossCache>,
+    cpu: OnceLock<N::Source>,
 }
 
 /// Caches of one hypothesis, and the tokens that they were made from.
 #[derive(Debug)]
-pub(crate) struct SelfCache {
+pub(crate) struct SelfCache<N: Whisper> {
     tokens: Vec<u32>,
     /// Room that caches on the CPU have.
     positions: usize,
-    place: Place,
+    place: Place<N>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Place<N: Whisper> {
     Device(SelfLayers),
-    Cpu(Box<model::SelfCache>),
+    Cpu(N::Memory),
     /// To be made from the tokens.
     Nowhere,
 }
 
 /// Memory that decoding reuses from token to token.
 #[derive(Debug)]
-pub(crate) struct DecoderScratch {
-    cpu: Box<model::DecoderScratch>,
+pub(crate) struct DecoderScratch<N: Whisper> {
+    cpu: N::Scratch,
     logits: Vec<f32>,
     /// What the last tokens gave on the device; `None` where the CPU was fed.
-    fed: Option<FedOnDevice>,
+    fed: Option<FedOnDevice<N>>,
     /// The row of the CPU's scratch for each row that was fed, where they are not the same.
     replayed: Option<Vec<usize>>,
 }
 
 #[derive(Debug)]
-struct FedOnDevice {
+struct FedOnDevice<N: Whisper> {
     hidden: Tensor,
-    cross: Arc<CrossLayers>,
+    cross: Arc<CrossLayers<N>>,
     /// All tokens of each hypothesis.
     tokens: Vec<Vec<u32>>,
     /// Hypothesis of each row that was fed, and its place among the hypothesis' tokens.
@@ -65,119 +66,75 @@ struct FedOnDevice {
 }
 
 impl Decoder {
-    pub(super) fn new(cpu: model::Decoder, device: network::Decoder, switch: Switch) -> Self {
-        Self { cpu: Box::new(cpu), device, switch }
+    pub(super) fn new(device: network::Decoder, switch: Switch) -> Self {
+        Self { device, switch }
     }
 
-    /// As [`model::Decoder::bytes_per_token`], of what computes right now.
-    pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+    /// As [`Whisper::bytes_per_token`], of what computes right now.
+    pub(super) fn bytes_per_token<N: Whisper>(&self, cpu: &N, dimensions: &Dimensions) -> u64 {
         match self.switch.is_on() {
             true => self.device.weight_bytes() * (token_weights(dimensions) + cross_values(dimensions)),
-            false => self.cpu.bytes_per_token(dimensions),
+            false => cpu.bytes_per_token(dimensions),
         }
     }
 
-    pub(crate) fn scratch(&self) -> DecoderScratch {
-        DecoderScratch { cpu: Box::new(self.cpu.scratch()), logits: Vec::new(), fed: None, replayed: None }
+    pub(super) fn scratch<N: Whisper>(cpu: &N) -> DecoderScratch<N> {
+        DecoderScratch { cpu: cpu.scratch(), logits: Vec::new(), fed: None, replayed: None }
     }
 
-    /// As [`model::Decoder::cross_cache`].
-    pub(crate) fn cross_layers(
+    /// As [`Whisper::listen`].
+    pub(super) fn cross_layers<N: Whisper>(
         &self,
+        cpu: &N,
         states: &[f32],
-        scratch: &mut DecoderScratch,
+        scratch: &mut DecoderScratch<N>,
         threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<CrossLayers, Cancelled> {
+    ) -> Result<CrossLayers<N>, Cancelled> {
         let device = on_device(&self.switch, || self.device.cross_layers(states, cancel))?;
         let cross = CrossLayers { states: states.to_vec(), device, cpu: OnceLock::new() };
         if cross.device.is_none() {
-            cross.on_cpu(&self.cpu, &mut scratch.cpu, threads, cancel)?;
+            cross.on_cpu(cpu, &mut scratch.cpu, threads, cancel)?;
         }
         Ok(cross)
     }
 
-    /// An empty cache for one hypothesis of at most `positions` tokens.
-    pub(crate) fn self_cache(&self, positions: usize) -> SelfCache {
-        SelfCache { tokens: Vec::new(), positions, place: Place::Device(Vec::new()) }
-    }
-
-    /// As [`model::Decoder::feed`].
-    #[expect(clippy::too_many_arguments, reason = "what one call of the network reads and writes")]
-    pub(crate) fn feed(
+    /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
+    pub(super) fn feed<N: Whisper>(
         &self,
-        rows: &[Row],
-        caches: &mut [model::SelfCache],
-        cross: &Arc<CrossLayers>,
-        scratch: &mut DecoderScratch,
-        mut recording: Option<&mut Recording<'_>>,
-        threads: Threads,
-        cancel: &CancelToken,
+        cpu: &N,
+        mut pass: Pass<'_, '_, Network<N>>,
+        scratch: &mut DecoderScratch<N>,
     ) -> Result<(), Cancelled> {
-        let blocks: Vec<usize> = recording.iter().flat_map(|r| r.heads.iter().map(|&(block, _)| block)).collect();
-        match self.feed_device(rows, caches, cross, &blocks, cancel)? {
-            Some(fed) => {
-                if let Some(recording) = recording.as_deref_mut() {
-                    record(recording, &fed.attention);
-                }
-                scratch.replayed = None;
-                scratch.fed = Some(keep(rows, caches, cross, fed));
-                Ok(())
-            }
-            None => self.feed_cpu(rows, caches, cross, scratch, recording, threads, cancel),
+        let blocks: Vec<usize> = pass.recording.iter().flat_map(|r| r.heads.iter().map(|&(block, _)| block)).collect();
+        let Some(fed) = self.feed_device(&pass, &blocks)? else { return feed_cpu(cpu, pass, scratch) };
+        if let Some(recording) = pass.recording.as_deref_mut() {
+            record(recording, &fed.attention);
         }
-    }
-
-    /// `None` when the CPU has to do it.
-    fn feed_device(
-        &self,
-        rows: &[Row],
-        caches: &mut [model::SelfCache],
-        cross: &CrossLayers,
-        blocks: &[usize],
-        cancel: &CancelToken,
-    ) -> Result<Option<Fed>, Cancelled> {
-        let Some(cross) = &cross.device else { return Ok(None) };
-        let caches: Vec<&SelfCache> = caches.iter_mut().map(|cache| &*cache.device()).collect();
-        let starts: Vec<usize> = caches.iter().map(|cache| cache.tokens.len()).collect();
-        let layers: Option<Vec<&SelfLayers>> = caches.iter().map(|cache| cache.layers()).collect();
-        let Some(layers) = layers else { return Ok(None) };
-        on_device(&self.switch, || self.device.feed(rows, (&layers, &starts), cross, blocks, cancel))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "as feed")]
-    fn feed_cpu(
-        &self,
-        rows: &[Row],
-        caches: &mut [model::SelfCache],
-        cross: &CrossLayers,
-        scratch: &mut DecoderScratch,
-        recording: Option<&mut Recording<'_>>,
-        threads: Threads,
-        cancel: &CancelToken,
-    ) -> Result<(), Cancelled> {
-        let cross = cross.on_cpu(&self.cpu, &mut scratch.cpu, threads, cancel)?;
-        let mut own = Vec::with_capacity(caches.len());
-        for cache in &mut *caches {
-            own.push(cache.device().take_to_cpu(&self.cpu, cross, &mut scratch.cpu, threads, cancel)?);
-        }
-        let result = self.cpu.feed(rows, &mut own, cross, &mut scratch.cpu, recording, threads, cancel);
-        for (cache, own) in caches.iter_mut().zip(own) {
-            cache.device().place = Place::Cpu(Box::new(own));
-        }
-        result?;
-        for row in rows {
-            caches[row.hypothesis].device().tokens.push(row.token);
-        }
-        (scratch.fed, scratch.replayed) = (None, None);
+        scratch.replayed = None;
+        scratch.fed = Some(keep(pass, fed));
         Ok(())
     }
 
-    /// As [`model::Decoder::logits`].
-    pub(crate) fn logits<'s>(
+    /// `None` when the CPU has to do it.
+    fn feed_device<N: Whisper>(
         &self,
+        pass: &Pass<'_, '_, Network<N>>,
+        blocks: &[usize],
+    ) -> Result<Option<Fed>, Cancelled> {
+        let Some(cross) = &pass.shared_source().device else { return Ok(None) };
+        let starts: Vec<usize> = pass.memories.iter().map(Memory::len).collect();
+        let layers: Option<Vec<&SelfLayers>> = pass.memories.iter().map(SelfCache::layers).collect();
+        let Some(layers) = layers else { return Ok(None) };
+        on_device(&self.switch, || self.device.feed(pass.rows, (&layers, &starts), cross, blocks, pass.cancel))
+    }
+
+    /// As [`search::Network::logits`](sotto_nn::search::Network::logits).
+    pub(super) fn logits<'s, N: Whisper>(
+        &self,
+        cpu: &N,
         picked: &[usize],
-        scratch: &'s mut DecoderScratch,
+        scratch: &'s mut DecoderScratch<N>,
         threads: Threads,
     ) -> &'s mut [f32] {
         if let Some(fed) = &scratch.fed {
@@ -188,49 +145,78 @@ impl Decoder {
             }
         }
         if let Some(fed) = scratch.fed.take() {
-            scratch.replayed = Some(self.replay(&fed, &mut scratch.cpu, threads));
+            scratch.replayed = Some(replay(cpu, &fed, &mut scratch.cpu, threads));
         }
         match &scratch.replayed {
             Some(places) => {
                 let picked: Vec<usize> = picked.iter().map(|&row| places[row]).collect();
-                self.cpu.logits(&picked, &mut scratch.cpu, threads)
+                cpu.logits(&picked, &mut scratch.cpu, threads)
             }
-            None => self.cpu.logits(picked, &mut scratch.cpu, threads),
+            None => cpu.logits(picked, &mut scratch.cpu, threads),
         }
-    }
-
-    /// Feeds the CPU all tokens of a pass whose hidden states are lost with the device; returns where its rows are now.
-    fn replay(&self, fed: &FedOnDevice, scratch: &mut model::DecoderScratch, threads: Threads) -> Vec<usize> {
-        // Nobody waits for a token to observe here: at most one text context is fed per hypothesis.
-        let never = CancelToken::new();
-        let (mut rows, mut firsts, mut caches) = (Vec::new(), Vec::new(), Vec::new());
-        for (hypothesis, tokens) in fed.tokens.iter().enumerate() {
-            firsts.push(rows.len());
-            rows.extend(tokens.iter().map(|&token| Row { hypothesis, token }));
-            caches.push(self.cpu.self_cache(tokens.len()));
-        }
-        let mut run = || -> Result<(), Cancelled> {
-            let cross = fed.cross.on_cpu(&self.cpu, scratch, threads, &never)?;
-            self.cpu.feed(&rows, &mut caches, cross, scratch, None, threads, &never)
-        };
-        run().unwrap_or_else(|_| unreachable!("nobody has the token"));
-        fed.rows.iter().map(|&(hypothesis, place)| firsts[hypothesis] + place).collect()
     }
 }
 
+/// Feeds the CPU, with caches that it makes where they are on the device.
+fn feed_cpu<N: Whisper>(
+    cpu: &N,
+    pass: Pass<'_, '_, Network<N>>,
+    scratch: &mut DecoderScratch<N>,
+) -> Result<(), Cancelled> {
+    let cross = Arc::clone(pass.shared_source());
+    let Pass { rows, memories: caches, recording, threads, cancel, .. } = pass;
+    let sources = std::slice::from_ref(cross.on_cpu(cpu, &mut scratch.cpu, threads, cancel)?);
+    let mut own = Vec::with_capacity(caches.len());
+    for cache in &mut *caches {
+        own.push(cache.take_to_cpu(cpu, sources, &mut scratch.cpu, threads, cancel)?);
+    }
+    let on_cpu = Pass { rows, memories: &mut own, sources, recording, threads, cancel };
+    let result = cpu.feed(on_cpu, &mut scratch.cpu);
+    for (cache, own) in caches.iter_mut().zip(own) {
+        cache.place = Place::Cpu(own);
+    }
+    result?;
+    for row in rows {
+        caches[row.hypothesis].tokens.push(row.token);
+    }
+    (scratch.fed, scratch.replayed) = (None, None);
+    Ok(())
+}
+
+/// Feeds the CPU all tokens of a pass whose hidden states are lost with the device; returns where its rows are now.
+fn replay<N: Whisper>(cpu: &N, fed: &FedOnDevice<N>, scratch: &mut N::Scratch, threads: Threads) -> Vec<usize> {
+    // Nobody waits for a token to observe here: at most one text context is fed per hypothesis.
+    let never = CancelToken::new();
+    let (mut rows, mut firsts, mut memories) = (Vec::new(), Vec::new(), Vec::new());
+    for (hypothesis, tokens) in fed.tokens.iter().enumerate() {
+        firsts.push(rows.len());
+        rows.extend(tokens.iter().map(|&token| Row { hypothesis, source: 0, token }));
+        memories.push(cpu.memory(tokens.len()));
+    }
+    let mut run = || -> Result<(), Cancelled> {
+        let sources = std::slice::from_ref(fed.cross.on_cpu(cpu, scratch, threads, &never)?);
+        let (rows, memories) = (&rows, &mut memories);
+        cpu.feed(Pass { rows, memories, sources, recording: None, threads, cancel: &never }, scratch)
+    };
+    run().unwrap_or_else(|_| unreachable!("nobody has the token"));
+    fed.rows.iter().map(|&(hypothesis, place)| firsts[hypothesis] + place).collect()
+}
+
 /// Moves the result of a pass into the caches; what logits need stays.
-fn keep(rows: &[Row], caches: &mut [model::SelfCache], cross: &Arc<CrossLayers>, fed: Fed) -> FedOnDevice {
+fn keep<N: Whisper>(pass: Pass<'_, '_, Network<N>>, fed: Fed) -> FedOnDevice<N> {
+    let cross = Arc::clone(pass.shared_source());
+    let Pass { rows, memories: caches, .. } = pass;
     for (hypothesis, layers) in fed.caches {
-        caches[hypothesis].device().place = Place::Device(layers);
+        caches[hypothesis].place = Place::Device(layers);
     }
     let places = rows.iter().map(|row| {
-        let tokens = &mut caches[row.hypothesis].device().tokens;
+        let tokens = &mut caches[row.hypothesis].tokens;
         tokens.push(row.token);
         (row.hypothesis, tokens.len() - 1)
     });
     let rows = places.collect();
-    let tokens = caches.iter_mut().map(|cache| cache.device().tokens.clone()).collect();
-    FedOnDevice { hidden: fed.hidden, cross: Arc::clone(cross), tokens, rows }
+    let tokens = caches.iter().map(|cache| cache.tokens.clone()).collect();
+    FedOnDevice { hidden: fed.hidden, cross, tokens, rows }
 }
 
 /// Hands on the attention of the chosen heads, row by row.
@@ -242,35 +228,43 @@ fn record(recording: &mut Recording<'_>, attention: &[(usize, Vec<Vec<Vec<f32>>>
     }
 }
 
-impl CrossLayers {
+impl<N: Whisper> CrossLayers<N> {
     fn on_cpu(
         &self,
-        decoder: &model::Decoder,
-        scratch: &mut model::DecoderScratch,
+        cpu: &N,
+        scratch: &mut N::Scratch,
         threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<&model::CrossCache, Cancelled> {
+    ) -> Result<&N::Source, Cancelled> {
         if self.cpu.get().is_none() {
             // Another thread may have been faster; both made the same.
-            let _ = self.cpu.set(decoder.cross_cache(&self.states, None, scratch, threads, cancel)?);
+            let _ = self.cpu.set(cpu.listen(&self.states, None, scratch, threads, cancel)?);
         }
         Ok(self.cpu.get().unwrap_or_else(|| unreachable!("it was just set")))
     }
 }
 
-impl SelfCache {
-    /// Positions decoded so far.
-    pub(crate) fn len(&self) -> usize {
+impl<N: Whisper> Memory for SelfCache<N> {
+    fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.tokens.clear();
         self.place = Place::Device(Vec::new());
     }
 
+    fn copy_from(&mut self, other: &Self) {
+        self.tokens.clone_from(&other.tokens);
+        match (&mut self.place, &other.place) {
+            (Place::Cpu(cache), Place::Cpu(other)) => cache.copy_from(other),
+            (place, Place::Device(layers)) => *place = Place::Device(layers.clone()),
+            (place, _) => *place = Place::Nowhere,
+        }
+    }
+
     /// What stays is fed again: tensors of a device are not cut.
-    pub(crate) fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) {
         if len < self.tokens.len() {
             self.tokens.truncate(len);
             match &mut self.place {
@@ -279,14 +273,12 @@ impl SelfCache {
             }
         }
     }
+}
 
-    pub(crate) fn copy_from(&mut self, other: &Self) {
-        self.tokens.clone_from(&other.tokens);
-        match (&mut self.place, &other.place) {
-            (Place::Cpu(cache), Place::Cpu(other)) => cache.copy_from(other),
-            (place, Place::Device(layers)) => *place = Place::Device(layers.clone()),
-            (place, _) => *place = Place::Nowhere,
-        }
+impl<N: Whisper> SelfCache<N> {
+    /// An empty cache for one hypothesis of at most `positions` tokens.
+    pub(super) fn new(positions: usize) -> Self {
+        Self { tokens: Vec::new(), positions, place: Place::Device(Vec::new()) }
     }
 
     fn layers(&self) -> Option<&SelfLayers> {
@@ -299,21 +291,22 @@ impl SelfCache {
     /// The CPU's cache of the tokens, made where it is not there; the caller puts it back.
     fn take_to_cpu(
         &mut self,
-        decoder: &model::Decoder,
-        cross: &model::CrossCache,
-        scratch: &mut model::DecoderScratch,
+        cpu: &N,
+        sources: &[N::Source],
+        scratch: &mut N::Scratch,
         threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<model::SelfCache, Cancelled> {
+    ) -> Result<N::Memory, Cancelled> {
         if let Place::Cpu(cache) = std::mem::replace(&mut self.place, Place::Nowhere) {
-            return Ok(*cache);
+            return Ok(cache);
         }
-        let mut caches = [decoder.self_cache(self.positions)];
-        let rows: Vec<Row> = self.tokens.iter().map(|&token| Row { hypothesis: 0, token }).collect();
+        let mut memory = [cpu.memory(self.positions)];
+        let rows: Vec<Row> = self.tokens.iter().map(|&token| Row { hypothesis: 0, source: 0, token }).collect();
         if !rows.is_empty() {
-            decoder.feed(&rows, &mut caches, cross, scratch, None, threads, cancel)?;
+            let (rows, memories) = (&rows, &mut memory);
+            cpu.feed(Pass { rows, memories, sources, recording: None, threads, cancel }, scratch)?;
         }
-        let [cache] = caches;
-        Ok(cache)
+        let [memory] = memory;
+        Ok(memory)
     }
 }

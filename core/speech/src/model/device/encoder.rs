@@ -3,36 +3,36 @@
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::{Switch, network, on_device};
-use crate::model;
+use crate::model::network::Whisper;
 
 #[derive(Debug)]
-pub(crate) struct Encoder {
-    cpu: Box<model::Encoder>,
+pub(super) struct Encoder {
     device: network::Encoder,
     switch: Switch,
 }
 
 /// Memory that encoding reuses from window to window.
 #[derive(Debug)]
-pub(crate) struct EncoderScratch {
-    cpu: Box<model::EncoderScratch>,
+pub(crate) struct EncoderScratch<N: Whisper> {
+    cpu: N::EncoderScratch,
     states: Vec<f32>,
 }
 
 impl Encoder {
-    pub(super) fn new(cpu: model::Encoder, device: network::Encoder, switch: Switch) -> Self {
-        Self { cpu: Box::new(cpu), device, switch }
+    pub(super) fn new(device: network::Encoder, switch: Switch) -> Self {
+        Self { device, switch }
     }
 
-    pub(crate) fn scratch(&self) -> EncoderScratch {
-        EncoderScratch { cpu: Box::new(self.cpu.scratch()), states: Vec::new() }
+    pub(super) fn scratch<N: Whisper>(cpu: &N) -> EncoderScratch<N> {
+        EncoderScratch { cpu: cpu.encoder_scratch(), states: Vec::new() }
     }
 
-    /// As [`model::Encoder::encode`].
-    pub(crate) fn encode<'s>(
+    /// As [`Whisper::encode`]; `cpu` does it where the device cannot.
+    pub(super) fn encode<'s, N: Whisper>(
         &self,
+        cpu: &N,
         features: &[f32],
-        scratch: &'s mut EncoderScratch,
+        scratch: &'s mut EncoderScratch<N>,
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<&'s [f32], Cancelled> {
@@ -41,7 +41,7 @@ impl Encoder {
                 scratch.states = states;
                 Ok(&scratch.states)
             }
-            None => self.cpu.encode(features, &mut scratch.cpu, threads, cancel),
+            None => cpu.encode(features, &mut scratch.cpu, threads, cancel),
         }
     }
 }

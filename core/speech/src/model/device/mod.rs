@@ -6,71 +6,82 @@
 //! the tokens of the window at hand once more.
 
 #[cfg(feature = "candle")]
-pub(super) mod decoder;
+mod decoder;
 #[cfg(feature = "candle")]
-pub(super) mod encoder;
+mod encoder;
 #[cfg(feature = "candle")]
 mod network;
 mod switch;
 #[cfg(all(test, feature = "candle"))]
 mod tests;
+#[cfg(feature = "candle")]
+mod whisper;
+
+use std::sync::Arc;
 
 #[cfg(feature = "candle")]
 use sotto_nn::candle::{BridgeError, DeviceTensors};
 use sotto_nn::layers::TensorSource;
 use sotto_nn::weights::WeightError;
 
-use super::{Decoder, Dimensions, Encoder, Precision};
+use super::config::Dimensions;
+use super::network::{AnyWhisper, Whisper};
+use super::precision::Precision;
+#[cfg(feature = "candle")]
+use whisper::Network;
 
 pub(crate) use switch::Switch;
 pub use switch::{ComputeDevice, DeviceStatus};
 
-/// Puts the networks on `device` beside those of the CPU, which take over when it fails; where it cannot take them, or the build
-/// has none, the networks come back as they were and `switch` knows the reason.
-#[cfg_attr(not(feature = "candle"), expect(unused_variables, reason = "a build without candle has no device"))]
-pub(super) fn with_device(
-    device: ComputeDevice,
-    cpu: (Encoder, Decoder),
-    source: &impl TensorSource,
-    precision: Precision,
-    dimensions: &Dimensions,
-    switch: &Switch,
-) -> Result<(Encoder, Decoder), WeightError> {
-    #[cfg(feature = "candle")]
-    let opened = match device {
-        ComputeDevice::Cpu => return Ok(cpu),
-        ComputeDevice::Metal => candle_core::Device::new_metal(0),
-        ComputeDevice::CandleCpu => Ok(candle_core::Device::Cpu),
-    };
-    #[cfg(not(feature = "candle"))]
-    match device {
-        ComputeDevice::Cpu => {}
-        ComputeDevice::Metal => switch.give_up(&"built without the cargo feature `metal`"),
-        ComputeDevice::CandleCpu => switch.give_up(&"built without the cargo feature `candle`"),
-    }
-    #[cfg(feature = "candle")]
-    match opened.map_err(BridgeError::from).and_then(|device| load(&device, source, precision, dimensions)) {
-        Ok((encoder, decoder)) => {
-            return Ok((
-                Encoder::Device(encoder::Encoder::new(cpu.0, encoder, switch.clone())),
-                Decoder::Device(decoder::Decoder::new(cpu.1, decoder, switch.clone())),
-            ));
-        }
-        Err(BridgeError::Weights(error)) => return Err(error),
-        Err(error) => switch.give_up(&error),
-    }
-    Ok(cpu)
+/// Where a network shall compute.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) device: ComputeDevice,
+    pub(super) switch: &'a Switch,
+    pub(super) precision: Precision,
+    pub(super) dimensions: &'a Dimensions,
 }
 
-#[cfg(feature = "candle")]
-fn load(
-    device: &candle_core::Device,
-    source: &impl TensorSource,
-    precision: Precision,
-    dimensions: &Dimensions,
-) -> Result<(network::Encoder, network::Decoder), BridgeError> {
-    let tensors = DeviceTensors::new(source, device, element(precision));
-    Ok((network::Encoder::load(&tensors, dimensions)?, network::Decoder::load(&tensors, dimensions)?))
+impl Place<'_> {
+    /// Puts a network on the device beside the CPU's, which takes over when it fails. Where the device cannot take it, or
+    /// the build has none, the network comes back as it was and the switch knows the reason.
+    #[cfg_attr(not(feature = "candle"), expect(unused_variables, reason = "a build without candle has no device"))]
+    pub(super) fn put(
+        self,
+        cpu: impl Whisper + 'static,
+        source: &impl TensorSource,
+    ) -> Result<Arc<dyn AnyWhisper>, WeightError> {
+        #[cfg(feature = "candle")]
+        let opened = match self.device {
+            ComputeDevice::Cpu => return Ok(Arc::new(cpu)),
+            ComputeDevice::Metal => candle_core::Device::new_metal(0),
+            ComputeDevice::CandleCpu => Ok(candle_core::Device::Cpu),
+        };
+        #[cfg(not(feature = "candle"))]
+        match self.device {
+            ComputeDevice::Cpu => {}
+            ComputeDevice::Metal => self.switch.give_up(&"built without the cargo feature `metal`"),
+            ComputeDevice::CandleCpu => self.switch.give_up(&"built without the cargo feature `candle`"),
+        }
+        #[cfg(feature = "candle")]
+        match opened.map_err(BridgeError::from).and_then(|device| self.load(&device, source)) {
+            Ok((encoder, decoder)) => return Ok(Arc::new(Network::new(cpu, encoder, decoder, self.switch))),
+            Err(BridgeError::Weights(error)) => return Err(error),
+            Err(error) => self.switch.give_up(&error),
+        }
+        Ok(Arc::new(cpu))
+    }
+
+    #[cfg(feature = "candle")]
+    fn load(
+        self,
+        device: &candle_core::Device,
+        source: &impl TensorSource,
+    ) -> Result<(network::Encoder, network::Decoder), BridgeError> {
+        let tensors = DeviceTensors::new(source, device, element(self.precision));
+        let (encoder, decoder) = (network::Encoder::load, network::Decoder::load);
+        Ok((encoder(&tensors, self.dimensions)?, decoder(&tensors, self.dimensions)?))
+    }
 }
 
 /// Bytes of a weight on the device.

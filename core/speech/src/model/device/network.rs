@@ -8,10 +8,11 @@ use candle_nn::ops::softmax_last_dim;
 use candle_nn::{Conv1d, Embedding, LayerNorm, Linear, Module};
 use sotto_nn::candle::{BridgeError, DeviceTensors};
 use sotto_nn::layers::{Biased, ConvShape, TensorSource};
+use sotto_nn::search::Row;
 use sotto_runtime::CancelToken;
 
 use super::PassError;
-use crate::model::{Dimensions, Row};
+use crate::model::Dimensions;
 
 // Queries of the encoder that attend at once: bounds the scores, which are 18 MB in f32 for tiny and 61 MB for large.
 const QUERIES: usize = 512;

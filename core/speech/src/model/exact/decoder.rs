@@ -4,17 +4,18 @@
 
 use sotto_kernels::{Heads, attend_full, attend_row};
 use sotto_nn::layers::{Embedding, KvCache, LayerNorm, TensorSource};
+use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
+use super::Network;
 use super::block::{Attention, FeedForward, FeedForwardScratch};
 use crate::model::config::Dimensions;
 use crate::model::names::{EMBEDDING, OUTPUT};
-use crate::model::network::{self, Recording, Row};
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub(super) struct Decoder {
     tokens: Embedding,
     /// The output layer; `None` where it is the token embedding.
     output: Option<Embedding>,
@@ -44,22 +45,21 @@ pub(crate) struct CrossLayer {
 #[derive(Debug)]
 pub(crate) struct SelfCache(Vec<KvCache>);
 
-impl SelfCache {
-    /// Positions decoded so far.
-    pub(crate) fn len(&self) -> usize {
+impl Memory for SelfCache {
+    fn len(&self) -> usize {
         self.0.first().map_or(0, KvCache::len)
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.truncate(0);
     }
 
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.0.iter_mut().for_each(|layer| layer.truncate(len));
+    fn copy_from(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(layer, other)| layer.copy_from(other));
     }
 
-    pub(crate) fn copy_from(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(layer, other)| layer.copy_from(other));
+    fn truncate(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|layer| layer.truncate(len));
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct DecoderScratch {
 }
 
 impl Decoder {
-    pub(crate) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
+    pub(super) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, decoder_ffn, vocabulary, .. } = dimensions;
         let heads = Heads { count: decoder_heads, width };
         let block = |index: usize| {
@@ -103,7 +103,7 @@ impl Decoder {
     }
 
     /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
-    pub(crate) fn cross_cache(
+    pub(super) fn cross_cache(
         &self,
         states: &[f32],
         kept: Option<Vec<CrossLayer>>,
@@ -123,28 +123,15 @@ impl Decoder {
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
-    pub(crate) fn self_cache(&self, positions: usize) -> SelfCache {
+    pub(super) fn self_cache(&self, positions: usize) -> SelfCache {
         let positions = positions.min(self.text_context);
         SelfCache(self.blocks.iter().map(|_| KvCache::new(positions, self.width)).collect())
     }
 
-    /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).
-    ///
-    /// Rows of one hypothesis follow each other in order. Observes `cancel` once per block.
-    ///
-    /// # Panics
-    /// When a token is beyond the vocabulary or a hypothesis beyond the text context: callers check both.
-    #[expect(clippy::too_many_arguments, reason = "what one call of the network reads and writes")]
-    pub(crate) fn feed(
-        &self,
-        rows: &[Row],
-        caches: &mut [network::SelfCache],
-        cross: &[CrossLayer],
-        scratch: &mut DecoderScratch,
-        mut recording: Option<&mut Recording<'_>>,
-        threads: Threads,
-        cancel: &CancelToken,
-    ) -> Result<(), Cancelled> {
+    /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
+    pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
+        let cross = pass.shared_source();
+        let Pass { rows, memories: caches, mut recording, threads, cancel, .. } = pass;
         let positions = self.embed(rows, caches, scratch);
         for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
             cancel.check()?;
@@ -158,9 +145,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked,
-    /// vocabulary]`.
-    pub(crate) fn logits<'s>(
+    /// As [`search::Network::logits`](sotto_nn::search::Network::logits).
+    pub(super) fn logits<'s>(
         &self,
         picked: &[usize],
         scratch: &'s mut DecoderScratch,
@@ -176,8 +162,8 @@ impl Decoder {
     }
 
     /// Token and position embedding of every row; returns the positions.
-    fn embed(&self, rows: &[Row], caches: &[network::SelfCache], scratch: &mut DecoderScratch) -> Vec<usize> {
-        let mut next: Vec<usize> = caches.iter().map(network::SelfCache::len).collect();
+    fn embed(&self, rows: &[Row], caches: &[SelfCache], scratch: &mut DecoderScratch) -> Vec<usize> {
+        let mut next: Vec<usize> = caches.iter().map(SelfCache::len).collect();
         scratch.x.clear();
         rows.iter()
             .map(|row| {
@@ -198,7 +184,7 @@ impl Decoder {
         block: &Block,
         rows: &[Row],
         positions: &[usize],
-        caches: &mut [network::SelfCache],
+        caches: &mut [SelfCache],
         scratch: &mut DecoderScratch,
         threads: Threads,
     ) {
@@ -213,12 +199,12 @@ impl Decoder {
         attention.value.forward(normed, value, threads);
         let width = self.width;
         for (row, (key, value)) in rows.iter().zip(key.chunks_exact(width).zip(value.chunks_exact(width))) {
-            caches[row.hypothesis].exact().0[index].push(key, value);
+            caches[row.hypothesis].0[index].push(key, value);
         }
         for (row, (&position, (query, out))) in
             rows.iter().zip(positions.iter().zip(query.chunks_exact(width).zip(attended.chunks_exact_mut(width))))
         {
-            let cache = &caches[row.hypothesis].exact().0[index];
+            let cache = &caches[row.hypothesis].0[index];
             let seen = position + 1;
             attend_row(query, cache.keys(seen), cache.values(seen), attention.heads, out, weights);
         }

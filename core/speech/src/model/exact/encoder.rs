@@ -10,7 +10,7 @@ use crate::model::config::Dimensions;
 
 /// Turns log-mel frames into hidden states.
 #[derive(Debug)]
-pub(crate) struct Encoder {
+pub(super) struct Encoder {
     conv1: Conv1d,
     conv2: Conv1d,
     /// Sinusoids, `[audio_context, width]`.
@@ -42,7 +42,7 @@ pub(crate) struct EncoderScratch {
 }
 
 impl Encoder {
-    pub(crate) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
+    pub(super) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
         let &Dimensions { mels, width, audio_context, encoder_heads, encoder_ffn, .. } = dimensions;
         let heads = Heads { count: encoder_heads, width };
         let block = |index: usize| {
@@ -70,7 +70,7 @@ impl Encoder {
     ///
     /// # Panics
     /// When `features` is longer than a full window.
-    pub(crate) fn encode<'s>(
+    pub(super) fn encode<'s>(
         &self,
         features: &[f32],
         scratch: &'s mut EncoderScratch,

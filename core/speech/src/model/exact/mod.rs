@@ -1,5 +1,86 @@
 //! The network in f32: what every other form of it is compared with, to the token.
 
 mod block;
-pub(super) mod decoder;
-pub(super) mod encoder;
+mod decoder;
+mod encoder;
+
+use sotto_nn::layers::TensorSource;
+use sotto_nn::search;
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+
+use super::config::Dimensions;
+use super::inventory::{cross_values, token_weights};
+use super::network::Whisper;
+use decoder::{CrossLayer, Decoder, DecoderScratch, SelfCache};
+use encoder::{Encoder, EncoderScratch};
+
+/// Encoder and decoder.
+#[derive(Debug)]
+pub(crate) struct Network {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+impl Network {
+    pub(super) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
+        Ok(Self { encoder: Encoder::load(source, dimensions)?, decoder: Decoder::load(source, dimensions)? })
+    }
+}
+
+impl search::Network for Network {
+    type Memory = SelfCache;
+    type Source = Vec<CrossLayer>;
+    type Scratch = DecoderScratch;
+
+    const CUTS: bool = true;
+
+    fn scratch(&self) -> DecoderScratch {
+        DecoderScratch::default()
+    }
+
+    fn memory(&self, positions: usize) -> SelfCache {
+        self.decoder.self_cache(positions)
+    }
+
+    fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
+        self.decoder.feed(pass, scratch)
+    }
+
+    fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch, threads: Threads) -> &'s mut [f32] {
+        self.decoder.logits(picked, scratch, threads)
+    }
+}
+
+impl Whisper for Network {
+    type EncoderScratch = EncoderScratch;
+
+    fn encoder_scratch(&self) -> EncoderScratch {
+        EncoderScratch::default()
+    }
+
+    fn encode<'s>(
+        &self,
+        features: &[f32],
+        scratch: &'s mut EncoderScratch,
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<&'s [f32], Cancelled> {
+        self.encoder.encode(features, scratch, threads, cancel)
+    }
+
+    fn listen(
+        &self,
+        states: &[f32],
+        kept: Option<Vec<CrossLayer>>,
+        _scratch: &mut DecoderScratch,
+        threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<Vec<CrossLayer>, Cancelled> {
+        self.decoder.cross_cache(states, kept, threads, cancel)
+    }
+
+    fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+        4 * (token_weights(dimensions) + cross_values(dimensions))
+    }
+}

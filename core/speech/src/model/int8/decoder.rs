@@ -7,17 +7,19 @@ use sotto_kernels::{
     Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
 };
 use sotto_nn::layers::{Backend, Biased, Int8Norm, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource};
+use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
+use super::Network;
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
 use crate::model::inventory::cross_values;
-use crate::model::network::{Precision, Recording, Row, SelfCache};
+use crate::model::precision::Precision;
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
-pub(crate) struct Decoder {
+pub(super) struct Decoder {
     backend: Backend,
     tokens: QuantizedEmbedding,
     /// The output layer; `None` where it is the token embedding.
@@ -52,6 +54,28 @@ struct Block {
     cross_projections: QuantizedLinear,
     cross_out: QuantizedLinear,
     feed_forward: FeedForward,
+}
+
+/// Self-attention caches of one hypothesis, one per block.
+#[derive(Debug)]
+pub(crate) struct SelfCache(Vec<HalfCache>);
+
+impl Memory for SelfCache {
+    fn len(&self) -> usize {
+        self.0.first().map_or(0, HalfCache::len)
+    }
+
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(cache, other)| cache.copy_from(other));
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|cache| cache.truncate(len));
+    }
 }
 
 /// Memory that decoding reuses from token to token.
@@ -121,7 +145,7 @@ impl Block {
 }
 
 impl Decoder {
-    pub(crate) fn load(
+    pub(super) fn load(
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
@@ -144,13 +168,13 @@ impl Decoder {
     }
 
     /// Bytes that each token reads: of the matrices, scales included, and of keys and values of a full window.
-    pub(crate) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+    pub(super) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
         let blocks: usize = self.blocks.iter().map(Block::bytes_per_token).sum();
         let value = if self.precision == Precision::Int8 { 1 } else { 2 };
         (blocks + self.output().bytes()) as u64 + value * cross_values(dimensions)
     }
 
-    pub(crate) fn scratch(&self) -> DecoderScratch {
+    pub(super) fn scratch(&self) -> DecoderScratch {
         DecoderScratch {
             quantized: self.backend.kernels().activations(0, 0),
             x: Vec::new(),
@@ -166,7 +190,7 @@ impl Decoder {
     }
 
     /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
-    pub(crate) fn cross_cache(
+    pub(super) fn cross_cache(
         &self,
         states: &[f32],
         kept: Option<Vec<CrossLayer>>,
@@ -243,26 +267,15 @@ impl Decoder {
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
-    pub(crate) fn self_cache(&self, positions: usize) -> Vec<HalfCache> {
+    pub(super) fn self_cache(&self, positions: usize) -> SelfCache {
         let positions = positions.min(self.text_context);
-        self.blocks.iter().map(|_| HalfCache::new(self.heads, positions)).collect()
+        SelfCache(self.blocks.iter().map(|_| HalfCache::new(self.heads, positions)).collect())
     }
 
-    /// Feeds tokens; the hidden states stay in `scratch` for [`logits`](Self::logits).
-    ///
-    /// Rows of one hypothesis follow each other in order. Observes `cancel` once per block.
-    ///
-    /// # Panics
-    /// When a token is beyond the vocabulary or a hypothesis beyond the text context: callers check both.
-    pub(crate) fn feed(
-        &self,
-        rows: &[Row],
-        caches: &mut [SelfCache],
-        cross: &[CrossLayer],
-        scratch: &mut DecoderScratch,
-        mut recording: Option<&mut Recording<'_>>,
-        cancel: &CancelToken,
-    ) -> Result<(), Cancelled> {
+    /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
+    pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
+        let cross = pass.shared_source();
+        let Pass { rows, memories: caches, mut recording, cancel, .. } = pass;
         self.embed(rows, caches, scratch);
         for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
             cancel.check()?;
@@ -275,9 +288,8 @@ impl Decoder {
         Ok(())
     }
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked,
-    /// vocabulary]`.
-    pub(crate) fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch) -> &'s mut [f32] {
+    /// As [`search::Network::logits`](sotto_nn::search::Network::logits).
+    pub(super) fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch) -> &'s mut [f32] {
         let (width, DecoderScratch { x, quantized, picked: rows, logits, .. }) = (self.heads.width, scratch);
         rows.clear();
         for &row in picked {
@@ -325,7 +337,7 @@ impl Decoder {
         for (row, (parts, out)) in rows.iter().zip(parts) {
             let (query, key_value) = parts.split_at(width);
             let (key, value) = key_value.split_at(width);
-            let cache = caches[row.hypothesis].half(index);
+            let cache = &mut caches[row.hypothesis].0[index];
             backend.kernels().append(cache, key, value);
             weights.resize(self.heads.count * self.text_context, 0.0);
             backend.kernels().attend_cached(query, cache, weights, out);

@@ -12,11 +12,11 @@ use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
-use crate::model::network::Precision;
+use crate::model::precision::Precision;
 
 /// Turns log-mel frames into hidden states.
 #[derive(Debug)]
-pub(crate) struct Encoder {
+pub(super) struct Encoder {
     backend: Backend,
     conv1: QuantizedConv1d,
     conv2: QuantizedConv1d,
@@ -73,7 +73,7 @@ struct BlockScratch {
 const BLOCK: usize = 96;
 
 impl Encoder {
-    pub(crate) fn load(
+    pub(super) fn load(
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
@@ -106,7 +106,7 @@ impl Encoder {
         })
     }
 
-    pub(crate) fn scratch(&self) -> EncoderScratch {
+    pub(super) fn scratch(&self) -> EncoderScratch {
         let attention = match self.precision {
             Precision::Int8 => Attention::Int8(self.backend.kernels().quantized_attention(self.heads)),
             Precision::Mixed | Precision::F32 => {
@@ -134,7 +134,7 @@ impl Encoder {
     ///
     /// # Panics
     /// When `features` is longer than a full window.
-    pub(crate) fn encode<'s>(
+    pub(super) fn encode<'s>(
         &self,
         features: &[f32],
         scratch: &'s mut EncoderScratch,

@@ -6,5 +6,94 @@
 //! instruction sets give the same bits, hence the same text.
 
 mod block;
-pub(super) mod decoder;
-pub(super) mod encoder;
+mod decoder;
+mod encoder;
+
+use sotto_nn::layers::{Backend, TensorSource};
+use sotto_nn::search;
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{CancelToken, Cancelled, Threads};
+
+use super::config::Dimensions;
+use super::network::Whisper;
+use super::precision::Precision;
+use decoder::{CrossLayer, Decoder, DecoderScratch, SelfCache};
+use encoder::{Encoder, EncoderScratch};
+
+/// Encoder and decoder. Both compute on the pool of their backend, whatever number of threads a call brings.
+#[derive(Debug)]
+pub(crate) struct Network {
+    encoder: Encoder,
+    decoder: Decoder,
+}
+
+impl Network {
+    pub(super) fn load(
+        source: &impl TensorSource,
+        backend: &Backend,
+        dimensions: &Dimensions,
+        precision: Precision,
+    ) -> Result<Self, WeightError> {
+        Ok(Self {
+            encoder: Encoder::load(source, backend, dimensions, precision)?,
+            decoder: Decoder::load(source, backend, dimensions, precision)?,
+        })
+    }
+}
+
+impl search::Network for Network {
+    type Memory = SelfCache;
+    type Source = Vec<CrossLayer>;
+    type Scratch = DecoderScratch;
+
+    const CUTS: bool = true;
+
+    fn scratch(&self) -> DecoderScratch {
+        self.decoder.scratch()
+    }
+
+    fn memory(&self, positions: usize) -> SelfCache {
+        self.decoder.self_cache(positions)
+    }
+
+    fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
+        self.decoder.feed(pass, scratch)
+    }
+
+    fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch, _: Threads) -> &'s mut [f32] {
+        self.decoder.logits(picked, scratch)
+    }
+}
+
+impl Whisper for Network {
+    type EncoderScratch = EncoderScratch;
+
+    fn encoder_scratch(&self) -> EncoderScratch {
+        self.encoder.scratch()
+    }
+
+    fn encode<'s>(
+        &self,
+        features: &[f32],
+        scratch: &'s mut EncoderScratch,
+        _threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<&'s [f32], Cancelled> {
+        self.encoder.encode(features, scratch, cancel)
+    }
+
+    fn listen(
+        &self,
+        states: &[f32],
+        kept: Option<Vec<CrossLayer>>,
+        scratch: &mut DecoderScratch,
+        _threads: Threads,
+        cancel: &CancelToken,
+    ) -> Result<Vec<CrossLayer>, Cancelled> {
+        self.decoder.cross_cache(states, kept, scratch, cancel)
+    }
+
+    fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
+        self.decoder.bytes_per_token(dimensions)
+    }
+}

@@ -8,7 +8,7 @@ const TOKENS: usize = 12;
 const MAX_PERIOD: usize = 40;
 
 /// How many tokens at the end of `tokens` only repeat what stands before them; 0 where nothing loops.
-pub(crate) fn looped_tail(tokens: &[u32]) -> usize {
+pub(super) fn looped_tail(tokens: &[u32]) -> usize {
     (1..=MAX_PERIOD.min(tokens.len() / ROUNDS))
         .map(|period| (period, repeated(tokens, period)))
         .filter(|&(period, repeated)| repeated >= period * (ROUNDS - 1) && repeated + period >= TOKENS)
@@ -18,14 +18,16 @@ pub(crate) fn looped_tail(tokens: &[u32]) -> usize {
 }
 
 /// Whether three tokens in a row come twice: in a sentence or two of speech a sign that the text goes on after the audio.
-pub(crate) fn repeats(tokens: &[u32]) -> bool {
+#[must_use]
+pub fn repeats(tokens: &[u32]) -> bool {
     let triples = || tokens.windows(3).enumerate();
     triples().any(|(index, triple)| triples().skip(index + 1).any(|(_, later)| later == triple))
 }
 
 /// Whether a word or a few come again and again anywhere in the text, "light light light light light": mostly the decoder's
 /// stammer, seldom a speaker's.
-pub(crate) fn stutters(tokens: &[u32]) -> bool {
+#[must_use]
+pub fn stutters(tokens: &[u32]) -> bool {
     [(1, 5), (2, 4), (3, 4)].into_iter().any(|(period, rounds)| {
         let equal = tokens.iter().zip(tokens.iter().skip(period)).map(|(token, later)| token == later);
         let mut run = 0;
@@ -34,6 +36,19 @@ pub(crate) fn stutters(tokens: &[u32]) -> bool {
             run >= period * (rounds - 1)
         })
     })
+}
+
+/// Makes the tokens of `recent` less likely, before logits become probabilities: a positive logit is divided by `penalty`,
+/// a negative one multiplied (CTRL, Keskar et al. 2019, §4.1). 1 changes nothing. Each token counts once.
+pub fn penalize(logits: &mut [f32], recent: &[u32], penalty: f32) {
+    for (place, token) in recent.iter().enumerate() {
+        if recent[..place].contains(token) {
+            continue;
+        }
+        if let Some(logit) = logits.get_mut(*token as usize) {
+            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+        }
+    }
 }
 
 /// Length of the longest tail whose every token equals the one `period` before it.
@@ -71,6 +86,15 @@ mod tests {
         for tokens in [&[][..], &[7], &[7, 7, 7, 7, 1, 7, 7, 7], &[7, 8, 7, 8, 7, 8, 7], &[1, 2, 3, 1, 2, 3, 1, 2, 3]] {
             assert!(!stutters(tokens), "{tokens:?}");
         }
+    }
+
+    #[test]
+    fn a_penalty_makes_recent_tokens_less_likely_once() {
+        let mut logits = [2.0, -2.0, 4.0, 0.0];
+        penalize(&mut logits, &[1, 0, 1, 9], 2.0);
+        assert_eq!(logits, [1.0, -4.0, 4.0, 0.0]);
+        penalize(&mut logits, &[0, 1, 2, 3], 1.0);
+        assert_eq!(logits, [1.0, -4.0, 4.0, 0.0]);
     }
 
     #[test]

@@ -1,0 +1,203 @@
+//! Texts that go on one token at a time, each on its own: the likeliest next token, or one that is drawn.
+
+use sotto_runtime::Cancelled;
+
+use super::candidate::{Candidate, Share, best_of};
+use super::sampling::{Rng, Sampling, argmax};
+use super::{Scorer, Search};
+
+impl Search<'_> {
+    /// The prompt's text with always the likeliest next token. `first` are the logits behind the prompt.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the token fires.
+    pub fn greedy(&mut self, first: &[f32]) -> Result<Candidate, Cancelled> {
+        let mut choose = |scores: &[f32]| argmax(scores);
+        Ok(self.sequences(first, 1, &mut choose)?.pop().unwrap_or_default())
+    }
+
+    /// Draws `count` texts and keeps the likeliest. `first` are the logits behind the prompt.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the token fires.
+    pub fn drawn(
+        &mut self,
+        first: &[f32],
+        count: usize,
+        sampling: &Sampling,
+        rng: &mut Rng,
+    ) -> Result<Candidate, Cancelled> {
+        let mut choose = |scores: &[f32]| sampling.draw(scores, rng);
+        let texts = self.sequences(first, count, &mut choose)?;
+        Ok(best_of(&texts, self.settings.length).cloned().unwrap_or_default())
+    }
+
+    /// For each of `count` sources the likeliest text behind `first`, one token that begins all: sentences of a batch
+    /// advance in one pass, those that end leave it. The prompt is empty.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the token fires.
+    pub fn greedy_each(&mut self, first: u32, count: usize) -> Result<Vec<Candidate>, Cancelled> {
+        let sources: Vec<usize> = (0..count).collect();
+        self.hypotheses.fork(&sources);
+        let begun = vec![first; count];
+        let mut choose = |scores: &[f32]| argmax(scores);
+        let Self { hypotheses, cancel, .. } = self;
+        let scores = hypotheses.step(&begun, cancel)?;
+        let mut memory = std::mem::take(&mut self.memory.first);
+        memory.clear();
+        memory.extend_from_slice(scores);
+        let texts = self.advance(&mut memory, count, &mut choose);
+        self.memory.first = memory;
+        self.hypotheses.release();
+        let mut texts = texts?;
+        texts.sort_by_key(|&(index, _)| index);
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// `count` independent texts behind the prompt, in the order in which they ended, each token picked by `choose` from
+    /// log-probabilities.
+    fn sequences(
+        &mut self,
+        first: &[f32],
+        count: usize,
+        choose: &mut dyn FnMut(&[f32]) -> usize,
+    ) -> Result<Vec<Candidate>, Cancelled> {
+        self.hypotheses.fork(&vec![0; count]);
+        let mut memory = std::mem::take(&mut self.memory.first);
+        memory.clear();
+        (0..count).for_each(|_| memory.extend_from_slice(first));
+        let texts = self.advance(&mut memory, count, choose);
+        self.memory.first = memory;
+        self.hypotheses.release();
+        Ok(texts?.into_iter().map(|(_, text)| text).collect())
+    }
+
+    /// Follows `count` hypotheses, whose next tokens have the logits `first`, to their ends; with the number of each.
+    fn advance(
+        &mut self,
+        first: &mut [f32],
+        count: usize,
+        choose: &mut dyn FnMut(&[f32]) -> usize,
+    ) -> Result<Vec<(usize, Candidate)>, Cancelled> {
+        let Self { hypotheses, memory, scorer, settings, cancel } = self;
+        let max_tokens = settings.max_tokens;
+        let mut finished = Vec::with_capacity(count);
+        // Reserved once: the steady state allocates nothing.
+        let mut active: Vec<(usize, Candidate)> =
+            (0..count).map(|index| (index, Candidate::with_room(max_tokens))).collect();
+        let (mut next, mut parents, mut ongoing) =
+            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+        let columns = first.len() / count.max(1);
+        let mut logits = first;
+        for step in 1..=max_tokens {
+            next.clear();
+            parents.clear();
+            let rows = logits.chunks_exact_mut(columns);
+            for (place, ((index, mut text), scores)) in active.drain(..).zip(rows).enumerate() {
+                let (token, share) = pick(*scorer, &text.tokens, scores, &mut memory.weighed, choose);
+                if token == scorer.end() {
+                    text.end(share);
+                    finished.push((index, text));
+                    continue;
+                }
+                text.push(token, share);
+                if settings.stop_loops && text.cut_loop() {
+                    finished.push((index, text));
+                    continue;
+                }
+                next.push(token);
+                parents.push(place);
+                ongoing.push((index, text));
+            }
+            std::mem::swap(&mut active, &mut ongoing);
+            if active.is_empty() || step == max_tokens {
+                break;
+            }
+            hypotheses.reorder(&parents);
+            memory.sampled += next.len();
+            logits = hypotheses.step(&next, cancel)?;
+        }
+        finished.extend(active);
+        Ok(finished)
+    }
+}
+
+/// Turns logits into log-probabilities in place and picks a token, with what is preferred in its favour.
+pub(super) fn pick(
+    scorer: &dyn Scorer,
+    text: &[u32],
+    scores: &mut [f32],
+    weighed: &mut Vec<f32>,
+    choose: &mut dyn FnMut(&[f32]) -> usize,
+) -> (u32, Share) {
+    scorer.log_probabilities(scores, text);
+    let Some(preference) = scorer.preference() else {
+        let column = choose(scores);
+        return (scorer.token(column), Share { logprob: scores[column], bonus: 0.0 });
+    };
+    preference.favour(text, scores, weighed);
+    let column = choose(weighed);
+    let token = scorer.token(column);
+    (token, Share { logprob: scores[column], bonus: preference.bonus(text, token) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sotto_runtime::{CancelToken, Threads};
+
+    use super::super::toy::Toy;
+    use super::super::{Hypotheses, Inference, LengthNorm, Plain, SearchMemory, SearchSettings};
+    use super::*;
+
+    const SETTINGS: SearchSettings =
+        SearchSettings { beam: 1, patience: 1.0, length: LengthNorm::Mean, max_tokens: 20, stop_loops: false };
+
+    /// Columns 0 to 7 stand for the tokens 0, 5, 2, 3, 4, 1, 6 and 7.
+    #[derive(Debug)]
+    struct Shortlist;
+
+    impl Scorer for Shortlist {
+        fn end(&self) -> u32 {
+            7
+        }
+
+        fn log_probabilities(&self, logits: &mut [f32], _text: &[u32]) {
+            sotto_kernels::log_softmax(logits);
+        }
+
+        fn token(&self, column: usize) -> u32 {
+            [0, 5, 2, 3, 4, 1, 6, 7][column]
+        }
+    }
+
+    /// The sources' texts behind `first`, each alone or all at once.
+    fn texts(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Vec<u32>> {
+        let (mut inference, cancel) = (Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE), CancelToken::new());
+        inference.attend_to(|_, _, kept| -> Result<(), ()> { Ok(kept.extend(sources)) }).unwrap();
+        inference.begin(30);
+        let mut memory = SearchMemory::default();
+        let (hypotheses, memory) = (&mut inference, &mut memory);
+        let mut search = Search { hypotheses, memory, scorer, settings: SETTINGS, cancel: &cancel };
+        let texts = search.greedy_each(first, sources.len()).unwrap();
+        texts.into_iter().map(|text| text.tokens).collect()
+    }
+
+    #[test]
+    fn a_batch_writes_what_each_source_alone_would_and_keeps_their_order() {
+        // 3; 3+3=6; 12=4; 16=0, 0, … without an end; with 1: 4, 8=0, …; with 6: ends at once.
+        let sources = [2, 0, 6, 5];
+        let alone: Vec<Vec<u32>> = sources.iter().flat_map(|&source| texts(&Plain { end: 7 }, &[source], 1)).collect();
+        assert_eq!(texts(&Plain { end: 7 }, &sources, 1), alone);
+        assert_eq!(alone[2], [0; 0]);
+        assert_eq!(alone[0][..4], [3, 6, 4, 0]);
+    }
+
+    #[test]
+    fn columns_of_a_shortlist_are_tokens_of_the_vocabulary() {
+        // Behind 1 column 1, which is token 5; behind 1 + 5 column 6; 12 is column 4; 16 column 0.
+        assert_eq!(texts(&Shortlist, &[0], 1)[0][..4], [5, 6, 4, 0]);
+    }
+}
