@@ -7,10 +7,10 @@ use std::fmt;
 use once_cell::sync::OnceCell;
 use sotto_runtime::big_cores_are_in_order;
 
-use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
 use crate::int8::{Activations, Epilogue, Job, Layout, PackedMatrix, TopK};
 use crate::isa;
+use crate::norm::Norm;
 use crate::table::{self, Table};
 use crate::{BlockMut, Isa, MatRef, OutputMut, self_test};
 

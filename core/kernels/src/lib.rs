@@ -15,7 +15,6 @@ compile_error!("packed weights are little-endian");
 
 mod activation;
 mod aligned;
-mod attend;
 mod attention;
 mod block;
 mod dispatch;
@@ -36,16 +35,14 @@ mod spectrogram;
 mod storage;
 mod table;
 
-pub use activation::{erf, exp, gelu, relu, sigmoid};
+pub use activation::{erf, exp, gelu, relu, sigmoid, silu};
 pub use aligned::{ALIGNMENT, AlignedBytes, IN_PLACE};
-pub use attend::{
-    AttentionChunk, AttentionScratch, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
-    QuantizedScratch,
+pub use attention::{
+    AttentionChunk, AttentionScratch, HalfCache, Heads, KeyValuePanels, QuantizedAttention, QuantizedRowScratch,
+    QuantizedScratch, attend_full, attend_row,
 };
-pub use attention::{Heads, attend_full, attend_row};
 pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet};
-pub use float::norm::Norm;
 pub use floats::Floats;
 pub use int4::{BLOCK, Int4Matrix, quantize_int4};
 pub use int8::{
@@ -54,7 +51,7 @@ pub use int8::{
 pub use isa::{Isa, UnknownIsa};
 pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
-pub use norm::layer_norm;
+pub use norm::{Norm, layer_norm, rms_norm};
 pub use output::OutputMut;
 pub use softmax::{argmax, log_softmax, softmax};
 pub use spectrogram::{Spectrogram, SpectrogramScratch};

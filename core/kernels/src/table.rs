@@ -2,13 +2,13 @@
 
 #![allow(unsafe_code)]
 
-use crate::attend::{
+use crate::attention::{
     AttentionChunk, AttentionScratch, CachedQuery, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, Query,
     RowQuery,
 };
-use crate::float::norm::Norm;
 use crate::int4::Int4Matrix;
 use crate::int8::{Form, Int8, Job, Layout, RowsMut, TopK};
+use crate::norm::Norm;
 use crate::spectrogram::{Spectrogram, SpectrogramScratch};
 use crate::{BlockMut, Isa, MatRef, OutputMut};
 
@@ -51,7 +51,7 @@ pub(crate) struct Table {
     /// Query and output are one row; the recorded attention has a value per head and key; the scratch was fitted; there are
     /// keys.
     pub(crate) attend_quantized_row: unsafe fn(&RowQuery<'_>, Option<&mut [f32]>, &mut [f32], &mut QuantizedRowScratch),
-    /// Query and output are one row; the weights hold `stride` values per head; the cache is not empty.
+    /// Query and output are one row; the weights hold `stride` values per head; the query sees rows.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
     /// Whole frames of output, and the samples that they take.
     pub(crate) log_spectrogram: unsafe fn(&Spectrogram, &[f32], &mut SpectrogramScratch, &mut [f32]),
@@ -71,11 +71,13 @@ macro_rules! table {
     ($module:ident, $isa:ident $(, $features:literal)?) => {
         pub(crate) mod $module {
             use super::{form, Table};
-            use crate::attend::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
-            use crate::float::{math, norm::{self, Norm}, quantize, rows};
+            use crate::activation::math;
+            use crate::attention::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
+            use crate::float::{quantize, rows};
             use crate::int4::{self, Int4Matrix};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
             use crate::isa::$isa as Set;
+            use crate::norm::{self, Norm};
             use crate::spectrogram::{self, Spectrogram, SpectrogramScratch};
             use crate::{BlockMut, Isa, MatRef, OutputMut};
 
@@ -87,11 +89,11 @@ macro_rules! table {
                 fn normalize(norm: &Norm<'_>, row: &[f32], out: &mut [f32]) = norm::normalize;
                 fn softmax(row: &mut [f32]) = rows::softmax;
                 fn log_softmax(row: &mut [f32]) = rows::log_softmax;
-                fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attend::attend;
-                fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attend::fill_quantized;
-                fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attend::attend_quantized;
-                fn attend_quantized_row(query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32], scratch: &mut QuantizedRowScratch) = attend::attend_quantized_row;
-                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attend::attend_cached;
+                fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attention::attend;
+                fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attention::fill_quantized;
+                fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attention::attend_quantized;
+                fn attend_quantized_row(query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32], scratch: &mut QuantizedRowScratch) = attention::attend_quantized_row;
+                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attention::attend_cached;
                 fn log_spectrogram(plan: &Spectrogram, samples: &[f32], scratch: &mut SpectrogramScratch, out: &mut [f32]) = spectrogram::log_spectrogram;
                 fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
                 fn widen(values: &[u16], out: &mut [f32]) = rows::widen;

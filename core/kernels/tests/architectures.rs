@@ -60,43 +60,43 @@ fn functions(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
 }
 
 fn attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
-    let heads = Heads { count: 2, width: 64 };
+    let heads = Heads::new(2, 64);
     let (rows, keys) = (11, 150);
-    let q = random.floats(rows * heads.width, 3.0);
-    let (k, v) = (random.floats(keys * heads.width, 3.0), random.floats(keys * heads.width, 1.0));
+    let q = random.floats(rows * heads.width(), 3.0);
+    let (k, v) = (random.floats(keys * heads.width(), 3.0), random.floats(keys * heads.width(), 1.0));
     let mut panels = KeyValuePanels::new(heads, keys);
-    panels.fill(MatRef::new(&k, keys, heads.width), MatRef::new(&v, keys, heads.width));
+    panels.fill(MatRef::new(&k, keys, heads.width()), MatRef::new(&v, keys, heads.width()));
     let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(heads.head_width()));
-    set.attend(MatRef::new(&q, rows, heads.width), &panels, BlockMut::new(&mut out, heads.width), &mut scratch);
+    set.attend(MatRef::new(&q, rows, heads.width()), &panels, BlockMut::new(&mut out, heads.width()), &mut scratch);
     digest.add(&out);
     let mut cache = HalfCache::new(heads, keys);
     set.append(&mut cache, &k, &v);
-    let (mut weights, mut out) = (vec![0.0; heads.count * keys], vec![0.0; heads.width]);
-    set.attend_cached(&q[..heads.width], &cache, &mut weights, &mut out);
+    let (mut weights, mut out) = (vec![0.0; heads.count() * keys], vec![0.0; heads.width()]);
+    set.attend_cached(&q[..heads.width()], &cache, &mut weights, &mut out);
     digest.add(&weights);
     digest.add(&out);
 }
 
 /// Self-attention and attention of one row in int8, and log-probabilities.
 fn quantized_attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
-    let heads = Heads { count: 2, width: 96 };
+    let heads = Heads::new(2, 96);
     let rows = 200;
-    let projected = random.floats(3 * rows * heads.width, 3.0);
+    let projected = random.floats(3 * rows * heads.width(), 3.0);
     let mut layer = set.quantized_attention(heads);
     let mut audio = set.quantized_key_values(heads);
     for (layer, columns) in [(&mut layer, 3), (&mut audio, 2)] {
         for chunk in layer.chunks_mut(rows) {
             let range = chunk.rows();
-            let all = MatRef::strided(&projected, rows, columns * heads.width, 3 * heads.width);
+            let all = MatRef::strided(&projected, rows, columns * heads.width(), 3 * heads.width());
             set.fill_quantized(all.rows_range(range.start, range.len()), chunk);
         }
     }
-    let mut out = vec![0.0; rows * heads.width];
-    set.attend_quantized(0..rows, &layer, BlockMut::new(&mut out, heads.width), &mut set.quantized_scratch(heads));
+    let mut out = vec![0.0; rows * heads.width()];
+    set.attend_quantized(0..rows, &layer, BlockMut::new(&mut out, heads.width()), &mut set.quantized_scratch(heads));
     digest.add(&out);
-    let (mut recorded, mut out) = (vec![0.0; heads.count * rows], vec![0.0; heads.width]);
+    let (mut recorded, mut out) = (vec![0.0; heads.count() * rows], vec![0.0; heads.width()]);
     let mut scratch = QuantizedRowScratch::default();
-    set.attend_quantized_row(&projected[..heads.width], &audio, Some(&mut recorded), &mut out, &mut scratch);
+    set.attend_quantized_row(&projected[..heads.width()], &audio, Some(&mut recorded), &mut out, &mut scratch);
     digest.add(&recorded);
     digest.add(&out);
     let mut scores = random.floats(2500, 20.0);

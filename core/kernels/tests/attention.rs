@@ -9,23 +9,23 @@ use sotto_kernels::{
 
 /// softmax(q · kᵀ / √head) · v in f64.
 fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
-    let (width, head) = (heads.width, heads.head_width());
+    let (width, kv_width, head) = (heads.width(), heads.key_value_width(), heads.head_width());
     let mut out = Vec::new();
     for q in q.chunks_exact(width) {
-        for h in 0..heads.count {
-            let range = h * head..(h + 1) * head;
+        for h in 0..heads.count() {
+            let (q, kv) = (&q[h * head..(h + 1) * head], heads.key_value_of(h) * head);
             let scores: Vec<f64> = k
-                .chunks_exact(width)
+                .chunks_exact(kv_width)
                 .map(|k| {
-                    let dot: f64 = range.clone().map(|i| f64::from(q[i]) * f64::from(k[i])).sum();
+                    let dot: f64 = q.iter().zip(&k[kv..]).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum();
                     dot / (head as f64).sqrt()
                 })
                 .collect();
             let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
             let total: f64 = weights.iter().sum();
-            for i in range {
-                let sum: f64 = v.chunks_exact(width).zip(&weights).map(|(v, weight)| weight * f64::from(v[i])).sum();
+            for i in kv..kv + head {
+                let sum: f64 = v.chunks_exact(kv_width).zip(&weights).map(|(v, weight)| weight * f64::from(v[i])).sum();
                 out.push(sum / total);
             }
         }
@@ -36,20 +36,21 @@ fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
 #[test]
 fn encoder_attention_is_right_and_agrees_on_all_sets() {
     let mut random = Lcg::new(12);
-    let mut shapes = vec![(1, 1, 1, 1), (3, 5, 2, 16), (7, 130, 1, 24)];
+    let mut shapes = vec![(1, 1, 1, 1, 1), (3, 5, 4, 2, 16), (7, 130, 1, 1, 24)];
     if !cfg!(miri) {
-        shapes.extend([(13, 127, 1, 64), (50, 128, 2, 8), (49, 129, 1, 64), (100, 300, 2, 40)]);
+        shapes.extend([(13, 127, 1, 1, 64), (50, 128, 2, 2, 8), (49, 129, 3, 1, 64), (100, 300, 2, 2, 40)]);
     }
-    for (rows, keys, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(rows * heads.width, 4.0);
-        let (k, v) = (random.floats(keys * heads.width, 4.0), random.floats(keys * heads.width, 1.0));
+    for (rows, keys, count, key_values, head) in shapes {
+        let heads = Heads::grouped(count, key_values, head);
+        let q = random.floats(rows * heads.width(), 4.0);
+        let [k, v] = [4.0, 1.0].map(|range| random.floats(keys * heads.key_value_width(), range));
         let run = |set: KernelSet| {
             let mut panels = KeyValuePanels::new(heads, 40);
-            panels.fill(MatRef::new(&k, keys, heads.width), MatRef::new(&v, keys, heads.width));
+            let [k, v] = [&k, &v].map(|values| MatRef::new(values, keys, heads.key_value_width()));
+            panels.fill(k, v);
             let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(head));
-            let queries = MatRef::new(&q, rows, heads.width);
-            set.attend(queries, &panels, BlockMut::new(&mut out, heads.width), &mut scratch);
+            let queries = MatRef::new(&q, rows, heads.width());
+            set.attend(queries, &panels, BlockMut::new(&mut out, heads.width()), &mut scratch);
             out
         };
         let expected = run(KernelSet::scalar());
@@ -65,7 +66,7 @@ fn encoder_attention_is_right_and_agrees_on_all_sets() {
 #[test]
 #[cfg_attr(miri, ignore = "safe code")]
 fn panels_can_be_filled_again_with_another_length() {
-    let heads = Heads { count: 2, width: 40 };
+    let heads = Heads::new(2, 40);
     let set = KernelSet::best();
     let mut random = Lcg::new(13);
     let mut used = KeyValuePanels::new(heads, 10);
@@ -84,7 +85,7 @@ fn panels_can_be_filled_again_with_another_length() {
 
 /// Self-attention in int8 on one set; queries, keys and values have as many rows.
 fn quantized_attention(set: KernelSet, heads: Heads, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
-    let (width, rows) = (heads.width, q.len() / heads.width);
+    let (width, rows) = (heads.width(), q.len() / heads.width());
     let parts = q.chunks_exact(width).zip(k.chunks_exact(width)).zip(v.chunks_exact(width));
     let projected: Vec<f32> = parts.flat_map(|((q, k), v)| [q, k, v].concat()).collect();
     let mut layer = set.quantized_attention(heads);
@@ -112,9 +113,9 @@ fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
         shapes.extend([(191, 2, 8), (193, 1, 24), (385, 1, 64), (13, 1, 80)]);
     }
     for (rows, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(rows * heads.width, 2.0);
-        let (k, v) = (random.floats(rows * heads.width, 2.0), random.floats(rows * heads.width, 1.0));
+        let heads = Heads::new(count, count * head);
+        let q = random.floats(rows * heads.width(), 2.0);
+        let (k, v) = (random.floats(rows * heads.width(), 2.0), random.floats(rows * heads.width(), 1.0));
         let expected = quantized_attention(KernelSet::scalar(), heads, &q, &k, &v);
         for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
             // Queries, keys and weights in steps of about 1/127 of their greatest value.
@@ -130,24 +131,24 @@ fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
 #[test]
 fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
     let mut random = Lcg::new(23);
-    let mut shapes = vec![(1, 1, 1), (5, 2, 16)];
+    let mut shapes = vec![(1, 1, 1, 1), (5, 4, 2, 16)];
     if !cfg!(miri) {
-        shapes.extend([(191, 2, 8), (192, 1, 64), (193, 1, 24), (390, 2, 40)]);
+        shapes.extend([(191, 2, 2, 8), (192, 1, 1, 64), (193, 3, 1, 24), (390, 2, 2, 40)]);
     }
-    for (keys, count, head) in shapes {
-        let heads = Heads { count, width: count * head };
-        let q = random.floats(heads.width, 2.0);
-        let (k, v) = (random.floats(keys * heads.width, 2.0), random.floats(keys * heads.width, 1.0));
-        let pairs = k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width));
+    for (keys, count, key_values, head) in shapes {
+        let heads = Heads::grouped(count, key_values, head);
+        let (q, kv_width) = (random.floats(heads.width(), 2.0), heads.key_value_width());
+        let [k, v] = [2.0, 1.0].map(|range| random.floats(keys * kv_width, range));
+        let pairs = k.chunks_exact(kv_width).zip(v.chunks_exact(kv_width));
         let projected: Vec<f32> = pairs.flat_map(|(k, v)| [k, v].concat()).collect();
         let run = |set: KernelSet| {
             let mut layer = set.quantized_key_values(heads);
             for chunk in layer.chunks_mut(keys) {
                 let rows = chunk.rows();
-                let all = MatRef::new(&projected, keys, 2 * heads.width);
+                let all = MatRef::new(&projected, keys, 2 * kv_width);
                 set.fill_quantized(all.rows_range(rows.start, rows.len()), chunk);
             }
-            let (mut out, mut recorded) = (vec![0.0; heads.width], vec![0.0; count * keys]);
+            let (mut out, mut recorded) = (vec![0.0; heads.width()], vec![0.0; count * keys]);
             let mut scratch = QuantizedRowScratch::default();
             set.attend_quantized_row(&q, &layer, Some(&mut recorded), &mut out, &mut scratch);
             (out, recorded)
@@ -169,7 +170,7 @@ fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
 #[test]
 fn quantized_attention_to_one_of_many_keys_is_that_value() {
     // One key that fits far better than 400 others, in a chunk of its own greatest weight; and queries of zeros.
-    let heads = Heads { count: 1, width: 16 };
+    let heads = Heads::new(1, 16);
     let (mut k, mut v) = (vec![0.0; 401 * 16], vec![0.0; 401 * 16]);
     k[200 * 16..201 * 16].fill(8.0);
     v[200 * 16..201 * 16].fill(1.0);
@@ -184,11 +185,12 @@ fn quantized_attention_to_one_of_many_keys_is_that_value() {
 #[test]
 fn decoder_attention_is_right_and_agrees_on_all_sets() {
     let mut random = Lcg::new(14);
-    let all = vec![(2, 20, 65), (1, 1, 70), (2, 64, 130), (1, 80, 200)];
-    for (count, head, capacity) in all.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
-        let heads = Heads { count, width: count * head };
-        let (k, v) = (random.floats(capacity * heads.width, 2.0), random.floats(capacity * heads.width, 1.0));
-        let q = random.floats(heads.width, 2.0);
+    let all = vec![(4, 2, 20, 65), (1, 1, 1, 70), (2, 2, 64, 130), (3, 1, 80, 200)];
+    for (count, key_values, head, capacity) in all.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
+        let heads = Heads::grouped(count, key_values, head);
+        let kv_width = heads.key_value_width();
+        let [k, v] = [2.0, 1.0].map(|range| random.floats(capacity * kv_width, range));
+        let q = random.floats(heads.width(), 2.0);
         let round = |values: &[f32]| -> Vec<f32> {
             let (mut halves, mut back) = (vec![0; values.len()], vec![0.0; values.len()]);
             KernelSet::scalar().narrow(values, &mut halves);
@@ -199,35 +201,37 @@ fn decoder_attention_is_right_and_agrees_on_all_sets() {
         for set in sets() {
             let (mut cache, mut oracle) = (HalfCache::new(heads, capacity), HalfCache::new(heads, capacity));
             for len in 1..=capacity {
-                let range = (len - 1) * heads.width..len * heads.width;
+                let range = (len - 1) * kv_width..len * kv_width;
                 set.append(&mut cache, &k[range.clone()], &v[range.clone()]);
                 KernelSet::scalar().append(&mut oracle, &k[range.clone()], &v[range]);
                 if len % 9 > 1 && len < capacity - 2 {
                     continue;
                 }
                 let run = |set: KernelSet, cache: &HalfCache| {
-                    let (mut weights, mut out) = (vec![0.0; count * len], vec![0.0; heads.width]);
+                    let (mut weights, mut out) = (vec![0.0; count * len], vec![0.0; heads.width()]);
                     set.attend_cached(&q, cache, &mut weights, &mut out);
                     weights.extend(out);
                     weights
                 };
                 let found = run(set, &cache);
                 assert_eq!(bits(&found), bits(&run(KernelSet::scalar(), &oracle)), "{set:?} {heads:?} {len}");
-                let exact = exact_attention(&q, &k_half[..len * heads.width], &v_half[..len * heads.width], heads);
+                let exact = exact_attention(&q, &k_half[..len * kv_width], &v_half[..len * kv_width], heads);
                 for (found, exact) in found[count * len..].iter().zip(exact) {
                     assert!((f64::from(*found) - exact).abs() < 2e-6, "{found} {exact}");
                 }
             }
             let mut rounded = HalfCache::new(heads, capacity);
-            for (key, value) in k.chunks_exact(heads.width).zip(v.chunks_exact(heads.width)) {
+            for (key, value) in k.chunks_exact(kv_width).zip(v.chunks_exact(kv_width)) {
                 rounded.append_half(&halves(key), &halves(value));
             }
             let mut copy = HalfCache::new(heads, capacity);
             copy.copy_from(&cache);
-            cache.truncate(5);
             let (mut weights, mut out, mut again) =
-                (vec![0.0; 5 * count], vec![0.0; heads.width], vec![0.0; heads.width]);
+                (vec![0.0; 5 * count], vec![0.0; heads.width()], vec![0.0; heads.width()]);
+            set.attend_first(5, &q, &cache, &mut weights, &mut again);
+            cache.truncate(5);
             set.attend_cached(&q, &cache, &mut weights, &mut out);
+            assert_eq!(bits(&out), bits(&again), "{set:?} {heads:?}");
             for mut other in [copy, rounded] {
                 other.truncate(5);
                 set.attend_cached(&q, &other, &mut weights, &mut again);

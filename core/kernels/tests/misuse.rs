@@ -9,7 +9,7 @@ use sotto_kernels::{
 /// A layer of 200 rows, filled.
 fn layer(set: KernelSet, heads: Heads, queries: bool) -> QuantizedAttention {
     let mut layer = if queries { set.quantized_attention(heads) } else { set.quantized_key_values(heads) };
-    let columns = heads.width * if queries { 3 } else { 2 };
+    let columns = heads.key_value_width() * if queries { 3 } else { 2 };
     for chunk in layer.chunks_mut(200) {
         let values = vec![0.5; chunk.rows().len() * columns];
         set.fill_quantized(MatRef::new(&values, chunk.rows().len(), columns), chunk);
@@ -19,19 +19,19 @@ fn layer(set: KernelSet, heads: Heads, queries: bool) -> QuantizedAttention {
 
 #[test]
 fn a_chunk_of_another_layer_is_refused() {
-    let narrow = Heads { count: 2, width: 32 };
-    let wide = Heads { count: 2, width: 256 };
+    let narrow = Heads::new(2, 32);
+    let wide = Heads::new(2, 256);
     for set in KernelSet::all_available() {
         for queries in [true, false] {
             let (mut ours, mut theirs) = (layer(set, narrow, queries), layer(set, wide, queries));
             std::mem::swap(&mut ours.chunks_mut(200)[1], &mut theirs.chunks_mut(200)[1]);
             let attend = |layer: &QuantizedAttention, heads: Heads| {
-                let mut out = vec![0.0; 200 * heads.width];
+                let mut out = vec![0.0; 200 * heads.width()];
                 if queries {
                     let mut scratch = set.quantized_scratch(heads);
-                    set.attend_quantized(0..200, layer, BlockMut::new(&mut out, heads.width), &mut scratch);
+                    set.attend_quantized(0..200, layer, BlockMut::new(&mut out, heads.width()), &mut scratch);
                 } else {
-                    let (query, out) = (vec![0.5; heads.width], &mut out[..heads.width]);
+                    let (query, out) = (vec![0.5; heads.width()], &mut out[..heads.width()]);
                     set.attend_quantized_row(&query, layer, None, out, &mut QuantizedRowScratch::default());
                 }
             };

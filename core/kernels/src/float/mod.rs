@@ -4,8 +4,6 @@
 //! Elementwise functions are vectorised over their elements. Reductions run in sixteen lanes, element `i` in lane
 //! `i mod 16`, in the order of the elements; then lanes are folded in halves: lane `i` with lane `i + 8`, then 4, 2, 1.
 
-pub(crate) mod math;
-pub(crate) mod norm;
 pub(crate) mod quantize;
 pub(crate) mod reduce;
 pub(crate) mod rows;

@@ -4,10 +4,11 @@
 //! nearest, ties to even. A row with `amax` below 1e-30 is zero, its scale too: the factor would overflow.
 //! The norm is computed twice instead of stored: a few multiply-adds cost less than the round trip through memory.
 
-use super::norm::{Blocks, Layered, Norm, Normed, Plain, Scaled};
-use super::{math, reduce};
+use super::reduce;
 use crate::MatRef;
+use crate::activation::math;
 use crate::int8::{Int8, RowsMut};
+use crate::norm::{Blocks, Layered, Norm, Normed, Plain, Scaled};
 use crate::simd::{LANES, Simd};
 
 const SMALLEST: f32 = 1e-30;

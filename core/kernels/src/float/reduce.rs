@@ -1,6 +1,6 @@
 //! Sums and maxima in sixteen lanes and a fixed tree.
 
-use super::math::ROUND;
+use crate::activation::math::ROUND;
 use crate::simd::{LANES, Simd};
 
 /// Folds lanes in halves: `i` with `i + 8`, then 4, 2, 1.

@@ -1,7 +1,7 @@
 //! Elementwise functions over slices, and softmax over rows.
 
-use super::math::{self, Add, Function, Scale};
 use super::reduce;
+use crate::activation::math::{self, Add, Function, Scale};
 use crate::simd::{LANES, Simd};
 
 /// Applies `f` to every element in place.

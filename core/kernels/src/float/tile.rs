@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::attend::FloatBlock;
+use crate::attention::FloatBlock;
 use crate::simd::{LANES, Simd};
 
 /// Most rows of a tile on any instruction set.

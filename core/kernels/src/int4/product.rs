@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::pack::{BLOCK, Block, Int4Matrix};
+use crate::activation::math::Function;
 use crate::aligned::as_i8;
-use crate::float::math::Function;
 use crate::int8::{Int8, Job, MAX_PANEL, MAX_ROWS, Sums, chunk, read_bias, row_sums, tile_sums, with_activation};
 use crate::output::{Element, store, with_block};
 use crate::simd::LANES;

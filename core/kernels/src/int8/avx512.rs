@@ -9,7 +9,7 @@
 use std::arch::x86_64::*;
 
 use super::{Finish, Int8, Layout};
-use crate::float::math::{self, Function};
+use crate::activation::math::{self, Function};
 use crate::isa::Avx512Vnni;
 use crate::output::{Element, store_all};
 use crate::simd::{LANES, Simd};

@@ -4,7 +4,7 @@
 
 use super::Layout;
 use crate::BlockMut;
-use crate::float::math::Function;
+use crate::activation::math::Function;
 use crate::output::Element;
 use crate::simd::{LANES, Simd};
 

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use super::layout::MAX_PANEL;
 use super::{Activations, Finish, Int8, PackedMatrix, Sums, TopK};
+use crate::activation::math::Function;
 use crate::aligned::{ALIGNMENT, as_i8};
-use crate::float::math::Function;
 use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
 use crate::{BlockMut, OutputMut};
@@ -91,19 +91,19 @@ macro_rules! with_activation {
     ($activation:expr, $function:ident => $call:expr) => {
         match $activation {
             $crate::int8::Activation::Identity => {
-                let $function = $crate::float::math::Identity;
+                let $function = $crate::activation::math::Identity;
                 $call
             }
             $crate::int8::Activation::Gelu => {
-                let $function = $crate::float::math::GeluShort;
+                let $function = $crate::activation::math::GeluShort;
                 $call
             }
             $crate::int8::Activation::Relu => {
-                let $function = $crate::float::math::Relu;
+                let $function = $crate::activation::math::Relu;
                 $call
             }
             $crate::int8::Activation::Silu => {
-                let $function = $crate::float::math::Silu;
+                let $function = $crate::activation::math::Silu;
                 $call
             }
         }

@@ -184,7 +184,7 @@ impl Shape {
 }
 
 fn of(heads: usize) -> Heads {
-    Heads { count: heads, width: heads * HEAD_WIDTH }
+    Heads::new(heads, heads * HEAD_WIDTH)
 }
 
 fn values(len: usize, seed: usize) -> Vec<f32> {
@@ -238,11 +238,11 @@ fn int4(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
 
 /// Scores and results of all heads of one layer.
 fn encoder_macs(heads: Heads) -> u64 {
-    (2 * STATES * STATES * heads.width) as u64
+    (2 * STATES * STATES * heads.width()) as u64
 }
 
 fn encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
-    let (rows, width) = (STATES, heads.width);
+    let (rows, width) = (STATES, heads.width());
     let [q, k, v] = [0, 1, 2].map(|seed| values(rows * width, seed));
     let view = |values| MatRef::new(values, rows, width);
     let mut panels = KeyValuePanels::new(heads, rows);
@@ -254,7 +254,7 @@ fn encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
 }
 
 fn int8_encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
-    let (rows, width) = (STATES, heads.width);
+    let (rows, width) = (STATES, heads.width());
     let projected = values(3 * rows * width, 0);
     let view = MatRef::new(&projected, rows, 3 * width);
     let (mut layer, mut scratch) = (set.quantized_attention(heads), set.quantized_scratch(heads));
@@ -269,24 +269,26 @@ fn int8_encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
 }
 
 fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) -> Figure {
-    let [k, v] = [1, 2].map(|seed| values(rows * heads.width, seed));
+    let [k, v] = [1, 2].map(|seed| values(rows * heads.width(), seed));
     let mut cache = HalfCache::new(heads, rows);
     set.append(&mut cache, &k, &v);
-    let (q, mut out, mut weights) = (values(heads.width, 3), vec![0.0; heads.width], vec![0.0; heads.count * rows]);
-    let macs = (2 * rows * heads.width) as u64;
+    let (q, mut out, mut weights) =
+        (values(heads.width(), 3), vec![0.0; heads.width()], vec![0.0; heads.count() * rows]);
+    let macs = (2 * rows * heads.width()) as u64;
     timed(repeats, macs, 2 * macs, || set.attend_cached(&q, &cache, &mut weights, &mut out))
 }
 
 fn audio(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
-    let projected = values(2 * STATES * heads.width, 1);
-    let view = MatRef::new(&projected, STATES, 2 * heads.width);
+    let projected = values(2 * STATES * heads.width(), 1);
+    let view = MatRef::new(&projected, STATES, 2 * heads.width());
     let mut layer = set.quantized_key_values(heads);
     for chunk in layer.chunks_mut(STATES) {
         let range = chunk.rows();
         set.fill_quantized(view.rows_range(range.start, range.len()), chunk);
     }
-    let (q, mut out, mut scratch) = (values(heads.width, 3), vec![0.0; heads.width], QuantizedRowScratch::default());
-    let macs = (2 * STATES * heads.width) as u64;
+    let (q, mut out, mut scratch) =
+        (values(heads.width(), 3), vec![0.0; heads.width()], QuantizedRowScratch::default());
+    let macs = (2 * STATES * heads.width()) as u64;
     timed(repeats, macs, macs, || set.attend_quantized_row(&q, &layer, None, &mut out, &mut scratch))
 }
 

@@ -9,7 +9,7 @@ mod entry;
 mod fft;
 mod roots;
 
-use crate::float::math::Log10;
+use crate::activation::math::Log10;
 use crate::float::rows;
 use crate::simd::{Doubles, FRAMES, Simd};
 

@@ -27,6 +27,6 @@ impl LayerNorm {
     /// # Panics
     /// When the lengths differ or are not whole rows.
     pub fn forward(&self, x: &[f32], out: &mut [f32]) {
-        sotto_kernels::layer_norm(x, &self.weight, &self.bias, out);
+        sotto_kernels::layer_norm(x, &self.weight, &self.bias, 1e-5, out);
     }
 }

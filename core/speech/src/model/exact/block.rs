@@ -19,7 +19,7 @@ pub(super) struct Attention {
 impl Attention {
     /// Reads `{block}.{name}` and its norm `{block}.{name}_layer_norm`.
     pub(super) fn load(source: &impl TensorSource, block: &str, name: &str, heads: Heads) -> Result<Self, WeightError> {
-        let (width, prefix) = (heads.width, format!("{block}.{name}"));
+        let (width, prefix) = (heads.width(), format!("{block}.{name}"));
         Ok(Self {
             norm: LayerNorm::load(source, &format!("{prefix}_layer_norm"), width)?,
             query: Linear::load(source, &format!("{prefix}.q_proj"), width, width)?,

@@ -81,7 +81,7 @@ pub(crate) struct DecoderScratch {
 impl Decoder {
     pub(super) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, decoder_ffn, vocabulary, .. } = dimensions;
-        let heads = Heads { count: decoder_heads, width };
+        let heads = Heads::new(decoder_heads, width);
         let block = |index: usize| {
             let name = format!("decoder.layers.{index}");
             Ok(Block {
@@ -227,7 +227,7 @@ impl Decoder {
             Some((index, recording)) => {
                 for (query, out) in query.chunks_exact(self.width).zip(attended.chunks_exact_mut(self.width)) {
                     attend_row(query, &cross.keys, &cross.values, attention.heads, out, weights);
-                    recording.take(index, weights, attention.heads, weights.len() / attention.heads.count);
+                    recording.take(index, weights, attention.heads, weights.len() / attention.heads.count());
                 }
             }
             // A prompt of many tokens reads the audio once per block of rows instead of once per row.

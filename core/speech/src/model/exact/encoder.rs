@@ -44,7 +44,7 @@ pub(crate) struct EncoderScratch {
 impl Encoder {
     pub(super) fn load(source: &impl TensorSource, dimensions: &Dimensions) -> Result<Self, WeightError> {
         let &Dimensions { mels, width, audio_context, encoder_heads, encoder_ffn, .. } = dimensions;
-        let heads = Heads { count: encoder_heads, width };
+        let heads = Heads::new(encoder_heads, width);
         let block = |index: usize| {
             let name = format!("encoder.layers.{index}");
             Ok(Block {

@@ -161,7 +161,7 @@ impl Decoder {
             positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
-            heads: Heads { count: decoder_heads, width },
+            heads: Heads::new(decoder_heads, width),
             text_context,
             precision,
         })
@@ -197,7 +197,7 @@ impl Decoder {
         scratch: &DecoderScratch,
         cancel: &CancelToken,
     ) -> Result<Vec<CrossLayer>, Cancelled> {
-        let rows = states.len() / self.heads.width;
+        let rows = states.len() / self.heads.width();
         let mut layers = kept.unwrap_or_default();
         layers.retain(|layer| layer.fits(rows));
         layers.resize_with(self.blocks.len(), || self.cross_layer(rows));
@@ -229,7 +229,7 @@ impl Decoder {
         layer: &mut QuantizedAttention,
         scratch: &Stash<AudioScratch>,
     ) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         backend.blocks(layer.chunks_mut(states.len() / width), 1, Chunk::of(1), |_, chunks| {
             let work = |AudioScratch { quantized, projected, .. }: &mut AudioScratch| {
                 for chunk in chunks {
@@ -245,7 +245,7 @@ impl Decoder {
     }
 
     fn fill_half(&self, block: &Block, states: &[f32], cache: &mut HalfCache, scratch: &Stash<AudioScratch>) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         cache.truncate(0);
         let work = |AudioScratch { quantized, halves, .. }: &mut AudioScratch| {
             for states in states.chunks(AUDIO_ROWS * width) {
@@ -290,7 +290,7 @@ impl Decoder {
 
     /// As [`search::Network::logits`](sotto_nn::search::Network::logits).
     pub(super) fn logits<'s>(&self, picked: &[usize], scratch: &'s mut DecoderScratch) -> &'s mut [f32] {
-        let (width, DecoderScratch { x, quantized, picked: rows, logits, .. }) = (self.heads.width, scratch);
+        let (width, DecoderScratch { x, quantized, picked: rows, logits, .. }) = (self.heads.width(), scratch);
         rows.clear();
         for &row in picked {
             rows.extend_from_slice(&x[row * width..(row + 1) * width]);
@@ -308,7 +308,7 @@ impl Decoder {
 
     /// Token and position embedding of every row.
     fn embed(&self, rows: &[Row], caches: &[SelfCache], scratch: &mut DecoderScratch) {
-        let width = self.heads.width;
+        let width = self.heads.width();
         scratch.x.resize(rows.len() * width, 0.0);
         for (index, (row, x)) in rows.iter().zip(scratch.x.chunks_exact_mut(width)).enumerate() {
             let before = rows[..index].iter().filter(|other| other.hypothesis == row.hypothesis).count();
@@ -327,7 +327,7 @@ impl Decoder {
         caches: &mut [SelfCache],
         scratch: &mut DecoderScratch,
     ) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
@@ -339,7 +339,7 @@ impl Decoder {
             let (key, value) = key_value.split_at(width);
             let cache = &mut caches[row.hypothesis].0[index];
             backend.kernels().append(cache, key, value);
-            weights.resize(self.heads.count * self.text_context, 0.0);
+            weights.resize(self.heads.count() * self.text_context, 0.0);
             backend.kernels().attend_cached(query, cache, weights, out);
         }
         block.self_out.quantize(backend, attended, quantized);
@@ -353,14 +353,14 @@ impl Decoder {
         mut recording: Option<(usize, &mut Recording<'_>)>,
         scratch: &mut DecoderScratch,
     ) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         let DecoderScratch { quantized, x, projected, attended, weights, rows, .. } = scratch;
         projected.resize(x.len(), 0.0);
         attended.resize(x.len(), 0.0);
         block.cross_query.quantize_normed(backend, &block.cross_norm, x, quantized);
         block.cross_query.forward(backend, quantized, Activation::Identity, projected);
         let states = cross.states();
-        weights.resize(self.heads.count * states, 0.0);
+        weights.resize(self.heads.count() * states, 0.0);
         match (cross, &mut recording) {
             (CrossLayer::Int8(layer), None) => self.attend_audio(projected, layer, attended, rows),
             (cross, recording) => {
@@ -397,7 +397,7 @@ impl Decoder {
             scratch.with(QuantizedRowScratch::default, |scratch| {
                 for (part, out) in parts.zip(out.chunks_exact_mut(head_width)) {
                     let query = &queries[part * head_width..(part + 1) * head_width];
-                    kernels.attend_quantized_row_head(query, layer, part % heads.count, None, out, scratch);
+                    kernels.attend_quantized_row_head(query, layer, part % heads.count(), None, out, scratch);
                 }
             });
         });

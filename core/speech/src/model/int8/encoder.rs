@@ -100,7 +100,7 @@ impl Encoder {
             positions: source.floats("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
             norm: Int8Norm::load(source, "encoder.layer_norm", width)?,
-            heads: Heads { count: encoder_heads, width },
+            heads: Heads::new(encoder_heads, width),
             mels,
             precision,
         })
@@ -121,7 +121,7 @@ impl Encoder {
         BlockScratch {
             quantized: kernels.activations(0, 0),
             projected: Vec::new(),
-            attended: vec![0.0; BLOCK * self.heads.width],
+            attended: vec![0.0; BLOCK * self.heads.width()],
             hidden: Vec::new(),
             int8: kernels.quantized_scratch(self.heads),
             f32: AttentionScratch::new(self.heads.head_width()),
@@ -156,7 +156,7 @@ impl Encoder {
 
     /// Both convolutions, block by block of states: what the first makes for a block stays in the cache for the second.
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         let EncoderScratch { blocks, padded, x, .. } = scratch;
         let frames = self.conv1.output_frames(features.len() / self.mels);
         pad(padded, features, self.conv1.margin());
@@ -183,7 +183,7 @@ impl Encoder {
         quantized: &mut Activations,
         out: &mut Vec<f32>,
     ) {
-        let width = self.heads.width;
+        let width = self.heads.width();
         // In the numbering of the frames with their margin of one.
         let (first, last) = ((2 * rows.start).max(1), (2 * rows.end + 1).min(frames + 1));
         out.clear();
@@ -194,7 +194,7 @@ impl Encoder {
 
     /// Queries, keys and values of all rows.
     fn project(&self, block: &Block, scratch: &mut EncoderScratch) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         let EncoderScratch { attention, x, blocks, .. } = scratch;
         let rows = x.len() / width;
         match attention {
@@ -232,7 +232,7 @@ impl Encoder {
 
     /// Attention and feed-forward layer, block by block of rows.
     fn attend(&self, block: &Block, scratch: &mut EncoderScratch) {
-        let (backend, width) = (&self.backend, self.heads.width);
+        let (backend, width) = (&self.backend, self.heads.width());
         let EncoderScratch { attention, x, blocks, .. } = scratch;
         let attention = &*attention;
         let all = x.len() / width;

@@ -1,6 +1,10 @@
 //! Layer norm and root-mean-square norm of a row, sixteen values at a time.
 
-use super::reduce::{self, padded};
+mod reference;
+
+pub use reference::{layer_norm, rms_norm};
+
+use crate::float::reduce::{self, padded};
 use crate::simd::{LANES, Simd};
 
 /// What happens to a row before it is used.

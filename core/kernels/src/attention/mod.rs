@@ -6,17 +6,21 @@
 mod cache;
 mod entry;
 mod full;
+mod heads;
 mod quantized;
 mod quantized_row;
+mod reference;
 
 pub use cache::HalfCache;
 pub(crate) use cache::{CachedQuery, attend_cached};
 pub use full::{AttentionScratch, KeyValuePanels};
 pub(crate) use full::{Query, attend};
+pub use heads::Heads;
 pub use quantized::{AttentionChunk, QuantizedAttention, QuantizedScratch};
 pub(crate) use quantized::{QuantizedQuery, attend as attend_quantized, fill as fill_quantized};
 pub use quantized_row::QuantizedRowScratch;
 pub(crate) use quantized_row::{RowQuery, attend as attend_quantized_row};
+pub use reference::{attend_full, attend_row};
 
 use crate::simd::LANES;
 

@@ -5,10 +5,9 @@
 use std::ops::Range;
 
 use super::{
-    AttentionChunk, AttentionScratch, CachedQuery, HalfCache, KeyValuePanels, QuantizedAttention, QuantizedQuery,
-    QuantizedRowScratch, QuantizedScratch, Query, RowQuery,
+    AttentionChunk, AttentionScratch, CachedQuery, HalfCache, Heads, KeyValuePanels, QuantizedAttention,
+    QuantizedQuery, QuantizedRowScratch, QuantizedScratch, Query, RowQuery,
 };
-use crate::attention::Heads;
 use crate::{BlockMut, KernelSet, MatRef};
 
 impl KernelSet {
@@ -20,9 +19,9 @@ impl KernelSet {
     /// When shapes do not fit, or `scratch` is for another head width.
     pub fn attend(self, q: MatRef<'_>, panels: &KeyValuePanels, out: BlockMut<'_>, scratch: &mut AttentionScratch) {
         let (heads, head_width) = (panels.heads(), panels.heads().head_width());
-        assert_eq!((q.cols(), out.columns()), (heads.width, heads.width), "columns of queries and output");
+        assert_eq!((q.cols(), out.columns()), (heads.width(), heads.width()), "columns of queries and output");
         let mut rest = out;
-        for head in 0..heads.count {
+        for head in 0..heads.count() {
             let (block, others) = rest.split_columns(head_width);
             self.attend_head(q.columns_range(head * head_width, head_width), panels, head, block, scratch);
             rest = others;
@@ -43,7 +42,7 @@ impl KernelSet {
         scratch: &mut AttentionScratch,
     ) {
         let (heads, head_width) = (panels.heads(), panels.heads().head_width());
-        assert!(head < heads.count, "head {head} of {}", heads.count);
+        assert!(head < heads.count(), "head {head} of {}", heads.count());
         assert_eq!((q.cols(), q.rows()), (head_width, out.rows()), "columns and rows of the queries");
         assert_eq!(out.columns(), head_width, "columns of the output");
         assert!(scratch.fits(head_width), "scratch for another head width");
@@ -58,16 +57,13 @@ impl KernelSet {
     /// Room for a layer of quantized self-attention on these kernels, empty.
     ///
     /// # Panics
-    /// When the width is not a multiple of the number of heads.
+    /// When there are fewer key/value heads than query heads.
     #[must_use]
     pub fn quantized_attention(self, heads: Heads) -> QuantizedAttention {
         QuantizedAttention::new(heads, self.layout(), self.table.form, true)
     }
 
     /// Room for quantized keys and values of a layer, without queries.
-    ///
-    /// # Panics
-    /// When the width is not a multiple of the number of heads.
     #[must_use]
     pub fn quantized_key_values(self, heads: Heads) -> QuantizedAttention {
         QuantizedAttention::new(heads, self.layout(), self.table.form, false)
@@ -107,12 +103,12 @@ impl KernelSet {
     ) {
         let (heads, head_width) = (layer.heads(), layer.heads().head_width());
         assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.len(), "{rows:?} of {}", layer.len());
-        assert_eq!((rows.len(), heads.width), (out.rows(), out.columns()), "rows and columns of the output");
+        assert_eq!((rows.len(), heads.width()), (out.rows(), out.columns()), "rows and columns of the output");
         assert!(layer.form() == self.table.form && scratch.fits(layer), "layer or scratch of another set");
         assert!(layer.is_whole(), "a chunk of another layer");
         assert!(layer.has_queries(), "a layer without queries");
         let mut rest = out;
-        for head in 0..heads.count {
+        for head in 0..heads.count() {
             let (block, others) = rest.split_columns(head_width);
             rest = others;
             let query = QuantizedQuery { rows: rows.clone(), layer, head };
@@ -135,11 +131,11 @@ impl KernelSet {
         scratch: &mut QuantizedRowScratch,
     ) {
         let (heads, keys) = (layer.heads(), layer.len());
-        assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
+        assert_eq!((q.len(), out.len()), (heads.width(), heads.width()), "query and output");
         if let Some(recorded) = &recorded {
-            assert_eq!(recorded.len(), heads.count * keys, "a value per head and row");
+            assert_eq!(recorded.len(), heads.count() * keys, "a value per head and row");
         }
-        for head in 0..heads.count {
+        for head in 0..heads.count() {
             let part = head * heads.head_width()..(head + 1) * heads.head_width();
             let recorded = recorded.as_deref_mut().map(|recorded| &mut recorded[head * keys..(head + 1) * keys]);
             self.attend_quantized_row_head(&q[part.clone()], layer, head, recorded, &mut out[part], scratch);
@@ -165,7 +161,7 @@ impl KernelSet {
             layer.form() == self.table.form && layer.is_whole(),
             "a layer of another set, or a chunk of another layer"
         );
-        assert!(head < heads.count, "head {head} of {}", heads.count);
+        assert!(head < heads.count(), "head {head} of {}", heads.count());
         assert_eq!((q.len(), out.len()), (head_width, head_width), "query and output");
         if let Some(recorded) = &recorded {
             assert_eq!(recorded.len(), layer.len(), "a value per row");
@@ -179,12 +175,12 @@ impl KernelSet {
         unsafe { (self.table.attend_quantized_row)(&RowQuery { query: q, layer, head }, recorded, out, scratch) }
     }
 
-    /// Rounds keys and values, both `[rows, width]`, to half precision and appends them to a cache.
+    /// Rounds keys and values, both `[rows, key/value width]`, to half precision and appends them to a cache.
     ///
     /// # Panics
     /// When the lengths differ or are not whole rows, or the cache is full.
     pub fn append(self, cache: &mut HalfCache, keys: &[f32], values: &[f32]) {
-        let width = cache.heads().width;
+        let width = cache.heads().key_value_width();
         assert!(keys.len() == values.len() && width > 0 && keys.len().is_multiple_of(width), "whole rows of {width}");
         for (key, value) in keys.chunks_exact(width).zip(values.chunks_exact(width)) {
             cache.append_rounded(key, value, |values, halves| self.narrow(values, halves));
@@ -200,15 +196,25 @@ impl KernelSet {
     /// # Panics
     /// When the lengths do not fit.
     pub fn attend_cached(self, q: &[f32], cache: &HalfCache, weights: &mut [f32], out: &mut [f32]) {
+        self.attend_first(cache.len(), q, cache, weights, out);
+    }
+
+    /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only: those behind are later tokens of one text that
+    /// is fed at once.
+    ///
+    /// # Panics
+    /// When the lengths do not fit, or the cache has fewer rows.
+    pub fn attend_first(self, seen: usize, q: &[f32], cache: &HalfCache, weights: &mut [f32], out: &mut [f32]) {
         let heads = cache.heads();
-        assert_eq!((q.len(), out.len()), (heads.width, heads.width), "query and output");
-        let stride = weights.len() / heads.count;
-        assert!(stride >= cache.len(), "attention weights of {} heads, {} rows", heads.count, cache.len());
-        if cache.is_empty() || heads.width == 0 {
+        assert_eq!((q.len(), out.len()), (heads.width(), heads.width()), "query and output");
+        assert!(seen <= cache.len(), "{seen} rows of {}", cache.len());
+        let stride = weights.len() / heads.count();
+        assert!(stride >= seen, "attention weights of {} heads, {seen} rows", heads.count());
+        if seen == 0 || heads.width() == 0 {
             out.fill(0.0);
             return;
         }
         // SAFETY: `self` exists, so the CPU has the set; the shapes fit.
-        unsafe { (self.table.attend_cached)(&CachedQuery { query: q, cache }, weights, stride, out) }
+        unsafe { (self.table.attend_cached)(&CachedQuery { query: q, cache, seen }, weights, stride, out) }
     }
 }

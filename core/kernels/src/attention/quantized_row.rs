@@ -4,9 +4,10 @@
 //! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks beforehand.
 
 use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut};
-use crate::float::norm::Norm;
-use crate::float::{math, quantize, reduce};
+use crate::activation::math;
+use crate::float::{quantize, reduce};
 use crate::int8::{Int8, Layout, RowsMut, Sums, row_sums};
+use crate::norm::Norm;
 use crate::simd::LANES;
 use crate::{MatRef, aligned};
 
@@ -63,9 +64,10 @@ pub(crate) fn attend<S: Int8>(
     scratch: &mut QuantizedRowScratch,
 ) {
     let RowQuery { query, layer, head } = *query;
-    let unit = score(s, query, layer, head, scratch) * layer.heads().scale();
+    let key_value = layer.heads().key_value_of(head);
+    let unit = score(s, query, layer, key_value, scratch) * layer.heads().scale();
     let max = reduce::row_max(s, &scratch.scores[..layer.len()]);
-    add_values(s, layer, head, unit * std::f32::consts::LOG2_E, max, scratch);
+    add_values(s, layer, key_value, unit * std::f32::consts::LOG2_E, max, scratch);
     out.copy_from_slice(&scratch.values[..out.len()]);
     if let Some(recorded) = recorded {
         for (to, score) in recorded.iter_mut().zip(&scratch.scores) {
@@ -75,13 +77,13 @@ pub(crate) fn attend<S: Int8>(
     }
 }
 
-/// Scores of all keys of one head, in units of the query's scale, which is returned.
+/// Scores of all keys of one key/value head, in units of the query's scale, which is returned.
 #[inline(always)]
 fn score<S: Int8>(
     s: S,
     query: &[f32],
     layer: &QuantizedAttention,
-    head: usize,
+    key_value: usize,
     scratch: &mut QuantizedRowScratch,
 ) -> f32 {
     let QuantizedRowScratch { query: bytes, scores, sums, .. } = scratch;
@@ -90,7 +92,7 @@ fn score<S: Int8>(
     quantize::quantize(s, MatRef::new(query, 1, query.len()), &Norm::None, to);
     let (width, panel_len) = (S::LAYOUT.panel(), S::LAYOUT.panel_len(query.len()));
     for (index, (keys, chunk)) in layer.filled().enumerate() {
-        let chunk: HeadChunk<'_> = chunk.head(head);
+        let chunk: HeadChunk<'_> = chunk.head(key_value);
         for (panel, weights) in chunk.keys.chunks_exact(panel_len).take(keys.div_ceil(width)).enumerate() {
             row_sums(s, aligned::as_i8(bytes), weights, total[0], sums);
             for column in (0..width).step_by(LANES) {
@@ -105,12 +107,12 @@ fn score<S: Int8>(
     scale[0]
 }
 
-/// The weighted mean of one head's values, left in the scratch.
+/// The weighted mean of one key/value head's values, left in the scratch.
 #[inline(always)]
 fn add_values<S: Int8>(
     s: S,
     layer: &QuantizedAttention,
-    head: usize,
+    key_value: usize,
     unit: f32,
     max: f32,
     scratch: &mut QuantizedRowScratch,
@@ -120,7 +122,7 @@ fn add_values<S: Int8>(
     values.fill(0.0);
     let mut all = 0.0;
     for (index, (keys, chunk)) in layer.filled().enumerate() {
-        let (chunk, depth) = (chunk.head(head), depth(keys));
+        let (chunk, depth) = (chunk.head(key_value), depth(keys));
         let scores = &scores[index * CHUNK..][..depth];
         let greatest = reduce::row_max(s, scores);
         let total = weigh(s, scores, greatest, unit, &mut weights[..depth]);

@@ -1,4 +1,4 @@
-//! Exponential, error function and the activations built on them, as polynomials that vectorise.
+//! The functions of one value, as polynomials that vectorise: for networks in f32, and to compare the kernels with.
 //!
 //! `libm` costs a call per element; these run in SIMD registers on every target and give the same bits everywhere.
 
@@ -60,6 +60,13 @@ pub fn gelu(values: &mut [f32]) {
 pub fn relu(values: &mut [f32]) {
     for value in values {
         *value = value.max(0.0);
+    }
+}
+
+/// Sigmoid-weighted linear unit in place, `x / (1 + e^-x)` (Elfwing et al. 2017).
+pub fn silu(values: &mut [f32]) {
+    for value in values {
+        *value *= sigmoid(*value);
     }
 }
 

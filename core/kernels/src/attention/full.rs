@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::FloatBlock;
-use crate::attention::Heads;
+use super::{FloatBlock, Heads};
+use crate::activation::math;
+use crate::float::reduce;
 use crate::float::tile::{self, MAX_ROWS};
-use crate::float::{math, reduce};
 use crate::simd::{LANES, Simd};
 use crate::{BlockMut, MatRef};
 
@@ -21,7 +21,7 @@ const QUERY_BLOCK: usize = 48;
 
 /// Keys and values of one layer, all heads, in the order in which attention reads them.
 ///
-/// Keys: `[heads][blocks of 16 keys][head width]` of sixteen keys; values: `[heads][blocks of 16 dimensions][keys]` of
+/// Keys: `[key/value heads][blocks of 16 keys][head width]` of sixteen keys; values: `[key/value heads][blocks of 16 dimensions][keys]` of
 /// sixteen dimensions; padded with zeros. Memory grows to the longest sequence seen.
 #[derive(Debug, Clone)]
 pub struct KeyValuePanels {
@@ -33,12 +33,8 @@ pub struct KeyValuePanels {
 
 impl KeyValuePanels {
     /// Room for `len` rows.
-    ///
-    /// # Panics
-    /// When the width is not a multiple of the number of heads.
     #[must_use]
     pub fn new(heads: Heads, len: usize) -> Self {
-        assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
         let mut new = Self { heads, len: 0, keys: Vec::new(), values: Vec::new() };
         new.reshape(len);
         new.len = 0;
@@ -48,17 +44,17 @@ impl KeyValuePanels {
     fn reshape(&mut self, len: usize) {
         self.len = len;
         let blocks = self.key_blocks() * self.heads.head_width();
-        self.keys.resize(self.heads.count * blocks, FloatBlock::ZERO);
+        self.keys.resize(self.heads.key_values() * blocks, FloatBlock::ZERO);
         let blocks = self.padded_len() * self.heads.head_width().div_ceil(LANES);
-        self.values.resize(self.heads.count * blocks, FloatBlock::ZERO);
+        self.values.resize(self.heads.key_values() * blocks, FloatBlock::ZERO);
     }
 
-    /// Stores keys and values, both `[len, width]`; what was there is lost.
+    /// Stores keys and values, both `[len, key/value width]`; what was there is lost.
     ///
     /// # Panics
     /// When the shapes differ from each other or from the heads, or rows are empty.
     pub fn fill(&mut self, keys: MatRef<'_>, values: MatRef<'_>) {
-        let (len, width, head_width) = (keys.rows(), self.heads.width, self.heads.head_width());
+        let (len, width, head_width) = (keys.rows(), self.heads.key_value_width(), self.heads.head_width());
         assert_eq!((keys.cols(), values.rows(), values.cols()), (width, len, width), "keys and values");
         self.reshape(len);
         if len == 0 || width == 0 {
@@ -200,11 +196,11 @@ fn attend_chunk<S: Simd>(
 ) {
     let panels = query.panels;
     let (key_blocks, padded_len) = (panels.key_blocks(), panels.padded_len());
-    let head_width = panels.heads.head_width();
+    let (head_width, key_value) = (panels.heads.head_width(), panels.heads.key_value_of(query.head));
     let dim_blocks = head_width.div_ceil(LANES);
     let columns = CHUNK.min(padded_len - chunk);
     let keys = tile::Columns {
-        blocks: &panels.keys[(query.head * key_blocks + chunk / LANES) * head_width..],
+        blocks: &panels.keys[(key_value * key_blocks + chunk / LANES) * head_width..],
         depth: head_width,
         stride: head_width,
         count: columns / LANES,
@@ -225,7 +221,7 @@ fn attend_chunk<S: Simd>(
         }
     }
     let values = tile::Columns {
-        blocks: &panels.values[query.head * dim_blocks * padded_len + chunk..],
+        blocks: &panels.values[key_value * dim_blocks * padded_len + chunk..],
         depth: columns,
         stride: padded_len,
         count: dim_blocks,

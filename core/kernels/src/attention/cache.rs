@@ -19,8 +19,8 @@ const TOGETHER: usize = 4;
 /// Keys and values of one layer and one hypothesis, rounded to half precision: half the memory traffic of f32, which is
 /// what a decoder step waits for.
 ///
-/// Keys: `[heads][blocks of 16 rows][head width]` of sixteen rows; values: `[heads][rows]` of the head width, padded to
-/// sixteen. Allocates once, for `capacity` rows.
+/// Keys: `[key/value heads][blocks of 16 rows][head width]` of sixteen rows; values: `[key/value heads][rows]` of the head
+/// width, padded to sixteen. Allocates once, for `capacity` rows.
 #[derive(Debug, Clone)]
 pub struct HalfCache {
     heads: Heads,
@@ -34,23 +34,19 @@ pub struct HalfCache {
 
 impl HalfCache {
     /// An empty cache for at most `capacity` rows.
-    ///
-    /// # Panics
-    /// When the width is not a multiple of the number of heads.
     #[must_use]
     pub fn new(heads: Heads, capacity: usize) -> Self {
-        assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
         // Whole groups of blocks: attention reads as many at a time.
         let capacity = capacity.next_multiple_of(TOGETHER * LANES);
-        let keys = heads.count * capacity / LANES * heads.head_width();
-        let values = heads.count * capacity * heads.head_width().div_ceil(LANES);
+        let keys = heads.key_values() * capacity / LANES * heads.head_width();
+        let values = heads.key_values() * capacity * heads.head_width().div_ceil(LANES);
         Self {
             heads,
             capacity,
             len: 0,
             keys: vec![HalfBlock::ZERO; keys],
             values: vec![HalfBlock::ZERO; values],
-            row: vec![0; 2 * heads.width],
+            row: vec![0; 2 * heads.key_value_width()],
         }
     }
 
@@ -58,7 +54,7 @@ impl HalfCache {
     #[must_use]
     pub fn bytes(heads: Heads, capacity: usize) -> usize {
         let capacity = capacity.next_multiple_of(TOGETHER * LANES);
-        2 * heads.count * capacity * (heads.head_width() + heads.head_width().next_multiple_of(LANES))
+        2 * heads.key_values() * capacity * (heads.head_width() + heads.head_width().next_multiple_of(LANES))
     }
 
     /// Most rows that it has room for.
@@ -98,7 +94,7 @@ impl HalfCache {
         assert_eq!((self.heads, self.capacity), (other.heads, other.capacity), "caches of one shape");
         self.len = other.len;
         let (head_width, dims) = (self.heads.head_width(), self.dim_blocks());
-        for h in 0..self.heads.count {
+        for h in 0..self.heads.key_values() {
             let start = h * self.capacity / LANES * head_width;
             let range = start..start + other.len.div_ceil(LANES) * head_width;
             self.keys[range.clone()].copy_from_slice(&other.keys[range]);
@@ -113,7 +109,7 @@ impl HalfCache {
         // Before the row is taken out: a panic must not lose it.
         self.assert_room();
         let mut row = std::mem::take(&mut self.row);
-        let (key_halves, value_halves) = row.split_at_mut(self.heads.width);
+        let (key_halves, value_halves) = row.split_at_mut(self.heads.key_value_width());
         narrow(key, key_halves);
         narrow(value, value_halves);
         self.append_half(key_halves, value_halves);
@@ -127,10 +123,14 @@ impl HalfCache {
     /// When the lengths differ, or the cache is full.
     pub fn append_half(&mut self, key: &[u16], value: &[u16]) {
         self.assert_room();
-        assert_eq!((key.len(), value.len()), (self.heads.width, self.heads.width), "a key and a value");
+        assert_eq!(
+            (key.len(), value.len()),
+            (self.heads.key_value_width(), self.heads.key_value_width()),
+            "a key and a value"
+        );
         let (row, head_width) = (self.len, self.heads.head_width());
         let dims = head_width.div_ceil(LANES);
-        for h in 0..self.heads.count {
+        for h in 0..self.heads.key_values() {
             let block = (h * self.capacity + row) / LANES * head_width;
             let key = &key[h * head_width..][..head_width];
             for (block, &key) in self.keys[block..block + head_width].iter_mut().zip(key) {
@@ -159,10 +159,12 @@ pub(crate) struct CachedQuery<'a> {
     /// `[width]`.
     pub(crate) query: &'a [f32],
     pub(crate) cache: &'a HalfCache,
+    /// How many of the cache's rows it sees, from the first one on: at least one.
+    pub(crate) seen: usize,
 }
 
-/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the cache's rows; each head's
-/// first `len` values receive its attention. The caller has checked the shapes; the cache is not empty.
+/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the rows that it sees; so many
+/// values of each head receive its attention. The caller has checked the shapes.
 #[inline(always)]
 pub(crate) fn attend_cached<S: Simd>(
     s: S,
@@ -171,18 +173,19 @@ pub(crate) fn attend_cached<S: Simd>(
     stride: usize,
     out: &mut [f32],
 ) {
-    let cache = query.cache;
+    let CachedQuery { cache, seen, .. } = *query;
     let (head_width, dims) = (cache.heads.head_width(), cache.dim_blocks());
-    for h in 0..cache.heads.count {
+    for h in 0..cache.heads.count() {
         let query = &query.query[h * head_width..][..head_width];
-        let weights = &mut weights[h * stride..][..cache.len];
-        let keys = &cache.keys[h * cache.capacity / LANES * head_width..];
+        let weights = &mut weights[h * stride..][..seen];
+        let first_row = cache.heads.key_value_of(h) * cache.capacity;
+        let keys = &cache.keys[first_row / LANES * head_width..];
         let groups = weights.chunks_mut(TOGETHER * LANES).zip(keys.chunks_exact(TOGETHER * head_width));
         for (weights, keys) in groups {
             scores(s, query, cache.heads.scale(), keys, weights);
         }
         softmax(s, weights);
-        let values = &cache.values[h * cache.capacity * dims..][..cache.len * dims];
+        let values = &cache.values[first_row * dims..][..seen * dims];
         weighted_sum(s, weights, values, dims, &mut out[h * head_width..][..head_width]);
     }
 }

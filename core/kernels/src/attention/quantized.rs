@@ -10,11 +10,12 @@
 
 use std::ops::Range;
 
+use super::Heads;
+use crate::activation::math;
 use crate::aligned::{AlignedBytes, as_bytes};
-use crate::attention::Heads;
-use crate::float::norm::Norm;
-use crate::float::{math, quantize, reduce};
+use crate::float::{quantize, reduce};
 use crate::int8::{Activations, Form, Int8, Layout, MAX_ROWS, RowsMut, Sums, tile_sums};
+use crate::norm::Norm;
 use crate::simd::LANES;
 use crate::{BlockMut, MatRef};
 
@@ -115,7 +116,7 @@ pub(super) struct HeadChunk<'a> {
 
 impl AttentionChunk {
     fn new(shape: Shape) -> Self {
-        let heads = shape.heads.count;
+        let heads = shape.heads.key_values();
         Self {
             shape,
             rows: 0..0,
@@ -133,7 +134,7 @@ impl AttentionChunk {
 
     /// Values per row of what fills it: queries, keys and values, or keys and values.
     pub(crate) fn columns(&self) -> usize {
-        self.shape.heads.width * if self.shape.queries { 3 } else { 2 }
+        self.shape.heads.key_value_width() * if self.shape.queries { 3 } else { 2 }
     }
 
     pub(crate) fn form(&self) -> Form {
@@ -157,7 +158,7 @@ impl AttentionChunk {
 
 impl QuantizedAttention {
     pub(crate) fn new(heads: Heads, layout: Layout, form: Form, queries: bool) -> Self {
-        assert!(heads.count > 0 && heads.width.is_multiple_of(heads.count), "{heads:?}");
+        assert!(!queries || heads.count() == heads.key_values(), "self-attention of {heads:?}");
         Self { shape: Shape { heads, layout, form, queries }, len: 0, chunks: Vec::new() }
     }
 
@@ -226,7 +227,7 @@ pub(super) fn depth(rows: usize) -> usize {
 pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
     let AttentionChunk { rows, shape, bytes, floats, sums } = chunk;
     let (rows, shape) = (rows.len(), *shape);
-    let (head_width, width) = (shape.head_width(), shape.heads.width);
+    let (head_width, width) = (shape.head_width(), shape.heads.key_value_width());
     let all_bytes = bytes.bytes_mut().chunks_exact_mut(shape.head_bytes());
     let all_floats = floats.chunks_exact_mut(shape.head_floats());
     let all_sums = sums.chunks_exact_mut(CHUNK);
