@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use libfuzzer_sys::fuzz_target;
 use sotto_kernels::Layout;
-use sotto_nn::layers::{Biased, MatrixRequest, QuantizedMatrix, StoredRows, TensorSource};
+use sotto_nn::layers::{Biased, MatrixRequest, Part, QuantizedMatrix, StoredRows, TensorSource};
 use sotto_nn::packed::{PackedModel, reseal};
 
 fuzz_target!(|data: &[u8]| {
@@ -43,8 +43,8 @@ fuzz_target!(|data: &[u8]| {
 
 fn read(model: &PackedModel, name: &str, columns: usize, depth: usize) {
     for (outputs, biased) in [(columns, Biased::No), (columns.saturating_sub(1), Biased::Yes)] {
-        let parts = [(name, biased)];
-        let request = MatrixRequest { parts: &parts, outputs, rows: StoredRows::Linear { inputs: depth } };
+        let parts = [Part { name, biased, outputs }];
+        let request = MatrixRequest { parts: &parts, rows: StoredRows::Linear { inputs: depth } };
         let Ok(here) = model.quantized(model.layout(), &request) else { continue };
         assert!(here.matrix.bytes().len() <= model.bytes_on_disk() as usize);
         assert!(here.bias.is_none_or(|bias| bias.len() == outputs));

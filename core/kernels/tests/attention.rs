@@ -36,10 +36,11 @@ fn exact_attention(q: &[f32], k: &[f32], v: &[f32], heads: Heads) -> Vec<f64> {
 #[test]
 fn encoder_attention_is_right_and_agrees_on_all_sets() {
     let mut random = Lcg::new(12);
-    let mut shapes = vec![(1, 1, 1, 1, 1), (3, 5, 4, 2, 16), (7, 130, 1, 1, 24)];
+    let mut shapes = vec![(1, 1, 1, 1, 1), (3, 5, 2, 2, 16), (7, 130, 1, 1, 24)];
     if !cfg!(miri) {
-        shapes.extend([(13, 127, 1, 1, 64), (50, 128, 2, 2, 8), (49, 129, 3, 1, 64), (100, 300, 2, 2, 40)]);
+        shapes.extend([(13, 127, 1, 1, 64), (50, 128, 2, 2, 8), (49, 129, 1, 1, 64), (100, 300, 2, 2, 40)]);
     }
+    shapes.extend([(3, 5, 4, 2, 16), (30, 40, 6, 2, 8)]);
     for (rows, keys, count, key_values, head) in shapes {
         let heads = Heads::grouped(count, key_values, head);
         let q = random.floats(rows * heads.width(), 4.0);

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Conv1d, Conv1dConfig, Embedding, LayerNorm, Linear};
 
-use crate::layers::{Biased, ConvShape, FloatWeights, MatrixRequest, StoredRows, TensorSource};
+use crate::layers::{Biased, ConvShape, FloatWeights, MatrixRequest, Part, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -45,12 +45,12 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
         self.upload(self.source.tensor(name, shape)?, shape)
     }
 
-    /// Projections of `outputs` values each of the same input, side by side; those without a bias get a zero one.
+    /// Projections of the same input, side by side; those without a bias get a zero one.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
-    pub fn linear(&self, parts: &[(&str, Biased)], inputs: usize, outputs: usize) -> Result<Linear, BridgeError> {
-        let request = MatrixRequest { parts, outputs, rows: StoredRows::Linear { inputs } };
+    pub fn linear(&self, parts: &[Part<'_>], inputs: usize) -> Result<Linear, BridgeError> {
+        let request = MatrixRequest { parts, rows: StoredRows::Linear { inputs } };
         let FloatWeights { rows, bias } = self.source.matrix(&request)?;
         let weight = self.upload(rows, &[request.columns(), inputs])?;
         let bias = bias.map(|bias| self.upload(bias, &[request.columns()])).transpose()?;
@@ -74,7 +74,7 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
         let ConvShape { inputs, outputs, kernel, stride } = shape;
         let rows = StoredRows::Convolution { inputs, kernel };
         let FloatWeights { rows, bias } =
-            self.source.matrix(&MatrixRequest { parts: &[(name, Biased::Yes)], outputs, rows })?;
+            self.source.matrix(&MatrixRequest { parts: &[Part { name, biased: Biased::Yes, outputs }], rows })?;
         // In a matrix frames follow each other; candle wants channels first.
         let weight = self.upload(rows, &[outputs, kernel, inputs])?.transpose(1, 2)?.contiguous()?;
         let bias = bias.map(|bias| self.upload(bias, &[outputs])).transpose()?;
@@ -88,7 +88,8 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
     /// As [`tensor`](Self::tensor).
     pub fn embedding(&self, name: &str, vocabulary: usize, width: usize) -> Result<Embedding, BridgeError> {
         let rows = StoredRows::Linear { inputs: width };
-        let request = MatrixRequest { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
+        let parts = [Part { name, biased: Biased::No, outputs: vocabulary }];
+        let request = MatrixRequest { parts: &parts, rows };
         Ok(Embedding::new(self.upload(self.source.matrix(&request)?.rows, &[vocabulary, width])?, width))
     }
 

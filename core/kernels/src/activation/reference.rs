@@ -2,6 +2,8 @@
 //!
 //! `libm` costs a call per element; these run in SIMD registers on every target and give the same bits everywhere.
 
+use crate::Activation;
+
 // 2^23 + 2^22: adding it rounds a small f32 to the nearest integer in its low mantissa bits.
 const ROUND: f32 = 12_582_912.0;
 
@@ -67,6 +69,18 @@ pub fn relu(values: &mut [f32]) {
 pub fn silu(values: &mut [f32]) {
     for value in values {
         *value *= sigmoid(*value);
+    }
+}
+
+impl Activation {
+    /// Applies it to values in f32, in place.
+    pub fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::Identity => {}
+            Self::Gelu => gelu(values),
+            Self::Relu => relu(values),
+            Self::Silu => silu(values),
+        }
     }
 }
 

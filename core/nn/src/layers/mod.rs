@@ -4,26 +4,25 @@
 //! result into memory of the caller. A layer that exists has consistent shapes; nothing in it fails afterwards.
 
 mod backend;
-mod cache;
 mod conv;
-mod embedding;
-mod linear;
+pub mod exact;
 mod matrix;
+mod memory;
 mod norm;
+mod position;
 mod quantized;
 mod request;
 mod source;
 mod stash;
 
 pub use backend::Backend;
-pub use cache::KvCache;
-pub use conv::{Conv1d, ConvShape};
-pub use embedding::Embedding;
-pub use linear::Linear;
+pub use conv::ConvShape;
 pub use matrix::{QuantizedMatrix, WeightType};
-pub use norm::LayerNorm;
+pub use memory::{KvCache, KvMemory};
+pub use norm::{NormKind, NormPlace};
+pub use position::{Rotary, RotaryPairs, sinusoids};
 pub use quantized::{Int8Norm, QuantizedConv1d, QuantizedEmbedding, QuantizedLinear};
-pub use request::{Biased, FloatWeights, MatrixRequest, QuantizedWeights, StoredRows};
+pub use request::{Biased, FloatWeights, MatrixRequest, Part, QuantizedWeights, StoredRows};
 pub use source::TensorSource;
 pub use stash::Stash;
 
@@ -33,6 +32,7 @@ mod tests {
 
     use sotto_runtime::Threads;
 
+    use super::exact::{Conv1d, Linear};
     use super::*;
     use crate::weights::WeightError;
 

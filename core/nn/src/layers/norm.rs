@@ -1,32 +1,30 @@
-//! Layer normalisation with its learned scale and shift.
+//! Which norm a layer has, and where it stands.
 
-use super::TensorSource;
-use crate::weights::WeightError;
-
-/// Normalises rows of one fixed width.
-#[derive(Debug)]
-pub struct LayerNorm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+/// A norm and what keeps it from dividing by zero.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NormKind {
+    /// To zero mean and unit variance, with scale and shift (Ba et al. 2016).
+    Layer {
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// To unit root mean square, with scale (Zhang and Sennrich 2019).
+    RootMeanSquare {
+        /// Added to the mean of squares.
+        epsilon: f32,
+    },
 }
 
-impl LayerNorm {
-    /// Reads `{name}.weight` and `{name}.bias`.
-    ///
-    /// # Errors
-    /// When one of them is missing or has another shape.
-    pub fn load(source: &impl TensorSource, name: &str, width: usize) -> Result<Self, WeightError> {
-        Ok(Self {
-            weight: source.tensor(&format!("{name}.weight"), &[width])?,
-            bias: source.tensor(&format!("{name}.bias"), &[width])?,
-        })
-    }
+impl NormKind {
+    /// Layer normalisation as PyTorch, Whisper and Marian have it.
+    pub const LAYER: Self = Self::Layer { epsilon: 1e-5 };
+}
 
-    /// Normalises every row of `x` into `out`: `[rows, width]` → `[rows, width]`.
-    ///
-    /// # Panics
-    /// When the lengths differ or are not whole rows.
-    pub fn forward(&self, x: &[f32], out: &mut [f32]) {
-        sotto_kernels::layer_norm(x, &self.weight, &self.bias, 1e-5, out);
-    }
+/// Where the norm of a layer with a residual connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormPlace {
+    /// `x + layer(norm(x))`, as in Whisper and Llama.
+    Before,
+    /// `norm(x + layer(x))`, as in Marian (Vaswani et al. 2017).
+    After,
 }

@@ -6,34 +6,37 @@
 
 use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm};
 
-use super::{Backend, Biased, ConvShape, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource};
+use super::{
+    Backend, Biased, ConvShape, MatrixRequest, NormKind, Part, QuantizedMatrix, QuantizedWeights, StoredRows,
+    TensorSource,
+};
 use crate::weights::WeightError;
-
-// OpenAI's and Hugging Face's layer norms.
-const EPSILON: f32 = 1e-5;
 
 /// `x` as rows for a product with these weights.
 fn rows_for<'a>(weights: &QuantizedMatrix, x: &'a [f32]) -> MatRef<'a> {
     MatRef::new(x, x.len() / weights.depth(), weights.depth())
 }
 
-/// Layer normalisation whose result goes to int8 rows.
+/// A norm whose result goes to int8 rows.
 #[derive(Debug)]
 pub struct Int8Norm {
+    kind: NormKind,
     weight: Floats,
+    /// Empty where the kind has none.
     bias: Floats,
 }
 
 impl Int8Norm {
-    /// Reads `{name}.weight` and `{name}.bias`.
+    /// Reads `{name}.weight` and, where the kind has one, `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
-    pub fn load(source: &impl TensorSource, name: &str, width: usize) -> Result<Self, WeightError> {
-        Ok(Self {
-            weight: source.floats(&format!("{name}.weight"), &[width])?,
-            bias: source.floats(&format!("{name}.bias"), &[width])?,
-        })
+    pub fn load(source: &impl TensorSource, name: &str, kind: NormKind, width: usize) -> Result<Self, WeightError> {
+        let bias = match kind {
+            NormKind::Layer { .. } => source.floats(&format!("{name}.bias"), &[width])?,
+            NormKind::RootMeanSquare { .. } => Vec::new().into(),
+        };
+        Ok(Self { kind, weight: source.floats(&format!("{name}.weight"), &[width])?, bias })
     }
 
     /// Normalises the rows of `x` into `out`, in f32.
@@ -45,7 +48,10 @@ impl Int8Norm {
     }
 
     fn norm(&self) -> Norm<'_> {
-        Norm::Layer { weight: &self.weight, bias: &self.bias, epsilon: EPSILON }
+        match self.kind {
+            NormKind::Layer { epsilon } => Norm::Layer { weight: &self.weight, bias: &self.bias, epsilon },
+            NormKind::RootMeanSquare { epsilon } => Norm::RootMeanSquare { weight: &self.weight, epsilon },
+        }
     }
 }
 
@@ -68,22 +74,20 @@ impl QuantizedLinear {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self, WeightError> {
-        Self::stacked(source, backend, &[(name, Biased::Yes)], inputs, outputs)
+        Self::stacked(source, backend, &[Part { name, biased: Biased::Yes, outputs }], inputs)
     }
 
-    /// Stacks projections of `outputs` values each: their results lie side by side in one row. Those without a bias get a
-    /// zero one.
+    /// Stacks projections of the same input: their results lie side by side in one row. Those without a bias get a zero one.
     ///
     /// # Errors
     /// As [`load`](Self::load).
     pub fn stacked(
         source: &impl TensorSource,
         backend: &Backend,
-        projections: &[(&str, Biased)],
+        projections: &[Part<'_>],
         inputs: usize,
-        outputs: usize,
     ) -> Result<Self, WeightError> {
-        let request = MatrixRequest { parts: projections, outputs, rows: StoredRows::Linear { inputs } };
+        let request = MatrixRequest { parts: projections, rows: StoredRows::Linear { inputs } };
         let QuantizedWeights { matrix, bias } = source.quantized(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias })
     }
@@ -165,7 +169,7 @@ impl QuantizedConv1d {
     ) -> Result<Self, WeightError> {
         let ConvShape { inputs, outputs, kernel, .. } = shape;
         let rows = StoredRows::Convolution { inputs, kernel };
-        let request = MatrixRequest { parts: &[(name, Biased::Yes)], outputs, rows };
+        let request = MatrixRequest { parts: &[Part { name, biased: Biased::Yes, outputs }], rows };
         let QuantizedWeights { matrix, bias } = source.quantized(backend.kernels().layout(), &request)?;
         Ok(Self { weights: matrix, bias, shape })
     }
@@ -223,7 +227,7 @@ impl QuantizedEmbedding {
         width: usize,
     ) -> Result<Self, WeightError> {
         let rows = StoredRows::Linear { inputs: width };
-        let request = MatrixRequest { parts: &[(name, Biased::No)], outputs: vocabulary, rows };
+        let request = MatrixRequest { parts: &[Part { name, biased: Biased::No, outputs: vocabulary }], rows };
         Ok(Self { table: source.quantized(backend.kernels().layout(), &request)?.matrix })
     }
 

@@ -33,13 +33,22 @@ pub enum StoredRows {
     },
 }
 
+/// One of the layers whose rows a matrix holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// Its name; `{name}.weight` and `{name}.bias` are its tensors.
+    pub name: &'a str,
+    /// Whether it has a bias.
+    pub biased: Biased,
+    /// Its rows: as many as it has outputs.
+    pub outputs: usize,
+}
+
 /// One matrix of weights: the layers whose rows it holds one below the other.
 #[derive(Debug, Clone, Copy)]
 pub struct MatrixRequest<'a> {
-    /// Names of the layers; `{name}.weight` and `{name}.bias` are their tensors.
-    pub parts: &'a [(&'a str, Biased)],
-    /// Rows of each part.
-    pub outputs: usize,
+    /// The layers. Grouped heads have fewer rows of keys and values than of queries.
+    pub parts: &'a [Part<'a>],
     /// How each part is stored.
     pub rows: StoredRows,
 }
@@ -66,7 +75,7 @@ impl MatrixRequest<'_> {
     /// Rows of the matrix: the layer's outputs.
     #[must_use]
     pub fn columns(&self) -> usize {
-        self.outputs * self.parts.len()
+        self.parts.iter().map(|part| part.outputs).sum()
     }
 
     /// Values per row.
@@ -81,7 +90,7 @@ impl MatrixRequest<'_> {
     /// Biases of the source: parts without one get zeros beside parts with one, which are not counted.
     #[must_use]
     pub fn biases(&self) -> usize {
-        self.outputs * self.parts.iter().filter(|(_, biased)| *biased == Biased::Yes).count()
+        self.parts.iter().filter(|part| part.biased == Biased::Yes).map(|part| part.outputs).sum()
     }
 
     /// Whether there are biases.
@@ -94,10 +103,10 @@ impl MatrixRequest<'_> {
     /// (`layer.q_proj+k_proj+v_proj`).
     #[must_use]
     pub fn name(&self) -> String {
-        let Some(((first, _), others)) = self.parts.split_first() else { return String::new() };
+        let Some((Part { name: first, .. }, others)) = self.parts.split_first() else { return String::new() };
         let stem = first.rfind('.').map_or("", |dot| &first[..=dot]);
         let mut name = (*first).to_owned();
-        for (other, _) in others {
+        for Part { name: other, .. } in others {
             let _ = write!(name, "+{}", other.strip_prefix(stem).unwrap_or(other));
         }
         name
@@ -107,8 +116,8 @@ impl MatrixRequest<'_> {
     ///
     /// # Errors
     /// When the tensor is missing or has another shape.
-    pub fn rows_of<S: TensorSource + ?Sized>(&self, source: &S, part: &str) -> Result<Vec<f32>, WeightError> {
-        let (name, outputs) = (format!("{part}.weight"), self.outputs);
+    pub fn rows_of<S: TensorSource + ?Sized>(&self, source: &S, part: &Part<'_>) -> Result<Vec<f32>, WeightError> {
+        let (name, outputs) = (format!("{}.weight", part.name), part.outputs);
         match self.rows {
             StoredRows::Linear { inputs } => source.tensor(&name, &[outputs, inputs]),
             StoredRows::Convolution { inputs, kernel } => {
@@ -124,25 +133,11 @@ impl MatrixRequest<'_> {
     /// When a tensor is missing or has another shape.
     pub fn floats<S: TensorSource + ?Sized>(&self, source: &S) -> Result<FloatWeights, WeightError> {
         let (mut rows, mut bias) = (Vec::new(), Vec::new());
-        for (part, biased) in self.parts {
+        for part in self.parts {
             rows.extend(self.rows_of(source, part)?);
-            self.bias_of(source, part, *biased, &mut bias)?;
+            bias_of(source, part, &mut bias)?;
         }
         Ok(FloatWeights { rows, bias: self.has_bias().then_some(bias) })
-    }
-
-    fn bias_of<S: TensorSource + ?Sized>(
-        &self,
-        source: &S,
-        part: &str,
-        biased: Biased,
-        bias: &mut Vec<f32>,
-    ) -> Result<(), WeightError> {
-        match biased {
-            Biased::Yes => bias.extend(source.tensor(&format!("{part}.bias"), &[self.outputs])?),
-            Biased::No => bias.resize(bias.len() + self.outputs, 0.0),
-        }
-        Ok(())
     }
 
     /// Quantizes f32 tensors and packs them: in 8 bits symmetrically with one scale per row, in 4 bits as [`quantize_int4`] does.
@@ -157,13 +152,13 @@ impl MatrixRequest<'_> {
     ) -> Result<QuantizedWeights, WeightError> {
         let depth = self.depth();
         let (mut values, mut scales, mut block_scales, mut bias) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (part, biased) in self.parts {
+        for part in self.parts {
             let rows = self.rows_of(source, part)?;
             match weight_type {
                 WeightType::Int8 => to_int8(&rows, depth, &mut values, &mut scales),
                 WeightType::Int4 => to_int4(&rows, depth, &mut values, &mut block_scales),
             }
-            self.bias_of(source, part, *biased, &mut bias)?;
+            bias_of(source, part, &mut bias)?;
         }
         let matrix = match weight_type {
             WeightType::Int8 => PackedMatrix::pack(layout, depth, &values, &scales).map(QuantizedMatrix::Int8),
@@ -172,6 +167,15 @@ impl MatrixRequest<'_> {
         let matrix = matrix.expect("a layer has rows, and quantized values keep to their range");
         Ok(QuantizedWeights { matrix, bias: self.has_bias().then(|| bias.into()) })
     }
+}
+
+/// Appends the biases of a part.
+fn bias_of<S: TensorSource + ?Sized>(source: &S, part: &Part<'_>, bias: &mut Vec<f32>) -> Result<(), WeightError> {
+    match part.biased {
+        Biased::Yes => bias.extend(source.tensor(&format!("{}.bias", part.name), &[part.outputs])?),
+        Biased::No => bias.resize(bias.len() + part.outputs, 0.0),
+    }
+    Ok(())
 }
 
 // Below it a scale has no finite inverse: such a row counts as zeros, as such rows of activations do.
@@ -221,9 +225,10 @@ mod tests {
 
     #[test]
     fn stacked_layers_have_one_short_name() {
-        let name = |parts: &[&str]| {
-            let parts: Vec<_> = parts.iter().map(|part| (*part, Biased::No)).collect();
-            MatrixRequest { parts: &parts, outputs: 1, rows: StoredRows::Linear { inputs: 1 } }.name()
+        let name = |parts: &[&'static str]| {
+            let part = |name: &&'static str| Part { name, biased: Biased::No, outputs: 1 };
+            let parts: Vec<_> = parts.iter().map(part).collect();
+            MatrixRequest { parts: &parts, rows: StoredRows::Linear { inputs: 1 } }.name()
         };
         assert_eq!(name(&["encoder.conv1"]), "encoder.conv1");
         assert_eq!(name(&["a.b.q_proj", "a.b.k_proj", "a.b.v_proj"]), "a.b.q_proj+k_proj+v_proj");

@@ -81,17 +81,19 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
 
     /// Whether the source has the tensors of a matrix as they were published; otherwise it is packed itself.
     fn is_published(&self, request: &MatrixRequest<'_>) -> bool {
-        request.parts.iter().all(|(part, _)| self.source.contains(&format!("{part}.weight")))
+        request.parts.iter().all(|part| self.source.contains(&format!("{}.weight", part.name)))
     }
 
     /// Compares a finished matrix with the source.
     fn error(&self, request: &MatrixRequest<'_>, matrix: &QuantizedMatrix) -> Result<TensorError, WeightError> {
         let mut error = TensorError { name: request.name(), squared_error: 0.0, squared_weights: 0.0 };
         let mut quantized = vec![0.0; request.depth()];
-        for (index, (part, _)) in request.parts.iter().enumerate() {
+        let mut column = 0;
+        for part in request.parts {
             let rows = request.rows_of(self.source, part)?;
-            for (row, weights) in rows.chunks_exact(request.depth()).enumerate() {
-                matrix.column(index * request.outputs + row, &mut quantized);
+            for weights in rows.chunks_exact(request.depth()) {
+                matrix.column(column, &mut quantized);
+                column += 1;
                 for (weight, quantized) in weights.iter().zip(&quantized) {
                     error.squared_error += f64::from(weight - quantized).powi(2);
                     error.squared_weights += f64::from(*weight).powi(2);

@@ -10,7 +10,9 @@ use sotto_runtime::CancelToken;
 
 use super::header::LENGTH;
 use super::*;
-use crate::layers::{Biased, MatrixRequest, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightType};
+use crate::layers::{
+    Biased, MatrixRequest, Part, QuantizedMatrix, QuantizedWeights, StoredRows, TensorSource, WeightType,
+};
 use crate::weights::WeightError;
 
 /// Two stacked projections, a convolution, a norm of an odd width, and bytes.
@@ -22,7 +24,7 @@ impl Source {
     fn new() -> Self {
         let shapes: [(&str, &[usize]); 7] = [
             ("a.q.weight", &[33, WIDTH]),
-            ("a.k.weight", &[33, WIDTH]),
+            ("a.k.weight", &[30, WIDTH]),
             ("a.q.bias", &[33]),
             ("conv.weight", &[5, 4, 3]),
             ("conv.bias", &[5]),
@@ -52,14 +54,16 @@ impl TensorSource for Source {
 }
 
 const LINEAR: StoredRows = StoredRows::Linear { inputs: WIDTH };
+
+const fn part(name: &str, biased: Biased, outputs: usize) -> Part<'_> {
+    Part { name, biased, outputs }
+}
+
 const STACKED: MatrixRequest<'_> =
-    MatrixRequest { parts: &[("a.q", Biased::Yes), ("a.k", Biased::No)], outputs: 33, rows: LINEAR };
-const CONV: MatrixRequest<'_> = MatrixRequest {
-    parts: &[("conv", Biased::Yes)],
-    outputs: 5,
-    rows: StoredRows::Convolution { inputs: 4, kernel: 3 },
-};
-const EMBED: MatrixRequest<'_> = MatrixRequest { parts: &[("embed", Biased::No)], outputs: 50, rows: LINEAR };
+    MatrixRequest { parts: &[part("a.q", Biased::Yes, 33), part("a.k", Biased::No, 30)], rows: LINEAR };
+const CONV: MatrixRequest<'_> =
+    MatrixRequest { parts: &[part("conv", Biased::Yes, 5)], rows: StoredRows::Convolution { inputs: 4, kernel: 3 } };
+const EMBED: MatrixRequest<'_> = MatrixRequest { parts: &[part("embed", Biased::No, 50)], rows: LINEAR };
 
 /// All that a network asks for.
 fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<QuantizedWeights>, Vec<f32>), WeightError> {
@@ -102,7 +106,7 @@ fn any_safetensors_reader_lists_the_tensors() {
     let stacked = reference.tensor("a.q+k.int8").unwrap();
     assert_eq!((stacked.dtype(), stacked.shape()), (safetensors::Dtype::I8, &[6, 12 * 32][..]));
     assert_eq!(reference.tensor("a.q+k.scales").unwrap().shape(), [72]);
-    assert_eq!(reference.tensor("a.q+k.bias").unwrap().shape(), [66]);
+    assert_eq!(reference.tensor("a.q+k.bias").unwrap().shape(), [63]);
     assert_eq!(reference.tensor("words").unwrap().data(), b"some bytes");
     for (name, tensor) in reference.tensors() {
         let start = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
@@ -207,7 +211,8 @@ fn four_bit_weights_lie_in_the_file_and_are_listed_by_any_reader() {
 fn four_bit_weights_of_another_shape_or_type_are_refused() {
     let model = open(&int4_file(Layout::Quads)).unwrap();
     for (outputs, inputs) in [(49 * 2, WIDTH), (50, 2 * WIDTH), (0, WIDTH), (50, 0), (usize::MAX / 8, WIDTH)] {
-        let other = MatrixRequest { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
+        let parts = [part("embed", Biased::No, outputs)];
+        let other = MatrixRequest { parts: &parts, rows: StoredRows::Linear { inputs } };
         assert!(model.quantized(Layout::Quads, &other).is_err(), "{outputs} × {inputs}");
     }
     let swap = |from: &str, to: &str| {
@@ -380,12 +385,15 @@ fn unknown_versions_and_layouts_are_named() {
 #[test]
 fn tensors_of_another_kind_shape_or_place_are_refused() {
     let model = open(&file(Layout::Quads)).unwrap();
-    let other = |outputs, inputs| MatrixRequest { outputs, rows: StoredRows::Linear { inputs }, ..EMBED };
+    let quantized = |outputs, inputs| {
+        let parts = [part("embed", Biased::No, outputs)];
+        model.quantized(Layout::Quads, &MatrixRequest { parts: &parts, rows: StoredRows::Linear { inputs } })
+    };
     for (outputs, inputs) in [(49, 200), (13, WIDTH), (500, WIDTH)] {
-        assert!(matches!(model.quantized(Layout::Quads, &other(outputs, inputs)), Err(WeightError::Shape { .. })));
+        assert!(matches!(quantized(outputs, inputs), Err(WeightError::Shape { .. })));
     }
     for (outputs, inputs) in [(0, WIDTH), (1, 0), (usize::MAX, WIDTH), (50, 1 << 18)] {
-        assert!(model.quantized(Layout::Quads, &other(outputs, inputs)).is_err());
+        assert!(quantized(outputs, inputs).is_err());
     }
     assert!(matches!(model.floats("norm.weight", &[8]), Err(WeightError::Shape { .. })));
     assert!(matches!(model.floats("words", &[10]), Err(WeightError::ElementType { .. })));

@@ -7,7 +7,7 @@ use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
 use candle_nn::{Conv1d, Embedding, LayerNorm, Linear, Module};
 use sotto_nn::candle::{BridgeError, DeviceTensors};
-use sotto_nn::layers::{Biased, ConvShape, TensorSource};
+use sotto_nn::layers::{Biased, ConvShape, Part, TensorSource};
 use sotto_nn::search::Row;
 use sotto_runtime::CancelToken;
 
@@ -104,10 +104,14 @@ impl FeedForward {
         width: usize,
         hidden: usize,
     ) -> Result<Self, BridgeError> {
+        let linear = |name: &str, inputs, outputs| {
+            let name = format!("{block}.{name}");
+            tensors.linear(&[Part { name: &name, biased: Biased::Yes, outputs }], inputs)
+        };
         Ok(Self {
             norm: tensors.norm(&format!("{block}.final_layer_norm"), width)?,
-            inner: tensors.linear(&[(&format!("{block}.fc1"), Biased::Yes)], width, hidden)?,
-            outer: tensors.linear(&[(&format!("{block}.fc2"), Biased::Yes)], hidden, width)?,
+            inner: linear("fc1", width, hidden)?,
+            outer: linear("fc2", hidden, width)?,
         })
     }
 
@@ -123,10 +127,14 @@ fn projections<S: TensorSource>(
     parts: &[&str],
     width: usize,
 ) -> Result<Linear, BridgeError> {
-    let names: Vec<String> = parts.iter().map(|part| format!("{attention}.{part}_proj")).collect();
-    let biased = |part: &str| if part == "k" { Biased::No } else { Biased::Yes };
-    let parts: Vec<(&str, Biased)> = names.iter().zip(parts).map(|(name, part)| (&**name, biased(part))).collect();
-    tensors.linear(&parts, width, width)
+    let named = |part: &&str| {
+        let biased = if *part == "k" { Biased::No } else { Biased::Yes };
+        (format!("{attention}.{part}_proj"), biased)
+    };
+    let names: Vec<(String, Biased)> = parts.iter().map(named).collect();
+    let parts: Vec<Part<'_>> =
+        names.iter().map(|(name, biased)| Part { name, biased: *biased, outputs: width }).collect();
+    tensors.linear(&parts, width)
 }
 
 impl Encoder {

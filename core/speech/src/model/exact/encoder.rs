@@ -1,11 +1,12 @@
 //! Whisper's encoder: two convolutions over the log-mel frames, then pre-norm transformer blocks.
 
-use sotto_kernels::{Heads, attend_full, gelu};
-use sotto_nn::layers::{Conv1d, ConvShape, LayerNorm, TensorSource};
+use sotto_kernels::{Heads, gelu};
+use sotto_nn::layers::exact::{Attention, AttentionBuffers, Conv1d, FeedForward, FeedForwardBuffers, Norm};
+use sotto_nn::layers::{ConvShape, NormKind, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
-use super::block::{Attention, FeedForward, FeedForwardScratch};
+use super::block;
 use crate::model::config::Dimensions;
 
 /// Turns log-mel frames into hidden states.
@@ -16,7 +17,7 @@ pub(super) struct Encoder {
     /// Sinusoids, `[audio_context, width]`.
     positions: Vec<f32>,
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    norm: Norm,
     mels: usize,
     width: usize,
 }
@@ -34,11 +35,8 @@ pub(crate) struct EncoderScratch {
     conv: Vec<f32>,
     x: Vec<f32>,
     normed: Vec<f32>,
-    query: Vec<f32>,
-    key: Vec<f32>,
-    value: Vec<f32>,
-    scores: Vec<f32>,
-    feed_forward: FeedForwardScratch,
+    attention: AttentionBuffers,
+    feed_forward: FeedForwardBuffers,
 }
 
 impl Encoder {
@@ -48,8 +46,8 @@ impl Encoder {
         let block = |index: usize| {
             let name = format!("encoder.layers.{index}");
             Ok(Block {
-                attention: Attention::load(source, &name, "self_attn", heads)?,
-                feed_forward: FeedForward::load(source, &name, width, encoder_ffn)?,
+                attention: block::attention(source, &name, "self_attn", heads)?,
+                feed_forward: block::feed_forward(source, &name, width, encoder_ffn)?,
             })
         };
         let conv = |inputs, stride| ConvShape { inputs, outputs: width, kernel: 3, stride };
@@ -58,7 +56,7 @@ impl Encoder {
             conv2: Conv1d::load(source, "encoder.conv2", conv(width, 2))?,
             positions: source.tensor("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
-            norm: LayerNorm::load(source, "encoder.layer_norm", width)?,
+            norm: Norm::load(source, "encoder.layer_norm", NormKind::LAYER, width)?,
             mels,
             width,
         })
@@ -81,7 +79,7 @@ impl Encoder {
         self.convolve(features, scratch, threads);
         for block in &self.blocks {
             cancel.check()?;
-            self.attend(&block.attention, scratch, threads);
+            block.attention.attend_all(&mut scratch.x, &mut scratch.attention, threads);
             cancel.check()?;
             block.feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
         }
@@ -101,18 +99,5 @@ impl Encoder {
         gelu(&mut scratch.x);
         let positions = &self.positions[..scratch.x.len()];
         scratch.x.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
-    }
-
-    fn attend(&self, attention: &Attention, scratch: &mut EncoderScratch, threads: Threads) {
-        let EncoderScratch { x, normed, query, key, value, scores, .. } = scratch;
-        for buffer in [&mut *normed, &mut *query, &mut *key, &mut *value] {
-            buffer.resize(x.len(), 0.0);
-        }
-        attention.norm.forward(x, normed);
-        attention.query.forward(normed, query, threads);
-        attention.key.forward(normed, key, threads);
-        attention.value.forward(normed, value, threads);
-        attend_full(query, key, value, attention.heads, normed, scores, threads);
-        attention.out.forward_add(normed, x, threads);
     }
 }

@@ -4,7 +4,8 @@ mod block;
 mod decoder;
 mod encoder;
 
-use sotto_nn::layers::TensorSource;
+use sotto_nn::layers::exact::KeyValues;
+use sotto_nn::layers::{KvMemory, TensorSource};
 use sotto_nn::search;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
@@ -12,7 +13,7 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use super::config::Dimensions;
 use super::inventory::{cross_values, token_weights};
 use super::network::Whisper;
-use decoder::{CrossLayer, Decoder, DecoderScratch, SelfCache};
+use decoder::{Decoder, DecoderScratch};
 use encoder::{Encoder, EncoderScratch};
 
 /// Encoder and decoder.
@@ -29,8 +30,8 @@ impl Network {
 }
 
 impl search::Network for Network {
-    type Memory = SelfCache;
-    type Source = Vec<CrossLayer>;
+    type Memory = KvMemory;
+    type Source = Vec<KeyValues>;
     type Scratch = DecoderScratch;
 
     const CUTS: bool = true;
@@ -39,8 +40,8 @@ impl search::Network for Network {
         DecoderScratch::default()
     }
 
-    fn memory(&self, positions: usize) -> SelfCache {
-        self.decoder.self_cache(positions)
+    fn memory(&self, positions: usize) -> KvMemory {
+        self.decoder.memory(positions)
     }
 
     fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
@@ -72,11 +73,11 @@ impl Whisper for Network {
     fn listen(
         &self,
         states: &[f32],
-        kept: Option<Vec<CrossLayer>>,
+        kept: Option<Vec<KeyValues>>,
         _scratch: &mut DecoderScratch,
         threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<Vec<CrossLayer>, Cancelled> {
+    ) -> Result<Vec<KeyValues>, Cancelled> {
         self.decoder.cross_cache(states, kept, threads, cancel)
     }
 

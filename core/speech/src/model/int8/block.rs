@@ -1,7 +1,7 @@
 //! The feed-forward layer that encoder and decoder blocks share.
 
 use sotto_kernels::{Activation, Activations};
-use sotto_nn::layers::{Backend, Int8Norm, QuantizedLinear, TensorSource};
+use sotto_nn::layers::{Backend, Int8Norm, NormKind, QuantizedLinear, TensorSource};
 use sotto_nn::weights::WeightError;
 
 /// `x += fc2(gelu(fc1(norm(x))))`.
@@ -25,7 +25,7 @@ impl FeedForward {
         hidden: usize,
     ) -> Result<Self, WeightError> {
         Ok(Self {
-            norm: Int8Norm::load(source, &format!("{block}.final_layer_norm"), width)?,
+            norm: Int8Norm::load(source, &format!("{block}.final_layer_norm"), NormKind::LAYER, width)?,
             inner: QuantizedLinear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
             outer: QuantizedLinear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
             width,

@@ -6,7 +6,9 @@
 use sotto_kernels::{
     Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
 };
-use sotto_nn::layers::{Backend, Biased, Int8Norm, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource};
+use sotto_nn::layers::{
+    Backend, Biased, Int8Norm, NormKind, Part, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource,
+};
 use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
@@ -114,12 +116,13 @@ impl Block {
         dimensions: &Dimensions,
     ) -> Result<Self, WeightError> {
         let width = dimensions.width;
-        let norm = |part: &str| Int8Norm::load(source, &format!("{name}.{part}_layer_norm"), width);
+        let norm = |part: &str| Int8Norm::load(source, &format!("{name}.{part}_layer_norm"), NormKind::LAYER, width);
         let stack = |attention: &str, parts: &[(&str, Biased)]| {
             let names: Vec<(String, Biased)> =
                 parts.iter().map(|(part, biased)| (format!("{name}.{attention}.{part}_proj"), *biased)).collect();
-            let names: Vec<(&str, Biased)> = names.iter().map(|(name, biased)| (&**name, *biased)).collect();
-            QuantizedLinear::stacked(source, backend, &names, width, width)
+            let parts: Vec<Part<'_>> =
+                names.iter().map(|(name, biased)| Part { name, biased: *biased, outputs: width }).collect();
+            QuantizedLinear::stacked(source, backend, &parts, width)
         };
         let (query, key, value, out) =
             (("q", Biased::Yes), ("k", Biased::No), ("v", Biased::Yes), ("out", Biased::Yes));
@@ -160,7 +163,7 @@ impl Decoder {
             output: (!dimensions.tied_output).then(output).transpose()?,
             positions: source.floats("decoder.embed_positions.weight", &[text_context, width])?,
             blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
-            norm: Int8Norm::load(source, "decoder.layer_norm", width)?,
+            norm: Int8Norm::load(source, "decoder.layer_norm", NormKind::LAYER, width)?,
             heads: Heads::new(decoder_heads, width),
             text_context,
             precision,

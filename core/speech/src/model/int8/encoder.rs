@@ -6,7 +6,9 @@ use sotto_kernels::{
     Activation, Activations, AttentionScratch, BlockMut, Floats, Heads, KeyValuePanels, MatRef, QuantizedAttention,
     QuantizedScratch,
 };
-use sotto_nn::layers::{Backend, Biased, ConvShape, Int8Norm, QuantizedConv1d, QuantizedLinear, Stash, TensorSource};
+use sotto_nn::layers::{
+    Backend, Biased, ConvShape, Int8Norm, NormKind, Part, QuantizedConv1d, QuantizedLinear, Stash, TensorSource,
+};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
@@ -84,10 +86,11 @@ impl Encoder {
             let name = format!("encoder.layers.{index}");
             let projection = |part| format!("{name}.self_attn.{part}_proj");
             let (query, key, value) = (projection("q"), projection("k"), projection("v"));
-            let stack = [(&*query, Biased::Yes), (&*key, Biased::No), (&*value, Biased::Yes)];
+            let part = |name, biased| Part { name, biased, outputs: width };
+            let stack = [part(&*query, Biased::Yes), part(&*key, Biased::No), part(&*value, Biased::Yes)];
             Ok(Block {
-                norm: Int8Norm::load(source, &format!("{name}.self_attn_layer_norm"), width)?,
-                projections: QuantizedLinear::stacked(source, backend, &stack, width, width)?,
+                norm: Int8Norm::load(source, &format!("{name}.self_attn_layer_norm"), NormKind::LAYER, width)?,
+                projections: QuantizedLinear::stacked(source, backend, &stack, width)?,
                 out: QuantizedLinear::load(source, backend, &projection("out"), width, width)?,
                 feed_forward: FeedForward::load(source, backend, &name, width, encoder_ffn)?,
             })
@@ -99,7 +102,7 @@ impl Encoder {
             conv2: QuantizedConv1d::load(source, backend, "encoder.conv2", conv(width, 2))?,
             positions: source.floats("encoder.embed_positions.weight", &[audio_context, width])?,
             blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
-            norm: Int8Norm::load(source, "encoder.layer_norm", width)?,
+            norm: Int8Norm::load(source, "encoder.layer_norm", NormKind::LAYER, width)?,
             heads: Heads::new(encoder_heads, width),
             mels,
             precision,

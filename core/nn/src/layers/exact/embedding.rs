@@ -3,7 +3,7 @@
 use sotto_kernels::{MatMut, MatRef, matmul};
 use sotto_runtime::Threads;
 
-use super::TensorSource;
+use crate::layers::TensorSource;
 use crate::weights::WeightError;
 
 /// A table of `[vocabulary, width]`, one row per token.

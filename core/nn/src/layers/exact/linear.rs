@@ -3,7 +3,7 @@
 use sotto_kernels::{MatMut, MatRef, matmul};
 use sotto_runtime::Threads;
 
-use super::TensorSource;
+use crate::layers::TensorSource;
 use crate::weights::WeightError;
 
 /// `y = x · Wᵀ + b` with `W` of `[outputs, inputs]`.

@@ -1,5 +1,7 @@
 //! Keys and values of the positions that were decoded already.
 
+use crate::search::Memory;
+
 /// Key/value cache of one attention layer and one hypothesis: `[len, width]` each, growing up to a fixed capacity.
 ///
 /// Memory is taken once, at the capacity; copying between hypotheses copies the used rows only.
@@ -65,5 +67,44 @@ impl KvCache {
         self.keys.extend_from_slice(&other.keys);
         self.values.clear();
         self.values.extend_from_slice(&other.values);
+    }
+}
+
+/// Keys and values of one hypothesis, one cache per block: what a network in f32 keeps of a text.
+#[derive(Debug)]
+pub struct KvMemory(Vec<KvCache>);
+
+impl KvMemory {
+    /// Empty caches for `blocks` blocks, with room for `positions` tokens and rows of `width` values.
+    #[must_use]
+    pub fn new(blocks: usize, positions: usize, width: usize) -> Self {
+        Self((0..blocks).map(|_| KvCache::new(positions, width)).collect())
+    }
+
+    /// The cache of one block.
+    pub(super) fn block(&self, block: usize) -> &KvCache {
+        &self.0[block]
+    }
+
+    pub(super) fn block_mut(&mut self, block: usize) -> &mut KvCache {
+        &mut self.0[block]
+    }
+}
+
+impl Memory for KvMemory {
+    fn len(&self) -> usize {
+        self.0.first().map_or(0, KvCache::len)
+    }
+
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(cache, other)| cache.copy_from(other));
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|cache| cache.truncate(len));
     }
 }

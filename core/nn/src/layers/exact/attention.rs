@@ -1,0 +1,178 @@
+//! Multi-head attention of a transformer block: to all rows, to what a text has seen, or to a source.
+
+use sotto_kernels::{Heads, attend_full, attend_row};
+use sotto_runtime::Threads;
+
+use super::{Linear, Norm};
+use crate::layers::{KvMemory, NormPlace, Rotary};
+use crate::search::{Recording, Row};
+
+/// The four projections of an attention, with its norm and the residual connection.
+#[derive(Debug)]
+pub struct Attention {
+    /// The norm.
+    pub norm: Norm,
+    /// Where it stands.
+    pub place: NormPlace,
+    /// Queries, `[heads · head width]`.
+    pub query: Linear,
+    /// Keys, `[key/value heads · head width]`.
+    pub key: Linear,
+    /// Values, as the keys.
+    pub value: Linear,
+    /// Back to the width of the rows.
+    pub out: Linear,
+    /// How rows are cut into heads.
+    pub heads: Heads,
+    /// How queries and keys turn with their position, where they do.
+    pub rotary: Option<Rotary>,
+}
+
+/// Memory of an [`Attention`] pass.
+#[derive(Debug, Default)]
+pub struct AttentionBuffers {
+    input: Vec<f32>,
+    query: Vec<f32>,
+    key: Vec<f32>,
+    value: Vec<f32>,
+    attended: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+/// Keys and values of a source, for one block.
+#[derive(Debug, Default)]
+pub struct KeyValues {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+/// Tokens that attend to what their texts have seen, themselves included.
+#[derive(Debug)]
+pub struct CachedRows<'a> {
+    /// The tokens.
+    pub rows: &'a [Row],
+    /// The position of each.
+    pub positions: &'a [usize],
+    /// What the texts have seen.
+    pub memories: &'a mut [KvMemory],
+    /// The block that attends.
+    pub block: usize,
+}
+
+// From so many rows on a source is read once per block of rows instead of once per row.
+const MANY_ROWS: usize = 4;
+
+impl Attention {
+    /// Projects states `[states, width]` to keys and values of a source, in the memory of `into`.
+    pub fn project(&self, states: &[f32], into: &mut KeyValues, threads: Threads) {
+        let count = states.len() / self.out.outputs();
+        into.keys.resize(count * self.heads.key_value_width(), 0.0);
+        into.values.resize(count * self.heads.key_value_width(), 0.0);
+        self.key.forward(states, &mut into.keys, threads);
+        self.value.forward(states, &mut into.values, threads);
+    }
+
+    /// Every row of `x`, `[rows, width]`, attends to all: an encoder's attention. Row `i` has position `i`.
+    pub fn attend_all(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
+        self.take_input(x, buffers);
+        self.project_rows(0.., buffers, threads);
+        let AttentionBuffers { query, key, value, attended, weights, .. } = &mut *buffers;
+        attended.resize(query.len(), 0.0);
+        attend_full(query, key, value, self.heads, attended, weights, threads);
+        self.give_output(x, buffers, threads);
+    }
+
+    /// Every row of `x` attends to what its text has seen, which it joins: a decoder's attention.
+    pub fn attend_seen(&self, x: &mut [f32], cached: CachedRows<'_>, buffers: &mut AttentionBuffers, threads: Threads) {
+        let CachedRows { rows, positions, memories, block } = cached;
+        self.take_input(x, buffers);
+        self.project_rows(positions.iter().copied(), buffers, threads);
+        let AttentionBuffers { query, key, value, attended, weights, .. } = &mut *buffers;
+        let (width, kv_width) = (self.heads.width(), self.heads.key_value_width());
+        attended.resize(query.len(), 0.0);
+        for (row, (key, value)) in rows.iter().zip(key.chunks_exact(kv_width).zip(value.chunks_exact(kv_width))) {
+            memories[row.hypothesis].block_mut(block).push(key, value);
+        }
+        let rows = rows.iter().zip(positions).zip(query.chunks_exact(width).zip(attended.chunks_exact_mut(width)));
+        for ((row, position), (query, out)) in rows {
+            let (cache, seen) = (memories[row.hypothesis].block(block), position + 1);
+            attend_row(query, cache.keys(seen), cache.values(seen), self.heads, out, weights);
+        }
+        self.give_output(x, buffers, threads);
+    }
+
+    /// Every row of `x` attends to its source, of which `sources[source][block]` are the keys and values; chosen heads are
+    /// recorded.
+    pub fn attend_sources(
+        &self,
+        x: &mut [f32],
+        (rows, block): (&[Row], usize),
+        sources: &[Vec<KeyValues>],
+        mut recording: Option<&mut Recording<'_>>,
+        buffers: &mut AttentionBuffers,
+        threads: Threads,
+    ) {
+        self.take_input(x, buffers);
+        let AttentionBuffers { input, query, attended, weights, .. } = &mut *buffers;
+        let width = self.heads.width();
+        query.resize(rows.len() * width, 0.0);
+        attended.resize(query.len(), 0.0);
+        self.query.forward(input, query, threads);
+        let (mut query, mut attended) = (&query[..], &mut attended[..]);
+        for run in rows.chunk_by(|a, b| a.source == b.source) {
+            let (queries, rest) = query.split_at(run.len() * width);
+            let (out, behind) = std::mem::take(&mut attended).split_at_mut(run.len() * width);
+            (query, attended) = (rest, behind);
+            let KeyValues { keys, values } = &sources[run[0].source][block];
+            if recording.is_none() && run.len() >= MANY_ROWS {
+                attend_full(queries, keys, values, self.heads, out, weights, threads);
+                continue;
+            }
+            for (query, out) in queries.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                attend_row(query, keys, values, self.heads, out, weights);
+                if let Some(recording) = &mut recording {
+                    recording.take(block, weights, self.heads, weights.len() / self.heads.count());
+                }
+            }
+        }
+        self.give_output(x, buffers, threads);
+    }
+
+    /// What the projections read: the rows, normalised where the norm stands before.
+    fn take_input(&self, x: &[f32], buffers: &mut AttentionBuffers) {
+        buffers.input.resize(x.len(), 0.0);
+        match self.place {
+            NormPlace::Before => self.norm.forward(x, &mut buffers.input),
+            NormPlace::After => buffers.input.copy_from_slice(x),
+        }
+    }
+
+    /// Queries, keys and values of the input, turned to their positions.
+    fn project_rows(&self, positions: impl Iterator<Item = usize>, buffers: &mut AttentionBuffers, threads: Threads) {
+        let AttentionBuffers { input, query, key, value, .. } = buffers;
+        let (width, kv_width) = (self.heads.width(), self.heads.key_value_width());
+        let rows = input.len() / self.out.outputs();
+        query.resize(rows * width, 0.0);
+        key.resize(rows * kv_width, 0.0);
+        value.resize(rows * kv_width, 0.0);
+        self.query.forward(input, query, threads);
+        self.key.forward(input, key, threads);
+        self.value.forward(input, value, threads);
+        let Some(rotary) = &self.rotary else { return };
+        let rows = query.chunks_exact_mut(width).zip(key.chunks_exact_mut(kv_width));
+        for (position, (query, key)) in positions.zip(rows) {
+            rotary.turn(query, self.heads.head_width(), position);
+            rotary.turn(key, self.heads.head_width(), position);
+        }
+    }
+
+    /// Adds what was attended to to the rows, and normalises them where the norm stands after.
+    fn give_output(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
+        let AttentionBuffers { input, attended, .. } = buffers;
+        self.out.forward_add(attended, x, threads);
+        if self.place == NormPlace::After {
+            input.copy_from_slice(x);
+            self.norm.forward(input, x);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Layers in f32: what every other form of a network is compared with, to the token.
+
+mod attention;
+mod conv;
+mod embedding;
+mod feed_forward;
+mod linear;
+mod norm;
+
+pub use attention::{Attention, AttentionBuffers, CachedRows, KeyValues};
+pub use conv::Conv1d;
+pub use embedding::Embedding;
+pub use feed_forward::{FeedForward, FeedForwardBuffers};
+pub use linear::Linear;
+pub use norm::Norm;
