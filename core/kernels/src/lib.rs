@@ -25,13 +25,16 @@ mod int8;
 mod isa;
 mod matmul;
 mod matrix;
+#[cfg(feature = "measure")]
 pub mod measure;
 mod norm;
 mod output;
+mod recurrent;
 mod self_test;
 mod simd;
 mod softmax;
 mod spectrogram;
+mod speed;
 mod storage;
 mod table;
 
@@ -53,5 +56,7 @@ pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
 pub use norm::{Norm, layer_norm, rms_norm};
 pub use output::OutputMut;
+pub use recurrent::{Panels, gru_cell, lstm_cell};
 pub use softmax::{argmax, log_softmax, softmax};
 pub use spectrogram::{Spectrogram, SpectrogramScratch};
+pub use speed::multiply_adds_per_second;

@@ -111,10 +111,29 @@ impl Int4Matrix {
         if layout == self.layout {
             return Ok(self.clone());
         }
-        let (columns, depth, width) = (self.columns, self.depth, self.layout.panel());
-        let mut values = vec![0i8; columns.saturating_mul(depth)];
-        let mut scales = Vec::with_capacity(columns.saturating_mul(depth.div_ceil(BLOCK)));
-        for (column, values) in values.chunks_exact_mut(depth).enumerate() {
+        self.gathered(layout, 0..self.columns)
+    }
+
+    /// The columns named by `columns`, in that order, as a matrix of their own: a vocabulary shortlist.
+    ///
+    /// Cost: one pass over those columns.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`] for an empty list.
+    ///
+    /// # Panics
+    /// When a column does not exist.
+    pub fn select(&self, columns: &[u32]) -> Result<Self, PackError> {
+        self.gathered(self.layout, columns.iter().map(|&column| column as usize))
+    }
+
+    /// Some columns in the order of a layout.
+    fn gathered(&self, layout: Layout, columns: impl ExactSizeIterator<Item = usize>) -> Result<Self, PackError> {
+        let (depth, width) = (self.depth, self.layout.panel());
+        let mut values = vec![0i8; columns.len().saturating_mul(depth)];
+        let mut scales = Vec::with_capacity(columns.len().saturating_mul(depth.div_ceil(BLOCK)));
+        for (column, values) in columns.zip(values.chunks_exact_mut(depth)) {
+            assert!(column < self.columns, "column {column} of {}", self.columns);
             let panel = self.panel(column / width);
             for (index, values) in values.chunks_mut(BLOCK).enumerate() {
                 let block = panel.block(index);

@@ -1,4 +1,5 @@
-//! Speed of the kernels on this machine, beside what its processor and its memory allow.
+//! Speed of the kernels on this machine, beside what its processor and its memory allow. With the cargo feature `measure`:
+//! nothing that ships to phones has it.
 //!
 //! One thread, the caller's. A [`Case`] is one operation in a shape that a network has; [`peak`] and [`read_bandwidth`]
 //! are the two limits that it is held against, to be measured in the same run: clocks and neighbours change.
@@ -15,14 +16,12 @@
 
 mod cases;
 mod peak;
-mod speed;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 pub use cases::Case;
 pub use peak::peak;
-pub use speed::multiply_adds_per_second;
 
 /// What one call of a [`Case`] took and did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -89,6 +89,20 @@ impl QuantizedMatrix {
         }
     }
 
+    /// The columns named by `columns`, in that order, as a matrix of their own.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`] for an empty list.
+    ///
+    /// # Panics
+    /// When a column does not exist.
+    pub fn select(&self, columns: &[u32]) -> Result<Self, PackError> {
+        Ok(match self {
+            Self::Int8(matrix) => Self::Int8(matrix.select(columns)?),
+            Self::Int4(matrix) => Self::Int4(matrix.select(columns)?),
+        })
+    }
+
     /// The same weights in the order of another layout; shares the bytes where it is the same.
     ///
     /// # Errors

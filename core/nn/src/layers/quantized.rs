@@ -4,7 +4,7 @@
 //! made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as [`Activations`], which
 //! the layer itself has quantized as its weights want them.
 
-use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm};
+use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm, PackError};
 
 use super::{
     Backend, Biased, ConvShape, MatrixRequest, NormKind, Part, QuantizedMatrix, QuantizedWeights, StoredRows,
@@ -212,6 +212,8 @@ impl QuantizedConv1d {
 #[derive(Debug)]
 pub struct QuantizedEmbedding {
     table: QuantizedMatrix,
+    /// Added to the scores of the tokens.
+    bias: Option<Floats>,
 }
 
 impl QuantizedEmbedding {
@@ -228,7 +230,29 @@ impl QuantizedEmbedding {
     ) -> Result<Self, WeightError> {
         let rows = StoredRows::Linear { inputs: width };
         let request = MatrixRequest { parts: &[Part { name, biased: Biased::No, outputs: vocabulary }], rows };
-        Ok(Self { table: source.quantized(backend.kernels().layout(), &request)?.matrix })
+        Ok(Self { table: source.quantized(backend.kernels().layout(), &request)?.matrix, bias: None })
+    }
+
+    /// The same table with a bias for the scores of each token: the tensor `name` of this shape, with as many values as
+    /// there are tokens.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn with_bias(self, source: &impl TensorSource, name: &str, shape: &[usize]) -> Result<Self, WeightError> {
+        Ok(Self { bias: Some(source.floats(name, shape)?), ..self })
+    }
+
+    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. Cost: a copy
+    /// of those rows.
+    ///
+    /// # Errors
+    /// [`PackError::Shape`] for an empty list.
+    ///
+    /// # Panics
+    /// When there is no such token.
+    pub fn select(&self, tokens: &[u32]) -> Result<Self, PackError> {
+        let bias = self.bias.as_ref().map(|bias| tokens.iter().map(|&token| bias[token as usize]).collect::<Vec<_>>());
+        Ok(Self { table: self.table.select(tokens)?, bias: bias.map(Floats::from) })
     }
 
     /// Number of tokens.
@@ -264,6 +288,6 @@ impl QuantizedEmbedding {
     /// # Panics
     /// When the shapes do not fit.
     pub fn logits(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
-        backend.product(x, &self.table, Epilogue::default(), out);
+        backend.product(x, &self.table, Epilogue { bias: self.bias.as_deref(), ..Epilogue::default() }, out);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use sotto_kernels::measure::multiply_adds_per_second;
+use sotto_kernels::multiply_adds_per_second;
 use sotto_kernels::{Isa, KernelSet};
 use sotto_runtime::Threads;
 

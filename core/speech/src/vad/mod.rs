@@ -10,7 +10,6 @@ mod detector;
 mod endpointer;
 mod error;
 mod options;
-mod panels;
 mod segmenter;
 mod segments;
 mod silero;

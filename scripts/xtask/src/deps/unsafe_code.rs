@@ -22,7 +22,7 @@ const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[
 /// proofs; views of plain memory.
 const KERNELS: &[&str] = &[
     "aligned.rs",
-    "attend/entry.rs",
+    "attention/entry.rs",
     "block.rs",
     "dispatch.rs",
     "float/tile.rs",

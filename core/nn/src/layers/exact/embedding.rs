@@ -10,6 +10,8 @@ use crate::weights::WeightError;
 #[derive(Debug)]
 pub struct Embedding {
     table: Vec<f32>,
+    /// Added to the scores of the tokens.
+    bias: Option<Vec<f32>>,
     vocabulary: usize,
     width: usize,
 }
@@ -20,7 +22,25 @@ impl Embedding {
     /// # Errors
     /// When it is missing or has another shape.
     pub fn load(source: &impl TensorSource, name: &str, vocabulary: usize, width: usize) -> Result<Self, WeightError> {
-        Ok(Self { table: source.tensor(name, &[vocabulary, width])?, vocabulary, width })
+        Ok(Self { table: source.tensor(name, &[vocabulary, width])?, bias: None, vocabulary, width })
+    }
+
+    /// The same table with a bias for the scores of each token: the tensor `name` of this shape, with as many values as
+    /// there are tokens.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn with_bias(self, source: &impl TensorSource, name: &str, shape: &[usize]) -> Result<Self, WeightError> {
+        Ok(Self { bias: Some(source.tensor(name, shape)?), ..self })
+    }
+
+    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. `None` where
+    /// there is no such token.
+    #[must_use]
+    pub fn select(&self, tokens: &[u32]) -> Option<Self> {
+        let rows = tokens.iter().map(|&token| self.row(token as usize)).collect::<Option<Vec<&[f32]>>>()?;
+        let bias = self.bias.as_ref().map(|bias| tokens.iter().map(|&token| bias[token as usize]).collect());
+        Some(Self { table: rows.concat(), bias, vocabulary: tokens.len(), width: self.width })
     }
 
     /// Number of tokens.
@@ -42,6 +62,10 @@ impl Embedding {
     pub fn logits(&self, x: &[f32], out: &mut [f32], threads: Threads) {
         let rows = x.len() / self.width;
         let table = MatRef::new(&self.table, self.vocabulary, self.width).transposed();
-        matmul(MatRef::new(x, rows, self.width), table, MatMut::new(out, rows, self.vocabulary), false, threads);
+        if let Some(bias) = &self.bias {
+            out.chunks_exact_mut(self.vocabulary).for_each(|row| row.copy_from_slice(bias));
+        }
+        let add = self.bias.is_some();
+        matmul(MatRef::new(x, rows, self.width), table, MatMut::new(out, rows, self.vocabulary), add, threads);
     }
 }

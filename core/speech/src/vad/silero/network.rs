@@ -3,10 +3,9 @@
 //! Short-time Fourier transform (windows of 256, hop 128, the end reflected) → magnitudes → four convolutions with ReLU
 //! over the four frames → LSTM cell → linear → sigmoid. About 0.7 million multiply-adds.
 
-use sotto_kernels::{relu, sigmoid};
+use sotto_kernels::{Panels, lstm_cell, relu, sigmoid};
 
 use super::super::detector::STEP;
-use super::super::panels::Panels;
 use super::weights::{BINS, CHANNELS, HIDDEN, SileroVad, TAPS, WINDOW};
 
 /// Samples of the previous step that each step sees again.
@@ -110,12 +109,7 @@ impl State {
     fn advance_cell(&mut self, vad: &SileroVad) {
         let gates = &mut self.work.gates;
         vad.gates.product([&self.input_and_hidden], [gates]);
-        let hidden = &mut self.input_and_hidden[HIDDEN..];
-        for (index, (hidden, cell)) in hidden.iter_mut().zip(&mut self.cell).enumerate() {
-            let gate = |number: usize| gates[number * HIDDEN + index];
-            *cell = sigmoid(gate(1)) * *cell + sigmoid(gate(0)) * tanh(gate(2));
-            *hidden = sigmoid(gate(3)) * tanh(*cell);
-        }
+        lstm_cell(gates, &mut self.cell, &mut self.input_and_hidden[HIDDEN..]);
     }
 }
 
@@ -137,8 +131,4 @@ fn convolve<const N: usize>(
     let out: [&mut [f32]; N] = std::array::from_fn(|_| frames.next().unwrap_or_default());
     weights.product(rows, out);
     relu(output);
-}
-
-fn tanh(x: f32) -> f32 {
-    2.0 * sigmoid(2.0 * x) - 1.0
 }

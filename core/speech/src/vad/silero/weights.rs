@@ -9,7 +9,6 @@ use sotto_nn::weights::{SileroGgml, WeightError, Weights};
 
 use super::super::detector::STEP;
 use super::super::error::VadError;
-use super::super::panels::Panels;
 use super::network::CONTEXT;
 
 /// Samples of the short-time Fourier transform.

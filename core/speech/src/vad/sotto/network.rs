@@ -4,7 +4,7 @@
 //! over three frames, ReLU → convolution over four of its outputs, ReLU → GRU cell → linear over both → sigmoid. About
 //! 0.1 million multiply-adds. Before the beginning lie zeros: samples, frames and outputs of the first convolution.
 
-use sotto_kernels::{SpectrogramScratch, relu, sigmoid};
+use sotto_kernels::{SpectrogramScratch, gru_cell, relu, sigmoid};
 
 use super::super::detector::STEP;
 use super::weights::{FIRST, HIDDEN, HOP, MELS, SECOND, SottoVad, TAPS1, TAPS2};
@@ -90,15 +90,6 @@ impl State {
         let (hidden, second) = self.hidden_and_second.split_at_mut(HIDDEN);
         vad.of_input.product([&*second], [&mut of_input]);
         vad.of_state.product([&*hidden], [&mut of_state]);
-        for (index, hidden) in hidden.iter_mut().enumerate() {
-            let gate = |number: usize| sigmoid(of_input[number * HIDDEN + index] + of_state[number * HIDDEN + index]);
-            let (reset, update) = (gate(0), gate(1));
-            let new = tanh(of_input[2 * HIDDEN + index] + reset * of_state[2 * HIDDEN + index]);
-            *hidden = (1.0 - update) * new + update * *hidden;
-        }
+        gru_cell(&of_input, &of_state, hidden);
     }
-}
-
-fn tanh(x: f32) -> f32 {
-    2.0 * sigmoid(2.0 * x) - 1.0
 }

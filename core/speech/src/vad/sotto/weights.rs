@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use sotto_audio::mel_filterbank;
-use sotto_kernels::{KernelSet, Spectrogram};
+use sotto_kernels::{KernelSet, Panels, Spectrogram};
 use sotto_nn::weights::Weights;
 
 use super::super::error::VadError;
-use super::super::panels::Panels;
 
 /// Mel bins of a frame.
 pub(super) const MELS: usize = 40;

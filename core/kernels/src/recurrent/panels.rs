@@ -9,7 +9,7 @@ const LANES: usize = 8;
 /// A matrix `[outputs, inputs]` with biases, packed as `[panel][input][lane]`; missing outputs of the last panel are
 /// zero.
 #[derive(Debug)]
-pub(super) struct Panels {
+pub struct Panels {
     weights: Vec<[f32; LANES]>,
     biases: Vec<[f32; LANES]>,
     inputs: usize,
@@ -17,7 +17,8 @@ pub(super) struct Panels {
 
 impl Panels {
     /// Packs `weight(output, input)` and `bias(output)`.
-    pub(super) fn pack(
+    #[must_use]
+    pub fn pack(
         outputs: usize,
         inputs: usize,
         weight: impl Fn(usize, usize) -> f32,
@@ -39,8 +40,9 @@ impl Panels {
 
     /// Writes `weights · row + bias` for each of `R` rows. `out` takes the outputs of each row.
     ///
-    /// Panics when a row is not of the width the matrix was packed for.
-    pub(super) fn product<const R: usize>(&self, rows: [&[f32]; R], out: [&mut [f32]; R]) {
+    /// # Panics
+    /// When a row is not of the width that the matrix was packed for.
+    pub fn product<const R: usize>(&self, rows: [&[f32]; R], out: [&mut [f32]; R]) {
         for row in rows {
             assert_eq!(row.len(), self.inputs, "width of the input row");
         }

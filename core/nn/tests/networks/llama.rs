@@ -1,0 +1,179 @@
+//! A Llama: root-mean-square norms before the layers, rotary positions, grouped heads, a gated SiLU, nothing but its own text
+//! to attend to (Touvron et al. 2023).
+
+use std::io::Read;
+use std::path::Path;
+
+use sotto_kernels::{Activation, Heads};
+use sotto_nn::layers::exact::{
+    Attention, AttentionBuffers, CachedRows, Embedding, FeedForward, FeedForwardBuffers, Linear, Norm,
+};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Rotary, RotaryPairs, TensorSource};
+use sotto_nn::search::{Memory, Network, Pass};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{Cancelled, Threads};
+
+use super::Tensors;
+
+const NORM: NormKind = NormKind::RootMeanSquare { epsilon: 1e-5 };
+
+/// Sizes of the network.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    pub width: usize,
+    pub hidden: usize,
+    pub blocks: usize,
+    pub heads: usize,
+    pub key_values: usize,
+    pub vocabulary: usize,
+    pub positions: usize,
+}
+
+impl Sizes {
+    pub fn heads(self) -> Heads {
+        Heads::grouped(self.heads, self.key_values, self.width / self.heads)
+    }
+}
+
+#[derive(Debug)]
+pub struct Llama {
+    sizes: Sizes,
+    tokens: Embedding,
+    blocks: Vec<(Attention, FeedForward)>,
+    norm: Norm,
+}
+
+#[derive(Debug, Default)]
+pub struct Scratch {
+    x: Vec<f32>,
+    attention: AttentionBuffers,
+    feed_forward: FeedForwardBuffers,
+    picked: Vec<f32>,
+    normed: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+impl Llama {
+    pub fn load(source: &impl TensorSource, sizes: Sizes) -> Result<Self, WeightError> {
+        let Sizes { width, hidden, vocabulary, positions, .. } = sizes;
+        let heads = sizes.heads();
+        let rotary = Rotary::new(RotaryPairs::Neighbours, heads.head_width(), positions, 10_000.0);
+        let block = |index: usize| {
+            let name = format!("model.layers.{index}");
+            let norm = |part: &str| Norm::load(source, &format!("{name}.{part}"), NORM, width);
+            let linear = |part: &str, inputs, outputs| {
+                Linear::load_without_bias(source, &format!("{name}.{part}_proj"), inputs, outputs)
+            };
+            let attention = Attention {
+                norm: norm("input_layernorm")?,
+                place: NormPlace::Before,
+                query: linear("self_attn.q", width, heads.width())?,
+                key: linear("self_attn.k", width, heads.key_value_width())?,
+                value: linear("self_attn.v", width, heads.key_value_width())?,
+                out: linear("self_attn.o", heads.width(), width)?,
+                heads,
+                rotary: Some(rotary.clone()),
+            };
+            let feed_forward = FeedForward {
+                norm: norm("post_attention_layernorm")?,
+                place: NormPlace::Before,
+                inner: linear("mlp.up", width, hidden)?,
+                gate: Some(linear("mlp.gate", width, hidden)?),
+                activation: Activation::Silu,
+                outer: linear("mlp.down", hidden, width)?,
+            };
+            Ok((attention, feed_forward))
+        };
+        Ok(Self {
+            sizes,
+            tokens: Embedding::load(source, "model.embed_tokens.weight", vocabulary, width)?,
+            blocks: (0..sizes.blocks).map(block).collect::<Result<_, WeightError>>()?,
+            norm: Norm::load(source, "model.norm", NORM, width)?,
+        })
+    }
+}
+
+impl Network for Llama {
+    type Memory = KvMemory;
+    type Source = ();
+    type Scratch = Scratch;
+
+    const CUTS: bool = true;
+
+    fn scratch(&self) -> Scratch {
+        Scratch::default()
+    }
+
+    fn memory(&self, positions: usize) -> KvMemory {
+        let positions = positions.min(self.sizes.positions);
+        KvMemory::new(self.blocks.len(), positions, self.sizes.heads().key_value_width())
+    }
+
+    fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
+        let Pass { rows, memories, threads, cancel, .. } = pass;
+        let mut next: Vec<usize> = memories.iter().map(Memory::len).collect();
+        scratch.x.clear();
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in rows {
+            scratch.x.extend_from_slice(self.tokens.row(row.token as usize).expect("a token of the vocabulary"));
+            positions.push(next[row.hypothesis]);
+            next[row.hypothesis] += 1;
+        }
+        for (block, (attention, feed_forward)) in self.blocks.iter().enumerate() {
+            cancel.check()?;
+            let cached = CachedRows { rows, positions: &positions, memories, block };
+            attention.attend_seen(&mut scratch.x, cached, &mut scratch.attention, threads);
+            feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
+        }
+        Ok(())
+    }
+
+    fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Scratch, threads: Threads) -> &'s mut [f32] {
+        let Scratch { x, picked: rows, normed, logits, .. } = scratch;
+        rows.clear();
+        for &row in picked {
+            rows.extend_from_slice(&x[row * self.sizes.width..(row + 1) * self.sizes.width]);
+        }
+        normed.resize(rows.len(), 0.0);
+        self.norm.forward(rows, normed);
+        logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
+        self.tokens.logits(normed, logits, threads);
+        logits
+    }
+}
+
+/// A file of llama2.c: seven sizes, then tensors in f32, those of all blocks one behind the other.
+pub fn read_llama2c(path: &Path) -> (Sizes, Tensors) {
+    let mut file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut number = || {
+        let mut bytes = [0; 4];
+        file.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    let [width, hidden, blocks, heads, key_values, vocabulary, positions] =
+        std::array::from_fn(|_| i32::from_le_bytes(number()) as usize);
+    let sizes = Sizes { width, hidden, blocks, heads, key_values, vocabulary, positions };
+    let mut tensors = Tensors::default();
+    let mut read = |shape: &[usize]| -> Vec<f32> {
+        (0..shape.iter().product::<usize>()).map(|_| f32::from_le_bytes(number())).collect()
+    };
+    tensors.insert("model.embed_tokens.weight", &[vocabulary, width], read(&[vocabulary, width]));
+    let (kv, shape) = (sizes.heads().key_value_width(), |a: usize, b: usize| vec![a, b]);
+    for (name, shape) in [
+        ("input_layernorm", vec![width]),
+        ("self_attn.q_proj", shape(width, width)),
+        ("self_attn.k_proj", shape(kv, width)),
+        ("self_attn.v_proj", shape(kv, width)),
+        ("self_attn.o_proj", shape(width, width)),
+        ("post_attention_layernorm", vec![width]),
+        ("mlp.gate_proj", shape(hidden, width)),
+        ("mlp.down_proj", shape(width, hidden)),
+        ("mlp.up_proj", shape(hidden, width)),
+    ] {
+        for block in 0..blocks {
+            tensors.insert(format!("model.layers.{block}.{name}.weight"), &shape, read(&shape));
+        }
+    }
+    tensors.insert("model.norm.weight", &[width], read(&[width]));
+    (sizes, tensors)
+}

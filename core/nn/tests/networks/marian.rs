@@ -1,0 +1,202 @@
+//! A Marian: norms behind the layers, ReLU, sinusoids, an encoder whose sentence each hypothesis attends to, an output layer
+//! with a bias of its own (Junczys-Dowmunt et al. 2018).
+
+use sotto_kernels::{Activation, Heads};
+use sotto_nn::layers::exact::{
+    Attention, AttentionBuffers, CachedRows, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Linear, Norm,
+};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, TensorSource, sinusoids};
+use sotto_nn::search::{Memory, Network, Pass, Rng};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{Cancelled, Threads};
+
+use super::Tensors;
+
+pub const WIDTH: usize = 48;
+pub const HEADS: usize = 4;
+pub const HIDDEN: usize = 80;
+pub const BLOCKS: usize = 2;
+pub const VOCABULARY: usize = 70;
+pub const POSITIONS: usize = 64;
+
+#[derive(Debug)]
+pub struct Marian {
+    tokens: Embedding,
+    positions: Vec<f32>,
+    encoder: Vec<(Attention, FeedForward)>,
+    decoder: Vec<DecoderBlock>,
+    /// What the output layer scores: all tokens, or those of a shortlist.
+    output: Embedding,
+}
+
+#[derive(Debug)]
+struct DecoderBlock {
+    own: Attention,
+    cross: Attention,
+    feed_forward: FeedForward,
+}
+
+#[derive(Debug, Default)]
+pub struct Scratch {
+    x: Vec<f32>,
+    attention: AttentionBuffers,
+    feed_forward: FeedForwardBuffers,
+    picked: Vec<f32>,
+    logits: Vec<f32>,
+}
+
+impl Marian {
+    pub fn load(source: &impl TensorSource) -> Result<Self, WeightError> {
+        let attention = |block: &str, name: &str| {
+            let name = format!("{block}.{name}");
+            let linear = |part: &str| Linear::load(source, &format!("{name}.{part}_proj"), WIDTH, WIDTH);
+            Ok(Attention {
+                norm: Norm::load(source, &format!("{name}_layer_norm"), NormKind::LAYER, WIDTH)?,
+                place: NormPlace::After,
+                query: linear("q")?,
+                key: linear("k")?,
+                value: linear("v")?,
+                out: linear("out")?,
+                heads: Heads::new(HEADS, WIDTH),
+                rotary: None,
+            })
+        };
+        let feed_forward = |block: &str| {
+            Ok(FeedForward {
+                norm: Norm::load(source, &format!("{block}.final_layer_norm"), NormKind::LAYER, WIDTH)?,
+                place: NormPlace::After,
+                inner: Linear::load(source, &format!("{block}.fc1"), WIDTH, HIDDEN)?,
+                gate: None,
+                activation: Activation::Relu,
+                outer: Linear::load(source, &format!("{block}.fc2"), HIDDEN, WIDTH)?,
+            })
+        };
+        let encoder = |index: usize| {
+            let name = format!("model.encoder.layers.{index}");
+            Ok((attention(&name, "self_attn")?, feed_forward(&name)?))
+        };
+        let decoder = |index: usize| {
+            let name = format!("model.decoder.layers.{index}");
+            let (own, cross) = (attention(&name, "self_attn")?, attention(&name, "encoder_attn")?);
+            Ok(DecoderBlock { own, cross, feed_forward: feed_forward(&name)? })
+        };
+        let tokens = || Embedding::load(source, "model.shared.weight", VOCABULARY, WIDTH);
+        Ok(Self {
+            tokens: tokens()?,
+            positions: sinusoids(POSITIONS, WIDTH),
+            encoder: (0..BLOCKS).map(encoder).collect::<Result<_, WeightError>>()?,
+            decoder: (0..BLOCKS).map(decoder).collect::<Result<_, WeightError>>()?,
+            output: tokens()?.with_bias(source, "final_logits_bias", &[1, VOCABULARY])?,
+        })
+    }
+
+    /// The same network, of which only the tokens of a shortlist are scored.
+    pub fn with_shortlist(mut self, tokens: &[u32]) -> Self {
+        self.output = self.output.select(tokens).expect("tokens of the vocabulary");
+        self
+    }
+
+    /// A sentence, as the decoder attends to it.
+    pub fn encode(&self, sentence: &[u32], threads: Threads) -> Vec<KeyValues> {
+        let mut x = Vec::new();
+        (0..).zip(sentence).for_each(|(position, &token)| self.embed(token, position, &mut x));
+        let (mut buffers, mut hidden) = (AttentionBuffers::default(), FeedForwardBuffers::default());
+        for (attention, feed_forward) in &self.encoder {
+            attention.attend_all(&mut x, &mut buffers, threads);
+            feed_forward.forward_add(&mut x, &mut hidden, threads);
+        }
+        let project = |block: &DecoderBlock| {
+            let mut layer = KeyValues::default();
+            block.cross.project(&x, &mut layer, threads);
+            layer
+        };
+        self.decoder.iter().map(project).collect()
+    }
+
+    fn embed(&self, token: u32, position: usize, x: &mut Vec<f32>) {
+        let token = self.tokens.row(token as usize).expect("a token of the vocabulary");
+        let place = &self.positions[position * WIDTH..(position + 1) * WIDTH];
+        x.extend(token.iter().zip(place).map(|(token, place)| token * (WIDTH as f32).sqrt() + place));
+    }
+}
+
+impl Network for Marian {
+    type Memory = KvMemory;
+    type Source = Vec<KeyValues>;
+    type Scratch = Scratch;
+
+    const CUTS: bool = true;
+
+    fn scratch(&self) -> Scratch {
+        Scratch::default()
+    }
+
+    fn memory(&self, positions: usize) -> KvMemory {
+        KvMemory::new(BLOCKS, positions.min(POSITIONS), WIDTH)
+    }
+
+    fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
+        let Pass { rows, memories, sources, mut recording, threads, cancel } = pass;
+        let mut next: Vec<usize> = memories.iter().map(Memory::len).collect();
+        let Scratch { x, attention, feed_forward, .. } = scratch;
+        x.clear();
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in rows {
+            self.embed(row.token, next[row.hypothesis], x);
+            positions.push(next[row.hypothesis]);
+            next[row.hypothesis] += 1;
+        }
+        for (index, block) in self.decoder.iter().enumerate() {
+            cancel.check()?;
+            let cached = CachedRows { rows, positions: &positions, memories, block: index };
+            block.own.attend_seen(x, cached, attention, threads);
+            let recording = recording.as_deref_mut();
+            block.cross.attend_sources(x, (rows, index), sources, recording, attention, threads);
+            block.feed_forward.forward_add(x, feed_forward, threads);
+        }
+        Ok(())
+    }
+
+    fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Scratch, threads: Threads) -> &'s mut [f32] {
+        let Scratch { x, picked: rows, logits, .. } = scratch;
+        rows.clear();
+        for &row in picked {
+            rows.extend_from_slice(&x[row * WIDTH..(row + 1) * WIDTH]);
+        }
+        logits.resize(picked.len() * self.output.vocabulary(), 0.0);
+        self.output.logits(rows, logits, threads);
+        logits
+    }
+}
+
+/// Random weights, large enough that texts differ.
+pub fn random_weights(seed: u64) -> Tensors {
+    let (mut tensors, mut rng) = (Tensors::default(), Rng::new(seed));
+    let (mut add, range) = (
+        |name: String, shape: &[usize], centre, range| {
+            tensors.random(&mut rng, name, shape, centre, range);
+        },
+        0.5,
+    );
+    add("model.shared.weight".to_owned(), &[VOCABULARY, WIDTH], 0.0, 0.3);
+    add("final_logits_bias".to_owned(), &[1, VOCABULARY], 0.0, 1.0);
+    for (side, attentions) in [("encoder", &["self_attn"][..]), ("decoder", &["self_attn", "encoder_attn"])] {
+        for block in (0..BLOCKS).map(|index| format!("model.{side}.layers.{index}")) {
+            let norms = attentions.iter().map(|name| format!("{name}_layer_norm"));
+            for norm in norms.chain(["final_layer_norm".to_owned()]) {
+                add(format!("{block}.{norm}.weight"), &[WIDTH], 1.0, range);
+                add(format!("{block}.{norm}.bias"), &[WIDTH], 0.0, range);
+            }
+            let projections = attentions.iter().flat_map(|name| ["q", "k", "v", "out"].map(|part| (name, part)));
+            for (name, part) in projections {
+                add(format!("{block}.{name}.{part}_proj.weight"), &[WIDTH, WIDTH], 0.0, range);
+                add(format!("{block}.{name}.{part}_proj.bias"), &[WIDTH], 0.0, range);
+            }
+            for (name, outputs, inputs) in [("fc1", HIDDEN, WIDTH), ("fc2", WIDTH, HIDDEN)] {
+                add(format!("{block}.{name}.weight"), &[outputs, inputs], 0.0, range);
+                add(format!("{block}.{name}.bias"), &[outputs], 0.0, range);
+            }
+        }
+    }
+    tensors
+}
