@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{Conv1d, Conv1dConfig, Embedding, LayerNorm, Linear};
 
 use crate::layers::{Biased, ConvShape, FloatWeights, MatrixRequest, Part, StoredRows, TensorSource};
+use crate::load::ComputeDevice;
 use crate::weights::WeightError;
 
 // OpenAI's and Hugging Face's layer norms.
@@ -20,6 +21,18 @@ pub enum BridgeError {
     /// The device refused: out of memory, or not there.
     #[error("the device cannot hold the weights: {0}")]
     Device(#[from] candle_core::Error),
+}
+
+/// The device that a network was asked to compute on; `None` is the CPU with our own kernels.
+///
+/// # Errors
+/// When there is no such device, or the build has no code for it.
+pub fn open(device: ComputeDevice) -> candle_core::Result<Option<Device>> {
+    match device {
+        ComputeDevice::Cpu => Ok(None),
+        ComputeDevice::Metal => Device::new_metal(0).map(Some),
+        ComputeDevice::CandleCpu => Ok(Some(Device::Cpu)),
+    }
 }
 
 /// A source of tensors seen from a device: what it hands out lies in the device's memory.

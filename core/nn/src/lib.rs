@@ -5,6 +5,7 @@
 #[cfg(feature = "candle")]
 pub mod candle;
 pub mod layers;
+pub mod load;
 pub mod packed;
 pub mod search;
 pub mod weights;

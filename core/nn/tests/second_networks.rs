@@ -77,7 +77,7 @@ fn a_llama_with_real_weights_tells_the_story_that_candles_tells() {
     let logits = values(&theirs.forward(&input, 0, &mut cache).unwrap());
     near(&first(&mut ours, &prompt, 0), &logits[logits.len() - sizes.vocabulary..]);
 
-    let mut cache = llama2_c::Cache { kvs: vec![None; sizes.blocks], ..cache };
+    cache.kvs = vec![None; sizes.blocks];
     let (mut token, mut story) = (1u32, Vec::new());
     for position in 0..SETTINGS.max_tokens {
         let input = Tensor::new(&[[token]], &Device::Cpu).unwrap();

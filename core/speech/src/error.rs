@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use sotto_audio::AudioError;
+use sotto_nn::load::KernelError;
 use sotto_nn::packed::WriteError;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, OutOfBudget, Unloaded, WorkerError};
@@ -134,6 +135,15 @@ pub enum LoadError {
     /// The vocabulary is damaged or of another model.
     #[error(transparent)]
     Text(#[from] TextError),
+}
+
+impl From<KernelError> for LoadError {
+    fn from(error: KernelError) -> Self {
+        match error {
+            KernelError::UnsupportedIsa { isa } => Self::UnsupportedIsa { isa },
+            KernelError::Layout(error) => error.into(),
+        }
+    }
 }
 
 impl From<WeightError> for LoadError {

@@ -1,5 +1,6 @@
 //! What a model needs before any of it is read, and a transcription before it starts.
 
+use sotto_nn::load::QuantizedPrecision;
 use sotto_runtime::{Bytes, Threads};
 
 use crate::align::PROJECTED_ROWS;
@@ -163,14 +164,14 @@ impl SessionSize {
         // The recorded heads, one that is being smoothed, their mean, and the costs and steps of the time warping.
         let alignment = if recorded > 0 { (recorded + 4) * fed * audio } else { 0 };
         let decoder = 4 * (logits + rows + alignment);
-        let bytes = match precision {
-            Precision::F32 => {
+        let bytes = match precision.quantized() {
+            None => {
                 // Features, input, padding, both convolutions; x, norm, q, k, v; blocks of scores and of the
                 // feed-forward layer.
                 let encoder = frames * mels * 4 + frames * width * 3 + audio * width * 6 + 128 * audio;
                 4 * (encoder + cross + caches * cache) + decoder
             }
-            Precision::Int8 | Precision::Mixed => {
+            Some(precision) => {
                 // The encoder works in blocks of rows; keys and values of the audio are bytes, those of the text half
                 // floats.
                 let encoder = frames * mels * 3 + audio * width * 5;
@@ -179,7 +180,7 @@ impl SessionSize {
                 // Mixed also holds q, k, v and panels of k and v in f32 beside the encoder's rows, and the keys and
                 // values of the audio as half floats.
                 let mixed = 4 * audio * width * (3 + 2) + cross;
-                if precision == Precision::Mixed { int8 + mixed } else { int8 }
+                if precision == QuantizedPrecision::Mixed { int8 + mixed } else { int8 }
             }
         };
         Bytes(bytes + FIXED_BYTES)

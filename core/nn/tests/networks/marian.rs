@@ -47,7 +47,7 @@ pub struct Scratch {
 
 impl Marian {
     pub fn load(source: &impl TensorSource) -> Result<Self, WeightError> {
-        let attention = |block: &str, name: &str| {
+        let attention = |block: &str, name: &str| -> Result<Attention, WeightError> {
             let name = format!("{block}.{name}");
             let linear = |part: &str| Linear::load(source, &format!("{name}.{part}_proj"), WIDTH, WIDTH);
             Ok(Attention {
@@ -61,7 +61,7 @@ impl Marian {
                 rotary: None,
             })
         };
-        let feed_forward = |block: &str| {
+        let feed_forward = |block: &str| -> Result<FeedForward, WeightError> {
             Ok(FeedForward {
                 norm: Norm::load(source, &format!("{block}.final_layer_norm"), NormKind::LAYER, WIDTH)?,
                 place: NormPlace::After,

@@ -189,9 +189,9 @@ mod tests {
             for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
             inventory.sort();
             let asked = Asked::default();
-            match precision {
-                Precision::F32 => _ = exact::Network::load(&asked, &dimensions).unwrap(),
-                _ => _ = int8::Network::load(&asked, &backend, &dimensions, precision).unwrap(),
+            match precision.quantized() {
+                None => _ = exact::Network::load(&asked, &dimensions).unwrap(),
+                Some(precision) => _ = int8::Network::load(&asked, &backend, &dimensions, precision).unwrap(),
             }
             let mut asked = asked.0.into_inner();
             asked.sort();

@@ -4,146 +4,26 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use sotto_kernels::{Isa, KernelSet};
-use sotto_nn::layers::Backend;
+use sotto_kernels::KernelSet;
+use sotto_nn::load::{
+    ComputeDevice, LoadOptions, ModelBytes, ModelSource, Precision, SAFETENSORS_START, SlowDevice, Switch,
+    begins_as_safetensors, is_safetensors,
+};
 use sotto_nn::packed::PackedModel;
-use sotto_nn::weights::{FileRange, MemoryFile, WeightError, Weights, WhisperGgml, WhisperHeader};
+use sotto_nn::weights::{FileRange, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::spans::{self, Counter};
-use sotto_runtime::{Bytes, CancelToken, HelperSetup, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
+use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage};
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::control::ControlTokens;
 use super::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
 use super::watched::Watched;
-use super::{
-    ComputeDevice, Dimensions, GenerationConfig, Model, Precision, SlowDevice, Switch, device, exact, int8, speed,
-    weight_count,
-};
+use super::{Dimensions, GenerationConfig, Model, device, exact, int8, speed, weight_count};
 use crate::error::{ConfigError, LoadError};
 use crate::memory::{self, Estimate, ModelMemory, Residence, SessionSize};
 use crate::options::TranscribeOptions;
-
-/// Where a model comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelSource {
-    /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.json` with `merges.txt`,
-    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files
-    /// are told by what they contain.
-    Path(PathBuf),
-    /// The files of a Hugging Face folder, compiled into the application.
-    Bytes(ModelBytes),
-    /// A packed model, compiled into the application: used where it lies if it starts on a multiple of 4 bytes, else
-    /// copied once.
-    PackedBytes {
-        /// Name for messages.
-        name: &'static str,
-        /// The file.
-        bytes: &'static [u8],
-    },
-    /// A whisper.cpp file or a packed model that the application has in memory, and that stays there as long as the
-    /// model: a packed one is used where it lies if it starts on a multiple of 4 bytes, else copied once.
-    Memory(MemoryFile),
-    /// A whisper.cpp file or a packed model that is open already, or a part of a larger file, such as an asset of an
-    /// Android package. A packed one is mapped, like a file of its own: in place if it begins at a multiple of 4 bytes,
-    /// as files in a package do that are not compressed, else it is copied once
-    /// ([`PackedInfo::copied`](crate::PackedInfo)).
-    File(FileRange),
-}
-
-impl ModelSource {
-    /// What messages call it: the path, or the name that was given to it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Path(path) => path.display().to_string(),
-            Self::Bytes(bytes) => bytes.name.to_owned(),
-            Self::PackedBytes { name, .. } => (*name).to_owned(),
-            Self::Memory(file) => file.name().to_owned(),
-            Self::File(range) => range.name().to_owned(),
-        }
-    }
-}
-
-impl From<MemoryFile> for ModelSource {
-    fn from(file: MemoryFile) -> Self {
-        Self::Memory(file)
-    }
-}
-
-impl From<FileRange> for ModelSource {
-    fn from(range: FileRange) -> Self {
-        Self::File(range)
-    }
-}
-
-/// The files of a Hugging Face folder in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ModelBytes {
-    /// Name for messages.
-    pub name: &'static str,
-    /// `config.json`.
-    pub config: &'static [u8],
-    /// `generation_config.json`.
-    pub generation_config: &'static [u8],
-    /// `tokenizer.json`.
-    pub tokenizer: &'static [u8],
-    /// `model.safetensors`.
-    pub weights: &'static [u8],
-}
-
-impl From<PathBuf> for ModelSource {
-    fn from(path: PathBuf) -> Self {
-        Self::Path(path)
-    }
-}
-
-impl From<&Path> for ModelSource {
-    fn from(path: &Path) -> Self {
-        Self::Path(path.to_owned())
-    }
-}
-
-/// How a model is loaded.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// Threads that the model computes with.
-    pub threads: Threads,
-    /// What the threads call that help the caller's in int8, when they start: for their priority.
-    pub helper_setup: HelperSetup,
-    /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which
-    /// they are. `None` makes the model a pool of its own.
-    pub pool: Option<Arc<Pool>>,
-    /// The account that the model's memory is taken from.
-    pub budget: MemoryBudget,
-    /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by
-    /// name.
-    pub precision: Option<Precision>,
-    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give
-    /// the same bits: choosing is for comparing them.
-    pub isa: Option<Isa>,
-    /// What happens to a packed model whose weights lie in an order that the kernels do not read.
-    pub other_layout: OtherLayout,
-    /// What happens to a model that is too slow for a device without vector kernels.
-    pub slow_device: SlowDevice,
-    /// What computes. Where a device cannot be used the model loads all the same and computes on the CPU; ask
-    /// [`device_status`](crate::SpeechRecognizer::device_status).
-    pub device: ComputeDevice,
-}
-
-/// What happens to a packed model that was packed for another kind of CPU. Where this CPU has slower kernels for its
-/// layout (those for `sdot` on a CPU with `smmla`), they are used; this is for where it has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OtherLayout {
-    /// The weights are copied into the order of the best kernels, exactly. Takes their size in memory, which the
-    /// estimate counts, and some time.
-    #[default]
-    Repack,
-    /// [`WeightError::KernelLayout`]: an app that ships files per CPU wants to hear of a mistake.
-    Refuse,
-}
 
 /// Everything of a model but its tensors: small, read first, enough to know what the rest will need.
 pub(crate) struct Manifest {
@@ -371,17 +251,10 @@ impl Manifest {
 
     /// The kernels to compute with: what was asked for, else what reads the file in place, else the best.
     fn kernels(&self, options: &LoadOptions) -> Result<KernelSet, LoadError> {
-        let ModelFile::Packed(model) = &self.file else { return chosen(options.isa) };
-        let (found, name) = (model.layout(), model.name());
-        let kernels = match options.isa {
-            None => KernelSet::reading(found).unwrap_or_else(KernelSet::best),
-            isa => chosen(isa)?,
-        };
-        if kernels.layout() != found && options.other_layout == OtherLayout::Refuse {
-            let expected = kernels.layout();
-            return Err(WeightError::KernelLayout { file: name.to_owned(), found, expected }.into());
-        }
-        Ok(kernels)
+        Ok(match &self.file {
+            ModelFile::Original(..) => options.kernels()?,
+            ModelFile::Packed(model) => options.kernels_for(model)?,
+        })
     }
 
     /// Refuses a model for which the device is too slow. f32, the reference, computes with other products and is asked
@@ -421,16 +294,12 @@ impl Manifest {
         let tokenizer = self.tokenizer()?;
         let (tensors, precision) = (self.tensors(), self.precision(options)?);
         let source = Watched::new(&tensors, cancel, &report);
-        let own = || Arc::new(Pool::with_setup(options.threads, options.helper_setup.clone()));
-        let pool = options.pool.clone().unwrap_or_else(own);
-        let backend = Backend::with_pool(self.kernels(options)?, pool);
+        let backend = options.backend(self.kernels(options)?);
         let dimensions = &self.dimensions;
         let place = device::Place { device: options.device, switch: &switch, precision, dimensions };
-        let network = match precision {
-            Precision::F32 => place.put(exact::Network::load(&source, dimensions)?, &source)?,
-            Precision::Mixed | Precision::Int8 => {
-                place.put(int8::Network::load(&source, &backend, dimensions, precision)?, &source)?
-            }
+        let network = match precision.quantized() {
+            None => place.put(exact::Network::load(&source, dimensions)?, &source)?,
+            Some(precision) => place.put(int8::Network::load(&source, &backend, dimensions, precision)?, &source)?,
         };
         let settings = self.settings(&tokenizer)?;
         memory.shrink_to(self.memory(options)?.loaded);
@@ -527,27 +396,6 @@ pub(super) fn session_bytes(
         _ => memory::session_on_device(dimensions, device::weight_bytes(precision)),
     };
     session.bytes(dimensions, precision) + beside
-}
-
-/// The kernels that were asked for, or the best.
-fn chosen(isa: Option<Isa>) -> Result<KernelSet, LoadError> {
-    match isa {
-        None => Ok(KernelSet::best()),
-        Some(isa) => KernelSet::new(isa).ok_or(LoadError::UnsupportedIsa { isa }),
-    }
-}
-
-/// Bytes that tell safetensors from ggml.
-const SAFETENSORS_START: usize = 9;
-
-fn is_safetensors(path: &Path) -> bool {
-    let mut start = [0; SAFETENSORS_START];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && begins_as_safetensors(&start)
-}
-
-/// Whether a file begins as safetensors do: a length, then JSON.
-fn begins_as_safetensors(bytes: &[u8]) -> bool {
-    bytes.get(SAFETENSORS_START - 1) == Some(&b'{')
 }
 
 // Entries of a packed Whisper model, beside those of the packed form itself.

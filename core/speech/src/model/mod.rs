@@ -11,7 +11,6 @@ mod load;
 mod names;
 mod network;
 mod positions;
-mod precision;
 mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
@@ -20,20 +19,19 @@ mod watched;
 mod weight_types;
 
 pub use config::{Dimensions, GenerationConfig};
-pub(crate) use device::Switch;
-pub use device::{ComputeDevice, DeviceStatus};
 pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
-pub use load::{LoadOptions, ModelBytes, ModelSource, OtherLayout};
 pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
-pub use speed::SlowDevice;
+pub use sotto_nn::load::{
+    ComputeDevice, DeviceStatus, LoadOptions, ModelBytes, ModelSource, OtherLayout, Precision, SlowDevice,
+};
 pub use weight_types::WeightTypes;
 
 pub(crate) use network::{AnyWhisper, Session};
-pub use precision::Precision;
 
 use std::sync::Arc;
 
+use sotto_nn::load::Switch;
 use sotto_nn::packed::PackedModel;
 use sotto_runtime::{Bytes, CancelToken, Cancelled, MemoryBudget, Reservation, Threads};
 use sotto_text::whisper::WhisperTokenizer;

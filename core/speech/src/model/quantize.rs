@@ -9,12 +9,12 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use sotto_kernels::{KernelSet, Layout};
 use sotto_nn::layers::{Backend, TensorSource, WeightType};
+use sotto_nn::load::{ModelSource, QuantizedPrecision};
 use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
-use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, ModelSource, TASK, TASK_KEY, TOKENIZER};
+use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, TASK, TASK_KEY, TOKENIZER};
 use super::names::Tensors;
-use super::precision::Precision;
 use super::watched::Watched;
 use super::weight_types::WeightTypes;
 use super::{GenerationConfig, int8, positions, weight_count};
@@ -213,7 +213,7 @@ fn record(
     let source = Watched::new(&recorder, cancel, &report);
     // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
-    int8::Network::load(&source, &backend, dimensions, Precision::Int8)?;
+    int8::Network::load(&source, &backend, dimensions, QuantizedPrecision::Int8)?;
     let (mut contents, errors) = recorder.finish();
     if is_compact(manifest, options) {
         let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;

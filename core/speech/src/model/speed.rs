@@ -13,17 +13,6 @@ use sotto_runtime::Threads;
 use super::{Dimensions, encoder_weights, weight_count};
 use crate::error::LoadError;
 
-/// What happens to a model that would take longer to transcribe a recording than the recording is long, on a device for
-/// which there are no vector kernels: 32-bit ARM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SlowDevice {
-    /// [`LoadError::TooSlow`], with the figure.
-    #[default]
-    Refuse,
-    /// It is loaded all the same, for who has time: recordings that are transcribed over night.
-    Allow,
-}
-
 // Spoken English has about two and a half words a second, its tokens are a third more; timestamps and a second look at
 // some windows come on top.
 const TOKENS_PER_SECOND: f64 = 4.0;

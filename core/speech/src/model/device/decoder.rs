@@ -3,11 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use candle_core::Tensor;
+use sotto_nn::load::Switch;
 use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::network::{self, Fed, KeyValues, SelfLayers};
-use super::{Network, PassError, Switch, on_device};
+use super::whisper::Network;
+use super::{PassError, on_device};
 use crate::model::config::Dimensions;
 use crate::model::inventory::{cross_values, token_weights};
 use crate::model::network::Whisper;

@@ -1,8 +1,9 @@
 //! The encoder of a model that has a device: there if it works, else on the CPU.
 
+use sotto_nn::load::Switch;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
-use super::{Switch, network, on_device};
+use super::{network, on_device};
 use crate::model::network::Whisper;
 
 #[derive(Debug)]

@@ -11,8 +11,7 @@ mod decoder;
 mod encoder;
 #[cfg(feature = "candle")]
 mod network;
-mod switch;
-#[cfg(all(test, feature = "candle"))]
+#[cfg(all(test, feature = "reference"))]
 mod tests;
 #[cfg(feature = "candle")]
 mod whisper;
@@ -22,19 +21,17 @@ use std::sync::Arc;
 #[cfg(feature = "candle")]
 use sotto_nn::candle::{BridgeError, DeviceTensors};
 use sotto_nn::layers::TensorSource;
+use sotto_nn::load::{ComputeDevice, Precision, Switch};
 use sotto_nn::weights::WeightError;
 
 use super::config::Dimensions;
 use super::network::{AnyWhisper, Whisper};
-use super::precision::Precision;
 #[cfg(feature = "candle")]
 use whisper::Network;
 
-pub(crate) use switch::Switch;
-pub use switch::{ComputeDevice, DeviceStatus};
-
 /// Where a network shall compute.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "candle"), expect(dead_code, reason = "a build without candle has no device"))]
 pub(super) struct Place<'a> {
     pub(super) device: ComputeDevice,
     pub(super) switch: &'a Switch,
@@ -51,18 +48,16 @@ impl Place<'_> {
         cpu: impl Whisper + 'static,
         source: &impl TensorSource,
     ) -> Result<Arc<dyn AnyWhisper>, WeightError> {
-        #[cfg(feature = "candle")]
-        let opened = match self.device {
-            ComputeDevice::Cpu => return Ok(Arc::new(cpu)),
-            ComputeDevice::Metal => candle_core::Device::new_metal(0),
-            ComputeDevice::CandleCpu => Ok(candle_core::Device::Cpu),
-        };
-        #[cfg(not(feature = "candle"))]
-        match self.device {
-            ComputeDevice::Cpu => {}
-            ComputeDevice::Metal => self.switch.give_up(&"built without the cargo feature `metal`"),
-            ComputeDevice::CandleCpu => self.switch.give_up(&"built without the cargo feature `candle`"),
+        if self.device == ComputeDevice::Cpu {
+            return Ok(Arc::new(cpu));
         }
+        #[cfg(not(feature = "candle"))]
+        self.switch.give_up(&match self.device {
+            ComputeDevice::Metal => "built without the cargo feature `metal`",
+            _ => "built without the cargo feature `candle`",
+        });
+        #[cfg(feature = "candle")]
+        let opened = sotto_nn::candle::open(self.device).map(|device| device.unwrap_or(candle_core::Device::Cpu));
         #[cfg(feature = "candle")]
         match opened.map_err(BridgeError::from).and_then(|device| self.load(&device, source)) {
             Ok((encoder, decoder)) => return Ok(Arc::new(Network::new(cpu, encoder, decoder, self.switch))),
@@ -86,18 +81,12 @@ impl Place<'_> {
 
 /// Bytes of a weight on the device.
 pub(super) fn weight_bytes(precision: Precision) -> u64 {
-    match precision {
-        Precision::F32 => 4,
-        Precision::Mixed | Precision::Int8 => 2,
-    }
+    if precision == Precision::F32 { 4 } else { 2 }
 }
 
 #[cfg(feature = "candle")]
 fn element(precision: Precision) -> candle_core::DType {
-    match precision {
-        Precision::F32 => candle_core::DType::F32,
-        Precision::Mixed | Precision::Int8 => candle_core::DType::F16,
-    }
+    if precision == Precision::F32 { candle_core::DType::F32 } else { candle_core::DType::F16 }
 }
 
 /// Why a pass has no result.
@@ -131,7 +120,7 @@ fn on_device<R>(
     if !switch.is_on() {
         return Ok(None);
     }
-    #[cfg(test)]
+    #[cfg(feature = "reference")]
     if switch.fails_now() {
         // The pass runs, and its result is lost: the worst that a device can do.
         let _ = pass();

@@ -3,9 +3,9 @@
 
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 
-use super::{ComputeDevice, DeviceStatus};
 use crate::starter::{demo_audio, starter_source};
 use crate::{LoadOptions, Precision, Search, SpeechRecognizer, Timestamps, TranscribeOptions, Transcript};
+use sotto_nn::load::{ComputeDevice, DeviceStatus};
 
 fn load(device: ComputeDevice, precision: Precision) -> SpeechRecognizer {
     let options = LoadOptions { device, precision: Some(precision), threads: Threads::ONE, ..LoadOptions::default() };

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use sotto_nn::load::Switch;
 use sotto_nn::search::{self, Pass};
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::decoder::{CrossLayers, Decoder, DecoderScratch, SelfCache};
 use super::encoder::{Encoder, EncoderScratch};
-use super::{Switch, network};
+use super::network;
 use crate::model::config::Dimensions;
 use crate::model::network::Whisper;
 

@@ -9,6 +9,7 @@ use sotto_kernels::{
 use sotto_nn::layers::{
     Backend, Biased, Int8Norm, NormKind, Part, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource,
 };
+use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search::{Memory, Pass, Recording, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
@@ -17,7 +18,6 @@ use super::Network;
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
 use crate::model::inventory::cross_values;
-use crate::model::precision::Precision;
 
 /// Predicts the next token from the tokens so far and the encoded audio.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Decoder {
     norm: Int8Norm,
     heads: Heads,
     text_context: usize,
-    precision: Precision,
+    precision: QuantizedPrecision,
 }
 
 /// Keys and values of the audio for one block.
@@ -152,7 +152,7 @@ impl Decoder {
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
-        precision: Precision,
+        precision: QuantizedPrecision,
     ) -> Result<Self, WeightError> {
         let &Dimensions { width, text_context, decoder_heads, vocabulary, .. } = dimensions;
         let block = |index: usize| Block::load(source, backend, &format!("decoder.layers.{index}"), dimensions);
@@ -173,7 +173,7 @@ impl Decoder {
     /// Bytes that each token reads: of the matrices, scales included, and of keys and values of a full window.
     pub(super) fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {
         let blocks: usize = self.blocks.iter().map(Block::bytes_per_token).sum();
-        let value = if self.precision == Precision::Int8 { 1 } else { 2 };
+        let value = if self.precision == QuantizedPrecision::Int8 { 1 } else { 2 };
         (blocks + self.output().bytes()) as u64 + value * cross_values(dimensions)
     }
 
@@ -220,8 +220,8 @@ impl Decoder {
     /// Room for the keys and values of `rows` states.
     fn cross_layer(&self, rows: usize) -> CrossLayer {
         match self.precision {
-            Precision::Int8 => CrossLayer::Int8(self.backend.kernels().quantized_key_values(self.heads)),
-            Precision::F32 | Precision::Mixed => CrossLayer::Half(HalfCache::new(self.heads, rows)),
+            QuantizedPrecision::Int8 => CrossLayer::Int8(self.backend.kernels().quantized_key_values(self.heads)),
+            QuantizedPrecision::Mixed => CrossLayer::Half(HalfCache::new(self.heads, rows)),
         }
     }
 

@@ -9,12 +9,12 @@ use sotto_kernels::{
 use sotto_nn::layers::{
     Backend, Biased, ConvShape, Int8Norm, NormKind, Part, QuantizedConv1d, QuantizedLinear, Stash, TensorSource,
 };
+use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
 use super::block::FeedForward;
 use crate::model::config::Dimensions;
-use crate::model::precision::Precision;
 
 /// Turns log-mel frames into hidden states.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Encoder {
     norm: Int8Norm,
     heads: Heads,
     mels: usize,
-    precision: Precision,
+    precision: QuantizedPrecision,
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Encoder {
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
-        precision: Precision,
+        precision: QuantizedPrecision,
     ) -> Result<Self, WeightError> {
         let &Dimensions { mels, width, audio_context, encoder_heads, encoder_ffn, .. } = dimensions;
         let block = |index: usize| {
@@ -111,8 +111,8 @@ impl Encoder {
 
     pub(super) fn scratch(&self) -> EncoderScratch {
         let attention = match self.precision {
-            Precision::Int8 => Attention::Int8(self.backend.kernels().quantized_attention(self.heads)),
-            Precision::Mixed | Precision::F32 => {
+            QuantizedPrecision::Int8 => Attention::Int8(self.backend.kernels().quantized_attention(self.heads)),
+            QuantizedPrecision::Mixed => {
                 Attention::F32 { panels: KeyValuePanels::new(self.heads, 0), projected: Vec::new() }
             }
         };

@@ -1,7 +1,7 @@
 //! The network with quantized weights on the kernels of the CPU's best instruction set: the fast form.
 //!
 //! Everything linear is int8 activations times int8 or 4-bit weights, with exact sums. With
-//! [`Int8`](super::Precision::Int8) so is attention to the audio; with [`Mixed`](super::Precision::Mixed) it has f32 scores in the
+//! [`Int8`](QuantizedPrecision::Int8) so is attention to the audio; with [`Mixed`](QuantizedPrecision::Mixed) it has f32 scores in the
 //! encoder and half-precision keys and values in the decoder. The decoder's own caches are in half precision. All
 //! instruction sets give the same bits, hence the same text.
 
@@ -10,13 +10,13 @@ mod decoder;
 mod encoder;
 
 use sotto_nn::layers::{Backend, TensorSource};
+use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
 use super::network::Whisper;
-use super::precision::Precision;
 use decoder::{CrossLayer, Decoder, DecoderScratch, SelfCache};
 use encoder::{Encoder, EncoderScratch};
 
@@ -32,7 +32,7 @@ impl Network {
         source: &impl TensorSource,
         backend: &Backend,
         dimensions: &Dimensions,
-        precision: Precision,
+        precision: QuantizedPrecision,
     ) -> Result<Self, WeightError> {
         Ok(Self {
             encoder: Encoder::load(source, backend, dimensions, precision)?,

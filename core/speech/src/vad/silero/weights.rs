@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use sotto_kernels::Panels;
 use sotto_nn::weights::{SileroGgml, WeightError, Weights};
 
 use super::super::detector::STEP;

@@ -26,3 +26,24 @@ impl fmt::Display for Precision {
         })
     }
 }
+
+/// How a network with quantized weights computes: [`Precision`] without f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuantizedPrecision {
+    /// Attention of the encoder in f32, keys and values of a source in half precision.
+    Mixed,
+    /// Both in int8.
+    Int8,
+}
+
+impl Precision {
+    /// The form with quantized weights; `None` for the network in f32.
+    #[must_use]
+    pub fn quantized(self) -> Option<QuantizedPrecision> {
+        match self {
+            Self::F32 => None,
+            Self::Mixed => Some(QuantizedPrecision::Mixed),
+            Self::Int8 => Some(QuantizedPrecision::Int8),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a model's encoder and decoder compute on.
+/// What a model's networks compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ComputeDevice {
@@ -10,9 +10,8 @@ pub enum ComputeDevice {
     #[default]
     Cpu,
     /// The GPU of Apple devices, with the CPU behind it; needs the cargo feature `metal`. Only while the app is in the
-    /// foreground: tell the recognizer by
-    /// [`set_foreground`](crate::SpeechRecognizer::set_foreground). A model in [`Precision::F32`](crate::Precision::F32)
-    /// computes in f32 there, any other in f16. Costs memory for a second copy of the weights.
+    /// foreground, of which the model has to be told. A model in [`Precision::F32`](super::Precision::F32) computes in f32
+    /// there, any other in f16. Costs memory for a second copy of the weights.
     Metal,
     /// What would run on a GPU, on the CPU by candle's own products: slow, for tests on machines without one. Needs the
     /// cargo feature `candle`.
@@ -37,26 +36,28 @@ pub enum DeviceStatus {
     },
 }
 
-/// Shared by encoder, decoder and recognizer.
+/// Whether the second processor may be used: shared by a model's networks and who holds the model.
 #[derive(Debug, Clone)]
-pub(crate) struct Switch(Arc<Mutex<State>>);
+pub struct Switch(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     status: DeviceStatus,
     /// Whether the networks lie on the device.
     loaded: bool,
-    #[cfg(all(test, feature = "candle"))]
+    #[cfg(feature = "reference")]
     passes_to_failure: Option<usize>,
 }
 
 impl Switch {
-    pub(crate) fn new(asked: bool) -> Self {
+    /// On, if a device was asked for.
+    #[must_use]
+    pub fn new(asked: bool) -> Self {
         let status = if asked { DeviceStatus::Running } else { DeviceStatus::Cpu };
         Self(Arc::new(Mutex::new(State {
             status,
             loaded: asked,
-            #[cfg(all(test, feature = "candle"))]
+            #[cfg(feature = "reference")]
             passes_to_failure: None,
         })))
     }
@@ -65,30 +66,33 @@ impl Switch {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn status(&self) -> DeviceStatus {
+    /// What became of the device.
+    #[must_use]
+    pub fn status(&self) -> DeviceStatus {
         self.with(|state| state.status.clone())
     }
 
     /// Whether the next pass may be tried on the device.
-    #[cfg(feature = "candle")]
-    pub(crate) fn is_on(&self) -> bool {
+    #[must_use]
+    pub fn is_on(&self) -> bool {
         self.with(|state| state.status == DeviceStatus::Running)
     }
 
     /// The device could not do a pass.
-    pub(crate) fn fail(&self, reason: &dyn std::fmt::Display) {
+    pub fn fail(&self, reason: &dyn std::fmt::Display) {
         // candle's errors have a backtrace behind the first line.
         let reason = reason.to_string().lines().next().unwrap_or_default().to_owned();
         self.with(|state| state.status = DeviceStatus::Failed { reason });
     }
 
     /// The device could not take the networks: it is not tried again.
-    pub(crate) fn give_up(&self, reason: &dyn std::fmt::Display) {
+    pub fn give_up(&self, reason: &dyn std::fmt::Display) {
         self.fail(reason);
         self.with(|state| state.loaded = false);
     }
 
-    pub(crate) fn set_foreground(&self, foreground: bool) {
+    /// Tells whether the application is in the foreground: a device is used there only, and tried again.
+    pub fn set_foreground(&self, foreground: bool) {
         self.with(|state| {
             if state.loaded {
                 state.status = if foreground { DeviceStatus::Running } else { DeviceStatus::Paused };
@@ -97,8 +101,9 @@ impl Switch {
     }
 
     /// Whether a test wants the pass that begins to fail.
-    #[cfg(all(test, feature = "candle"))]
-    pub(crate) fn fails_now(&self) -> bool {
+    #[cfg(feature = "reference")]
+    #[must_use]
+    pub fn fails_now(&self) -> bool {
         self.with(|state| match &mut state.passes_to_failure {
             Some(0) => true,
             Some(passes) => {
@@ -110,8 +115,8 @@ impl Switch {
     }
 
     /// From the pass after the next `passes` on, the device fails.
-    #[cfg(all(test, feature = "candle"))]
-    pub(crate) fn fail_after(&self, passes: Option<usize>) {
+    #[cfg(feature = "reference")]
+    pub fn fail_after(&self, passes: Option<usize>) {
         self.with(|state| state.passes_to_failure = passes);
     }
 }
