@@ -30,6 +30,7 @@
 mod contents;
 mod header;
 mod model;
+mod provenance;
 mod recorder;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ mod tests;
 pub use contents::{Contents, WriteError};
 pub use header::{FORMAT, reseal};
 pub use model::PackedModel;
+pub use provenance::{ClassError, Description, LICENCE, Provenance, QUALITY, Quality, SOURCE, figures};
 pub use recorder::{Recorder, TensorError};
 
 use sotto_kernels::ALIGNMENT;

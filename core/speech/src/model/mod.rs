@@ -21,10 +21,11 @@ mod weight_types;
 pub use config::{Dimensions, GenerationConfig};
 pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
-pub use quantize::{ClassError, PACKING_VERSION, PackedInfo, Provenance, QuantizeOptions, Quantized, quantize};
+pub use quantize::{PACKING_VERSION, PackedInfo, QuantizeOptions, Quantized, quantize};
 pub use sotto_nn::load::{
     ComputeDevice, DeviceStatus, LoadOptions, ModelBytes, ModelSource, OtherLayout, Precision, SlowDevice,
 };
+pub use sotto_nn::packed::{ClassError, Provenance};
 pub use weight_types::WeightTypes;
 
 pub(crate) use network::{AnyWhisper, Session};

@@ -6,11 +6,13 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sotto_kernels::{KernelSet, Layout};
 use sotto_nn::layers::{Backend, TensorSource, WeightType};
 use sotto_nn::load::{ModelSource, QuantizedPrecision};
-use sotto_nn::packed::{Contents, PackedModel, Recorder, TensorError};
+use sotto_nn::packed::{
+    self, ClassError, Contents, Description, PackedModel, Provenance, Quality, Recorder, TensorError, figures,
+};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
 use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, TASK, TASK_KEY, TOKENIZER};
@@ -19,13 +21,6 @@ use super::watched::Watched;
 use super::weight_types::WeightTypes;
 use super::{GenerationConfig, int8, positions, weight_count};
 use crate::error::QuantizeError;
-
-const WEIGHTS_KEY: &str = "sotto.weights";
-const SOURCE_KEY: &str = "sotto.source";
-const LICENCE_KEY: &str = "sotto.licence";
-const LICENCE_TEXT_KEY: &str = "sotto.licence_text";
-const QUALITY_KEY: &str = "sotto.quality";
-const WRITER_KEY: &str = "sotto.writer";
 
 /// Counts up whenever packing the same source gives another file that should be used in place of older ones: what a
 /// cache holds from before is left alone then. A test notices that the bytes have changed.
@@ -53,21 +48,6 @@ pub struct QuantizeOptions {
     pub measured: Option<String>,
 }
 
-/// Where a model comes from, as far as it is known. It ends up in the packed file word for word.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Provenance {
-    /// SHA-256 of the weight file, in hexadecimal digits.
-    pub sha256: Option<String>,
-    /// Name of the repository that it was fetched from.
-    pub repository: Option<String>,
-    /// Commit of the repository.
-    pub revision: Option<String>,
-    /// Licence, as short as its publisher states it.
-    pub licence: Option<String>,
-    /// Text of the licence.
-    pub licence_text: Option<String>,
-}
-
 /// What came out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantized {
@@ -81,15 +61,6 @@ pub struct Quantized {
     pub errors: Vec<ClassError>,
     /// The matrix that is farthest from the source's.
     pub worst: Option<ClassError>,
-}
-
-/// Quantization error of a group of weights.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClassError {
-    /// What the weights belong to.
-    pub name: String,
-    /// Root mean square of the differences over that of the weights: 0.005 is half a percent.
-    pub relative: f64,
 }
 
 /// What a packed model says of itself.
@@ -119,9 +90,9 @@ impl<'a> PackedInfo<'a> {
             copied: model.is_copied(),
             weights: WeightTypes::of(model),
             layout: model.layout(),
-            source: model.metadata(SOURCE_KEY),
-            licence: model.metadata(LICENCE_KEY),
-            quality: model.metadata(QUALITY_KEY),
+            source: model.metadata(packed::SOURCE),
+            licence: model.metadata(packed::LICENCE),
+            quality: model.metadata(packed::QUALITY),
         }
     }
 }
@@ -145,7 +116,8 @@ pub fn quantize(
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<Quantized, QuantizeError> {
-    let measured = measured(options)?;
+    let measured =
+        figures(options.measured.as_deref()).map_err(|error| QuantizeError::Measured { problem: error.to_string() })?;
     let manifest = Manifest::open(source)?;
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
@@ -160,8 +132,6 @@ pub fn quantize(
     let small = is_compact(&manifest, options);
     contents.add_bytes(TOKENIZER, if small { tokenizer.to_packed_compact() } else { tokenizer.to_packed() });
     contents.set_metadata(TASK_KEY, TASK.to_owned());
-    contents.set_metadata(WEIGHTS_KEY, weights.to_string());
-    contents.set_metadata(WRITER_KEY, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
     contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
     let settings = manifest.settings(&tokenizer)?;
     let numbers = |tokens: &[u32]| Some(tokens.iter().map(|&token| i64::from(token)).collect());
@@ -174,9 +144,15 @@ pub fn quantize(
         is_multilingual: Some(tokenizer.is_multilingual()),
     };
     contents.set_metadata(GENERATION_KEY, json!(generation).to_string());
-    let (classes, worst) = (by_class(&errors), worst(&errors));
-    let quality = describe(&mut contents, &manifest, &options.provenance, &classes, worst.as_ref());
-    contents.set_metadata(QUALITY_KEY, with_figures(quality, measured).to_string());
+    let mut description = match (manifest.file(), manifest.tensors()) {
+        (ModelFile::Packed(model), _) => Description::kept(model),
+        (ModelFile::Original(..), tensors) => {
+            Description::new(&format_of(&tensors), &options.provenance, Quality::of(&errors, &CLASSES))
+        }
+    };
+    description.measured(measured);
+    let Quality { classes, worst } = description.quality().clone();
+    description.write(weights, &mut contents);
     let subject = || manifest.name().into();
     let written = |done, total| {
         progress.report(&Progress { stage: Stage::Write, done, total: Some(total), subject: subject() });
@@ -224,70 +200,9 @@ fn record(
     Ok((contents, errors))
 }
 
-/// The figures that a caller has measured.
-fn measured(options: &QuantizeOptions) -> Result<Map<String, Value>, QuantizeError> {
-    let parse = |json: &String| serde_json::from_str(json);
-    let figures = options.measured.as_ref().map(parse).transpose();
-    figures.map(Option::unwrap_or_default).map_err(|error| QuantizeError::Measured { problem: error.to_string() })
-}
-
-/// What is known of the quality, with what was measured.
-fn with_figures(mut quality: Map<String, Value>, measured: Map<String, Value>) -> Value {
-    if !measured.is_empty() {
-        quality.insert("measured".into(), measured.into());
-    }
-    quality.into()
-}
-
 /// Whether what follows from the rest is left out. A packed source keeps what it has, and goes without what it lacks.
 fn is_compact(manifest: &Manifest, options: &QuantizeOptions) -> bool {
     options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME))
-}
-
-/// Writes source and licence down; the errors of the weights.
-fn describe(
-    contents: &mut Contents,
-    manifest: &Manifest,
-    provenance: &Provenance,
-    classes: &[ClassError],
-    worst: Option<&ClassError>,
-) -> Map<String, Value> {
-    let mut quality = Map::new();
-    match (manifest.file(), manifest.tensors()) {
-        (ModelFile::Packed(model), _) => {
-            for key in [SOURCE_KEY, LICENCE_KEY, LICENCE_TEXT_KEY] {
-                if let Some(value) = model.metadata(key) {
-                    contents.set_metadata(key, value.to_owned());
-                }
-            }
-            let kept = model.metadata(QUALITY_KEY).and_then(|json| serde_json::from_str(json).ok());
-            quality = kept.unwrap_or_default();
-        }
-        (ModelFile::Original(..), tensors) => {
-            let Provenance { sha256, repository, revision, licence, licence_text } = provenance;
-            let mut origin = Map::new();
-            origin.insert("format".into(), format_of(&tensors).into());
-            for (key, value) in [("sha256", sha256), ("repository", repository), ("revision", revision)] {
-                if let Some(value) = value {
-                    origin.insert(key.into(), value.clone().into());
-                }
-            }
-            contents.set_metadata(SOURCE_KEY, Value::from(origin).to_string());
-            for (key, value) in [(LICENCE_KEY, licence), (LICENCE_TEXT_KEY, licence_text)] {
-                if let Some(value) = value {
-                    contents.set_metadata(key, value.clone());
-                }
-            }
-            let errors: Map<String, Value> =
-                classes.iter().map(|class| (class.name.clone(), rounded(class.relative).into())).collect();
-            quality.insert("relative_error".into(), errors.into());
-            if let Some(worst) = worst {
-                let relative = rounded(worst.relative);
-                quality.insert("worst".into(), json!({ "matrix": worst.name, "relative_error": relative }));
-            }
-        }
-    }
-    quality
 }
 
 /// `safetensors F16`, `ggml q8_0`: the form of most of the source's weights.
@@ -297,11 +212,7 @@ fn format_of(tensors: &Tensors<'_>) -> String {
     format!("{} {element}", weights.naming.file_format())
 }
 
-/// Six digits say enough, and the same on every machine.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
+/// Kinds of layers, by the names of their matrices.
 const CLASSES: [(&str, &str); 8] = [
     ("encoder.conv", "encoder convolutions"),
     ("encoder.layers.*.self_attn", "encoder attention"),
@@ -312,33 +223,6 @@ const CLASSES: [(&str, &str); 8] = [
     ("decoder.embed_tokens", "token embedding"),
     ("proj_out", "output layer"),
 ];
-
-/// The errors of all matrices of each kind together.
-fn by_class(errors: &[TensorError]) -> Vec<ClassError> {
-    let is_of = |name: &str, pattern: &str| match pattern.split_once('*') {
-        None => name.starts_with(pattern),
-        Some((stem, part)) => {
-            let rest = name.strip_prefix(stem).map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
-            rest.is_some_and(|rest| rest.starts_with(part))
-        }
-    };
-    let class = |(pattern, name): &(&str, &str)| {
-        let mut members = errors.iter().filter(|error| is_of(&error.name, pattern)).peekable();
-        members.peek()?;
-        let mut sum = TensorError { name: (*name).to_owned(), squared_error: 0.0, squared_weights: 0.0 };
-        for error in members {
-            sum.squared_error += error.squared_error;
-            sum.squared_weights += error.squared_weights;
-        }
-        Some(ClassError { relative: sum.relative(), name: sum.name })
-    };
-    CLASSES.iter().filter_map(class).collect()
-}
-
-fn worst(errors: &[TensorError]) -> Option<ClassError> {
-    let worst = errors.iter().max_by(|a, b| a.relative().total_cmp(&b.relative()))?;
-    Some(ClassError { name: worst.name.clone(), relative: worst.relative() })
-}
 
 #[cfg(test)]
 mod tests {
@@ -359,7 +243,7 @@ mod tests {
         for (index, name) in names.iter().enumerate() {
             let error = TensorError { name: (*name).to_owned(), squared_error: 1.0, squared_weights: 4.0 };
             let class = ClassError { name: CLASSES[index].1.to_owned(), relative: 0.5 };
-            assert_eq!(by_class(&[error]), [class], "{name}");
+            assert_eq!(Quality::of(&[error], &CLASSES).classes, [class], "{name}");
         }
     }
 }
