@@ -5,7 +5,7 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use crate::aligned::as_floats;
-use crate::int8::SharedBytes;
+use crate::storage::SharedBytes;
 
 /// Biases, norms and positions; dereferences to the values. Cheap to share between threads; a clone of mapped values
 /// copies nothing.

@@ -48,9 +48,7 @@ pub use block::BlockMut;
 pub use dispatch::{ISA_VARIABLE, IsaNotice, KernelSet};
 pub use floats::Floats;
 pub use int4::{BLOCK, Int4Matrix, quantize_int4};
-pub use int8::{
-    Activation, Activations, Epilogue, Layout, MAX_DEPTH, PackError, PackedMatrix, Ranked, SharedBytes, TopK,
-};
+pub use int8::{Activation, Activations, Epilogue, Layout, PackedMatrix, Ranked, TopK};
 pub use isa::{Isa, UnknownIsa};
 pub use matmul::{dot, matmul};
 pub use matrix::{MatMut, MatRef};
@@ -60,3 +58,4 @@ pub use recurrent::{Panels, gru_cell, lstm_cell};
 pub use softmax::{argmax, log_softmax, softmax};
 pub use spectrogram::{Spectrogram, SpectrogramScratch};
 pub use speed::multiply_adds_per_second;
+pub use storage::{MAX_DEPTH, PackError, SharedBytes};

@@ -11,6 +11,7 @@ use sotto_runtime::Cancelled;
 use sotto_runtime::spans::{SpanName, span};
 use sotto_text::whisper::WhisperTokenizer;
 
+use crate::memory::PROJECTED_ROWS;
 use crate::model::Model;
 use crate::transcript::{Segment, Word};
 use crate::unheard::attended;
@@ -389,10 +390,6 @@ fn lag(model: &Model) -> isize {
         _ => 0,
     }
 }
-
-/// Tokens whose logits are computed at a time: each block reads the vocabulary's matrix once, and holds 3 MB of logits
-/// with 50,000 tokens. The memory of a transcription counts them.
-pub(crate) const PROJECTED_ROWS: usize = 16;
 
 /// Attention of the alignment heads for every token, and the probability of every text token.
 fn attend(

@@ -3,7 +3,6 @@
 use sotto_nn::load::QuantizedPrecision;
 use sotto_runtime::{Bytes, Threads};
 
-use crate::align::PROJECTED_ROWS;
 use crate::model::{Dimensions, Precision, encoder_weights, weight_count};
 use crate::options::{Timestamps, TranscribeOptions};
 
@@ -103,6 +102,10 @@ pub(crate) struct SessionSize {
     weighed: bool,
     threads: u64,
 }
+
+/// Tokens whose logits are computed at a time where words get their times: each block reads the vocabulary's matrix once, and
+/// holds 3 MB of logits with 50,000 tokens.
+pub(crate) const PROJECTED_ROWS: usize = 16;
 
 // Caches have room for multiples of this many tokens (`sotto_nn::search`).
 const CACHE_STEP: u64 = 128;

@@ -7,12 +7,16 @@
 //! * [`layers`]: workspace crates depend on lower ones only, and neither task crates nor what apps link reach the
 //!   network;
 //! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
+//! * [`imports`]: inside a crate files of different folders do not import each other in a circle;
+//! * [`lines`]: lines of at most 120 columns;
 //! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
 
 mod duplicates;
 mod graph;
+mod imports;
 mod layers;
 mod licences;
+mod lines;
 mod policy;
 mod reasons;
 mod spdx;
@@ -35,6 +39,8 @@ pub enum DepsError {
         "`{command}` failed; if it names the lock file, run `cargo check` there and commit the lock file:\n{stderr}"
     )]
     Metadata { command: String, stderr: String },
+    #[error("`{command}` failed: {stderr}")]
+    Git { command: String, stderr: String },
     #[error("`{command}` printed JSON that is not cargo metadata: {source}")]
     Json { command: String, source: serde_json::Error },
     #[error("{}: {source}", path.display())]
@@ -73,6 +79,8 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("no network in what apps link", layers::check_phones(trees));
     report.add("a reason for each dependency", reasons::check(&whole, &read(&root.join("docs/ARCHITECTURE.md"))?));
     report.add("unsafe code", unsafe_code::check(&whole)?);
+    report.add("imports without circles", imports::check(&whole)?);
+    report.add("lines of 120 columns", lines::check(root)?);
     Ok(report)
 }
 

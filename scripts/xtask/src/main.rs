@@ -27,7 +27,8 @@ use workspace::Workspace;
 const USAGE: &str = "\
 Usage: cargo xtask CHORE [OPTION…]
 
-  deps        check licences, duplicate versions, layer order, network access and unsafe code of all crates
+  deps        check licences, duplicate versions, layer order, network access, unsafe code, imports in circles and the
+              length of lines of all crates
               (rules: deny.toml and scripts/xtask/src/deps; reasons: docs/ARCHITECTURE.md)
   bindings    generate Kotlin and Swift from the host library, and compare what apps see of them with bindings/api
                 --check          fail when that has changed

@@ -5,9 +5,9 @@ use std::fmt;
 use half::f16;
 
 use crate::aligned::{AlignedBytes, as_halves};
-use crate::int8::{Layout, MAX_DEPTH, PackError, SharedBytes};
+use crate::int8::Layout;
 use crate::simd::LANES;
-use crate::storage::Storage;
+use crate::storage::{MAX_DEPTH, PackError, SharedBytes, Storage};
 
 /// Values that share a scale.
 pub const BLOCK: usize = 32;

@@ -35,7 +35,7 @@ pub(crate) use activations::{Form, RowsMut};
 pub(crate) use kernel::{Finish, Int8};
 pub use layout::Layout;
 pub(crate) use layout::MAX_PANEL;
-pub use pack::{MAX_DEPTH, PackError, PackedMatrix, SharedBytes};
+pub use pack::PackedMatrix;
 pub use product::{Activation, Epilogue};
 pub(crate) use product::{Job, chunk, product, product_ranked, read_bias, row_sums, tile_sums, with_activation};
 pub(crate) use ranking::rank;

@@ -1,17 +1,10 @@
 //! Packed int8 weights: made once from row-major values, or read in place from a mapped file.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::layout::Layout;
-use crate::aligned::{ALIGNMENT, AlignedBytes, IN_PLACE, as_bytes, as_floats};
-use crate::storage::Storage;
-
-/// Greatest depth of a product: up to here a sum of products of int8 values fits i32 (131,072 · 127² < 2³¹).
-pub const MAX_DEPTH: usize = 1 << 17;
-
-/// Bytes that somebody else owns, a mapped file for instance.
-pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+use crate::aligned::{AlignedBytes, as_bytes, as_floats};
+use crate::storage::{MAX_DEPTH, PackError, SharedBytes, Storage};
 
 /// int8 weights `[columns, depth]` of a linear layer with one f32 scale per column, in the order of one [`Layout`].
 ///
@@ -23,55 +16,6 @@ pub struct PackedMatrix {
     columns: usize,
     depth: usize,
     storage: Storage,
-}
-
-/// Weights that cannot be packed, or bytes that are no packed weights.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PackError {
-    /// No columns, no depth, or too deep for i32 sums.
-    #[error("a packed matrix of {columns} columns, {depth} deep: columns must be at least 1, depth 1 to {MAX_DEPTH}")]
-    Shape {
-        /// Output columns asked for.
-        columns: usize,
-        /// Depth asked for.
-        depth: usize,
-    },
-    /// The values do not match the shape.
-    #[error("{what}: {found} given, {expected} expected from the shape")]
-    Length {
-        /// What was counted.
-        what: &'static str,
-        /// How many there are.
-        found: usize,
-        /// How many the shape needs.
-        expected: usize,
-    },
-    /// A weight is −128, which has no positive counterpart: kernels are exact for ±127 only.
-    #[error("weight {index} is -128; symmetric int8 weights lie within ±127, quantize again")]
-    OutOfRange {
-        /// Place of the first such weight in the row-major input.
-        index: usize,
-    },
-    /// The bytes end before the matrix does, or start beyond them.
-    #[error("packed weights lie at bytes {start}..{end} of {available}; the file is cut short or damaged")]
-    OutOfBounds {
-        /// First byte.
-        start: usize,
-        /// Byte after the last.
-        end: usize,
-        /// Bytes there are.
-        available: usize,
-    },
-    /// The bytes do not start on a cache line of their file, or in memory not even where an f32 may.
-    #[error(
-        "packed weights at byte {start} lie on no multiple of {ALIGNMENT} in the file or of {IN_PLACE} in memory; \
-         pack the model again"
-    )]
-    Misaligned {
-        /// First byte.
-        start: usize,
-    },
 }
 
 impl PackedMatrix {

@@ -32,11 +32,12 @@ impl Int8Norm {
     /// # Errors
     /// When one of them is missing or has another shape.
     pub fn load(source: &impl TensorSource, name: &str, kind: NormKind, width: usize) -> Result<Self, WeightError> {
+        let weight = source.floats(&format!("{name}.weight"), &[width])?;
         let bias = match kind {
             NormKind::Layer { .. } => source.floats(&format!("{name}.bias"), &[width])?,
             NormKind::RootMeanSquare { .. } => Vec::new().into(),
         };
-        Ok(Self { kind, weight: source.floats(&format!("{name}.weight"), &[width])?, bias })
+        Ok(Self { kind, weight, bias })
     }
 
     /// Normalises the rows of `x` into `out`, in f32.

@@ -1,19 +1,15 @@
 //! What a voice activity detector is to everything behind it: one probability per step.
 
 use std::fmt::Debug;
-use std::path::Path;
 use std::sync::Arc;
 
-use super::error::VadError;
 use super::options::VadOptions;
-use super::silero::SileroVad;
-use super::sotto::SottoVad;
 
 /// Samples per probability: 32 ms.
 pub const STEP: usize = 512;
 
-/// A voice activity detector: weights that streams share. [`SottoVad`] comes with the library, [`SileroVad`] from a
-/// file; an app may bring its own.
+/// A voice activity detector: weights that streams share. [`SottoVad`](super::SottoVad) comes with the library, [`SileroVad`](super::SileroVad) from
+/// a file; an app may bring its own.
 pub trait Detector: Debug + Send + Sync {
     /// The state of a stream at its beginning. The only call that allocates.
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;
@@ -35,13 +31,4 @@ pub trait DetectorState: Debug + Send + Sync {
 
     /// A second stream that has heard the same.
     fn duplicate(&self) -> Box<dyn DetectorState>;
-}
-
-/// Reads the weights of any detector that is known here: `silero_vad_16k.safetensors`, a `ggml-silero-*.bin` of
-/// whisper.cpp, or a file of `scripts/train/vad`. Told apart by content.
-///
-/// # Errors
-/// [`VadError`] when the file cannot be read, is damaged or of another model.
-pub fn load_detector(path: &Path) -> Result<Arc<dyn Detector>, VadError> {
-    if SottoVad::is_file(path) { Ok(Arc::new(SottoVad::load(path)?)) } else { Ok(Arc::new(SileroVad::load(path)?)) }
 }

@@ -9,6 +9,7 @@
 mod detector;
 mod endpointer;
 mod error;
+mod load;
 mod options;
 mod segmenter;
 mod segments;
@@ -16,8 +17,9 @@ mod silero;
 mod sotto;
 mod stream;
 
-pub use detector::{Detector, DetectorState, STEP, load_detector};
+pub use detector::{Detector, DetectorState, STEP};
 pub use error::VadError;
+pub use load::load_detector;
 pub use options::VadOptions;
 pub use segmenter::{Endpoint, Segmenter};
 pub use segments::{SegmentFinder, segments_of, speech_segments};

@@ -18,11 +18,12 @@ impl Norm {
     /// # Errors
     /// When one of them is missing or has another shape.
     pub fn load(source: &impl TensorSource, name: &str, kind: NormKind, width: usize) -> Result<Self, WeightError> {
+        let weight = source.tensor(&format!("{name}.weight"), &[width])?;
         let bias = match kind {
             NormKind::Layer { .. } => source.tensor(&format!("{name}.bias"), &[width])?,
             NormKind::RootMeanSquare { .. } => Vec::new(),
         };
-        Ok(Self { kind, weight: source.tensor(&format!("{name}.weight"), &[width])?, bias })
+        Ok(Self { kind, weight, bias })
     }
 
     /// Normalises every row of `x` into `out`: `[rows, width]` → `[rows, width]`.
