@@ -423,7 +423,8 @@ impl Manifest {
         let source = Watched::new(&tensors, cancel, &report);
         let own = || Arc::new(Pool::with_setup(options.threads, options.helper_setup.clone()));
         let pool = options.pool.clone().unwrap_or_else(own);
-        let backend = Backend::with_pool(self.kernels(options)?, pool);
+        let kernels = self.kernels(options)?;
+        let backend = Backend::with_pool(kernels, pool);
         let encoder = Encoder::load(&source, precision, &backend, &self.dimensions)?;
         let decoder = Decoder::load(&source, precision, &backend, &self.dimensions)?;
         let networks = (encoder, decoder);
@@ -449,6 +450,7 @@ impl Manifest {
             packed,
             device: switch,
             precision,
+            isa: kernels.isa(),
             computes_on: options.device,
             budget: options.budget.clone(),
             memory,
