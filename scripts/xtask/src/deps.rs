@@ -7,12 +7,14 @@
 //! * [`layers`]: workspace crates depend on lower ones only, and neither task crates nor what apps link reach the
 //!   network;
 //! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
-//! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
+//! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it;
+//! * [`messages`]: what apps link names no command, option or variable of a terminal in its texts.
 
 mod duplicates;
 mod graph;
 mod layers;
 mod licences;
+mod messages;
 mod policy;
 mod reasons;
 mod spdx;
@@ -73,6 +75,7 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("no network in what apps link", layers::check_phones(trees));
     report.add("a reason for each dependency", reasons::check(&whole, &read(&root.join("docs/ARCHITECTURE.md"))?));
     report.add("unsafe code", unsafe_code::check(&whole)?);
+    report.add("messages that apps can show", messages::check(&whole)?);
     Ok(report)
 }
 

@@ -27,8 +27,9 @@ use workspace::Workspace;
 const USAGE: &str = "\
 Usage: cargo xtask CHORE [OPTION…]
 
-  deps        check licences, duplicate versions, layer order, network access and unsafe code of all crates
-              (rules: deny.toml and scripts/xtask/src/deps; reasons: docs/ARCHITECTURE.md)
+  deps        check licences, duplicate versions, layer order, network access and unsafe code of all crates, and that no
+              text of what apps link names a command (rules: deny.toml and scripts/xtask/src/deps; reasons:
+              docs/ARCHITECTURE.md)
   bindings    generate Kotlin and Swift from the host library, and compare what apps see of them with bindings/api
                 --check          fail when that has changed
                 --accept         write the change to bindings/api
