@@ -71,6 +71,11 @@ pub fn dry_run(workspace: &Workspace, options: &Options) -> Result<PathBuf, Fail
     if options.only.is_some() {
         manifest.lacks("the other part: only one was asked for");
     }
+    // Whoever edits or commits meanwhile makes packages of which nobody can say what they were made from.
+    if manifest.commit.is_some() && manifest.commit != commit(workspace)? {
+        println!("The sources changed while they were built: what was made belongs to no commit.");
+        manifest.commit = None;
+    }
     manifest.write(&folder)?;
     promote::unchanged(&folder)?;
     println!("{manifest}\n{}", workspace.shown(&folder));
