@@ -6,8 +6,8 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 toolchain="$(sed -n 's/^channel = "\(.*\)"/\1/p' "$root/rust-toolchain.toml")"
 # The version that the fuzz recipe was tried with: `RUSTC_BOOTSTRAP=1 cargo fuzz` on the stable toolchain above.
 cargo_fuzz_version=0.13.2
-# Miri is a component of nightly toolchains only.
-miri_toolchain=nightly
+# Miri and sanitizers are parts of nightly toolchains only.
+nightly_toolchain=nightly
 dry_run="${dry_run:-false}"
 # Where rustup installs itself, for shells that were started before.
 export PATH="$PATH:${CARGO_HOME:-${HOME:-}/.cargo}/bin"
@@ -83,13 +83,15 @@ ensure_targets() {
     done
 }
 
-# ensure_miri: the interpreter that watches unsafe code.
-ensure_miri() {
-    local installed
-    installed="$(rustup component list --toolchain "$miri_toolchain" --installed 2>/dev/null || true)"
-    if [[ "$installed" != *miri* || "$installed" != *rust-src* ]]; then
-        run rustup toolchain install "$miri_toolchain" --profile minimal --component miri --component rust-src
-    fi
+# ensure_nightly COMPONENT…: a nightly toolchain with these parts.
+ensure_nightly() {
+    local component installed missing=()
+    installed="$(rustup component list --toolchain "$nightly_toolchain" --installed 2>/dev/null || true)"
+    for component in "$@"; do
+        [[ "$installed" == *"$component"* ]] || missing+=(--component "$component")
+    done
+    [[ -n "$installed" && ${#missing[@]} -eq 0 ]] \
+        || run rustup toolchain install "$nightly_toolchain" --profile minimal "${missing[@]}"
 }
 
 # ensure_cargo_fuzz: about two minutes on two cores when it is missing.

@@ -36,6 +36,8 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
             of live audio in constant memory; optimised, with word error rates on the screen
   models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the
             kernels' views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
+  races     jobs, the engine and the surface for apps under ThreadSanitizer (a nightly toolchain with its sources): every
+            race of memory in their tests, and SOTTO_ROUNDS rounds of calls at random moments; ten minutes on idle cores
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure
@@ -61,7 +63,7 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | loops)
+        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | races | loops)
             steps+=("$argument")
             ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
@@ -357,10 +359,24 @@ step_long() {
 
 step_models() {
     run env RUSTFLAGS="--cfg loom" cargo test --locked -p sotto-runtime --lib model:: --target-dir "$target_dir/loom"
-    ensure_miri
-    run cargo "+$miri_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
+    ensure_nightly miri rust-src
+    run cargo "+$nightly_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
     # The products themselves take Miri hours; what they write through is small.
-    run cargo "+$miri_toolchain" miri test --locked -p sotto-kernels --lib --target-dir "$target_dir/miri" -- aligned:: block::
+    run cargo "+$nightly_toolchain" miri test --locked -p sotto-kernels --lib --target-dir "$target_dir/miri" -- aligned:: block::
+}
+
+# The standard library is built with the sanitizer too, or its own synchronisation would not be seen.
+step_races() {
+    ensure_nightly rust-src
+    local host watched
+    host="$(rustc -vV | sed -n 's/^host: //p')"
+    # One set of packages in all calls, so that nothing is built twice.
+    watched=(env RUSTFLAGS=-Zsanitizer=thread cargo "+$nightly_toolchain" test --locked -Zbuild-std --target "$host"
+        --target-dir "$target_dir/tsan" -p sotto-runtime -p sotto -p sotto-ffi)
+    run "${watched[@]}" --lib --test engine --test real_jobs --test races --no-run
+    run timeout 1200 "${watched[@]}" --lib -- job:: memory:: pool:: shared::
+    run timeout 1200 "${watched[@]}" --test engine --test real_jobs
+    run timeout 3600 "${watched[@]}" --test races -- --nocapture
 }
 
 step_loops() {

@@ -64,5 +64,7 @@ artifacts.add(starterResources.name, starterJar)
 publishing {
     publications.register<MavenPublication>("release") {
         afterEvaluate { from(components["release"]) }
+        // For programs that are no Android apps.
+        artifact(starterJar)
     }
 }

@@ -12,6 +12,7 @@ use sotto::{Bytes, CancelToken};
 
 use crate::args::Global;
 use crate::error::CliError;
+use crate::hint::Told;
 use crate::models::line;
 use crate::progress::Bars;
 
@@ -101,7 +102,7 @@ pub(crate) fn pack(cache: &PackedCache, path: &Path, global: &Global, cancel: &C
         Err(CacheError::Load(_)) => Ok(()),
         Err(problem) => {
             if !global.quiet {
-                eprintln!("sotto: warning: the model is not packed, so loading it takes longer: {problem}");
+                eprintln!("sotto: warning: the model is not packed, so loading it takes longer: {}", Told(&problem));
             }
             Ok(())
         }

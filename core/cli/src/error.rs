@@ -7,6 +7,8 @@ use sotto::packing::{QuantizeError, WriteError};
 use sotto::speech::{self, LoadError, SessionError};
 use sotto::store::StoreError;
 
+use crate::hint::Told;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
     #[error("cancelled")]
@@ -21,11 +23,11 @@ pub(crate) enum CliError {
     Speech(speech::Error),
     #[error(transparent)]
     Audio(#[from] AudioError),
-    #[error(transparent)]
+    #[error("{}", Told(.0))]
     Store(StoreError),
     #[error(transparent)]
     Write(WriteError),
-    #[error(transparent)]
+    #[error("{}", Told(.0))]
     Cache(CacheError),
     #[error("output cannot be written: {0}")]
     Output(#[from] std::io::Error),

@@ -10,6 +10,7 @@ mod bench;
 mod cache;
 mod demo;
 mod error;
+mod hint;
 mod inspect;
 mod interrupt;
 mod model;

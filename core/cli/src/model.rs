@@ -12,6 +12,7 @@ use sotto::{Bytes, CancelToken, Engine, EngineOptions, Threads, starter};
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
+use crate::hint::Told;
 use crate::progress::Bars;
 
 pub(crate) fn engine(global: &Global) -> Engine {
@@ -69,13 +70,20 @@ pub(crate) fn check_starter(name: Option<&str>, language: &str, translate: bool)
     Err(CliError::Usage(problem))
 }
 
+/// The store of the environment.
+pub(crate) fn store() -> Result<Store, CliError> {
+    let folder =
+        Store::default_dir().map_err(|_| CliError::Failed("no folder for models: set SOTTO_MODELS to one".into()))?;
+    Ok(Store::open(folder)?)
+}
+
 /// A path that exists, or a model of the store.
 pub(crate) fn locate(name: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(name);
     if path.exists() {
         return Ok(path.to_owned());
     }
-    Ok(Store::open(Store::default_dir()?)?.resolve(name)?)
+    Ok(store()?.resolve(name)?)
 }
 
 pub(crate) fn load(
@@ -97,7 +105,7 @@ pub(crate) fn load_source(
     let recognizer = engine.speech(source, bars, cancel)?;
     bars.clear();
     if let Some(problem) = engine.take_cache_problem().filter(|_| !bars.are_quiet()) {
-        eprintln!("sotto: warning: the model is not in the cache, so loading it takes longer: {problem}");
+        eprintln!("sotto: warning: the model is not in the cache, so loading it takes longer: {}", Told(&problem));
     }
     if let DeviceStatus::Failed { reason } = recognizer.device_status() {
         eprintln!("sotto: the CPU computes, as the device cannot be used: {reason}");

@@ -11,6 +11,7 @@ use sotto::{Bytes, CancelToken};
 use crate::args::Global;
 use crate::cache::{self, CacheCommand};
 use crate::error::CliError;
+use crate::hint::Told;
 use crate::model;
 use crate::progress::Bars;
 
@@ -137,7 +138,7 @@ pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken
     if let ModelsCommand::Cache { command } = command {
         return cache::run(command.as_ref().unwrap_or(&CacheCommand::List), json, &mut io::stdout().lock());
     }
-    let store = Store::open(Store::default_dir()?)?;
+    let store = model::store()?;
     let mut out = io::stdout().lock();
     match command {
         ModelsCommand::Pull(args) => pull(&store, args, global, &bars, cancel, &mut out),
@@ -357,11 +358,11 @@ fn verify(
             Err(StoreError::Cancelled(cancelled)) => return Err(cancelled.into()),
             Err(error) => {
                 if json {
-                    let problem = error.to_string();
+                    let problem = Told(&error).to_string();
                     line(out, &serde_json::json!({ "name": name, "intact": false, "problem": problem }))?;
                 }
                 if let Some(earlier) = first_failure.replace(error) {
-                    eprintln!("sotto: {earlier}");
+                    eprintln!("sotto: {}", Told(&earlier));
                 }
             }
         }

@@ -214,7 +214,7 @@ fn what_is_here_already_is_imported_used_switched_and_rolled_back() {
     assert_eq!((&back["revision"], &back["active"], &back["previous"]), (&"1".into(), &true.into(), &false.into()));
     assert!(desk.fail(&["models", "rollback", "nano"]).contains("no earlier version"));
     assert!(desk.run(&["models", "activate", "nano@2"]).contains("local/nano is now 2"));
-    assert!(desk.fail(&["models", "activate", "nano@3"]).contains("nano@3 is not in the model store"));
+    assert!(desk.fail(&["models", "activate", "nano@3"]).contains("`sotto models pull nano@3`"));
     assert_eq!(desk.sotto(&["models", "activate", "nano"]).status.code(), Some(2));
     desk.run(&["models", "remove", "nano@2"]);
     assert_eq!(json(&desk.run(&["models", "list", "--json"]))["revision"], "1");
@@ -233,17 +233,18 @@ fn what_is_here_already_is_imported_used_switched_and_rolled_back() {
 
 #[test]
 fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
-    for (status, header, said) in [
-        (401, "X-Error-Code: RepoNotFound\r\n", "has no repository"),
-        (403, "X-Error-Code: GatedRepo\r\n", "is gated"),
-        (404, "X-Error-Code: RevisionNotFound\r\n", "has no revision"),
-        (404, "", "has no repository"),
-        (429, "Retry-After: 3600\r\n", "limits the number of requests"),
+    for (status, header, said, to_type) in [
+        (401, "X-Error-Code: RepoNotFound\r\n", "has no repository", "HF_TOKEN"),
+        (403, "X-Error-Code: GatedRepo\r\n", "is gated", "--token-file FILE"),
+        (404, "X-Error-Code: RevisionNotFound\r\n", "has no revision", ""),
+        (404, "", "has no repository", "HF_TOKEN"),
+        (429, "Retry-After: 3600\r\n", "limits the number of requests", "HF_TOKEN"),
     ] {
         let desk = Desk::new();
         desk.hub.fail("api/models", Fault::Status(status, header));
         let message = desk.fail(&["models", "pull", REPOSITORY]);
         assert!(message.starts_with("sotto: ") && message.contains(said), "{status}: {message}");
+        assert!(message.contains(to_type), "{status}: {message}");
         assert!(desk.run(&["models", "list"]).contains("no models"));
     }
     // A server that stays broken is left after a few attempts.

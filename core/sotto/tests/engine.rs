@@ -400,9 +400,10 @@ fn loads_sessions_and_trims_from_many_threads_end_with_an_empty_budget() {
                 })
             })
             .collect();
-        let (engine, done) = (&engine, &done);
+        let (engine, done, work) = (&engine, &done, &work);
         scope.spawn(move || {
             let levels = [TrimLevel::Pages, TrimLevel::Unused, TrimLevel::Idle];
+            let (mut seen, mut pause) = (0, Duration::from_millis(3));
             for turn in 0.. {
                 if done.load(Ordering::SeqCst) {
                     break;
@@ -412,7 +413,11 @@ fn loads_sessions_and_trims_from_many_threads_end_with_an_empty_budget() {
                     engine.unload(model.id);
                 }
                 assert!(engine.budget().used() <= engine.budget().limit());
-                std::thread::sleep(Duration::from_millis(3));
+                std::thread::sleep(pause);
+                // Where machines are slow, no model would ever live long enough to be used: longer, until one is.
+                let now = work.load(Ordering::SeqCst);
+                pause = if now == seen { (pause * 2).min(Duration::from_secs(2)) } else { Duration::from_millis(3) };
+                seen = now;
             }
         });
         let outcomes: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();

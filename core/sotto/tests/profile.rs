@@ -5,13 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sotto::job::{Answer, Step};
+use sotto::kernels::KernelSet;
 use sotto::profile::{
     self, ClipFigures, Controls, EnergyMethod, Errors, Machine, Measured, Outcome, Phase, PowerSource, ProfileError,
     ProfileOptions, ProfileReport, Reading, Readings, ReasonCode, ReportError, Run, Sample, SpeechClip, SpeechWorkload,
     Subject, ThermalState, Validity, Workload,
 };
 use sotto::speech::Options;
-use sotto::{Bytes, CancelToken, Cancelled, Engine, MemoryBudget, NoProgress, Progress, starter};
+use sotto::{Bytes, CancelToken, Cancelled, Engine, EngineOptions, MemoryBudget, NoProgress, Progress, starter};
 
 /// Spans and counters are those of the process: one profile at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -114,6 +115,19 @@ fn ending_early_gives_a_report_and_cancelling_gives_none() {
     let cancelled = profile::run(&mut diary, &long, &Readings::new(), controls);
     assert!(matches!(cancelled, Err(ProfileError::Cancelled(Cancelled))));
     assert!(matches!(profile(&mut Diary::default(), &long), Err(ProfileError::NoClips)));
+}
+
+#[test]
+fn the_kernels_of_a_report_are_those_of_the_model_and_not_the_best_of_the_machine() {
+    let _alone = alone();
+    for set in KernelSet::all_available() {
+        let engine = Engine::new(EngineOptions { isa: Some(set.isa()), ..EngineOptions::default() });
+        let clips = vec![SpeechClip::builtin().unwrap()];
+        let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, Options::default());
+        workload.load(&CancelToken::new()).unwrap();
+        let subject = workload.subject();
+        assert_eq!((subject.kernels.as_str(), subject.precision.as_str()), (set.isa().name(), "int8"));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sotto_audio::Pcm16k;
+use sotto_kernels::Isa;
 use sotto_runtime::spans::{SpanName, span};
 use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, Unloaded, WeakShared};
 
@@ -12,7 +13,7 @@ use crate::features::FeatureWindows;
 use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
 use crate::memory::Estimate;
-use crate::model::{DeviceStatus, Facts, LoadOptions, Model, ModelSource};
+use crate::model::{DeviceStatus, Facts, LoadOptions, Model, ModelSource, Precision};
 use crate::options::{Language, TranscribeOptions, Vad};
 use crate::pauses::Pauses;
 use crate::source::{SampleSource, Samples};
@@ -186,6 +187,19 @@ impl SpeechRecognizer {
     #[must_use]
     pub fn device_status(&self) -> DeviceStatus {
         self.facts.device.status()
+    }
+
+    /// Numbers that the model computes with.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.facts.precision
+    }
+
+    /// Instruction set of the kernels that it computes with on the CPU: the one that was asked for, the one that a
+    /// packed model lies in order for, or the best of this CPU.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.facts.isa
     }
 
     /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as

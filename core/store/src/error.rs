@@ -23,10 +23,10 @@ pub enum NetworkFailure {
     #[error("the connection was cut")]
     Cut,
     /// The server's certificate or its encryption was not accepted.
-    #[error("the secure connection failed ({0}); behind an inspecting proxy, name its certificates in SSL_CERT_FILE")]
+    #[error("the secure connection failed ({0}); behind an inspecting proxy, trust its certificate")]
     Tls(String),
     /// The proxy of the environment did not let the request through.
-    #[error("the proxy did not let the request through; check HTTPS_PROXY and NO_PROXY")]
+    #[error("the proxy did not let the request through; check its settings")]
     Proxy,
     /// This device has no connection.
     #[error("this device is offline; connect it and pull again, it goes on where it stopped")]
@@ -42,8 +42,8 @@ pub enum NetworkFailure {
     Protocol(String),
 }
 
-/// A failure of the model store. Messages name the model, the file or the host and say what to do; a token never
-/// appears.
+/// A failure of the model store. Messages name the model, the file or the host and say what to do, in the words of the
+/// store's operations: an app shows them too, where there is no command line. A token never appears.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -66,7 +66,7 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// No model of this name (or no such revision of it) lies in the store.
-    #[error("{name} is not in the model store {dir}; fetch it with `sotto models pull {name}`")]
+    #[error("{name} is not in the model store {dir}; pull it first")]
     NotInstalled {
         /// The name as asked for.
         name: String,
@@ -91,7 +91,7 @@ pub enum StoreError {
     #[error("{name} is damaged ({}); {}", problems.join(", "), if *imported {
         "import it again".to_owned()
     } else {
-        format!("repair it with `sotto models pull --update {name}`")
+        "pull it again with an update, which repairs it".to_owned()
     })]
     Damaged {
         /// The model.
@@ -102,7 +102,7 @@ pub enum StoreError {
         imported: bool,
     },
     /// No earlier version of the model is here to go back to.
-    #[error("{name} has no earlier version to go back to; `sotto models list` shows what is here")]
+    #[error("{name} has no earlier version to go back to; the store's list shows what is here")]
     NoEarlierVersion {
         /// The model.
         name: String,
@@ -116,7 +116,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A `sotto.json` could not be understood.
-    #[error("{path}: {reason}; fetch the model again with `sotto models pull --update`")]
+    #[error("{path}: {reason}; pull the model again with an update")]
     Manifest {
         /// The manifest.
         path: PathBuf,
@@ -136,7 +136,7 @@ pub enum StoreError {
     #[error("{host} {}", if *had_token {
         "refuses the access token; check that it is valid and may read this model"
     } else {
-        "wants an access token; set HF_TOKEN or pass --token-file FILE"
+        "wants an access token; give the hub one"
     })]
     Unauthorized {
         /// The server.
@@ -148,7 +148,7 @@ pub enum StoreError {
     #[error("{repository} is gated: accept its terms at {page}{}", if *had_token {
         " with the account of this token"
     } else {
-        ", then set HF_TOKEN or pass --token-file FILE"
+        ", then give the hub an access token"
     })]
     Gated {
         /// The repository.
@@ -162,7 +162,7 @@ pub enum StoreError {
     #[error("{host} has no repository {repository}; check the spelling{}", if *had_token {
         ", or the token may not see it"
     } else {
-        " (a private one needs HF_TOKEN or --token-file FILE)"
+        " (a private one needs an access token)"
     })]
     RepositoryNotFound {
         /// The server.
@@ -190,11 +190,11 @@ pub enum StoreError {
         /// Files of the repository that would do, at most eight.
         alternatives: Vec<String>,
     },
-    /// Too many requests, and the server asks for a longer wait than a command should make.
+    /// Too many requests, and the server asks for a longer wait than a caller should be kept for.
     #[error("{host} limits the number of requests; try again {}{}", wait_hint(*retry_after), if *had_token {
         ""
     } else {
-        " (with HF_TOKEN the limit is higher)"
+        " (with an access token the limit is higher)"
     })]
     RateLimited {
         /// The server.
@@ -213,7 +213,7 @@ pub enum StoreError {
         status: u16,
     },
     /// The answer is not what a hub sends.
-    #[error("{host}: {reason}; is this the address of a model hub (HF_ENDPOINT)?")]
+    #[error("{host}: {reason}; is this the address of a model hub?")]
     Reply {
         /// The server.
         host: String,
@@ -228,7 +228,7 @@ pub enum StoreError {
         /// Why it was not followed.
         reason: &'static str,
     },
-    /// `HF_ENDPOINT` or a token cannot be used.
+    /// An address, a token or a folder cannot be used.
     #[error("{reason}")]
     Configuration {
         /// What is wrong and what to do.
@@ -236,9 +236,7 @@ pub enum StoreError {
     },
 
     /// A file came with another length than the hub states.
-    #[error(
-        "{file}: the server sent {found} bytes, the hub states {expected}; try again, or another mirror (HF_ENDPOINT)"
-    )]
+    #[error("{file}: the server sent {found} bytes, the hub states {expected}; try again, or another mirror")]
     WrongSize {
         /// The file.
         file: String,
@@ -249,7 +247,7 @@ pub enum StoreError {
     },
     /// A file came with other contents than the hub states. It was deleted.
     #[error(
-        "{file}: the contents do not match the hash that the hub states ({expected}); deleted; try again, or another mirror (HF_ENDPOINT)"
+        "{file}: the contents do not match the hash that the hub states ({expected}); deleted; try again, or another mirror"
     )]
     WrongHash {
         /// The file.
@@ -258,9 +256,7 @@ pub enum StoreError {
         expected: String,
     },
     /// The server states no size or no hash, so the file could not be checked.
-    #[error(
-        "{file}: {host} states no size or no hash for it, so it cannot be checked; use another mirror (HF_ENDPOINT)"
-    )]
+    #[error("{file}: {host} states no size or no hash for it, so it cannot be checked; use another mirror")]
     Unverifiable {
         /// The server.
         host: String,
@@ -268,7 +264,7 @@ pub enum StoreError {
         file: String,
     },
     /// The file system has too little room. Nothing was downloaded.
-    #[error("{path}: {needed} needed, {available} free; make room or set SOTTO_MODELS to another disk")]
+    #[error("{path}: {needed} needed, {available} free; make room, or open the store on another disk")]
     NoSpace {
         /// The store's folder.
         path: PathBuf,

@@ -92,11 +92,8 @@ impl Hub {
     /// # Errors
     /// [`StoreError::Configuration`] when this is not an `http` or `https` address with a host.
     pub fn new(endpoint: &str) -> Result<Self, StoreError> {
-        let invalid = || {
-            configuration(
-                "the hub's address (HF_ENDPOINT) must look like https://huggingface.co, without user or query",
-            )
-        };
+        let invalid =
+            || configuration("the hub's address must look like https://huggingface.co, without user or query");
         let uri: Uri = endpoint.trim_end_matches('/').parse().map_err(|_| invalid())?;
         let sound = matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.host().is_some_and(|host| !host.is_empty())
@@ -111,8 +108,10 @@ impl Hub {
     /// [`StoreError::Configuration`] when one of them is set to something that cannot be used.
     pub fn from_env() -> Result<Self, StoreError> {
         let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let mut hub = Self::new(set("HF_ENDPOINT").as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
-        hub.token = set("HF_TOKEN").as_deref().map(Token::new).transpose()?;
+        let named = |name: &'static str| move |error: StoreError| configuration(&format!("{name}: {error}"));
+        let endpoint = set("HF_ENDPOINT");
+        let mut hub = Self::new(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT)).map_err(named("HF_ENDPOINT"))?;
+        hub.token = set("HF_TOKEN").as_deref().map(Token::new).transpose().map_err(named("HF_TOKEN"))?;
         Ok(hub)
     }
 
@@ -146,9 +145,7 @@ impl Hub {
     /// Whether the settings fit together; looked at before the first request.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         if self.token.is_some() && self.endpoint.scheme_str() == Some("http") && !is_loopback(&self.endpoint) {
-            return Err(configuration(
-                "an access token is not sent over plain http; use an https address in HF_ENDPOINT",
-            ));
+            return Err(configuration("an access token is not sent over plain http; use an https address of the hub"));
         }
         Ok(())
     }

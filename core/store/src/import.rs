@@ -180,7 +180,7 @@ impl Source {
             return Err(refused("it is neither a file nor a folder"));
         }
         if path.join(REVISIONS).is_dir() && is_kept(path, root) {
-            return Err(refused("it is a whole model of the store; name one of its versions (`sotto models path`)"));
+            return Err(refused("it is a whole model of the store; name the folder of one of its versions"));
         }
         let mut source = Self::default();
         let mut names = names_in(path)?;

@@ -48,7 +48,7 @@ impl Store {
         let root = folder.into();
         if root.exists() && !root.is_dir() {
             let shown = root.display();
-            return Err(configuration(&format!("{shown} is not a folder; set SOTTO_MODELS to one for the models")));
+            return Err(configuration(&format!("{shown} is not a folder; open the store in one")));
         }
         Ok(Self { root })
     }
@@ -60,7 +60,7 @@ impl Store {
     /// [`StoreError::Configuration`] when the environment names no such folder.
     pub fn default_dir() -> Result<PathBuf, StoreError> {
         default_dir(|name| std::env::var_os(name).map(PathBuf::from), std::env::consts::OS)
-            .ok_or_else(|| configuration("no folder for models: set SOTTO_MODELS to one"))
+            .ok_or_else(|| configuration("the environment names no folder for models; open the store in one"))
     }
 
     /// The folder of this store.

@@ -18,7 +18,7 @@ use crate::library;
 use crate::shipped::{self, Tools};
 use crate::workspace::{self, Workspace, run};
 
-pub use aar::{Aar, jars, starter, write as write_aar};
+pub use aar::{Aar, compile, jars, starter, starter_resources, write as write_aar};
 pub use abi::Abi;
 use link::Linker;
 

@@ -7,6 +7,7 @@
 //!   all;
 //! * [`paths`]: nothing in the package names a folder of the machine that built it;
 //! * [`android`]: manifest, classes, rules for R8, how an APK stores libraries;
+//! * [`starter`]: the package of the starter model;
 //! * [`apple`]: slices of an XCFramework, their module maps and privacy manifests;
 //! * [`notices`]: licences and SBOM, and that the two speak of the same crates.
 
@@ -19,6 +20,7 @@ mod native;
 mod notices;
 mod paths;
 mod plist;
+mod starter;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +48,10 @@ pub enum Kind {
     Aar,
     /// An app for Android.
     Apk,
+    /// Classes for any Java machine.
+    Jar,
+    /// The starter model alone, as Android's asset or as a resource of a JAR.
+    Starter,
     /// Frameworks for Apple's systems.
     XcFramework,
     /// One library for Android, before it is packed.
@@ -76,7 +82,9 @@ pub fn verify(path: &Path, options: &Options) -> Result<Report, Failure> {
 
 fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Report {
     let mut report = Report::on(name);
-    let native_expected = !(kind == Kind::Apk && options.without_native);
+    // What holds no library of ours holds no crate either, whose licence would have to be told.
+    let with_crates = !matches!(kind, Kind::Jar | Kind::Starter);
+    let native_expected = with_crates && !(kind == Kind::Apk && options.without_native);
     match kind {
         Kind::Aar => {
             report.add("manifest", android::manifest(contents));
@@ -84,6 +92,8 @@ fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Repo
             report.add("rules for R8", android::rules(contents));
         }
         Kind::Apk => report.add("contents of the app", android::app(contents)),
+        Kind::Jar => report.add("classes", android::jar(contents)),
+        Kind::Starter => report.add("model", starter::check(contents)),
         Kind::Library => {}
         Kind::XcFramework => {
             report.add("slices", apple::slices(contents));
@@ -104,11 +114,11 @@ fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Repo
         } else if !libraries.runnable().is_empty() {
             report.leave_out("whether the library runs: it was linked against nothing (--stub)");
         }
-    } else {
+    } else if with_crates {
         report.leave_out("native libraries, which this app was assembled without");
     }
     report.add("no folder of the build machine", paths::check(contents, &options.folders));
-    if kind != Kind::Library {
+    if with_crates && kind != Kind::Library {
         let (licences, sbom) = notices::check(kind, contents);
         report.add("licences", licences);
         report.add("SBOM", sbom);
@@ -118,12 +128,22 @@ fn check(name: &str, kind: Kind, contents: &Contents, options: &Options) -> Repo
 
 fn kind(path: &Path) -> Result<Kind, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let kinds = [(".aar", Kind::Aar), (".apk", Kind::Apk), (".xcframework", Kind::XcFramework), (".so", Kind::Library)];
+    let starter = name.starts_with("sotto-starter-");
+    if starter && (name.ends_with(".aar") || name.ends_with(".jar")) {
+        return Ok(Kind::Starter);
+    }
+    let kinds = [
+        (".aar", Kind::Aar),
+        (".apk", Kind::Apk),
+        (".jar", Kind::Jar),
+        (".xcframework", Kind::XcFramework),
+        (".so", Kind::Library),
+    ];
     let zipped = [(".xcframework.zip", Kind::XcFramework)];
     kinds.into_iter().chain(zipped).find(|(ending, _)| name.ends_with(ending)).map(|(_, kind)| kind).ok_or_else(|| {
         Failure::form(
             path.display().to_string(),
-            "the name must end in .aar, .apk, .so, .xcframework or .xcframework.zip",
+            "the name must end in .aar, .apk, .jar, .so, .xcframework or .xcframework.zip",
         )
     })
 }

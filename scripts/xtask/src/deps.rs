@@ -9,7 +9,8 @@
 //! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
 //! * [`imports`]: inside a crate files of different folders do not import each other in a circle;
 //! * [`lines`]: lines of at most 120 columns;
-//! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it.
+//! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it;
+//! * [`messages`]: what apps link names no command, option or variable of a terminal in its texts.
 
 mod duplicates;
 mod graph;
@@ -17,6 +18,7 @@ mod imports;
 mod layers;
 mod licences;
 mod lines;
+mod messages;
 mod policy;
 mod reasons;
 mod spdx;
@@ -81,6 +83,7 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("unsafe code", unsafe_code::check(&whole)?);
     report.add("imports without circles", imports::check(&whole)?);
     report.add("lines of 120 columns", lines::check(root)?);
+    report.add("messages that apps can show", messages::check(&whole)?);
     Ok(report)
 }
 

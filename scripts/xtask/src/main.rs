@@ -28,8 +28,8 @@ const USAGE: &str = "\
 Usage: cargo xtask CHORE [OPTION…]
 
   deps        check licences, duplicate versions, layer order, network access, unsafe code, imports in circles and the
-              length of lines of all crates
-              (rules: deny.toml and scripts/xtask/src/deps; reasons: docs/ARCHITECTURE.md)
+              length of lines of all crates, and that no text of what apps link names a command (rules: deny.toml and
+              scripts/xtask/src/deps; reasons: docs/ARCHITECTURE.md)
   bindings    generate Kotlin and Swift from the host library, and compare what apps see of them with bindings/api
                 --check          fail when that has changed
                 --accept         write the change to bindings/api
@@ -54,8 +54,10 @@ Usage: cargo xtask CHORE [OPTION…]
   release     --dry-run        make and check all packages of a version (into target/xtask/release), with a manifest
                 --stub           as of `android`
                 --only PART      a look at `android` or `swift` alone, which is never promoted
+              --try-maven FOLDER
               --try-swift FOLDER
-                               build a project that depends on the Swift repository of a dry run, and let it transcribe
+                               build a project that depends on the packages of a dry run by their coordinates, as the
+                               documentation says, and let it transcribe
               --promote FOLDER --to FOLDER
                                hand out the files of a dry run, when they are the very bytes that were tested";
 
@@ -195,9 +197,12 @@ fn release(options: &[String]) -> Result<(), Failure> {
         Some("swift") => Some(release::Part::Swift),
         Some(other) => return Err(Failure::Usage(format!("`{other}` is neither `android` nor `swift`"))),
     };
-    if let Some(folder) = options.value("--try-swift")? {
-        options.end()?;
-        return release::try_swift(&Workspace::here(), folder.as_ref());
+    type Try = fn(&Workspace, &std::path::Path) -> Result<(), Failure>;
+    for (name, run) in [("--try-maven", release::try_maven as Try), ("--try-swift", release::try_swift)] {
+        if let Some(folder) = options.value(name)? {
+            options.end()?;
+            return run(&Workspace::here(), folder.as_ref());
+        }
     }
     let (from, to) = (options.value("--promote")?, options.value("--to")?);
     options.end()?;

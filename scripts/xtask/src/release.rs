@@ -20,7 +20,7 @@ use crate::workspace::{self, Workspace};
 use crate::{android, apple, artifact, bindings, inventory};
 use manifest::Manifest;
 
-pub use consumer::try_swift;
+pub use consumer::{try_maven, try_swift};
 pub use promote::promote;
 
 /// The version of everything that is released together.
@@ -71,8 +71,18 @@ pub fn dry_run(workspace: &Workspace, options: &Options) -> Result<PathBuf, Fail
     if options.only.is_some() {
         manifest.lacks("the other part: only one was asked for");
     }
+    // Whoever edits or commits meanwhile makes packages of which nobody can say what they were made from.
+    if manifest.commit.is_some() && manifest.commit != commit(workspace)? {
+        println!("The sources changed while they were built: what was made belongs to no commit.");
+        manifest.commit = None;
+    }
     manifest.write(&folder)?;
+    promote::unchanged(&folder)?;
     println!("{manifest}\n{}", workspace.shown(&folder));
+    println!(
+        "Next: `cargo xtask release --try-maven {0}` and `--try-swift {0}` let strangers' projects run on it.",
+        workspace.shown(&folder)
+    );
     Ok(folder)
 }
 
@@ -104,13 +114,14 @@ fn make_android(
         println!(
             "Gradle has staged nothing (android/build/staging): the packages are put together from what Maven compiled."
         );
+        android::compile(workspace)?;
         files = maven::repository(workspace.root(), packages(workspace, &built, notices)?)?;
     }
     for (name, data) in files {
         let name = format!("maven/{name}");
         manifest.add(folder, &name, &data)?;
-        // The starter's is a model and nothing else.
-        if name.ends_with(".aar") && name.contains("/sotto-android-") {
+        let beside = ["-sources.jar", "-javadoc.jar"].iter().any(|ending| name.ends_with(ending));
+        if (name.ends_with(".aar") || name.ends_with(".jar")) && !beside {
             verify(workspace, &folder.join(name), stubs)?;
         }
     }
@@ -128,10 +139,15 @@ fn packages(
     notices: &inventory::Notices,
 ) -> Result<Vec<maven::Package>, Failure> {
     let aar = android::write_aar(&android::Aar::gather(workspace, built, notices.clone())?);
+    let package = |(name, kind, data)| maven::Package { name, beside: None, kind, data };
     let starter = android::starter(workspace)?;
-    let jars = android::jars(workspace)?.into_iter().map(|(name, data)| maven::Package { name, kind: "jar", data });
-    let aars = [("sotto-android", aar), ("sotto-starter", starter)];
-    Ok(jars.chain(aars.into_iter().map(|(name, data)| maven::Package { name, kind: "aar", data })).collect())
+    let aars = [("sotto-android", "aar", aar), ("sotto-starter", "aar", starter)];
+    let jars = android::jars(workspace)?.into_iter().map(|(name, data)| (name, "jar", data));
+    let mut packages: Vec<maven::Package> = jars.chain(aars).map(package).collect();
+    // For programs that are no Android apps: there is nothing that would read an asset.
+    let (name, beside) = ("sotto-starter", Some("resources"));
+    packages.push(maven::Package { name, beside, kind: "jar", data: android::starter_resources(workspace)? });
+    Ok(packages)
 }
 
 fn make_swift(

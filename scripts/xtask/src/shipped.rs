@@ -11,14 +11,15 @@ pub const PACKAGE: &str = "sotto-ffi";
 
 /// A call of cargo that builds the shipped library in one form for one target.
 ///
-/// `cargo rustc`, because its crate types are three and a build for one of them is a third of the work; the flags go by
-/// cargo's own variable, so that neither the configuration nor the caller's variables add to them.
-pub fn cargo(workspace: &Workspace, target: &str, form: &str, flags: &[String]) -> Command {
+/// `cargo rustc`, because its crate types are three and a build for one of them is a third of the work. Flags that all
+/// crates get go by cargo's own variable, so that neither the configuration nor the caller's variables add to them;
+/// `link` goes to the crate that is linked alone, so that another linker compiles nothing again.
+pub fn cargo(workspace: &Workspace, target: &str, form: &str, link: &[String]) -> Command {
     let mut command = workspace.cargo();
     command.args(["rustc", "--locked", "--package", PACKAGE, "--lib", "--profile", "dist"]);
     command.args(["--crate-type", form, "--target", target]);
-    let all: Vec<String> = remaps(workspace.root()).into_iter().chain(flags.iter().cloned()).collect();
-    command.env("CARGO_ENCODED_RUSTFLAGS", all.join("\u{1f}")).env_remove("RUSTFLAGS");
+    command.env("CARGO_ENCODED_RUSTFLAGS", remaps(workspace.root()).join("\u{1f}")).env_remove("RUSTFLAGS");
+    command.arg("--").args(link);
     command
 }
 
@@ -92,7 +93,8 @@ mod tests {
         let command = cargo(&Workspace::here(), "aarch64-linux-android", "cdylib", &["-Clink-arg=-z".into()]);
         let line = workspace::line(&command);
         assert!(line.contains("--crate-type cdylib") && line.contains("--profile dist"), "{line}");
+        assert!(line.ends_with("-- -Clink-arg=-z"), "{line}");
         let flags = command.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS").unwrap().1.unwrap();
-        assert!(flags.to_string_lossy().ends_with("\u{1f}-Clink-arg=-z"));
+        assert!(flags.to_string_lossy().contains("--remap-path-prefix=") && !flags.to_string_lossy().contains("link"));
     }
 }

@@ -29,9 +29,7 @@ pub enum CacheError {
         path: PathBuf,
     },
     /// The disk has no room for the packed model.
-    #[error(
-        "{path}: no room for the packed model; make room, or choose another folder for the cache (SOTTO_CACHE), or none"
-    )]
+    #[error("{path}: no room for the packed model; make room, or choose another folder for the cache, or none")]
     DiskFull {
         /// The file that was being written.
         path: PathBuf,

@@ -333,7 +333,7 @@ pub struct Thermal {
 #[non_exhaustive]
 pub enum ReportError {
     /// No report, or a damaged one.
-    #[error("not a profile: {0}; expected the JSON that `sotto profile --json` or a profiler app writes")]
+    #[error("not a profile: {0}; expected the JSON of a report, as a profile is exported")]
     Json(#[from] serde_json::Error),
     /// JSON of something else.
     #[error("not a profile: `format` must be `{FORMAT}`")]

@@ -1,7 +1,6 @@
 //! Speech-to-text as a workload.
 
 use sotto_audio::Pcm16k;
-use sotto_kernels::KernelSet;
 use sotto_runtime::{CancelToken, MemoryBudget, NoProgress};
 use sotto_speech::{DeviceStatus, ModelSource, SpeechRecognizer, TranscribeOptions};
 use sotto_text::metrics::word_errors;
@@ -66,19 +65,18 @@ impl SpeechWorkload {
 
 impl Workload for SpeechWorkload {
     fn subject(&self) -> Subject {
-        let on_device = |recognizer: &SpeechRecognizer| match recognizer.device_status() {
-            DeviceStatus::Running => Some("device".to_owned()),
-            _ => None,
+        let (precision, kernels) = match &self.recognizer {
+            Some(recognizer) if recognizer.device_status() == DeviceStatus::Running => {
+                (recognizer.precision(), "device")
+            }
+            Some(recognizer) => (recognizer.precision(), recognizer.isa().name()),
+            None => (self.engine.precision(), ""),
         };
         Subject {
             task: "speech".into(),
             model: self.name.clone(),
-            precision: self.engine.precision().to_string(),
-            kernels: self
-                .recognizer
-                .as_ref()
-                .and_then(on_device)
-                .unwrap_or_else(|| KernelSet::best().isa().name().to_owned()),
+            precision: precision.to_string(),
+            kernels: kernels.to_owned(),
             threads: self.engine.threads().count(),
             optimised: !cfg!(debug_assertions),
         }

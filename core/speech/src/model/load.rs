@@ -294,7 +294,8 @@ impl Manifest {
         let tokenizer = self.tokenizer()?;
         let (tensors, precision) = (self.tensors(), self.precision(options)?);
         let source = Watched::new(&tensors, cancel, &report);
-        let backend = options.backend(self.kernels(options)?);
+        let kernels = self.kernels(options)?;
+        let backend = options.backend(kernels);
         let dimensions = &self.dimensions;
         let place = device::Place { device: options.device, switch: &switch, precision, dimensions };
         let network = match precision.quantized() {
@@ -320,6 +321,7 @@ impl Manifest {
             packed,
             device: switch,
             precision,
+            isa: kernels.isa(),
             computes_on: options.device,
             budget: options.budget.clone(),
             memory,

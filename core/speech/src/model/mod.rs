@@ -32,6 +32,7 @@ pub(crate) use network::{AnyWhisper, Session};
 
 use std::sync::Arc;
 
+use sotto_kernels::Isa;
 use sotto_nn::load::Switch;
 use sotto_nn::packed::PackedModel;
 use sotto_runtime::{Bytes, CancelToken, Cancelled, MemoryBudget, Reservation, Threads};
@@ -59,6 +60,8 @@ pub struct Model {
     pub(crate) device: Switch,
     /// How it computes.
     precision: Precision,
+    /// The kernels that it computes with on the CPU.
+    isa: Isa,
     /// What it was asked to compute on.
     computes_on: ComputeDevice,
     /// The account that its memory, and that of transcriptions, is taken from.
@@ -73,18 +76,20 @@ pub(crate) struct Facts {
     pub(crate) dimensions: Dimensions,
     pub(crate) device: Switch,
     alignment_heads: usize,
-    precision: Precision,
+    pub(crate) precision: Precision,
+    pub(crate) isa: Isa,
     computes_on: ComputeDevice,
 }
 
 impl Facts {
     pub(crate) fn of(model: &Model) -> Self {
-        let Model { dimensions, device, alignment_heads, precision, computes_on, .. } = model;
+        let Model { dimensions, device, alignment_heads, precision, isa, computes_on, .. } = model;
         Self {
             dimensions: dimensions.clone(),
             device: device.clone(),
             alignment_heads: alignment_heads.len(),
             precision: *precision,
+            isa: *isa,
             computes_on: *computes_on,
         }
     }

@@ -75,7 +75,7 @@ impl Network {
 
     fn root_certificates(&self) -> Result<RootCerts, StoreError> {
         let Some(path) = &self.roots else { return Ok(RootCerts::WebPki) };
-        let pem = std::fs::read(path).map_err(StoreError::io(path, "read the certificates (SSL_CERT_FILE)"))?;
+        let pem = std::fs::read(path).map_err(StoreError::io(path, "read the certificates"))?;
         let found: Vec<_> = parse_pem(&pem)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -83,7 +83,7 @@ impl Network {
             })
             .collect();
         if found.is_empty() {
-            return Err(configuration(&format!("{} (SSL_CERT_FILE) holds no certificates", path.display())));
+            return Err(configuration(&format!("{} holds no certificates", path.display())));
         }
         Ok(RootCerts::new_with_certs(&found))
     }

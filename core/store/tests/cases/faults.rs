@@ -274,7 +274,7 @@ fn gated_and_private_models_say_how_to_give_a_token() {
     desk.hub.require_token("hf_right", "GatedRepo");
     let without = desk.refused();
     assert!(matches!(without, StoreError::Gated { had_token: false, .. }));
-    assert!(without.to_string().contains("HF_TOKEN") && without.to_string().contains(REPOSITORY), "{without}");
+    assert!(without.to_string().contains("an access token") && without.to_string().contains(REPOSITORY), "{without}");
     let with = |token: &str| settings(&desk.hub).with_token(Token::new(token).unwrap()).unwrap();
     let wrong = desk.pull_as(REPOSITORY, with("hf_wrong")).unwrap_err();
     assert!(matches!(wrong, StoreError::Gated { had_token: true, .. }));

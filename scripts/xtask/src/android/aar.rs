@@ -82,6 +82,30 @@ pub fn jars(workspace: &Workspace) -> Result<Vec<(&'static str, Vec<u8>)>, Failu
     JARS.iter().map(|module| Ok((*module, jar(&compiled(workspace.root(), module)?)))).collect()
 }
 
+/// Compiles the modules by Maven, against the host's library that the chore `bindings` built: what lies there from an
+/// earlier time may be made of other sources.
+///
+/// # Errors
+/// [`Failure`] when Maven is missing or fails.
+pub fn compile(workspace: &Workspace) -> Result<(), Failure> {
+    let mut maven = workspace.program("mvn");
+    // In its folder: Maven looks for its settings (.mvn) from there.
+    maven.current_dir(workspace.root().join("android")).args(["--batch-mode", "--quiet", "-Dmaven.test.skip=true"]);
+    maven.arg(format!("-Dsotto.library.dir={}", workspace.target().join("debug").display()));
+    maven.args(["-pl", MODULE, "-am", "clean", "compile"]);
+    workspace::run(&mut maven)
+}
+
+/// The starter model as a resource, for programs on the desk.
+///
+/// # Errors
+/// [`Failure::File`] when the model is not there.
+pub fn starter_resources(workspace: &Workspace) -> Result<Vec<u8>, Failure> {
+    let folder = workspace.root().join(STARTER);
+    let member = |name: &str| Ok(Member::file(format!("sotto/{name}"), workspace::read(&folder.join(name))?));
+    Ok(zip::write(vec![member("starter.en.sotto")?.stored(), member("README.md")?]))
+}
+
 /// The AAR of the starter model, which is an asset that apps map from their package: it is stored, not compressed.
 ///
 /// # Errors

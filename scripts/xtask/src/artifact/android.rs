@@ -50,6 +50,20 @@ pub fn classes(contents: &Contents) -> Vec<Finding> {
     vec![finding("classes.jar has no class in dev/sotto", remedy)]
 }
 
+/// A JAR of ours has classes of ours and nothing that a system loads.
+pub fn jar(contents: &Contents) -> Vec<Finding> {
+    let remedy = "build android/ (Maven or Gradle) before packing";
+    let mut findings = Vec::new();
+    if contents.names(|name| name.starts_with("dev/sotto/") && name.ends_with(".class")).next().is_none() {
+        findings.push(finding("there is no class in dev/sotto", remedy));
+    }
+    for name in contents.names(|name| name.ends_with(".so") || name.starts_with("com/") || name.starts_with("kotlin/"))
+    {
+        findings.push(finding(format!("{name} is not ours to ship in it"), "depend on it by its coordinates"));
+    }
+    findings
+}
+
 /// The rules for R8 that go to apps keep what is reached by name.
 pub fn rules(contents: &Contents) -> Vec<Finding> {
     let remedy = "pack the rules of android/ as proguard.txt";

@@ -38,6 +38,42 @@ fn sound_packages_pass() {
 }
 
 #[test]
+fn a_package_of_the_model_is_a_model_that_can_be_mapped_and_its_card() {
+    let workspace = crate::workspace::Workspace::here();
+    let read = |bytes| Contents::of_archive(Path::new("a"), bytes).unwrap();
+    let asset = || read(crate::android::starter(&workspace).unwrap());
+    let resource = || read(crate::android::starter_resources(&workspace).unwrap());
+    assert_eq!(broken(Kind::Starter, &asset()), [""; 0]);
+    assert_eq!(broken(Kind::Starter, &resource()), [""; 0]);
+
+    let mut compressed = asset();
+    compressed.files.get_mut("assets/sotto/starter.en.sotto").unwrap().stored_at = None;
+    let mut pointer = asset();
+    put(&mut pointer, "sotto/starter.en.sotto", "version https://git-lfs");
+    pointer.files.remove("assets/sotto/starter.en.sotto");
+    let mut without_card = resource();
+    without_card.files.remove("sotto/README.md");
+    let mut with_library = asset();
+    put(&mut with_library, "jni/arm64-v8a/libsotto_ffi.so", "");
+    for contents in [compressed, pointer, without_card, with_library, Contents::default()] {
+        assert_eq!(broken(Kind::Starter, &contents), ["model"]);
+    }
+}
+
+#[test]
+fn a_jar_has_classes_of_ours_and_no_others() {
+    let mut contents = Contents::default();
+    assert_eq!(broken(Kind::Jar, &contents), ["classes"]);
+    put(&mut contents, "dev/sotto/Sotto.class", "class");
+    assert_eq!(broken(Kind::Jar, &contents), [""; 0]);
+    put(&mut contents, "dev/sotto/Other.class", "/home/me/sotto");
+    assert_eq!(broken(Kind::Jar, &contents), ["no folder of the build machine"]);
+    put(&mut contents, "dev/sotto/Other.class", "class");
+    put(&mut contents, "kotlin/Unit.class", "class");
+    assert_eq!(broken(Kind::Jar, &contents), ["classes"]);
+}
+
+#[test]
 fn an_abi_without_its_library_is_found() {
     for abi in Abi::ALL {
         let mut contents = aar();
@@ -375,6 +411,6 @@ fn what_is_no_package_is_refused_in_words() {
     let path = folder.path().join("a.aar");
     std::fs::write(&path, b"not an archive").unwrap();
     assert!(verify(&path, &Options::default()).unwrap_err().to_string().contains("no zip archive"));
-    assert!(verify(&folder.path().join("a.jar"), &Options::default()).unwrap_err().to_string().contains(".aar"));
+    assert!(verify(&folder.path().join("a.zip"), &Options::default()).unwrap_err().to_string().contains(".aar"));
     assert!(verify(&folder.path().join("gone.aar"), &Options::default()).is_err());
 }

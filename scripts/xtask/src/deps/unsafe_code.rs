@@ -99,7 +99,7 @@ fn check_exception(source: &Path, path: &Path, text: &str, files: &[&str]) -> Op
     })
 }
 
-fn rust_files(folder: &Path) -> Result<Vec<PathBuf>, DepsError> {
+pub(super) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>, DepsError> {
     let failed = |source| DepsError::Read { path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

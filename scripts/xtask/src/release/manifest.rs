@@ -11,6 +11,8 @@ use crate::workspace;
 
 /// The name of the list in the folder.
 pub const FILE: &str = "manifest.json";
+/// Beside it: which projects ran on what it lists.
+const TRIED: &str = "tried.json";
 
 /// What was made, from what, and what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,28 @@ impl Manifest {
     }
 }
 
+/// Notes that a project ran on the files that the list names: on these and no others, as the list's own hash stands there.
+///
+/// # Errors
+/// [`Failure::File`].
+pub fn note_tried(folder: &Path, project: &str) -> Result<(), Failure> {
+    let mut tried = all_tried(folder);
+    tried.insert(project.into(), workspace::sha256(&workspace::read(&folder.join(FILE))?));
+    let text = serde_json::to_string_pretty(&tried).map_err(|error| Failure::form(TRIED, error))?;
+    workspace::write(&folder.join(TRIED), (text + "\n").as_bytes())
+}
+
+/// Whether a project ran on the files that the list names.
+pub fn is_tried(folder: &Path, project: &str) -> bool {
+    let now = std::fs::read(folder.join(FILE)).map(|list| workspace::sha256(&list)).ok();
+    now.is_some() && all_tried(folder).get(project) == now.as_ref()
+}
+
+fn all_tried(folder: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read(folder.join(TRIED)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
 impl fmt::Display for Manifest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, hash) in self.files.iter().filter(|(name, _)| !name.starts_with("swift/")) {
@@ -94,7 +118,7 @@ impl fmt::Display for Manifest {
     }
 }
 
-/// SHA-256 of every file below a folder, by its path in `root`; the list itself is left out.
+/// SHA-256 of every file below a folder, by its path in `root`; the list itself is left out, and what is noted beside it.
 ///
 /// # Errors
 /// [`Failure::File`].
@@ -102,7 +126,7 @@ pub fn hashes(root: &Path, folder: &Path) -> Result<BTreeMap<String, String>, Fa
     let mut hashes = BTreeMap::new();
     for path in workspace::files_below(folder)? {
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-        if name != FILE {
+        if name != FILE && name != TRIED {
             hashes.insert(name, workspace::sha256(&workspace::read(&path)?));
         }
     }

@@ -20,6 +20,8 @@ const CATALOGUE: &str = "android/gradle/libs.versions.toml";
 pub struct Package {
     /// Its name.
     pub name: &'static str,
+    /// What stands behind the version in the file's name, for what comes beside the package of that name.
+    pub beside: Option<&'static str>,
     /// `jar` or `aar`.
     pub kind: &'static str,
     /// The archive.
@@ -93,13 +95,17 @@ pub fn staged(root: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
 /// # Errors
 /// [`Failure`] when the catalogue of versions cannot be read.
 pub fn repository(root: &Path, packages: Vec<Package>) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let catalogue = workspace::read_text(&root.join(CATALOGUE))?;
-    let catalogue: Catalogue = toml::from_str(&catalogue).map_err(|error| Failure::form(CATALOGUE, error))?;
+    let catalogue = Catalogue::read(root)?;
     let mut files = Vec::new();
     for package in packages {
         let stem = format!("{}/{name}/{VERSION}/{name}-{VERSION}", GROUP.replace('.', "/"), name = package.name);
-        files.push((format!("{stem}.pom"), pom(&package, &catalogue)?.into_bytes()));
-        files.push((format!("{stem}.{}", package.kind), package.data));
+        match package.beside {
+            Some(beside) => files.push((format!("{stem}-{beside}.{}", package.kind), package.data)),
+            None => {
+                files.push((format!("{stem}.pom"), pom(&package, &catalogue)?.into_bytes()));
+                files.push((format!("{stem}.{}", package.kind), package.data));
+            }
+        }
     }
     Ok(files)
 }
@@ -132,13 +138,27 @@ fn pom(package: &Package, catalogue: &Catalogue) -> Result<String, Failure> {
     ))
 }
 
+/// The versions of what the packages stand on.
 #[derive(Deserialize)]
-struct Catalogue {
+pub struct Catalogue {
     versions: std::collections::BTreeMap<String, String>,
 }
 
 impl Catalogue {
-    fn version(&self, key: &str) -> Result<String, Failure> {
+    /// Reads Gradle's.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be read.
+    pub fn read(root: &Path) -> Result<Self, Failure> {
+        let text = workspace::read_text(&root.join(CATALOGUE))?;
+        toml::from_str(&text).map_err(|error| Failure::form(CATALOGUE, error))
+    }
+
+    /// A version.
+    ///
+    /// # Errors
+    /// [`Failure::Missing`] when it has none of that name.
+    pub fn version(&self, key: &str) -> Result<String, Failure> {
         let found = self.versions.get(key).cloned();
         found.ok_or_else(|| Failure::missing(format!("{CATALOGUE} has no version `{key}`"), "add it there"))
     }
@@ -153,7 +173,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let versions = "[versions]\nkotlin = \"2.4.21\"\ncoroutines = \"1.11.0\"\njna = \"5.19.1\"\n";
         workspace::write(&root.path().join(CATALOGUE), versions.as_bytes()).unwrap();
-        let package = |name, kind| Package { name, kind, data: b"x".to_vec() };
+        let package = |name, kind| Package { name, beside: None, kind, data: b"x".to_vec() };
         let files =
             repository(root.path(), vec![package("sotto-android", "aar"), package("sotto-kotlin", "jar")]).unwrap();
         let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
@@ -172,7 +192,7 @@ mod tests {
     fn a_version_that_is_missing_is_named() {
         let root = tempfile::tempdir().unwrap();
         workspace::write(&root.path().join(CATALOGUE), b"[versions]\nkotlin = \"2\"\n").unwrap();
-        let package = Package { name: "sotto-kotlin", kind: "jar", data: Vec::new() };
+        let package = Package { name: "sotto-kotlin", beside: None, kind: "jar", data: Vec::new() };
         assert!(repository(root.path(), vec![package]).unwrap_err().to_string().contains("`coroutines`"));
     }
 

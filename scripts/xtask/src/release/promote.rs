@@ -7,6 +7,9 @@ use crate::failure::Failure;
 use crate::report::{Finding, Report};
 use crate::workspace;
 
+/// The projects that must have run on a release: `--try-maven`, `--try-swift`.
+const TRIED_BY: &[&str] = &["maven", "swift"];
+
 /// Copies the files of a dry run to where they are published from, when they are the very files that its manifest lists
 /// and nothing is missing. Nothing is copied otherwise.
 ///
@@ -14,10 +17,9 @@ use crate::workspace;
 /// [`Failure::Broken`] with the reasons on the screen; [`Failure`] when a file cannot be read or written.
 pub fn promote(folder: &Path, to: &Path) -> Result<(), Failure> {
     let listed = Manifest::read(folder)?;
-    let found = manifest::hashes(folder, folder)?;
-    let mut report = Report::on(format!("sotto {}", listed.version));
-    report.add("the bytes that were tested", same(&listed, &found));
+    let mut report = report(folder, &listed)?;
     report.add("complete", complete(&listed));
+    report.add("strangers' projects", tried(folder));
     report.into_result()?;
     if to.exists() {
         return Err(Failure::missing(format!("{} exists already", to.display()), "a version is published once"));
@@ -32,6 +34,32 @@ pub fn promote(folder: &Path, to: &Path) -> Result<(), Failure> {
     }
     println!("{}: {} files", to.display(), listed.files.len());
     Ok(())
+}
+
+/// Whether the files of a folder are those that its manifest lists: between the check of a package and a later step somebody
+/// may have written.
+///
+/// # Errors
+/// As [`promote`].
+pub fn unchanged(folder: &Path) -> Result<(), Failure> {
+    report(folder, &Manifest::read(folder)?)?.into_result()
+}
+
+fn report(folder: &Path, listed: &Manifest) -> Result<Report, Failure> {
+    let found = manifest::hashes(folder, folder)?;
+    let mut report = Report::on(format!("sotto {}", listed.version));
+    report.add("the bytes that were tested", same(listed, &found));
+    Ok(report)
+}
+
+/// The projects that must have run on these very files.
+fn tried(folder: &Path) -> Vec<Finding> {
+    let missing = TRIED_BY.iter().filter(|project| !manifest::is_tried(folder, project));
+    let finding = |project: &&str| Finding {
+        what: format!("no project that depends on it by {project} ran on these files"),
+        remedy: format!("run `cargo xtask release --try-{project} {}`", folder.display()),
+    };
+    missing.map(finding).collect()
 }
 
 fn same(listed: &Manifest, found: &std::collections::BTreeMap<String, String>) -> Vec<Finding> {
@@ -80,7 +108,12 @@ mod tests {
         workspace::write(&folder.join("swift/Package.swift"), b"tested too").unwrap();
         manifest.add_tree(&folder, "swift").unwrap();
         manifest.write(&folder).unwrap();
+        try_all(&folder);
         (folder, manifest)
+    }
+
+    fn try_all(folder: &Path) {
+        TRIED_BY.iter().for_each(|project| manifest::note_tried(folder, project).unwrap());
     }
 
     fn refused(folder: &Path, to: &Path) -> String {
@@ -113,6 +146,38 @@ mod tests {
     }
 
     #[test]
+    fn one_other_bit_anywhere_is_refused_also_after_the_tests() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, manifest) = made(root.path());
+        for name in manifest.files.keys() {
+            let old = std::fs::read(folder.join(name)).unwrap();
+            for byte in 0..old.len() {
+                let mut other = old.clone();
+                other[byte] ^= 1;
+                std::fs::write(folder.join(name), other).unwrap();
+                assert!(unchanged(&folder).is_err(), "{name}, byte {byte}");
+                refused(&folder, &root.path().join("out"));
+            }
+            std::fs::write(folder.join(name), old).unwrap();
+        }
+        unchanged(&folder).unwrap();
+        promote(&folder, &root.path().join("out")).unwrap();
+    }
+
+    #[test]
+    fn what_no_project_ran_on_is_refused_and_so_is_what_was_made_anew_since() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, mut manifest) = made(root.path());
+        manifest.add(&folder, "sotto.aar", b"made anew").unwrap();
+        manifest.write(&folder).unwrap();
+        assert!(refused(&folder, &root.path().join("out")).contains("strangers' projects"));
+        manifest::note_tried(&folder, "maven").unwrap();
+        assert!(refused(&folder, &root.path().join("out")).contains("strangers' projects"));
+        manifest::note_tried(&folder, "swift").unwrap();
+        promote(&folder, &root.path().join("out")).unwrap();
+    }
+
+    #[test]
     fn files_that_are_gone_or_new_are_refused() {
         let root = tempfile::tempdir().unwrap();
         let (folder, _) = made(root.path());
@@ -130,8 +195,10 @@ mod tests {
         let mut lacking = manifest.clone();
         lacking.lacks("frameworks");
         lacking.write(&folder).unwrap();
-        assert!(refused(&folder, &root.path().join("out")).contains("complete"));
+        try_all(&folder);
+        assert!(refused(&folder, &root.path().join("out")).ends_with("complete"));
         Manifest { commit: None, ..manifest }.write(&folder).unwrap();
+        try_all(&folder);
         assert!(refused(&folder, &root.path().join("out")).contains("complete"));
     }
 }
