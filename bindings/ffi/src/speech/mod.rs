@@ -4,7 +4,10 @@ mod detection;
 mod live;
 mod load;
 mod model;
+mod numbers;
 mod options;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transcript;
 mod transcription;
 mod voice;
@@ -12,6 +15,8 @@ mod voice;
 pub use detection::{DetectedLanguage, LanguageDetection, VoiceSearch, VoiceSearchEvent};
 pub use live::SpeechSession;
 pub use load::{LoadEvent, SpeechLoad};
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) use numbers::numbered;
 pub use model::{SpeechModel, SpeechModelInfo};
 pub use options::{
     EncodedContext, LiveSettings, PromptReach, SearchSettings, SpeechSettings, SpeechTask, TimestampDetail,
