@@ -6,9 +6,9 @@ import dev.sotto.internal.setting
 import dev.sotto.internal.speech
 import dev.sotto.internal.speechSuspending
 import dev.sotto.internal.validity
-import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.onCompletion
 import kotlinx.coroutines.future.future
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.atomic.AtomicBoolean
@@ -188,7 +188,7 @@ public sealed interface ProfileEvent {
  */
 public class SpeechProfile internal constructor(
     private val native: NativeProfile,
-    private val scope: CoroutineScope,
+    private val engine: Sotto,
 ) : AutoCloseable {
     private val closed = AtomicBoolean()
 
@@ -201,7 +201,7 @@ public class SpeechProfile internal constructor(
     public fun endEarly(): Unit = speech(NAME) { native.endEarly() }
 
     /** The events until the report. */
-    public fun events(): Flow<ProfileEvent> = flow {
+    public fun events(): Flow<ProfileEvent> = flow<ProfileEvent> {
         while (true) {
             when (val event = speechSuspending(NAME) { native.nextEvent() } ?: break) {
                 is NativeProfileEvent.Progress -> emit(ProfileEvent.Working(event.done.toLong(), event.total?.toLong()))
@@ -209,7 +209,8 @@ public class SpeechProfile internal constructor(
                     emit(ProfileEvent.Finished(ProfileReport(event.json, event.validity.validity(), event.reasons)))
             }
         }
-    }
+        // It has unloaded its model on the way.
+    }.onCompletion { engine.lookAtModels() }
 
     /** Waits for the report. */
     @JvmSynthetic
@@ -220,7 +221,7 @@ public class SpeechProfile internal constructor(
     }
 
     /** [report] for Java. */
-    public fun reportAsync(): CompletableFuture<ProfileReport> = scope.future { report() }
+    public fun reportAsync(): CompletableFuture<ProfileReport> = engine.scope.future { report() }
 
     /** Stops without a report. May be called again. */
     override fun close() {

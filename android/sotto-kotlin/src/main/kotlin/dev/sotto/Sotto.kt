@@ -28,6 +28,8 @@ import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.future.future
 import kotlinx.coroutines.withContext
 import java.io.File
+import java.util.Collections
+import java.util.WeakHashMap
 import java.util.concurrent.CompletableFuture
 import java.util.function.Consumer
 
@@ -47,6 +49,9 @@ public class Sotto @JvmOverloads constructor(
     internal val dispatcher: CoroutineDispatcher = Dispatchers.IO,
 ) : AutoCloseable {
     private val native: Engine
+
+    // Without holding them: who forgets a model lets it go.
+    private val speechModels = Collections.newSetFromMap(WeakHashMap<SpeechModel, Boolean>())
 
     /** Where futures for Java run. */
     internal val scope = CoroutineScope(SupervisorJob() + dispatcher)
@@ -92,6 +97,23 @@ public class Sotto @JvmOverloads constructor(
             job.cancel()
             job.close()
         }
+    }
+
+    /**
+     * A model that is loaded when it is first needed, and again after its memory was given back; its state can be drawn.
+     * Loads nothing yet.
+     *
+     * @sample dev.sotto.samples.modelState
+     */
+    public fun speechModel(source: ModelSource): SpeechModel =
+        SpeechModel(this, source).also { synchronized(speechModels) { speechModels += it } }
+
+    internal fun forget(model: SpeechModel): Unit = synchronized(speechModels) { speechModels -= model }
+
+    /** Something was unloaded: whose was it? */
+    internal fun lookAtModels() {
+        val models = synchronized(speechModels) { speechModels.toList() }
+        models.forEach { it.look() }
     }
 
     /** Bytes that a model would take, without loading it. Reads its header. */
@@ -165,7 +187,7 @@ public class Sotto @JvmOverloads constructor(
         val profile = clips.located { located ->
             source.located { location -> speech(NAME) { native.profileSpeech(location, located, options.native()) } }
         }
-        SpeechProfile(profile, scope)
+        SpeechProfile(profile, this@Sotto)
     }
 
     /**
@@ -195,7 +217,7 @@ public class Sotto @JvmOverloads constructor(
     @Throws(SpeechException::class)
     public fun trim(level: TrimLevel): Trimmed = speech(NAME) { native.trim(level.native()) }.run {
         Trimmed(models.toInt(), memory.toLong(), pages.toLong())
-    }
+    }.also { lookAtModels() }
 
     /** Why a model could not be kept packed in the cache since this was asked last; it was loaded all the same. */
     @Throws(SpeechException::class)

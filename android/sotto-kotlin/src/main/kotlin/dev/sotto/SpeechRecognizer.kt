@@ -186,6 +186,7 @@ public class SpeechRecognizer internal constructor(
         } catch (_: IllegalStateException) {
             // Closed, so let go already.
         }
+        engine.lookAtModels()
     }
 
     /**
@@ -209,6 +210,15 @@ public class SpeechRecognizer internal constructor(
         audio: AudioSource,
         channel: AudioChannel = AudioChannel.Mix,
     ): CompletableFuture<DetectedLanguage> = engine.scope.future { detectLanguage(audio, channel) }
+
+    /** Whether the model's memory was not given back yet. */
+    internal val isLoaded: Boolean
+        get() = try {
+            open { info() }
+            true
+        } catch (_: SpeechException.Unloaded) {
+            false
+        }
 
     private inline fun <T> open(call: NativeModel.() -> T): T = try {
         speech(NAME) { native.call() }

@@ -5,6 +5,7 @@ import dev.sotto.samples.findSpeech
 import dev.sotto.samples.liveCaptions
 import dev.sotto.samples.liveSession
 import dev.sotto.samples.loadWithProgress
+import dev.sotto.samples.modelState
 import dev.sotto.samples.options
 import dev.sotto.samples.ownEngine
 import dev.sotto.samples.profile
@@ -14,6 +15,7 @@ import dev.sotto.samples.transcribeFile
 import dev.sotto.samples.transcribeWithProgress
 import org.junit.jupiter.api.Test
 import java.io.File
+import java.util.concurrent.CopyOnWriteArrayList
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
@@ -50,6 +52,14 @@ class SamplesTest {
     @Test
     fun `a model is loaded with progress`() = waiting {
         loadWithProgress(Fixtures.engine, model).use { assertTrue(it.info().windowSeconds == 30.0) }
+    }
+
+    @Test
+    fun `the state of a model is drawn`() = waiting {
+        val drawn = CopyOnWriteArrayList<String>()
+        val text = modelState(Fixtures.engine, model, recording) { drawn += it }
+        assertEquals(Fixtures.WORDS, normalized(text))
+        assertContains(drawn, "ready")
     }
 
     @Test
