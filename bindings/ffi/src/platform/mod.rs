@@ -1,5 +1,5 @@
-//! What differs between systems: where log lines go, how threads of ours are known to the Java virtual machine, and its
-//! way around UniFFI where that is too slow.
+//! What differs between systems: where log lines go, what its tracer is, how threads of ours are known to the Java
+//! virtual machine, and its way around UniFFI where that is too slow.
 
 #[cfg(target_os = "android")]
 mod android;
@@ -12,8 +12,8 @@ mod direct;
 mod host;
 
 #[cfg(target_os = "android")]
-pub(crate) use android::{helper_setup, install_logger};
+pub(crate) use android::{helper_setup, install_logger, tracer};
 #[cfg(target_vendor = "apple")]
-pub(crate) use apple::{helper_setup, install_logger};
+pub(crate) use apple::{helper_setup, install_logger, tracer};
 #[cfg(not(any(target_os = "android", target_vendor = "apple")))]
-pub(crate) use host::{helper_setup, install_logger};
+pub(crate) use host::{helper_setup, install_logger, tracer};
