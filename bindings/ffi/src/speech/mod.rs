@@ -15,9 +15,9 @@ mod voice;
 pub use detection::{DetectedLanguage, LanguageDetection, VoiceSearch, VoiceSearchEvent};
 pub use live::SpeechSession;
 pub use load::{LoadEvent, SpeechLoad};
+pub use model::{SpeechModel, SpeechModelInfo};
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) use numbers::numbered;
-pub use model::{SpeechModel, SpeechModelInfo};
 pub use options::{
     EncodedContext, LiveSettings, PromptReach, SearchSettings, SpeechSettings, SpeechTask, TimestampDetail,
 };

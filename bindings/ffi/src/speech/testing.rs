@@ -16,6 +16,7 @@ pub(crate) fn session() -> Arc<SpeechSession> {
         trim: None,
         volatile_context: None,
         without_voice_activity: false,
+        adaptive: false,
     };
     model().start_session(format, settings).unwrap()
 }
