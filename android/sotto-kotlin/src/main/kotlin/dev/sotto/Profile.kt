@@ -1,8 +1,8 @@
 package dev.sotto
 
 import dev.sotto.internal.NativeLibrary
+import dev.sotto.internal.decision
 import dev.sotto.internal.native
-import dev.sotto.internal.setting
 import dev.sotto.internal.speech
 import dev.sotto.internal.speechSuspending
 import dev.sotto.internal.validity
@@ -149,6 +149,7 @@ public data class ProfileReport(
     @Throws(SpeechException::class)
     public fun page(): String = page(json)
 
+    /** Pages of reports that were stored. */
     public companion object {
         /**
          * A report of this or another device as one page of HTML.
@@ -174,10 +175,19 @@ public data class ProfileReport(
 
 /** What happens while a model is profiled. */
 public sealed interface ProfileEvent {
-    /** How far it has come, in milliseconds of the plan. */
+    /**
+     * How far it has come.
+     *
+     * @property doneMs milliseconds of the plan that are done
+     * @property totalMs milliseconds of the plan; `null` where they are not known
+     */
     public data class Working(public val doneMs: Long, public val totalMs: Long?) : ProfileEvent
 
-    /** The end. */
+    /**
+     * The end.
+     *
+     * @property report what was found
+     */
     public data class Finished(public val report: ProfileReport) : ProfileEvent
 }
 
@@ -326,7 +336,7 @@ public class LiveGovernor @JvmOverloads constructor(options: GovernorOptions = G
         spent: SpentTime? = null,
     ): GovernorDecision = speech("the governor") {
         val input = dev.sotto.ffi.GovernorInput(atSeconds, reading.native(), deadlineSeconds, spent?.native())
-        native.decide(input).run { GovernorDecision(setting.setting(), why, meetsDeadline) }
+        native.decide(input).decision()
     }
 
     /** Lets go of it. */

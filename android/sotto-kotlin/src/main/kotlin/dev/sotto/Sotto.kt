@@ -7,6 +7,7 @@ import dev.sotto.internal.NativeJob
 import dev.sotto.internal.NativeLibrary
 import dev.sotto.internal.bytes
 import dev.sotto.internal.count
+import dev.sotto.internal.decision
 import dev.sotto.internal.event
 import dev.sotto.internal.eventsOf
 import dev.sotto.internal.located
@@ -219,6 +220,19 @@ public class Sotto @JvmOverloads constructor(
         Trimmed(models.toInt(), memory.toLong(), pages.toLong())
     }.also { lookAtModels() }
 
+    /**
+     * Tells what the platform knows of its device: heat, battery, power. Sessions with [SessionOptions.adaptive] follow
+     * it from here on. When something changes is enough; `SottoLifecycle` of `sotto-android` does it. Microseconds.
+     *
+     * @sample dev.sotto.samples.adaptiveSession
+     */
+    @Throws(SpeechException::class)
+    public fun push(reading: DeviceReading): Unit = speech(NAME) { native.pushReading(reading.native()) }
+
+    /** What sessions with [SessionOptions.adaptive] compute with at the moment; `null` while there are none. Cheap. */
+    @Throws(SpeechException::class)
+    public fun adapted(): GovernorDecision? = speech(NAME) { native.adapted() }?.decision()
+
     /** Why a model could not be kept packed in the cache since this was asked last; it was loaded all the same. */
     @Throws(SpeechException::class)
     public fun takeCacheProblem(): String? = speech(NAME) { native.takeCacheProblem() }
@@ -259,6 +273,7 @@ public class Sotto @JvmOverloads constructor(
     /** [openStore] for Java. */
     public fun openStoreAsync(folder: File): CompletableFuture<ModelStore> = scope.future { openStore(folder) }
 
+    /** The engine that an app shares, and what there is once in a process. */
     public companion object {
         private const val NAME = "the engine"
 
@@ -303,6 +318,16 @@ public class Sotto @JvmOverloads constructor(
          */
         @JvmStatic
         public fun setLogLevel(level: LogLevel): Unit = withLibrary { dev.sotto.ffi.setLogLevel(level.native()) }
+
+        /**
+         * Shows what the library works on (`sotto.load`, `sotto.mel`, `sotto.encode`, `sotto.decode`, `sotto.align`) as
+         * sections of its threads: in Perfetto on Android, where the app can be traced, and in the kernel's trace on
+         * Linux. Off until this is called; some tens of system calls for a second of audio.
+         *
+         * @return whether it is as asked: `false` where there is no tracer, or none that the app may write to
+         */
+        @JvmStatic
+        public fun setTracing(on: Boolean): Boolean = withLibrary { dev.sotto.ffi.setTracing(on) }
 
         private inline fun <T> withLibrary(call: () -> T): T {
             NativeLibrary.ensure()

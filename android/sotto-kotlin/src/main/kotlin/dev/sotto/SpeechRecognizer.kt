@@ -236,6 +236,7 @@ public class SpeechRecognizer internal constructor(
         }
     }
 
+    /** Loads models. */
     public companion object {
         private const val NAME = "the recognizer"
 

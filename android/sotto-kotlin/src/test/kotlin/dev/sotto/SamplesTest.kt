@@ -1,5 +1,6 @@
 package dev.sotto
 
+import dev.sotto.samples.adaptiveSession
 import dev.sotto.samples.errors
 import dev.sotto.samples.findSpeech
 import dev.sotto.samples.liveCaptions
@@ -34,6 +35,16 @@ class SamplesTest {
     @Test
     fun `captions of live audio`() = waiting {
         assertContains(normalized(liveCaptions(recognizer, Fixtures.chunks(Fixtures.samples))), "a quarter past 9")
+    }
+
+    @Test
+    fun `a session that adapts to its device`() = waiting {
+        Sotto(SottoSettings(threads = 2)).use { engine ->
+            engine.loadSpeech(Fixtures.model).use { own ->
+                val text = adaptiveSession(engine, own, Fixtures.chunks(Fixtures.samples))
+                assertContains(normalized(text), "a quarter past 9")
+            }
+        }
     }
 
     @Test

@@ -87,6 +87,7 @@ private class App(
                 check(recognizer.detectLanguage(audio).code == "en")
                 transcription(engine, recognizer)
                 sessions(recognizer)
+                adaptive(engine, recognizer)
                 futures(engine, recognizer)
                 errors(recognizer)
                 recognizer.unload()
@@ -106,6 +107,15 @@ private class App(
             val first = it.decide(0.0, DeviceReading(thermal = ThermalState.Nominal, power = PowerSource.Battery))
             it.decide(1.0, DeviceReading(thermal = ThermalState.Critical), 1.0, SpentTime(0.1, first.setting))
         }
+    }
+
+    private fun adaptive(engine: Sotto, recognizer: SpeechRecognizer) {
+        engine.push(DeviceReading(thermal = ThermalState.Serious, rails = listOf(EnergyRail("cpu", 1))))
+        recognizer.startSession(SessionOptions(adaptive = true)).use {
+            check(engine.adapted()!!.run { setting.stepSeconds > 1.1 && why == "start" })
+        }
+        val traced = Sotto.setTracing(true)
+        check(Sotto.setTracing(true) == traced && Sotto.setTracing(false))
     }
 
     private suspend fun states(engine: Sotto) = engine.speechModel(source).use { model ->

@@ -153,3 +153,14 @@ suspend fun modelState(engine: Sotto, file: File, recording: File, draw: (String
         text
     }
 }
+
+suspend fun adaptiveSession(engine: Sotto, recognizer: SpeechRecognizer, microphone: Flow<PcmChunk>): String {
+    // On Android SottoLifecycle tells the engine whenever something changes.
+    engine.push(DeviceReading(thermal = ThermalState.Serious, batteryLevel = 0.3))
+    val final = StringBuilder()
+    recognizer.stream(microphone, options = SessionOptions(adaptive = true)).collect { event ->
+        if (event is SpeechEvent.Final) final.append(event.text.text)
+        engine.adapted()?.let { println("every ${it.setting.stepSeconds} s, because of ${it.why}") }
+    }
+    return final.toString()
+}
