@@ -24,6 +24,7 @@ pub mod source;
 pub mod speech;
 pub mod store;
 pub mod text;
+pub mod tracing;
 
 uniffi::setup_scaffolding!("sotto");
 

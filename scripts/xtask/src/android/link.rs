@@ -24,7 +24,7 @@ const PAGE: &str = "max-page-size=16384";
 const SMALLER: &[&str] = &["--icf=all", "--pack-dyn-relocs=android", "--hash-style=gnu"];
 
 /// What the Rust library asks the linker for on Android.
-const SYSTEM: &[&str] = &["c", "dl", "log", "m", "unwind"];
+const SYSTEM: &[&str] = &["android", "c", "dl", "log", "m", "unwind"];
 
 /// What links.
 #[derive(Debug)]

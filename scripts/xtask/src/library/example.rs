@@ -23,6 +23,7 @@ impl SharedObject {
             exports: vec![
                 "JNI_OnLoad".into(),
                 "ffi_sotto_ffi_uniffi_contract_version".into(),
+                "sotto_ffi_push_pcm".into(),
                 "uniffi_sotto_ffi_fn_func_version".into(),
             ],
             imports: vec!["malloc"],

@@ -10,6 +10,7 @@ import android.content.res.AssetFileDescriptor
 import android.database.Cursor
 import android.net.Uri
 import android.os.BatteryManager
+import android.os.Looper
 import android.os.ParcelFileDescriptor
 import android.os.PowerManager
 import dev.sotto.AudioSource
@@ -34,9 +35,13 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import java.io.File
 import java.io.FileNotFoundException
+import java.util.zip.CRC32
+import java.util.zip.ZipEntry
+import java.util.zip.ZipOutputStream
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
+import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 
 /** Memory, heat, and models behind Android's own doors, with the real engine below. */
@@ -83,26 +88,30 @@ class LifecycleTest {
     }
 
     @Test
-    fun `heat makes the steps of new sessions longer`() {
-        val options = SessionOptions()
+    fun `heat makes adaptive sessions work less`() = runBlocking {
         SottoLifecycle.attach(application, engine).use { lifecycle ->
             assertEquals(ThermalState.Nominal, lifecycle.thermalState.value)
-            assertEquals(options, lifecycle.adapt(options))
-            val steps = listOf(
-                PowerManager.THERMAL_STATUS_LIGHT, PowerManager.THERMAL_STATUS_MODERATE,
-                PowerManager.THERMAL_STATUS_SEVERE, PowerManager.THERMAL_STATUS_CRITICAL,
-                PowerManager.THERMAL_STATUS_SHUTDOWN,
-            ).map { status ->
+            val recognizer = engine.loadSpeech(ModelSource.file(MODEL))
+            fun step(status: Int): Double {
                 shadowOf(power).setCurrentThermalStatus(status)
-                lifecycle.adapt(options).step
+                return recognizer.startSession(SessionOptions(adaptive = true)).use {
+                    assertNotNull(engine.adapted()).setting.stepSeconds
+                }.also { while (engine.adapted() != null) Thread.sleep(5) }
             }
+            val steps = listOf(
+                PowerManager.THERMAL_STATUS_NONE, PowerManager.THERMAL_STATUS_LIGHT,
+                PowerManager.THERMAL_STATUS_SEVERE, PowerManager.THERMAL_STATUS_SHUTDOWN,
+            ).map { step(it) }
             assertEquals(steps.sorted(), steps)
-            assertTrue(steps.first() > options.step && steps.last() > steps.first(), "$steps")
+            assertTrue(steps.first() == 1.1 && steps[1] > 1.1 && steps.last() > steps[1], "$steps")
             assertEquals(ThermalState.Critical, lifecycle.thermalState.value)
-            // An app that wants longer steps than that gets them.
-            assertEquals(9.0, lifecycle.adapt(SessionOptions(step = 9.0, trim = 9.0)).step)
-            // What the session is asked for must hold together.
-            assertTrue(lifecycle.adapt(SessionOptions(step = 2.5, trim = 3.0)).let { it.trim >= it.step })
+            // Cool again, but power is being saved.
+            val cool = step(PowerManager.THERMAL_STATUS_NONE)
+            shadowOf(power).setIsPowerSaveMode(true)
+            application.sendBroadcast(Intent(PowerManager.ACTION_POWER_SAVE_MODE_CHANGED))
+            shadowOf(Looper.getMainLooper()).idle()
+            assertTrue(step(PowerManager.THERMAL_STATUS_NONE) > cool)
+            recognizer.close()
         }
     }
 
@@ -159,6 +168,47 @@ class LifecycleTest {
     }
 
     @Test
+    fun `a model stored in a package is mapped where it lies`() = runBlocking {
+        Files.register()
+        Files.inPackage = packed()
+        val model = AndroidModels.content(application, Uri.parse("content://files/package"))
+        val demo = AudioSource.file(DEMO)
+        withTimeout(60_000) {
+            engine.loadSpeech(model).use { recognizer ->
+                assertContains(recognizer.transcribe(demo).text, "airport")
+                // Pages of the package itself, so nothing of it was copied.
+                assertContains(File("/proc/self/maps").readText(), Files.inPackage.first.path)
+            }
+        }
+        // Without zipalign it is no less right, only copied.
+        Files.inPackage = packed(beside = 1)
+        withTimeout(60_000) {
+            engine.loadSpeech(model).use { assertContains(it.transcribe(demo).text, "airport") }
+        }
+    }
+
+    /** An archive like an app's package, and where in it the model begins: `beside` bytes after a multiple of four. */
+    private fun packed(beside: Int = 0): Pair<File, Long> {
+        val file = File.createTempFile("app", ".apk").apply { deleteOnExit() }
+        val (code, model) = ByteArray(1_001) to MODEL.readBytes()
+        fun stored(name: String, bytes: ByteArray) = ZipEntry(name).apply {
+            method = ZipEntry.STORED
+            size = bytes.size.toLong()
+            crc = CRC32().apply { update(bytes) }.value
+        }
+        // A header of 30 bytes, the name, what fills up, the bytes: twice.
+        val unfilled = 30 + CODE.length + code.size + 30 + ModelSource.STARTER.length
+        val filling = Math.floorMod(beside - unfilled, 4)
+        ZipOutputStream(file.outputStream()).use { zip ->
+            zip.putNextEntry(stored(CODE, code))
+            zip.write(code)
+            zip.putNextEntry(stored(ModelSource.STARTER, model).apply { extra = ByteArray(filling) })
+            zip.write(model)
+        }
+        return file to (unfilled + filling).toLong()
+    }
+
+    @Test
     fun `what is not behind a URI is said without naming it`() = runBlocking {
         Files.register()
         val missing = AndroidModels.content(application, Uri.parse("content://files/private-name"))
@@ -184,6 +234,7 @@ class LifecycleTest {
 
         override fun openAssetFile(uri: Uri, mode: String): AssetFileDescriptor = when (uri.lastPathSegment) {
             "model" -> AssetFileDescriptor(open(MODEL), 0, AssetFileDescriptor.UNKNOWN_LENGTH)
+            "package" -> inPackage.let { (file, start) -> AssetFileDescriptor(open(file), start, MODEL.length()) }
             "inside" -> {
                 val file = File.createTempFile("demo", ".bin")
                 file.deleteOnExit()
@@ -206,6 +257,9 @@ class LifecycleTest {
         override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<String>?) = 0
 
         companion object {
+            /** An archive, and where in it the model begins. */
+            lateinit var inPackage: Pair<File, Long>
+
             fun register() {
                 val info = ProviderInfo().apply { authority = "files" }
                 Robolectric.buildContentProvider(Files::class.java).create(info)
@@ -214,6 +268,7 @@ class LifecycleTest {
     }
 
     private companion object {
+        const val CODE = "classes.dex"
         val ROOT = File(System.getProperty("sotto.root"))
         val MODEL = ROOT.resolve("core/starter/models/speech/starter.en.sotto")
         val DEMO = ROOT.resolve("core/starter/audio/demo.flac")

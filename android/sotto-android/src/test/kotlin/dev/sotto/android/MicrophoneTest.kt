@@ -204,9 +204,9 @@ class MicrophoneTest {
         microphone.state.first { it is MicrophoneState.Listening }
         assertNull(audio.communicationDevice)
         shadowOf(audio).addInputDevice(headset, true)
-        until { audio.communicationDevice == headset && recorders.last().preferredDevice == headset }
+        until { audio.communicationDevice == headset && recorders.lastOrNull()?.preferredDevice == headset }
         shadowOf(audio).removeInputDevice(headset, true)
-        until { audio.communicationDevice == null && recorders.last().preferredDevice == null }
+        until { audio.communicationDevice == null && recorders.lastOrNull()?.preferredDevice == null }
         val before = heard.size
         until { heard.size >= before + 3 }
         job.cancelAndJoin()
