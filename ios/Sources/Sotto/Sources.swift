@@ -2,7 +2,7 @@ public import Foundation
 internal import SottoBindings
 
 /// Where a model is.
-public enum ModelSource: Sendable {
+public enum ModelSource: Sendable, Equatable {
     /// A folder, a ggml file or a packed model. Packed files are mapped: they cost no memory of their own.
     case file(URL)
     /// A packed model in memory. Copied once.
@@ -21,7 +21,7 @@ public enum ModelSource: Sendable {
 }
 
 /// Where a recording is.
-public enum AudioSource: Sendable {
+public enum AudioSource: Sendable, Equatable {
     /// A file of any format that Sotto reads.
     case file(URL)
     /// The bytes of such a file.

@@ -28,16 +28,39 @@ public final class ModelListModel {
     public private(set) var progress: [String: ModelStore.Progress] = [:]
     public private(set) var problem: String?
     /// Name of the model that is used; nil for the starter model.
-    public var chosen: String?
+    public var chosen: String? {
+        didSet { saved?.content.chosen = chosen }
+    }
+    /// What has become of the models in memory, by their identifiers; the starter model's is ``starter``.
+    public private(set) var states: [String: ModelState] = [:]
+
+    /// Stands for the starter model among ``states``.
+    public static let starter = "starter"
 
     private let store: ModelStore
+    private let engine: SottoEngine
+    private let saved: SavedState?
     private let endpoint: String?
     private var pulls: [String: Task<Void, Never>] = [:]
 
-    public init(store: ModelStore, endpoint: String? = nil) {
+    /// The models of a store. What was chosen when the state was `saved` is so again, where it is still there.
+    public init(
+        store: ModelStore, engine: SottoEngine = .shared, saved: SavedState? = nil, endpoint: String? = nil
+    ) {
         self.store = store
+        self.engine = engine
+        self.saved = saved
         self.endpoint = endpoint
         refresh()
+        if let name = saved?.content.chosen, models.contains(where: { $0.name == name }) { chosen = name }
+    }
+
+    /// Keeps ``states`` of a model current until the task is cancelled; nil for the starter model.
+    public func watch(_ model: ModelStore.Model?) async {
+        guard let source = try? model?.source ?? StarterModel.speech() else { return }
+        let id = model?.id ?? Self.starter
+        for await state in engine.states(of: source) { states[id] = state }
+        states[id] = nil
     }
 
     public func refresh() {
