@@ -210,6 +210,21 @@ final class BadInputTests: XCTestCase {
         }
     }
 
+    func testASessionThatFailsEndsTheLoopThoughTheMicrophoneGoesOn() async throws {
+        let recognizer = try await Fixtures.recognizer()
+        let (audio, microphone) = AsyncStream.makeStream(of: Data.self)
+        microphone.yield([Float.nan].withUnsafeBytes { Data($0) })
+        do {
+            try await within(seconds: 30) {
+                for try await _ in recognizer.listen(to: audio, format: .init(encoding: .float32)) {}
+            }
+            XCTFail("it is no number")
+        } catch {
+            guard case .invalidAudio? = error as? SottoError else { return XCTFail("\(error)") }
+        }
+        microphone.finish()
+    }
+
     func testOptionsWithoutSenseAreNamed() async throws {
         let recognizer = try await Fixtures.recognizer()
         let changes: [(inout SpeechOptions) -> Void] = [
@@ -219,7 +234,8 @@ final class BadInputTests: XCTestCase {
                 $0.hotwords = ["a"]
                 $0.hotwordStrength = .infinity
             },
-            { $0.search.compressionRatio = .nan }, { $0.language = "" }, { $0.task = .translate },
+            { $0.search.compressionRatio = .nan }, { $0.search.logProbability = .nan }, { $0.search.noSpeech = .nan },
+            { $0.task = .translate },
         ]
         for (number, change) in changes.enumerated() {
             var options = SpeechOptions()

@@ -81,8 +81,11 @@ final class PullTests: XCTestCase {
         await assertThrows("notFound") { try await pull("openai/nothing") } _: {
             if case .notFound = $0 { true } else { false }
         }
-        hub.mood.status = ("/storage/", 404)
+        hub.mood.status = ("/resolve/", 404)
         await assertThrows("notFound") { try await pull() } _: { if case .notFound = $0 { true } else { false } }
+        // Addresses of the storage expire: the hub is asked again, and then it is the storage that does not serve.
+        hub.mood.status = ("/storage/", 404)
+        await assertThrows("network") { try await pull() } _: { if case .network = $0 { true } else { false } }
         XCTAssertEqual(try store().models(), [])
     }
 

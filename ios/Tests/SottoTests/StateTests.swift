@@ -91,6 +91,52 @@ final class StateTests: XCTestCase {
         XCTAssertEqual(engine.state(of: source), .notLoaded, "nobody watches it")
     }
 
+    func testAModelThatIsNeededAgainIsLoadedAgain() async throws {
+        let engine = try SottoEngine(.init(threads: 2))
+        let model = SpeechModel(source, engine: engine)
+        XCTAssertEqual(model.state, .notLoaded)
+        let watch = Watch(model.states)
+        let first = try await withThrowingTaskGroup(of: SpeechRecognizer.self) { group in
+            for _ in 0..<8 { group.addTask { try await model.load() } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        XCTAssertEqual(engine.loadedModels.count, 1)
+        XCTAssertTrue(first.allSatisfy { $0.state == .ready })
+        let kept = try await model.load()
+        let same = try await model.load()
+        XCTAssertTrue(kept === same)
+        engine.trim(.idle)
+        try await watch.reaches(.unloaded)
+        let again = try await model.load()
+        XCTAssertTrue(again !== kept)
+        XCTAssertEqual([again.state, kept.state], [.ready, .unloaded])
+        try await watch.reaches(.ready)
+        model.unload()
+        model.unload()
+        try await watch.reaches(.unloaded)
+        XCTAssertEqual(again.state, .unloaded)
+    }
+
+    func testALoadThatIsStoppedByUnloadingIsCancelled() async throws {
+        let engine = try SottoEngine(.init(threads: 1))
+        let model = SpeechModel(source, engine: engine)
+        for delay in 0..<20 {
+            let load = Task { try await model.load() }
+            try await Task.sleep(nanoseconds: UInt64(delay) * 500_000)
+            model.unload()
+            // Either it was there already, and is unloaded, or it was stopped.
+            do {
+                let recognizer = try await within(seconds: 30) { try await load.value }
+                model.unload()
+                XCTAssertEqual(recognizer.state, .unloaded)
+            } catch {
+                XCTAssertEqual(error as? SottoError, .cancelled)
+            }
+        }
+        try await untilHeld(by: engine)
+        XCTAssertEqual(engine.memoryUsed, 0)
+    }
+
     func testWatchersThatLeaveAreForgotten() async throws {
         let engine = try SottoEngine(.init(threads: 1))
         for _ in 0..<100 {

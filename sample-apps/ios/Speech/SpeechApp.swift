@@ -14,7 +14,7 @@ struct SpeechApp: App {
         let folder = URL.applicationSupportDirectory
         let saved = SavedState(file: folder.appending(path: "state.json"))
         let models = SpeechApp.modelList(in: folder.appending(path: "models"), saved: saved)
-        let load: @Sendable () async throws -> SpeechRecognizer = { try await .load(models.source()) }
+        let load: @Sendable () async throws -> SpeechRecognizer = { try await models.load() }
         _models = State(wrappedValue: models)
         _captions = State(wrappedValue: CaptionsModel(saved: saved, load: load, listen: SpeechApp.listen))
         _files = State(wrappedValue: FileModel(load: load))

@@ -37,12 +37,12 @@ public final class SpeechRecognizer: Sendable {
         public var probability: Float
     }
 
-    private let raw: SpeechModel
+    private let raw: SottoBindings.SpeechModel
     /// Where the states of the engine's models are, and which one this model's is.
     let board: StateBoard
     let key: String
 
-    private init(_ raw: SpeechModel, board: StateBoard, key: String) {
+    private init(_ raw: SottoBindings.SpeechModel, board: StateBoard, key: String) {
         self.raw = raw
         self.board = board
         self.key = key
@@ -133,7 +133,8 @@ public final class SpeechRecognizer: Sendable {
                             for try await event in session.events { continuation.yield(event) }
                         }
                         defer { session.cancel() }
-                        try await group.waitForAll()
+                        // Whichever fails first ends the other, too: `waitForAll` would wait for it.
+                        while try await group.next() != nil {}
                     }
                     continuation.finish()
                 } catch {

@@ -42,6 +42,8 @@ public final class ModelListModel {
     private let saved: SavedState?
     private let endpoint: String?
     private var pulls: [String: Task<Void, Never>] = [:]
+    /// The model that was used last: it stays in memory for the next captions, until another one is chosen.
+    private var used: SpeechModel?
 
     /// The models of a store. What was chosen when the state was `saved` is so again, where it is still there.
     public init(
@@ -67,10 +69,19 @@ public final class ModelListModel {
         do { models = try store.models() } catch { problem = message(of: error) }
     }
 
-    /// The model that is used.
+    /// Where the model is that is used.
     public func source() throws -> ModelSource {
         guard let chosen else { return try StarterModel.speech() }
         return try store.source(of: chosen)
+    }
+
+    /// The model that is used, loaded.
+    public func load() async throws -> SpeechRecognizer {
+        let source = try source()
+        let model: SpeechModel
+        if let used, used.source == source { model = used } else { model = SpeechModel(source, engine: engine) }
+        used = model
+        return try await model.load()
     }
 
     public func pull(_ offer: Offer) {

@@ -85,12 +85,15 @@ final class SampleModelsTests: XCTestCase {
         let store = try ModelStore(folder: folder)
         let list = ModelListModel(store: store)
         XCTAssertEqual(list.models, [])
-        _ = try await SpeechRecognizer.load(list.source())
+        let starter = try await list.load()
+        let same = try await list.load()
+        XCTAssertTrue(starter === same)
         try await store.importModel(
             at: repository.appendingPathComponent("core/starter/models/speech/starter.en.sotto"), as: "local/mine")
         list.refresh()
         list.chosen = "local/mine"
-        _ = try await SpeechRecognizer.load(list.source())
+        let mine = try await list.load()
+        XCTAssertTrue(mine !== starter)
         list.remove(list.models[0])
         XCTAssertNil(list.chosen)
         XCTAssertEqual(list.models, [])
@@ -109,7 +112,7 @@ final class SampleModelsTests: XCTestCase {
             XCTAssertEqual(list.states[ModelListModel.starter], state)
         }
         try await wait(for: .notLoaded)
-        let recognizer = try await SpeechRecognizer.load(list.source(), engine: engine)
+        let recognizer = try await list.load()
         try await wait(for: .ready)
         recognizer.unload()
         try await wait(for: .unloaded)
