@@ -11,6 +11,7 @@ public struct SpeechOptions: Sendable, Equatable {
         /// A code (`de`), a tag (`de-AT`) or an English name (`german`); empty for automatic.
         case named(String)
 
+        /// The language that is named.
         public init(stringLiteral value: String) {
             self = .named(value)
         }

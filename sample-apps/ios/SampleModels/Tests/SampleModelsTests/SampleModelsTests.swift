@@ -150,7 +150,7 @@ final class SampleModelsTests: XCTestCase {
         listening.stop()
     }
 
-    func testStateThatCannotBeReadOrNamesAModelThatIsGoneIsNone() throws {
+    func testStateThatCannotBeReadOrNamesAModelThatIsGoneIsNone() async throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
         defer { try? FileManager.default.removeItem(at: folder) }
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
