@@ -11,11 +11,19 @@ public enum ModelSource: Sendable, Equatable {
     case descriptor(Int32, offset: UInt64, length: UInt64, name: String)
 
     var location: ModelLocation {
-        switch self {
-        case .file(let url): .path(path: url.path)
-        case .data(let data, let name): .bytes(name: name, bytes: data)
-        case .descriptor(let descriptor, let offset, let length, let name):
-            .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+        get throws(SottoError) {
+            switch self {
+            case .file(let url):
+                guard url.isFileURL else {
+                    throw .invalidModel(
+                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
+                        nextStep: "fetch the model first, as ModelStore does")
+                }
+                return .path(path: url.path)
+            case .data(let data, let name): return .bytes(name: name, bytes: data)
+            case .descriptor(let descriptor, let offset, let length, let name):
+                return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+            }
         }
     }
 }
@@ -32,12 +40,20 @@ public enum AudioSource: Sendable, Equatable {
     case samples(Data, format: PCMFormat)
 
     var input: AudioInput {
-        switch self {
-        case .file(let url): .path(path: url.path)
-        case .data(let data, let name): .bytes(name: name, bytes: data)
-        case .descriptor(let descriptor, let offset, let length, let name):
-            .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
-        case .samples(let pcm, let format): .samples(pcm: pcm, format: format.raw)
+        get throws(SottoError) {
+            switch self {
+            case .file(let url):
+                guard url.isFileURL else {
+                    throw .invalidAudio(
+                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
+                        nextStep: "fetch the recording first")
+                }
+                return .path(path: url.path)
+            case .data(let data, let name): return .bytes(name: name, bytes: data)
+            case .descriptor(let descriptor, let offset, let length, let name):
+                return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+            case .samples(let pcm, let format): return .samples(pcm: pcm, format: format.raw)
+            }
         }
     }
 }

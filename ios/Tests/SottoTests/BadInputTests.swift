@@ -74,6 +74,49 @@ final class BadInputTests: XCTestCase {
         }
     }
 
+    func testPlacesWhereNothingCanBeReadAreNamedByTheirKind() async throws {
+        let web = try XCTUnwrap(URL(string: "https://example.com/model.sotto?token=secret"))
+        let nowhere = URL(fileURLWithPath: "/nowhere")
+        let models: [ModelSource] = [
+            .file(web), .file(nowhere), .data(Data(), name: "empty"), .data(Data(count: 100_000), name: "zeros"),
+            .descriptor(-1, offset: 0, length: 5, name: "none"), .descriptor(9_999, offset: 0, length: 5, name: "none"),
+        ]
+        for model in models {
+            do {
+                _ = try await SpeechRecognizer.load(model, engine: Fixtures.engine)
+                XCTFail("\(model)")
+            } catch {
+                guard case .invalidModel(let reason, let step) = error else { XCTFail("\(error)"); continue }
+                XCTAssertFalse(step.isEmpty || reason.contains("secret"), reason)
+            }
+        }
+        let recordings: [AudioSource] = [
+            .file(web), .file(nowhere), .data(Data(), name: "empty"), .data(Data(count: 100_000), name: "zeros"),
+            .descriptor(-1, offset: 0, length: 5, name: "none"), .samples(Data(count: 640), format: .init(rate: 0)),
+        ]
+        let recognizer = try await Fixtures.recognizer()
+        for recording in recordings {
+            do {
+                _ = try await recognizer.transcribe(recording)
+                XCTFail("\(recording)")
+            } catch {
+                guard case .invalidAudio(let reason, let step) = error else { XCTFail("\(error)"); continue }
+                XCTAssertFalse(step.isEmpty || reason.contains("secret"), reason)
+            }
+        }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("places-\(UUID())")
+        let store = try ModelStore(folder: folder, engine: Fixtures.engine)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for file in [web, nowhere] {
+            do {
+                try await store.importModel(at: file, as: "local/model")
+                XCTFail("\(file)")
+            } catch {
+                guard case .notFound = error else { XCTFail("\(error)"); continue }
+            }
+        }
+    }
+
     func testFormatsThatCannotBeAreRefusedAtOnce() async throws {
         let recognizer = try await Fixtures.recognizer()
         let formats = [
@@ -192,6 +235,47 @@ final class BadInputTests: XCTestCase {
             try await untilHeld(by: engine)
             XCTAssertEqual(engine.memoryUsed, 0, "after \(delay) ms")
         }
+    }
+
+    func testEveryKindOfWorkEndsWithItsTask() async throws {
+        let engine = try SottoEngine(.init(threads: 2))
+        let recognizer = try await SpeechRecognizer.load(.file(Fixtures.starter), engine: engine)
+        let held = engine.memoryUsed
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cancel-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let store = try ModelStore(folder: folder, engine: engine)
+        try await store.importModel(at: Fixtures.starter, as: "local/here")
+        let long = AudioSource.samples(try (0..<40).reduce(into: Data()) { data, _ in data += try pcm() }, format: .init())
+        let clip = SpeechProfile.Clip(name: "long", audio: long)
+        let works: [(String, @Sendable () async throws -> Void)] = [
+            ("detecting", { _ = try await recognizer.detectLanguage(of: long) }),
+            ("finding", { _ = try await engine.findSpeech(in: long) }),
+            ("transcribing", { _ = try await recognizer.transcribe(long) }),
+            ("importing", { try await store.importModel(at: Fixtures.starter, as: "local/other") }),
+            ("verifying", { try await store.verify("local/here") }),
+            (
+                "profiling",
+                {
+                    let profile = try SpeechProfile(
+                        of: .file(Fixtures.starter), clips: [clip], options: .init(model: "a"), engine: engine)
+                    _ = try await profile.report()
+                }
+            ),
+        ]
+        for (name, work) in works {
+            for delay in [0, 3, 40] {
+                let task = Task { try await work() }
+                try await Task.sleep(nanoseconds: UInt64(delay) * 1_000_000)
+                task.cancel()
+                do { try await within(seconds: 30) { try await task.value } } catch {
+                    let isCancelled = error as? SottoError == .cancelled || error as? StoreError == .cancelled
+                    XCTAssertTrue(isCancelled, "\(name): \(error)")
+                }
+                try await untilHeld(by: engine, atMost: held)
+                XCTAssertLessThanOrEqual(engine.memoryUsed, held, name)
+            }
+        }
+        XCTAssertEqual(Set(try store.models().map(\.name)).subtracting(["local/other"]), ["local/here"])
     }
 
     func testASourceOfSamplesThatFailsEndsTheLoopWithItsError() async throws {
