@@ -230,6 +230,7 @@ step_swift() {
         return
     fi
     swift_in ios test
+    run timeout 600 scripts/swift-chroot.sh run -C ios -b "$root" -- ./make-docs.sh
     swift_in sample-apps/ios/SampleModels test -Xlinker --allow-shlib-undefined
     run timeout 600 scripts/swift-chroot.sh run -C sample-apps/ios -b "$root" -- ./check-views.sh
 }

@@ -103,6 +103,7 @@ public final class SottoEngine: Sendable {
     }()
 
     let raw: Engine
+    let states = StateBoard()
 
     /// An engine with these options. Loads nothing.
     public init(_ options: Options = .init()) throws(SottoError) {
@@ -142,7 +143,16 @@ public final class SottoEngine: Sendable {
                 case .idle: .idle
                 }
             }())
+        states.look()
         return Trimmed(models: trimmed.models, memory: trimmed.memory, pages: trimmed.pages)
+    }
+
+    /// Unloads the model with this number (``LoadedModel/id``), whoever uses it; transcriptions under way end first.
+    /// Returns at once; false where there is no such model any more.
+    @discardableResult
+    public func unload(_ id: LoadedModel.ID) -> Bool {
+        defer { states.look() }
+        return raw.unloadModel(id: id)
     }
 
     /// Bytes that a model would take, without loading it. Reads its header: milliseconds, on the calling thread.

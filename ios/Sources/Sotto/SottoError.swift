@@ -67,6 +67,7 @@ public enum SottoError: Error, Sendable, Equatable {
 }
 
 extension SottoError: CustomStringConvertible {
+    /// What is wrong.
     public var description: String {
         switch self {
         case .cancelled: "cancelled"

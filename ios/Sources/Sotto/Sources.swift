@@ -2,7 +2,7 @@ public import Foundation
 internal import SottoBindings
 
 /// Where a model is.
-public enum ModelSource: Sendable {
+public enum ModelSource: Sendable, Equatable {
     /// A folder, a ggml file or a packed model. Packed files are mapped: they cost no memory of their own.
     case file(URL)
     /// A packed model in memory. Copied once.
@@ -11,17 +11,25 @@ public enum ModelSource: Sendable {
     case descriptor(Int32, offset: UInt64, length: UInt64, name: String)
 
     var location: ModelLocation {
-        switch self {
-        case .file(let url): .path(path: url.path)
-        case .data(let data, let name): .bytes(name: name, bytes: data)
-        case .descriptor(let descriptor, let offset, let length, let name):
-            .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+        get throws(SottoError) {
+            switch self {
+            case .file(let url):
+                guard url.isFileURL else {
+                    throw .invalidModel(
+                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
+                        nextStep: "fetch the model first, as ModelStore does")
+                }
+                return .path(path: url.path)
+            case .data(let data, let name): return .bytes(name: name, bytes: data)
+            case .descriptor(let descriptor, let offset, let length, let name):
+                return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+            }
         }
     }
 }
 
 /// Where a recording is.
-public enum AudioSource: Sendable {
+public enum AudioSource: Sendable, Equatable {
     /// A file of any format that Sotto reads.
     case file(URL)
     /// The bytes of such a file.
@@ -32,12 +40,20 @@ public enum AudioSource: Sendable {
     case samples(Data, format: PCMFormat)
 
     var input: AudioInput {
-        switch self {
-        case .file(let url): .path(path: url.path)
-        case .data(let data, let name): .bytes(name: name, bytes: data)
-        case .descriptor(let descriptor, let offset, let length, let name):
-            .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
-        case .samples(let pcm, let format): .samples(pcm: pcm, format: format.raw)
+        get throws(SottoError) {
+            switch self {
+            case .file(let url):
+                guard url.isFileURL else {
+                    throw .invalidAudio(
+                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
+                        nextStep: "fetch the recording first")
+                }
+                return .path(path: url.path)
+            case .data(let data, let name): return .bytes(name: name, bytes: data)
+            case .descriptor(let descriptor, let offset, let length, let name):
+                return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
+            case .samples(let pcm, let format): return .samples(pcm: pcm, format: format.raw)
+            }
         }
     }
 }

@@ -59,7 +59,8 @@ final class CancellationTests: XCTestCase {
         await assertCancelled { try await waiting.value }
     }
 
-    /// Starting, pushing, finishing, cancelling, dropping and trimming at random moments: nothing crashes or hangs.
+    /// Loading, starting, pushing, finishing, cancelling, dropping, unloading and trimming at random moments, watched and
+    /// traced or not: nothing crashes or hangs.
     /// SOTTO_ROUNDS says how often (10,000 before a release).
     func testRandomMoments() async throws {
         let rounds = ProcessInfo.processInfo.environment["SOTTO_ROUNDS"].flatMap(Int.init) ?? 300
@@ -67,14 +68,20 @@ final class CancellationTests: XCTestCase {
         let pcm = try Data(contentsOf: Fixtures.pcm).prefix(32_000)
         try await within(seconds: 60 + Double(rounds)) {
             var dice = Dice(seed: 13)
-            var recognizer = try await SpeechRecognizer.load(.file(Fixtures.starter), engine: engine)
+            let model = SpeechModel(.file(Fixtures.starter), engine: engine)
+            var recognizer = try await model.load()
+            // Somebody watches all the time, others come and go.
+            let watching = Task {
+                for await state in model.states { if case .failed(let error) = state { XCTFail("\(error)") } }
+            }
+            defer { watching.cancel() }
             for _ in 0..<rounds {
                 let session: SpeechSession
                 do {
                     session = try recognizer.startSession()
                 } catch SottoError.unloaded {
                     // A trim has taken the idle model, as it says: it is loaded again, as apps do.
-                    recognizer = try await SpeechRecognizer.load(.file(Fixtures.starter), engine: engine)
+                    do { recognizer = try await model.load() } catch SottoError.cancelled {}
                     continue
                 }
                 let reader = Task {
@@ -82,17 +89,24 @@ final class CancellationTests: XCTestCase {
                     for try await _ in session.events { count += 1 }
                     return count
                 }
+                var trace: SpanTrace?
                 for _ in 0..<dice.next(5) {
-                    switch dice.next(6) {
+                    switch dice.next(9) {
                     case 0, 1: try? session.push(Data(pcm.prefix(dice.next(pcm.count))))
                     case 2: session.finish()
                     case 3: engine.trim(.idle)
                     case 4: session.cancel()
+                    case 5: trace = SottoEngine.trace(with: Deaf())
+                    case 6: if dice.next(10) == 0 { model.unload() }
+                    case 7:
+                        let load = Task { try await model.load() }
+                        if dice.next(2) == 0 { load.cancel() }
                     default: reader.cancel()
                     }
                 }
                 if dice.next(2) == 0 { session.finish() } else { session.cancel() }
                 do { _ = try await reader.value } catch { XCTAssertEqual(error as? SottoError, .cancelled) }
+                withExtendedLifetime(trace) {}
             }
         }
     }
@@ -119,6 +133,12 @@ final class CancellationTests: XCTestCase {
         let pcm = try Data(contentsOf: Fixtures.pcm)
         return .samples((0..<40).reduce(into: Data()) { data, _ in data.append(pcm) }, format: PCMFormat())
     }
+}
+
+/// A tracer that does nothing.
+private struct Deaf: SpanTracer {
+    func begin(_ span: Span, id: UInt64) {}
+    func end(_ span: Span, _ interval: Void) {}
 }
 
 /// Numbers that a seed decides.

@@ -9,11 +9,9 @@ struct ModelsView: View {
     var body: some View {
         List {
             Section("models.here") {
-                row(Text("models.starter"), size: nil, isChosen: model.chosen == nil) { model.chosen = nil }
+                row(Text("models.starter"), of: nil) { model.chosen = nil }
                 ForEach(model.models) { stored in
-                    row(Text(verbatim: stored.name), size: stored.bytes, isChosen: model.chosen == stored.name) {
-                        model.chosen = stored.name
-                    }
+                    row(Text(verbatim: stored.name), of: stored) { model.chosen = stored.name }
                 }
             }
             Section("models.offered") {
@@ -28,18 +26,30 @@ struct ModelsView: View {
     }
 
     private func row(
-        _ title: Text, size: UInt64?, isChosen: Bool, choose: @escaping @MainActor () -> Void
+        _ title: Text, of stored: ModelStore.Model?, choose: @escaping @MainActor () -> Void
     ) -> some View {
         Button(action: choose) {
             VStack(alignment: .leading) {
                 title
-                if let size {
+                if let size = stored?.bytes {
                     Text(Int64(size).formatted(.byteCount(style: .file))).font(.caption).foregroundStyle(.secondary)
                 }
+                state(model.states[stored?.id ?? ModelListModel.starter] ?? .notLoaded)
             }
         }
         .frame(minHeight: 48)
-        .accessibilityValue(isChosen ? Text("models.chosen") : Text(verbatim: ""))
+        .accessibilityValue(model.chosen == stored?.name ? Text("models.chosen") : Text(verbatim: ""))
+        .task(id: stored?.id) { await model.watch(stored) }
+    }
+
+    /// What has become of a model in memory.
+    @ViewBuilder private func state(_ state: ModelState) -> some View {
+        switch state {
+        case .notLoaded, .unloaded: EmptyView()
+        case .loading(let part): ProgressView(value: part).accessibilityLabel("models.loading")
+        case .ready: Text("models.ready").font(.caption).foregroundStyle(.secondary)
+        case .failed: Text("models.failed").font(.caption).foregroundStyle(.red)
+        }
     }
 
     @ViewBuilder private func offered(_ offer: ModelListModel.Offer) -> some View {

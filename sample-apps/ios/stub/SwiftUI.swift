@@ -99,6 +99,9 @@ extension View {
     @_disfavoredOverload public func accessibilityLabel<S: StringProtocol>(_ text: S) -> AnyStub { fatalError() }
     public func accessibilityValue(_ text: Text) -> AnyStub { fatalError() }
     @_disfavoredOverload public func accessibilityValue<S: StringProtocol>(_ text: S) -> AnyStub { fatalError() }
+    public func task<ID: Equatable>(
+        id: ID, _ action: @escaping @Sendable @MainActor () async -> Void
+    ) -> AnyStub { fatalError() }
     public func accessibilityHint(_ key: LocalizedStringKey) -> AnyStub { fatalError() }
     public func fileImporter(
         isPresented: Binding<Bool>, allowedContentTypes: [UTType],

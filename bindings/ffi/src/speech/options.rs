@@ -187,12 +187,17 @@ impl SearchSettings {
         }
     }
 
-    fn thresholds(&self) -> Thresholds {
-        Thresholds {
+    fn thresholds(&self) -> Result<Thresholds, SpeechFailure> {
+        let named =
+            [("compression_ratio", self.compression_ratio), ("logprob", self.logprob), ("no_speech", self.no_speech)];
+        if let Some((name, _)) = named.into_iter().find(|(_, threshold)| threshold.is_nan()) {
+            return Err(SpeechFailure::option(name, "must be a number"));
+        }
+        Ok(Thresholds {
             compression_ratio: (self.compression_ratio <= 100.0).then_some(self.compression_ratio),
             logprob: (self.logprob >= -100.0).then_some(self.logprob),
             no_speech: (self.no_speech <= 1.0).then_some(self.no_speech),
-        }
+        })
     }
 }
 
@@ -200,7 +205,7 @@ impl SpeechSettings {
     /// For `recognizer`, whose vocabulary hotwords are cut into. Reads the file of a detector that is named.
     pub(crate) fn options(self, recognizer: &Recognizer) -> Result<Options, SpeechFailure> {
         let hotwords = hotwords(&self.hotwords, self.hotword_strength, recognizer)?;
-        let thresholds = self.search.as_ref().map_or_else(Thresholds::default, SearchSettings::thresholds);
+        let thresholds = self.search.as_ref().map(SearchSettings::thresholds).transpose()?.unwrap_or_default();
         Ok(Options {
             language: match self.language.trim() {
                 "" => Language::Auto,
@@ -267,5 +272,35 @@ impl LiveSettings {
             tempo: None,
             volatile_context: self.volatile_context.map_or(default.volatile_context, Into::into),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_that_is_no_number_is_refused_and_one_out_of_reach_is_none() {
+        let search = SearchSettings {
+            beam: 1,
+            patience: 1.0,
+            length_penalty: None,
+            temperatures: Vec::new(),
+            best_of: 5,
+            seed: 0,
+            compression_ratio: 101.0,
+            logprob: f32::NEG_INFINITY,
+            no_speech: 0.5,
+        };
+        let thresholds = search.thresholds().unwrap();
+        assert_eq!((thresholds.compression_ratio, thresholds.logprob, thresholds.no_speech), (None, None, Some(0.5)));
+        for (name, search) in [
+            ("compression_ratio", SearchSettings { compression_ratio: f32::NAN, ..search.clone() }),
+            ("logprob", SearchSettings { logprob: f32::NAN, ..search.clone() }),
+            ("no_speech", SearchSettings { no_speech: f32::NAN, ..search }),
+        ] {
+            let error = search.thresholds().unwrap_err();
+            assert!(matches!(&error, SpeechFailure::InvalidOption { option, .. } if option == name), "{error:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Errors of the model store, as apps see them.
 
+use std::io;
+
 use sotto::store::StoreError;
 
 /// Why something about the store did not work. An access token never stands in it.
@@ -89,9 +91,17 @@ impl StoreFailure {
         let step = str::to_owned;
         match error {
             StoreError::Cancelled(_) => Self::Cancelled,
-            StoreError::Name { .. } | StoreError::Ambiguous { .. } | StoreError::Configuration { .. } => {
+            StoreError::Name { .. } | StoreError::Ambiguous { .. } => {
                 Self::InvalidName { reason, next_step: step("name it as lists of the store do") }
             }
+            StoreError::Configuration { .. } => Self::InvalidName {
+                reason,
+                next_step: step("give a folder, an address and a token as they are described"),
+            },
+            StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Self::NotFound {
+                reason,
+                next_step: step("check where the file is, and that it was not moved or deleted"),
+            },
             StoreError::NotInstalled { .. } | StoreError::NoEarlierVersion { .. } => {
                 Self::NotFound { reason, next_step: step("look at the list of the store, or pull the model") }
             }
@@ -143,5 +153,19 @@ impl StoreFailure {
 impl From<StoreError> for StoreFailure {
     fn from(error: StoreError) -> Self {
         Self::of(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_is_not_found_and_anything_else_of_the_system_is_internal() {
+        let of = |kind: io::ErrorKind| {
+            StoreFailure::of(&StoreError::Io { path: "model".into(), action: "import", source: kind.into() })
+        };
+        assert!(matches!(of(io::ErrorKind::NotFound), StoreFailure::NotFound { .. }));
+        assert!(matches!(of(io::ErrorKind::PermissionDenied), StoreFailure::Internal { .. }));
     }
 }

@@ -89,7 +89,7 @@ public final class SpeechProfile: Sendable {
         raw = try call {
             try engine.raw.profileSpeech(
                 location: source.location,
-                clips: clips.map { ProfileClip(name: $0.name, audio: $0.audio.input, text: $0.text) },
+                clips: clips.map { ProfileClip(name: $0.name, audio: try $0.audio.input, text: $0.text) },
                 settings: ProfileSettings(
                     model: options.model, device: options.device, system: options.system, emulated: options.emulated,
                     laterLoads: options.laterLoads, warmRuns: options.warmRuns,

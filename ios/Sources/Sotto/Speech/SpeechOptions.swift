@@ -8,9 +8,10 @@ public struct SpeechOptions: Sendable, Equatable {
         case automatic
         /// Decided anew for every stretch of speech: speakers change language.
         case each
-        /// A code (`de`), a tag (`de-AT`) or an English name (`german`).
+        /// A code (`de`), a tag (`de-AT`) or an English name (`german`); empty for automatic.
         case named(String)
 
+        /// The language that is named.
         public init(stringLiteral value: String) {
             self = .named(value)
         }
@@ -141,11 +142,11 @@ public struct SearchOptions: Sendable, Equatable {
     public var bestOf: UInt32 = 5
     /// Seed of the samples: the same seed gives the same text.
     public var seed: UInt64 = 0
-    /// Text that compresses better than this repeats itself and is tried again.
+    /// Text that compresses better than this repeats itself and is tried again; above 100: never.
     public var compressionRatio: Float = 2.4
-    /// A mean log-probability below this is a guess and is tried again.
+    /// A mean log-probability below this is a guess and is tried again; below -100: never.
     public var logProbability: Float = -1
-    /// A window whose no-speech probability is above this, and whose text is a guess, is silent.
+    /// A window whose no-speech probability is above this, and whose text is a guess, is silent; above 1: never.
     public var noSpeech: Float = 0.6
 
     /// The defaults: greedy, with the references' second tries.

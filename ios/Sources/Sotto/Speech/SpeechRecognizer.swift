@@ -37,10 +37,19 @@ public final class SpeechRecognizer: Sendable {
         public var probability: Float
     }
 
-    private let raw: SpeechModel
+    private let raw: SottoBindings.SpeechModel
+    /// Where the states of the engine's models are, and which one this model's is.
+    let board: StateBoard
+    let key: String
 
-    private init(_ raw: SpeechModel) {
+    private init(_ raw: SottoBindings.SpeechModel, board: StateBoard, key: String) {
         self.raw = raw
+        self.board = board
+        self.key = key
+    }
+
+    deinit {
+        board.gone(key, ObjectIdentifier(self))
     }
 
     /// Loads a model; one that the engine holds already is shared. `progress` is told the part that is done, 0 to 1, in
@@ -48,16 +57,28 @@ public final class SpeechRecognizer: Sendable {
     public static func load(
         _ source: ModelSource, engine: SottoEngine = .shared, progress: (@Sendable (Double) -> Void)? = nil
     ) async throws(SottoError) -> SpeechRecognizer {
-        let load = try call { try engine.raw.loadSpeech(location: source.location) }
-        while let event = try await pull(cancel: { load.cancel() }, { try await load.nextEvent() }) {
-            switch event {
-            case .progress(let done, let total):
-                if let progress, let total, total > 0 { progress(Double(done) / Double(total)) }
-            case .loaded(let model):
-                return SpeechRecognizer(model)
+        let (board, key) = (engine.states, source.key)
+        let number = board.begin(key)
+        do throws(SottoError) {
+            let load = try call { try engine.raw.loadSpeech(location: source.location) }
+            while let event = try await pull(cancel: { load.cancel() }, { try await load.nextEvent() }) {
+                switch event {
+                case .progress(let done, let total):
+                    guard let total, total > 0 else { continue }
+                    let part = min(Double(done) / Double(total), 1)
+                    board.progress(key, load: number, part)
+                    progress?(part)
+                case .loaded(let model):
+                    let recognizer = SpeechRecognizer(model, board: board, key: key)
+                    board.loaded(key, load: number, recognizer)
+                    return recognizer
+                }
             }
+            throw .internal(reason: "loading ended without a model", nextStep: "report it with this text")
+        } catch {
+            board.failed(key, load: number, error)
+            throw error
         }
-        throw .internal(reason: "loading ended without a model", nextStep: "report it with this text")
     }
 
     /// The text of a recording. Cancelling the task stops it within one token.
@@ -112,7 +133,8 @@ public final class SpeechRecognizer: Sendable {
                             for try await event in session.events { continuation.yield(event) }
                         }
                         defer { session.cancel() }
-                        try await group.waitForAll()
+                        // Whichever fails first ends the other, too: `waitForAll` would wait for it.
+                        while try await group.next() != nil {}
                     }
                     continuation.finish()
                 } catch {
@@ -149,5 +171,6 @@ public final class SpeechRecognizer: Sendable {
     /// Gives the model's memory back even where others hold it; transcriptions under way end first. Returns at once.
     public func unload() {
         raw.unload()
+        board.look()
     }
 }

@@ -70,10 +70,12 @@ public final class SpeechSession: Sendable {
 
     /// Events of a live session. A task that is cancelled cancels the session.
     public struct Events: AsyncSequence, Sendable {
+        /// What the loop is given.
         public typealias Element = LiveEvent
 
         let session: SpeechSession
 
+        /// Pulls them.
         public func makeAsyncIterator() -> Iterator {
             Iterator(session: session)
         }
@@ -82,6 +84,7 @@ public final class SpeechSession: Sendable {
         public struct Iterator: AsyncIteratorProtocol {
             let session: SpeechSession
 
+            /// The next event, when there is one; nil after the last of a finished session.
             public mutating func next() async throws(SottoError) -> LiveEvent? {
                 let raw = session.raw
                 return try await pull(cancel: { raw.cancel() }, { try await raw.nextEvent() }).map(LiveEvent.init)

@@ -12,6 +12,7 @@ public final class Transcription: AsyncSequence, Sendable {
         case finished(Transcript)
     }
 
+    /// What the loop is given.
     public typealias Element = Event
 
     private let raw: SottoBindings.Transcription
@@ -29,6 +30,7 @@ public final class Transcription: AsyncSequence, Sendable {
         raw.cancel()
     }
 
+    /// Pulls its events. Several share them: each event goes to one.
     public func makeAsyncIterator() -> Iterator {
         Iterator(transcription: self)
     }
@@ -37,6 +39,7 @@ public final class Transcription: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         let transcription: Transcription
 
+        /// The next event, when there is one; nil after the last.
         public mutating func next() async throws(SottoError) -> Event? {
             let raw = transcription.raw
             return try await pull(cancel: { raw.cancel() }, { try await raw.nextEvent() }).map(Event.init)

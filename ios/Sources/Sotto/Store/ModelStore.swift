@@ -100,6 +100,11 @@ public final class ModelStore: Sendable {
         progress: (@Sendable (Progress) -> Void)? = nil
     ) async throws(StoreError) -> Model {
         let settings = ImportSettings(name: name, licence: licence, take: moving)
+        guard url.isFileURL else {
+            throw .notFound(
+                reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
+                nextStep: "fetch the model first, or pull it")
+        }
         let job = try call(as: StoreError.self) { try raw.import(file: .path(path: url.path), settings: settings) }
         while let event = try await pull(as: StoreError.self, cancel: { job.cancel() }, { try await job.nextEvent() }) {
             switch event {

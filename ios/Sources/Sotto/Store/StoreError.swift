@@ -38,6 +38,7 @@ public enum StoreError: Error, Sendable, Equatable {
 }
 
 extension StoreError: CustomStringConvertible {
+    /// What is wrong.
     public var description: String { parts.reason }
 }
 

@@ -26,21 +26,28 @@ public final class CaptionsModel {
 
     public private(set) var state = State.idle
     /// Text that will not change.
-    public private(set) var finalText = ""
+    public private(set) var finalText = "" {
+        didSet { saved?.content.finalText = finalText }
+    }
     /// Text behind it that may still change.
     public private(set) var volatileText = ""
 
     private let load: @Sendable () async throws -> SpeechRecognizer
     private let listen: @Sendable () async throws -> Audio
+    private let saved: SavedState?
     private var task: Task<Void, Never>?
 
-    /// `load` gives the model, `listen` the microphone, or whatever a test puts in its place.
+    /// `load` gives the model, `listen` the microphone, or whatever a test puts in its place. Text that was `saved` is
+    /// there again.
     public init(
+        saved: SavedState? = nil,
         load: @escaping @Sendable () async throws -> SpeechRecognizer,
         listen: @escaping @Sendable () async throws -> Audio
     ) {
+        self.saved = saved
         self.load = load
         self.listen = listen
+        finalText = saved?.content.finalText ?? ""
     }
 
     public var isRunning: Bool { state == .loading || state == .listening }

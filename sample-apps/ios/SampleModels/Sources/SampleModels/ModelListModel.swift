@@ -28,26 +28,60 @@ public final class ModelListModel {
     public private(set) var progress: [String: ModelStore.Progress] = [:]
     public private(set) var problem: String?
     /// Name of the model that is used; nil for the starter model.
-    public var chosen: String?
+    public var chosen: String? {
+        didSet { saved?.content.chosen = chosen }
+    }
+    /// What has become of the models in memory, by their identifiers; the starter model's is ``starter``.
+    public private(set) var states: [String: ModelState] = [:]
+
+    /// Stands for the starter model among ``states``.
+    public static let starter = "starter"
 
     private let store: ModelStore
+    private let engine: SottoEngine
+    private let saved: SavedState?
     private let endpoint: String?
     private var pulls: [String: Task<Void, Never>] = [:]
+    /// The model that was used last: it stays in memory for the next captions, until another one is chosen.
+    private var used: SpeechModel?
 
-    public init(store: ModelStore, endpoint: String? = nil) {
+    /// The models of a store. What was chosen when the state was `saved` is so again, where it is still there.
+    public init(
+        store: ModelStore, engine: SottoEngine = .shared, saved: SavedState? = nil, endpoint: String? = nil
+    ) {
         self.store = store
+        self.engine = engine
+        self.saved = saved
         self.endpoint = endpoint
         refresh()
+        if let name = saved?.content.chosen, models.contains(where: { $0.name == name }) { chosen = name }
+    }
+
+    /// Keeps ``states`` of a model current until the task is cancelled; nil for the starter model.
+    public func watch(_ model: ModelStore.Model?) async {
+        guard let source = try? model?.source ?? StarterModel.speech() else { return }
+        let id = model?.id ?? Self.starter
+        for await state in engine.states(of: source) { states[id] = state }
+        states[id] = nil
     }
 
     public func refresh() {
         do { models = try store.models() } catch { problem = message(of: error) }
     }
 
-    /// The model that is used.
+    /// Where the model is that is used.
     public func source() throws -> ModelSource {
         guard let chosen else { return try StarterModel.speech() }
         return try store.source(of: chosen)
+    }
+
+    /// The model that is used, loaded.
+    public func load() async throws -> SpeechRecognizer {
+        let source = try source()
+        let model: SpeechModel
+        if let used, used.source == source { model = used } else { model = SpeechModel(source, engine: engine) }
+        used = model
+        return try await model.load()
     }
 
     public func pull(_ offer: Offer) {

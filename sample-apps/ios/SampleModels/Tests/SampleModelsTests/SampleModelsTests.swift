@@ -85,15 +85,85 @@ final class SampleModelsTests: XCTestCase {
         let store = try ModelStore(folder: folder)
         let list = ModelListModel(store: store)
         XCTAssertEqual(list.models, [])
-        _ = try await SpeechRecognizer.load(list.source())
+        let starter = try await list.load()
+        let same = try await list.load()
+        XCTAssertTrue(starter === same)
         try await store.importModel(
             at: repository.appendingPathComponent("core/starter/models/speech/starter.en.sotto"), as: "local/mine")
         list.refresh()
         list.chosen = "local/mine"
-        _ = try await SpeechRecognizer.load(list.source())
+        let mine = try await list.load()
+        XCTAssertTrue(mine !== starter)
         list.remove(list.models[0])
         XCTAssertNil(list.chosen)
         XCTAssertEqual(list.models, [])
+    }
+
+    func testTheListShowsWhatHasBecomeOfAModel() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let engine = try SottoEngine(.init(threads: 2))
+        let list = ModelListModel(store: try ModelStore(folder: folder, engine: engine), engine: engine)
+        let row = Task { await list.watch(nil) }
+        func wait(for state: ModelState) async throws {
+            for _ in 0..<2000 where list.states[ModelListModel.starter] != state {
+                try await Task.sleep(nanoseconds: 5_000_000)
+            }
+            XCTAssertEqual(list.states[ModelListModel.starter], state)
+        }
+        try await wait(for: .notLoaded)
+        let recognizer = try await list.load()
+        try await wait(for: .ready)
+        recognizer.unload()
+        try await wait(for: .unloaded)
+        row.cancel()
+        await row.value
+        XCTAssertEqual(list.states, [:])
+    }
+
+    /// Nobody tells an app before the system ends it: the old models are left in the middle of what they do.
+    func testWhatWasChosenAndFinalIsThereAfterTheProcessHasDied() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("state.json")
+        let store = try ModelStore(folder: folder.appendingPathComponent("models"))
+        try await store.importModel(
+            at: repository.appendingPathComponent("core/starter/models/speech/starter.en.sotto"), as: "local/mine")
+        let before = SavedState(file: file)
+        ModelListModel(store: store, saved: before).chosen = "local/mine"
+        let samples = try Data(contentsOf: pcm)
+        let (audio, microphone) = AsyncThrowingStream.makeStream(of: Data.self, throwing: (any Error).self)
+        let listening = CaptionsModel(saved: before, load: starter) { .init(samples: audio, format: PCMFormat()) }
+        listening.start()
+        // The recording, silence that makes it final, and no end.
+        microphone.yield(samples + Data(count: 96_000))
+        for _ in 0..<4000 where listening.finalText.isEmpty { try await Task.sleep(nanoseconds: 5_000_000) }
+
+        let after = SavedState(file: file)
+        XCTAssertEqual(ModelListModel(store: store, saved: after).chosen, "local/mine")
+        let captions = CaptionsModel(saved: after, load: starter) { .init(samples: audio, format: PCMFormat()) }
+        XCTAssertEqual(captions.state, .idle)
+        XCTAssertTrue(captions.finalText.contains("morning"), captions.finalText)
+        captions.start()
+        XCTAssertEqual(captions.finalText, "")
+        captions.stop()
+        listening.stop()
+    }
+
+    func testStateThatCannotBeReadOrNamesAModelThatIsGoneIsNone() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID())")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let file = folder.appendingPathComponent("state.json")
+        try Data("{\"chosen\": \"local/mi".utf8).write(to: file)
+        let damaged = SavedState(file: file)
+        XCTAssertEqual(damaged.content, SavedState.Content())
+        damaged.content.chosen = "local/gone"
+        let again = SavedState(file: file)
+        XCTAssertEqual(again.content.chosen, "local/gone")
+        let list = ModelListModel(store: try ModelStore(folder: folder.appendingPathComponent("models")), saved: again)
+        XCTAssertNil(list.chosen)
+        _ = try list.source()
     }
 
     func testAFailedPullIsSaidAndLeavesTheListAsItWas() async throws {
