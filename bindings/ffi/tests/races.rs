@@ -272,6 +272,7 @@ fn live() -> LiveSettings {
         trim: None,
         volatile_context: None,
         without_voice_activity: true,
+        adaptive: true,
     }
 }
 
