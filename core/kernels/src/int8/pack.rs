@@ -218,6 +218,8 @@ fn expect_length(what: &'static str, found: usize, expected: usize) -> Result<()
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn weights(len: usize) -> Vec<i8> {
