@@ -1,8 +1,11 @@
 //! What all tasks of an application share.
 
+mod adaptation;
 mod key;
 mod list;
 mod trim;
+
+pub(crate) use adaptation::{Adaptation, Follower};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -16,7 +19,6 @@ use sotto_speech::{
 };
 
 use crate::cache::{CacheError, PackedCache, Packing};
-use crate::speech::Adaptation;
 use list::{Claim, List, Resident, WeakResident};
 pub use list::{LoadedModel, ModelId, ModelTask};
 pub use trim::{TrimLevel, Trimmed};

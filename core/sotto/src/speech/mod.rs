@@ -12,7 +12,6 @@ mod load;
 mod transcribe;
 mod voice;
 
-pub(crate) use adaptive::Adaptation;
 pub use language::LanguageJob;
 pub use load::LoadJob;
 pub use transcribe::{TranscriptionEvent, TranscriptionJob};
