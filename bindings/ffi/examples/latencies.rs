@@ -163,7 +163,14 @@ fn settings() -> SpeechSettings {
 }
 
 fn live() -> LiveSettings {
-    LiveSettings { speech: None, step: None, trim: None, volatile_context: None, without_voice_activity: false }
+    LiveSettings {
+        speech: None,
+        step: None,
+        trim: None,
+        volatile_context: None,
+        without_voice_activity: false,
+        adaptive: false,
+    }
 }
 
 fn say(what: &str, times: &mut [Duration]) {

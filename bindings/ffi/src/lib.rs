@@ -26,6 +26,7 @@ pub mod spans;
 pub mod speech;
 pub mod store;
 pub mod text;
+pub mod tracing;
 
 uniffi::setup_scaffolding!("sotto");
 

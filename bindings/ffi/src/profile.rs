@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sotto::job::Step;
-use sotto::profile::governor::{Capabilities, Governor, Input, Policy, Setting, Spent, Tier};
+use sotto::profile::governor::{Capabilities, Decision, Governor, Input, Policy, Setting, Spent, Tier};
 use sotto::profile::{
     self, Machine, ProfileError, ProfileJob, ProfileOptions, ProfileReport, Rail, Reading, Readings, SpeechClip,
     SpeechWorkload, Validity,
@@ -427,11 +427,7 @@ impl LiveGovernor {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, decision) = state.decide(&self.capabilities, &self.policy, &input.into());
         *state = next;
-        GovernorDecision {
-            setting: decision.setting.into(),
-            why: decision.why.name().to_owned(),
-            meets_deadline: decision.meets_deadline,
-        }
+        decision.into()
     }
 }
 
@@ -462,6 +458,28 @@ impl From<Setting> for GovernedSetting {
     fn from(setting: Setting) -> Self {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self { threads: count(setting.threads), tier: count(setting.tier), step_seconds: setting.step_s }
+    }
+}
+
+#[uniffi::export]
+impl Engine {
+    /// What the platform knows of its device now: heat, battery, power. Adaptive sessions follow it from here on. When
+    /// something changes is enough. Microseconds.
+    pub fn push_reading(&self, reading: DeviceReading) {
+        self.engine().push_reading(reading.into());
+    }
+
+    /// What adaptive sessions compute with at the moment; `null` while there are none.
+    #[must_use]
+    pub fn adapted(&self) -> Option<GovernorDecision> {
+        self.engine().adapted().map(Into::into)
+    }
+}
+
+impl From<Decision> for GovernorDecision {
+    fn from(decision: Decision) -> Self {
+        let Decision { setting, why, meets_deadline } = decision;
+        Self { setting: setting.into(), why: why.name().to_owned(), meets_deadline }
     }
 }
 

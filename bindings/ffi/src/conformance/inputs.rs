@@ -125,7 +125,14 @@ pub(super) fn speech_settings(settings: &Value) -> SpeechSettings {
 
 pub(super) fn live_settings(settings: &Value) -> LiveSettings {
     let speech = settings["speech"].is_object().then(|| speech_settings(&settings["speech"]));
-    LiveSettings { speech, step: None, trim: None, volatile_context: None, without_voice_activity: false }
+    LiveSettings {
+        speech,
+        step: None,
+        trim: None,
+        volatile_context: None,
+        without_voice_activity: false,
+        adaptive: false,
+    }
 }
 
 pub(super) fn subtitle_settings() -> SubtitleSettings {

@@ -1,6 +1,6 @@
-//! Android: log lines go to logcat, and threads that compute for long are known to the Java virtual machine.
+//! Android: log lines go to logcat, sections to Perfetto, and threads that compute for long are known to the Java virtual machine.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 
 use android_logger::Config;
 use jni::JavaVM;
@@ -8,6 +8,8 @@ use jni::sys::{JNI_VERSION_1_6, jint};
 use log::LevelFilter;
 use once_cell::sync::OnceCell;
 use sotto::HelperSetup;
+
+use crate::tracing::Tracer;
 
 static INSTALLED: OnceCell<()> = OnceCell::new();
 
@@ -43,4 +45,31 @@ pub(crate) fn helper_setup() -> HelperSetup {
             let _ = machine.attach_current_thread(|_| Ok::<_, jni::errors::Error>(()));
         }
     })
+}
+
+// What `android.os.Trace` calls below its surface; there since Android 6. They do nothing while nobody traces this app.
+#[expect(unsafe_code, reason = "functions of the system")]
+#[link(name = "android")]
+// SAFETY: names and signatures are those of <android/trace.h>.
+unsafe extern "C" {
+    fn ATrace_beginSection(name: *const c_char);
+    safe fn ATrace_endSection();
+}
+
+struct Atrace;
+
+impl Tracer for Atrace {
+    #[expect(unsafe_code, reason = "hands a pointer to the system")]
+    fn begin(&self, name: &CStr) {
+        // SAFETY: a string that ends in zero, which the function copies.
+        unsafe { ATrace_beginSection(name.as_ptr()) }
+    }
+
+    fn end(&self) {
+        ATrace_endSection();
+    }
+}
+
+pub(crate) fn tracer() -> Option<Box<dyn Tracer>> {
+    Some(Box::new(Atrace))
 }

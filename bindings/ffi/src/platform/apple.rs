@@ -4,6 +4,8 @@ use once_cell::sync::OnceCell;
 use oslog::OsLogger;
 use sotto::HelperSetup;
 
+use crate::tracing::Tracer;
+
 static INSTALLED: OnceCell<()> = OnceCell::new();
 
 pub(crate) fn install_logger() {
@@ -13,4 +15,9 @@ pub(crate) fn install_logger() {
 
 pub(crate) fn helper_setup() -> HelperSetup {
     HelperSetup::default()
+}
+
+/// Signposts are macros of Apple's compiler, which this library does without.
+pub(crate) fn tracer() -> Option<Box<dyn Tracer>> {
+    None
 }

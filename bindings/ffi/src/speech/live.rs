@@ -1,7 +1,10 @@
 //! A live session: samples in, text out.
 
+use std::sync::{Arc, OnceLock};
+
 use sotto::speech::Session;
 
+use super::numbers;
 use super::transcript::LiveEvent;
 use crate::error::SpeechFailure;
 
@@ -9,11 +12,26 @@ use crate::error::SpeechFailure;
 #[derive(uniffi::Object)]
 pub struct SpeechSession {
     session: Session,
+    number: OnceLock<u64>,
 }
 
 impl SpeechSession {
     pub(crate) fn new(session: Session) -> Self {
-        Self { session }
+        Self { session, number: OnceLock::new() }
+    }
+
+    /// Whether it took a piece. Where it did not, [`push_pcm`](Self::push_pcm) says why.
+    #[cfg(not(target_vendor = "apple"))]
+    pub(crate) fn takes(&self, pcm: &[u8]) -> bool {
+        self.session.push_bytes(pcm).is_ok()
+    }
+}
+
+impl Drop for SpeechSession {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.get() {
+            numbers::forget(*number);
+        }
     }
 }
 
@@ -27,6 +45,13 @@ impl SpeechSession {
     /// otherwise why the session failed.
     pub fn push_pcm(&self, pcm: &[u8]) -> Result<(), SpeechFailure> {
         Ok(self.session.push_bytes(pcm)?)
+    }
+
+    /// Its number for `sotto_ffi_push_pcm`, by which a Java virtual machine pushes without conversions. Never used for
+    /// another session; once this one is gone, such pushes are refused.
+    #[must_use]
+    pub fn number(self: Arc<Self>) -> u64 {
+        *self.number.get_or_init(|| numbers::give(&self))
     }
 
     /// Says that no more samples come: what waits becomes final. Returns at once.

@@ -4,7 +4,10 @@ mod detection;
 mod live;
 mod load;
 mod model;
+mod numbers;
 mod options;
+#[cfg(test)]
+pub(crate) mod testing;
 mod transcript;
 mod transcription;
 mod voice;
@@ -13,6 +16,8 @@ pub use detection::{DetectedLanguage, LanguageDetection, VoiceSearch, VoiceSearc
 pub use live::SpeechSession;
 pub use load::{LoadEvent, SpeechLoad};
 pub use model::{SpeechModel, SpeechModelInfo};
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) use numbers::numbered;
 pub use options::{
     EncodedContext, LiveSettings, PromptReach, SearchSettings, SpeechSettings, SpeechTask, TimestampDetail,
 };

@@ -75,8 +75,13 @@ impl SpeechModel {
         format: PcmFormat,
         settings: LiveSettings,
     ) -> Result<Arc<SpeechSession>, SpeechFailure> {
-        let options = settings.options(&self.recognizer)?;
-        let session = self.engine.listen(&self.recognizer, options, format.input(), &CancelToken::new());
+        let adaptive = settings.adaptive;
+        let (options, input, cancel) = (settings.options(&self.recognizer)?, format.input(), CancelToken::new());
+        let session = if adaptive {
+            self.engine.listen_adaptively(&self.recognizer, options, input, &cancel)
+        } else {
+            self.engine.listen(&self.recognizer, options, input, &cancel)
+        };
         let session = session.map_err(|error| SpeechFailure::of(&error))?;
         Ok(Arc::new(SpeechSession::new(session)))
     }

@@ -159,6 +159,10 @@ pub struct LiveSettings {
     /// Turns voice activity detection off; it is on by default.
     #[uniffi(default = false)]
     pub without_voice_activity: bool,
+    /// Works less while the device is hot or short of power: steps grow longer and threads fewer, by the governor. What
+    /// the device is like is told by `Engine::push_reading`.
+    #[uniffi(default = false)]
+    pub adaptive: bool,
 }
 
 impl From<EncodedContext> for AudioContext {
@@ -265,6 +269,7 @@ impl LiveSettings {
             transcribe,
             step: self.step.unwrap_or(default.step),
             trim: self.trim.unwrap_or(default.trim),
+            tempo: None,
             volatile_context: self.volatile_context.map_or(default.volatile_context, Into::into),
         })
     }

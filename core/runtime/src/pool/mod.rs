@@ -34,7 +34,8 @@ mod tests;
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use self::board::Board;
 pub use self::chunk::Chunk;
@@ -70,6 +71,8 @@ const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 /// ```
 pub struct Pool {
     threads: usize,
+    /// Most of them that new jobs get.
+    allowed: AtomicUsize,
     shared: Arc<Shared>,
     helpers: OnceLock<Vec<thread::JoinHandle<()>>>,
 }
@@ -98,6 +101,7 @@ impl Pool {
         let beds = (0..helpers).map(|_| Bed::new()).collect();
         Self {
             threads: helpers + 1,
+            allowed: AtomicUsize::new(usize::MAX),
             shared: Arc::new(Shared { board: Board::new(), stop: AtomicBool::new(false), setup, beds }),
             helpers: OnceLock::new(),
         }
@@ -109,6 +113,18 @@ impl Pool {
     #[must_use]
     pub fn threads(&self) -> Threads {
         Threads::new(self.threads)
+    }
+
+    /// Lets at most `threads` work on new jobs, the caller's included; [`usize::MAX`] for all. For devices that are hot or
+    /// short of power. Jobs under way go on; a helper that is too many leaves when it finds nothing to do.
+    pub fn allow(&self, threads: usize) {
+        self.allowed.store(threads.max(1), Relaxed);
+    }
+
+    /// How many threads get new jobs.
+    #[must_use]
+    pub fn allowed(&self) -> usize {
+        self.threads.min(self.allowed.load(Relaxed))
     }
 
     /// Calls `f` with ranges that cover `0..items`, each item once, and returns when all calls have ended.
@@ -125,10 +141,11 @@ impl Pool {
     /// When `f` panics, on whichever thread: chunks that nobody has claimed are left out, and when those claimed have
     /// ended, the first panic goes on in the caller. The pool stays usable.
     pub fn run(&self, items: usize, chunk: Chunk, f: impl Fn(Range<usize>) + Sync) {
-        let partition = Partition::new(items, chunk, self.threads);
+        let threads = self.allowed();
+        let partition = Partition::new(items, chunk, threads);
         let chunks = partition.chunks();
-        let shared =
-            chunks > 1 && self.threads > 1 && self.shared.board.run(partition, &f, || self.wake(chunks - 1)).is_ok();
+        let wake = || self.wake((chunks - 1).min(threads - 1));
+        let shared = chunks > 1 && threads > 1 && self.shared.board.run(partition, &f, wake).is_ok();
         if !shared {
             (0..chunks).for_each(|index| f(partition.range(index)));
         }

@@ -128,6 +128,29 @@ fn helpers_take_part() {
 }
 
 #[test]
+fn a_pool_that_may_not_use_its_helpers_works_alone() {
+    let pool = pool(4);
+    pool.allow(0);
+    assert_eq!(pool.allowed(), 1);
+    let threads = Mutex::new(HashSet::new());
+    let here = |items: usize| {
+        pool.run(items, Chunk::of(1), |_| {
+            threads.lock().unwrap().insert(std::thread::current().id());
+        });
+        std::mem::take(&mut *threads.lock().unwrap())
+    };
+    assert_eq!(here(100), HashSet::from([std::thread::current().id()]));
+    assert_eq!(counts(&pool, 1000, Chunk::Automatic), [1; 1000]);
+    pool.allow(2);
+    assert_eq!(counts(&pool, 1000, Chunk::Automatic), [1; 1000]);
+    assert_eq!((pool.allowed(), pool.threads().count()), (2, 4));
+    pool.allow(usize::MAX);
+    assert_eq!(pool.allowed(), 4);
+    let more = || (0..ROUNDS).any(|_| here(1000).len() > 1);
+    wait_until("helpers that may work again", more);
+}
+
+#[test]
 fn sleeping_helpers_are_woken() {
     let pool = pool(2);
     for _ in 0..if cfg!(miri) { 2 } else { 20 } {

@@ -16,6 +16,7 @@ use sotto_speech::{
 };
 
 use crate::cache::{CacheError, PackedCache, Packing};
+use crate::speech::Adaptation;
 use list::{Claim, List, Resident, WeakResident};
 pub use list::{LoadedModel, ModelId, ModelTask};
 pub use trim::{TrimLevel, Trimmed};
@@ -64,6 +65,8 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     options: LoadOptions,
+    /// What adaptive sessions follow.
+    adaptation: Arc<Adaptation>,
     cache: Option<PackedCache>,
     list: Arc<List>,
     /// Why the last model is not in the cache.
@@ -86,10 +89,12 @@ impl Engine {
         let list = Arc::new(List::new(memory.is_some()));
         let models = Arc::downgrade(&list);
         budget.set_relief(move |missing| models.upgrade().is_some_and(|models| models.make_room(missing)));
-        let pool = Some(Arc::new(Pool::with_setup(threads, helper_setup.clone())));
+        let pool = Arc::new(Pool::with_setup(threads, helper_setup.clone()));
+        let adaptation = Arc::new(Adaptation::new(Arc::clone(&pool)));
+        let pool = Some(pool);
         let options =
             LoadOptions { threads, helper_setup, pool, budget, precision, isa, other_layout, slow_device, device };
-        Self(Arc::new(Inner { options, cache, list, problem: Mutex::default() }))
+        Self(Arc::new(Inner { options, adaptation, cache, list, problem: Mutex::default() }))
     }
 
     /// The budget that loaded models, and what runs on them, count against.
@@ -205,6 +210,10 @@ impl Engine {
     /// How the jobs of this engine run.
     pub(crate) fn job(&self, name: &'static str) -> JobOptions {
         JobOptions { name, setup: self.0.options.helper_setup.clone(), ..JobOptions::default() }
+    }
+
+    pub(crate) fn adaptation(&self) -> &Arc<Adaptation> {
+        &self.0.adaptation
     }
 
     fn note(&self, problem: CacheError) {

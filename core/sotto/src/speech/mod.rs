@@ -5,12 +5,14 @@
 //! [`listen`](crate::Engine::listen), [`detect_language`](crate::Engine::detect_language) and
 //! [`find_speech`](crate::Engine::find_speech). Times are seconds from the beginning of the audio.
 
+mod adaptive;
 mod language;
 mod live;
 mod load;
 mod transcribe;
 mod voice;
 
+pub(crate) use adaptive::Adaptation;
 pub use language::LanguageJob;
 pub use load::LoadJob;
 pub use transcribe::{TranscriptionEvent, TranscriptionJob};
@@ -18,7 +20,7 @@ pub use voice::{VoiceEvent, VoiceJob};
 
 pub use sotto_speech::stream::{
     Session, SessionError, SessionInput, StreamEvent as LiveEvent, StreamOptions as LiveOptions,
-    StreamText as LiveText, StreamTranscriber as LiveTranscriber,
+    StreamText as LiveText, StreamTranscriber as LiveTranscriber, Tempo,
 };
 pub use sotto_speech::{
     AudioContext, ComputeDevice, ConfigError, DetectedLanguage, DeviceStatus, Dimensions, Estimate, Hotwords, Language,

@@ -13,8 +13,10 @@ mod event;
 mod input;
 mod pace;
 mod session;
+mod tempo;
 mod transcriber;
 
 pub use event::{StreamEvent, StreamText};
 pub use session::{Session, SessionError, SessionInput};
+pub use tempo::Tempo;
 pub use transcriber::{StreamOptions, StreamTranscriber};

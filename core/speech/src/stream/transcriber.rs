@@ -1,5 +1,6 @@
 //! The state machine of a live transcription. What it says depends on the samples alone, not on how they arrive.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
@@ -10,6 +11,7 @@ use sotto_text::sentences::sentence_ends;
 use super::agreement::Agreement;
 use super::event::{StreamEvent, StreamText};
 use super::pace::Pace;
+use super::tempo::Tempo;
 use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
 use crate::long_form::{HOT, seconds};
@@ -46,13 +48,16 @@ pub struct StreamOptions {
     /// text. More volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
     /// `docs/PERFORMANCE.md`.
     pub volatile_context: AudioContext,
+    /// Who decides on the length of a step while the text goes on; then what is said depends on more than the samples.
+    /// `None`: `step`.
+    pub tempo: Option<Arc<dyn Tempo>>,
 }
 
 impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
         let transcribe = TranscribeOptions { vad: Some(Vad::builtin()), ..TranscribeOptions::default() };
-        Self { transcribe, step: 1.1, trim: 6.0, volatile_context }
+        Self { transcribe, step: 1.1, trim: 6.0, volatile_context, tempo: None }
     }
 }
 
@@ -349,7 +354,8 @@ impl<'r> StreamTranscriber<'r> {
     /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
     fn step_seconds(&self) -> f64 {
         let length = seconds(self.audio.len());
-        self.options.step.min(self.recognizer.window_seconds() / 2.0) * (1.0 + (length - SHORT).max(0.0) / STRETCH)
+        let step = self.options.tempo.as_ref().map_or(self.options.step, |tempo| tempo.step().max(0.1));
+        step.min(self.recognizer.window_seconds() / 2.0) * (1.0 + (length - SHORT).max(0.0) / STRETCH)
     }
 
     fn endpoint(&mut self, endpoint: Endpoint, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
@@ -370,7 +376,11 @@ impl<'r> StreamTranscriber<'r> {
     /// Enough new audio has come in, the speaker has paused, or the window is full.
     fn step(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let unheard = self.hypothesis.unheard;
+        let start = Instant::now();
         self.decode(self.audio.len(), true)?;
+        if let Some(tempo) = &self.options.tempo {
+            tempo.spent(start.elapsed());
+        }
         // Twice the model has left out the same speech: it will not hear it from here.
         if let (Some(before), Some(now)) = (unheard, self.hypothesis.unheard)
             && before.abs_diff(now) < SAMPLE_RATE as usize / 2

@@ -16,7 +16,7 @@ pub const API: u32 = 26;
 const PAGE: &str = "max-page-size=16384";
 
 /// What the Rust library asks the linker for on Android.
-const SYSTEM: &[&str] = &["c", "dl", "log", "m", "unwind"];
+const SYSTEM: &[&str] = &["android", "c", "dl", "log", "m", "unwind"];
 
 /// What links.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ const MAY_BE_UNSAFE: &[(&str, &[&str])] = &[
     ("sotto-runtime", &["pool/board.rs"]),
     ("sotto-kernels", KERNELS),
     ("sotto-nn", &["weights/mmap.rs"]),
-    ("sotto-ffi", &["platform/android.rs"]),
+    ("sotto-ffi", &["platform/android.rs", "platform/direct.rs"]),
 ];
 
 /// Instructions of one set each, behind a proof that the CPU has them; the tables and safe entries that hold the

@@ -74,6 +74,7 @@ public sealed class AudioSource {
 
     internal class Samples(val pcm: ByteArray, val format: PcmFormat) : AudioSource()
 
+    /** Names recordings. */
     public companion object {
         /** A file. */
         @JvmStatic

@@ -35,6 +35,7 @@ public sealed class ModelSource {
 
     internal class Descriptor(val name: String, val opener: FileOpener) : ModelSource()
 
+    /** Names models. */
     public companion object {
         /** A packed model, a ggml file, or a folder of safetensors. */
         @JvmStatic

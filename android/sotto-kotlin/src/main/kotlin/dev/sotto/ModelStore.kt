@@ -70,6 +70,7 @@ public sealed class ImportSource {
 
     internal class Descriptor(val name: String, val opener: FileOpener) : ImportSource()
 
+    /** What can be imported. */
     public companion object {
         /** A file, or a folder whose files are the model. */
         @JvmStatic

@@ -1,14 +1,14 @@
 package dev.sotto
 
 import dev.sotto.internal.NativeLibrary
+import dev.sotto.internal.decision
 import dev.sotto.internal.native
-import dev.sotto.internal.setting
 import dev.sotto.internal.speech
 import dev.sotto.internal.speechSuspending
 import dev.sotto.internal.validity
-import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.onCompletion
 import kotlinx.coroutines.future.future
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.atomic.AtomicBoolean
@@ -149,6 +149,7 @@ public data class ProfileReport(
     @Throws(SpeechException::class)
     public fun page(): String = page(json)
 
+    /** Pages of reports that were stored. */
     public companion object {
         /**
          * A report of this or another device as one page of HTML.
@@ -174,10 +175,19 @@ public data class ProfileReport(
 
 /** What happens while a model is profiled. */
 public sealed interface ProfileEvent {
-    /** How far it has come, in milliseconds of the plan. */
+    /**
+     * How far it has come.
+     *
+     * @property doneMs milliseconds of the plan that are done
+     * @property totalMs milliseconds of the plan; `null` where they are not known
+     */
     public data class Working(public val doneMs: Long, public val totalMs: Long?) : ProfileEvent
 
-    /** The end. */
+    /**
+     * The end.
+     *
+     * @property report what was found
+     */
     public data class Finished(public val report: ProfileReport) : ProfileEvent
 }
 
@@ -188,7 +198,7 @@ public sealed interface ProfileEvent {
  */
 public class SpeechProfile internal constructor(
     private val native: NativeProfile,
-    private val scope: CoroutineScope,
+    private val engine: Sotto,
 ) : AutoCloseable {
     private val closed = AtomicBoolean()
 
@@ -201,7 +211,7 @@ public class SpeechProfile internal constructor(
     public fun endEarly(): Unit = speech(NAME) { native.endEarly() }
 
     /** The events until the report. */
-    public fun events(): Flow<ProfileEvent> = flow {
+    public fun events(): Flow<ProfileEvent> = flow<ProfileEvent> {
         while (true) {
             when (val event = speechSuspending(NAME) { native.nextEvent() } ?: break) {
                 is NativeProfileEvent.Progress -> emit(ProfileEvent.Working(event.done.toLong(), event.total?.toLong()))
@@ -209,7 +219,8 @@ public class SpeechProfile internal constructor(
                     emit(ProfileEvent.Finished(ProfileReport(event.json, event.validity.validity(), event.reasons)))
             }
         }
-    }
+        // It has unloaded its model on the way.
+    }.onCompletion { engine.lookAtModels() }
 
     /** Waits for the report. */
     @JvmSynthetic
@@ -220,7 +231,7 @@ public class SpeechProfile internal constructor(
     }
 
     /** [report] for Java. */
-    public fun reportAsync(): CompletableFuture<ProfileReport> = scope.future { report() }
+    public fun reportAsync(): CompletableFuture<ProfileReport> = engine.scope.future { report() }
 
     /** Stops without a report. May be called again. */
     override fun close() {
@@ -325,7 +336,7 @@ public class LiveGovernor @JvmOverloads constructor(options: GovernorOptions = G
         spent: SpentTime? = null,
     ): GovernorDecision = speech("the governor") {
         val input = dev.sotto.ffi.GovernorInput(atSeconds, reading.native(), deadlineSeconds, spent?.native())
-        native.decide(input).run { GovernorDecision(setting.setting(), why, meetsDeadline) }
+        native.decide(input).decision()
     }
 
     /** Lets go of it. */

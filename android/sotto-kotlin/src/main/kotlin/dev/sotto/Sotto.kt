@@ -7,6 +7,7 @@ import dev.sotto.internal.NativeJob
 import dev.sotto.internal.NativeLibrary
 import dev.sotto.internal.bytes
 import dev.sotto.internal.count
+import dev.sotto.internal.decision
 import dev.sotto.internal.event
 import dev.sotto.internal.eventsOf
 import dev.sotto.internal.located
@@ -28,6 +29,8 @@ import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.future.future
 import kotlinx.coroutines.withContext
 import java.io.File
+import java.util.Collections
+import java.util.WeakHashMap
 import java.util.concurrent.CompletableFuture
 import java.util.function.Consumer
 
@@ -47,6 +50,9 @@ public class Sotto @JvmOverloads constructor(
     internal val dispatcher: CoroutineDispatcher = Dispatchers.IO,
 ) : AutoCloseable {
     private val native: Engine
+
+    // Without holding them: who forgets a model lets it go.
+    private val speechModels = Collections.newSetFromMap(WeakHashMap<SpeechModel, Boolean>())
 
     /** Where futures for Java run. */
     internal val scope = CoroutineScope(SupervisorJob() + dispatcher)
@@ -92,6 +98,23 @@ public class Sotto @JvmOverloads constructor(
             job.cancel()
             job.close()
         }
+    }
+
+    /**
+     * A model that is loaded when it is first needed, and again after its memory was given back; its state can be drawn.
+     * Loads nothing yet.
+     *
+     * @sample dev.sotto.samples.modelState
+     */
+    public fun speechModel(source: ModelSource): SpeechModel =
+        SpeechModel(this, source).also { synchronized(speechModels) { speechModels += it } }
+
+    internal fun forget(model: SpeechModel): Unit = synchronized(speechModels) { speechModels -= model }
+
+    /** Something was unloaded: whose was it? */
+    internal fun lookAtModels() {
+        val models = synchronized(speechModels) { speechModels.toList() }
+        models.forEach { it.look() }
     }
 
     /** Bytes that a model would take, without loading it. Reads its header. */
@@ -165,7 +188,7 @@ public class Sotto @JvmOverloads constructor(
         val profile = clips.located { located ->
             source.located { location -> speech(NAME) { native.profileSpeech(location, located, options.native()) } }
         }
-        SpeechProfile(profile, scope)
+        SpeechProfile(profile, this@Sotto)
     }
 
     /**
@@ -195,7 +218,20 @@ public class Sotto @JvmOverloads constructor(
     @Throws(SpeechException::class)
     public fun trim(level: TrimLevel): Trimmed = speech(NAME) { native.trim(level.native()) }.run {
         Trimmed(models.toInt(), memory.toLong(), pages.toLong())
-    }
+    }.also { lookAtModels() }
+
+    /**
+     * Tells what the platform knows of its device: heat, battery, power. Sessions with [SessionOptions.adaptive] follow
+     * it from here on. When something changes is enough; `SottoLifecycle` of `sotto-android` does it. Microseconds.
+     *
+     * @sample dev.sotto.samples.adaptiveSession
+     */
+    @Throws(SpeechException::class)
+    public fun push(reading: DeviceReading): Unit = speech(NAME) { native.pushReading(reading.native()) }
+
+    /** What sessions with [SessionOptions.adaptive] compute with at the moment; `null` while there are none. Cheap. */
+    @Throws(SpeechException::class)
+    public fun adapted(): GovernorDecision? = speech(NAME) { native.adapted() }?.decision()
 
     /** Why a model could not be kept packed in the cache since this was asked last; it was loaded all the same. */
     @Throws(SpeechException::class)
@@ -237,6 +273,7 @@ public class Sotto @JvmOverloads constructor(
     /** [openStore] for Java. */
     public fun openStoreAsync(folder: File): CompletableFuture<ModelStore> = scope.future { openStore(folder) }
 
+    /** The engine that an app shares, and what there is once in a process. */
     public companion object {
         private const val NAME = "the engine"
 
@@ -281,6 +318,16 @@ public class Sotto @JvmOverloads constructor(
          */
         @JvmStatic
         public fun setLogLevel(level: LogLevel): Unit = withLibrary { dev.sotto.ffi.setLogLevel(level.native()) }
+
+        /**
+         * Shows what the library works on (`sotto.load`, `sotto.mel`, `sotto.encode`, `sotto.decode`, `sotto.align`) as
+         * sections of its threads: in Perfetto on Android, where the app can be traced, and in the kernel's trace on
+         * Linux. Off until this is called; some tens of system calls for a second of audio.
+         *
+         * @return whether it is as asked: `false` where there is no tracer, or none that the app may write to
+         */
+        @JvmStatic
+        public fun setTracing(on: Boolean): Boolean = withLibrary { dev.sotto.ffi.setTracing(on) }
 
         private inline fun <T> withLibrary(call: () -> T): T {
             NativeLibrary.ensure()

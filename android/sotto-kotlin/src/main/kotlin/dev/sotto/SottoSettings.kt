@@ -134,7 +134,12 @@ public sealed interface VoiceEvent {
      */
     public data class Working(public val progress: Progress) : VoiceEvent
 
-    /** Someone speaks, from [start] to [end] in seconds. */
+    /**
+     * Someone speaks.
+     *
+     * @property start when it begins, in seconds
+     * @property end when it ends, in seconds
+     */
     public data class Speech(public val start: Double, public val end: Double) : VoiceEvent
 
     /**

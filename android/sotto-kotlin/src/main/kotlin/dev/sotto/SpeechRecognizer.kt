@@ -186,6 +186,7 @@ public class SpeechRecognizer internal constructor(
         } catch (_: IllegalStateException) {
             // Closed, so let go already.
         }
+        engine.lookAtModels()
     }
 
     /**
@@ -210,6 +211,15 @@ public class SpeechRecognizer internal constructor(
         channel: AudioChannel = AudioChannel.Mix,
     ): CompletableFuture<DetectedLanguage> = engine.scope.future { detectLanguage(audio, channel) }
 
+    /** Whether the model's memory was not given back yet. */
+    internal val isLoaded: Boolean
+        get() = try {
+            open { info() }
+            true
+        } catch (_: SpeechException.Unloaded) {
+            false
+        }
+
     private inline fun <T> open(call: NativeModel.() -> T): T = try {
         speech(NAME) { native.call() }
     } catch (ended: SpeechException.Ended) {
@@ -226,6 +236,7 @@ public class SpeechRecognizer internal constructor(
         }
     }
 
+    /** Loads models. */
     public companion object {
         private const val NAME = "the recognizer"
 

@@ -1,5 +1,6 @@
 package dev.sotto
 
+import dev.sotto.internal.DirectPush
 import dev.sotto.internal.PcmBuffer
 import dev.sotto.internal.event
 import dev.sotto.internal.speech
@@ -28,6 +29,7 @@ public class SpeechSession internal constructor(
     public val format: PcmFormat,
     private val scope: CoroutineScope,
 ) : AutoCloseable {
+    private val number = native.number().toLong()
     private val buffer = PcmBuffer()
     private val closed = AtomicBoolean()
 
@@ -51,7 +53,8 @@ public class SpeechSession internal constructor(
     @Throws(SpeechException::class)
     public fun push(pcm: ByteBuffer) {
         if (pcm.isDirect) {
-            synchronized(buffer) { native { pushPcm(pcm.slice()) } }
+            val bytes = pcm.slice()
+            synchronized(buffer) { give(bytes) }
             pcm.position(pcm.limit())
         } else {
             // A refused piece stays where it is.
@@ -118,8 +121,15 @@ public class SpeechSession internal constructor(
             fill(direct)
             // The view that was written to has a position of its own; this one must start at the first byte.
             direct.position(0)
-            native { pushPcm(direct) }
+            give(direct)
         }
+    }
+
+    /** Hands over a direct buffer from its first byte to its limit. */
+    private fun give(direct: ByteBuffer) {
+        if (DirectPush.push(number, direct)) return
+        // Refused. This way says why; where the reason has gone meanwhile, the piece is taken.
+        native { pushPcm(direct) }
     }
 
     private inline fun <T> native(call: NativeSession.() -> T): T = speech(NAME) { native.call() }

@@ -7,6 +7,7 @@ public sealed class Language {
      * English.
      */
     public object Auto : Language() {
+        /** Its name. */
         override fun toString(): String = "Auto"
     }
 
@@ -15,6 +16,7 @@ public sealed class Language {
      * language [Auto] makes fewer errors: it hears more at once.
      */
     public object Each : Language() {
+        /** Its name. */
         override fun toString(): String = "Each"
     }
 
@@ -25,6 +27,7 @@ public sealed class Language {
      */
     public data class Of(public val name: String) : Language()
 
+    /** Names languages. */
     public companion object {
         /** The language with a code (`de`), a tag (`de-AT`) or an English name (`german`). */
         @JvmStatic
@@ -232,6 +235,7 @@ public data class TranscriptionOptions(
         }
     }
 
+    /** Makes builders, for Java. */
     public companion object {
         /** Starts from the defaults. */
         @JvmStatic
@@ -247,6 +251,9 @@ public data class TranscriptionOptions(
  * @property trim seconds of speech without a pause after which audio behind a final sentence is dropped
  * @property volatileContext how much of the window is encoded at every step
  * @property detectVoice without it, a pause of 0.6 s ends an utterance, and noise may become text
+ * @property adaptive works less while the device is hot or short of power: steps grow longer than [step] and threads
+ *   fewer, as the governor decides from what steps take and from what [Sotto.push] is told. Volatile text then comes
+ *   later, and what is said depends on more than the samples
  */
 public data class SessionOptions @JvmOverloads constructor(
     public val speech: TranscriptionOptions = TranscriptionOptions(),
@@ -254,4 +261,5 @@ public data class SessionOptions @JvmOverloads constructor(
     public val trim: Double = 6.0,
     public val volatileContext: EncodedContext = EncodedContext.TrueLength,
     public val detectVoice: Boolean = true,
+    public val adaptive: Boolean = false,
 )

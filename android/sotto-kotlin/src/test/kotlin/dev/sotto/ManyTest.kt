@@ -12,11 +12,13 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.yield
 import org.junit.jupiter.api.Test
+import java.lang.management.ManagementFactory
 import kotlin.random.Random
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 import kotlin.time.Duration.Companion.minutes
+import kotlin.time.Duration.Companion.seconds
 
 /** Many of everything: sessions at once, objects one after the other, calls at random moments. */
 class ManyTest {
@@ -94,14 +96,25 @@ class ManyTest {
     }
 
     @Test
-    fun `start, push, close, cancel and trim at random moments`() = waiting(5.minutes) {
-        val rounds = Integer.getInteger("sotto.rounds", 600)
+    fun `start, push, close, cancel and trim at random moments`() = waiting(5.minutes + ROUNDS.seconds / 2) {
         Sotto(SottoSettings(threads = 2, memoryLimit = 600_000_000)).use { engine ->
-            coroutineScope {
-                repeat(WORKERS) { worker ->
-                    launch(Dispatchers.Default) { Rounds(engine, Random(worker)).run(rounds / WORKERS) }
+            suspend fun rounds(seed: Int): Held {
+                coroutineScope {
+                    repeat(WORKERS) { worker ->
+                        val random = Random(seed + worker)
+                        launch(Dispatchers.Default) { Rounds(engine, random).run(ROUNDS / WORKERS / 2) }
+                    }
                 }
+                collectGarbage()
+                return Held.now()
             }
+            val first = rounds(0)
+            val second = rounds(WORKERS)
+            println("after half of $ROUNDS rounds $first, after all $second")
+            // Classes that are made anew for every call would be seen here, and so would compiled code.
+            assertTrue(second.classes - first.classes < 4_000_000, "$first, then $second")
+            assertTrue(second.code - first.code < 8_000_000, "$first, then $second")
+            assertTrue(second.resident - first.resident < 100_000_000, "$first, then $second")
             while (engine.models().any { it.running > 0 || it.handles > 0 }) {
                 collectGarbage()
                 delay(10)
@@ -164,7 +177,20 @@ class ManyTest {
         assertTrue(events.count { it is SpeechEvent.Volatile } < pieces.size / 3_200)
     }
 
+    /** Bytes that the virtual machine holds for classes and for compiled code, and all that this process has in memory. */
+    private data class Held(val classes: Long, val code: Long, val resident: Long) {
+        companion object {
+            fun now(): Held {
+                val pools = ManagementFactory.getMemoryPoolMXBeans()
+                // One pool of code with the quick compiler, three without.
+                fun used(name: String) = pools.filter { name in it.name }.sumOf { it.usage.used }
+                return Held(used("Metaspace"), used("Code"), residentBytes())
+            }
+        }
+    }
+
     private companion object {
         const val WORKERS = 4
+        val ROUNDS = (System.getProperty("sotto.rounds") ?: System.getenv("SOTTO_ROUNDS") ?: "300").toInt()
     }
 }

@@ -1,10 +1,12 @@
 package dev.sotto
 
+import dev.sotto.samples.adaptiveSession
 import dev.sotto.samples.errors
 import dev.sotto.samples.findSpeech
 import dev.sotto.samples.liveCaptions
 import dev.sotto.samples.liveSession
 import dev.sotto.samples.loadWithProgress
+import dev.sotto.samples.modelState
 import dev.sotto.samples.options
 import dev.sotto.samples.ownEngine
 import dev.sotto.samples.profile
@@ -14,6 +16,7 @@ import dev.sotto.samples.transcribeFile
 import dev.sotto.samples.transcribeWithProgress
 import org.junit.jupiter.api.Test
 import java.io.File
+import java.util.concurrent.CopyOnWriteArrayList
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
@@ -35,6 +38,16 @@ class SamplesTest {
     }
 
     @Test
+    fun `a session that adapts to its device`() = waiting {
+        Sotto(SottoSettings(threads = 2)).use { engine ->
+            engine.loadSpeech(Fixtures.model).use { own ->
+                val text = adaptiveSession(engine, own, Fixtures.chunks(Fixtures.samples))
+                assertContains(normalized(text), "a quarter past 9")
+            }
+        }
+    }
+
+    @Test
     fun `a session by hand`() = waiting {
         assertContains(normalized(liveSession(recognizer, Fixtures.samples)), "a quarter past 9")
     }
@@ -50,6 +63,14 @@ class SamplesTest {
     @Test
     fun `a model is loaded with progress`() = waiting {
         loadWithProgress(Fixtures.engine, model).use { assertTrue(it.info().windowSeconds == 30.0) }
+    }
+
+    @Test
+    fun `the state of a model is drawn`() = waiting {
+        val drawn = CopyOnWriteArrayList<String>()
+        val text = modelState(Fixtures.engine, model, recording) { drawn += it }
+        assertEquals(Fixtures.WORDS, normalized(text))
+        assertContains(drawn, "ready")
     }
 
     @Test

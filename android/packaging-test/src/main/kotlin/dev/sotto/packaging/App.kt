@@ -1,5 +1,6 @@
 package dev.sotto.packaging
 
+import com.sun.jna.Native
 import dev.sotto.AudioChannel
 import dev.sotto.AudioSource
 import dev.sotto.DeviceReading
@@ -12,6 +13,7 @@ import dev.sotto.Language
 import dev.sotto.LiveGovernor
 import dev.sotto.LogLevel
 import dev.sotto.ModelSource
+import dev.sotto.ModelState
 import dev.sotto.ModelStore
 import dev.sotto.ModelTier
 import dev.sotto.ModelTransport
@@ -85,10 +87,12 @@ private class App(
                 check(recognizer.detectLanguage(audio).code == "en")
                 transcription(engine, recognizer)
                 sessions(recognizer)
+                adaptive(engine, recognizer)
                 futures(engine, recognizer)
                 errors(recognizer)
                 recognizer.unload()
             }
+            states(engine)
             packing(engine)
             profile(engine)
             val folder = Files.createTempDirectory("sotto").toFile()
@@ -102,6 +106,27 @@ private class App(
         LiveGovernor(options).use {
             val first = it.decide(0.0, DeviceReading(thermal = ThermalState.Nominal, power = PowerSource.Battery))
             it.decide(1.0, DeviceReading(thermal = ThermalState.Critical), 1.0, SpentTime(0.1, first.setting))
+        }
+    }
+
+    private fun adaptive(engine: Sotto, recognizer: SpeechRecognizer) {
+        engine.push(DeviceReading(thermal = ThermalState.Serious, rails = listOf(EnergyRail("cpu", 1))))
+        recognizer.startSession(SessionOptions(adaptive = true)).use {
+            check(engine.adapted()!!.run { setting.stepSeconds > 1.1 && why == "start" })
+        }
+        val traced = Sotto.setTracing(true)
+        check(Sotto.setTracing(true) == traced && Sotto.setTracing(false))
+    }
+
+    private suspend fun states(engine: Sotto) = engine.speechModel(source).use { model ->
+        check(model.state.value == ModelState.NotLoaded)
+        check(model.load().info().windowSeconds > 0 && model.state.value == ModelState.Ready)
+        engine.trim(TrimLevel.Idle)
+        check(model.state.value == ModelState.Unloaded && model.loadAsync().get() != null)
+        model.unload()
+        engine.speechModel(ModelSource.file("nowhere")).use { missing ->
+            expect<SpeechException> { missing.load() }
+            check((missing.state.value as ModelState.Failed).problem.nextStep.isNotEmpty())
         }
     }
 
@@ -197,6 +222,8 @@ private class App(
             withTimeoutOrNull(10) { session.nextEvent() }
             session.finish()
             check(session.events().toList().none { it is SpeechEvent.Final })
+            // Not by the slow way behind it: the name of the quick one is what R8 would change.
+            check(Native.registered(Class.forName("dev.sotto.internal.DirectPush")))
             session.cancel()
         }
     }

@@ -1,13 +1,13 @@
 package dev.sotto.android
 
+import android.content.BroadcastReceiver
 import android.content.ComponentCallbacks2
 import android.content.Context
+import android.content.Intent
+import android.content.IntentFilter
 import android.content.res.Configuration
 import android.os.Build
 import android.os.PowerManager
-import dev.sotto.GovernorOptions
-import dev.sotto.LiveGovernor
-import dev.sotto.SessionOptions
 import dev.sotto.Sotto
 import dev.sotto.SpeechException
 import dev.sotto.ThermalState
@@ -20,8 +20,9 @@ import kotlinx.coroutines.flow.asStateFlow
 /**
  * Ties an engine to what the system says of memory and heat.
  *
- * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat: [thermalState] tells it, and
- * [adapt] makes live sessions work less often while the device is hot.
+ * Memory: what the system asks for in `onTrimMemory` is passed to [Sotto.trim]. Heat, battery and saving of power: the
+ * engine is told whenever one of them changes, and sessions with `SessionOptions(adaptive = true)` work less while the
+ * device is hot or short of power. [thermalState] tells the heat to the app, too.
  *
  * Attach it once, in `Application.onCreate`. [close] detaches it; most apps never do.
  */
@@ -31,6 +32,11 @@ public class SottoLifecycle private constructor(context: Context, private val en
     private val closed = AtomicBoolean()
     private val thermal = MutableStateFlow(ThermalState.Nominal)
     private val stopListening: () -> Unit = listenToHeat()
+
+    // Of the system alone, so that no other app can send it.
+    private val power = object : BroadcastReceiver() {
+        override fun onReceive(context: Context, intent: Intent) = tell()
+    }
 
     private val callbacks = object : ComponentCallbacks2 {
         override fun onConfigurationChanged(configuration: Configuration) = Unit
@@ -46,24 +52,28 @@ public class SottoLifecycle private constructor(context: Context, private val en
 
     init {
         application.registerComponentCallbacks(callbacks)
-    }
-
-    /**
-     * Options for a session that starts now: the governor makes the steps of the live text longer while the device is
-     * hot, its battery low, or power is being saved. Final text stays as it is; volatile text comes later.
-     */
-    public fun adapt(options: SessionOptions): SessionOptions {
-        // Of what it may choose only the step is left: the engine has its threads and its model already.
-        val decision = LiveGovernor(GovernorOptions(threads = 1)).use { it.decide(0.0, monitor.read()) }
-        val step = maxOf(options.step, decision.setting.stepSeconds)
-        return options.copy(step = step, trim = maxOf(options.trim, step))
+        val changes = IntentFilter(Intent.ACTION_BATTERY_CHANGED).apply {
+            addAction(PowerManager.ACTION_POWER_SAVE_MODE_CHANGED)
+        }
+        application.registerReceiver(power, changes)
+        tell()
     }
 
     /** Detaches it from the system. May be called again. */
     override fun close() {
         if (!closed.compareAndSet(false, true)) return
         application.unregisterComponentCallbacks(callbacks)
+        application.unregisterReceiver(power)
         stopListening()
+    }
+
+    /** What the device is like now. A millisecond. */
+    private fun tell() {
+        try {
+            engine.push(monitor.read())
+        } catch (_: SpeechException.Ended) {
+            // The app closed the engine and left this attached.
+        }
     }
 
     private fun trim(level: TrimLevel) {
@@ -79,6 +89,7 @@ public class SottoLifecycle private constructor(context: Context, private val en
         if (power == null || Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return {}
         val listener = PowerManager.OnThermalStatusChangedListener { status ->
             DeviceMonitor.thermalState(status)?.let { thermal.value = it }
+            tell()
         }
         return try {
             power.addThermalStatusListener(listener)
@@ -89,6 +100,7 @@ public class SottoLifecycle private constructor(context: Context, private val en
         }
     }
 
+    /** Attaches engines. */
     public companion object {
         /** Attaches an engine. Loads the native library, so not in the middle of drawing a frame. */
         @JvmStatic

@@ -10,6 +10,7 @@ import android.content.res.AssetFileDescriptor
 import android.database.Cursor
 import android.net.Uri
 import android.os.BatteryManager
+import android.os.Looper
 import android.os.ParcelFileDescriptor
 import android.os.PowerManager
 import dev.sotto.AudioSource
@@ -37,6 +38,7 @@ import java.io.FileNotFoundException
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
+import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 
 /** Memory, heat, and models behind Android's own doors, with the real engine below. */
@@ -83,26 +85,30 @@ class LifecycleTest {
     }
 
     @Test
-    fun `heat makes the steps of new sessions longer`() {
-        val options = SessionOptions()
+    fun `heat makes adaptive sessions work less`() = runBlocking {
         SottoLifecycle.attach(application, engine).use { lifecycle ->
             assertEquals(ThermalState.Nominal, lifecycle.thermalState.value)
-            assertEquals(options, lifecycle.adapt(options))
-            val steps = listOf(
-                PowerManager.THERMAL_STATUS_LIGHT, PowerManager.THERMAL_STATUS_MODERATE,
-                PowerManager.THERMAL_STATUS_SEVERE, PowerManager.THERMAL_STATUS_CRITICAL,
-                PowerManager.THERMAL_STATUS_SHUTDOWN,
-            ).map { status ->
+            val recognizer = engine.loadSpeech(ModelSource.file(MODEL))
+            fun step(status: Int): Double {
                 shadowOf(power).setCurrentThermalStatus(status)
-                lifecycle.adapt(options).step
+                return recognizer.startSession(SessionOptions(adaptive = true)).use {
+                    assertNotNull(engine.adapted()).setting.stepSeconds
+                }.also { while (engine.adapted() != null) Thread.sleep(5) }
             }
+            val steps = listOf(
+                PowerManager.THERMAL_STATUS_NONE, PowerManager.THERMAL_STATUS_LIGHT,
+                PowerManager.THERMAL_STATUS_SEVERE, PowerManager.THERMAL_STATUS_SHUTDOWN,
+            ).map { step(it) }
             assertEquals(steps.sorted(), steps)
-            assertTrue(steps.first() > options.step && steps.last() > steps.first(), "$steps")
+            assertTrue(steps.first() == 1.1 && steps[1] > 1.1 && steps.last() > steps[1], "$steps")
             assertEquals(ThermalState.Critical, lifecycle.thermalState.value)
-            // An app that wants longer steps than that gets them.
-            assertEquals(9.0, lifecycle.adapt(SessionOptions(step = 9.0, trim = 9.0)).step)
-            // What the session is asked for must hold together.
-            assertTrue(lifecycle.adapt(SessionOptions(step = 2.5, trim = 3.0)).let { it.trim >= it.step })
+            // Cool again, but power is being saved.
+            val cool = step(PowerManager.THERMAL_STATUS_NONE)
+            shadowOf(power).setIsPowerSaveMode(true)
+            application.sendBroadcast(Intent(PowerManager.ACTION_POWER_SAVE_MODE_CHANGED))
+            shadowOf(Looper.getMainLooper()).idle()
+            assertTrue(step(PowerManager.THERMAL_STATUS_NONE) > cool)
+            recognizer.close()
         }
     }
 

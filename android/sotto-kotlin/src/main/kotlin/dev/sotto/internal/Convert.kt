@@ -104,6 +104,7 @@ internal fun SessionOptions.settings(): LiveSettings = LiveSettings(
     trim = trim,
     volatileContext = volatileContext.native(),
     withoutVoiceActivity = !detectVoice,
+    adaptive = adaptive,
 )
 
 private fun SearchOptions.settings(): SearchSettings {

@@ -9,6 +9,10 @@ internal object NativeLibrary {
 
     private val failure: Throwable? = load()
 
+    /** The library's name, or the file that the app names: as the generated code finds it. */
+    val location: String
+        get() = System.getProperty("uniffi.component.sotto.libraryOverride") ?: NAME
+
     /** Says what is wrong with the library, and what to do, where something is. */
     fun ensure() {
         failure?.let { throw explain(it) }

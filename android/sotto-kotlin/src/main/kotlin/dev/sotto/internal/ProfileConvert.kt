@@ -2,6 +2,7 @@ package dev.sotto.internal
 
 import dev.sotto.DeviceReading
 import dev.sotto.GovernedSetting
+import dev.sotto.GovernorDecision
 import dev.sotto.GovernorOptions
 import dev.sotto.PowerSource
 import dev.sotto.ProfileClip
@@ -15,6 +16,7 @@ import dev.sotto.ffi.ProfileSettings
 import dev.sotto.ffi.DeviceReading as NativeReading
 import dev.sotto.ffi.EnergyRail as NativeRail
 import dev.sotto.ffi.GovernedSetting as NativeSetting
+import dev.sotto.ffi.GovernorDecision as NativeDecision
 import dev.sotto.ffi.ModelTier as NativeTier
 import dev.sotto.ffi.PowerSource as NativePower
 import dev.sotto.ffi.ProfileClip as NativeClip
@@ -86,3 +88,5 @@ internal fun SpentTime.native(): NativeSpent = NativeSpent(
 )
 
 internal fun NativeSetting.setting(): GovernedSetting = GovernedSetting(threads.toInt(), tier.toInt(), stepSeconds)
+
+internal fun NativeDecision.decision(): GovernorDecision = GovernorDecision(setting.setting(), why, meetsDeadline)

@@ -5,6 +5,7 @@ import dev.sotto.DeviceReading
 import dev.sotto.ImportSource
 import dev.sotto.Language
 import dev.sotto.ModelSource
+import dev.sotto.ModelState
 import dev.sotto.PcmChunk
 import dev.sotto.ProfileClip
 import dev.sotto.ProfileOptions
@@ -26,6 +27,7 @@ import dev.sotto.VoiceEvent
 import kotlinx.coroutines.async
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.launch
 import java.io.File
 
 // The samples of the documentation. SamplesTest runs every one of them.
@@ -132,4 +134,33 @@ suspend fun profile(engine: Sotto, model: File, recording: File): ProfileReport 
         profile.push(DeviceReading(thermal = ThermalState.Nominal, batteryLevel = 0.8))
         profile.report()
     }
+}
+
+suspend fun modelState(engine: Sotto, file: File, recording: File, draw: (String) -> Unit): String = coroutineScope {
+    engine.speechModel(ModelSource.file(file)).use { model ->
+        val drawing = launch {
+            model.state.collect { state ->
+                when (state) {
+                    ModelState.NotLoaded, ModelState.Unloaded -> draw("not loaded")
+                    is ModelState.Loading -> draw("${((state.progress?.fraction ?: 0.0) * 100).toInt()} %")
+                    ModelState.Ready -> draw("ready")
+                    is ModelState.Failed -> draw(state.problem.nextStep)
+                }
+            }
+        }
+        val text = model.load().transcribe(AudioSource.file(recording)).text
+        drawing.cancel()
+        text
+    }
+}
+
+suspend fun adaptiveSession(engine: Sotto, recognizer: SpeechRecognizer, microphone: Flow<PcmChunk>): String {
+    // On Android SottoLifecycle tells the engine whenever something changes.
+    engine.push(DeviceReading(thermal = ThermalState.Serious, batteryLevel = 0.3))
+    val final = StringBuilder()
+    recognizer.stream(microphone, options = SessionOptions(adaptive = true)).collect { event ->
+        if (event is SpeechEvent.Final) final.append(event.text.text)
+        engine.adapted()?.let { println("every ${it.setting.stepSeconds} s, because of ${it.why}") }
+    }
+    return final.toString()
 }

@@ -5,7 +5,6 @@ import dev.sotto.ProfileEvent
 import dev.sotto.ProfileReport
 import dev.sotto.SottoException
 import dev.sotto.SpeechProfile
-import dev.sotto.sample.ui.messageOf
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.coroutineScope
@@ -21,7 +20,7 @@ data class ProfilerState(
     val working: Boolean = false,
     val part: Double = 0.0,
     val report: ProfileReport? = null,
-    val problem: String? = null,
+    val problem: SottoException? = null,
 )
 
 /**
@@ -64,7 +63,7 @@ class Profiler(
                 measure(profile)
             }
         } catch (failure: SottoException) {
-            states.update { it.copy(problem = messageOf(failure)) }
+            states.update { it.copy(problem = failure) }
         } finally {
             profile = null
             states.update { it.copy(working = false) }

@@ -12,6 +12,7 @@ import dev.sotto.sample.ui.SampleActivity
 import dev.sotto.sample.ui.SharedFiles
 import dev.sotto.sample.ui.SharedText
 import dev.sotto.sample.ui.isShown
+import dev.sotto.sample.ui.messageOf
 import dev.sotto.sample.ui.showOrHide
 
 /** Starts a measurement, shows how far it is, says what it is worth and why, draws its plots, and shares it. */
@@ -41,7 +42,7 @@ class ProfilerActivity : SampleActivity() {
             max = 1000
             progress = (state.part * max).toInt()
         }
-        findViewById<TextView>(R.id.problem)!!.showOrHide(state.problem)
+        findViewById<TextView>(R.id.problem)!!.showOrHide(state.problem?.let { messageOf(it) })
         findViewById<TextView>(R.id.verdict)!!.showOrHide(state.report?.let { getString(verdict(it)) })
         val told = when {
             state.report != null -> state.report.reasons.joinToString("\n")

@@ -3,7 +3,6 @@ package dev.sotto.sample.ui
 import android.app.Activity
 import android.view.View
 import android.widget.TextView
-import dev.sotto.SottoException
 import kotlinx.coroutines.MainScope
 import kotlinx.coroutines.cancel
 import kotlinx.coroutines.flow.Flow
@@ -35,8 +34,3 @@ fun View.isShown(shown: Boolean) {
     visibility = if (shown) View.VISIBLE else View.GONE
 }
 
-/** What a person is told of a failure: what it is, and what to do. Never what was said. */
-fun messageOf(failure: Throwable): String = when (failure) {
-    is SottoException -> listOf(failure.reason, failure.nextStep).filter { it.isNotEmpty() }.joinToString("\n")
-    else -> failure.message ?: failure.javaClass.simpleName
-}

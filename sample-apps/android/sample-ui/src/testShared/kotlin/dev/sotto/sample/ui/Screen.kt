@@ -3,7 +3,9 @@ package dev.sotto.sample.ui
 import android.app.Activity
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.os.Bundle
 import android.os.Looper
+import android.os.Parcel
 import android.view.View
 import android.view.ViewGroup
 import android.widget.Button
@@ -36,7 +38,7 @@ enum class Variant(val qualifiers: String, val fontScale: Float = 1f) {
 
 /** An activity as a user sees it. */
 class Screen<A : Activity>(kind: Class<A>) {
-    private val controller = Robolectric.buildActivity(kind).setup()
+    private var controller = Robolectric.buildActivity(kind).setup()
     val activity: A get() = controller.get()
 
     inline fun <reified T : View> find(id: Int): T = activity.findViewById<View>(id) as T
@@ -68,6 +70,31 @@ class Screen<A : Activity>(kind: Class<A>) {
     fun recreate() {
         controller.recreate()
         idle()
+    }
+
+    /**
+     * The system ends the app in the background, and starts it again when the user comes back: with what the activity had
+     * saved, and nothing else. [forget] throws away what the process had in memory.
+     */
+    fun endProcess(kind: Class<A>, forget: () -> Unit) {
+        val saved = Bundle()
+        controller.pause().stop().saveInstanceState(saved).destroy()
+        idle()
+        forget()
+        controller = Robolectric.buildActivity(kind).setup(throughParcel(saved))
+        idle()
+    }
+
+    // As it comes back from the system.
+    private fun throughParcel(bundle: Bundle): Bundle {
+        val parcel = Parcel.obtain()
+        try {
+            bundle.writeToParcel(parcel, 0)
+            parcel.setDataPosition(0)
+            return Bundle(javaClass.classLoader).apply { readFromParcel(parcel) }
+        } finally {
+            parcel.recycle()
+        }
     }
 
     fun leave() {

@@ -5,7 +5,6 @@ import dev.sotto.PcmFormat
 import dev.sotto.SottoException
 import dev.sotto.SpeechEvent
 import dev.sotto.SpeechRecognizer
-import dev.sotto.sample.ui.messageOf
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.flow.Flow
@@ -22,12 +21,18 @@ class Sound(val chunks: Flow<PcmChunk>, val format: PcmFormat)
 /** What captions are doing. */
 enum class CaptionsPhase { Idle, Loading, Listening, Finishing }
 
-/** What captions show. [volatileText] follows [finalText], and may still change. */
+/**
+ * What captions show.
+ *
+ * @property volatileText follows [finalText], and may still change
+ * @property interrupted whether the user did not end them: they can go on
+ */
 data class CaptionsState(
     val phase: CaptionsPhase = CaptionsPhase.Idle,
     val finalText: String = "",
     val volatileText: String = "",
-    val problem: String? = null,
+    val interrupted: Boolean = false,
+    val problem: SottoException? = null,
 )
 
 /** Live captions. On the main thread. */
@@ -42,10 +47,11 @@ class Captions(
 
     val state: StateFlow<CaptionsState> = states.asStateFlow()
 
-    /** Begins anew. What was shown before goes. */
+    /** Begins anew, and what was shown before goes; but after an interruption goes on behind it. */
     fun start() {
         if (job?.isActive == true) return
-        states.value = CaptionsState(CaptionsPhase.Loading)
+        val kept = states.value.run { if (interrupted) finalText else "" }
+        states.value = CaptionsState(CaptionsPhase.Loading, kept)
         stopping.value = false
         job = scope.launch { run() }
     }
@@ -60,15 +66,26 @@ class Captions(
         states.update { it.copy(phase = CaptionsPhase.Finishing) }
     }
 
+    /** Stops because the app is no longer on the screen; whoever comes back can go on. */
+    fun interrupt() {
+        if (job?.isActive != true) return
+        stop()
+        states.update { it.copy(interrupted = true) }
+    }
+
+    /** What another process showed before the system ended it. Changes nothing where this one has begun already. */
+    fun restore(finalText: String, interrupted: Boolean) {
+        if (states.value == CaptionsState()) states.value = CaptionsState(finalText = finalText, interrupted = interrupted)
+    }
+
     private suspend fun run() {
         try {
-            load().use { recognizer ->
-                states.update { it.copy(phase = CaptionsPhase.Listening) }
-                val sound = listen()
-                recognizer.stream(sound.chunks.untilStopped(), sound.format).collect { show(it) }
-            }
+            val recognizer = load()
+            states.update { it.copy(phase = CaptionsPhase.Listening) }
+            val sound = listen()
+            recognizer.stream(sound.chunks.untilStopped(), sound.format).collect { show(it) }
         } catch (failure: SottoException) {
-            states.update { it.copy(problem = messageOf(failure)) }
+            states.update { it.copy(problem = failure) }
         } finally {
             states.update { it.copy(phase = CaptionsPhase.Idle, volatileText = "") }
         }

@@ -6,6 +6,7 @@ import android.text.style.ForegroundColorSpan
 import android.widget.Button
 import android.widget.ScrollView
 import android.widget.TextView
+import dev.sotto.sample.ui.messageOf
 import dev.sotto.sample.ui.showOrHide
 
 /** Live captions: final text in the colour of text, what may still change behind it in grey. */
@@ -24,12 +25,17 @@ fun captionsPage(activity: SpeechActivity) {
     activity.draw(captions.state) { state ->
         text.text = coloured(state, grey)
         scroll.post { scroll.fullScroll(ScrollView.FOCUS_DOWN) }
-        problem.showOrHide(state.problem)
+        problem.showOrHide(state.problem?.let { activity.messageOf(it) })
         val running = state.phase != CaptionsPhase.Idle
-        toggle.setText(if (running) R.string.stop else R.string.start)
-        toggle.contentDescription =
-            activity.getString(if (running) R.string.captions_stop_hint else R.string.captions_start_hint)
+        val (label, hint) = when {
+            running -> R.string.stop to R.string.captions_stop_hint
+            state.interrupted -> R.string.captions_go_on to R.string.captions_go_on_hint
+            else -> R.string.start to R.string.captions_start_hint
+        }
+        toggle.setText(label)
+        toggle.contentDescription = activity.getString(hint)
         val told = when (state.phase) {
+            CaptionsPhase.Idle if state.interrupted -> R.string.captions_interrupted
             CaptionsPhase.Idle -> R.string.captions_empty.takeIf { state.finalText.isEmpty() }
             CaptionsPhase.Loading -> R.string.captions_loading
             CaptionsPhase.Listening, CaptionsPhase.Finishing -> R.string.captions_listening

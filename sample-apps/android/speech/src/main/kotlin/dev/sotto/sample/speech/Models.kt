@@ -2,16 +2,17 @@ package dev.sotto.sample.speech
 
 import android.content.SharedPreferences
 import dev.sotto.ModelSource
+import dev.sotto.ModelState
 import dev.sotto.ModelStore
 import dev.sotto.ModelTransport
 import dev.sotto.Progress
 import dev.sotto.PullOptions
 import dev.sotto.Sotto
 import dev.sotto.SottoException
+import dev.sotto.SpeechModel
 import dev.sotto.SpeechRecognizer
 import dev.sotto.StoredModel
 import dev.sotto.UrlTransport
-import dev.sotto.sample.ui.messageOf
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -29,13 +30,15 @@ class Offer(val name: String, val title: String, val bytes: Long)
  *
  * @property here models in the store
  * @property chosen name of the one that is used; `null` for the starter model
+ * @property loaded what is the matter with that one
  * @property fetching offers that are being fetched, by name, and how far
  */
 data class ModelsState(
     val here: List<StoredModel> = emptyList(),
     val chosen: String? = null,
+    val loaded: ModelState = ModelState.NotLoaded,
     val fetching: Map<String, Progress?> = emptyMap(),
-    val problem: String? = null,
+    val problem: SottoException? = null,
 )
 
 /** The models of the app: which are here, which can be fetched, which one is used. On the main thread. */
@@ -50,15 +53,26 @@ class Models(
     private val pulls = HashMap<String, Job>()
     private var opened: ModelStore? = null
 
+    /** The model that is used, once it has been needed, and what draws its state. */
+    private var inUse: Pair<SpeechModel, Job>? = null
+
     /** The app's network. */
     var transport: ModelTransport = UrlTransport
 
     val state: StateFlow<ModelsState> = states.asStateFlow()
 
-    /** Loads the model that is chosen. Loading the same one again costs nothing while it is in use. */
+    /**
+     * The model that is chosen, loaded. It stays so until another one is chosen or the system needs its memory; then it
+     * is loaded again here.
+     */
     suspend fun load(): SpeechRecognizer {
         val chosen = states.value.chosen
-        return engine().loadSpeech(if (chosen == null) starter() else store().source(chosen))
+        val source = if (chosen == null) starter() else store().source(chosen)
+        inUse?.let { (model, _) -> return model.load() }
+        val model = engine().speechModel(source)
+        val drawing = scope.launch { model.state.collect { state -> states.update { it.copy(loaded = state) } } }
+        inUse = model to drawing
+        return model.load()
     }
 
     /** Looks at what is there. */
@@ -68,7 +82,12 @@ class Models(
 
     fun choose(name: String?) {
         preferences.edit().putString(CHOSEN, name).apply()
-        states.update { it.copy(chosen = name) }
+        inUse?.let { (model, drawing) ->
+            drawing.cancel()
+            model.close()
+        }
+        inUse = null
+        states.update { it.copy(chosen = name, loaded = ModelState.NotLoaded) }
     }
 
     /** Fetches a model; what was fetched of it before is not fetched again. */
@@ -114,7 +133,7 @@ class Models(
         try {
             work()
         } catch (failure: SottoException) {
-            states.update { it.copy(problem = messageOf(failure)) }
+            states.update { it.copy(problem = failure) }
         }
     }
 

@@ -7,8 +7,10 @@ import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.RadioButton
 import android.widget.TextView
+import dev.sotto.ModelState
 import dev.sotto.StoredModel
 import dev.sotto.sample.ui.isShown
+import dev.sotto.sample.ui.messageOf
 import dev.sotto.sample.ui.showOrHide
 import kotlinx.coroutines.flow.distinctUntilChanged
 import kotlinx.coroutines.flow.map
@@ -22,17 +24,22 @@ fun modelsPage(activity: SpeechActivity) {
 
     models.refresh()
     // Built again only when the list changes: progress must not take the focus of a screen reader away.
+    var chosenRow: View? = null
     activity.draw(models.state.map { it.here to it.chosen }.distinctUntilChanged()) { (stored, chosen) ->
         here.removeAllViews()
-        here.addView(modelRow(activity, here, null, chosen == null))
-        stored.filter { it.active }.forEach { here.addView(modelRow(activity, here, it, it.name == chosen)) }
+        for (model in listOf(null) + stored.filter { it.active }) {
+            val row = modelRow(activity, here, model, model?.name == chosen).also { here.addView(it) }
+            if (model?.name == chosen) chosenRow = row
+        }
+        chosenRow?.let { loadedRow(activity, it, models.state.value) }
     }
     val offers = Models.OFFERS.map { offer ->
         offer to activity.layoutInflater.inflate(R.layout.row_offer, offered, false).also { offered.addView(it) }
     }
     activity.draw(models.state) { state ->
-        problem.showOrHide(state.problem)
+        problem.showOrHide(state.problem?.let { activity.messageOf(it) })
         for ((offer, row) in offers) offerRow(activity, row, offer, state)
+        chosenRow?.let { loadedRow(activity, it, state) }
     }
 }
 
@@ -41,7 +48,8 @@ private fun modelRow(activity: SpeechActivity, parent: ViewGroup, model: StoredM
     val name = model?.name ?: activity.getString(R.string.models_starter)
     val size = model?.bytes?.let { Formatter.formatFileSize(activity, it) }
     row.findViewById<RadioButton>(R.id.model_choose)!!.run {
-        text = listOfNotNull(name, size, model?.problems?.firstOrNull()).joinToString("\n")
+        val damaged = model?.problems.orEmpty().isNotEmpty()
+        text = listOfNotNull(name, size, activity.getString(R.string.models_damaged).takeIf { damaged }).joinToString("\n")
         isChecked = isChosen
         isEnabled = model == null || model.problems.isEmpty()
         setOnClickListener { activity.app.models.choose(model?.name) }
@@ -52,6 +60,21 @@ private fun modelRow(activity: SpeechActivity, parent: ViewGroup, model: StoredM
         setOnClickListener { model?.let { activity.app.models.remove(it) } }
     }
     return row
+}
+
+/** Whether the chosen model is loaded. */
+private fun loadedRow(activity: SpeechActivity, row: View, state: ModelsState) {
+    val words = when (val loaded = state.loaded) {
+        ModelState.NotLoaded -> activity.getString(R.string.models_not_loaded)
+        is ModelState.Loading -> {
+            val percent = ((loaded.progress?.fraction ?: 0.0) * 100).toInt()
+            activity.getString(R.string.models_loading, percent)
+        }
+        ModelState.Ready -> activity.getString(R.string.models_ready)
+        ModelState.Unloaded -> activity.getString(R.string.models_unloaded)
+        is ModelState.Failed -> activity.messageOf(loaded.problem)
+    }
+    row.findViewById<TextView>(R.id.model_state)!!.showOrHide(words)
 }
 
 private fun offerRow(activity: SpeechActivity, row: View, offer: Offer, state: ModelsState) {

@@ -9,7 +9,6 @@ import dev.sotto.Subtitles
 import dev.sotto.TimestampDetail
 import dev.sotto.TranscriptionEvent
 import dev.sotto.TranscriptionOptions
-import dev.sotto.sample.ui.messageOf
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.flow.MutableStateFlow
@@ -23,7 +22,7 @@ data class RecordingState(
     val working: Boolean = false,
     val part: Double? = null,
     val segments: List<Segment> = emptyList(),
-    val problem: String? = null,
+    val problem: SottoException? = null,
 )
 
 /** A recording becomes text, with progress, and subtitles to share. On the main thread. */
@@ -56,9 +55,9 @@ class Recording(private val scope: CoroutineScope, private val load: suspend () 
         // Times of words let subtitles be cut where someone pauses.
         val options = TranscriptionOptions(timestamps = TimestampDetail.Word)
         try {
-            load().use { recognizer -> recognizer.transcription(audio, options).collect { show(it) } }
+            load().transcription(audio, options).collect { show(it) }
         } catch (failure: SottoException) {
-            states.update { it.copy(problem = messageOf(failure)) }
+            states.update { it.copy(problem = failure) }
         } finally {
             states.update { it.copy(working = false) }
         }

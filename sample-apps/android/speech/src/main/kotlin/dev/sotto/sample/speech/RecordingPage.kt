@@ -4,6 +4,7 @@ import android.widget.Button
 import android.widget.ProgressBar
 import android.widget.TextView
 import dev.sotto.sample.ui.isShown
+import dev.sotto.sample.ui.messageOf
 import dev.sotto.sample.ui.showOrHide
 
 /** A recording becomes text while a bar says how far it is; then it can be shared as subtitles. */
@@ -24,7 +25,7 @@ fun recordingPage(activity: SpeechActivity) {
         val lines = state.segments.joinToString("\n") { it.text.trim() }
         val empty = lines.isEmpty() && !state.working && state.problem == null
         text.text = if (empty) activity.getString(R.string.recording_empty) else lines
-        problem.showOrHide(state.problem)
+        problem.showOrHide(state.problem?.let { activity.messageOf(it) })
         progress.isShown(state.working)
         progress.isIndeterminate = state.part == null
         progress.progress = ((state.part ?: 0.0) * progress.max).toInt()

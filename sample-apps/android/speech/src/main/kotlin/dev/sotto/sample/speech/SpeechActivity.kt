@@ -24,6 +24,7 @@ class SpeechActivity : SampleActivity() {
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.activity_speech)
+        saved?.let { app.captions.restore(it.getString(TEXT, ""), it.getBoolean(INTERRUPTED)) }
         captionsPage(this)
         recordingPage(this)
         modelsPage(this)
@@ -34,11 +35,15 @@ class SpeechActivity : SampleActivity() {
     override fun onSaveInstanceState(state: Bundle) {
         super.onSaveInstanceState(state)
         state.putInt(PAGE, page)
+        // For the case that the system ends the process meanwhile. It takes some hundred kilobytes, no hours of text.
+        val captions = app.captions.state.value
+        state.putString(TEXT, captions.finalText.takeLast(MOST_TEXT))
+        state.putBoolean(INTERRUPTED, captions.interrupted || captions.phase != CaptionsPhase.Idle)
     }
 
     override fun onStop() {
         // In the background the system gives silence. Turning the device is something else.
-        if (!isChangingConfigurations) app.captions.stop()
+        if (!isChangingConfigurations) app.captions.interrupt()
         super.onStop()
     }
 
@@ -94,6 +99,9 @@ class SpeechActivity : SampleActivity() {
         const val MICROPHONE = 1
         const val RECORDING = 2
         const val PAGE = "page"
+        const val TEXT = "text"
+        const val INTERRUPTED = "interrupted"
+        const val MOST_TEXT = 50_000
         val PAGES = listOf(
             R.id.tab_captions to R.id.page_captions,
             R.id.tab_recording to R.id.page_recording,

@@ -38,7 +38,10 @@ class SpeechApp : Application() {
         )
     }
 
-    val captions by lazy { Captions(scope, load = { models.load() }, listen = { listen() }) }
+    /** A new process has new ones, which the activity gives back what it kept. */
+    var captions = newCaptions()
 
     val recording by lazy { Recording(scope, load = { models.load() }) }
+
+    fun newCaptions() = Captions(scope, load = { models.load() }, listen = { listen() })
 }

@@ -18,6 +18,8 @@ import dev.sotto.ModelSource
 import dev.sotto.ModelTransport
 import dev.sotto.PcmChunk
 import dev.sotto.PcmFormat
+import dev.sotto.SpeechException
+import dev.sotto.StoreException
 import dev.sotto.TransportException
 import dev.sotto.sample.ui.Screen
 import dev.sotto.sample.ui.Variant
@@ -110,6 +112,93 @@ class SpeechTest {
         screen.waitFor("listening") { app.captions.state.value.phase == CaptionsPhase.Listening }
         screen.leave()
         screen.waitFor("the end") { app.captions.state.value.phase == CaptionsPhase.Idle }
+    }
+
+    @Test
+    fun `who comes back after the system ended the app finds the text, and can go on`() {
+        app.listen = { Sound(recorded(forever = true), PcmFormat()) }
+        val screen = open()
+        screen.press(R.id.captions_toggle)
+        screen.waitFor("final text") { black(screen).contains("morning") }
+        screen.press(R.id.tab_models)
+        val ended = app.captions
+        screen.endProcess(SpeechActivity::class.java) { app.captions = app.newCaptions() }
+        ended.stop()
+        assertTrue(screen.isShown(R.id.page_models))
+        screen.press(R.id.tab_captions)
+        assertContains(screen.text(R.id.captions_text), "morning")
+        assertEquals("Go on", screen.text(R.id.captions_toggle))
+        assertContains(screen.text(R.id.captions_status), "interrupted")
+        // Behind what is there already.
+        app.listen = { Sound(recorded(), PcmFormat()) }
+        screen.press(R.id.captions_toggle)
+        assertEquals("Stop", screen.text(R.id.captions_toggle))
+        screen.waitFor("the end") { screen.text(R.id.captions_toggle) == "Start" }
+        assertEquals(3, screen.text(R.id.captions_text).split("morning").size, screen.text(R.id.captions_text))
+        // And from the beginning, as no one interrupted it.
+        screen.press(R.id.captions_toggle)
+        assertFalse("morning" in screen.text(R.id.captions_text))
+    }
+
+    @Test
+    fun `who comes back to the same process can go on as well`() {
+        app.listen = { Sound(recorded(forever = true), PcmFormat()) }
+        val screen = open()
+        screen.press(R.id.captions_toggle)
+        screen.waitFor("text") { black(screen).isNotBlank() }
+        screen.leave()
+        screen.waitFor("the end") { isIdle() }
+        assertEquals("Go on", screen.text(R.id.captions_toggle))
+        assertTrue(black(screen).isNotBlank())
+    }
+
+    @Test
+    fun `the list says whether the model is loaded, and what the system took`() {
+        val screen = open()
+        screen.press(R.id.tab_models)
+        screen.waitFor("the state") { state(screen) == "Not loaded" }
+        val seen = mutableSetOf<String>()
+        pick(screen, DEMO)
+        screen.waitFor("the model") {
+            seen += state(screen)
+            state(screen) == "Loaded"
+        }
+        assertTrue((seen - "Not loaded" - "Loaded").all { it.startsWith("Loading, ") }, "$seen")
+        screen.waitFor("the text") { app.recording.state.value.run { !working && segments.isNotEmpty() } }
+        app.onLowMemory()
+        screen.waitFor("that it is unloaded") { state(screen) == "Loaded again when it is needed" }
+        pick(screen, DEMO)
+        screen.waitFor("the model again") { state(screen) == "Loaded" }
+    }
+
+    @Test
+    fun `every code of the library has a text in every language`() {
+        val codes = listOf(SpeechException::class.java to "speech", StoreException::class.java to "store").flatMap { (kind, name) ->
+            val cases = kind.declaredClasses.filter { kind.isAssignableFrom(it) }
+            assertEquals(10, cases.size, "$cases")
+            cases.map { "${name}_" + it.simpleName.replace(Regex("(?<=[a-z])[A-Z]")) { at -> "_${at.value}" }.lowercase() }
+        } + listOf("permission", "busy", "unavailable", "failed").map { "microphone_$it" } + "library"
+        val texts = listOf(Variant.Light, Variant.German).map { variant ->
+            variant.apply()
+            codes.map { code ->
+                val text = app.resources.getIdentifier("error_$code", "string", app.packageName)
+                assertTrue(text != 0, code)
+                app.getString(text)
+            }
+        }
+        texts[0].zip(texts[1]).forEach { (english, german) -> assertTrue(english != german, english) }
+    }
+
+    @Test
+    fun `a failure is told in the language of the device`() {
+        Variant.German.apply()
+        app.starter = { ModelSource.file("/nowhere") }
+        val screen = open()
+        screen.press(R.id.captions_toggle)
+        screen.waitFor("the problem") { screen.isShown(R.id.captions_problem) }
+        assertContains(screen.text(R.id.captions_problem), "Modell fehlt")
+        screen.press(R.id.tab_models)
+        assertContains(state(screen), "Modell fehlt")
     }
 
     @Test
@@ -274,6 +363,13 @@ class SpeechTest {
     private fun rows(screen: Screen<SpeechActivity>): List<RadioButton> {
         val here = screen.find<ViewGroup>(R.id.models_here)
         return (0 until here.childCount).map { here.getChildAt(it).findViewById<RadioButton>(R.id.model_choose)!! }
+    }
+
+    /** What is said of the chosen model. */
+    private fun state(screen: Screen<SpeechActivity>): String {
+        val here = screen.find<ViewGroup>(R.id.models_here)
+        val states = (0 until here.childCount).map { here.getChildAt(it).findViewById<TextView>(R.id.model_state)!! }
+        return states.singleOrNull { it.visibility == View.VISIBLE }?.text?.toString().orEmpty()
     }
 
     private fun removeButton(screen: Screen<SpeechActivity>): View =

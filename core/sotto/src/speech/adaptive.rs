@@ -1,0 +1,162 @@
+//! Live sessions that work less while the device is hot or short of power: the governor's decisions, applied.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sotto_runtime::{CancelToken, Pool};
+use sotto_speech::stream::Tempo;
+
+use super::{Error, LiveOptions, Recognizer, Session, SessionInput};
+use crate::Engine;
+use crate::profile::Reading;
+use crate::profile::governor::{Capabilities, Decision, Governor, Input, Policy, Spent};
+
+impl Engine {
+    /// As [`listen`](Self::listen), but how often the text is decoded and with how many threads follows the governor
+    /// ([`profile::governor`](crate::profile::governor)): from what steps take, and from what the platform tells by
+    /// [`push_reading`](Self::push_reading). Steps are never shorter than `options.step`. Final text keeps its quality,
+    /// volatile text comes later while the device is hot; what is said depends on more than the samples.
+    ///
+    /// All adaptive sessions of an engine follow the same decisions; threads are those of all its models, for as long as
+    /// there is such a session.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn listen_adaptively(
+        &self,
+        recognizer: &Recognizer,
+        options: LiveOptions,
+        input: SessionInput,
+        cancel: &CancelToken,
+    ) -> Result<Session, Error> {
+        let tempo = Arc::new(Follower::new(self.adaptation(), options.step));
+        self.listen(recognizer, LiveOptions { tempo: Some(tempo), ..options }, input, cancel)
+    }
+
+    /// What the platform knows of its device now: heat, battery, power. Adaptive sessions follow it from here on. When
+    /// something changes is enough. Microseconds.
+    pub fn push_reading(&self, reading: Reading) {
+        self.adaptation().feel(reading);
+    }
+
+    /// What adaptive sessions compute with at the moment, and why that was chosen; `None` while there are none.
+    #[must_use]
+    pub fn adapted(&self) -> Option<Decision> {
+        self.adaptation().lock().decision
+    }
+}
+
+/// The governor of an engine.
+#[derive(Debug)]
+pub(crate) struct Adaptation {
+    pool: Arc<Pool>,
+    capabilities: Capabilities,
+    policy: Policy,
+    origin: Instant,
+    /// Bits of the step that is decided, in seconds.
+    step: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: usize,
+    governor: Governor,
+    reading: Reading,
+    decision: Option<Decision>,
+}
+
+impl Adaptation {
+    pub(crate) fn new(pool: Arc<Pool>) -> Self {
+        let capabilities = Capabilities { threads: pool.threads().count(), ..Capabilities::default() };
+        let (policy, step) = (Policy::default(), AtomicU64::new(0.0_f64.to_bits()));
+        Self { pool, capabilities, policy, origin: Instant::now(), step, state: Mutex::default() }
+    }
+
+    fn begin(&self) {
+        let mut state = self.lock();
+        state.sessions += 1;
+        self.decide(&mut state, None);
+    }
+
+    fn end(&self) {
+        let mut state = self.lock();
+        state.sessions -= 1;
+        if state.sessions == 0 {
+            // The next session may come an hour later, on a cool device.
+            (state.governor, state.decision) = (Governor::new(), None);
+            self.pool.allow(usize::MAX);
+        }
+    }
+
+    fn feel(&self, reading: Reading) {
+        let mut state = self.lock();
+        state.reading = reading;
+        if state.sessions > 0 {
+            self.decide(&mut state, None);
+        }
+    }
+
+    fn measured(&self, time: Duration) {
+        let mut state = self.lock();
+        let spent = state.decision.map(|decision| Spent { seconds: time.as_secs_f64(), setting: decision.setting });
+        self.decide(&mut state, spent);
+    }
+
+    fn decide(&self, state: &mut State, spent: Option<Spent>) {
+        let Reading { thermal, headroom, battery_level, power, low_power, .. } = state.reading;
+        let input = Input {
+            at_s: self.origin.elapsed().as_secs_f64(),
+            thermal,
+            headroom,
+            battery_level,
+            power,
+            low_power: low_power.unwrap_or(false),
+            spent,
+            ..Input::default()
+        };
+        let (governor, mut decision) = state.governor.decide(&self.capabilities, &self.policy, &input);
+        // Why it is so, not that nothing has changed since.
+        if let Some(last) = state.decision.filter(|last| last.setting == decision.setting) {
+            decision.why = last.why;
+        }
+        (state.governor, state.decision) = (governor, Some(decision));
+        self.step.store(decision.setting.step_s.to_bits(), Relaxed);
+        self.pool.allow(decision.setting.threads);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One session that follows.
+#[derive(Debug)]
+struct Follower {
+    adaptation: Arc<Adaptation>,
+    shortest: f64,
+}
+
+impl Follower {
+    fn new(adaptation: &Arc<Adaptation>, shortest: f64) -> Self {
+        adaptation.begin();
+        Self { adaptation: Arc::clone(adaptation), shortest }
+    }
+}
+
+impl Tempo for Follower {
+    fn step(&self) -> f64 {
+        f64::from_bits(self.adaptation.step.load(Relaxed)).max(self.shortest)
+    }
+
+    fn spent(&self, time: Duration) {
+        self.adaptation.measured(time);
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.adaptation.end();
+    }
+}
