@@ -10,8 +10,8 @@ extension SottoEngine {
         MemoryWatch(self)
     }
 
-    /// Tells the engine how warm the device is and whether it saves power, now and whenever that changes, for as long as
-    /// what is returned is held. Sessions with ``LiveOptions/adaptive`` follow it.
+    /// Tells the engine how warm the device is and whether it saves power, now and whenever that changes, for as long
+    /// as what is returned is held. Sessions with ``LiveOptions/adaptive`` follow it.
     public func followDevice() -> DeviceWatch {
         DeviceWatch(self)
     }

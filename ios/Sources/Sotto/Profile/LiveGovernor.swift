@@ -80,8 +80,8 @@ extension LiveGovernor.Decision {
 }
 
 extension SottoEngine {
-    /// Tells what the platform knows of its device: heat, battery, power. Sessions with ``LiveOptions/adaptive`` follow it
-    /// from here on. When something changes is enough; ``followDevice()`` does it. Microseconds.
+    /// Tells what the platform knows of its device: heat, battery, power. Sessions with ``LiveOptions/adaptive`` follow
+    /// it from here on. When something changes is enough; ``followDevice()`` does it. Microseconds.
     public func push(_ reading: DeviceReading) {
         raw.pushReading(reading: reading.raw)
     }
