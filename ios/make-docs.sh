@@ -14,11 +14,14 @@ target="$(swiftc -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)".
 swift-symbolgraph-extract -module-name Sotto -target "$target" -I "$modules" -I Sources/sottoFFI \
     -Xcc -fmodule-map-file=Sources/sottoFFI/module.modulemap -minimum-access-level public -skip-synthesized-members \
     -output-dir "$graphs"
-docc convert Sources/Sotto/Sotto.docc --additional-symbol-graph-dir "$graphs" --output-path .build/docs/Sotto.doccarchive \
-    --fallback-display-name Sotto --fallback-bundle-identifier dev.sotto.Sotto --warnings-as-errors \
+docc convert Sources/Sotto/Sotto.docc --additional-symbol-graph-dir "$graphs" \
+    --output-path .build/docs/Sotto.doccarchive --warnings-as-errors \
+    --fallback-display-name Sotto --fallback-bundle-identifier dev.sotto.Sotto \
     --experimental-documentation-coverage --coverage-summary-level detailed >.build/docs/coverage.txt
 # Columns: name, kind, whether it has a sentence, …, address. Groups and `init(rawValue:)` are not written by us.
-silent="$(awk -F' *[|] *' '$3 == "false" && $2 !~ /^(CollectionGroup|Article)$/ && $1 != "init(rawValue:)" { print $2 ": " $NF }' .build/docs/coverage.txt)"
+silent="$(awk -F' *[|] *' '
+    $3 == "false" && $2 !~ /^(CollectionGroup|Article)$/ && $1 != "init(rawValue:)" { print $2 ": " $NF }
+' .build/docs/coverage.txt)"
 if [[ -n "$silent" ]]; then
     echo "sotto: without a word of documentation:" >&2
     echo "$silent" >&2

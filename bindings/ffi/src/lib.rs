@@ -6,8 +6,8 @@
 //! * Few objects, many records. Every object may be used from any thread.
 //! * Work is a job: it is started, its events are awaited (`next_event`), it is cancelled by `cancel` or by letting go
 //!   of it. No call computes on the caller's thread; those that look at files say so.
-//! * Pull, not push: nothing here calls into the app from a thread of ours, but for log lines, and for spans where the app
-//!   asks for them (`spans`): tracers take the time when they are called.
+//! * Pull, not push: nothing here calls into the app from a thread of ours, but for log lines, and for spans where the
+//!   app asks for them (`spans`): tracers take the time when they are called.
 //! * Errors are one enum per task, each case with a reason and the next step. They never quote what was said.
 
 // UniFFI's scaffolding is unsafe code of its own; none is written here but in `platform`.

@@ -32,13 +32,14 @@ public final class SpeechModel: @unchecked Sendable {
     /// The same as it changes; see ``SottoEngine/states(of:)``.
     public var states: AsyncStream<ModelState> { engine.states(of: source) }
 
-    /// The loaded model; it is loaded where it is not. Who calls meanwhile waits for the same file. This object keeps it
-    /// until it is told to ``unload()``. Cancelling the task stops the load that it began.
+    /// The loaded model; it is loaded where it is not. Who calls meanwhile waits for the same file. This object keeps
+    /// it until it is told to ``unload()``. Cancelling the task stops the load that it began.
     ///
     /// Throws why it cannot be loaded; ``SottoError/cancelled`` where ``unload()`` stopped it, too.
     public func load() async throws(SottoError) -> SpeechRecognizer {
         if let recognizer = lock.withLock({ recognizer }), recognizer.state == .ready { return recognizer }
-        let (number, load) = (UUID(), Task { [source, engine] in try await SpeechRecognizer.load(source, engine: engine) })
+        let number = UUID()
+        let load = Task { [source, engine] in try await SpeechRecognizer.load(source, engine: engine) }
         lock.withLock { loads[number] = load }
         defer { lock.withLock { loads[number] = nil } }
         do {
@@ -49,8 +50,8 @@ public final class SpeechModel: @unchecked Sendable {
         }
     }
 
-    /// Gives its memory back, even where others use the same file; transcriptions under way end first. Stops a load that
-    /// is under way. Returns at once.
+    /// Gives its memory back, even where others use the same file; transcriptions under way end first. Stops a load
+    /// that is under way. Returns at once.
     public func unload() {
         let (held, stopped) = lock.withLock {
             defer { (recognizer, loads) = (nil, [:]) }

@@ -9,6 +9,39 @@ extension SottoEngine {
     public func trimOnMemoryWarnings() -> MemoryWatch {
         MemoryWatch(self)
     }
+
+    /// Tells the engine how warm the device is and whether it saves power, now and whenever that changes, for as long
+    /// as what is returned is held. Sessions with ``LiveOptions/adaptive`` follow it.
+    public func followDevice() -> DeviceWatch {
+        DeviceWatch(self)
+    }
+}
+
+/// Follows heat and low-power mode until nobody holds it any more.
+public final class DeviceWatch: @unchecked Sendable {
+    #if canImport(Darwin)
+        private let observers: [any NSObjectProtocol]
+
+        init(_ engine: SottoEngine) {
+            let tell: @Sendable () -> Void = {
+                var reading = DeviceReading()
+                reading.thermal = .current
+                reading.lowPower = ProcessInfo.processInfo.isLowPowerModeEnabled
+                engine.push(reading)
+            }
+            let changes = [ProcessInfo.thermalStateDidChangeNotification, .NSProcessInfoPowerStateDidChange]
+            observers = changes.map { change in
+                NotificationCenter.default.addObserver(forName: change, object: nil, queue: nil) { _ in tell() }
+            }
+            tell()
+        }
+
+        deinit {
+            observers.forEach(NotificationCenter.default.removeObserver)
+        }
+    #else
+        init(_: SottoEngine) {}
+    #endif
 }
 
 /// Watches the system's memory warnings until nobody holds it any more.

@@ -245,7 +245,8 @@ final class BadInputTests: XCTestCase {
         defer { try? FileManager.default.removeItem(at: folder) }
         let store = try ModelStore(folder: folder, engine: engine)
         try await store.importModel(at: Fixtures.starter, as: "local/here")
-        let long = AudioSource.samples(try (0..<40).reduce(into: Data()) { data, _ in data += try pcm() }, format: .init())
+        let samples = try (0..<40).reduce(into: Data()) { data, _ in data += try pcm() }
+        let long = AudioSource.samples(samples, format: .init())
         let clip = SpeechProfile.Clip(name: "long", audio: long)
         let works: [(String, @Sendable () async throws -> Void)] = [
             ("detecting", { _ = try await recognizer.detectLanguage(of: long) }),

@@ -59,8 +59,8 @@ final class CancellationTests: XCTestCase {
         await assertCancelled { try await waiting.value }
     }
 
-    /// Loading, starting, pushing, finishing, cancelling, dropping, unloading and trimming at random moments, watched and
-    /// traced or not: nothing crashes or hangs.
+    /// Loading, starting, pushing, finishing, cancelling, dropping, unloading and trimming at random moments, watched
+    /// and traced or not: nothing crashes or hangs.
     /// SOTTO_ROUNDS says how often (10,000 before a release).
     func testRandomMoments() async throws {
         let rounds = ProcessInfo.processInfo.environment["SOTTO_ROUNDS"].flatMap(Int.init) ?? 300

@@ -71,8 +71,8 @@ final class LatencyTests: XCTestCase {
         let engine = try SottoEngine()
         let recognizer = try await SpeechRecognizer.load(model, engine: engine)
         let held = engine.memoryUsed
-        let recording = AudioSource.samples(
-            try (0..<10).reduce(into: Data()) { data, _ in data += try Data(contentsOf: Fixtures.pcm) }, format: .init())
+        let samples = try (0..<10).reduce(into: Data()) { data, _ in data += try Data(contentsOf: Fixtures.pcm) }
+        let recording = AudioSource.samples(samples, format: .init())
         for step in [Span.encode, .decode] {
             var times: [Duration] = []
             for delay in 0..<rounds {

@@ -66,8 +66,26 @@ public final class LiveGovernor: Sendable {
             input: GovernorInput(
                 atSeconds: seconds, reading: reading.raw, deadlineSeconds: deadline,
                 spent: spent.map { SpentTime(seconds: $0.seconds, setting: $0.setting.raw) }))
-        let setting = Setting(
-            threads: decision.setting.threads, tier: decision.setting.tier, stepSeconds: decision.setting.stepSeconds)
-        return Decision(setting: setting, why: decision.why, meetsDeadline: decision.meetsDeadline)
+        return Decision(decision)
     }
+}
+
+extension LiveGovernor.Decision {
+    init(_ raw: GovernorDecision) {
+        setting = LiveGovernor.Setting(
+            threads: raw.setting.threads, tier: raw.setting.tier, stepSeconds: raw.setting.stepSeconds)
+        why = raw.why
+        meetsDeadline = raw.meetsDeadline
+    }
+}
+
+extension SottoEngine {
+    /// Tells what the platform knows of its device: heat, battery, power. Sessions with ``LiveOptions/adaptive`` follow
+    /// it from here on. When something changes is enough; ``followDevice()`` does it. Microseconds.
+    public func push(_ reading: DeviceReading) {
+        raw.pushReading(reading: reading.raw)
+    }
+
+    /// What sessions with ``LiveOptions/adaptive`` compute with at the moment; nil while there are none. Cheap.
+    public var adapted: LiveGovernor.Decision? { raw.adapted().map(LiveGovernor.Decision.init) }
 }

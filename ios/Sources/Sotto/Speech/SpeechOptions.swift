@@ -206,6 +206,9 @@ public struct LiveOptions: Sendable, Equatable {
     public var volatileContext: SpeechOptions.Context?
     /// Whether voice activity detection keeps silence from the model; on by default.
     public var detectsVoiceActivity = true
+    /// Works less while the device is hot or short of power: steps grow longer and threads fewer. What the device is
+    /// like is told by ``SottoEngine/push(_:)``, or by ``SottoEngine/followDevice()``.
+    public var adaptive = false
 
     /// The defaults.
     public init() {}
@@ -213,6 +216,6 @@ public struct LiveOptions: Sendable, Equatable {
     var raw: LiveSettings {
         LiveSettings(
             speech: speech?.raw, step: step, trim: trim, volatileContext: volatileContext?.raw,
-            withoutVoiceActivity: !detectsVoiceActivity)
+            withoutVoiceActivity: !detectsVoiceActivity, adaptive: adaptive)
     }
 }
