@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sotto_testkit::heap::assert_soon;
-use sotto_text::TextError;
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
-use sotto_text::whisper::{IncrementalDecoder, WhisperTokenizer};
+use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::{IncrementalDecoder, TextError};
 
 const SMALL: &str = r#"{"added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},
 {"id":1,"content":"<|startoftranscript|>","special":true},{"id":2,"content":"<|0.00|>"},{"id":3,"content":"<|0.02|>"}],
