@@ -21,7 +21,8 @@ fn small(edit: impl Fn(String) -> String) -> Result<WhisperTokenizer, TextError>
       "post_processor": null,
       "decoder": {"type": "ByteLevel"},
       "model": {
-        "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+        "type": "BPE", "dropout": null, "unk_token": null,
+        "continuing_subword_prefix": null, "end_of_word_suffix": null,
         "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
         "vocab": {"<|endoftext|>": 0, "Ġ": 7, "o": 8, "n": 9, "e": 10, "t": 11, "w": 12, "Ġo": 13, "Ġt": 14, "ne": 15,
           "Ġone": 16, "wo": 17, "Ġtwo": 18, "é": 19, "Ã": 20},

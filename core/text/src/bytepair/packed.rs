@@ -10,8 +10,8 @@
 //! bytes       of all tokens
 //! ```
 //!
-//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC; from bit 8 on the pre-tokenizer,
-//! where 0 is GPT-2's.
+//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC; from bit 8 on the
+//! pre-tokenizer, where 0 is GPT-2's.
 //!
 //! `compact` has a smaller form that is not used in place.
 //!

@@ -10,8 +10,8 @@ use crate::bytepair::{Kind, builder, merges, parse, preparation};
 use crate::{TextError, source};
 use std::path::Path;
 
-/// Of files and of what they hold. The tokenizer.json of the multilingual models is 1.7 MB as published, 6.1 MiB indented
-/// by four and with everything but ASCII escaped.
+/// Most bytes of a file. The tokenizer.json of the multilingual models is 1.7 MB as published, 6.1 MiB indented by four
+/// and with everything but ASCII escaped.
 pub(super) const MAX_FILE: u64 = 16 << 20;
 /// More than any of Whisper's vocabularies has: a hostile list ends here instead of in memory.
 pub(super) const MAX_ENTRIES: usize = 1 << 17;

@@ -49,8 +49,8 @@ impl WhisperTokenizer {
     /// tokenizer exists.
     ///
     /// # Errors
-    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::Unsupported`] for
-    /// those of another model's tokenizer, [`TextError::MissingSpecial`] and [`TextError::Timestamps`] as for any
+    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::Unsupported`]
+    /// for those of another model's tokenizer, [`TextError::MissingSpecial`] and [`TextError::Timestamps`] as for any
     /// vocabulary.
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let pairs = BytePairTokenizer::from_packed(shared, range, name)?;

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A file with at most `ENTRIES` tokens, as many merge rules, and `ADDED` added tokens: a hostile list ends there instead
-/// of in memory.
+/// A file with at most `ENTRIES` tokens, as many merge rules, and `ADDED` added tokens: a hostile list ends there
+/// instead of in memory.
 #[derive(Deserialize)]
 pub(crate) struct TokenizerJson<'a, const ENTRIES: usize, const ADDED: usize> {
     #[serde(borrow, default)]

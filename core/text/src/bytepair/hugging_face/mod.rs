@@ -34,10 +34,10 @@ impl BytePairTokenizer {
     /// Reads a Hugging Face `tokenizer.json` whose model is byte-level BPE: GPT-2, Llama 3, Qwen 2 and 3, SmolLM2,
     /// Mistral Nemo and what is made like them. Takes tens of milliseconds for each 2 MB.
     ///
-    /// Done: `NFC`, the pre-tokenizers `ByteLevel`, `Digits`, `Split` with a published regular expression and `Sequence`
-    /// of them, merge rules as strings or pairs, `ignore_merges`, added tokens with `lstrip`, `rstrip` and `normalized`.
-    /// Not used, since it comes after the tokens of a text: `post_processor`, `truncation`, `padding`. Everything else
-    /// that would change tokens is refused by its name.
+    /// Done: `NFC`, the pre-tokenizers `ByteLevel`, `Digits`, `Split` with a published regular expression and
+    /// `Sequence` of them, merge rules as strings or pairs, `ignore_merges`, added tokens with `lstrip`, `rstrip` and
+    /// `normalized`. Not used, since it comes after the tokens of a text: `post_processor`, `truncation`, `padding`.
+    /// Everything else that would change tokens is refused by its name.
     ///
     /// # Errors
     /// [`TextError::Kind`] for Unigram, WordPiece and other types, [`TextError::Unsupported`] for settings beyond the

@@ -90,10 +90,11 @@ fn sign_before_word(text: &str, most: usize) -> usize {
         .unwrap_or_else(|| lines(text))
 }
 
-/// A word is capitals before small letters, with marks among both: with `sign` for `[^\r\n\p{L}\p{N}]?`, `capitals` for
-/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `small` for `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`
-/// `sign capitals* small+|sign capitals+ small*`, where asked for with `(?i:'s|'t|'re|'ve|'m|'ll|'d)?` behind each, then
-/// `\p{N}{1,most}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+` (sources: the models' `tokenizer.json`, openai/tiktoken).
+/// A word is capitals before small letters, with marks among both. With `sign` for `[^\r\n\p{L}\p{N}]?`, `capitals` for
+/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `small` for `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`:
+/// `sign capitals* small+|sign capitals+ small*`, where asked for with `(?i:'s|'t|'re|'ve|'m|'ll|'d)?` behind each,
+/// then `|\p{N}{1,most}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+` (sources: the models' `tokenizer.json`,
+/// openai/tiktoken).
 fn case_before_word(text: &str, most: usize, contractions: bool) -> usize {
     if let Some(word) = cased_word(text) {
         let contraction = if contractions { any_case_contraction(&text[word..]) } else { None };
