@@ -4,7 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sotto_text::whisper::{IncrementalDecoder, WhisperTokenizer};
+use sotto_text::IncrementalDecoder;
+use sotto_text::whisper::WhisperTokenizer;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(tokenizer) = WhisperTokenizer::from_hugging_face_bytes(data, "fuzz.json") else { return };

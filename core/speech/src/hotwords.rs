@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use sotto_nn::search::Preference;
-use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::Tokenizer;
 
 use crate::error::SpeechError;
 
@@ -80,7 +80,7 @@ impl Hotwords {
     /// transcribe; a transcription refuses words of another vocabulary and a strength that is not finite with
     /// [`SpeechError::Option`].
     #[must_use]
-    pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &WhisperTokenizer) -> Self {
+    pub fn new<S: AsRef<str>>(words: impl IntoIterator<Item = S>, strength: f32, tokenizer: &dyn Tokenizer) -> Self {
         let mut hotwords = Self::empty(strength);
         for word in words {
             let word = word.as_ref().trim();
@@ -97,7 +97,7 @@ impl Hotwords {
     ///
     /// # Errors
     /// [`SpeechError::Option`] when the strength is not finite or the words are spelled with other tokens.
-    pub(crate) fn check(&self, tokenizer: &WhisperTokenizer) -> Result<(), SpeechError> {
+    pub(crate) fn check(&self, tokenizer: &dyn Tokenizer) -> Result<(), SpeechError> {
         let problem = |problem: &str| Err(SpeechError::Option { option: "hotwords", problem: problem.into() });
         if !self.strength.is_finite() {
             return problem("the strength must be a finite number");

@@ -42,13 +42,23 @@ pub enum TextError {
         /// What is wrong with it.
         cause: &'static str,
     },
-    /// The file is sound but asks for something that Whisper's tokenizers do not have.
-    #[error("{file}: {what}; only byte-level BPE vocabularies of Whisper models are supported")]
+    /// The file is sound but asks for something that the tokenizers it is read for do not have.
+    #[error("{file}: {what}; {supported}")]
     Unsupported {
         /// The file.
         file: String,
         /// The setting and its value.
         what: String,
+        /// What is supported instead.
+        supported: &'static str,
+    },
+    /// The file is a sound tokenizer of another type.
+    #[error("{file}: a tokenizer of type {kind}; a tokenizer.json is read for models of type BPE only")]
+    Kind {
+        /// The file.
+        file: String,
+        /// Its type, such as `Unigram` or `WordPiece`.
+        kind: String,
     },
     /// A token id is beyond what any vocabulary has.
     #[error("{file}: token id {id}, the largest allowed is {limit}; is the file damaged?")]

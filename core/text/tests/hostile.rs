@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sotto_testkit::heap::assert_soon;
-use sotto_text::TextError;
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
-use sotto_text::whisper::{IncrementalDecoder, WhisperTokenizer};
+use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::{IncrementalDecoder, TextError};
 
 const SMALL: &str = r#"{"added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},
 {"id":1,"content":"<|startoftranscript|>","special":true},{"id":2,"content":"<|0.00|>"},{"id":3,"content":"<|0.02|>"}],
@@ -178,7 +178,9 @@ proptest! {
     }
 
     #[test]
-    fn a_json_with_any_byte_changed_is_a_tokenizer_or_an_error(at in 0..SMALL.len(), byte in any::<u8>(), cut in any::<bool>()) {
+    fn a_json_with_any_byte_changed_is_a_tokenizer_or_an_error(
+        at in 0..SMALL.len(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
         let mut json = SMALL.as_bytes().to_vec();
         json[at] = byte;
         if cut {
@@ -208,7 +210,8 @@ proptest! {
         tokens in proptest::collection::vec(prop_oneof![0u32..260, Just(u32::MAX)], 0..40),
     ) {
         let mut list: Vec<Vec<u8>> = (0..=u8::MAX).map(|byte| vec![byte]).collect();
-        list.extend([b"<|endoftext|>".to_vec(), b"<|startoftranscript|>".to_vec(), b"\xE2\x82".to_vec(), b"\xFF\xF0\x9F".to_vec()]);
+        let others: [&[u8]; 4] = [b"<|endoftext|>", b"<|startoftranscript|>", b"\xE2\x82", b"\xFF\xF0\x9F"];
+        list.extend(others.map(<[u8]>::to_vec));
         let size = list.len();
         let tokenizer = WhisperTokenizer::from_vocabulary(list, size, "bytes").expect("a sound list");
         let mut decoder = IncrementalDecoder::new();
@@ -221,9 +224,13 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_normalised(text in any::<String>(), spoken in "(( one| oh| twenty| hundred| and| a half| point| minus| double| cents| per| 5|\\.|\\$|,|%|')){0,20}") {
+    fn any_text_is_normalised(
+        text in any::<String>(),
+        spoken in "(( one| oh| twenty| hundred| and| a half| point| minus| double| cents| per| 5|\\.|\\$|,|%|')){0,20}",
+    ) {
         for text in [&text, &spoken] {
-            let _ = word_errors(&english(text), &basic(text, BasicOptions { remove_diacritics: true, split_letters: true }));
+            let options = BasicOptions { remove_diacritics: true, split_letters: true };
+            let _ = word_errors(&english(text), &basic(text, options));
         }
     }
 }

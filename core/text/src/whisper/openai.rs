@@ -4,13 +4,11 @@
 //! (reference: openai/whisper `tokenizer.py`, `get_encoding`). The rank of a merge is the id of the token it makes.
 
 use super::WhisperTokenizer;
-use super::bpe::Merges;
-use super::byte_alphabet::TOKEN_ORDER;
+use super::hugging_face::MAX_FILE;
 use super::languages::LANGUAGES;
-use super::source;
 use super::special::{timestamp_steps, timestamp_token};
-use super::vocabulary::{Kind, Vocabulary, VocabularyBuilder};
-use crate::TextError;
+use crate::bytepair::{Kind, Merges, TOKEN_ORDER, Vocabulary, VocabularyBuilder};
+use crate::{TextError, source};
 use base64::Engine;
 use std::path::Path;
 
@@ -49,7 +47,7 @@ impl Layout {
         let names = ["<|endoftext|>", "<|startoftranscript|>"].into_iter().map(str::to_owned);
         let names = names.chain(languages).chain(AFTER_LANGUAGES.into_iter().map(str::to_owned));
         let timestamps = (0..TIMESTAMPS).map(timestamp_token);
-        let names = names.map(|name| (name, Kind::Special)).chain(timestamps.map(|name| (name, Kind::Timestamp)));
+        let names = names.map(|name| (name, Kind::Special)).chain(timestamps.map(|name| (name, Kind::Series)));
         for (id, (name, kind)) in (first..).zip(names) {
             builder.insert(file, id, name.as_bytes(), kind)?;
         }
@@ -70,7 +68,7 @@ impl WhisperTokenizer {
     /// [`TextError::Size`] when the list fits no such vocabulary, [`TextError::MissingSpecial`] and
     /// [`TextError::Timestamps`] for custom ones.
     pub fn from_vocabulary(tokens: Vec<Vec<u8>>, n_vocab: usize, name: &str) -> Result<Self, TextError> {
-        source::check_size(name, tokens.iter().map(|token| token.len() as u64).sum())?;
+        source::check_size(name, tokens.iter().map(|token| token.len() as u64).sum(), MAX_FILE)?;
         let vocabulary = match Layout::of(n_vocab) {
             Some(layout) => openai_vocabulary(tokens, n_vocab, &layout, name)?,
             None => custom_vocabulary(&tokens, n_vocab, name)?,
@@ -85,7 +83,7 @@ impl WhisperTokenizer {
     /// [`TextError::Read`], [`TextError::Line`] for lines that are not a token and the next rank, and those of
     /// [`from_vocabulary`](Self::from_vocabulary).
     pub fn from_tiktoken(path: &Path, n_vocab: usize) -> Result<Self, TextError> {
-        Self::from_tiktoken_bytes(&source::read(path)?, n_vocab, &path.display().to_string())
+        Self::from_tiktoken_bytes(&source::read(path, MAX_FILE)?, n_vocab, &path.display().to_string())
     }
 
     /// As [`from_tiktoken`](Self::from_tiktoken), from bytes in memory; `name` stands for them in errors.
@@ -93,7 +91,7 @@ impl WhisperTokenizer {
     /// # Errors
     /// As [`from_tiktoken`](Self::from_tiktoken).
     pub fn from_tiktoken_bytes(ranks: &[u8], n_vocab: usize, name: &str) -> Result<Self, TextError> {
-        source::check_size(name, ranks.len() as u64)?;
+        source::check_size(name, ranks.len() as u64, MAX_FILE)?;
         Self::from_vocabulary(rank_file(ranks, name)?, n_vocab, name)
     }
 }
@@ -147,7 +145,7 @@ fn custom_vocabulary(tokens: &[Vec<u8>], n_vocab: usize, name: &str) -> Result<V
 /// In a list without marks, what is written like a special token is one.
 pub(super) fn custom_kind(token: &[u8]) -> Kind {
     if timestamp_steps(token).is_some() {
-        return Kind::Timestamp;
+        return Kind::Series;
     }
     let name = token.strip_prefix(b"<|").and_then(|rest| rest.strip_suffix(b"|>"));
     match name {

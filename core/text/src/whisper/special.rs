@@ -1,8 +1,8 @@
 //! Control tokens of a vocabulary, found by their content.
 
 use super::languages::{LANGUAGES, Language};
-use super::vocabulary::{Kind, Vocabulary};
 use crate::TextError;
+use crate::bytepair::{Kind, Vocabulary};
 use std::collections::HashMap;
 
 /// Ids of the tokens that steer a Whisper model. `None` where a small vocabulary goes without.
@@ -112,7 +112,7 @@ fn language_of(token: &[u8]) -> Option<&'static Language> {
 fn timestamps(file: &str, vocabulary: &Vocabulary) -> Result<(Option<u32>, u32), TextError> {
     let mut begin = None;
     let mut count = 0;
-    for (id, token) in vocabulary.controls().filter(|(id, _)| vocabulary.kind(*id) == Kind::Timestamp) {
+    for (id, token) in vocabulary.controls().filter(|(id, _)| vocabulary.kind(*id) == Kind::Series) {
         let first = *begin.get_or_insert(id);
         if timestamp_steps(token) != Some(count) || id != first + count {
             return Err(TextError::Timestamps { file: file.to_owned(), token: id });

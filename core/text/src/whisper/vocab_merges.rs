@@ -9,12 +9,13 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::WhisperTokenizer;
-use super::byte_alphabet::append_bytes;
-use super::hugging_face::{MAX_ENTRIES, Vocab, listed_merges, pair};
+use super::hugging_face::{MAX_ENTRIES, MAX_FILE};
 use super::openai::{Layout, TIMESTAMPS, custom_kind};
-use super::source;
-use super::vocabulary::VocabularyBuilder;
-use crate::TextError;
+use crate::bytepair::{self, VocabularyBuilder, append_bytes, listed_merges, pair};
+use crate::{TextError, source};
+
+/// Tokens and their ids as a file lists them.
+type Vocab<'a> = bytepair::Vocab<'a, MAX_ENTRIES>;
 
 /// The three files in memory.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +36,11 @@ impl WhisperTokenizer {
     /// # Errors
     /// As [`from_vocab_and_merges_bytes`](Self::from_vocab_and_merges_bytes), and [`TextError::Read`].
     pub fn from_vocab_and_merges(folder: &Path, n_vocab: usize) -> Result<Self, TextError> {
-        let vocab = source::read(&folder.join("vocab.json"))?;
-        let merges = source::read(&folder.join("merges.txt"))?;
+        let vocab = source::read(&folder.join("vocab.json"), MAX_FILE)?;
+        let merges = source::read(&folder.join("merges.txt"), MAX_FILE)?;
         let optional = |name: &str| {
             let path = folder.join(name);
-            path.is_file().then(|| source::read(&path)).transpose()
+            path.is_file().then(|| source::read(&path, MAX_FILE)).transpose()
         };
         let (listed, settings) = (optional("added_tokens.json")?, optional("tokenizer_config.json")?);
         let name = folder.display().to_string();
@@ -84,7 +85,7 @@ impl WhisperTokenizer {
             ["vocab.json", "merges.txt", added.file].map(|file| format!("{name}/{file}"));
         let vocab = entries(vocab, name, "vocab.json")?;
         let rules = rules(merges, &merges_name)?;
-        let merges = listed_merges(&merges_name, &vocab, rules.into_iter(), false)?;
+        let merges = listed_merges(&merges_name, &vocab.0, rules.into_iter(), false)?;
         let mut builder = VocabularyBuilder::default();
         let mut bytes = Vec::new();
         for (token, id) in &vocab.0 {
@@ -110,7 +111,7 @@ struct Added<'a> {
 
 impl Added<'_> {
     fn none() -> Self {
-        Self { file: "added_tokens.json", tokens: Vocab(Vec::new()) }
+        Self { file: "added_tokens.json", tokens: bytepair::Vocab(Vec::new()) }
     }
 }
 
@@ -147,18 +148,18 @@ fn settings_entries<'a>(json: &'a [u8], folder: &str) -> Result<Vocab<'a>, TextE
         return Err(TextError::TooLarge { file, bytes: json.len() as u64, limit: LIMIT });
     }
     let settings: Settings<'a> = parse(json, folder, "tokenizer_config.json")?;
-    Ok(Vocab(settings.added_tokens_decoder.into_iter().map(|(id, token)| (token.content, id)).collect()))
+    Ok(bytepair::Vocab(settings.added_tokens_decoder.into_iter().map(|(id, token)| (token.content, id)).collect()))
 }
 
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], folder: &str, file: &str) -> Result<T, TextError> {
     let name = format!("{folder}/{file}");
-    source::check_size(&name, json.len() as u64)?;
+    source::check_size(&name, json.len() as u64, MAX_FILE)?;
     serde_json::from_slice(json).map_err(|error| TextError::Json { file: name, problem: error.to_string() })
 }
 
 /// Pairs of tokens, line by line. The first line may be a comment with a version.
 fn rules<'a>(text: &'a [u8], name: &str) -> Result<Vec<(&'a str, &'a str)>, TextError> {
-    source::check_size(name, text.len() as u64)?;
+    source::check_size(name, text.len() as u64, MAX_FILE)?;
     let mut rules = Vec::new();
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -5,7 +5,7 @@
 //! (printable ones first) numbers the first 256 tokens of every vocabulary that OpenAI made.
 
 /// Bytes in the order of their tokens 0 to 255.
-pub(super) const TOKEN_ORDER: [u8; 256] = token_order();
+pub(crate) const TOKEN_ORDER: [u8; 256] = token_order();
 
 // Characters from U+0100 stand for bytes 0x00–0x20, 0x7F–0xA0 and 0xAD.
 const SHIFTED: u32 = 0x100;
@@ -36,7 +36,7 @@ const fn token_order() -> [u8; 256] {
 const PRINTABLE: usize = 188;
 
 /// The byte that `c` stands for, `None` for characters outside the alphabet.
-pub(super) fn byte_of(c: char) -> Option<u8> {
+pub(crate) fn byte_of(c: char) -> Option<u8> {
     let code = u32::from(c);
     if let Ok(byte) = u8::try_from(code) {
         return stands_for_itself(byte).then_some(byte);
@@ -46,7 +46,7 @@ pub(super) fn byte_of(c: char) -> Option<u8> {
 
 /// Appends the bytes that `token` stands for. A token with a character outside the alphabet (a special token) is its
 /// own UTF-8, as in Hugging Face's byte-level decoder.
-pub(super) fn append_bytes(token: &str, bytes: &mut Vec<u8>) {
+pub(crate) fn append_bytes(token: &str, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     for c in token.chars() {
         let Some(byte) = byte_of(c) else {

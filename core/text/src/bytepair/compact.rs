@@ -2,7 +2,7 @@
 //! milliseconds to open.
 //!
 //! ```text
-//! "STOK", version, tokens, single tokens, merge rules, bytes, flags     7 little-endian u32, as in the full form
+//! "STOK", version, tokens, single tokens, merge rules, bytes, settings  7 little-endian u32, as in the full form
 //! rules       2 u16 each: left, right; in the order of their ranks
 //! kinds       one byte per token that no rule makes; what a rule makes is text
 //! lengths     one byte per token that no rule makes
@@ -13,11 +13,11 @@
 //! encoding learns them; control tokens and timestamps follow. Vocabularies that are numbered otherwise have no such
 //! form.
 
-use super::bpe::{Merges, Rules};
-use super::packed::{FLAGS, MAGIC, NUMBERS, PREFIX_SPACE, WHOLE_PIECE_FIRST, flags_of};
-use super::table::Table;
+use super::merging::{Merges, Rules};
+use super::packed::{MAGIC, NUMBERS, Settings};
+use super::table::{SharedBytes, Table};
+use super::tokenizer::BytePairTokenizer;
 use super::vocabulary::{Kind, Vocabulary};
-use super::{SharedBytes, WhisperTokenizer};
 use crate::TextError;
 
 /// Counts up with every change of the form above; the full form has numbers of its own.
@@ -26,7 +26,7 @@ pub(super) const VERSION: u32 = 2;
 /// Most bytes of all tokens together: rules that double and double again would fill any memory. Whisper's have 0.4 MB.
 const MAX_BYTES: usize = 4 << 20;
 
-impl WhisperTokenizer {
+impl BytePairTokenizer {
     /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed), in the smallest form it has: tables that
     /// follow from the merge rules are left out where they do, and made anew on opening. Tiny.en's take 0.2 MB instead
     /// of 1.6, and 1.6 MB of memory once opened, which a mapped file would not.
@@ -55,7 +55,7 @@ impl WhisperTokenizer {
         let bytes: usize = single().map(<[u8]>::len).sum();
         let mut packed = Vec::new();
         let numbers = [vocabulary.len(), first, ranked.len(), bytes].map(|number| number as u32);
-        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([flags_of(self)]) {
+        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([Settings::of(self).number()]) {
             packed.extend_from_slice(&number.to_le_bytes());
         }
         for part in ranked.iter().flat_map(|&[left, right, ..]| [left, right]) {
@@ -76,12 +76,11 @@ impl WhisperTokenizer {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
         let number = |index: usize| all.word(index).unwrap_or_default();
         let [tokens, first, rules, bytes] = [2, 3, 4, 5].map(|index| number(index) as usize);
-        let flags = number(6);
         // Numbers of 32 bits: no sum of these leaves 64.
         let made = first as u64..first as u64 + rules as u64;
-        if tokens > usize::from(u16::MAX) + 1 || made.end > tokens as u64 || flags & !FLAGS != 0 || bytes > MAX_BYTES {
-            return Err(damaged("its header is impossible"));
-        }
+        let possible = tokens <= usize::from(u16::MAX) + 1 && made.end <= tokens as u64 && bytes <= MAX_BYTES;
+        let settings = Settings::from_number(number(6)).filter(|_| possible);
+        let settings = settings.ok_or_else(|| damaged("its header is impossible"))?;
         let single = tokens - rules;
         let mut rest = all.bytes().get(4 * NUMBERS..).unwrap_or_default();
         let mut next = |length: usize| {
@@ -100,8 +99,8 @@ impl WhisperTokenizer {
         let (before, behind) = kinds.split_at(first);
         let kinds = [before, &vec![Kind::Text.number(); rules.len()], behind].concat();
         let vocabulary = Vocabulary::indexed(bytes, starts, kinds);
-        let merges = Merges::Listed { rules: Rules::new(rules), whole_piece_first: flags & WHOLE_PIECE_FIRST != 0 };
-        Self::assemble(name, vocabulary, merges, flags & PREFIX_SPACE != 0)
+        let merges = Merges::Listed { rules: Rules::new(rules), whole_piece_first: settings.whole_piece_first };
+        Ok(Self::new(vocabulary, merges, settings.preparation))
     }
 }
 

@@ -3,42 +3,68 @@
 use super::table::Table;
 use crate::TextError;
 
-/// Ids are below this. The largest Whisper vocabulary has 51,866; the bound keeps a hostile id from claiming memory.
-pub(super) const MAX_TOKENS: u32 = 1 << 20;
+/// Ids are below this. The largest vocabularies in use have 262,144; the bound keeps a hostile id from claiming memory.
+pub(crate) const MAX_TOKENS: u32 = 1 << 20;
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A gap in the numbering: no token has this id.
     Absent,
     /// Part of the text.
     Text,
     /// Control token; not text.
     Special,
-    /// `<|0.00|>` and following.
-    Timestamp,
+    /// Control token of a numbered series, such as Whisper's `<|0.00|>` and following.
+    Series,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Absent, Self::Text, Self::Special, Self::Timestamp];
+    const ALL: [Self; 4] = [Self::Absent, Self::Text, Self::Special, Self::Series];
 
-    /// The kind that a table stores as its place in [`ALL`](Self::ALL).
-    pub(super) fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
+    /// The kind that a table stores as its place in [`ALL`](Self::ALL), beside its [`Marks`].
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number & !Marks::ALL)).copied()
     }
 
-    pub(super) fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         self as u8
+    }
+}
+
+/// How a token is looked for in text, beside its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// Looked for as a whole, before text is cut into pieces.
+    pub(crate) const ADDED: Self = Self(0x10);
+    /// White space before it belongs to it.
+    pub(crate) const STRIPS_LEFT: Self = Self(0x20);
+    /// White space behind it belongs to it.
+    pub(crate) const STRIPS_RIGHT: Self = Self(0x40);
+    /// Looked for in normalised text, not in the text as it came.
+    pub(crate) const NORMALIZED: Self = Self(0x80);
+
+    const ALL: u8 = 0xF0;
+
+    pub(crate) fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    /// These marks, and `mark` where `wanted`.
+    pub(crate) fn with(self, mark: Self, wanted: bool) -> Self {
+        if wanted { Self(self.0 | mark.0) } else { self }
     }
 }
 
 /// All tokens of a model, ids dense from 0 (gaps are [`Kind::Absent`] and empty).
 #[derive(Debug, Clone)]
-pub(super) struct Vocabulary {
+pub(crate) struct Vocabulary {
     bytes: Table,
     // Numbers: token `id` is `bytes[starts[id]..starts[id + 1]]`.
     starts: Table,
-    // One byte per token, `Kind::number`.
+    // One byte per token, `Kind::number` and its `Marks`.
     kinds: Table,
     // Numbers: ids of text tokens ordered by their bytes. Half the memory of a hash map, and only prompts are looked
     // up.
@@ -47,7 +73,7 @@ pub(super) struct Vocabulary {
 
 /// Collects tokens in any order of ids.
 #[derive(Debug, Default)]
-pub(super) struct VocabularyBuilder {
+pub(crate) struct VocabularyBuilder {
     bytes: Vec<u8>,
     slots: Vec<Slot>,
 }
@@ -57,14 +83,15 @@ struct Slot {
     start: u32,
     end: u32,
     kind: Kind,
+    marks: Marks,
 }
 
-const ABSENT: Slot = Slot { start: 0, end: 0, kind: Kind::Absent };
+const ABSENT: Slot = Slot { start: 0, end: 0, kind: Kind::Absent, marks: Marks(0) };
 
 impl VocabularyBuilder {
     /// Adds one token. A second token with the same id must be the same bytes; then its kind replaces the first one's
     /// (Hugging Face lists `<|endoftext|>` of English-only models twice).
-    pub(super) fn insert(&mut self, file: &str, id: u64, token: &[u8], kind: Kind) -> Result<(), TextError> {
+    pub(crate) fn insert(&mut self, file: &str, id: u64, token: &[u8], kind: Kind) -> Result<(), TextError> {
         let Some(index) = u32::try_from(id).ok().filter(|id| *id < MAX_TOKENS) else {
             return Err(TextError::IdTooLarge { file: file.to_owned(), id, limit: MAX_TOKENS - 1 });
         };
@@ -87,12 +114,19 @@ impl VocabularyBuilder {
             let limit = u64::from(u32::MAX);
             return Err(TextError::TooLarge { file: file.to_owned(), bytes: limit + 1, limit });
         };
-        self.slots[slot] = Slot { start, end, kind };
+        self.slots[slot] = Slot { start, end, kind, marks: Marks::default() };
         Ok(())
     }
 
+    /// Marks a token that is there; no other id has marks.
+    pub(crate) fn mark(&mut self, id: u64, marks: Marks) {
+        if let Some(slot) = usize::try_from(id).ok().and_then(|id| self.slots.get_mut(id)) {
+            slot.marks = marks;
+        }
+    }
+
     /// Orders the tokens by id and indexes the text tokens. Of equal text tokens the first is found by its bytes.
-    pub(super) fn build(self) -> Vocabulary {
+    pub(crate) fn build(self) -> Vocabulary {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         let mut starts = Vec::with_capacity(self.slots.len() + 1);
         starts.push(0);
@@ -100,13 +134,13 @@ impl VocabularyBuilder {
             bytes.extend_from_slice(&self.bytes[slot.start as usize..slot.end as usize]);
             starts.push(bytes.len() as u32);
         }
-        Vocabulary::indexed(bytes, starts, self.slots.iter().map(|slot| slot.kind.number()).collect())
+        Vocabulary::indexed(bytes, starts, self.slots.iter().map(|slot| slot.kind.number() | slot.marks.0).collect())
     }
 }
 
 impl Vocabulary {
     /// Tokens in the order of their ids; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
-    pub(super) fn indexed(bytes: Vec<u8>, starts: Vec<u32>, kinds: Vec<u8>) -> Self {
+    pub(crate) fn indexed(bytes: Vec<u8>, starts: Vec<u32>, kinds: Vec<u8>) -> Self {
         let mut vocabulary = Self {
             bytes: Table::of_bytes(bytes),
             starts: Table::of_words(starts),
@@ -122,17 +156,17 @@ impl Vocabulary {
     }
 
     /// Tables that lie ready; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
-    pub(super) fn from_tables(starts: Table, by_bytes: Table, kinds: Table, bytes: Table) -> Self {
+    pub(crate) fn from_tables(starts: Table, by_bytes: Table, kinds: Table, bytes: Table) -> Self {
         Self { bytes, starts, kinds, by_bytes }
     }
 
     /// Starts, ids by bytes, kinds and bytes, as [`from_tables`](Self::from_tables) takes them.
-    pub(super) fn tables(&self) -> [&[u8]; 4] {
+    pub(crate) fn tables(&self) -> [&[u8]; 4] {
         [self.starts.bytes(), self.by_bytes.bytes(), self.kinds.bytes(), self.bytes.bytes()]
     }
 
-    /// This vocabulary with the tokens `names` at `first` and following; `None` where one of these ids is taken.
-    pub(super) fn with_timestamps(&self, first: usize, names: &[String]) -> Option<Self> {
+    /// This vocabulary with the series `names` at `first` and following; `None` where one of these ids is taken.
+    pub(crate) fn with_series(&self, first: usize, names: &[String]) -> Option<Self> {
         let end = first + names.len();
         if (first..end).any(|id| self.kind(id as u32) != Kind::Absent) {
             return None;
@@ -140,14 +174,14 @@ impl Vocabulary {
         let (mut bytes, mut starts, mut kinds) = (Vec::new(), vec![0], Vec::new());
         for id in 0..self.len().max(end) {
             let (token, kind) = match id.checked_sub(first).and_then(|step| names.get(step)) {
-                Some(name) => (name.as_bytes(), Kind::Timestamp),
-                None => (self.token(id as u32), self.kind(id as u32)),
+                Some(name) => (name.as_bytes(), Kind::Series.number()),
+                None => (self.token(id as u32), self.kind_number(id as u32)),
             };
             bytes.extend_from_slice(token);
             starts.push(bytes.len() as u32);
-            kinds.push(kind.number());
+            kinds.push(kind);
         }
-        // Timestamps are no text: nothing changes for looking up bytes.
+        // A series is no text: nothing changes for looking up bytes.
         let by_bytes = self.by_bytes.clone();
         Some(Self {
             bytes: Table::of_bytes(bytes),
@@ -158,12 +192,12 @@ impl Vocabulary {
     }
 
     /// One past the largest id.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.kinds.bytes().len()
     }
 
     /// Bytes of token `id`; empty for ids that no token has.
-    pub(super) fn token(&self, id: u32) -> &[u8] {
+    pub(crate) fn token(&self, id: u32) -> &[u8] {
         let id = id as usize;
         match (self.starts.word(id), self.starts.word(id + 1)) {
             (Some(start), Some(end)) => self.bytes.bytes().get(start as usize..end as usize).unwrap_or(&[]),
@@ -171,12 +205,25 @@ impl Vocabulary {
         }
     }
 
-    pub(super) fn kind(&self, id: u32) -> Kind {
-        self.kinds.bytes().get(id as usize).and_then(|&kind| Kind::from_number(kind)).unwrap_or(Kind::Absent)
+    fn kind_number(&self, id: u32) -> u8 {
+        self.kinds.bytes().get(id as usize).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn kind(&self, id: u32) -> Kind {
+        Kind::from_number(self.kind_number(id)).unwrap_or(Kind::Absent)
+    }
+
+    pub(crate) fn marks(&self, id: u32) -> Marks {
+        Marks(self.kind_number(id) & Marks::ALL)
+    }
+
+    /// Ids of the tokens that are looked for as a whole.
+    pub(crate) fn added(&self) -> impl Iterator<Item = u32> {
+        (0..self.len() as u32).filter(|&id| self.marks(id).has(Marks::ADDED) && self.kind(id) != Kind::Absent)
     }
 
     /// The text token that consists of exactly `bytes`.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<u32> {
+    pub(crate) fn find(&self, bytes: &[u8]) -> Option<u32> {
         let (ids, _) = self.by_bytes.bytes().as_chunks::<4>();
         let index = ids.binary_search_by(|id| self.token(u32::from_le_bytes(*id)).cmp(bytes)).ok()?;
         let id = u32::from_le_bytes(ids[index]);
@@ -185,9 +232,9 @@ impl Vocabulary {
     }
 
     /// Tokens that are not text, with their ids, ascending.
-    pub(super) fn controls(&self) -> impl Iterator<Item = (u32, &[u8])> {
+    pub(crate) fn controls(&self) -> impl Iterator<Item = (u32, &[u8])> {
         (0..self.len() as u32)
-            .filter(|&id| matches!(self.kind(id), Kind::Special | Kind::Timestamp))
+            .filter(|&id| matches!(self.kind(id), Kind::Special | Kind::Series))
             .map(|id| (id, self.token(id)))
     }
 }
@@ -225,5 +272,18 @@ mod tests {
             assert!(matches!(builder.insert("f", id, b"c", Kind::Text), Err(TextError::IdTooLarge { .. })));
         }
         assert_eq!(builder.build().kind(1), Kind::Special);
+    }
+
+    #[test]
+    fn marks_lie_beside_the_kind() {
+        let mut builder = VocabularyBuilder::default();
+        builder.insert("f", 0, b"a", Kind::Text).unwrap();
+        builder.insert("f", 2, b"<b>", Kind::Special).unwrap();
+        let marks = Marks::ADDED.with(Marks::STRIPS_RIGHT, true).with(Marks::STRIPS_LEFT, false);
+        builder.mark(2, marks);
+        builder.mark(9, marks);
+        let vocabulary = builder.build();
+        assert_eq!((vocabulary.kind(2), vocabulary.marks(2)), (Kind::Special, marks));
+        assert_eq!(vocabulary.added().collect::<Vec<_>>(), [2]);
     }
 }

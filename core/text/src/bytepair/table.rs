@@ -9,45 +9,45 @@ pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 /// Bytes, or little-endian u32 numbers without any alignment. A clone copies nothing.
 #[derive(Clone)]
-pub(super) struct Table {
+pub(crate) struct Table {
     shared: SharedBytes,
     range: Range<usize>,
 }
 
 impl Table {
     /// `range` of `shared`; `None` where it lies beyond.
-    pub(super) fn new(shared: SharedBytes, range: Range<usize>) -> Option<Self> {
+    pub(crate) fn new(shared: SharedBytes, range: Range<usize>) -> Option<Self> {
         (*shared).as_ref().get(range.clone())?;
         Some(Self { shared, range })
     }
 
     /// A part of the table.
-    pub(super) fn part(&self, range: Range<usize>) -> Option<Self> {
+    pub(crate) fn part(&self, range: Range<usize>) -> Option<Self> {
         self.bytes().get(range.clone())?;
         let range = self.range.start + range.start..self.range.start + range.end;
         Self::new(Arc::clone(&self.shared), range)
     }
 
-    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
         Self { range: 0..bytes.len(), shared: Arc::new(bytes) }
     }
 
-    pub(super) fn of_words(words: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn of_words(words: impl IntoIterator<Item = u32>) -> Self {
         Self::of_bytes(words.into_iter().flat_map(u32::to_le_bytes).collect())
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // `get`: a foreign `AsRef` might give other bytes on a later call.
         (*self.shared).as_ref().get(self.range.clone()).unwrap_or(&[])
     }
 
     /// Whole u32 numbers in it.
-    pub(super) fn words(&self) -> usize {
+    pub(crate) fn words(&self) -> usize {
         self.bytes().len() / 4
     }
 
     /// Number `index` of a table of u32.
-    pub(super) fn word(&self, index: usize) -> Option<u32> {
+    pub(crate) fn word(&self, index: usize) -> Option<u32> {
         self.bytes().as_chunks::<4>().0.get(index).map(|word| u32::from_le_bytes(*word))
     }
 }

@@ -1,13 +1,17 @@
 //! A loaded vocabulary as one run of bytes that is used in place: nothing is parsed, nothing is copied.
 //!
 //! ```text
-//! "STOK", version, tokens, text tokens, merge rules, bytes of all tokens, flags      7 little-endian u32
+//! "STOK", version, tokens, text tokens, merge rules, bytes of all tokens, settings   7 little-endian u32
 //! starts      tokens + 1 u32: token i is bytes[starts[i]..starts[i + 1]]
 //! by_bytes    u32: ids of the text tokens, ordered by their bytes
 //! rules       4 u32 each: left, right, rank, merged token; ordered by left and right
-//! kinds       one byte per token: 0 absent, 1 text, 2 special, 3 timestamp
+//! kinds       one byte per token: 0 absent, 1 text, 2 special, 3 series (timestamps), and how it is looked for:
+//!             16 as a whole, 32 and 64 with white space left and right of it, 128 in normalised text
 //! bytes       of all tokens
 //! ```
+//!
+//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC; from bit 8 on the
+//! pre-tokenizer, where 0 is GPT-2's.
 //!
 //! `compact` has a smaller form that is not used in place.
 //!
@@ -16,11 +20,14 @@
 
 use std::ops::Range;
 
-use super::bpe::{Merges, Rules};
+use super::compact;
+use super::hugging_face::MAX_FILE;
+use super::merging::{Merges, Rules};
+use super::pre_tokenizer::PreTokenizer;
 use super::table::{SharedBytes, Table};
+use super::tokenizer::{BytePairTokenizer, Preparation};
 use super::vocabulary::{Kind, MAX_TOKENS, Vocabulary};
-use super::{WhisperTokenizer, compact, source};
-use crate::TextError;
+use crate::{TextError, source};
 
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"STOK");
 
@@ -30,12 +37,51 @@ const VERSION: u32 = 1;
 /// Numbers in front of the tables.
 pub(super) const NUMBERS: usize = 7;
 
-pub(super) const PREFIX_SPACE: u32 = 1;
+const PREFIX_SPACE: u32 = 1;
 const LISTED_MERGES: u32 = 2;
-pub(super) const WHOLE_PIECE_FIRST: u32 = 4;
-pub(super) const FLAGS: u32 = PREFIX_SPACE | LISTED_MERGES | WHOLE_PIECE_FIRST;
+const WHOLE_PIECE_FIRST: u32 = 4;
+const NFC: u32 = 8;
+const PRE_TOKENIZER_AT: u32 = 8;
 
-impl WhisperTokenizer {
+/// What the last number of the header says.
+pub(super) struct Settings {
+    pub(super) preparation: Preparation,
+    listed_merges: bool,
+    pub(super) whole_piece_first: bool,
+}
+
+impl Settings {
+    pub(super) fn of(tokenizer: &BytePairTokenizer) -> Self {
+        let (listed_merges, whole_piece_first) = match tokenizer.merges() {
+            Merges::ByToken => (false, false),
+            Merges::Listed { whole_piece_first, .. } => (true, *whole_piece_first),
+        };
+        Self { preparation: tokenizer.preparation().clone(), listed_merges, whole_piece_first }
+    }
+
+    pub(super) fn number(&self) -> u32 {
+        let flag = |flag, set| if set { flag } else { 0 };
+        flag(PREFIX_SPACE, self.preparation.prefix_space)
+            | flag(LISTED_MERGES, self.listed_merges)
+            | flag(WHOLE_PIECE_FIRST, self.whole_piece_first)
+            | flag(NFC, self.preparation.nfc)
+            | self.preparation.pre_tokenizer.number() << PRE_TOKENIZER_AT
+    }
+
+    pub(super) fn from_number(number: u32) -> Option<Self> {
+        let has = |flag| number & flag != 0;
+        let preparation = Preparation {
+            nfc: has(NFC),
+            prefix_space: has(PREFIX_SPACE),
+            pre_tokenizer: PreTokenizer::from_number(number >> PRE_TOKENIZER_AT)?,
+        };
+        let settings =
+            Self { preparation, listed_merges: has(LISTED_MERGES), whole_piece_first: has(WHOLE_PIECE_FIRST) };
+        (settings.number() == number).then_some(settings)
+    }
+}
+
+impl BytePairTokenizer {
     /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed). The same tokenizer gives the same bytes.
     #[must_use]
     pub fn to_packed(&self) -> Vec<u8> {
@@ -48,7 +94,7 @@ impl WhisperTokenizer {
         let numbers = [vocabulary.len(), by_bytes.len() / 4, rules.len() / Rules::BYTES, bytes.len()];
         let mut packed = Vec::new();
         let numbers = numbers.map(|number| number as u32);
-        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([flags_of(self)]) {
+        for number in [MAGIC, VERSION].into_iter().chain(numbers).chain([Settings::of(self).number()]) {
             packed.extend_from_slice(&number.to_le_bytes());
         }
         for table in [starts, by_bytes, rules, kinds, bytes] {
@@ -59,13 +105,12 @@ impl WhisperTokenizer {
 
     /// A tokenizer that lies packed in `range` of `shared`, used in place; `name` stands for the file in errors.
     ///
-    /// Takes well under a millisecond for Whisper's vocabularies, some milliseconds in the form of
+    /// Takes well under a millisecond for vocabularies of Whisper's size, some milliseconds in the form of
     /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the
     /// tokenizer exists.
     ///
     /// # Errors
-    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::MissingSpecial`]
-    /// and [`TextError::Timestamps`] as for any vocabulary.
+    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write.
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
         let all = Table::new(shared, range).ok_or_else(|| damaged("it lies beyond the file"))?;
@@ -74,26 +119,14 @@ impl WhisperTokenizer {
         }
         let parts = Parts::read(&all, name)?;
         check(&parts).map_err(damaged)?;
-        let merges = match parts.flags & LISTED_MERGES {
-            0 => Merges::ByToken,
-            _ => Merges::Listed {
-                rules: Rules::from_table(parts.rules),
-                whole_piece_first: parts.flags & WHOLE_PIECE_FIRST != 0,
-            },
+        let Settings { preparation, listed_merges, whole_piece_first } = parts.settings;
+        let merges = match listed_merges {
+            false => Merges::ByToken,
+            true => Merges::Listed { rules: Rules::from_table(parts.rules), whole_piece_first },
         };
         let vocabulary = Vocabulary::from_tables(parts.starts, parts.by_bytes, parts.kinds, parts.bytes);
-        Self::assemble(name, vocabulary, merges, parts.flags & PREFIX_SPACE != 0)
+        Ok(Self::new(vocabulary, merges, preparation))
     }
-}
-
-/// The last number of the header.
-pub(super) fn flags_of(tokenizer: &WhisperTokenizer) -> u32 {
-    let merges = match tokenizer.merges() {
-        Merges::ByToken => 0,
-        Merges::Listed { whole_piece_first: false, .. } => LISTED_MERGES,
-        Merges::Listed { whole_piece_first: true, .. } => LISTED_MERGES | WHOLE_PIECE_FIRST,
-    };
-    merges | if tokenizer.prefix_space() { PREFIX_SPACE } else { 0 }
 }
 
 struct Parts {
@@ -102,13 +135,13 @@ struct Parts {
     rules: Table,
     kinds: Table,
     bytes: Table,
-    flags: u32,
+    settings: Settings,
 }
 
 impl Parts {
     fn read(all: &Table, name: &str) -> Result<Self, TextError> {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
-        source::check_size(name, all.bytes().len() as u64)?;
+        source::check_size(name, all.bytes().len() as u64, MAX_FILE)?;
         if all.words() < NUMBERS {
             return Err(damaged("it is shorter than its header"));
         }
@@ -120,10 +153,8 @@ impl Parts {
             return Err(damaged("it is of an unknown version"));
         }
         let [tokens, text, rules, bytes] = [2, 3, 4, 5].map(|index| u64::from(number(index)));
-        let flags = number(6);
-        if tokens > u64::from(MAX_TOKENS) || text > tokens || flags & !FLAGS != 0 {
-            return Err(damaged("its header is impossible"));
-        }
+        let settings = Settings::from_number(number(6)).filter(|_| tokens <= u64::from(MAX_TOKENS) && text <= tokens);
+        let settings = settings.ok_or_else(|| damaged("its header is impossible"))?;
         let mut start = 4 * NUMBERS as u64;
         let mut next = |length: u64| {
             let range = start..start + length;
@@ -138,7 +169,7 @@ impl Parts {
             rules: next(Rules::BYTES as u64 * rules)?,
             kinds: next(tokens)?,
             bytes: next(bytes)?,
-            flags,
+            settings,
         };
         if start != all.bytes().len() as u64 {
             return Err(damaged("something follows it"));

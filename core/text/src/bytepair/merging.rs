@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 
 /// Which pairs may be merged, and in which order.
 #[derive(Debug, Clone)]
-pub(super) enum Merges {
+pub(crate) enum Merges {
     /// The rank of a pair is the id of the token that both bytes make together (tiktoken).
     ByToken,
     /// Listed rules (Hugging Face).
@@ -24,30 +24,30 @@ pub(super) enum Merges {
 
 /// Merge rules `(left, right)` → `(rank, merged token)`, ordered by pair: four numbers each.
 #[derive(Debug, Clone)]
-pub(super) struct Rules(Table);
+pub(crate) struct Rules(Table);
 
 impl Rules {
     /// Bytes of a rule.
-    pub(super) const BYTES: usize = 16;
+    pub(crate) const BYTES: usize = 16;
 
     /// Rules in the order of their ranks. Of two for one pair the later counts.
-    pub(super) fn new(mut rules: Vec<[u32; 4]>) -> Self {
+    pub(crate) fn new(mut rules: Vec<[u32; 4]>) -> Self {
         rules.sort_unstable_by_key(|&[left, right, rank, _]| (left, right, std::cmp::Reverse(rank)));
         rules.dedup_by_key(|&mut [left, right, ..]| (left, right));
         Self(Table::of_words(rules.into_iter().flatten()))
     }
 
     /// Rules that lie ready, as [`bytes`](Self::bytes) gives them.
-    pub(super) fn from_table(table: Table) -> Self {
+    pub(crate) fn from_table(table: Table) -> Self {
         Self(table)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
 
     /// Left, right, rank and merged token of each, ordered by pair.
-    pub(super) fn iter(&self) -> impl Iterator<Item = [u32; 4]> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = [u32; 4]> {
         let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();
         rules.iter().map(|rule| {
             let (numbers, _) = rule.as_chunks::<4>();
@@ -90,23 +90,23 @@ const NONE: usize = usize::MAX;
 
 /// The encoder's parts that depend on the vocabulary only.
 #[derive(Debug, Clone)]
-pub(super) struct BytePairs {
+pub(crate) struct BytePairs {
     merges: Merges,
     // Token of each single byte; small vocabularies may lack some.
     bytes: Vec<Option<u32>>,
 }
 
 impl BytePairs {
-    pub(super) fn merges(&self) -> &Merges {
+    pub(crate) fn merges(&self) -> &Merges {
         &self.merges
     }
 
-    pub(super) fn new(vocabulary: &Vocabulary, merges: Merges) -> Self {
+    pub(crate) fn new(vocabulary: &Vocabulary, merges: Merges) -> Self {
         Self { merges, bytes: (0..=u8::MAX).map(|byte| vocabulary.find(&[byte])).collect() }
     }
 
     /// Appends the tokens of `piece`. Bytes that are no token of the vocabulary are left out.
-    pub(super) fn encode(&self, vocabulary: &Vocabulary, piece: &[u8], tokens: &mut Vec<u32>) {
+    pub(crate) fn encode(&self, vocabulary: &Vocabulary, piece: &[u8], tokens: &mut Vec<u32>) {
         let whole = match &self.merges {
             Merges::ByToken => true,
             Merges::Listed { whole_piece_first, .. } => *whole_piece_first,

@@ -1,0 +1,148 @@
+//! Tokens that are looked for in text as a whole, before it is cut into pieces: control tokens such as `<|im_start|>`,
+//! and words that somebody added to a trained vocabulary.
+
+use super::vocabulary::{Kind, Marks, Vocabulary};
+
+/// Ids of such tokens, ordered by their bytes. The longest one at the leftmost place is found.
+#[derive(Debug, Clone)]
+pub(super) struct AddedTokens {
+    ids: Vec<u32>,
+    /// Bytes that one of them begins with: most places in a text are passed over by this.
+    first: [bool; 256],
+}
+
+/// A stretch of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    Text(&'t str),
+    Token(u32),
+}
+
+impl AddedTokens {
+    /// Those of `vocabulary` that are looked for in normalised text, or those that are looked for before.
+    pub(super) fn new(vocabulary: &Vocabulary, normalized: bool) -> Self {
+        let wanted =
+            |&id: &u32| vocabulary.marks(id).has(Marks::NORMALIZED) == normalized && !vocabulary.token(id).is_empty();
+        let mut ids: Vec<u32> = vocabulary.added().filter(wanted).collect();
+        ids.sort_by(|&a, &b| vocabulary.token(a).cmp(vocabulary.token(b)));
+        let mut first = [false; 256];
+        for byte in ids.iter().filter_map(|&id| vocabulary.token(id).first()) {
+            first[usize::from(*byte)] = true;
+        }
+        Self { ids, first }
+    }
+
+    /// Calls `each` with the stretches of `text` in order; control tokens are text unless `controls` are wanted.
+    pub(super) fn split<'t>(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &'t str,
+        controls: bool,
+        each: &mut dyn FnMut(Part<'t>),
+    ) {
+        // Where the text begins that no part has yet.
+        let mut begin = 0;
+        let mut at = 0;
+        // The end of the white space that the last token took: it is not looked through again.
+        let mut stripped = 0;
+        while !self.ids.is_empty() && at < text.len() {
+            let Some(id) = self.longest(vocabulary, &text.as_bytes()[at..]) else {
+                at += 1;
+                continue;
+            };
+            let (mut start, mut end) = (at, at + vocabulary.token(id).len());
+            at = end;
+            // A damaged table may have tokens that end inside a character; nothing begins inside one.
+            let (true, true) = (text.is_char_boundary(start), text.is_char_boundary(end)) else { continue };
+            if !controls && vocabulary.kind(id) != Kind::Text {
+                continue;
+            }
+            let marks = vocabulary.marks(id);
+            if marks.has(Marks::STRIPS_LEFT) && begin < start {
+                start = begin + text[begin..start].trim_end().len();
+            }
+            if marks.has(Marks::STRIPS_RIGHT) {
+                end = if end < stripped { stripped } else { text.len() - text[end..].trim_start().len() };
+                stripped = end;
+            }
+            if begin < start {
+                each(Part::Text(&text[begin..start]));
+            }
+            each(Part::Token(id));
+            begin = end;
+        }
+        if begin < text.len() {
+            each(Part::Text(&text[begin..]));
+        }
+    }
+
+    /// The longest token that `text` begins with.
+    fn longest(&self, vocabulary: &Vocabulary, text: &[u8]) -> Option<u32> {
+        if !self.first[usize::from(*text.first()?)] {
+            return None;
+        }
+        // Tokens that have the first `depth` bytes of the text; the one without any further bytes comes first.
+        let (mut low, mut high) = (0, self.ids.len());
+        let mut best = None;
+        for (depth, byte) in text.iter().enumerate() {
+            let next = |id: &u32| vocabulary.token(*id).get(depth);
+            low += self.ids[low..high].partition_point(|id| next(id) < Some(byte));
+            high = low + self.ids[low..high].partition_point(|id| next(id) == Some(byte));
+            let Some(&id) = self.ids[low..high].first() else { break };
+            if vocabulary.token(id).len() == depth + 1 {
+                best = Some(id);
+            }
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::vocabulary::VocabularyBuilder;
+    use super::*;
+
+    fn parts(text: &str, controls: bool) -> Vec<Part<'_>> {
+        let mut builder = VocabularyBuilder::default();
+        let left = Marks::ADDED.with(Marks::STRIPS_LEFT, true);
+        let right = Marks::ADDED.with(Marks::STRIPS_RIGHT, true);
+        for (id, token, kind, marks) in [
+            (0, "<s>", Kind::Special, Marks::ADDED),
+            (1, "<s><s>", Kind::Special, Marks::ADDED),
+            (2, "  ", Kind::Text, Marks::ADDED),
+            (3, "<l>", Kind::Special, left),
+            (4, "<r>", Kind::Special, right),
+            (5, "語", Kind::Text, Marks::ADDED),
+            (6, "plain", Kind::Text, Marks::default()),
+        ] {
+            builder.insert("test", id, token.as_bytes(), kind).unwrap();
+            builder.mark(id, marks);
+        }
+        let vocabulary = builder.build();
+        let mut parts = Vec::new();
+        AddedTokens::new(&vocabulary, false).split(&vocabulary, text, controls, &mut |part| parts.push(part));
+        parts
+    }
+
+    #[test]
+    fn the_longest_at_the_leftmost_place_is_found() {
+        use Part::{Text, Token};
+        assert_eq!(parts("a<s><s><s>b", true), [Text("a"), Token(1), Token(0), Text("b")]);
+        assert_eq!(parts("日語本  ", true), [Text("日"), Token(5), Text("本"), Token(2)]);
+        assert_eq!(parts("plain<s", true), [Text("plain<s")]);
+        assert_eq!(parts("", true), []);
+    }
+
+    #[test]
+    fn control_tokens_are_text_unless_they_are_wanted() {
+        use Part::{Text, Token};
+        assert_eq!(parts("a<s>  b", false), [Text("a<s>"), Token(2), Text("b")]);
+    }
+
+    #[test]
+    fn white_space_beside_a_token_may_belong_to_it() {
+        use Part::{Text, Token};
+        assert_eq!(parts("a \n<l> b", true), [Text("a"), Token(3), Text(" b")]);
+        assert_eq!(parts("a <r>\t b", true), [Text("a "), Token(4), Text("b")]);
+    }
+}

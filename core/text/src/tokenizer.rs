@@ -1,0 +1,109 @@
+//! What a task needs of a tokenizer, whatever its kind, and text of a token stream as soon as it is certain.
+
+/// Text to tokens and back, for one model's vocabulary.
+///
+/// Token ids are those of the model's logits. Implementations are immutable; one value serves any number of threads.
+/// The trait can be used as `dyn Tokenizer`.
+pub trait Tokenizer: Send + Sync {
+    /// Tokens of `text`; never a control token, however the text is written. Does not fail: what the vocabulary cannot
+    /// spell is left out.
+    fn encode(&self, text: &str) -> Vec<u32>;
+
+    /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
+    /// no token has.
+    fn token_bytes(&self, token: u32) -> &[u8];
+
+    /// Whether `token` is part of the text, neither a control token nor a gap in the numbering.
+    fn is_text(&self, token: u32) -> bool;
+
+    /// One past the largest token id. Logits of some models are padded beyond it.
+    fn vocab_size(&self) -> usize;
+
+    /// The control token of this name, such as `<|endoftext|>`. Looks through the vocabulary: keep the id.
+    fn special_token(&self, name: &str) -> Option<u32>;
+
+    /// Bytes that `token` adds to a text: none for control tokens.
+    fn text_bytes(&self, token: u32) -> &[u8] {
+        if self.is_text(token) { self.token_bytes(token) } else { &[] }
+    }
+
+    /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD.
+    fn decode(&self, tokens: &[u32]) -> String {
+        lossy(tokens.iter().flat_map(|&token| self.text_bytes(token)).copied().collect())
+    }
+}
+
+/// Decodes tokens one at a time; what it has given out never changes, and no character is ever cut.
+///
+/// Pieces joined equal [`Tokenizer::decode`] of all tokens. Holds at most three bytes; no allocation besides the
+/// strings that it returns.
+#[derive(Debug, Clone, Default)]
+pub struct IncrementalDecoder {
+    pending: Vec<u8>,
+}
+
+impl IncrementalDecoder {
+    /// Nothing decoded yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Text that became certain with `token`: empty while a character is incomplete and for control tokens.
+    #[must_use]
+    pub fn push(&mut self, tokenizer: &(impl Tokenizer + ?Sized), token: u32) -> String {
+        self.pending.extend_from_slice(tokenizer.text_bytes(token));
+        let certain = self.pending.len() - incomplete_tail(&self.pending);
+        let text = String::from_utf8_lossy(&self.pending[..certain]).into_owned();
+        self.pending.drain(..certain);
+        text
+    }
+
+    /// Ends the stream: an incomplete character becomes U+FFFD. The decoder is as new afterwards.
+    #[must_use]
+    pub fn finish(&mut self) -> String {
+        let text = String::from_utf8_lossy(&self.pending).into_owned();
+        self.pending.clear();
+        text
+    }
+}
+
+/// `bytes` as text; what is no UTF-8 becomes U+FFFD.
+pub(crate) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Bytes at the end that are the start of a character and nothing wrong so far.
+fn incomplete_tail(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    loop {
+        match std::str::from_utf8(rest) {
+            Ok(_) => return 0,
+            Err(error) => match error.error_len() {
+                None => return rest.len() - error.valid_up_to(),
+                Some(wrong) => rest = &rest[error.valid_up_to() + wrong..],
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_unfinished_characters_wait() {
+        for (bytes, tail) in [
+            (&b"abc"[..], 0),
+            ("é".as_bytes(), 0),
+            (b"a\xC3", 1),
+            (b"\xF0\x9F\x98", 3),
+            (b"\xFFa\xE2\x82", 2),
+            (b"\xF0\x28", 0),
+            (b"\x80", 0),
+            (b"", 0),
+        ] {
+            assert_eq!(incomplete_tail(bytes), tail, "{bytes:?}");
+        }
+    }
+}
