@@ -66,7 +66,8 @@ pub fn build(workspace: &Workspace, options: &Options) -> Result<Vec<Built>, Fai
 }
 
 fn build_one(workspace: &Workspace, tools: &Tools, linker: &Linker, abi: Abi, out: &Path) -> Result<Built, Failure> {
-    let mut command = shipped::cargo(workspace, abi.target(), "cdylib", &linker.flags(workspace, tools, abi)?);
+    let flags = linker.flags(workspace, tools, abi)?;
+    let mut command = shipped::cargo(workspace, abi.target(), "cdylib", abi.smaller(), &flags);
     command.env(abi.linker_variable(), linker.program(abi));
     run(&mut command)?;
     let built = shipped::result(workspace, abi.target(), LIBRARY);

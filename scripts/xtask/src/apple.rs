@@ -141,7 +141,7 @@ fn link(workspace: &Workspace, slice: &Slice) -> Result<Binary, Failure> {
     let mut parts = Vec::new();
     for target in slice.targets {
         let flags = [format!("-Clink-arg=-Wl,-install_name,{}", slice.install_name())];
-        run(shipped::cargo(workspace, target, "cdylib", &flags).env(slice.minimum_variable(), slice.minimum))?;
+        run(shipped::cargo(workspace, target, "cdylib", &[], &flags).env(slice.minimum_variable(), slice.minimum))?;
         parts.push(shipped::result(workspace, target, "libsotto_ffi.dylib"));
     }
     let folder = workspace.made("apple").join("binaries").join(slice.identifier);

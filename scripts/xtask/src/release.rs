@@ -107,7 +107,7 @@ fn make_android(
     let built = android::build(workspace, &android::Options { abis, stub: options.stub, out: None })?;
     let stubs = built.iter().any(|built| !built.runnable);
     if stubs {
-        manifest.lacks("libraries for Android that run: there is no NDK here");
+        manifest.lacks("libraries for Android that run: these were linked against nothing (no NDK, or --stub)");
     }
     let mut files = maven::staged(workspace.root())?;
     if files.is_empty() {

@@ -13,11 +13,15 @@ pub const PACKAGE: &str = "sotto-ffi";
 ///
 /// `cargo rustc`, because its crate types are three and a build for one of them is a third of the work. Flags that all
 /// crates get go by cargo's own variable, so that neither the configuration nor the caller's variables add to them;
-/// `link` goes to the crate that is linked alone, so that another linker compiles nothing again.
-pub fn cargo(workspace: &Workspace, target: &str, form: &str, link: &[String]) -> Command {
+/// `link` goes to the crate that is linked alone, so that another linker compiles nothing again. The crates in `smaller` are
+/// optimised for size, beyond those of the profile.
+pub fn cargo(workspace: &Workspace, target: &str, form: &str, smaller: &[&str], link: &[String]) -> Command {
     let mut command = workspace.cargo();
     command.args(["rustc", "--locked", "--package", PACKAGE, "--lib", "--profile", "dist"]);
     command.args(["--crate-type", form, "--target", target]);
+    for name in smaller {
+        command.arg("--config").arg(format!("profile.dist.package.{name}.opt-level='s'"));
+    }
     command.env("CARGO_ENCODED_RUSTFLAGS", remaps(workspace.root()).join("\u{1f}")).env_remove("RUSTFLAGS");
     command.arg("--").args(link);
     command
@@ -90,10 +94,14 @@ mod tests {
 
     #[test]
     fn one_form_is_built_with_flags_that_nobody_adds_to() {
-        let command = cargo(&Workspace::here(), "aarch64-linux-android", "cdylib", &["-Clink-arg=-z".into()]);
+        let command =
+            cargo(&Workspace::here(), "aarch64-linux-android", "cdylib", &["sotto-text"], &["-Clink-arg=-z".into()]);
         let line = workspace::line(&command);
         assert!(line.contains("--crate-type cdylib") && line.contains("--profile dist"), "{line}");
-        assert!(line.ends_with("-- -Clink-arg=-z"), "{line}");
+        assert!(
+            line.ends_with("-- -Clink-arg=-z") && line.contains("profile.dist.package.sotto-text.opt-level="),
+            "{line}"
+        );
         let flags = command.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS").unwrap().1.unwrap();
         assert!(flags.to_string_lossy().contains("--remap-path-prefix=") && !flags.to_string_lossy().contains("link"));
     }
