@@ -6,7 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
-mvn --batch-mode -Pdocs -Dmaven.test.skip=true -pl sotto-kotlin,sotto-android,android-test-stubs -am "$@" prepare-package >"$log" 2>&1 \
+modules=sotto-kotlin,sotto-android,android-test-stubs
+mvn --batch-mode -Pdocs -Dmaven.test.skip=true -pl "$modules" -am "$@" prepare-package >"$log" 2>&1 \
     || { cat "$log"; exit 1; }
 # What the compiler gives every enum has no source to write words in.
 made='/(values/#|valueOf/#kotlin\.String|entries/#)/'

@@ -17,10 +17,10 @@ pub(crate) trait Tracer: Send + Sync {
     fn end(&self);
 }
 
-/// Shows what the library works on (`sotto.load`, `sotto.mel`, `sotto.encode`, `sotto.decode`, `sotto.align`) as sections
-/// of the platform's tracer: in Perfetto on Android, on Linux in whatever reads the kernel's trace. Off until it is
-/// called; costs a system call for each section, some tens for a second of audio. `false` where there is no tracer, or
-/// none that this process may write to.
+/// Shows what the library works on (`sotto.load`, `sotto.mel`, `sotto.encode`, `sotto.decode`, `sotto.align`) as
+/// sections of the platform's tracer: in Perfetto on Android, on Linux in whatever reads the kernel's trace. Off until
+/// it is called; costs a system call for each section, some tens for a second of audio. `false` where there is no
+/// tracer, or none that this process may write to.
 #[uniffi::export]
 pub fn set_tracing(on: bool) -> bool {
     static TRACING: Mutex<Option<Attached>> = Mutex::new(None);

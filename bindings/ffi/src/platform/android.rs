@@ -1,4 +1,5 @@
-//! Android: log lines go to logcat, sections to Perfetto, and threads that compute for long are known to the Java virtual machine.
+//! Android: log lines go to logcat, sections to Perfetto, and threads that compute for long are known to the Java
+//! virtual machine.
 
 use std::ffi::{CStr, c_char, c_void};
 

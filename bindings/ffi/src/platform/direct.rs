@@ -1,8 +1,8 @@
 //! The one call that is made fifty times a second, for Java virtual machines: pieces of audio without UniFFI's
 //! conversions, which take fifty times as long as the push itself (`docs/adr/0027-direct-push.md`).
 //!
-//! A session is named by a number, not by an address: what was closed is not found any more, whoever closes it and when.
-//! So nothing on the other side has to keep anything alive, and a late push is refused.
+//! A session is named by a number, not by an address: what was closed is not found any more, whoever closes it and
+//! when. So nothing on the other side has to keep anything alive, and a late push is refused.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,8 +13,8 @@ const TAKEN: i32 = 0;
 /// Nothing was taken. `SpeechSession::push_pcm` with the same piece says why.
 const REFUSED: i32 = 1;
 
-/// Hands `length` bytes at `pcm` over to the session with this number, as `SpeechSession::push_pcm` does. Copies them and
-/// returns: 0 when they were taken, another number when nothing was.
+/// Hands `length` bytes at `pcm` over to the session with this number, as `SpeechSession::push_pcm` does. Copies them
+/// and returns: 0 when they were taken, another number when nothing was.
 ///
 /// # Safety
 /// `length` bytes at `pcm` must be readable, and nobody may write to them, until this returns.

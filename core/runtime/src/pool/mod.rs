@@ -115,8 +115,8 @@ impl Pool {
         Threads::new(self.threads)
     }
 
-    /// Lets at most `threads` work on new jobs, the caller's included; [`usize::MAX`] for all. For devices that are hot or
-    /// short of power. Jobs under way go on; a helper that is too many leaves when it finds nothing to do.
+    /// Lets at most `threads` work on new jobs, the caller's included; [`usize::MAX`] for all. For devices that are hot
+    /// or short of power. Jobs under way go on; a helper that is too many leaves when it finds nothing to do.
     pub fn allow(&self, threads: usize) {
         self.allowed.store(threads.max(1), Relaxed);
     }

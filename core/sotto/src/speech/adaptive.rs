@@ -16,8 +16,8 @@ impl Engine {
     /// [`push_reading`](Self::push_reading). Steps are never shorter than `options.step`. Final text keeps its quality,
     /// volatile text comes later while the device is hot; what is said depends on more than the samples.
     ///
-    /// All adaptive sessions of an engine follow the same decisions; threads are those of all its models, for as long as
-    /// there is such a session.
+    /// All adaptive sessions of an engine follow the same decisions; threads are those of all its models, for as long
+    /// as there is such a session.
     ///
     /// # Errors
     /// As [`Session::start`].

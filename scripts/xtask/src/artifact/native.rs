@@ -12,8 +12,8 @@ const CEILING: usize = 6_000_000;
 /// Newer phones have pages of 16 KB and do not load what is laid out for smaller ones. 32-bit ones never have them.
 const PAGE: u64 = 16 * 1024;
 
-/// Names that the library may offer: UniFFI's, which the generated code calls, those that the Java machine calls, and the
-/// one that the Kotlin package calls without UniFFI.
+/// Names that the library may offer: UniFFI's, which the generated code calls, those that the Java machine calls, and
+/// the one that the Kotlin package calls without UniFFI.
 const MAY_EXPORT: &[&str] = &["ffi_sotto_ffi_", "uniffi_sotto_ffi_", "UNIFFI_META_"];
 const MAY_EXPORT_EXACTLY: &[&str] = &["JNI_OnLoad", "JNI_OnUnload", "sotto_ffi_push_pcm"];
 /// Without this one the generated code does not start.

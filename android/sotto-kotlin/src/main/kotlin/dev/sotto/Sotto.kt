@@ -101,8 +101,8 @@ public class Sotto @JvmOverloads constructor(
     }
 
     /**
-     * A model that is loaded when it is first needed, and again after its memory was given back; its state can be drawn.
-     * Loads nothing yet.
+     * A model that is loaded when it is first needed, and again after its memory was given back; its state can be
+     * drawn. Loads nothing yet.
      *
      * @sample dev.sotto.samples.modelState
      */

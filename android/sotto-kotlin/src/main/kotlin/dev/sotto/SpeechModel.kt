@@ -62,8 +62,9 @@ public class SpeechModel internal constructor(
     public val state: StateFlow<ModelState> = states.asStateFlow()
 
     /**
-     * The loaded model; it is loaded where it is not. Who calls meanwhile waits for the same. It belongs to this object:
-     * do not close it. A caller that is cancelled stops the loading it began; the next one who waits begins it again.
+     * The loaded model; it is loaded where it is not. Who calls meanwhile waits for the same. It belongs to this
+     * object: do not close it. A caller that is cancelled stops the loading it began; the next one who waits begins it
+     * again.
      *
      * @throws SpeechException why it cannot be loaded; [SpeechException.Cancelled] where [unload] or [close] stopped it
      */
@@ -74,8 +75,8 @@ public class SpeechModel internal constructor(
     public fun loadAsync(): CompletableFuture<SpeechRecognizer> = engine.scope.future { load() }
 
     /**
-     * Gives its memory back, even where others use the same file; transcriptions under way end first. Stops a load under
-     * way. Returns at once.
+     * Gives its memory back, even where others use the same file; transcriptions under way end first. Stops a load
+     * under way. Returns at once.
      */
     public fun unload() {
         val current = letGo() ?: return
@@ -125,7 +126,8 @@ public class SpeechModel internal constructor(
         try {
             // A child, so that unload stops it without stopping the caller.
             coroutineScope { begin(launch { loaded = engine.loadSpeech(source, ::note) }) }
-            return loaded?.takeIf(::keep) ?: throw SpeechException.Cancelled("the model was unloaded while it was loaded")
+            return loaded?.takeIf(::keep)
+                ?: throw SpeechException.Cancelled("the model was unloaded while it was loaded")
         } catch (problem: Throwable) {
             loaded?.close()
             end(failure(problem)?.let { ModelState.Failed(it) } ?: before)

@@ -177,7 +177,9 @@ class ManyTest {
         assertTrue(events.count { it is SpeechEvent.Volatile } < pieces.size / 3_200)
     }
 
-    /** Bytes that the virtual machine holds for classes and for compiled code, and all that this process has in memory. */
+    /**
+     * Bytes that the virtual machine holds for classes and for compiled code, and all that this process has in memory.
+     */
     private data class Held(val classes: Long, val code: Long, val resident: Long) {
         companion object {
             fun now(): Held {

@@ -7,8 +7,8 @@ import dev.sotto.StoreException
 import dev.sotto.android.MicrophoneException
 
 /**
- * What a person is told of a failure, in the language of the device: what it is, and what to do. The library's own words
- * are for developers and in English; its codes stay the same, so each has a text in `res/values/errors.xml`.
+ * What a person is told of a failure, in the language of the device: what it is, and what to do. The library's own
+ * words are for developers and in English; its codes stay the same, so each has a text in `res/values/errors.xml`.
  */
 fun Context.messageOf(failure: SottoException): String {
     // By name, because the resources belong to the app that uses this module.

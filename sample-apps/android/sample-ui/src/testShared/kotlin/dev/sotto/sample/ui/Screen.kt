@@ -73,8 +73,8 @@ class Screen<A : Activity>(kind: Class<A>) {
     }
 
     /**
-     * The system ends the app in the background, and starts it again when the user comes back: with what the activity had
-     * saved, and nothing else. [forget] throws away what the process had in memory.
+     * The system ends the app in the background, and starts it again when the user comes back: with what the activity
+     * had saved, and nothing else. [forget] throws away what the process had in memory.
      */
     fun endProcess(kind: Class<A>, forget: () -> Unit) {
         val saved = Bundle()

@@ -75,7 +75,8 @@ class Captions(
 
     /** What another process showed before the system ended it. Changes nothing where this one has begun already. */
     fun restore(finalText: String, interrupted: Boolean) {
-        if (states.value == CaptionsState()) states.value = CaptionsState(finalText = finalText, interrupted = interrupted)
+        if (states.value != CaptionsState()) return
+        states.value = CaptionsState(finalText = finalText, interrupted = interrupted)
     }
 
     private suspend fun run() {

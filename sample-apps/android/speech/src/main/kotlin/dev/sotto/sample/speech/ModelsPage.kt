@@ -48,8 +48,8 @@ private fun modelRow(activity: SpeechActivity, parent: ViewGroup, model: StoredM
     val name = model?.name ?: activity.getString(R.string.models_starter)
     val size = model?.bytes?.let { Formatter.formatFileSize(activity, it) }
     row.findViewById<RadioButton>(R.id.model_choose)!!.run {
-        val damaged = model?.problems.orEmpty().isNotEmpty()
-        text = listOfNotNull(name, size, activity.getString(R.string.models_damaged).takeIf { damaged }).joinToString("\n")
+        val problem = model?.problems?.firstOrNull()?.let { activity.getString(R.string.models_damaged) }
+        text = listOfNotNull(name, size, problem).joinToString("\n")
         isChecked = isChosen
         isEnabled = model == null || model.problems.isEmpty()
         setOnClickListener { activity.app.models.choose(model?.name) }

@@ -173,10 +173,12 @@ class SpeechTest {
 
     @Test
     fun `every code of the library has a text in every language`() {
-        val codes = listOf(SpeechException::class.java to "speech", StoreException::class.java to "store").flatMap { (kind, name) ->
+        val tasks = listOf(SpeechException::class.java to "speech", StoreException::class.java to "store")
+        val capital = Regex("(?<=[a-z])[A-Z]")
+        val codes = tasks.flatMap { (kind, name) ->
             val cases = kind.declaredClasses.filter { kind.isAssignableFrom(it) }
             assertEquals(10, cases.size, "$cases")
-            cases.map { "${name}_" + it.simpleName.replace(Regex("(?<=[a-z])[A-Z]")) { at -> "_${at.value}" }.lowercase() }
+            cases.map { "${name}_" + it.simpleName.replace(capital) { at -> "_${at.value}" }.lowercase() }
         } + listOf("permission", "busy", "unavailable", "failed").map { "microphone_$it" } + "library"
         val texts = listOf(Variant.Light, Variant.German).map { variant ->
             variant.apply()
