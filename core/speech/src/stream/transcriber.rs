@@ -130,7 +130,7 @@ const ROOM: f64 = 2.0;
 const TOGETHER: f64 = 14.5;
 
 // Seconds from which on an utterance tells enough by itself.
-const ALONE: f64 = 5.0;
+const ALONE: f64 = 3.5;
 
 /// How an utterance is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
