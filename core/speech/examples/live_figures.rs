@@ -4,6 +4,8 @@
 //!
 //! DETECTOR is a file or `builtin`. Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`).
 //! Processor time is that of the thread, so that other work on the machine does not count; it needs Linux.
+//! `SOTTO_VAD=0` or `1` measures without or with voice activity detection alone; `SOTTO_SHOW=1` shows the texts, as
+//! they are and as they are compared.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the desk")]
 
 use std::path::{Path, PathBuf};
@@ -37,6 +39,9 @@ fn main() {
     };
     for recording in recordings(&data).into_iter().filter(|r| wanted.is_empty() || wanted.contains(&r.name)) {
         for vad in [None, Some(detector.clone())] {
+            if std::env::var("SOTTO_VAD").is_ok_and(|wanted| (wanted == "1") != vad.is_some()) {
+                continue;
+            }
             measure(&recognizer, &recording, vad);
         }
     }
@@ -67,6 +72,8 @@ fn measure(recognizer: &SpeechRecognizer, recording: &Recording, vad: Option<Vad
         .collect();
     if std::env::var_os("SOTTO_SHOW").is_some() {
         println!("LIVE {live}\nOFFL {}", offline.text);
+        let texts = [english(&recording.text), english(&live), english(&offline.text)];
+        println!("SAID {}\nLIVE {}\nOFFL {}", texts[0], texts[1], texts[2]);
     }
     let counts = |text: &str| word_errors(&english(&recording.text), &english(text));
     let (live, offline) = (counts(&live), counts(&offline.text));

@@ -29,6 +29,12 @@ const AGAIN: f64 = 1.0;
 // Seconds within which nobody says one word twice.
 const SAME: f64 = 0.1;
 
+// Seconds by which the first words of an utterance listen back where they say an earlier one again.
+const ECHO: f64 = 0.3;
+
+// Seconds of a word that nobody says so fast.
+const SQUEEZED: f64 = 0.05;
+
 // States of a stretch that a text leaves out: a second. Words in which the heads hear little are shorter.
 const LEFT_OUT: usize = 50;
 
@@ -52,6 +58,8 @@ pub(crate) struct Timed {
 pub(crate) struct Listening {
     /// Its words in order.
     pub(crate) words: Vec<Timed>,
+    /// Words before them that were given: those of the prefix.
+    pub(crate) given: Vec<Timed>,
     /// Attention that its words pay to each encoder state, summed over them; marks of punctuation look elsewhere.
     pub(crate) attention: Vec<f32>,
 }
@@ -66,6 +74,7 @@ impl Listening {
         for mut word in self.words {
             if word.tokens.len() <= left {
                 left -= word.tokens.len();
+                self.given.push(word);
                 continue;
             }
             if left > 0 {
@@ -90,26 +99,60 @@ impl Listening {
     /// to what earlier words listened to, or that are the words that listened there. A word or two alone may listen
     /// anywhere.
     pub(crate) fn said_once(mut self, from: f64) -> Self {
-        let words = &self.words;
-        let letters = |word: &Timed| word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        let first = self.given.len();
+        let all: Vec<&Timed> = self.given.iter().chain(&self.words).collect();
+        let letters: Vec<String> = all.iter().map(|word| letters(word)).collect();
         let mut latest = from;
         // How many words up to this one listen back, and how many are said again.
-        let (mut back, mut same, mut cut) = (0, 0, words.len());
-        for (index, word) in words.iter().enumerate() {
+        let (mut back, mut same, mut cut) = (0, 0, all.len());
+        for (index, word) in all.iter().enumerate().skip(first) {
             let again =
-                |earlier: &Timed| (earlier.heard - word.heard).abs() < SAME && letters(earlier) == letters(word);
-            let repeated = words[..index].iter().any(again);
-            back = if repeated || word.heard < latest - AGAIN { back + 1 } else { 0 };
-            same = if repeated { same + 1 } else { 0 };
+                |earlier: usize| (all[earlier].heard - word.heard).abs() < SAME && letters[earlier] == letters[index];
+            let repeated = (0..index).rev().find(|&earlier| again(earlier));
+            if squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3])) {
+                cut = index;
+                break;
+            }
+            back = if repeated.is_some() || word.heard < latest - AGAIN { back + 1 } else { 0 };
+            same = if repeated.is_some() { same + 1 } else { 0 };
             if back == 3 || same == 2 {
                 cut = index + 1 - back.max(same);
+                // The first words said again may listen anywhere.
+                let mut earlier = repeated.map_or(0, |at| at.saturating_sub(back.max(same) - 1));
+                while cut > first && earlier > 0 && earlier < cut && letters[cut - 1] == letters[earlier - 1] {
+                    (cut, earlier) = (cut - 1, earlier - 1);
+                }
                 break;
             }
             latest = latest.max(word.heard);
         }
-        self.words.truncate(cut);
+        self.words.truncate(cut - first);
         self
     }
+}
+
+impl Listening {
+    /// Whether the text begins with words that were given, or listens to what was said before `from` seconds.
+    pub(crate) fn echoes(&self, from: f64) -> bool {
+        let head = &self.words[..self.words.len().min(3)];
+        let (first, given): (Vec<_>, Vec<_>) =
+            (head.iter().map(letters).collect(), self.given.iter().map(letters).collect());
+        let mut places: Vec<f64> = head.iter().map(|word| word.heard).collect();
+        places.sort_by(f64::total_cmp);
+        let back = places.get(places.len() / 2).is_some_and(|&heard| heard < from - ECHO);
+        let again = first.len() >= 2 && given.windows(first.len()).any(|words| words == first);
+        back || again || (2..=first.len()).any(|count| given.ends_with(&first[..count]))
+    }
+}
+
+/// A word without its marks, in small letters.
+fn letters(word: &Timed) -> String {
+    word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+}
+
+/// Whether three words from `index` on have next to no sound.
+fn squeezed(words: &[&Timed], index: usize) -> bool {
+    words.get(index..index + 3).is_some_and(|three| three[2].end - three[0].start < 3.0 * SQUEEZED)
 }
 
 /// Words of `tokens` with their times, punctuation joined to them, and where they listen in the window that was encoded
@@ -117,7 +160,7 @@ impl Listening {
 pub(crate) fn listen(window: &mut WindowDecoder<'_>, voice: &Voice, tokens: &[u32]) -> Result<Listening, Cancelled> {
     let _span = span(SpanName::Align);
     let (words, attention) = align(window, voice, &[tokens])?;
-    Ok(Listening { words: words.concat(), attention })
+    Ok(Listening { words: words.concat(), given: Vec::new(), attention })
 }
 
 /// As [`listen`], of attention that was recorded while the text was decoded: no further pass.
@@ -131,7 +174,7 @@ pub(crate) fn listen_to_recorded(
     let _span = span(SpanName::Align);
     let pieces = words_of(window.model.tokenizer(), &[tokens]);
     let (words, attention) = warp(&window.model, recorded, voice, pieces, probabilities);
-    Listening { words: words.concat(), attention }
+    Listening { words: words.concat(), given: Vec::new(), attention }
 }
 
 /// Attention of the alignment heads, `[rows, states]` each.
@@ -496,6 +539,54 @@ mod tests {
 
     fn timed(text: &str, start: f64, end: f64) -> Timed {
         Timed { text: text.into(), tokens: vec![1], start, end, heard: start, probability: 1.0 }
+    }
+
+    /// Words a third of a second long, or squeezed to nothing from `squeezed` seconds on, that listen where they begin.
+    fn listening(given: &[(&str, f64)], words: &[(&str, f64)], squeezed: f64) -> Listening {
+        let timed = |&(text, at): &(&str, f64)| timed(text, at, at + if at >= squeezed { 0.03 } else { 0.33 });
+        let (given, words) = (given.iter().map(timed).collect(), words.iter().map(timed).collect());
+        Listening { words, given, attention: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_said_again_is_left_out() {
+        let knife = [(" This", 1.0), (" knife", 1.4), (" is", 1.8), (" sharp.", 2.2)];
+        let endless = f64::INFINITY;
+        for (name, given, words, squeezed, kept) in [
+            ("nothing is said again", &knife[..], &[(" It", 3.0), (" is", 3.3), (" sharp", 3.6)][..], endless, 3),
+            ("a word alone may listen anywhere", &knife, &[(" is", 1.8), (" it", 3.3)], endless, 2),
+            ("the given words", &knife, &[(" knife", 1.4), (" is", 1.8)], endless, 0),
+            (
+                "with one that listens elsewhere",
+                &knife,
+                &[(" So", 3.0), (" This", 0.1), (" knife", 1.4), (" is", 1.8)],
+                endless,
+                1,
+            ),
+            ("the same words later", &knife, &[(" This", 3.0), (" knife", 3.4), (" is", 3.8)], endless, 3),
+            ("the same words in no time", &knife, &[(" This", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 0),
+            ("other words in no time", &knife, &[(" That", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 3),
+            ("three words that listen back", &[], &[(" I", 4.0), (" a", 2.0), (" b", 2.1), (" c", 2.2)], endless, 1),
+        ] {
+            assert_eq!(listening(given, words, squeezed).said_once(0.0).words.len(), kept, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_utterance_that_begins_with_the_one_before_is_an_echo() {
+        let given = [(" How", 0.2), (" are", 0.5), (" you?", 0.8)];
+        for (words, echo) in [
+            (&[(" how", 3.1), (" are", 3.3)][..], true),
+            (&[(" Are", 3.1), (" we", 3.3)], false),
+            (&[(" Are", 3.1), (" you", 3.3), (" in?", 3.6)], true),
+            (&[(" How", 3.1), (" are", 3.3), (" they?", 3.6)], false),
+            (&[(" Well", 0.2), (" then", 0.5), (" go", 3.4)], true),
+            (&[(" Well", 0.2), (" then", 3.2), (" go", 3.4)], false),
+            (&[(" How", 3.2)], false),
+            (&[], false),
+        ] {
+            assert_eq!(listening(&given, words, f64::INFINITY).echoes(3.0), echo, "{words:?}");
+        }
     }
 
     #[test]

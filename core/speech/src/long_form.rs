@@ -205,7 +205,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         voice: &Voice,
         start: f64,
     ) -> Result<(Vec<Segment>, Vec<f32>), SpeechError> {
-        let Listening { words: timed, attention } = align::listen(self.decoder, voice, &attempt.tokens)?;
+        let Listening { words: timed, attention, .. } = align::listen(self.decoder, voice, &attempt.tokens)?;
         let with_words = self.decoder.options.timestamps == Timestamps::Word;
         let mut segments: Vec<Segment> = Vec::new();
         for word in timed {

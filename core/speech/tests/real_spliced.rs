@@ -1,22 +1,35 @@
 //! All speech appears: of recordings spliced of several clips none is lost and none said twice, whatever lies between
 //! them, offline, with voice activity detection and live.
 //!
-//! A quarter of the recordings by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all sixty.
+//! A quarter of the recordings by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all sixty. With `SOTTO_MODEL=base`
+//! on whisper-base.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sotto_audio::{Pcm16k, SAMPLE_RATE};
-use sotto_runtime::{CancelToken, NoProgress};
+use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
 use sotto_speech::vad::{SileroVad, VadOptions};
-use sotto_speech::{SpeechRecognizer, TranscribeOptions, Vad};
-use sotto_testkit::{data_dir, long_tests};
+use sotto_speech::{LoadOptions, Precision, SpeechRecognizer, TranscribeOptions, Vad};
+use sotto_testkit::{data_dir, long_tests, whisper_base};
 use support::spliced::{Heard, follow, spliced};
 use support::{clip, tiny_en_int8};
+
+fn recognizer() -> Option<&'static SpeechRecognizer> {
+    static BASE: OnceLock<Option<SpeechRecognizer>> = OnceLock::new();
+    if std::env::var("SOTTO_MODEL").is_ok_and(|model| model == "base") {
+        let options = LoadOptions { threads: Threads::ONE, precision: Some(Precision::Int8), ..LoadOptions::default() };
+        let load = |folder: std::path::PathBuf| {
+            SpeechRecognizer::load(&folder.into(), &options, &NoProgress, &CancelToken::new()).unwrap()
+        };
+        return BASE.get_or_init(|| whisper_base().map(load)).as_ref();
+    }
+    tiny_en_int8()
+}
 
 fn vad() -> Option<Vad> {
     let weights = data_dir().unwrap().join("vad/silero_vad_16k.safetensors");
@@ -47,7 +60,7 @@ fn live(recognizer: &SpeechRecognizer, audio: &Pcm16k, vad: Option<Vad>) -> Stri
 
 /// Word errors of the clips where they stand alone, and spliced.
 fn check(way: &str, hear: impl Fn(&SpeechRecognizer, &Pcm16k) -> String) {
-    let Some(recognizer) = tiny_en_int8() else { return };
+    let Some(recognizer) = recognizer() else { return };
     let mut alone: HashMap<String, Heard> = HashMap::new();
     let (mut words, mut errors, mut own, mut faults) = (0, 0, 0, Vec::new());
     for case in spliced(if long_tests() { 60 } else { 16 }) {

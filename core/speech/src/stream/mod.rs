@@ -9,6 +9,7 @@
 
 mod agreement;
 mod backlog;
+mod earlier;
 mod event;
 mod input;
 mod pace;

@@ -9,6 +9,7 @@ use sotto_runtime::spans::{SpanName, span};
 use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
+use super::earlier::Earlier;
 use super::event::{StreamEvent, StreamText};
 use super::pace::Pace;
 use super::tempo::Tempo;
@@ -20,7 +21,7 @@ use crate::options::{AudioContext, Normalization, TimestampTokens, TranscribeOpt
 use crate::previous::Previous;
 use crate::recognizer::SpeechRecognizer;
 use crate::transcript::{Timing, Word};
-use crate::unheard::unheard;
+use crate::unheard::{Gap, unheard};
 use crate::vad::{Endpoint, Segmenter, VadOptions};
 use crate::window::{Context, WindowDecoder};
 
@@ -57,7 +58,7 @@ impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
         let transcribe = TranscribeOptions { vad: Some(Vad::builtin()), ..TranscribeOptions::default() };
-        Self { transcribe, step: 1.1, trim: 6.0, volatile_context, tempo: None }
+        Self { transcribe, step: 1.2, trim: 6.0, volatile_context, tempo: None }
     }
 }
 
@@ -103,21 +104,24 @@ const LEAD: f64 = 0.4;
 // Seconds of voice that may be a word.
 const WORD: f64 = 0.1;
 
-// Up to these seconds of audio a step is as long as the options say; every further twenty seconds make it as much
+// Up to these seconds of audio a step is as long as the options say; every further thirty seconds make it as much
 // longer.
 const SHORT: f64 = 5.0;
-const STRETCH: f64 = 20.0;
+const STRETCH: f64 = 30.0;
 
 // Decimal logarithm of the least energy that features know.
 const SILENCE: f32 = -10.0;
 
 const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
 
+// Seconds of a pause that stay in front of the audio behind a cut.
+const BEFORE: f64 = 0.2;
+
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
 
 // A word of this probability that ends this many seconds before the last sample is final without a second step.
-const CLEAR: f32 = 0.95;
+const CLEAR: f32 = 0.85;
 const CLEAR_TAIL: f64 = 0.5;
 
 // Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its
@@ -126,6 +130,23 @@ const DOUBT: f32 = -0.35;
 
 // An utterance that comes this close to the window's length is cut even where no sentence ends.
 const ROOM: f64 = 2.0;
+
+// Seconds of audio up to which an utterance is heard with those before it: three steps of the true length.
+const TOGETHER: f64 = 14.5;
+
+// Seconds from which on an utterance tells enough by itself.
+const ALONE: f64 = 3.5;
+
+/// How an utterance is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// While it goes on: soon it will be heard again, the first time by itself.
+    Step,
+    /// At a pause: this may be the last time.
+    Pause,
+    /// By itself, with the whole window and all temperatures.
+    Careful,
+}
 
 /// What a decoding made of the audio behind the final words.
 #[derive(Debug, Default)]
@@ -180,6 +201,10 @@ pub struct StreamTranscriber<'r> {
     /// Whether someone speaks; always, where no detector can tell.
     speaking: bool,
     /// Tokens of the final words that lie in `audio`.
+    said: Vec<u32>,
+    /// Utterances before `audio`.
+    earlier: Earlier,
+    /// Tokens that the text at hand must begin with; kept for its memory.
     prefix: Vec<u32>,
     /// End of the last final word.
     final_end: f64,
@@ -234,6 +259,8 @@ impl<'r> StreamTranscriber<'r> {
             heard: 0,
             hypothesis: Hypothesis::default(),
             decoded_at: 0,
+            said: Vec::new(),
+            earlier: Earlier::default(),
             prefix: Vec::new(),
             final_end: 0.0,
             volatile: false,
@@ -338,7 +365,7 @@ impl<'r> StreamTranscriber<'r> {
         // Speech that is no louder than what is around it: the detector hears it, and the clock decides.
         let unseen = self.segmenter.is_some() && self.waiting() >= 3.0 * self.step_seconds();
         if new >= self.step_seconds() || paused || unseen || self.audio.len() + BEAT > window {
-            self.step(events)
+            self.step(if paused { Pass::Pause } else { Pass::Step }, events)
         } else if silence >= END && new < WORD {
             self.pause(silence, events)
         } else {
@@ -374,10 +401,10 @@ impl<'r> StreamTranscriber<'r> {
     }
 
     /// Enough new audio has come in, the speaker has paused, or the window is full.
-    fn step(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
+    fn step(&mut self, pass: Pass, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let unheard = self.hypothesis.unheard;
         let start = Instant::now();
-        self.decode(self.audio.len(), true)?;
+        self.decode(self.audio.len(), pass)?;
         if let Some(tempo) = &self.options.tempo {
             tempo.spent(start.elapsed());
         }
@@ -412,7 +439,7 @@ impl<'r> StreamTranscriber<'r> {
         if self.segmenter.is_some() {
             return Ok(());
         }
-        if !(self.prefix.is_empty() && self.hypothesis.words.is_empty()) {
+        if !(self.said.is_empty() && self.hypothesis.words.is_empty()) {
             self.conclude(middle, events)?;
         } else {
             self.forget_before(self.heard - (LEAD * f64::from(SAMPLE_RATE)) as usize);
@@ -430,10 +457,10 @@ impl<'r> StreamTranscriber<'r> {
             let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
             let unseen = self.segmenter.is_some() && self.waiting() >= 1.0;
             if self.pace.new_voice() >= WORD || unseen || !self.hypothesis.decoded {
-                self.decode(length, true)?;
+                self.decode(length, Pass::Pause)?;
             }
             if self.hypothesis.failed {
-                self.decode(length, false)?;
+                self.decode(length, Pass::Careful)?;
             }
             let (words, unheard) = (self.hypothesis.take(), self.hypothesis.unheard.take());
             self.emit_final(words, events);
@@ -454,7 +481,7 @@ impl<'r> StreamTranscriber<'r> {
 
     /// Decodes the first `length` samples of `audio`: the hypothesis is what they say behind the final words, in stream
     /// time.
-    fn decode(&mut self, length: usize, one_attempt: bool) -> Result<(), SpeechError> {
+    fn decode(&mut self, length: usize, pass: Pass) -> Result<(), SpeechError> {
         let draft = self.hypothesis.take_tokens();
         self.pace.mark();
         self.decoded_at = self.heard;
@@ -463,21 +490,45 @@ impl<'r> StreamTranscriber<'r> {
         if samples.len() < SAMPLE_RATE as usize / 10 {
             return Ok(());
         }
-        features(samples, self.decoder.model.dimensions(), &mut self.mel, &mut self.features);
+        let first = draft.is_empty() && self.said.is_empty();
+        let together = seconds(length) < ALONE
+            && match pass {
+                Pass::Step => !first,
+                Pass::Pause => true,
+                Pass::Careful => false,
+            };
+        let dimensions = self.decoder.model.dimensions();
+        let (window, most) = (dimensions.window_frames() * HOP, (TOGETHER * f64::from(SAMPLE_RATE)) as usize);
+        self.earlier.keep(most.min(window).saturating_sub(self.audio.len()));
+        let (earlier, told) = if together { (self.earlier.audio(), self.earlier.tokens()) } else { Default::default() };
+        features(&[earlier, samples], dimensions, &mut self.mel, &mut self.features);
+        self.prefix.clear();
+        self.prefix.extend_from_slice(told);
+        self.prefix.extend_from_slice(&self.said);
+        let one_attempt = pass != Pass::Careful;
         let context = Context {
             previous: self.previous.tokens(),
             prefix: &self.prefix,
             timestamps: false,
-            may_be_empty: !self.prefix.is_empty(),
+            // Of an utterance of which nothing is said yet there is something to say.
+            may_be_empty: !self.said.is_empty(),
             one_attempt,
             audio_context: one_attempt.then_some(self.options.volatile_context),
         };
-        let frames = samples.len().div_ceil(HOP).min(self.decoder.model.dimensions().window_frames());
+        let before = seconds(earlier.len());
+        let frames = (earlier.len() + samples.len()).div_ceil(HOP).min(dimensions.window_frames());
         let (attempt, listening) = self.decoder.decode_draft(&self.features, frames, context, &draft)?;
-        let final_end = if self.prefix.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
-        let Listening { mut words, attention } = listening.said_once(final_end);
+        let final_end = if self.said.is_empty() { 0.0 } else { self.final_end - seconds(self.audio_start) };
+        let echoes = before > 0.0 && self.said.is_empty() && listening.echoes(before);
+        let listening = listening.said_once(before + final_end);
+        if echoes || (before > 0.0 && self.said.is_empty() && listening.words.is_empty()) {
+            // It says the earlier utterances again: then it is heard by itself.
+            self.earlier.clear();
+            return self.decode(length, pass);
+        }
+        let Listening { mut words, attention, .. } = listening;
         let thresholds = &self.options.transcribe.thresholds;
-        let doubtful = self.prefix.is_empty() && attempt.avg_logprob < DOUBT;
+        let doubtful = self.said.is_empty() && attempt.avg_logprob < DOUBT;
         self.hypothesis.failed = one_attempt && (doubtful || attempt.has_failed(thresholds));
         let loops = thresholds.compression_ratio.is_some_and(|limit| attempt.compression_ratio > limit);
         if attempt.is_silence(thresholds) || (loops && one_attempt) {
@@ -486,20 +537,21 @@ impl<'r> StreamTranscriber<'r> {
         self.previous.doubted |= attempt.temperature > HOT;
         let (start, end) = (seconds(self.audio_start), seconds(self.audio_start + length));
         for word in &mut words {
-            word.start = (word.start + start).clamp(self.final_end.min(end), end);
-            word.end = (word.end + start).clamp(word.start, end);
+            word.start = (word.start - before + start).clamp(self.final_end.min(end), end);
+            word.end = (word.end - before + start).clamp(word.start, end);
         }
-        let mels = self.decoder.model.dimensions().mels;
         let sees_gaps = !self.decoder.model.prefers_timestamps;
+        let mels = self.decoder.model.dimensions().mels;
         let gap = unheard(&self.features, mels, &attention).pop().filter(|gap| gap.behind_all && sees_gaps);
-        self.hypothesis.unheard = gap.map(|gap| self.audio_start + gap.states.start * 2 * HOP);
+        let place = |gap: Gap| (gap.states.start * 2 * HOP).saturating_sub((before * f64::from(SAMPLE_RATE)) as usize);
+        self.hypothesis.unheard = gap.map(|gap| self.audio_start + place(gap));
         self.hypothesis.words = words;
         Ok(())
     }
 
     fn emit_final(&mut self, words: Vec<Timed>, events: &mut Vec<StreamEvent>) {
         for word in &words {
-            self.prefix.extend_from_slice(&word.tokens);
+            self.said.extend_from_slice(&word.tokens);
             self.final_end = self.final_end.max(word.end);
         }
         if let Some(text) = StreamText::from_words(public(words)) {
@@ -527,17 +579,17 @@ impl<'r> StreamTranscriber<'r> {
     /// behind a word.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
-        let (length, trim) = (seconds(self.audio.len()), self.trim_seconds());
-        let behind = self.final_end_sample();
-        let text = self.decoder.model.tokenizer().decode(&self.prefix);
+        let (start, length, trim) = (seconds(self.audio_start), seconds(self.audio.len()), self.trim_seconds());
+        let text = self.decoder.model.tokenizer().decode(&self.said);
         let may_end = match length / trim {
             ..1.0 => return Ok(()),
             1.0..1.5 => sentence_ends(&text, ""),
             1.5..2.0 => sentence_ends(&text, "") || text.trim_end().ends_with(CLAUSE_ENDS),
             _ => true,
         };
-        if behind > self.audio_start + SAMPLE_RATE as usize && may_end {
-            self.start_over(behind);
+        let next = self.hypothesis.words.first().map(|word| word.start);
+        if let Some(time) = cut(self.final_end, next).filter(|_| may_end && self.final_end > start + 1.0) {
+            self.go_on((time * f64::from(SAMPLE_RATE)) as usize);
         } else if length >= window - ROOM {
             self.settle_window(events)?;
         }
@@ -547,7 +599,7 @@ impl<'r> StreamTranscriber<'r> {
     /// Nothing was agreed on in a whole window: takes what there is rather than lose it. A last word that may be cut in
     /// the middle is left for the next window.
     fn settle_window(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
-        self.decode(self.audio.len(), false)?;
+        self.decode(self.audio.len(), Pass::Careful)?;
         let mut words = self.hypothesis.take();
         let limit = self.heard() - UNSURE_TAIL;
         let whole = words.iter().take_while(|word| word.end <= limit).count();
@@ -569,12 +621,23 @@ impl<'r> StreamTranscriber<'r> {
         (self.final_end * f64::from(SAMPLE_RATE)) as usize
     }
 
-    /// Goes on as if the stream began at `sample`.
+    /// Goes on behind an utterance that ends at `sample`.
     fn start_over(&mut self, sample: usize) {
+        let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
+        self.earlier.push(&self.audio[..length], &self.said);
         self.forget_before(sample);
-        self.previous.remember(&self.prefix);
-        self.prefix.clear();
+        self.previous.remember(&self.said);
+        self.said.clear();
         self.agreement.clear();
+        self.hypothesis.unheard = None;
+    }
+
+    /// Goes on inside an utterance: what is not final yet begins at `sample`.
+    fn go_on(&mut self, sample: usize) {
+        self.earlier.clear();
+        self.forget_before(sample);
+        self.previous.remember(&self.said);
+        self.said.clear();
         self.hypothesis.unheard = None;
     }
 
@@ -591,21 +654,30 @@ fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }
 
+/// Where audio may be cut behind final words that end at `end`, in front of the `next` word.
+///
+/// The end of a last word is not known before another one begins: it may be squeezed to nothing, and would be heard again
+/// behind a cut.
+fn cut(end: f64, next: Option<f64>) -> Option<f64> {
+    next.map(|next| end.max(next - BEFORE))
+}
+
 fn public(words: Vec<Timed>) -> Vec<Word> {
     let word = |word: Timed| Word { start: word.start, end: word.end, text: word.text, probability: word.probability };
     words.into_iter().map(word).collect()
 }
 
 /// Features of a window of its own, filled up with silence.
-fn features(samples: &[f32], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
+fn features(parts: &[&[f32]], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
     let window = dimensions.window_frames();
     let _span = span(SpanName::Mel);
     mel.reset();
-    mel.push(samples);
+    parts.iter().for_each(|samples| mel.push(samples));
     // What is behind the last frame with a sample has no energy, whose logarithm is not computed over and over.
     mel.push_silence(4 * HOP);
     values.clear();
-    let heard = window.min(samples.len() / HOP + 3) * dimensions.mels;
+    let samples: usize = parts.iter().map(|part| part.len()).sum();
+    let heard = window.min(samples / HOP + 3) * dimensions.mels;
     values.extend_from_slice(&mel.frames()[..heard]);
     values.resize(window * dimensions.mels, SILENCE);
     let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -626,6 +698,20 @@ mod tests {
 
     use super::*;
     use crate::starter::{demo_audio, starter};
+
+    /// "service." had three hundredths of a second, and the rest of it was heard again.
+    #[test]
+    fn audio_is_cut_in_front_of_a_word_that_was_heard() {
+        for (end, next, expected) in
+            [(55.33, None, None), (55.33, Some(56.4), Some(56.2)), (55.33, Some(55.4), Some(55.33))]
+        {
+            let found = cut(end, next);
+            assert!(
+                found.zip(expected).map_or(found == expected, |(a, b)| (a - b).abs() < 1e-9),
+                "{end} {next:?}: {found:?}"
+            );
+        }
+    }
 
     /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.
     #[test]
