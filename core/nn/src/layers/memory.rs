@@ -1,5 +1,7 @@
 //! Keys and values of the positions that were decoded already.
 
+use sotto_kernels::{HalfCache, Heads};
+
 use crate::search::Memory;
 
 /// Key/value cache of one attention layer and one hypothesis: `[len, width]` each, growing up to a fixed capacity.
@@ -94,6 +96,46 @@ impl KvMemory {
 impl Memory for KvMemory {
     fn len(&self) -> usize {
         self.0.first().map_or(0, KvCache::len)
+    }
+
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(cache, other)| cache.copy_from(other));
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.0.iter_mut().for_each(|cache| cache.truncate(len));
+    }
+}
+
+/// Keys and values of one hypothesis in half precision, one cache per block: what a network with quantized weights keeps of
+/// a text.
+#[derive(Debug)]
+pub struct HalfMemory(Vec<HalfCache>);
+
+impl HalfMemory {
+    /// Empty caches for `blocks` blocks, with room for `positions` tokens.
+    #[must_use]
+    pub fn new(blocks: usize, positions: usize, heads: Heads) -> Self {
+        Self((0..blocks).map(|_| HalfCache::new(heads, positions)).collect())
+    }
+
+    /// The cache of one block.
+    pub(super) fn block(&self, block: usize) -> &HalfCache {
+        &self.0[block]
+    }
+
+    pub(super) fn block_mut(&mut self, block: usize) -> &mut HalfCache {
+        &mut self.0[block]
+    }
+}
+
+impl Memory for HalfMemory {
+    fn len(&self) -> usize {
+        self.0.first().map_or(0, HalfCache::len)
     }
 
     fn clear(&mut self) {

@@ -12,17 +12,19 @@ mod norm;
 mod position;
 mod quantized;
 mod request;
+mod seen;
 mod source;
 mod stash;
 
 pub use backend::Backend;
 pub use conv::ConvShape;
 pub use matrix::{QuantizedMatrix, WeightType};
-pub use memory::{KvCache, KvMemory};
+pub use memory::{HalfMemory, KvCache, KvMemory};
 pub use norm::{NormKind, NormPlace};
 pub use position::{Rotary, RotaryPairs, sinusoids};
 pub use quantized::{Int8Norm, QuantizedConv1d, QuantizedEmbedding, QuantizedLinear};
 pub use request::{Biased, FloatWeights, MatrixRequest, Part, QuantizedWeights, StoredRows};
+pub use seen::{HalfRows, positions_of};
 pub use source::TensorSource;
 pub use stash::Stash;
 

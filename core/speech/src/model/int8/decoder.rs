@@ -7,10 +7,11 @@ use sotto_kernels::{
     Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
 };
 use sotto_nn::layers::{
-    Backend, Biased, Int8Norm, NormKind, Part, QuantizedEmbedding, QuantizedLinear, Stash, TensorSource,
+    Backend, Biased, HalfMemory, HalfRows, Int8Norm, NormKind, Part, QuantizedEmbedding, QuantizedLinear, Stash,
+    TensorSource, positions_of,
 };
 use sotto_nn::load::QuantizedPrecision;
-use sotto_nn::search::{Memory, Pass, Recording, Row};
+use sotto_nn::search::{Pass, Recording, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
@@ -58,28 +59,6 @@ struct Block {
     feed_forward: FeedForward,
 }
 
-/// Self-attention caches of one hypothesis, one per block.
-#[derive(Debug)]
-pub(crate) struct SelfCache(Vec<HalfCache>);
-
-impl Memory for SelfCache {
-    fn len(&self) -> usize {
-        self.0.first().map_or(0, HalfCache::len)
-    }
-
-    fn clear(&mut self) {
-        self.truncate(0);
-    }
-
-    fn copy_from(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(cache, other)| cache.copy_from(other));
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.0.iter_mut().for_each(|cache| cache.truncate(len));
-    }
-}
-
 /// Memory that decoding reuses from token to token.
 #[derive(Debug)]
 pub(crate) struct DecoderScratch {
@@ -88,6 +67,11 @@ pub(crate) struct DecoderScratch {
     projected: Vec<f32>,
     attended: Vec<f32>,
     weights: Vec<f32>,
+    /// Positions of the rows, and the next one of each hypothesis.
+    positions: Vec<usize>,
+    next: Vec<usize>,
+    /// Attention weights of one row: one per thread.
+    seen: Stash<Vec<f32>>,
     hidden: Vec<f32>,
     picked: Vec<f32>,
     logits: Vec<f32>,
@@ -184,6 +168,11 @@ impl Decoder {
             projected: Vec::new(),
             attended: Vec::new(),
             weights: Vec::new(),
+            positions: Vec::new(),
+            next: Vec::new(),
+            seen: Stash::of(
+                (0..self.backend.threads().count()).map(|_| vec![0.0; self.heads.count() * self.text_context]),
+            ),
             hidden: Vec::new(),
             picked: Vec::new(),
             logits: Vec::new(),
@@ -270,19 +259,19 @@ impl Decoder {
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
-    pub(super) fn self_cache(&self, positions: usize) -> SelfCache {
-        let positions = positions.min(self.text_context);
-        SelfCache(self.blocks.iter().map(|_| HalfCache::new(self.heads, positions)).collect())
+    pub(super) fn memory(&self, positions: usize) -> HalfMemory {
+        HalfMemory::new(self.blocks.len(), positions.min(self.text_context), self.heads)
     }
 
     /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
     pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
         let cross = pass.shared_source();
-        let Pass { rows, memories: caches, mut recording, cancel, .. } = pass;
-        self.embed(rows, caches, scratch);
+        let Pass { rows, memories, mut recording, cancel, .. } = pass;
+        positions_of(rows, memories, &mut scratch.next, &mut scratch.positions);
+        self.embed(rows, scratch);
         for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
             cancel.check()?;
-            self.attend_self(index, block, rows, caches, scratch);
+            self.attend_self(index, block, rows, memories, scratch);
             let recording = recording.as_deref_mut().map(|recording| (index, recording));
             self.attend_cross(block, cross, recording, scratch);
             let DecoderScratch { x, quantized, hidden, .. } = scratch;
@@ -310,12 +299,10 @@ impl Decoder {
     }
 
     /// Token and position embedding of every row.
-    fn embed(&self, rows: &[Row], caches: &[SelfCache], scratch: &mut DecoderScratch) {
+    fn embed(&self, rows: &[Row], scratch: &mut DecoderScratch) {
         let width = self.heads.width();
         scratch.x.resize(rows.len() * width, 0.0);
-        for (index, (row, x)) in rows.iter().zip(scratch.x.chunks_exact_mut(width)).enumerate() {
-            let before = rows[..index].iter().filter(|other| other.hypothesis == row.hypothesis).count();
-            let position = caches[row.hypothesis].len() + before;
+        for (row, (position, x)) in rows.iter().zip(scratch.positions.iter().zip(scratch.x.chunks_exact_mut(width))) {
             self.tokens.row(row.token as usize, x);
             let offset = &self.positions[position * width..(position + 1) * width];
             x.iter_mut().zip(offset).for_each(|(x, offset)| *x += offset);
@@ -327,24 +314,17 @@ impl Decoder {
         index: usize,
         block: &Block,
         rows: &[Row],
-        caches: &mut [SelfCache],
+        memories: &mut [HalfMemory],
         scratch: &mut DecoderScratch,
     ) {
-        let (backend, width) = (&self.backend, self.heads.width());
-        let DecoderScratch { quantized, x, projected, attended, weights, .. } = scratch;
+        let backend = &self.backend;
+        let DecoderScratch { quantized, x, projected, attended, positions, seen, .. } = scratch;
         projected.resize(3 * x.len(), 0.0);
         attended.resize(x.len(), 0.0);
         block.self_projections.quantize_normed(backend, &block.self_norm, x, quantized);
         block.self_projections.forward(backend, quantized, Activation::Identity, projected);
-        let parts = projected.chunks_exact(3 * width).zip(attended.chunks_exact_mut(width));
-        for (row, (parts, out)) in rows.iter().zip(parts) {
-            let (query, key_value) = parts.split_at(width);
-            let (key, value) = key_value.split_at(width);
-            let cache = &mut caches[row.hypothesis].0[index];
-            backend.kernels().append(cache, key, value);
-            weights.resize(self.heads.count() * self.text_context, 0.0);
-            backend.kernels().attend_cached(query, cache, weights, out);
-        }
+        let tokens = HalfRows { rows, positions, memories, block: index };
+        backend.attend_seen(projected, self.heads, tokens, seen, attended);
         block.self_out.quantize(backend, attended, quantized);
         block.self_out.forward_add(backend, quantized, x);
     }

@@ -9,7 +9,7 @@ mod block;
 mod decoder;
 mod encoder;
 
-use sotto_nn::layers::{Backend, TensorSource};
+use sotto_nn::layers::{Backend, HalfMemory, TensorSource};
 use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search;
 use sotto_nn::weights::WeightError;
@@ -17,7 +17,7 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
 use super::network::Whisper;
-use decoder::{CrossLayer, Decoder, DecoderScratch, SelfCache};
+use decoder::{CrossLayer, Decoder, DecoderScratch};
 use encoder::{Encoder, EncoderScratch};
 
 /// Encoder and decoder. Both compute on the pool of their backend, whatever number of threads a call brings.
@@ -42,7 +42,7 @@ impl Network {
 }
 
 impl search::Network for Network {
-    type Memory = SelfCache;
+    type Memory = HalfMemory;
     type Source = Vec<CrossLayer>;
     type Scratch = DecoderScratch;
 
@@ -52,8 +52,8 @@ impl search::Network for Network {
         self.decoder.scratch()
     }
 
-    fn memory(&self, positions: usize) -> SelfCache {
-        self.decoder.self_cache(positions)
+    fn memory(&self, positions: usize) -> HalfMemory {
+        self.decoder.memory(positions)
     }
 
     fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {

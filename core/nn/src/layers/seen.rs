@@ -1,0 +1,110 @@
+//! Attention of tokens to what their texts have seen, in half precision, on all threads.
+
+use sotto_kernels::Heads;
+
+use super::{Backend, HalfMemory, Stash};
+use crate::search::{Memory, Row};
+
+/// Tokens that attend to what their texts have seen, themselves included.
+#[derive(Debug)]
+pub struct HalfRows<'a> {
+    /// The tokens; those of one text in order.
+    pub rows: &'a [Row],
+    /// The position of each: see [`positions_of`].
+    pub positions: &'a [usize],
+    /// What the texts have seen.
+    pub memories: &'a mut [HalfMemory],
+    /// The block that attends.
+    pub block: usize,
+}
+
+/// Writes the position of each row to `positions`: behind what its text has seen, and behind its rows before. `next` is
+/// scratch.
+pub fn positions_of(rows: &[Row], memories: &[impl Memory], next: &mut Vec<usize>, positions: &mut Vec<usize>) {
+    next.clear();
+    next.extend(memories.iter().map(Memory::len));
+    positions.clear();
+    for row in rows {
+        positions.push(next[row.hypothesis]);
+        next[row.hypothesis] += 1;
+    }
+}
+
+impl Backend {
+    /// Appends keys and values to the texts' memories, then lets every row attend to what its text has seen up to itself, on
+    /// the threads of the pool where that is worth it. `projected` has queries, keys and values of each row side by side,
+    /// `out` gets `[rows, width]`; `weights` is scratch of the threads.
+    ///
+    /// # Panics
+    /// When lengths do not fit, or a memory is full.
+    pub fn attend_seen(
+        &self,
+        projected: &[f32],
+        heads: Heads,
+        seen: HalfRows<'_>,
+        weights: &Stash<Vec<f32>>,
+        out: &mut [f32],
+    ) {
+        let HalfRows { rows, positions, memories, block } = seen;
+        let (width, kv_width, kernels) = (heads.width(), heads.key_value_width(), self.kernels());
+        let stride = width + 2 * kv_width;
+        for (row, parts) in rows.iter().zip(projected.chunks_exact(stride)) {
+            let (key, value) = parts[width..].split_at(kv_width);
+            kernels.append(memories[row.hypothesis].block_mut(block), key, value);
+        }
+        let memories = &*memories;
+        let longest = positions.iter().max().map_or(0, |last| last + 1);
+        let work = |range: std::ops::Range<usize>, out: &mut [f32]| {
+            weights.with(Vec::new, |weights| {
+                weights.resize(weights.len().max(heads.count() * longest), 0.0);
+                for (index, out) in range.zip(out.chunks_exact_mut(width)) {
+                    let query = &projected[index * stride..][..width];
+                    let cache = memories[rows[index].hypothesis].block(block);
+                    kernels.attend_first(positions[index] + 1, query, cache, weights, out);
+                }
+            });
+        };
+        // Keys and values in two bytes each.
+        let bytes = positions.iter().map(|position| 4 * kv_width * (position + 1)).sum();
+        self.blocks(out, width, self.chunk_of_reading(rows.len(), bytes), work);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_kernels::KernelSet;
+    use sotto_runtime::Threads;
+
+    use super::*;
+
+    fn values(len: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919) % 613) as f32 / 306.5 - 1.0).collect()
+    }
+
+    /// What rows of two texts give, fed in pieces of so many.
+    fn attended(pieces: usize, threads: usize) -> Vec<f32> {
+        let heads = Heads::grouped(6, 2, 64);
+        let (width, stride) = (heads.width(), heads.width() + 2 * heads.key_value_width());
+        let rows: Vec<Row> = (0..160).map(|i| Row { hypothesis: i / 3 % 2, source: 0, token: 0 }).collect();
+        let (projected, mut out) = (values(rows.len() * stride), vec![0.0; rows.len() * width]);
+        let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
+        let mut memories = [0, 0].map(|_| HalfMemory::new(1, rows.len(), heads));
+        let (weights, mut next, mut positions) = (Stash::new(), Vec::new(), Vec::new());
+        let parts = projected.chunks(pieces * stride).zip(out.chunks_mut(pieces * width));
+        for (rows, (projected, out)) in rows.chunks(pieces).zip(parts) {
+            positions_of(rows, &memories, &mut next, &mut positions);
+            let seen = HalfRows { rows, positions: &positions, memories: &mut memories, block: 0 };
+            backend.attend_seen(projected, heads, seen, &weights, out);
+        }
+        assert_eq!(memories.map(|memory| memory.len()).iter().sum::<usize>(), rows.len());
+        out
+    }
+
+    #[test]
+    fn a_text_that_is_fed_at_once_attends_as_token_by_token_on_any_number_of_threads() {
+        let expected = attended(1, 1);
+        for (pieces, threads) in [(7, 1), (160, 1), (160, 2), (33, 3)] {
+            assert!(attended(pieces, threads) == expected, "{pieces} at once, {threads} threads");
+        }
+    }
+}
