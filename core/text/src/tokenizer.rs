@@ -29,7 +29,10 @@ pub trait Tokenizer: Send + Sync {
 
     /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD.
     fn decode(&self, tokens: &[u32]) -> String {
-        lossy(tokens.iter().flat_map(|&token| self.text_bytes(token)).copied().collect())
+        // Most tokens are a few bytes: the text grows seldom.
+        let mut bytes = Vec::with_capacity(tokens.len() * 4);
+        tokens.iter().for_each(|&token| bytes.extend_from_slice(self.text_bytes(token)));
+        lossy(bytes)
     }
 }
 
