@@ -27,12 +27,18 @@ pub trait Tokenizer: Send + Sync {
         if self.is_text(token) { self.token_bytes(token) } else { &[] }
     }
 
+    /// Whether the first space of a text that is decoded is left out, since encoding adds one.
+    fn strips_space(&self) -> bool {
+        false
+    }
+
     /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD.
     fn decode(&self, tokens: &[u32]) -> String {
-        // Most tokens are a few bytes: the text grows seldom.
         let mut bytes = Vec::with_capacity(tokens.len() * 4);
-        tokens.iter().for_each(|&token| bytes.extend_from_slice(self.text_bytes(token)));
-        lossy(bytes)
+        for &token in tokens {
+            bytes.extend_from_slice(self.text_bytes(token));
+        }
+        lossy(without_space(bytes, self.strips_space()))
     }
 }
 
@@ -43,6 +49,7 @@ pub trait Tokenizer: Send + Sync {
 #[derive(Debug, Clone, Default)]
 pub struct IncrementalDecoder {
     pending: Vec<u8>,
+    begun: bool,
 }
 
 impl IncrementalDecoder {
@@ -55,7 +62,12 @@ impl IncrementalDecoder {
     /// Text that became certain with `token`: empty while a character is incomplete and for control tokens.
     #[must_use]
     pub fn push(&mut self, tokenizer: &(impl Tokenizer + ?Sized), token: u32) -> String {
-        self.pending.extend_from_slice(tokenizer.text_bytes(token));
+        let mut bytes = tokenizer.text_bytes(token);
+        if !self.begun && !bytes.is_empty() {
+            self.begun = true;
+            bytes = bytes.strip_prefix(b" ").filter(|_| tokenizer.strips_space()).unwrap_or(bytes);
+        }
+        self.pending.extend_from_slice(bytes);
         let certain = self.pending.len() - incomplete_tail(&self.pending);
         let text = String::from_utf8_lossy(&self.pending[..certain]).into_owned();
         self.pending.drain(..certain);
@@ -66,9 +78,17 @@ impl IncrementalDecoder {
     #[must_use]
     pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.pending).into_owned();
-        self.pending.clear();
+        *self = Self::new();
         text
     }
+}
+
+/// `bytes` without a space at the start, where that is wanted.
+pub(crate) fn without_space(mut bytes: Vec<u8>, wanted: bool) -> Vec<u8> {
+    if wanted && bytes.first() == Some(&b' ') {
+        bytes.remove(0);
+    }
+    bytes
 }
 
 /// `bytes` as text; what is no UTF-8 becomes U+FFFD.

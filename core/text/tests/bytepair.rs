@@ -109,10 +109,58 @@ fn trained(pre_tokenizer: &Value, normalizer: &Value) -> Value {
             "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": {}, "merges": [] },
     });
     let mut tokenizer = tokenizers::Tokenizer::from_bytes(empty.to_string()).unwrap();
-    let alphabet = ByteLevel::alphabet().into_iter().collect();
-    let trainer = BpeTrainer::builder().show_progress(false).vocab_size(1500).initial_alphabet(alphabet).build();
+    let bytes = pre_tokenizer["type"] != "Metaspace";
+    let alphabet = ByteLevel::alphabet().into_iter().filter(|_| bytes).collect();
+    let trainer = BpeTrainer::builder().show_progress(false).vocab_size(1500).limit_alphabet(300);
+    let trainer = trainer.initial_alphabet(alphabet).build();
     tokenizer.train(&mut TrainerWrapper::from(trainer), CODE.iter().flat_map(|text| text.lines())).unwrap();
     serde_json::from_str(&tokenizer.to_string(false).unwrap()).unwrap()
+}
+
+/// A model of characters with bytes to fall back to, as it comes from SentencePiece.
+fn with_characters(normalizer: Value, pre_tokenizer: Value, strips: bool) -> Value {
+    let words = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true });
+    let mut json = trained(&words, &Value::Null);
+    let vocab = json["model"]["vocab"].as_object_mut().unwrap();
+    vocab.values_mut().for_each(|id| *id = (259 + id.as_u64().unwrap()).into());
+    let bytes = (0..=255).map(|byte| format!("<0x{byte:02X}>"));
+    let first = ["<unk>", "<s>", "</s>"].map(str::to_owned).into_iter().chain(bytes);
+    vocab.extend(first.enumerate().map(|(id, token)| (token, id.into())));
+    for (key, value) in [("byte_fallback", true.into()), ("fuse_unk", true.into()), ("unk_token", "<unk>".into())] {
+        json["model"][key] = value;
+    }
+    let mut decoders = vec![
+        json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
+        json!({ "type": "ByteFallback" }),
+        json!({ "type": "Fuse" }),
+    ];
+    if strips {
+        decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
+    }
+    json["normalizer"] = normalizer;
+    json["pre_tokenizer"] = pre_tokenizer;
+    json["decoder"] = json!({ "type": "Sequence", "decoders": decoders });
+    json
+}
+
+fn characters_pairs() -> Vec<Pair> {
+    let replace = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
+    let prepend = json!({ "type": "Prepend", "prepend": "▁" });
+    let both = json!({ "type": "Sequence", "normalizers": [prepend, replace] });
+    let split =
+        json!({ "type": "Split", "pattern": { "String": " " }, "behavior": "MergedWithPrevious", "invert": false });
+    let metaspace =
+        |scheme: &str| json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": false });
+    let plain = Form::default();
+    let raw = Form { never_normalized: true, ..plain };
+    let pair = |name, json, form| Pair::new(name, file(json, form));
+    vec![
+        pair("Llama 2", with_characters(both, Value::Null, true), raw),
+        pair("Gemma", with_characters(replace, split, false), Form { rules_as_strings: true, ..plain }),
+        pair("Mistral", with_characters(Value::Null, metaspace("first"), true), raw),
+        pair("a space before each part", with_characters(Value::Null, metaspace("always"), false), raw),
+        pair("no space before", with_characters(Value::Null, metaspace("never"), true), raw),
+    ]
 }
 
 /// What files differ in beside the pre-tokenizer.
@@ -122,6 +170,8 @@ struct Form {
     rules_as_strings: bool,
     /// Ids with gaps, the added tokens among them.
     odd_ids: bool,
+    /// No added token is looked for in normalised text.
+    never_normalized: bool,
 }
 
 fn file(mut json: Value, form: Form) -> String {
@@ -132,6 +182,7 @@ fn file(mut json: Value, form: Form) -> String {
             *rule = format!("{} {}", rule[0].as_str().unwrap(), rule[1].as_str().unwrap()).into();
         }
     }
+    let fallback = model["byte_fallback"] == true;
     let vocab = model["vocab"].as_object_mut().unwrap();
     if form.odd_ids {
         vocab.values_mut().for_each(|id| *id = (7 + 2 * id.as_u64().unwrap()).into());
@@ -153,7 +204,7 @@ fn file(mut json: Value, form: Form) -> String {
                 vocab.insert(content.to_owned(), id.into());
             }
             json!({ "id": id, "content": content, "single_word": false, "lstrip": strips == "lstrip",
-                "rstrip": strips == "rstrip", "normalized": normalized, "special": special })
+                "rstrip": strips == "rstrip", "normalized": normalized && !form.never_normalized && (strips.is_empty() || !fallback), "special": special })
         })
         .collect();
     json["added_tokens"] = added.into();
@@ -168,7 +219,7 @@ static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
     let whole = Form { ignore_merges: true, ..plain };
     let odd = Form { odd_ids: true, ..plain };
     let pair = |name, steps: &Value, normalizer: &Value, form| Pair::new(name, file(trained(steps, normalizer), form));
-    vec![
+    let mut pairs = vec![
         pair("GPT-2", &byte_level(true, false), &Value::Null, strings),
         pair("GPT-2 with a space before", &byte_level(true, true), &Value::Null, plain),
         pair("GPT-2 as a split", &split_at(GPT2), &Value::Null, odd),
@@ -181,10 +232,12 @@ static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
         pair("Mistral Nemo", &split_at(NEMO), &Value::Null, whole),
         pair("GPT-4o", &split_at(GPT4O), &Value::Null, plain),
         pair("no pieces", &byte_level(false, false), &nfc, plain),
-    ]
+    ];
+    pairs.extend(characters_pairs());
+    pairs
 });
 
-const TEXTS: [&str; 30] = [
+const TEXTS: [&str; 31] = [
     "",
     " ",
     "  two  spaces\n\nand\ttabs  ",
@@ -214,6 +267,7 @@ const TEXTS: [&str; 30] = [
     "e\u{301}\u{323}e\u{323}\u{301} \u{1e69} s\u{323}\u{307} s\u{307}\u{323}",
     "Привет, МИР! Ёлка й и\u{306} ГОСТ-123",
     "C'EST L'ÉTÉ D'UN'ALTRA o'clock O'Neill 'em 'M",
+    "▁a ▁▁b▁ c<0x0A>  ▁",
     "\t\t\tx\n\t\t\ty  \n  \n\n z",
 ];
 
@@ -328,7 +382,7 @@ fn agreed(c: char) -> bool {
 
 /// Pieces that rules treat differently, in any order.
 fn fragments() -> impl Strategy<Value = String> {
-    const FRAGMENTS: [&str; 74] = [
+    const FRAGMENTS: [&str; 75] = [
         "'s",
         "'S",
         "'ſ",
@@ -397,6 +451,7 @@ fn fragments() -> impl Strategy<Value = String> {
         "\u{200b}",
         "/",
         "//",
+        "▁",
         "!",
         "...",
         "=>",

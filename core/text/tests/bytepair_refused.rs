@@ -125,6 +125,45 @@ fn settings_that_would_change_tokens_are_refused_by_name() {
     }
 }
 
+/// Characters with bytes to fall back to.
+const CHARACTERS: &str = r#"{"normalizer":null,
+"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false},
+"decoder":{"type":"Sequence","decoders":[{"type":"Strip","content":" ","start":1,"stop":0}]},
+"model":{"type":"BPE","unk_token":"x","byte_fallback":true,"vocab":{"▁":300,"a":301,"▁a":302BYTES},"merges":["▁ a"]}}"#;
+
+#[test]
+fn bytes_to_fall_back_to_must_be_complete_and_spaces_be_written_as_their_sign() {
+    let bytes = |count: u32| (0..count).map(|byte| format!(r#","<0x{byte:02X}>":{byte}"#)).collect::<String>();
+    let whole = CHARACTERS.replace("BYTES", &bytes(256));
+    let tokenizer = open(&whole).unwrap();
+    assert_eq!(tokenizer.encode("a é a"), [302, 300, 0xC3, 0xA9, 302]);
+    assert_eq!(
+        (tokenizer.decode(&[302, 300, 0xC3, 0xA9, 302]), tokenizer.decode(&[0xC3])),
+        ("a é a".into(), "\u{fffd}".into())
+    );
+    assert!(tokenizer.is_text(0xC3));
+    for (part, other, named) in [
+        (bytes(256), bytes(255), "lacks some bytes"),
+        (r#""a":301"#.into(), r#""a":301,"a b":303"#.into(), "token 303 with a space"),
+        (r#""split":false"#.into(), r#""split":true"#.into(), "splits at spaces"),
+        (r#""first""#.into(), r#""sometimes""#.into(), "prepend_scheme sometimes"),
+        (r#""replacement":"▁""#.into(), r#""replacement":"_""#.into(), "another sign"),
+        (r#""Metaspace""#.into(), r#""ByteLevel""#.into(), "pre-tokenizer ByteLevel"),
+        (r#""normalizer":null"#.into(), r#""normalizer":{"type":"Lowercase"}"#.into(), "normalizer Lowercase"),
+        (
+            r#"{"normalizer":null"#.into(),
+            r#"{"added_tokens":[{"id":400,"content":"<y>","normalized":true,"rstrip":true}],"normalizer":null"#.into(),
+            "added token 400",
+        ),
+    ] {
+        let message = refused(&whole.replacen(&part, &other, 1)).to_string();
+        assert!(message.contains(named), "{named}: {message}");
+    }
+    let none =
+        whole.replace(r#"{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}"#, "null");
+    assert!(refused(&none).to_string().contains("without ▁"));
+}
+
 #[test]
 fn damage_is_named() {
     use TextError as E;
@@ -188,7 +227,7 @@ fn a_packed_tokenizer_is_refused_wherever_it_is_cut() {
         assert!(matches!(error, TextError::Packed { .. }), "{error}");
     }
     // A pre-tokenizer that no rule has, and settings that nobody gave.
-    for (at, byte) in [(25, 8), (26, 1), (27, 0x11), (24, 0x10)] {
+    for (at, byte) in [(25, 8), (26, 1), (27, 0x11), (24, 0x40)] {
         let mut other = packed.clone();
         other[at] = byte;
         let length = other.len();

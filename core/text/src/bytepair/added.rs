@@ -1,7 +1,7 @@
 //! Tokens that are looked for in text as a whole, before it is cut into pieces: control tokens such as `<|im_start|>`,
 //! and words that somebody added to a trained vocabulary.
 
-use super::vocabulary::{Kind, Marks, Vocabulary};
+use super::vocabulary::{Marks, Vocabulary};
 
 /// Ids of such tokens, ordered by their bytes. The longest one at the leftmost place is found.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl AddedTokens {
             at = end;
             // A damaged table may have tokens that end inside a character; nothing begins inside one.
             let (true, true) = (text.is_char_boundary(start), text.is_char_boundary(end)) else { continue };
-            if !controls && vocabulary.kind(id) != Kind::Text {
+            if !controls && !vocabulary.kind(id).is_text() {
                 continue;
             }
             let marks = vocabulary.marks(id);
@@ -99,7 +99,7 @@ impl AddedTokens {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vocabulary::VocabularyBuilder;
+    use super::super::vocabulary::{Kind, VocabularyBuilder};
     use super::*;
 
     fn parts(text: &str, controls: bool) -> Vec<Part<'_>> {

@@ -4,7 +4,7 @@
 //! O(n log n) for any piece, where the textbook loop is quadratic in a long word that somebody pasted.
 
 use super::table::Table;
-use super::vocabulary::{Kind, Vocabulary};
+use super::vocabulary::Vocabulary;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -66,6 +66,16 @@ impl Rules {
     }
 }
 
+/// What a piece consists of before pairs are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Alphabet {
+    /// Its bytes.
+    #[default]
+    Bytes,
+    /// Its characters; those that are no token are their bytes, which have tokens of their own for that.
+    Characters,
+}
+
 /// One symbol of the piece: a token that covers `len` bytes from `start`. Merged-away symbols have `len` 0.
 #[derive(Clone, Copy)]
 struct Symbol {
@@ -92,6 +102,7 @@ const NONE: usize = usize::MAX;
 #[derive(Debug, Clone)]
 pub(crate) struct BytePairs {
     merges: Merges,
+    alphabet: Alphabet,
     // Token of each single byte; small vocabularies may lack some.
     bytes: Vec<Option<u32>>,
 }
@@ -101,21 +112,45 @@ impl BytePairs {
         &self.merges
     }
 
-    pub(crate) fn new(vocabulary: &Vocabulary, merges: Merges) -> Self {
-        Self { merges, bytes: (0..=u8::MAX).map(|byte| vocabulary.find(&[byte])).collect() }
+    pub(crate) fn new(vocabulary: &Vocabulary, merges: Merges, alphabet: Alphabet) -> Self {
+        let bytes = match alphabet {
+            Alphabet::Bytes => (0..=u8::MAX).map(|byte| vocabulary.find(&[byte])).collect(),
+            Alphabet::Characters => vocabulary.fallback(),
+        };
+        Self { merges, alphabet, bytes }
     }
 
-    /// Appends the tokens of `piece`. Bytes that are no token of the vocabulary are left out.
-    pub(crate) fn encode(&self, vocabulary: &Vocabulary, piece: &[u8], tokens: &mut Vec<u32>) {
+    /// Appends the tokens of `piece`. What has no token in the vocabulary is left out.
+    pub(crate) fn encode(&self, vocabulary: &Vocabulary, piece: &str, tokens: &mut Vec<u32>) {
         let whole = match &self.merges {
             Merges::ByToken => true,
             Merges::Listed { whole_piece_first, .. } => *whole_piece_first,
         };
-        if whole && let Some(token) = vocabulary.find(piece) {
+        if whole && let Some(token) = vocabulary.find(piece.as_bytes()) {
             tokens.push(token);
             return;
         }
         Merging::start(self, vocabulary, piece).finish(tokens);
+    }
+
+    /// Calls `each` with the symbols of `piece`: a token and the bytes that it covers.
+    fn symbols<'p>(&self, vocabulary: &Vocabulary, piece: &'p str, mut each: impl FnMut(u32, &'p [u8])) {
+        for (at, c) in piece.char_indices() {
+            let bytes = &piece.as_bytes()[at..at + c.len_utf8()];
+            let whole = match self.alphabet {
+                Alphabet::Bytes => None,
+                Alphabet::Characters => vocabulary.find(bytes),
+            };
+            if let Some(token) = whole {
+                each(token, bytes);
+                continue;
+            }
+            for byte in bytes.chunks(1) {
+                if let Some(token) = self.bytes[usize::from(byte[0])] {
+                    each(token, byte);
+                }
+            }
+        }
     }
 }
 
@@ -128,16 +163,15 @@ struct Merging<'a> {
 }
 
 impl<'a> Merging<'a> {
-    fn start(pairs: &'a BytePairs, vocabulary: &'a Vocabulary, piece: &[u8]) -> Self {
+    fn start(pairs: &'a BytePairs, vocabulary: &'a Vocabulary, piece: &str) -> Self {
         let mut known = Vec::with_capacity(piece.len());
-        let mut symbols = Vec::with_capacity(piece.len());
-        for &byte in piece {
-            let Some(token) = pairs.bytes[usize::from(byte)] else { continue };
+        let mut symbols: Vec<Symbol> = Vec::with_capacity(piece.len());
+        pairs.symbols(vocabulary, piece, |token, bytes| {
             let index = symbols.len();
             let previous = index.checked_sub(1).unwrap_or(NONE);
-            symbols.push(Symbol { token, start: index, len: 1, previous, next: index + 1 });
-            known.push(byte);
-        }
+            symbols.push(Symbol { token, start: known.len(), len: bytes.len(), previous, next: index + 1 });
+            known.extend_from_slice(bytes);
+        });
         if let Some(last) = symbols.last_mut() {
             last.next = NONE;
         }
@@ -162,7 +196,7 @@ impl<'a> Merging<'a> {
         };
         let Some((rank, token)) = rule else { return };
         // A file may list a rule that makes a control token: text never becomes one.
-        if self.vocabulary.kind(token) == Kind::Text {
+        if self.vocabulary.kind(token).is_text() {
             self.queue.push(Reverse(Candidate { rank, left, token, len }));
         }
     }
@@ -198,7 +232,7 @@ impl<'a> Merging<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vocabulary::VocabularyBuilder;
+    use super::super::vocabulary::{Kind, VocabularyBuilder};
     use super::*;
     use proptest::prelude::*;
 
@@ -228,7 +262,7 @@ mod tests {
 
     fn encode(vocabulary: &Vocabulary, merges: Merges, piece: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
-        BytePairs::new(vocabulary, merges).encode(vocabulary, piece.as_bytes(), &mut tokens);
+        BytePairs::new(vocabulary, merges, Alphabet::Bytes).encode(vocabulary, piece, &mut tokens);
         tokens
     }
 

@@ -1,8 +1,8 @@
 //! Byte-pair encoding (Sennrich et al. 2016; references: tiktoken, Hugging Face tokenizers): what the vocabularies of
 //! GPT-2, Whisper, Llama 3, Qwen and their like have in common.
 //!
-//! Text is prepared (normalised, cut into pieces by a [`PreTokenizer`]), then the bytes of each piece are merged by the
-//! vocabulary's rules. What differs between models is values, not code: tokens with any ids, rules in the order of
+//! Text is prepared (normalised, cut into pieces by a [`PreTokenizer`]), then the bytes of each piece, or its
+//! characters with bytes for what no token spells, are merged by the vocabulary's rules. What differs between models is values, not code: tokens with any ids, rules in the order of
 //! their ranks or ranks that are ids, control tokens, pre-tokenizers. Sources: a Hugging Face `tokenizer.json`, and the
 //! packed form of any vocabulary, which is used where it lies.
 
@@ -23,6 +23,6 @@ pub use tokenizer::BytePairTokenizer;
 
 pub(crate) use alphabet::{TOKEN_ORDER, append_bytes};
 pub(crate) use hugging_face::{Vocab, builder, listed_merges, merges, pair, parse, preparation};
-pub(crate) use merging::Merges;
-pub(crate) use tokenizer::Preparation;
+pub(crate) use merging::{Alphabet, Merges};
+pub(crate) use tokenizer::{Prefix, Preparation};
 pub(crate) use vocabulary::{Kind, MAX_TOKENS, Vocabulary, VocabularyBuilder};

@@ -5,12 +5,13 @@
 //! starts      tokens + 1 u32: token i is bytes[starts[i]..starts[i + 1]]
 //! by_bytes    u32: ids of the text tokens, ordered by their bytes
 //! rules       4 u32 each: left, right, rank, merged token; ordered by left and right
-//! kinds       one byte per token: 0 absent, 1 text, 2 special, 3 series (timestamps), and how it is looked for:
-//!             16 as a whole, 32 and 64 with white space left and right of it, 128 in normalised text
+//! kinds       one byte per token: 0 absent, 1 text, 2 special, 3 series (timestamps), 4 a byte; beside that how it is
+//!             looked for: 16 as a whole, 32 and 64 with white space left and right of it, 128 in normalised text
 //! bytes       of all tokens
 //! ```
 //!
-//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC; from bit 8 on the
+//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC, 16 characters rather than bytes,
+//! 32 decoding leaves the first space out, 64 (with 1) and 128 how the space before the text comes; from bit 8 on the
 //! pre-tokenizer, where 0 is GPT-2's.
 //!
 //! `compact` has a smaller form that is not used in place.
@@ -22,10 +23,10 @@ use std::ops::Range;
 
 use super::compact;
 use super::hugging_face::MAX_FILE;
-use super::merging::{Merges, Rules};
+use super::merging::{Alphabet, Merges, Rules};
 use super::pre_tokenizer::PreTokenizer;
 use super::table::{SharedBytes, Table};
-use super::tokenizer::{BytePairTokenizer, Preparation};
+use super::tokenizer::{BytePairTokenizer, Prefix, Preparation};
 use super::vocabulary::{Kind, MAX_TOKENS, Vocabulary};
 use crate::{TextError, source};
 
@@ -41,6 +42,11 @@ const PREFIX_SPACE: u32 = 1;
 const LISTED_MERGES: u32 = 2;
 const WHOLE_PIECE_FIRST: u32 = 4;
 const NFC: u32 = 8;
+const CHARACTERS: u32 = 16;
+const STRIPS_SPACE: u32 = 32;
+const FIRST: u32 = 64;
+const FIRST_SPACE: u32 = PREFIX_SPACE | FIRST;
+const ALWAYS: u32 = 128;
 const PRE_TOKENIZER_AT: u32 = 8;
 
 /// What the last number of the header says.
@@ -61,10 +67,18 @@ impl Settings {
 
     pub(super) fn number(&self) -> u32 {
         let flag = |flag, set| if set { flag } else { 0 };
-        flag(PREFIX_SPACE, self.preparation.prefix_space)
+        let prefix = match self.preparation.prefix {
+            Prefix::Never => 0,
+            Prefix::UnlessSpace => PREFIX_SPACE,
+            Prefix::FirstUnlessSpace => FIRST_SPACE,
+            Prefix::Always => ALWAYS,
+        };
+        prefix
             | flag(LISTED_MERGES, self.listed_merges)
             | flag(WHOLE_PIECE_FIRST, self.whole_piece_first)
             | flag(NFC, self.preparation.nfc)
+            | flag(CHARACTERS, self.preparation.alphabet == Alphabet::Characters)
+            | flag(STRIPS_SPACE, self.preparation.strips_space)
             | self.preparation.pre_tokenizer.number() << PRE_TOKENIZER_AT
     }
 
@@ -72,7 +86,14 @@ impl Settings {
         let has = |flag| number & flag != 0;
         let preparation = Preparation {
             nfc: has(NFC),
-            prefix_space: has(PREFIX_SPACE),
+            prefix: match number & (PREFIX_SPACE | FIRST | ALWAYS) {
+                PREFIX_SPACE => Prefix::UnlessSpace,
+                FIRST_SPACE => Prefix::FirstUnlessSpace,
+                ALWAYS => Prefix::Always,
+                _ => Prefix::Never,
+            },
+            alphabet: if has(CHARACTERS) { Alphabet::Characters } else { Alphabet::Bytes },
+            strips_space: has(STRIPS_SPACE),
             pre_tokenizer: PreTokenizer::from_number(number >> PRE_TOKENIZER_AT)?,
         };
         let settings =

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use super::added::{AddedTokens, Part};
-use super::merging::{BytePairs, Merges};
+use super::merging::{Alphabet, BytePairs, Merges};
 use super::pre_tokenizer::PreTokenizer;
-use super::vocabulary::{Kind, Vocabulary};
-use crate::tokenizer::{Tokenizer, lossy};
+use super::vocabulary::Vocabulary;
+use crate::tokenizer::{Tokenizer, lossy, without_space};
 
 /// Vocabulary, control tokens and encoder of one model.
 ///
@@ -27,22 +27,42 @@ pub struct BytePairTokenizer {
 pub(crate) struct Preparation {
     /// Text becomes NFC.
     pub(crate) nfc: bool,
-    /// A text, and what follows a token that was found as a whole, begins with a space, as if it stood inside a
-    /// sentence.
-    pub(crate) prefix_space: bool,
+    pub(crate) prefix: Prefix,
+    pub(crate) alphabet: Alphabet,
+    /// The first space of a text that is decoded is left out: encoding added it.
+    pub(crate) strips_space: bool,
     pub(crate) pre_tokenizer: PreTokenizer,
+}
+
+/// Whether a text begins with a space more than it has, as if it stood inside a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Prefix {
+    #[default]
+    Never,
+    /// Where it has none, also behind a token that was found as a whole.
+    UnlessSpace,
+    /// Where it has none, at the very start.
+    FirstUnlessSpace,
+    /// Also where it has one, also behind a token that was found as a whole.
+    Always,
 }
 
 /// GPT-2's.
 impl Default for Preparation {
     fn default() -> Self {
-        Self { nfc: false, prefix_space: false, pre_tokenizer: PreTokenizer::gpt2() }
+        Self {
+            nfc: false,
+            prefix: Prefix::Never,
+            alphabet: Alphabet::Bytes,
+            strips_space: false,
+            pre_tokenizer: PreTokenizer::gpt2(),
+        }
     }
 }
 
 impl BytePairTokenizer {
     pub(crate) fn new(vocabulary: Vocabulary, merges: Merges, preparation: Preparation) -> Self {
-        let pairs = BytePairs::new(&vocabulary, merges);
+        let pairs = BytePairs::new(&vocabulary, merges, preparation.alphabet);
         let [added, added_normalized] = [false, true].map(|normalized| AddedTokens::new(&vocabulary, normalized));
         Self { vocabulary, pairs, preparation, added, added_normalized }
     }
@@ -89,26 +109,45 @@ impl BytePairTokenizer {
 
     fn encoded(&self, text: &str, controls: bool) -> Vec<u32> {
         let mut tokens = Vec::with_capacity(text.len() / 3);
+        let whole = text;
         self.added.split(&self.vocabulary, text, controls, &mut |part| match part {
             Part::Token(token) => tokens.push(token),
             Part::Text(text) => {
-                let text = if self.preparation.nfc { composed(text) } else { text.into() };
+                let first = std::ptr::eq(text.as_ptr(), whole.as_ptr());
+                let text = self.normalized(text);
                 self.added_normalized.split(&self.vocabulary, &text, controls, &mut |part| match part {
                     Part::Token(token) => tokens.push(token),
-                    Part::Text(text) => self.encode_part(text, &mut tokens),
+                    Part::Text(part) => {
+                        self.encode_part(part, first && std::ptr::eq(part.as_ptr(), text.as_ptr()), &mut tokens);
+                    }
                 });
             }
         });
         tokens
     }
 
+    fn normalized<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.preparation {
+            Preparation { nfc: true, .. } if !is_nfc(text) => text.nfc().collect::<String>().into(),
+            // Where characters are the alphabet, files write spaces as this sign: both are the same.
+            Preparation { alphabet: Alphabet::Characters, .. } if text.contains(SPACE_SIGN) => {
+                text.replace(SPACE_SIGN, " ").into()
+            }
+            _ => text.into(),
+        }
+    }
+
     /// Appends the tokens of text in which no token is looked for as a whole.
-    fn encode_part(&self, text: &str, tokens: &mut Vec<u32>) {
-        let text = match self.preparation.prefix_space && !text.is_empty() && !text.starts_with(' ') {
-            true => Cow::Owned(format!(" {text}")),
-            false => Cow::Borrowed(text),
+    fn encode_part(&self, text: &str, first: bool, tokens: &mut Vec<u32>) {
+        let Preparation { prefix, pre_tokenizer, .. } = &self.preparation;
+        let wanted = match prefix {
+            Prefix::Never => false,
+            Prefix::UnlessSpace => !text.starts_with(' '),
+            Prefix::FirstUnlessSpace => first && !text.starts_with(' '),
+            Prefix::Always => true,
         };
-        self.pre_tokenizer().cut(&text, &mut |piece| self.pairs.encode(&self.vocabulary, piece.as_bytes(), tokens));
+        let text = if wanted { Cow::Owned(format!(" {text}")) } else { Cow::Borrowed(text) };
+        pre_tokenizer.cut(&text, &mut |piece| self.pairs.encode(&self.vocabulary, piece, tokens));
     }
 
     /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD, as in the
@@ -125,7 +164,7 @@ impl BytePairTokenizer {
         for &token in tokens {
             bytes.extend_from_slice(self.vocabulary.token(token));
         }
-        lossy(bytes)
+        lossy(without_space(bytes, self.preparation.strips_space))
     }
 
     /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
@@ -138,7 +177,7 @@ impl BytePairTokenizer {
     /// Whether `token` is part of the text, neither a control token nor a gap in the numbering.
     #[must_use]
     pub fn is_text(&self, token: u32) -> bool {
-        self.vocabulary.kind(token) == Kind::Text
+        self.vocabulary.kind(token).is_text()
     }
 
     /// One past the largest token id. Logits of some models are padded beyond it.
@@ -179,8 +218,11 @@ impl Tokenizer for BytePairTokenizer {
     fn special_token(&self, name: &str) -> Option<u32> {
         self.special_token(name)
     }
+
+    fn strips_space(&self) -> bool {
+        self.preparation.strips_space
+    }
 }
 
-fn composed(text: &str) -> Cow<'_, str> {
-    if is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
-}
+/// Stands for a space in vocabularies that come from SentencePiece.
+pub(super) const SPACE_SIGN: char = '▁';

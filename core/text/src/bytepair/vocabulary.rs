@@ -17,14 +17,20 @@ pub(crate) enum Kind {
     Special,
     /// Control token of a numbered series, such as Whisper's `<|0.00|>` and following.
     Series,
+    /// Part of the text that is not found by its bytes: a single byte for what no other token spells.
+    Byte,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Absent, Self::Text, Self::Special, Self::Series];
+    const ALL: [Self; 5] = [Self::Absent, Self::Text, Self::Special, Self::Series, Self::Byte];
 
     /// The kind that a table stores as its place in [`ALL`](Self::ALL), beside its [`Marks`].
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number & !Marks::ALL)).copied()
+    }
+
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Byte)
     }
 
     pub(crate) fn number(self) -> u8 {
@@ -229,6 +235,17 @@ impl Vocabulary {
         let id = u32::from_le_bytes(ids[index]);
         // A packed table is not looked through when it is opened.
         (self.kind(id) == Kind::Text).then_some(id)
+    }
+
+    /// The token of each byte for what no other token spells.
+    pub(super) fn fallback(&self) -> Vec<Option<u32>> {
+        let mut bytes = vec![None; 256];
+        for id in (0..self.len() as u32).filter(|&id| self.kind(id) == Kind::Byte) {
+            if let [byte] = self.token(id) {
+                bytes[usize::from(*byte)].get_or_insert(id);
+            }
+        }
+        bytes
     }
 
     /// Tokens that are not text, with their ids, ascending.

@@ -56,6 +56,6 @@ impl WhisperTokenizer {
             };
             builder.insert(name, token.id, content, kind)?;
         }
-        Self::assemble(name, builder.build(), merges, preparation.prefix_space)
+        Self::assemble(name, builder.build(), merges, preparation.prefix)
     }
 }

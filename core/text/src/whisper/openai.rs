@@ -7,7 +7,7 @@ use super::WhisperTokenizer;
 use super::hugging_face::MAX_FILE;
 use super::languages::LANGUAGES;
 use super::special::{timestamp_steps, timestamp_token};
-use crate::bytepair::{Kind, Merges, TOKEN_ORDER, Vocabulary, VocabularyBuilder};
+use crate::bytepair::{Kind, Merges, Prefix, TOKEN_ORDER, Vocabulary, VocabularyBuilder};
 use crate::{TextError, source};
 use base64::Engine;
 use std::path::Path;
@@ -73,7 +73,7 @@ impl WhisperTokenizer {
             Some(layout) => openai_vocabulary(tokens, n_vocab, &layout, name)?,
             None => custom_vocabulary(&tokens, n_vocab, name)?,
         };
-        Self::assemble(name, vocabulary, Merges::ByToken, false)
+        Self::assemble(name, vocabulary, Merges::ByToken, Prefix::Never)
     }
 
     /// OpenAI's rank file (`gpt2.tiktoken`, `multilingual.tiktoken`: one base64 token and its rank per line) for a

@@ -1,7 +1,9 @@
 //! The tokenizer itself: what all sources have in common once they are loaded.
 
 use super::special::{SpecialTokens, Specials, timestamp_token};
-use crate::bytepair::{BytePairTokenizer, Kind, MAX_TOKENS, Merges, Preparation, SharedBytes, Vocabulary};
+use crate::bytepair::{
+    Alphabet, BytePairTokenizer, Kind, MAX_TOKENS, Merges, Prefix, Preparation, SharedBytes, Vocabulary,
+};
 use crate::{TextError, Tokenizer};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -28,9 +30,9 @@ impl WhisperTokenizer {
         file: &str,
         vocabulary: Vocabulary,
         merges: Merges,
-        prefix_space: bool,
+        prefix: Prefix,
     ) -> Result<Self, TextError> {
-        let preparation = Preparation { prefix_space, ..Preparation::default() };
+        let preparation = Preparation { prefix, ..Preparation::default() };
         Self::of_pairs(file, BytePairTokenizer::new(vocabulary, merges, preparation))
     }
 
@@ -223,8 +225,9 @@ impl Tokenizer for WhisperTokenizer {
 
 /// What text is prepared with, if that is not Whisper's.
 pub(super) fn other_than_whisper(preparation: &Preparation) -> Option<&'static str> {
-    let whisper = Preparation { prefix_space: preparation.prefix_space, ..Preparation::default() };
+    let whisper = Preparation { prefix: preparation.prefix, ..Preparation::default() };
     match preparation {
+        Preparation { alphabet: Alphabet::Characters, .. } => Some("byte_fallback"),
         Preparation { nfc: true, .. } => Some("normalizer NFC"),
         Preparation { pre_tokenizer, .. } if pre_tokenizer.splits().is_empty() => {
             Some("pre-tokenizer ByteLevel without its regex")

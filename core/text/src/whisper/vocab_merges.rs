@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::WhisperTokenizer;
 use super::hugging_face::{MAX_ENTRIES, MAX_FILE};
 use super::openai::{Layout, TIMESTAMPS, custom_kind};
-use crate::bytepair::{self, VocabularyBuilder, append_bytes, listed_merges, pair};
+use crate::bytepair::{self, Prefix, VocabularyBuilder, append_bytes, listed_merges, pair};
 use crate::{TextError, source};
 
 /// Tokens and their ids as a file lists them.
@@ -99,7 +99,7 @@ impl WhisperTokenizer {
         if let Some(layout) = layout_without_controls(&vocab, &added.tokens, n_vocab) {
             layout.append_controls(name, &mut builder)?;
         }
-        Ok(Self::assemble(name, builder.build(), merges, false)?.with_timestamps(n_vocab, TIMESTAMPS))
+        Ok(Self::assemble(name, builder.build(), merges, Prefix::Never)?.with_timestamps(n_vocab, TIMESTAMPS))
     }
 }
 

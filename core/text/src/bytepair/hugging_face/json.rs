@@ -17,6 +17,8 @@ pub(crate) struct TokenizerJson<'a, const ENTRIES: usize, const ADDED: usize> {
     pub(crate) normalizer: Option<Step<'a>>,
     #[serde(borrow, default)]
     pub(crate) pre_tokenizer: Option<Step<'a>>,
+    #[serde(borrow, default)]
+    pub(super) decoder: Option<Step<'a>>,
     #[serde(borrow)]
     pub(crate) model: Model<'a, ENTRIES>,
 }
@@ -38,7 +40,7 @@ pub(crate) struct AddedToken<'a> {
     pub(super) normalized: bool,
 }
 
-/// A normaliser or pre-tokenizer: its type, and the settings of those that are known.
+/// A normaliser, pre-tokenizer or decoder: its type, and the settings of those that are known.
 #[derive(Deserialize)]
 pub(crate) struct Step<'a> {
     #[serde(rename = "type", borrow)]
@@ -59,6 +61,20 @@ pub(crate) struct Step<'a> {
     pub(super) pretokenizers: BoundedList<Step<'a>, MAX_STEPS>,
     #[serde(borrow, default)]
     pub(super) normalizers: BoundedList<Step<'a>, MAX_STEPS>,
+    #[serde(borrow, default)]
+    pub(super) decoders: BoundedList<Step<'a>, MAX_STEPS>,
+    #[serde(borrow, default)]
+    pub(super) content: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) prepend: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) replacement: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) prepend_scheme: Option<Cow<'a, str>>,
+    #[serde(default = "yes")]
+    pub(super) split: bool,
+    #[serde(default)]
+    pub(super) start: u64,
 }
 
 /// More than any file has.

@@ -1,17 +1,18 @@
-//! Hugging Face's `tokenizer.json` with a byte-level BPE model.
+//! Hugging Face's `tokenizer.json` with a BPE model, of bytes or (`spaces`) of characters with bytes to fall back to.
 //!
 //! Whatever would change tokens is either done or refused by name; nothing is ignored but what comes after the tokens:
 //! the post-processor (prompts and chat templates are built by whoever runs the model), truncation and padding.
 
 mod json;
+mod spaces;
 
 use json::{AddedToken, Model, ModelVocab, Step, TokenizerJson};
 pub(crate) use json::{Vocab, pair};
 
 use super::alphabet::append_bytes;
-use super::merging::{Merges, Rules};
+use super::merging::{Alphabet, Merges, Rules};
 use super::pre_tokenizer::{PreTokenizer, Split};
-use super::tokenizer::{BytePairTokenizer, Preparation};
+use super::tokenizer::{BytePairTokenizer, Prefix, Preparation, SPACE_SIGN};
 use super::vocabulary::{Kind, Marks, Vocabulary, VocabularyBuilder};
 use crate::{TextError, source};
 use std::borrow::Cow;
@@ -27,17 +28,19 @@ const MAX_ADDED: usize = 1 << 15;
 pub(super) const MAX_FILE: u64 = 64 << 20;
 
 /// What this engine can do, for those whose file asks for more.
-const SUPPORTED: &str = "tokenizer.json is read for byte-level BPE with the pre-tokenizers of GPT-2, Llama 3, Qwen 2, \
-                         Mistral Nemo and GPT-4o";
+const SUPPORTED: &str = "tokenizer.json is read for BPE of bytes with the pre-tokenizers of GPT-2, Llama 3, Qwen 2, \
+                         Mistral Nemo and GPT-4o, and for BPE of characters with byte_fallback";
 
 impl BytePairTokenizer {
-    /// Reads a Hugging Face `tokenizer.json` whose model is byte-level BPE: GPT-2, Llama 3, Qwen 2 and 3, SmolLM2,
-    /// Mistral Nemo and what is made like them. Takes tens of milliseconds for each 2 MB.
+    /// Reads a Hugging Face `tokenizer.json` whose model is BPE: of bytes as in GPT-2, Llama 3, Qwen 2 and 3, SmolLM2
+    /// and Mistral Nemo, or of characters with `byte_fallback` as in Llama 2, Phi 3 and Gemma. Takes tens of
+    /// milliseconds for each 2 MB.
     ///
     /// Done: `NFC`, the pre-tokenizers `ByteLevel`, `Digits`, `Split` with a published regular expression and
     /// `Sequence` of them, merge rules as strings or pairs, `ignore_merges`, added tokens with `lstrip`, `rstrip` and
-    /// `normalized`. Not used, since it comes after the tokens of a text: `post_processor`, `truncation`, `padding`.
-    /// Everything else that would change tokens is refused by its name.
+    /// `normalized`; with `byte_fallback` the ways to write a space as `▁` (`Prepend`, `Replace`, `Metaspace`). Not
+    /// used, since it comes after the tokens of a text: `post_processor`, `truncation`, `padding`. Everything else that
+    /// would change tokens is refused by its name.
     ///
     /// # Errors
     /// [`TextError::Kind`] for Unigram, WordPiece and other types, [`TextError::Unsupported`] for settings beyond the
@@ -55,15 +58,27 @@ impl BytePairTokenizer {
         let json = parse::<MAX_ENTRIES, MAX_ADDED>(json, name)?;
         let unsupported = |what| TextError::Unsupported { file: name.to_owned(), what, supported: SUPPORTED };
         let preparation = preparation(&json).map_err(unsupported)?;
-        let mut builder = builder(name, &json)?;
+        let characters = preparation.alphabet == Alphabet::Characters;
+        let mut builder = match characters {
+            true => spaces::builder(name, json.model.vocab.ids(), SUPPORTED)?,
+            false => builder(name, &json)?,
+        };
         for token in &json.added_tokens.0 {
             let marks = marks(token, &preparation).map_err(unsupported)?;
             let kind = if token.special { Kind::Special } else { Kind::Text };
+            if characters && kind == Kind::Text && token.content.contains(SPACE_SIGN) {
+                // A run of spaces: the merge rules make it as well.
+                builder.insert(name, token.id, spaces::content(&token.content).as_bytes(), kind)?;
+                continue;
+            }
             builder.insert(name, token.id, token.content.as_bytes(), kind)?;
             builder.mark(token.id, marks);
         }
         let vocabulary = builder.build();
-        if json.model.unk_token.is_some() && !spells_everything(&vocabulary) {
+        if characters && vocabulary.fallback().contains(&None) {
+            return Err(unsupported("byte_fallback with a vocabulary that lacks some bytes".to_owned()));
+        }
+        if !characters && json.model.unk_token.is_some() && !spells_everything(&vocabulary) {
             return Err(unsupported("unk_token with a vocabulary that lacks some bytes".to_owned()));
         }
         let merges = merges(name, &json)?;
@@ -100,6 +115,17 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     json: &TokenizerJson<'_, ENTRIES, ADDED>,
 ) -> Result<Preparation, String> {
     let model = &json.model;
+    if model.dropout.is_some_and(|dropout| dropout != 0.0) {
+        return Err("BPE dropout, which makes encoding random".to_owned());
+    }
+    for affix in [&model.continuing_subword_prefix, &model.end_of_word_suffix] {
+        if affix.as_deref().is_some_and(|affix| !affix.is_empty()) {
+            return Err("subword prefix or suffix".to_owned());
+        }
+    }
+    if model.byte_fallback {
+        return spaces::preparation(json.normalizer.as_ref(), json.pre_tokenizer.as_ref(), json.decoder.as_ref());
+    }
     let mut preparation = Preparation::default();
     if let Some(normalizer) = &json.normalizer {
         preparation.nfc = normalizes(normalizer)?;
@@ -121,23 +147,14 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     if last.add_prefix_space && !before.is_empty() {
         return Err("add_prefix_space behind other pre-tokenizers".to_owned());
     }
-    preparation.prefix_space = last.add_prefix_space;
+    if last.add_prefix_space {
+        preparation.prefix = Prefix::UnlessSpace;
+    }
     if last.use_regex {
         splits.push(Split::Gpt2);
     }
     preparation.pre_tokenizer =
         PreTokenizer::new(&splits).ok_or_else(|| format!("more than {} pre-tokenizers", PreTokenizer::MOST))?;
-    if model.dropout.is_some_and(|dropout| dropout != 0.0) {
-        return Err("BPE dropout, which makes encoding random".to_owned());
-    }
-    if model.byte_fallback {
-        return Err("byte_fallback".to_owned());
-    }
-    for affix in [&model.continuing_subword_prefix, &model.end_of_word_suffix] {
-        if affix.as_deref().is_some_and(|affix| !affix.is_empty()) {
-            return Err("subword prefix or suffix".to_owned());
-        }
-    }
     Ok(preparation)
 }
 
@@ -190,8 +207,11 @@ fn marks(token: &AddedToken<'_>, preparation: &Preparation) -> Result<Marks, Str
     if token.single_word {
         return Err(format!("added token {} that is to be found as a single word only", token.id));
     }
-    if token.normalized && preparation.nfc && !is_nfc(&token.content) {
-        return Err(format!("added token {} that is not in the form that text is normalised to", token.id));
+    // In normalised text a space is ▁ here, which no token strips.
+    let strips = preparation.alphabet == Alphabet::Characters && (token.lstrip || token.rstrip);
+    let changes = preparation.nfc && !is_nfc(&token.content) || preparation.prefix == Prefix::Always;
+    if token.normalized && (changes || strips) {
+        return Err(format!("added token {} that would be normalised in another way than text is", token.id));
     }
     Ok(Marks::ADDED
         .with(Marks::STRIPS_LEFT, token.lstrip)
