@@ -37,7 +37,7 @@ Without STEP all of them, in this order. Stops at the first failure. By name onl
   models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the
             kernels' views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
   races     jobs, the engine and the surface for apps under ThreadSanitizer (a nightly toolchain with its sources): every
-            race of memory in their tests, and SOTTO_ROUNDS rounds of calls at random moments; ten minutes on idle cores
+            race of memory in their tests, and SOTTO_ROUNDS rounds of calls at random moments: a quarter of an hour and more
   loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
 
   --keep-going   run the remaining steps after a failure

@@ -78,10 +78,9 @@ fn typed(text: &str) -> Option<String> {
         }
         let variable = word.trim_matches('-');
         let signs = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
-        if variable.contains('_') && variable.starts_with(|letter: char| letter.is_ascii_uppercase()) {
-            if variable.chars().all(signs) {
-                return Some(variable.to_owned());
-            }
+        let begins = variable.starts_with(|letter: char| letter.is_ascii_uppercase());
+        if begins && variable.contains('_') && variable.chars().all(signs) {
+            return Some(variable.to_owned());
         }
     }
     None
