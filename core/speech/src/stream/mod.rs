@@ -4,7 +4,8 @@
 //! verifies (`decode/draft.rs`). A word becomes final when it is clear, when two decodings in a row agree on it
 //! (LocalAgreement-2, Macháček et al. 2023), or when the speaker pauses. Final words are the forced prefix of the next
 //! decoding, so final text cannot change; audio behind them is dropped at sentence ends, so memory and cost per second
-//! stay constant however long the stream runs. Words that listen to what was said already are left out, speech that the
+//! stay constant however long the stream runs. A short utterance is heard behind the ones before it (`earlier.rs`).
+//! Words that listen to what was said already are left out, speech that the
 //! text leaves out is decoded by itself (`unheard.rs`).
 
 mod agreement;
