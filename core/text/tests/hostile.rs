@@ -41,6 +41,20 @@ fn a_packed_vocabulary_is_refused_wherever_it_is_cut() {
     assert!(WhisperTokenizer::from_packed(Arc::new(packed), 8..usize::MAX, "model.sotto").is_err());
 }
 
+#[test]
+fn a_packed_vocabulary_of_tokens_that_are_found_whole_is_not_whispers() {
+    let sound = packed();
+    for (id, kind) in [(3, 0x11), (6, 0xB4), (0, 0x92)] {
+        let mut packed = sound.clone();
+        // Kinds lie before the bytes of the 8 tokens.
+        let bytes = u32::from_le_bytes(packed[20..24].try_into().unwrap()) as usize;
+        let at = packed.len() - bytes - 8 + id;
+        packed[at] = kind;
+        let error = open(packed).unwrap_err();
+        assert!(matches!(error, TextError::Unsupported { .. }), "{error}");
+    }
+}
+
 /// Two single tokens, `rules` that follow from them, and control tokens: a vocabulary that has a compact form.
 fn compact(rules: usize) -> Vec<u8> {
     let mut tokens = vec!["a".to_owned(), "b".to_owned(), "ab".to_owned()];

@@ -1,9 +1,7 @@
 //! The tokenizer itself: what all sources have in common once they are loaded.
 
 use super::special::{SpecialTokens, Specials, timestamp_token};
-use crate::bytepair::{
-    Alphabet, BytePairTokenizer, Kind, MAX_TOKENS, Merges, Prefix, Preparation, SharedBytes, Vocabulary,
-};
+use crate::bytepair::{Alphabet, BytePairTokenizer, MAX_TOKENS, Merges, Prefix, Preparation, SharedBytes, Vocabulary};
 use crate::{TextError, Tokenizer};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -56,7 +54,8 @@ impl WhisperTokenizer {
     /// vocabulary.
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let pairs = BytePairTokenizer::from_packed(shared, range, name)?;
-        if let Some(what) = other_than_whisper(pairs.preparation()) {
+        let whole = pairs.vocabulary().added().next().map(|_| "tokens that are looked for in text as a whole");
+        if let Some(what) = other_than_whisper(pairs.preparation()).or(whole) {
             return Err(TextError::Unsupported { file: name.to_owned(), what: what.to_owned(), supported: SUPPORTED });
         }
         Self::of_pairs(name, pairs)
@@ -130,14 +129,10 @@ impl WhisperTokenizer {
         self.pairs.token_bytes(token)
     }
 
-    pub(super) fn kind(&self, token: u32) -> Kind {
-        self.pairs.vocabulary().kind(token)
-    }
-
     /// Whether `token` is part of the text, neither control token nor timestamp nor a gap in the numbering.
     #[must_use]
     pub fn is_text(&self, token: u32) -> bool {
-        self.kind(token) == Kind::Text
+        self.pairs.is_text(token)
     }
 
     /// Time in steps of 0.02 s that `token` stands for; `None` if it is not a timestamp.

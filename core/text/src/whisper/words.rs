@@ -6,7 +6,6 @@
 //! speaks belong to a word beside them.
 
 use super::WhisperTokenizer;
-use crate::bytepair::Kind;
 
 /// Words and, for each, the tokens that it is made of.
 pub(super) type Words = (Vec<String>, Vec<Vec<u32>>);
@@ -53,7 +52,7 @@ impl WhisperTokenizer {
     }
 
     fn is_control(&self, tokens: &[u32]) -> bool {
-        tokens.first().is_some_and(|&token| self.kind(token) != Kind::Text)
+        tokens.first().is_some_and(|&token| !self.is_text(token))
     }
 
     /// Joins what neither a space nor a change of script separates.
