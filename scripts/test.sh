@@ -11,10 +11,10 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   fmt       formatting
   clippy    lints of all targets, warnings are errors
   docs      documentation of all crates, warnings are errors
-  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); the table of features (cargo xtask
-            parity); lock files that are up to date
-  fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the step says
-            so and those tests skip
+  deps      licences, duplicate versions, layer order, unsafe code (cargo xtask deps); the table of features (cargo
+            xtask parity); lock files that are up to date
+  fetch     the multilingual model that tests of languages need, into the user's cache; where it cannot be had, the
+            step says so and those tests skip
   host      all tests on this machine
   kotlin    the Kotlin packages on this machine: generated bindings against their snapshot, all tests of the API, the
             Android part under Robolectric, an app after R8, by Maven (android/README.md); installs a JDK and Maven by
@@ -22,34 +22,38 @@ Installs what is missing (Rust toolchain and targets by rustup, qemu by apt-get,
   samples   the sample apps for Android (sample-apps/android/README.md): compiled and tested under Robolectric on the
             library of this machine, each assembled into an APK without it, which is checked
   swift     the Swift package and the models of its sample apps on this machine, and the samples' views against a stub
-            of SwiftUI, in a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with a
-            line that says so, without root or network
-  aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what depends
-            on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with everything
-            that qemu has; on x86 also on a processor without AVX
+            of SwiftUI, in a Debian chroot with Swift 6 (scripts/swift-chroot.sh makes it, once, 3 GB); skipped, with
+            a line that says so, without root or network
+  aarch64   quick tests for ARM under qemu on a Cortex-A53 (ARMv8.0), which has no instruction but the oldest; what
+            depends on the instruction set, and the bits of a whole Whisper, also on a Cortex-A76 (`sdot`) and with
+            everything that qemu has; on x86 also on a processor without AVX
   cross     type check of the library crates for Android and iOS, lints of what is compiled for ARM only
   fuzz      every fuzz target: its seeds, then eight seconds of new inputs (longer: scripts/fuzz.sh)
 
 Without STEP all of them, in this order. Stops at the first failure. By name only:
 
-  long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an hour
-            of live audio in constant memory; optimised, with word error rates on the screen
+  long      what takes an hour or two: recordings of 5 and 20 minutes offline and live, all clips with timestamps, an
+            hour of live audio in constant memory; optimised, with word error rates on the screen
   models    every interleaving of the thread pool and of jobs (loom), and the pool's unsafe code and that of the
             kernels' views and buffers interpreted (Miri, on a nightly toolchain): a quarter of an hour
-  races     jobs, the engine and the surface for apps under ThreadSanitizer (a nightly toolchain with its sources): every
-            race of memory in their tests, and SOTTO_ROUNDS rounds of calls at random moments: a quarter of an hour and more
-  loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a minute
+  races     jobs, the engine and the surface for apps under ThreadSanitizer (a nightly toolchain with its sources):
+            every race of memory in their tests, and SOTTO_ROUNDS rounds of calls at random moments: a quarter of
+            an hour and more
+  loops     the inner loops of the ARM products against the issue limits of phone cores (llvm-mca, by apt-get): a
+            minute
 
   --keep-going   run the remaining steps after a failure
   --dry-run      print the commands instead of running them
   --help         this text
 
 Environment:
-  SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without it
+  SOTTO_DATA        folder with real models and recordings (default ../shared/data); tests that need it skip without
+                    it
   SOTTO_MODELS      folder around the fetched `whisper-base` (default ~/.cache/sotto/real-models)
   SOTTO_ROUNDS      how often the packages' tests race at random moments (default 300; 10000 before a release)
   SWIFT_CHROOT      where the chroot with Swift is (default ~/.cache/sotto/swift-chroot)
-  SOTTO_QUICK=1     leave out the tests that run recognizers (tests/real_*.rs, and such among unit tests) on the host too
+  SOTTO_QUICK=1     leave out the tests that run recognizers (tests/real_*.rs, and such among unit tests) on the host
+                    too
   CI                when set and CARGO_TARGET_DIR is not: builds in ~/.cache/sotto/target
 END
 }
@@ -63,7 +67,8 @@ for argument in "$@"; do
         --keep-going) keep_going=true ;;
         --dry-run) dry_run=true ;;
         -h | --help) usage; exit 0 ;;
-        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | long | models | races | loops)
+        fmt | clippy | docs | deps | fetch | host | kotlin | samples | swift | aarch64 | cross | fuzz | \
+            long | models | races | loops)
             steps+=("$argument")
             ;;
         *) echo "sotto: unknown step or option \`$argument\`" >&2; usage >&2; exit 2 ;;
@@ -178,8 +183,8 @@ step_kotlin() {
     maven_in android 1500 verify || return 0
 }
 
-# maven_in FOLDER SECONDS OPTION…: Maven on the library of this machine. Where it cannot fetch what it needs, that is said
-# and the exit code is 75; any other failure fails the step.
+# maven_in FOLDER SECONDS OPTION…: Maven on the library of this machine. Where it cannot fetch what it needs, that is
+# said and the exit code is 75; any other failure fails the step.
 maven_in() {
     local folder="$1" seconds="$2" log status=0
     shift 2
@@ -243,7 +248,8 @@ swift_in() {
         swift "$command" -Xlinker "-L$target_dir/debug" -Xlinker -rpath -Xlinker "$target_dir/debug" "$@"
 }
 
-# sets_of_host: the kernel sets that this processor must have, by what the system says of it; nothing where that is not known.
+# sets_of_host: the kernel sets that this processor must have, by what the system says of it; nothing where that is not
+# known.
 sets_of_host() {
     local flags sets=scalar
     flags="$(sed -n 's/^flags[[:space:]]*://p' /proc/cpuinfo 2>/dev/null | head -n 1)"
@@ -298,7 +304,8 @@ step_aarch64() {
     on_old_x86
 }
 
-# A processor without AVX must fall back: qemu traps what a Nehalem of 2008 does not have. On hosts that run its code alone.
+# A processor without AVX must fall back: qemu traps what a Nehalem of 2008 does not have. On hosts that run its code
+# alone.
 on_old_x86() {
     [[ "$(rustc -vV | sed -n 's/^host: //p')" == x86_64-unknown-linux-gnu ]] || return 0
     echo "--- x86_64 on a Nehalem"
@@ -353,7 +360,8 @@ step_fuzz() {
 step_long() {
     # Each test file is worth its run, whatever another one found.
     local long=(env SOTTO_LONG=1 cargo test --locked --release --no-fail-fast) status=0
-    run "${long[@]}" -p sotto-speech --test real_ggml --test real_greedy --test real_int8 --test real_long_form --test real_reference --test real_stream -- --nocapture || status=1
+    run "${long[@]}" -p sotto-speech --test real_ggml --test real_greedy --test real_int8 \
+        --test real_long_form --test real_reference --test real_stream -- --nocapture || status=1
     run "${long[@]}" -p sotto-cli --test constant_memory -- --nocapture || status=1
     return "$status"
 }

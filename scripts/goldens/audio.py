@@ -43,7 +43,9 @@ def converted(data, file):
     path = data / "speech" / file
     probe = subprocess.run(
         ["ffprobe", "-v", "error", "-show_entries", "stream=channels,sample_rate", "-of", "json", path],
-        capture_output=True, check=True, text=True,
+        capture_output=True,
+        check=True,
+        text=True,
     )
     stream = json.loads(probe.stdout)["streams"][0]
     channels = stream["channels"]
@@ -53,13 +55,16 @@ def converted(data, file):
     resample = f"{mean},aresample=16000:resampler=soxr:precision=28"
     pcm = subprocess.run(
         ["ffmpeg", "-v", "error", *decoder, "-i", path, "-af", resample, "-f", "f32le", "-"],
-        capture_output=True, check=True,
+        capture_output=True,
+        check=True,
     ).stdout
     audio = np.frombuffer(pcm, dtype="<f4")
     # The three loudest of ten equally spaced excerpts: correlation says nothing about silence.
     starts = [len(audio) * i // 11 for i in range(1, 11)]
     starts.sort(key=lambda at: -float(np.square(audio[at : at + EXCERPT]).sum()))
-    excerpts = [{"at": at, "values": [round(float(x) * 32768) for x in audio[at : at + EXCERPT]]} for at in sorted(starts[:3])]
+    excerpts = [
+        {"at": at, "values": [round(float(x) * 32768) for x in audio[at : at + EXCERPT]]} for at in sorted(starts[:3])
+    ]
     return {"samples": len(audio), "rate": int(stream["sample_rate"]), "channels": channels, "excerpts": excerpts}
 
 
@@ -75,7 +80,9 @@ def main():
         "converted": {file: converted(data, file) for file in CONVERTED},
     }
     OUTPUT.write_text(json.dumps(golden, indent=0, separators=(",", ":")).replace(",\n", ",") + "\n")
-    print(f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes, {len(files)} lossless and {len(CONVERTED)} other files")
+    print(
+        f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes, {len(files)} lossless and {len(CONVERTED)} other files"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Small recordings of every container and codec for core/audio/tests/formats.rs, by ffmpeg.
 
-Each is three seconds long, in mono, silent but for three beeps of a tenth of a second at 0.5, 1.5 and 2.5 s: a test sees at
-once whether length and times are right. Run: scripts/goldens/audio_seeds.py (ffmpeg 7).
+Each is three seconds long, in mono, silent but for three beeps of a tenth of a second at 0.5, 1.5 and 2.5 s: a test
+sees at once whether length and times are right. Run: scripts/goldens/audio_seeds.py (ffmpeg 7).
 
-`he-aac.m4a` stays as it is: ffmpeg has no encoder for HE-AAC. It holds the same beeps at 16 kHz, encoded by version 0.9.0 of
-the crate `syom` (`EncodeOptions::m4a().with_bitrate_bps(8000).with_he(true)`).
+`he-aac.m4a` stays as it is: ffmpeg has no encoder for HE-AAC. It holds the same beeps at 16 kHz, encoded by version
+0.9.0 of the crate `syom` (`EncodeOptions::m4a().with_bitrate_bps(8000).with_he(true)`).
 """
 
 import pathlib

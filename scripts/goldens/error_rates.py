@@ -10,10 +10,17 @@ import jiwer
 from text import write
 
 CLEAR = [
-    ("turn the kitchen light on", "turn the kitchen light on"), ("turn the kitchen light on", "turn a kitchen light on now"),
-    ("one two three four", "one three four"), ("one two three four", "one two two three four"), ("a b c", "x y z"),
-    ("hello", ""), ("hello world", "hello"), ("hello", "hello world again"), ("the cat sat", "the hat sat down"),
-    ("naïve café", "naive café"), ("日本 語", "日本 話"),
+    ("turn the kitchen light on", "turn the kitchen light on"),
+    ("turn the kitchen light on", "turn a kitchen light on now"),
+    ("one two three four", "one three four"),
+    ("one two three four", "one two two three four"),
+    ("a b c", "x y z"),
+    ("hello", ""),
+    ("hello world", "hello"),
+    ("hello", "hello world again"),
+    ("the cat sat", "the hat sat down"),
+    ("naïve café", "naive café"),
+    ("日本 語", "日本 話"),
 ]
 WORDS = "the a cat dog sat on mat and ran off".split()
 
@@ -32,7 +39,10 @@ def main():
         errors = lambda out: out.substitutions + out.deletions + out.insertions
         rows.append([reference, hypothesis, errors(words), words.wer, errors(letters), letters.cer])
     references, hypotheses = zip(*pairs)
-    corpus = {"wer": jiwer.wer(list(references), list(hypotheses)), "cer": jiwer.cer(list(references), list(hypotheses))}
+    corpus = {
+        "wer": jiwer.wer(list(references), list(hypotheses)),
+        "cer": jiwer.cer(list(references), list(hypotheses)),
+    }
     write("error_rates.json", __file__, ["jiwer"], clear=clear, random=rows, corpus=corpus)
 
 

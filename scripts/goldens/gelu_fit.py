@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The coefficients of `gelu_short` (core/kernels/src/activation/math.rs), by linear programming.
 
-An odd polynomial p of degree 17 with 1/2 + p(x) near the normal distribution Φ(x) on [-4.4, 4.4], 1/2 + p(4.4) = 1, that makes the
-greatest error of x · (1/2 + p(x)) least. Prints the coefficients of p(x) / x in powers of x², the highest first, and the error
-before and after they are rounded to f32.
+An odd polynomial p of degree 17 with 1/2 + p(x) near the normal distribution Φ(x) on [-4.4, 4.4], 1/2 + p(4.4) = 1,
+that makes the greatest error of x · (1/2 + p(x)) least. Prints the coefficients of p(x) / x in powers of x², the
+highest first, and the error before and after they are rounded to f32.
 
     python scripts/goldens/gelu_fit.py
 

@@ -1,8 +1,8 @@
 """Blocks of ggml's quantized types by the gguf package, to `core/nn/tests/goldens/ggml_blocks.safetensors`.
 
-    values          [rows, 64] f32: normal, outliers, zeros, constants, one sign, tiny and large ones
-    <type>.blocks   [rows, bytes] u8: quantized
-    <type>.values   [rows, 64] f32: dequantized again
+values          [rows, 64] f32: normal, outliers, zeros, constants, one sign, tiny and large ones
+<type>.blocks   [rows, bytes] u8: quantized
+<type>.values   [rows, 64] f32: dequantized again
 """
 
 from importlib.metadata import version
@@ -29,5 +29,7 @@ if __name__ == "__main__":
         tensors[f"{name.lower()}.values"] = dequantize(blocks, kind).astype(np.float32)
     path = Path(__file__).resolve().parents[2] / "core/nn/tests/goldens/ggml_blocks.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, {"script": "scripts/goldens/ggml_blocks.py", "gguf": version("gguf"), "numpy": version("numpy")})
+    save_file(
+        tensors, path, {"script": "scripts/goldens/ggml_blocks.py", "gguf": version("gguf"), "numpy": version("numpy")}
+    )
     print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB")

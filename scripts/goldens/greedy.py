@@ -1,13 +1,21 @@
 """Greedy ids of transformers for every English clip that fits one window: without and with timestamps.
 
-`WhisperForConditionalGeneration.generate`, float32, temperature 0, one beam, no thresholds, one 30 s window of samples padded with
-zeros by `WhisperFeatureExtractor`. Near ties (best and second filtered logit closer than 1e-3) are listed per clip as
-[step, gap, best, second], so that a flip by rounding can be told from a mistake.
+`WhisperForConditionalGeneration.generate`, float32, temperature 0, one beam, no thresholds, one 30 s window of samples
+padded with zeros by `WhisperFeatureExtractor`. Near ties (best and second filtered logit closer than 1e-3) are listed
+per clip as [step, gap, best, second], so that a flip by rounding can be told from a mistake.
 """
 
 import torch
 from reference import (
-    Progress, data_folder, english_clips, provenance, samples, synthetic_clips, transformers_model, word_error_rate, write_json,
+    Progress,
+    data_folder,
+    english_clips,
+    provenance,
+    samples,
+    synthetic_clips,
+    transformers_model,
+    word_error_rate,
+    write_json,
 )
 
 NEAR_TIE = 1e-3
@@ -47,16 +55,22 @@ def decode_all(data, clips, timestamps):
         features = extractor(pcm, sampling_rate=16_000, return_tensors="pt").input_features
         sequence, scores = generate(model, features, timestamps)
         ids = sequence.tolist()
-        ids = ids[len(start):] if ids[: len(start)] == start else ids
+        ids = ids[len(start) :] if ids[: len(start)] == start else ids
         assert len(ids) == scores.shape[0], (len(ids), scores.shape)
         assert (scores.argmax(-1).tolist()) == ids, clip["file"]
         text = tokenizer.decode([t for t in ids if t < config.eos_token_id])
-        records.append({
-            "number": number, "file": clip["file"], "samples": len(pcm), "tokens": ids,
-            "finished": ids[-1] == config.eos_token_id,
-            "min_gap": round((scores.topk(2).values @ torch.tensor([1.0, -1.0])).min().item(), 6),
-            "near_ties": near_ties(scores), "text": text,
-        })
+        records.append(
+            {
+                "number": number,
+                "file": clip["file"],
+                "samples": len(pcm),
+                "tokens": ids,
+                "finished": ids[-1] == config.eos_token_id,
+                "min_gap": round((scores.topk(2).values @ torch.tensor([1.0, -1.0])).min().item(), 6),
+                "near_ties": near_ties(scores),
+                "text": text,
+            }
+        )
         progress.step(clip["file"])
     return records, start, config
 
@@ -67,23 +81,40 @@ def write(data, name, timestamps):
     heard = [r["text"] for r in records]
     rates = {
         "synthetic": word_error_rate([c["text"] for c in synthetic], heard[: len(synthetic)]),
-        "real": word_error_rate([c["text"] for c in real], heard[len(synthetic):]),
+        "real": word_error_rate([c["text"] for c in real], heard[len(synthetic) :]),
     }
-    write_json(name, {
-        "provenance": provenance(data, __file__, return_timestamps=timestamps, do_sample=False, num_beams=1,
-                                 window="samples zero-padded to 480000", fallback=None),
-        "start_ids": start,
-        "end_of_text": config.eos_token_id,
-        "timestamp_begin": config.no_timestamps_token_id + 1,
-        "max_length": "448 ids in all, start ids included; a sequence cut there has no end-of-text (finished: false)",
-        "suppress_tokens": config.suppress_tokens,
-        "begin_suppress_tokens": config.begin_suppress_tokens,
-        "max_initial_timestamp_index": config.max_initial_timestamp_index,
-        "word_error_rate": rates,
-        "clips": records,
-    })
-    print(name, rates, "cut:", sum(not r["finished"] for r in records),
-          "clips with near ties:", sum(bool(r["near_ties"]) for r in records), flush=True)
+    write_json(
+        name,
+        {
+            "provenance": provenance(
+                data,
+                __file__,
+                return_timestamps=timestamps,
+                do_sample=False,
+                num_beams=1,
+                window="samples zero-padded to 480000",
+                fallback=None,
+            ),
+            "start_ids": start,
+            "end_of_text": config.eos_token_id,
+            "timestamp_begin": config.no_timestamps_token_id + 1,
+            "max_length": "448 ids in all, start ids included; a sequence cut there has no end-of-text (finished: false)",
+            "suppress_tokens": config.suppress_tokens,
+            "begin_suppress_tokens": config.begin_suppress_tokens,
+            "max_initial_timestamp_index": config.max_initial_timestamp_index,
+            "word_error_rate": rates,
+            "clips": records,
+        },
+    )
+    print(
+        name,
+        rates,
+        "cut:",
+        sum(not r["finished"] for r in records),
+        "clips with near ties:",
+        sum(bool(r["near_ties"]) for r in records),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Recipes of the joined recordings: synthetic clips in a fixed pseudo-random order, pauses, for one of them noise.
 
-`joined.json` says everything that is needed to build each recording sample for sample (f32, multiply and add rounded separately):
+`joined.json` says everything that is needed to build each recording sample for sample (f32, multiply and add rounded
+separately):
 
     speech   = for each part: samples of `clips[part.clip]` (i16 / 32768), then `part.pause` zeros
     sample i = speech[i]                                             without noise
@@ -88,12 +89,21 @@ def describe(data, clips, audio, name, seconds, seed, noise):
         gain = np.float32(math.sqrt(clean / (power(loop) * 10 ** (ratio / 10))))
         at = (offset + np.arange(len(speech))) % len(loop)
         speech = speech + gain * loop[at]
-        described = {"file": file, "offset": offset, "gain": float(gain), "gain_bits": f"0x{gain.view(np.uint32):08x}",
-                     "snr_db": ratio}
+        described = {
+            "file": file,
+            "offset": offset,
+            "gain": float(gain),
+            "gain_bits": f"0x{gain.view(np.uint32):08x}",
+            "snr_db": ratio,
+        }
     return {
-        "name": name, "samples": len(speech), "seconds": round(len(speech) / SAMPLE_RATE, 3),
+        "name": name,
+        "samples": len(speech),
+        "seconds": round(len(speech) / SAMPLE_RATE, 3),
         "sha256": hashlib.sha256(speech.astype("<f4").tobytes()).hexdigest(),
-        "noise": described, "parts": parts, "text": " ".join(clips[clip]["text"] for clip, _ in parts),
+        "noise": described,
+        "parts": parts,
+        "text": " ".join(clips[clip]["text"] for clip, _ in parts),
     }
 
 
@@ -101,10 +111,19 @@ if __name__ == "__main__":
     folder = data_folder(__doc__.splitlines()[0])
     rows = synthetic_clips(folder)
     sounds = [samples(folder, row["file"]) for row in rows]
-    write_json("joined.json", {
-        "provenance": {"script": "scripts/goldens/joined.py", "clips": "speech/synthetic.tsv, row number from 0",
-                       "rule": __doc__.split("\n\n", 1)[1].strip()},
-        "recordings": [describe(folder, rows, sounds, *entry) for entry in RECORDINGS],
-    }, folder=HERE)
+    write_json(
+        "joined.json",
+        {
+            "provenance": {
+                "script": "scripts/goldens/joined.py",
+                "clips": "speech/synthetic.tsv, row number from 0",
+                "rule": __doc__.split("\n\n", 1)[1].strip(),
+            },
+            "recordings": [describe(folder, rows, sounds, *entry) for entry in RECORDINGS],
+        },
+        folder=HERE,
+    )
     for entry in recordings():
-        print(entry["name"], entry["seconds"], len(entry["parts"]), entry["noise"], len(build(folder, entry)), flush=True)
+        print(
+            entry["name"], entry["seconds"], len(entry["parts"]), entry["noise"], len(build(folder, entry)), flush=True
+        )

@@ -1,4 +1,5 @@
-"""Writes the joined recordings of `joined.json` as WAV files (float32, sample for sample) with a list for `sotto bench speech`.
+"""Writes the joined recordings of `joined.json` as WAV files (float32, sample for sample) with a list for `sotto bench
+speech`.
 
     python scripts/goldens/joined_wav.py FOLDER        two_minutes.wav, five_minutes.wav, twenty_minutes.wav, joined.tsv
 

@@ -1,7 +1,9 @@
-"""Sequential long form of transformers on the joined recordings, greedy, no fallback; plus figures with its documented fallback.
+"""Sequential long form of transformers on the joined recordings, greedy, no fallback; plus figures with its documented
+fallback.
 
-Per window: `seek` (first mel frame) and near ties [step, gap, best, second] below 1e-3, step counted from the first sampled id.
-Segments carry the ids as transformers returns them (the last segment of a window cut at a timestamp pair keeps both timestamps).
+Per window: `seek` (first mel frame) and near ties [step, gap, best, second] below 1e-3, step counted from the first
+sampled id. Segments carry the ids as transformers returns them (the last segment of a window cut at a timestamp pair
+keeps both timestamps).
 """
 
 import torch
@@ -39,8 +41,9 @@ class Ties:
 def transcribe(loaded, pcm, conditioned, **options):
     """(segments, windows, text) of one recording."""
     model, extractor, tokenizer = loaded
-    inputs = extractor(pcm, sampling_rate=16_000, return_tensors="pt", truncation=False, padding="longest",
-                       return_attention_mask=True)
+    inputs = extractor(
+        pcm, sampling_rate=16_000, return_tensors="pt", truncation=False, padding="longest", return_attention_mask=True
+    )
     seeks, ties = [], Ties()
 
     def progress(state):
@@ -48,9 +51,16 @@ def transcribe(loaded, pcm, conditioned, **options):
         print(f"  frame {seeks[-1]} of {int(state[0, 1])}", flush=True)
 
     out = model.generate(
-        inputs.input_features, attention_mask=inputs.attention_mask, return_timestamps=True, return_segments=True,
-        condition_on_prev_tokens=conditioned, do_sample=False, num_beams=1, logits_processor=[ties],
-        monitor_progress=progress, **options,
+        inputs.input_features,
+        attention_mask=inputs.attention_mask,
+        return_timestamps=True,
+        return_segments=True,
+        condition_on_prev_tokens=conditioned,
+        do_sample=False,
+        num_beams=1,
+        logits_processor=[ties],
+        monitor_progress=progress,
+        **options,
     )
     end = model.generation_config.eos_token_id
     segments = [
@@ -74,14 +84,26 @@ if __name__ == "__main__":
     data = data_folder(__doc__.splitlines()[0])
     loaded = transformers_model(data)
     result = {
-        "provenance": provenance(data, __file__, return_timestamps=True, do_sample=False, num_beams=1, thresholds=None,
-                                 recordings="scripts/goldens/joined.json"),
+        "provenance": provenance(
+            data,
+            __file__,
+            return_timestamps=True,
+            do_sample=False,
+            num_beams=1,
+            thresholds=None,
+            recordings="scripts/goldens/joined.json",
+        ),
         "fallback_settings": {"seed": 0, **FALLBACK, "temperature": list(FALLBACK["temperature"])},
         "recordings": {},
     }
     known = {r["name"]: r for r in recordings()}
-    jobs = [("two_minutes", "unconditioned"), ("two_minutes", "conditioned"), ("five_minutes", "unconditioned"),
-            ("twenty_minutes", "unconditioned"), ("two_minutes", "fallback")]
+    jobs = [
+        ("two_minutes", "unconditioned"),
+        ("two_minutes", "conditioned"),
+        ("five_minutes", "unconditioned"),
+        ("twenty_minutes", "unconditioned"),
+        ("two_minutes", "fallback"),
+    ]
     # Named recordings or modes alone are made anew; the others stay.
     if PARTS:
         result["recordings"] = read_json("long_form.json")["recordings"]

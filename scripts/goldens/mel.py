@@ -63,12 +63,20 @@ def main():
         at = np.flatnonzero(dense)
         tensors[f"filter_{n_mels}_at"] = at.astype(np.int32)
         tensors[f"filter_{n_mels}_weights"] = dense.reshape(-1)[at]
-    tensors = {name: np.ascontiguousarray(t, dtype=t.dtype if t.dtype == np.int32 else np.float32) for name, t in tensors.items()}
+    tensors = {
+        name: np.ascontiguousarray(t, dtype=t.dtype if t.dtype == np.int32 else np.float32)
+        for name, t in tensors.items()
+    }
     notes = provenance(data, __file__, clip=REAL_CLIP)
-    save_file(tensors, OUTPUT, metadata={key: str(value) for key, value in notes.items() if not key.startswith("model")})
+    save_file(
+        tensors, OUTPUT, metadata={key: str(value) for key, value in notes.items() if not key.startswith("model")}
+    )
     print(f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes")
     # How far the references are from each other: what a tolerance can mean.
-    print("openai - transformers, 80 bins padded:", np.abs(tensors["openai_80_padded"] - tensors["transformers_80_padded"]).max())
+    print(
+        "openai - transformers, 80 bins padded:",
+        np.abs(tensors["openai_80_padded"] - tensors["transformers_80_padded"]).max(),
+    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Languages of the complete multilingual model by transformers, greedy: `multilingual.json`.
 
-`whisper-base` (`SOTTO_MODELS`, else `~/.cache/sotto/real-models`), float32, one 30 s window of samples padded with zeros. For one
-clip of each language of `manifest.tsv`:
+`whisper-base` (`SOTTO_MODELS`, else `~/.cache/sotto/real-models`), float32, one 30 s window of samples padded with
+zeros. For one clip of each language of `manifest.tsv`:
 
-    detected        id and probability of the likeliest language, argmax over `lang_to_id` on the step behind `<|startoftranscript|>`
+    detected        id and probability of the likeliest language, argmax over `lang_to_id` on the step behind
+                    `<|startoftranscript|>`
     transcribe      ids without timestamps, the detected language
     timestamps      the same with timestamps
     translate       ids without timestamps, task translate
-    transcribe_as_en    without timestamps, language given as English: what a wrong language does must be the reference's too
+    transcribe_as_en    without timestamps, language given as English: what a wrong language does must be the
+                        reference's too
 
 and, under `english`, ids of every tenth English clip. Near ties as in `greedy.py`, whose `generate` this is.
 """
@@ -15,7 +17,16 @@ and, under `english`, ids of every tenth English clip. Near ties as in `greedy.p
 import torch
 from greedy import near_ties
 from reference import (
-    Progress, data_folder, english_clips, multilingual_folder, provenance, rows, samples, synthetic_clips, transformers_model, write_json,
+    Progress,
+    data_folder,
+    english_clips,
+    multilingual_folder,
+    provenance,
+    rows,
+    samples,
+    synthetic_clips,
+    transformers_model,
+    write_json,
 )
 
 ENGLISH_STEP = 10
@@ -25,11 +36,18 @@ def greedy(loaded, features, language, task, timestamps):
     """Start ids and what follows, end-of-text included, of one underlying `generate` call."""
     model, _, tokenizer = loaded
     out = model.generate(
-        input_features=features, language=language, task=task, return_timestamps=timestamps, force_unique_generate_call=True,
-        return_dict_in_generate=True, output_scores=True, do_sample=False, num_beams=1,
+        input_features=features,
+        language=language,
+        task=task,
+        return_timestamps=timestamps,
+        force_unique_generate_call=True,
+        return_dict_in_generate=True,
+        output_scores=True,
+        do_sample=False,
+        num_beams=1,
     )
     scores, sequence = torch.stack(out.scores)[:, 0], out.sequences[0].tolist()
-    ids = sequence[len(sequence) - len(scores):]
+    ids = sequence[len(sequence) - len(scores) :]
     assert scores.argmax(-1).tolist() == ids, (language, task)
     generation = model.generation_config
     start = [generation.decoder_start_token_id, generation.lang_to_id[f"<|{language}|>"], generation.task_to_id[task]]
@@ -72,8 +90,13 @@ def language_record(loaded, data, row):
         "translate": greedy(loaded, features, code, "translate", False),
         "transcribe_as_en": greedy(loaded, features, "en", "transcribe", False),
     }
-    return {"file": row["file"], "language": row["lang"], "reference": row["text"],
-            "detected": {"code": code, "token": token, "probability": round(probability, 6)}, **runs}
+    return {
+        "file": row["file"],
+        "language": row["lang"],
+        "reference": row["text"],
+        "detected": {"code": code, "token": token, "probability": round(probability, 6)},
+        **runs,
+    }
 
 
 def main():
@@ -85,19 +108,26 @@ def main():
     for row in languages:
         records.append(language_record(loaded, data, row))
         found = records[-1]
-        progress.step(f"{row['file']} {found['detected']} {found['transcribe']['text']!r} {found['translate']['text']!r}")
+        progress.step(
+            f"{row['file']} {found['detected']} {found['transcribe']['text']!r} {found['translate']['text']!r}"
+        )
     for row in english:
         features = features_of(loaded, data, row["file"])
         spoken.append({"file": row["file"], **greedy(loaded, features, "en", "transcribe", False)})
         progress.step(f"{row['file']} {spoken[-1]['text']!r}")
     generation = loaded[0].generation_config
-    write_json("multilingual.json", {
-        "provenance": provenance(data, __file__, folder, do_sample=False, num_beams=1, window="samples zero-padded to 480000"),
-        "end_of_text": generation.eos_token_id,
-        "timestamp_begin": generation.no_timestamps_token_id + 1,
-        "languages": records,
-        "english": spoken,
-    })
+    write_json(
+        "multilingual.json",
+        {
+            "provenance": provenance(
+                data, __file__, folder, do_sample=False, num_beams=1, window="samples zero-padded to 480000"
+            ),
+            "end_of_text": generation.eos_token_id,
+            "timestamp_begin": generation.no_timestamps_token_id + 1,
+            "languages": records,
+            "english": spoken,
+        },
+    )
 
 
 if __name__ == "__main__":

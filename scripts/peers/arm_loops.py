@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Holds the inner loops of the ARM int8 products against the issue limits of phone-class cores, without a phone.
 
-Compiles sotto-kernels for aarch64, takes the innermost loop of each product out of the assembly and lets llvm-mca simulate it on
-LLVM's models of the cores; cores that issue in order go through the rules of in_order.py. What counts is multiply-accumulates per cycle, as a share of
-what the core can issue. A model knows no caches: a loop that keeps the limit here must still get its operands in time on a device.
+Compiles sotto-kernels for aarch64, takes the innermost loop of each product out of the assembly and lets llvm-mca
+simulate it on LLVM's models of the cores; cores that issue in order go through the rules of in_order.py. What counts is
+multiply-accumulates per cycle, as a share of what the core can issue. A model knows no caches: a loop that keeps the
+limit here must still get its operands in time on a device.
 
     scripts/peers/arm_loops.py            compile and print the table; exit code 1 when a checked loop misses the limit
     scripts/peers/arm_loops.py FILE.s     the table of assembly that is there already
@@ -30,9 +31,9 @@ REQUIRED = 0.85
 
 # Multiply-accumulates of one instruction; of `smlal` and `smlal2` with the `smull` before them.
 MACS = {"sdot": 16, "smmla": 32, "smlal": 16}
-# Such instructions per cycle, where the core has them: by its vector pipes that execute them (Arm's software optimization guides).
-# A Cortex-A72 multiplies in one pipe, so that two multiplications take two cycles. A Cortex-A53 or A55 issues one 128-bit vector operation
-# per cycle, in order: `smull`, `smlal2` and `sadalp` take three.
+# Such instructions per cycle, where the core has them: by its vector pipes that execute them (Arm's software
+# optimization guides). A Cortex-A72 multiplies in one pipe, so that two multiplications take two cycles. A Cortex-A53
+# or A55 issues one 128-bit vector operation per cycle, in order: `smull`, `smlal2` and `sadalp` take three.
 CORES = {
     "cortex-a53": {"like": "in order", "smlal": 1 / 3},
     "cortex-a72": {"like": "and A57", "smlal": 1 / 2},
@@ -60,14 +61,31 @@ class Loop:
 
 def compile_kernels() -> Path:
     """The assembly of sotto-kernels as it is built for release."""
-    subprocess.run(["rustup", "target", "add", TARGET], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        ["rustup", "target", "add", TARGET], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     build = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     # A name of its own, so that the assembly of other builds is not taken for this one's.
     output = build / "arm-loops"
     output.mkdir(parents=True, exist_ok=True)
     assembly = output / "sotto_kernels.s"
-    command = ["cargo", "rustc", "--quiet", "--release", "--target", TARGET, "-p", "sotto-kernels", "--lib", "--",
-               "-C", "codegen-units=1", "-C", "symbol-mangling-version=v0", f"--emit=asm={assembly}"]
+    command = [
+        "cargo",
+        "rustc",
+        "--quiet",
+        "--release",
+        "--target",
+        TARGET,
+        "-p",
+        "sotto-kernels",
+        "--lib",
+        "--",
+        "-C",
+        "codegen-units=1",
+        "-C",
+        "symbol-mangling-version=v0",
+        f"--emit=asm={assembly}",
+    ]
     subprocess.run(command, cwd=ROOT, check=True, env=os.environ | {"CARGO_PROFILE_RELEASE_DEBUG": "0"})
     return assembly
 
@@ -133,7 +151,15 @@ def llvm_mca() -> str:
     candidates = [f"llvm-mca-{LLVM}", f"/usr/lib/llvm-{LLVM}/bin/llvm-mca", "llvm-mca"]
     for candidate in candidates:
         path = shutil.which(candidate)
-        if path and int(re.search(r"LLVM version (\d+)", subprocess.run([path, "--version"], capture_output=True, text=True).stdout).group(1)) >= 16:
+        if (
+            path
+            and int(
+                re.search(
+                    r"LLVM version (\d+)", subprocess.run([path, "--version"], capture_output=True, text=True).stdout
+                ).group(1)
+            )
+            >= 16
+        ):
             return path
     if os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", f"llvm-{LLVM}"], check=True, stdout=subprocess.DEVNULL)
@@ -145,8 +171,15 @@ def macs_per_cycle(mca: str, core: str, loop: Loop) -> float:
     if core in in_order.PAIRS:
         return loop.macs / in_order.cycles(core, loop.body)
     steps = 500
-    command = [mca, f"-mtriple={TARGET}", f"-mcpu={core}", "-mattr=+dotprod,+i8mm", f"-iterations={steps}",
-               "-instruction-info=0", "-resource-pressure=0"]
+    command = [
+        mca,
+        f"-mtriple={TARGET}",
+        f"-mcpu={core}",
+        "-mattr=+dotprod,+i8mm",
+        f"-iterations={steps}",
+        "-instruction-info=0",
+        "-resource-pressure=0",
+    ]
     # Branches are predicted; llvm-mca does not follow them.
     body = "\n".join(line for line in loop.body if not re.match(r"^(b\.|cb|tb)", line))
     report = subprocess.run(command, input=body, capture_output=True, text=True, check=True).stdout
@@ -157,9 +190,9 @@ def macs_per_cycle(mca: str, core: str, loop: Loop) -> float:
 def is_checked(name: str, core: str) -> bool:
     """Whether the loop must keep the limit on the core.
 
-    One row is bound by reading the weights, not by issue. Each order is held to the cores it is made for. On a Cortex-A53 no order keeps
-    it: a load and an insertion for each of 8 operands go beside no product, 8 cycles to 36 of products, and a larger tile
-    leaves no registers for results that others wait for.
+    One row is bound by reading the weights, not by issue. Each order is held to the cores it is made for. On a
+    Cortex-A53 no order keeps it: a load and an insertion for each of 8 operands go beside no product, 8 cycles to 36 of
+    products, and a larger tile leaves no registers for results that others wait for.
     """
     if core in in_order.PAIRS:
         return name.endswith("tile in order") and core == "cortex-a55"
@@ -183,7 +216,9 @@ def main() -> int:
             if per_cycle is None:
                 continue
             found, limit = macs_per_cycle(mca, core, loop), per_cycle * MACS[loop.instruction]
-            print(f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) | {found:.1f} | {limit:.4g} | {found / limit:.0%} |")
+            print(
+                f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) | {found:.1f} | {limit:.4g} | {found / limit:.0%} |"
+            )
             if is_checked(name, core) and found < REQUIRED * limit:
                 missed.append(f"{name} on {core}")
     if missed:

@@ -1,26 +1,40 @@
 """Cycles of a loop on cores that issue in program order, by the rules that others have measured on them.
 
-llvm-mca's models of these cores do not know which instructions go beside a 128-bit product. The authors of ncnn (docs/developer-guide,
-"arm-a53-a55-dual-issue"), onnxruntime (pull request 10754) and XNNPACK (its cortex_a53 and cortex_a55 kernels) have measured that: two
-instructions issue in a cycle at most, one of them a vector product; integer arithmetic and loads of 64 bits to an integer register
-go beside it, a 128-bit load, or a pair of registers, goes alone and takes both slots for two cycles. On a Cortex-A55 a 64-bit vector
-load and an insertion of 64 bits go beside a product too, on a Cortex-A53 beside each other only. Other vector instructions count as
-products. Latencies are those of Arm's software optimization guide for the Cortex-A55, rounded up; no result counts as forwarded but the
-sums of `sdot`, `smmla` and `sadalp`.
+llvm-mca's models of these cores do not know which instructions go beside a 128-bit product. The authors of ncnn
+(docs/developer-guide, "arm-a53-a55-dual-issue"), onnxruntime (pull request 10754) and XNNPACK (its cortex_a53 and
+cortex_a55 kernels) have measured that: two instructions issue in a cycle at most, one of them a vector product; integer
+arithmetic and loads of 64 bits to an integer register go beside it, a 128-bit load, or a pair of registers, goes alone
+and takes both slots for two cycles. On a Cortex-A55 a 64-bit vector load and an insertion of 64 bits go beside a
+product too, on a Cortex-A53 beside each other only. Other vector instructions count as products. Latencies are those of
+Arm's software optimization guide for the Cortex-A55, rounded up; no result counts as forwarded but the sums of `sdot`,
+`smmla` and `sadalp`.
 
-Not counted: on a Cortex-A53 no vector load issues in the fourth cycle of an `fmla` (ncnn); whether that holds for products of
-integers is not known, so its figures are the best that can be.
+Not counted: on a Cortex-A53 no vector load issues in the fourth cycle of an `fmla` (ncnn); whether that holds for
+products of integers is not known, so its figures are the best that can be.
 """
 
 import re
 
 # The cores, and which two instructions may issue in one cycle.
 PAIRS = {
-    "cortex-a53": [{"product", "integer"}, {"product", "load"}, {"integer"}, {"integer", "load"}, {"vector load", "insert"}],
+    "cortex-a53": [
+        {"product", "integer"},
+        {"product", "load"},
+        {"integer"},
+        {"integer", "load"},
+        {"vector load", "insert"},
+    ],
     "cortex-a55": [
-        {"product", "integer"}, {"product", "load"}, {"product", "vector load"}, {"product", "insert"},
-        {"integer"}, {"integer", "load"}, {"integer", "vector load"}, {"integer", "insert"},
-        {"insert", "load"}, {"insert", "vector load"},
+        {"product", "integer"},
+        {"product", "load"},
+        {"product", "vector load"},
+        {"product", "insert"},
+        {"integer"},
+        {"integer", "load"},
+        {"integer", "vector load"},
+        {"integer", "insert"},
+        {"insert", "load"},
+        {"insert", "vector load"},
     ],
 }
 
@@ -53,10 +67,10 @@ def describe(instruction: str) -> tuple[str, list[str], list[str], int]:
     if name.startswith("ld"):
         written = registers(base)
         wide = name == "ldp" or name.startswith("ld1") or bool(re.match(r"\s*q\d", operands))
-        post = names[len(written):] if re.search(r"\]\s*,|!", operands) else []
+        post = names[len(written) :] if re.search(r"\]\s*,|!", operands) else []
         vector = bool(written) and written[0].startswith("v")
         kind = "wide load" if wide else "vector load" if vector else "load"
-        return kind, names[len(written):], written + post, VECTOR_LOAD if vector else INTEGER_LOAD
+        return kind, names[len(written) :], written + post, VECTOR_LOAD if vector else INTEGER_LOAD
     if name in ("ins", "mov") and re.match(r"v\d+\.\w\[", operands.strip()):
         return "insert", names, names[:1], INSERT
     if name.startswith("prfm"):

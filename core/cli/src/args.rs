@@ -500,7 +500,8 @@ pub(crate) struct BenchSpeechArgs {
     #[arg(long, value_name = "S", default_value_t = 1.0, requires = "stream")]
     pub(crate) step: f64,
     /// Measure all recordings N times, one round after the other: shows how a machine slows down under lasting work.
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "stream", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "stream",
+        value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Keep one more thread busy meanwhile, as another program would.
     #[arg(long)]

@@ -1,6 +1,6 @@
-//! Any bytes as a packed model, with the checksum of its header made to fit so that what lies behind is reached: an error,
-//! or matrices and vectors that lie inside the file, finite where they are floats, in memory bounded by the file; repacking
-//! them for other kernels keeps every weight.
+//! Any bytes as a packed model, with the checksum of its header made to fit so that what lies behind is reached: an
+//! error, or matrices and vectors that lie inside the file, finite where they are floats, in memory bounded by the
+//! file; repacking them for other kernels keeps every weight.
 
 #![no_main]
 

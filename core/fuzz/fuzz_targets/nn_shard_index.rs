@@ -1,5 +1,5 @@
-//! Any bytes as a `model.safetensors.index.json`: an error, or names of files in one folder that hold no more tensors than
-//! an index may list.
+//! Any bytes as a `model.safetensors.index.json`: an error, or names of files in one folder that hold no more tensors
+//! than an index may list.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes as a `config.json` and as a `generation_config.json`: an error, or sizes that a network can have and settings
-//! that can be written and read again.
+//! Any bytes as a `config.json` and as a `generation_config.json`: an error, or sizes that a network can have and
+//! settings that can be written and read again.
 
 #![no_main]
 
@@ -10,7 +10,8 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(dimensions) = Dimensions::from_config_json(data) {
         assert!(dimensions.width.is_multiple_of(dimensions.encoder_heads));
         assert!(dimensions.width.is_multiple_of(dimensions.decoder_heads));
-        // At most 2^20 tokens of 2^12 numbers, 2^32 weights: sums of a few such products are far from overflow in 64 bits.
+        // At most 2^20 tokens of 2^12 numbers, 2^32 weights: sums of a few such products are far from overflow in 64
+        // bits.
         let embedding = dimensions.vocabulary as u64 * dimensions.width as u64;
         assert!(dimensions.window_frames() <= 1 << 16 && embedding <= 1 << 32);
     }

@@ -1,5 +1,5 @@
-//! Bytes as a manifest (`sotto.json`) and as a hub's description of a repository: a value or an error. Whatever is accepted
-//! as a manifest names files inside its own folder only, and reads back the same after writing.
+//! Bytes as a manifest (`sotto.json`) and as a hub's description of a repository: a value or an error. Whatever is
+//! accepted as a manifest names files inside its own folder only, and reads back the same after writing.
 
 #![no_main]
 

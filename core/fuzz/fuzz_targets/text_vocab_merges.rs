@@ -1,5 +1,5 @@
-//! Any bytes as `vocab.json`, `merges.txt` and `added_tokens.json`, which zero bytes divide: an error, or a tokenizer that
-//! encodes text to text tokens only.
+//! Any bytes as `vocab.json`, `merges.txt` and `added_tokens.json`, which zero bytes divide: an error, or a tokenizer
+//! that encodes text to text tokens only.
 
 #![no_main]
 

@@ -5,7 +5,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// `rows × columns` values inside a slice, rows `stride` apart: like a mutable slice, but it can be cut between columns.
+/// `rows × columns` values inside a slice, rows `stride` apart: like a mutable slice, but it can be cut between
+/// columns.
 #[derive(Debug)]
 pub struct BlockMut<'a, T = f32> {
     start: *mut T,
@@ -68,8 +69,8 @@ impl<'a, T> BlockMut<'a, T> {
     #[must_use]
     pub fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
-        // SAFETY: the constructor checked that all rows lie inside the borrowed slice, and cuts only shrink a block; rows
-        // of one block and blocks cut from one another do not overlap; the result borrows the block.
+        // SAFETY: the constructor checked that all rows lie inside the borrowed slice, and cuts only shrink a block;
+        // rows of one block and blocks cut from one another do not overlap; the result borrows the block.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
     }
 

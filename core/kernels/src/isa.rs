@@ -12,14 +12,15 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// Portable Rust, one value at a time: the specification of all others, and what runs where nothing better is known.
+    /// Portable Rust, one value at a time: the specification of all others, and what runs where nothing better is
+    /// known.
     Scalar,
     /// Advanced SIMD of ARMv8.0: every 64-bit ARM core.
     Neon,
     /// Neon with the int8 dot product `sdot` (ARMv8.2, most phones since 2018).
     Dotprod,
-    /// The instructions of [`Dotprod`](Self::Dotprod), in an order for cores that do not reorder them (Cortex-A55 and its
-    /// like: all cores of the cheapest phones).
+    /// The instructions of [`Dotprod`](Self::Dotprod), in an order for cores that do not reorder them (Cortex-A55 and
+    /// its like: all cores of the cheapest phones).
     DotprodInOrder,
     /// Neon with the int8 matrix product `smmla` (ARMv8.6, flagship phones since 2022).
     I8mm,
@@ -30,8 +31,8 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them, the slower before the faster on each architecture. The order for cores that do not reorder comes before
-    /// its like: only on such cores is it the faster one.
+    /// All of them, the slower before the faster on each architecture. The order for cores that do not reorder comes
+    /// before its like: only on such cores is it the faster one.
     pub const ALL: [Self; 7] =
         [Self::Scalar, Self::Neon, Self::DotprodInOrder, Self::Dotprod, Self::I8mm, Self::Avx2, Self::Avx512Vnni];
 
@@ -86,7 +87,8 @@ impl Scalar {
     }
 }
 
-/// Declares a proof type: `new` detects all the features, `assume` is for code that is reached through such a proof only.
+/// Declares a proof type: `new` detects all the features, `assume` is for code that is reached through such a proof
+/// only.
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 macro_rules! proof {
     ($(#[$doc:meta])* $name:ident, $detect:ident: $($feature:tt)+) => {

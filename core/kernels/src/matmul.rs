@@ -1,7 +1,8 @@
 //! Matrix product in f32, for networks whose weights stay as they were published.
 //!
-//! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time, threads of its own): fast enough for a reference, but its
-//! order of sums depends on the CPU. The quantized kernels are what models run on, and give the same bits everywhere.
+//! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time, threads of its own): fast enough for a
+//! reference, but its order of sums depends on the CPU. The quantized kernels are what models run on, and give the same
+//! bits everywhere.
 
 #![allow(unsafe_code)]
 
@@ -37,8 +38,8 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: boo
         count => Parallelism::Rayon(count),
     };
     let ((a_row, a_col), (b_row, b_col)) = (a.strides(), b.strides());
-    // SAFETY: `MatRef` and `MatMut` checked that every element at `row * row_stride + col * col_stride` lies inside their
-    // slices; `out` is borrowed mutably, so it overlaps neither input, and its rows do not overlap each other.
+    // SAFETY: `MatRef` and `MatMut` checked that every element at `row * row_stride + col * col_stride` lies inside
+    // their slices; `out` is borrowed mutably, so it overlaps neither input, and its rows do not overlap each other.
     unsafe {
         gemm::gemm(
             m,
@@ -80,7 +81,8 @@ fn few_rows(a: &[f32], b: &[f32], k: usize, out: &mut MatMut<'_>, accumulate: bo
 
 const LANES: usize = 16;
 
-/// Inner product, summed in 16 lanes and a fixed tree, so that the compiler can vectorise it and every CPU gets the same bits.
+/// Inner product, summed in 16 lanes and a fixed tree, so that the compiler can vectorise it and every CPU gets the
+/// same bits.
 ///
 /// # Panics
 /// When the lengths differ.

@@ -11,7 +11,8 @@ use crate::simd::{LANES, Simd};
 pub enum OutputMut<'a> {
     /// As they were computed.
     F32(BlockMut<'a>),
-    /// The bits of IEEE half precision, rounded to nearest, ties to even: for caches of keys and values, which are read in it.
+    /// The bits of IEEE half precision, rounded to nearest, ties to even: for caches of keys and values, which are read
+    /// in it.
     F16(BlockMut<'a, u16>),
 }
 

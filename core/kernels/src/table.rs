@@ -15,8 +15,8 @@ use crate::{BlockMut, Isa, MatRef, OutputMut};
 /// The kernels of one instruction set.
 ///
 /// # Safety
-/// Each function may be called only on a CPU that has the set, which the set's proof type attests; shapes must have been
-/// checked as the function says.
+/// Each function may be called only on a CPU that has the set, which the set's proof type attests; shapes must have
+/// been checked as the function says.
 pub(crate) struct Table {
     pub(crate) isa: Isa,
     pub(crate) layout: Layout,
@@ -48,8 +48,8 @@ pub(crate) struct Table {
     pub(crate) fill_quantized: unsafe fn(MatRef<'_>, &mut AttentionChunk),
     /// As `attend`.
     pub(crate) attend_quantized: unsafe fn(&QuantizedQuery<'_>, BlockMut<'_>, &mut QuantizedScratch),
-    /// Query and output are one row; the recorded attention has a value per head and key; the scratch was fitted; there are
-    /// keys.
+    /// Query and output are one row; the recorded attention has a value per head and key; the scratch was fitted; there
+    /// are keys.
     pub(crate) attend_quantized_row: unsafe fn(&RowQuery<'_>, Option<&mut [f32]>, &mut [f32], &mut QuantizedRowScratch),
     /// Query and output are one row; the weights hold `stride` values per head; the query sees rows.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
@@ -72,7 +72,10 @@ macro_rules! table {
         pub(crate) mod $module {
             use super::{form, Table};
             use crate::activation::math;
-            use crate::attention::{self, AttentionScratch, CachedQuery, AttentionChunk, QuantizedQuery, QuantizedRowScratch, QuantizedScratch, RowQuery, Query};
+            use crate::attention::{
+                self, AttentionChunk, AttentionScratch, CachedQuery, Query, QuantizedQuery, QuantizedRowScratch,
+                QuantizedScratch, RowQuery,
+            };
             use crate::float::{quantize, rows};
             use crate::int4::{self, Int4Matrix};
             use crate::int8::{self, Int8, Job, RowsMut, TopK};
@@ -91,10 +94,17 @@ macro_rules! table {
                 fn log_softmax(row: &mut [f32]) = rows::log_softmax;
                 fn attend(query: &Query<'_>, out: BlockMut<'_>, scratch: &mut AttentionScratch) = attention::attend;
                 fn fill_quantized(projected: MatRef<'_>, chunk: &mut AttentionChunk) = attention::fill_quantized;
-                fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) = attention::attend_quantized;
-                fn attend_quantized_row(query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32], scratch: &mut QuantizedRowScratch) = attention::attend_quantized_row;
-                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) = attention::attend_cached;
-                fn log_spectrogram(plan: &Spectrogram, samples: &[f32], scratch: &mut SpectrogramScratch, out: &mut [f32]) = spectrogram::log_spectrogram;
+                fn attend_quantized(query: &QuantizedQuery<'_>, out: BlockMut<'_>, scratch: &mut QuantizedScratch) =
+                    attention::attend_quantized;
+                fn attend_quantized_row(
+                    query: &RowQuery<'_>, recorded: Option<&mut [f32]>, out: &mut [f32],
+                    scratch: &mut QuantizedRowScratch
+                ) = attention::attend_quantized_row;
+                fn attend_cached(query: &CachedQuery<'_>, weights: &mut [f32], stride: usize, out: &mut [f32]) =
+                    attention::attend_cached;
+                fn log_spectrogram(
+                    plan: &Spectrogram, samples: &[f32], scratch: &mut SpectrogramScratch, out: &mut [f32]
+                ) = spectrogram::log_spectrogram;
                 fn narrow(values: &[f32], out: &mut [u16]) = rows::narrow;
                 fn widen(values: &[u16], out: &mut [f32]) = rows::widen;
             );

@@ -1,4 +1,5 @@
-//! Attention on every instruction set that the CPU has: near its definition, and compared with the scalar set bit for bit.
+//! Attention on every instruction set that the CPU has: near its definition, and compared with the scalar set bit for
+//! bit.
 
 mod cases;
 

@@ -1,9 +1,10 @@
-//! No set may be excused: the other tests run on whatever sets the CPU has, so one that is not found would not be missed.
+//! No set may be excused: the other tests run on whatever sets the CPU has, so one that is not found would not be
+//! missed.
 
 use sotto_kernels::KernelSet;
 
-/// Names of the sets that the CPU has and no others, separated by spaces; `scripts/test.sh` states them for every CPU that
-/// it knows.
+/// Names of the sets that the CPU has and no others, separated by spaces; `scripts/test.sh` states them for every CPU
+/// that it knows.
 const VARIABLE: &str = "SOTTO_EXPECT_ISAS";
 
 #[test]

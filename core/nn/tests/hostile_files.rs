@@ -208,7 +208,8 @@ fn a_cut_file_is_refused_wherever_it_is_cut() {
     let file = good_ggml();
     let mut complete = 0;
     for length in 0..file.len() {
-        // Between two tensor records a cut cannot be told from the end: the missing tensor is found when it is asked for.
+        // Between two tensor records a cut cannot be told from the end: the missing tensor is found when it is asked
+        // for.
         match open_ggml(&file[..length]) {
             Err(_) => {}
             Ok(weights) => {

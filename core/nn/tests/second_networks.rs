@@ -1,5 +1,5 @@
-//! The seams carry more than Whisper: a Llama with real weights and a Marian with random ones run on the crate's layers and
-//! search, and write what candle's networks write: logits to 1e-4, greedy token for token.
+//! The seams carry more than Whisper: a Llama with real weights and a Marian with random ones run on the crate's layers
+//! and search, and write what candle's networks write: logits to 1e-4, greedy token for token.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 

@@ -66,8 +66,8 @@ pub mod text {
     pub use sotto_text::whisper::{WhisperTokenizer as Tokenizer, language};
 }
 
-/// Instruction sets. With the cargo feature `measure` also the speed of the kernels alone on this machine, beside what its
-/// processor and its memory allow.
+/// Instruction sets. With the cargo feature `measure` also the speed of the kernels alone on this machine, beside what
+/// its processor and its memory allow.
 pub mod kernels {
     #[cfg(feature = "measure")]
     pub use sotto_kernels::measure::{Case, Figure, peak, read_bandwidth};

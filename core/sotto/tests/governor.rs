@@ -222,7 +222,8 @@ proptest! {
         let best = (0..3).map(|tier| device.seconds(&Setting { threads: device.threads, tier, step_s: 4.0 }));
         let best = best.fold(f64::INFINITY, f64::min);
         for (input, decided) in trace.inputs.iter().zip(&decisions) {
-            let Some(spent) = input.spent.filter(|spent| Device::is_late(&spent.setting, spent.seconds)) else { continue };
+            let late = |spent: &Spent| Device::is_late(&spent.setting, spent.seconds);
+            let Some(spent) = input.spent.filter(late) else { continue };
             let setting = decided.decision.setting;
             let now = device.seconds(&setting);
             let quicker = now < spent.seconds || setting.step_s > spent.setting.step_s;

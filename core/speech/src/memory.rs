@@ -103,8 +103,8 @@ pub(crate) struct SessionSize {
     threads: u64,
 }
 
-/// Tokens whose logits are computed at a time where words get their times: each block reads the vocabulary's matrix once, and
-/// holds 3 MB of logits with 50,000 tokens.
+/// Tokens whose logits are computed at a time where words get their times: each block reads the vocabulary's matrix
+/// once, and holds 3 MB of logits with 50,000 tokens.
 pub(crate) const PROJECTED_ROWS: usize = 16;
 
 // Caches have room for multiples of this many tokens (`sotto_nn::search`).

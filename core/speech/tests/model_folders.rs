@@ -178,10 +178,10 @@ fn settings_that_contradict_the_vocabulary_are_refused_with_the_field() {
         load(folder.path()).unwrap();
         edit(&folder, file, |settings| settings[field] = wrong.clone());
         let error = load(folder.path()).unwrap_err();
-        assert!(
-            matches!(&error, LoadError::Config { problem: ConfigError::ControlToken { field: found, .. }, .. } if *found == field),
-            "{field}: {error}"
-        );
+        let LoadError::Config { problem: ConfigError::ControlToken { field: found, .. }, .. } = &error else {
+            panic!("{field}: {error}");
+        };
+        assert_eq!(*found, field, "{error}");
         assert!(error.to_string().contains(file) && error.to_string().contains(field), "{error}");
         // What is no number of this network says nothing.
         for nothing in [json!(null), json!("many"), json!(-1), json!(1 << 20), json!(1u64 << 40), json!([]), json!({})]

@@ -145,9 +145,8 @@ fn a_four_bit_file_says_so_and_is_smaller() {
         quantize(&source.into(), &packer.folder.path().join("x"), &options, &NoProgress, &CancelToken::new())
     };
     let (from, to): (WeightTypes, WeightTypes) = (WeightType::Int4.into(), WeightType::Int8.into());
-    assert!(
-        matches!(again(&int4, to), Err(QuantizeError::PackedWeights { found, wanted, .. }) if (found, wanted) == (from, to))
-    );
+    let Err(QuantizeError::PackedWeights { found, wanted, .. }) = again(&int4, to) else { panic!("other weights") };
+    assert_eq!((found, wanted), (from, to));
     assert!(matches!(again(&int8, from), Err(QuantizeError::PackedWeights { .. })));
     assert_eq!(again(&int4, from).unwrap().weights, from);
     assert!(

@@ -1,4 +1,5 @@
-//! Where nobody speaks: the text that the model invents is the reference's, and voice activity detection leaves none of it.
+//! Where nobody speaks: the text that the model invents is the reference's, and voice activity detection leaves none of
+//! it.
 //!
 //! Golden: `silence.json` (scripts/goldens/silence.py; revisions inside): a minute of each noise clip, looped, and of
 //! digital silence.

@@ -1,8 +1,8 @@
 //! All speech appears: of recordings spliced of several clips none is lost and none said twice, whatever lies between
 //! them, offline, with voice activity detection and live.
 //!
-//! A quarter of the recordings by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all sixty. With `SOTTO_MODEL=base`
-//! on whisper-base.
+//! A quarter of the recordings by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all sixty. With
+//! `SOTTO_MODEL=base` on whisper-base.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

@@ -1,6 +1,7 @@
 //! Live text of long recordings: the same words as offline, however the audio arrives. In int8, as apps run it.
 //!
-//! The beginning of the first by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all recordings of scripts/goldens/joined.json to their end.
+//! The beginning of the first by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all recordings of
+//! scripts/goldens/joined.json to their end.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

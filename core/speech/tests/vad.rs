@@ -227,7 +227,13 @@ proptest! {
     ) {
         let (threshold, min_speech_ms, max_speech_s, min_silence_ms, speech_pad_ms) = options;
         let options = VadOptions {
-            threshold, min_speech_ms, max_speech_s, min_silence_ms, speech_pad_ms, min_voiced_ms: min_speech_ms / 2, ..VadOptions::SILERO
+            threshold,
+            min_speech_ms,
+            max_speech_s,
+            min_silence_ms,
+            speech_pad_ms,
+            min_voiced_ms: min_speech_ms / 2,
+            ..VadOptions::SILERO
         };
         let length = (probabilities.len() * STEP).saturating_sub(missing);
         let mut before = 0;

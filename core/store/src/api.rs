@@ -190,7 +190,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(at in 0usize..REPLY.len(), bytes in proptest::collection::vec(any::<u8>(), 0..8)) {
+        fn no_text_makes_the_parser_panic(
+            at in 0usize..REPLY.len(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..8),
+        ) {
             let mut text = REPLY.as_bytes()[..at].to_vec();
             text.extend_from_slice(&bytes);
             let _ = RepositoryInfo::parse(&text);

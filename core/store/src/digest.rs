@@ -81,7 +81,8 @@ pub fn sha256_of(bytes: &[u8]) -> String {
 }
 
 impl FileHash {
-    /// Reads the whole file from disk; `progress` gets the bytes of each block. Observes `cancel` once per block of 256 KiB.
+    /// Reads the whole file from disk; `progress` gets the bytes of each block. Observes `cancel` once per block of 256
+    /// KiB.
     pub(crate) fn of(path: &Path, cancel: &CancelToken, mut progress: impl FnMut(u64)) -> Result<Self, StoreError> {
         let mut file = File::open(path).map_err(StoreError::io(path, "open"))?;
         let size = file.metadata().map_err(StoreError::io(path, "read"))?.len();

@@ -1,5 +1,5 @@
-//! The table of cases that Rust, the command line, Kotlin and Swift run (`bindings/conformance/README.md`), and the files
-//! that it names.
+//! The table of cases that Rust, the command line, Kotlin and Swift run (`bindings/conformance/README.md`), and the
+//! files that it names.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -43,7 +43,9 @@ def contenders(paths: Paths, threads: int, warm_up: str, avx2: bool, context: in
     # Random weights say nothing that could end: no clips.
     for contender in everyone:
         if "window" in contender.parts:
-            required = {measure: SLACK * factor for measure, factor in contender.required.items() if measure != "clip_ms"}
+            required = {
+                measure: SLACK * factor for measure, factor in contender.required.items() if measure != "clip_ms"
+            }
             yield replace(contender, parts=("window",), required=required)
 
 
@@ -70,7 +72,14 @@ def of_tiny(paths: Paths, threads: int, warm_up: str, avx2: bool, context: int) 
 def ours(
     paths: Paths, name: str, precision: str, common: list[str], environment: dict[str, str] | None = None
 ) -> Contender:
-    command = [str(paths.binary("native", "sotto_worker")), "--model", str(paths.model), "--precision", precision, *common]
+    command = [
+        str(paths.binary("native", "sotto_worker")),
+        "--model",
+        str(paths.model),
+        "--precision",
+        precision,
+        *common,
+    ]
     bits = 32 if precision == "f32" else 8
     return Contender(name, "Sotto", "native", command, ("window", "clip"), environment or {}, bits=bits)
 

@@ -39,7 +39,10 @@ def report(results: list[Results], setting: Setting) -> str:
         "",
         f"{cpu()}, load average {setting.load_average:.1f} before the run, commit {commit()}; medians of {setting.rounds}",
         f"interleaved rounds. `×` is how many times as fast Sotto is, in brackets what is required. Clip: {setting.seconds:.2f} s.",
-        *(["Behind a time in brackets: how many times as long as with one thread alone, in the same call."] * setting.load),
+        *(
+            ["Behind a time in brackets: how many times as long as with one thread alone, in the same call."]
+            * setting.load
+        ),
         "",
     ]
     columns = " | ".join(f"{title}, ms | ×" for title in MEASURES.values())
@@ -159,5 +162,7 @@ def commit() -> str:
     """The commit that is checked out, and whether files differ from it."""
     command = ["git", "-C", str(REPOSITORY)]
     name = subprocess.run([*command, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    changed = subprocess.run([*command, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run(
+        [*command, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+    ).stdout
     return name.strip() + (" with changes" if changed else "")

@@ -69,7 +69,9 @@ def install_c_tools() -> None:
     if not missing and found:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        raise SystemExit("cmake, a C++ compiler and libclang are needed; on Debian: apt-get install cmake g++ libclang-dev")
+        raise SystemExit(
+            "cmake, a C++ compiler and libclang are needed; on Debian: apt-get install cmake g++ libclang-dev"
+        )
     quiet = {"stdout": subprocess.DEVNULL}
     step("package lists", ["apt-get", "update", "-qq"], **quiet)
     step("C tools", ["apt-get", "install", "-y", "-qq", "cmake", "g++", "libclang-dev"], **quiet)

@@ -24,7 +24,9 @@ class SafetensorsConverter(Converter):
 
     def _load(self) -> WhisperSpec:
         config = json.loads((self.folder / "config.json").read_text())
-        tensors = {name: value.astype(np.float32) for name, value in load_file(self.folder / "model.safetensors").items()}
+        tensors = {
+            name: value.astype(np.float32) for name, value in load_file(self.folder / "model.safetensors").items()
+        }
         spec = WhisperSpec(
             config["encoder_layers"],
             config["encoder_attention_heads"],
@@ -74,7 +76,10 @@ def set_linear(spec: common_spec.LinearSpec, tensors: Tensors, names: list[str])
     """Several projections of one input become one matrix; keys have no bias."""
     weights = [tensors[f"{name}.weight"] for name in names]
     spec.weight = np.concatenate(weights)
-    biases = [tensors.get(f"{name}.bias", np.zeros(len(weight), np.float32)) for name, weight in zip(names, weights, strict=True)]
+    biases = [
+        tensors.get(f"{name}.bias", np.zeros(len(weight), np.float32))
+        for name, weight in zip(names, weights, strict=True)
+    ]
     spec.bias = np.concatenate(biases)
 
 

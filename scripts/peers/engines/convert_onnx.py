@@ -1,8 +1,8 @@
 """Writes a Whisper model of Hugging Face's form as two ONNX graphs, weights of the matrix products in int8.
 
 The encoder gives keys and values of the cross-attention, already split into heads; the decoder takes one token and the
-caches of the tokens so far and gives logits and longer caches. The same cut as sherpa-onnx's, and its kind of quantization:
-dynamic, matrix products only.
+caches of the tokens so far and gives logits and longer caches. The same cut as sherpa-onnx's, and its kind of
+quantization: dynamic, matrix products only.
 """
 
 import argparse
@@ -53,7 +53,9 @@ class Graph:
         product = self.node("MatMul", x, weight)
         if f"{name}.bias" not in self.tensors:
             return product
-        return self.node("Add", product, self.constant(f"{name}.bias", self.tensors[f"{name}.bias"] * np.float32(scale)))
+        return self.node(
+            "Add", product, self.constant(f"{name}.bias", self.tensors[f"{name}.bias"] * np.float32(scale))
+        )
 
     def conv(self, x: str, name: str, stride: int) -> str:
         weights = (self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias"))

@@ -1,6 +1,8 @@
-"""Writes a Whisper of base size with random weights in Hugging Face's form: for times, which do not depend on the values.
+"""Writes a Whisper of base size with random weights in Hugging Face's form: for times, which do not depend on the
+values.
 
-Vocabulary, generation settings and all sizes that are no part of the choice are those of `--like`, an English-only model.
+Vocabulary, generation settings and all sizes that are no part of the choice are those of `--like`, an English-only
+model.
 """
 
 import argparse
@@ -50,7 +52,9 @@ def main() -> None:
     config |= {"d_model": WIDTH, "torch_dtype": "float16"}
     for side in ("encoder", "decoder"):
         config |= {f"{side}_layers": LAYERS, f"{side}_attention_heads": HEADS, f"{side}_ffn_dim": HIDDEN}
-    generation = json.loads((options.like / "generation_config.json").read_text()) | {"alignment_heads": ALIGNMENT_HEADS}
+    generation = json.loads((options.like / "generation_config.json").read_text()) | {
+        "alignment_heads": ALIGNMENT_HEADS
+    }
     options.output.mkdir(parents=True)
     shutil.copy(options.like / "tokenizer.json", options.output)
     (options.output / "config.json").write_text(json.dumps(config, indent=1))

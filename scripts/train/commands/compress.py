@@ -2,10 +2,10 @@
 
     python compress.py --out FOLDER          (after corpus.py; SOTTO_DATA names the data folder)
 
-tiny.en's second layer tells spoken digits of unknown speakers apart as well as its last (a linear probe on pooled states:
-98.4 % after the second, 97.3 % after the fourth), so the first two layers are kept at full width. Of each feed-forward
-block's 1536 neurons the 960 that matter most stay; least squares on composed utterances fits their output to the whole
-block's. Writes `start.pt` for `train.py --start-from`.
+tiny.en's second layer tells spoken digits of unknown speakers apart as well as its last (a linear probe on pooled
+states: 98.4 % after the second, 97.3 % after the fourth), so the first two layers are kept at full width. Of each
+feed-forward block's 1536 neurons the 960 that matter most stay; least squares on composed utterances fits their output
+to the whole block's. Writes `start.pt` for `train.py --start-from`.
 """
 
 import argparse

@@ -134,7 +134,13 @@ def random_voice(rng: random.Random, heldout: bool) -> dict:
     if rng.random() < (0.15 if heldout else 0.25):
         base = HELDOUT_FLITE if heldout else rng.choice(FLITE)
         mean = 200 if base == "slt" else 120
-        return {"engine": "flite", "base": base, "stretch": rng.uniform(0.75, 1.3), "pitch": int(mean * rng.uniform(0.8, 1.25)), "speed": speed}
+        return {
+            "engine": "flite",
+            "base": base,
+            "stretch": rng.uniform(0.75, 1.3),
+            "pitch": int(mean * rng.uniform(0.8, 1.25)),
+            "speed": speed,
+        }
     return {
         "engine": "espeak",
         "base": rng.choice(HELDOUT_BASES if heldout else BASES),

@@ -2,9 +2,10 @@
 
     python evaluate.py --model ../../../core/testkit/models/commands --out FOLDER [--recipe evaluation.json]
 
-Greedy decoding of whole windows, with timestamps as the model's settings ask. `--write-recipe` makes the recipe of the digit strings: which recordings of the
-held-out speakers follow each other with how many zero samples between them, all at 8 kHz, so that any program can
-rebuild the strings sample for sample from `fsdd.tar.gz`. FOLDER is corpus.py's (held-out synthetic voices).
+Greedy decoding of whole windows, with timestamps as the model's settings ask. `--write-recipe` makes the recipe of the
+digit strings: which recordings of the held-out speakers follow each other with how many zero samples between them, all
+at 8 kHz, so that any program can rebuild the strings sample for sample from `fsdd.tar.gz`. FOLDER is corpus.py's
+(held-out synthetic voices).
 """
 
 import argparse
@@ -39,7 +40,9 @@ class Recognizer:
         config = WhisperConfig.from_pretrained(folder)
         self.model = WhisperForConditionalGeneration(config).eval()
         shapes = {name: tensor.shape for name, tensor in self.model.state_dict().items()}
-        missing, unexpected = self.model.load_state_dict(dequantized(folder / "model.safetensors", shapes), strict=False)
+        missing, unexpected = self.model.load_state_dict(
+            dequantized(folder / "model.safetensors", shapes), strict=False
+        )
         assert missing == ["proj_out.weight"] and not unexpected, (missing, unexpected)
         self.model.tie_weights()
         self.model.generation_config = GenerationConfig.from_pretrained(folder)
@@ -78,7 +81,9 @@ def write_recipe(path: pathlib.Path, recordings: dict[str, np.ndarray], seed: in
             strings.append({"speaker": speaker, "files": files, "pauses": pauses, "text": text})
     note = "string = zeros(pauses[0]) + files[0] + zeros(pauses[1]) + … + files[n-1] + zeros(pauses[n]), 16-bit samples at sample_rate"
     lines = ",\n".join("  " + json.dumps(string) for string in strings)
-    path.write_text(f'{{"note": {json.dumps(note)},\n "archive": "speech/fsdd.tar.gz", "sample_rate": {RATE}, "strings": [\n{lines}\n]}}\n')
+    path.write_text(
+        f'{{"note": {json.dumps(note)},\n "archive": "speech/fsdd.tar.gz", "sample_rate": {RATE}, "strings": [\n{lines}\n]}}\n'
+    )
 
 
 def read_archive(path: pathlib.Path, wanted) -> dict[str, np.ndarray]:
@@ -88,7 +93,9 @@ def read_archive(path: pathlib.Path, wanted) -> dict[str, np.ndarray]:
         for member in tar:
             if member.name.endswith(".wav") and wanted(member.name):
                 samples, rate = soundfile.read(io.BytesIO(tar.extractfile(member).read()), dtype="float64")
-                out[member.name] = samples if rate in (RATE, 16_000) else resample_poly(samples, 16_000 // 100, rate // 100)
+                out[member.name] = (
+                    samples if rate in (RATE, 16_000) else resample_poly(samples, 16_000 // 100, rate // 100)
+                )
     return out
 
 
@@ -123,7 +130,10 @@ def measure_digits(recognizer: Recognizer, data: pathlib.Path, recipe: dict):
         print(f"FSDD digit strings, held-out speakers, {label}: {rate_of_errors(references, hypotheses)}")
         for speaker in HELDOUT_SPEAKERS if timestamps else ():
             rows = [i for i, string in enumerate(strings) if string["speaker"] == speaker]
-            print(f"  {speaker}: {rate_of_errors([references[i] for i in rows], [hypotheses[i] for i in rows])}", flush=True)
+            print(
+                f"  {speaker}: {rate_of_errors([references[i] for i in rows], [hypotheses[i] for i in rows])}",
+                flush=True,
+            )
     return references, recognizer.texts(audio)
 
 
@@ -182,7 +192,11 @@ def main():
         write_recipe(recipe, read_archive(data / "speech/fsdd.tar.gz", lambda name: True))
     recognizer = Recognizer(arguments.model)
     references, hypotheses = measure_digits(recognizer, data, json.loads(recipe.read_text()))
-    wrong = [(reference, hypothesis) for reference, hypothesis in zip(references, hypotheses, strict=True) if reference != hypothesis]
+    wrong = [
+        (reference, hypothesis)
+        for reference, hypothesis in zip(references, hypotheses, strict=True)
+        if reference != hypothesis
+    ]
     for reference, hypothesis in wrong[:12]:
         print(f"    {reference!r} heard as {hypothesis!r}")
     if not arguments.only_digits:

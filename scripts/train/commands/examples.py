@@ -97,7 +97,11 @@ class Batches(torch.utils.data.IterableDataset):
                 whole = rng.random() < whole_window
                 batch, room = [], 0
                 # A whole window takes utterances of any length, else neighbours in length go together.
-                while pool and (len(batch) + 1) * (POSITIONS if whole else max(room, len(pool[-1].samples) // FRAME)) <= self.positions:
+                while (
+                    pool
+                    and (len(batch) + 1) * (POSITIONS if whole else max(room, len(pool[-1].samples) // FRAME))
+                    <= self.positions
+                ):
                     batch.append(pool.pop(int(rng.integers(len(pool))) if whole else -1))
                     room = max(room, len(batch[-1].samples) // FRAME)
                 batches.append((batch, POSITIONS if whole else min(POSITIONS, room + int(rng.integers(0, 12)))))
@@ -147,7 +151,9 @@ def collate(batch: list[Utterance], room: int, targets: Targets, states, offsets
                 begin = int(offsets[item.clip["index"]])
                 count = min(item.end, room) - item.start
                 if count > 0:
-                    teacher[index, item.start : item.start + count] = torch.from_numpy(states[begin : begin + count].astype(np.float32))
+                    teacher[index, item.start : item.start + count] = torch.from_numpy(
+                        states[begin : begin + count].astype(np.float32)
+                    )
                     known[index, item.start : item.start + count] = True
     out = {"mel": mel, "tokens": tokens, "labels": labels, "spans": spans, "known": known}
     if teacher is not None:

@@ -37,7 +37,8 @@ class Quantized:
 
 
 def quantize(name: str, weight: torch.Tensor) -> Quantized:
-    """Symmetric: matrices of layers to 4 bits by blocks of 32 columns, what is left (see `is_int8`) to 8 bits by rows."""
+    """Symmetric: matrices of layers to 4 bits by blocks of 32 columns, what is left (see `is_int8`) to 8 bits by rows.
+    """
     rows = weight.flatten(1)
     block = rows.shape[1] if is_int8(name) else BLOCK
     values = rows.unflatten(1, (-1, block))
@@ -70,7 +71,9 @@ def packed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             tensors[name + "_scale"] = quantized.scales[:, 0]
         else:
             codes = (quantized.codes + 8).to(torch.uint8)
-            tensors[name] = (codes[:, 0::2] | codes[:, 1::2] << 4).view(len(tensor), tensor.shape[1] // 2, *tensor.shape[2:])
+            tensors[name] = (codes[:, 0::2] | codes[:, 1::2] << 4).view(
+                len(tensor), tensor.shape[1] // 2, *tensor.shape[2:]
+            )
             tensors[name + "_scale"] = quantized.scales.half()
     return {name: tensor.contiguous() for name, tensor in tensors.items()}
 

@@ -108,7 +108,9 @@ class Decoder(nn.Module):
         nn.init.normal_(self.embed_positions.weight, std=0.01)
         # A timestamp starts as the position that it names, so that "what follows this moment" is easy to ask for.
         with torch.no_grad():
-            self.embed_tokens.weight[size.vocabulary - size.positions - 1 :] = 0.03 * sinusoids(size.positions + 1, size.width)
+            self.embed_tokens.weight[size.vocabulary - size.positions - 1 :] = 0.03 * sinusoids(
+                size.positions + 1, size.width
+            )
 
     def forward(self, tokens: torch.Tensor, source: torch.Tensor):
         """Logits and the cross-attention shares `[batch, heads, tokens, positions]` of each layer."""

@@ -4,9 +4,9 @@
 
 Loss: cross-entropy of the decoder; words by the encoder alone (its states, averaged over a word's span, shall name the
 word through a head that is dropped afterwards); guided attention (cross-attention of head 0 in the decoder's last layer
-shall lie inside the word to be predicted, which makes attention form early and gives word timestamps); distillation (the
-encoder's states, projected, shall be the teacher's states of the clean clip).
-Checkpoints go to FOLDER/NAME every few minutes and hold everything a resumed run needs, the averaged weights included.
+shall lie inside the word to be predicted, which makes attention form early and gives word timestamps); distillation
+(the encoder's states, projected, shall be the teacher's states of the clean clip). Checkpoints go to FOLDER/NAME every
+few minutes and hold everything a resumed run needs, the averaged weights included.
 """
 
 import argparse
@@ -38,7 +38,8 @@ class Heads(nn.Module):
 
 
 def decoder_loss(logits, labels, first_timestamp: int, word_ids):
-    """Cross-entropy, a timestamp being also right, a little, 20 and 40 ms beside its place; the share of words right."""
+    """Cross-entropy, a timestamp being also right, a little, 20 and 40 ms beside its place; the share of words right.
+    """
     keep = labels != IGNORE
     scores, goals = logits[keep].log_softmax(-1), labels[keep]
     loss = -scores.gather(1, goals[:, None])[:, 0]
@@ -51,7 +52,9 @@ def decoder_loss(logits, labels, first_timestamp: int, word_ids):
             for shift, weight in zip(range(-2, 3), weights, strict=True)
         )
         loss = loss.masked_scatter(stamps, blurred)
-    return loss.mean(), (scores.argmax(-1) == goals)[torch.isin(goals, word_ids)].float().sum() / torch.isin(goals, word_ids).sum().clamp(min=1)
+    return loss.mean(), (scores.argmax(-1) == goals)[torch.isin(goals, word_ids)].float().sum() / torch.isin(
+        goals, word_ids
+    ).sum().clamp(min=1)
 
 
 def attention_loss(shares, spans):
@@ -152,13 +155,23 @@ def main():
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--stop", type=int, help="end here although the schedule is longer")
     parser.add_argument("--peak", type=float, default=1e-3)
-    parser.add_argument("--level", type=int, choices=(1, 2, 3), default=3, help="utterances of the levels up to this one, see compose.py")
+    parser.add_argument(
+        "--level",
+        type=int,
+        choices=(1, 2, 3),
+        default=3,
+        help="utterances of the levels up to this one, see compose.py",
+    )
     parser.add_argument("--distill", type=float, default=0.5, help="weight of the teacher; 0 trains without it")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--positions", type=int, default=1200, help="encoder positions per batch")
-    parser.add_argument("--encoder-rate", type=float, default=0.3, help="its share of the learning rate after --start-from")
+    parser.add_argument(
+        "--encoder-rate", type=float, default=0.3, help="its share of the learning rate after --start-from"
+    )
     parser.add_argument("--freeze-encoder", action="store_true", help="train the decoder alone, on kept encoder states")
-    parser.add_argument("--quantized", action="store_true", help="train with the weights that export.py will write (straight-through)")
+    parser.add_argument(
+        "--quantized", action="store_true", help="train with the weights that export.py will write (straight-through)"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start-from", type=pathlib.Path, help="another run's checkpoint, or compress.py's start.pt")
@@ -194,7 +207,9 @@ def main():
             optimizer.load_state_dict(saved["optimizer"])
             step, trained = saved["step"], saved["seconds"]
 
-    data = Batches(arguments.out, arguments.seed * 1000 + step, arguments.positions, arguments.level, teacher=arguments.distill > 0)
+    data = Batches(
+        arguments.out, arguments.seed * 1000 + step, arguments.positions, arguments.level, teacher=arguments.distill > 0
+    )
     loader = iter(torch.utils.data.DataLoader(data, batch_size=None, num_workers=1, prefetch_factor=16))
     sums, started, kept = {}, time.time(), time.time()
     log = open(folder / "log.jsonl", "a", encoding="utf-8")

@@ -61,7 +61,9 @@ def build_tokenizer() -> Tokenizer:
     tokenizer.train_from_iterator([" " + word for word in WORDS], trainer)
     tokenizer.add_special_tokens(SPECIALS)
     tokenizer.add_tokens([AddedToken(stamp, normalized=False, special=False) for stamp in TIMESTAMPS])
-    ids = {token: tokenizer.token_to_id(token) for token in ("<|startoftranscript|>", "<|notimestamps|>", "<|endoftext|>")}
+    ids = {
+        token: tokenizer.token_to_id(token) for token in ("<|startoftranscript|>", "<|notimestamps|>", "<|endoftext|>")
+    }
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<|startoftranscript|> <|notimestamps|> $A <|endoftext|>", special_tokens=list(ids.items())
     )
@@ -91,4 +93,8 @@ class Vocabulary:
 
 if __name__ == "__main__":
     vocabulary = Vocabulary(build_tokenizer())
-    print(json.dumps({"phrases": len(COMMANDS), "words": len(WORDS), "vocabulary": vocabulary.size, "eot": vocabulary.eot}))
+    print(
+        json.dumps(
+            {"phrases": len(COMMANDS), "words": len(WORDS), "vocabulary": vocabulary.size, "eot": vocabulary.eot}
+        )
+    )

@@ -14,10 +14,14 @@ from tokenizers import Tokenizer
 
 
 class Calibration:
-    """A model (a Hugging Face folder) and the windows with the tokens that are said in them, as the decoder is fed them."""
+    """A model (a Hugging Face folder) and the windows with the tokens that are said in them, as the decoder is fed
+    them.
+    """
 
     def __init__(self, folder: pathlib.Path, windows: pathlib.Path, most: int):
-        self.model = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
+        self.model = WhisperForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa"
+        ).eval()
         extractor = WhisperFeatureExtractor.from_pretrained(folder)
         samples = np.load(windows / "utterances.npz")["samples"][:most].astype(np.float32) / 32768
         said = json.loads((windows / "utterances.json").read_text())[:most]
@@ -40,7 +44,9 @@ class Calibration:
 
     def decoder_inputs(self) -> list[torch.Tensor]:
         decoder = self.model.model.decoder
-        return [decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]] for tokens in self.tokens]
+        return [
+            decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]] for tokens in self.tokens
+        ]
 
 
 def prompted(tokenizer: Tokenizer, sentences: list[dict], stamped: bool) -> list[int]:
@@ -66,6 +72,7 @@ class Moments:
                 x = inputs[0].reshape(-1, inputs[0].shape[-1])
                 self.sums[name] = self.sums.get(name, 0) + (x.T @ x).double()
                 self.rows[name] = self.rows.get(name, 0) + len(x)
+
             return hook
 
         self.hooks = [module.register_forward_pre_hook(collect(name)) for name, module in self.modules.items()]

@@ -1,10 +1,11 @@
 """Word errors of models in Sotto on real English recordings, clean and in noise at 10 dB.
 
-    python evaluate.py --sotto ../../../target/release/sotto --out FOLDER MODEL…          (SOTTO_DATA names the data folder)
+    python evaluate.py --sotto ../../../target/release/sotto --out FOLDER MODEL…          (SOTTO_DATA names the data
+                                                                                          folder)
 
-Recordings: the English clips of `speech/manifest.tsv` and the five minutes of `speech/formats/longform_en.ogg`. In noise: the
-same clips with the recordings of `speech/noise`, one after the other, 10 dB below the speech. Whisper's English normaliser.
-A MODEL is a folder, a packed file, or `starter` for the one that is embedded.
+Recordings: the English clips of `speech/manifest.tsv` and the five minutes of `speech/formats/longform_en.ogg`. In
+noise: the same clips with the recordings of `speech/noise`, one after the other, 10 dB below the speech. Whisper's
+English normaliser. A MODEL is a folder, a packed file, or `starter` for the one that is embedded.
 """
 
 import argparse
@@ -70,7 +71,18 @@ def main():
     for model in arguments.models:
         figures = []
         for name in arguments.lists.split(","):
-            command = [arguments.sotto, "bench", "speech", "--json", "--quiet", "--precision", "int8", "--threads", "1", found[name]]
+            command = [
+                arguments.sotto,
+                "bench",
+                "speech",
+                "--json",
+                "--quiet",
+                "--precision",
+                "int8",
+                "--threads",
+                "1",
+                found[name],
+            ]
             command += [] if model == "starter" else ["--model", model]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             figures.append(f"{name} {100 * json.loads(done.stdout.splitlines()[-1])['word_error_rate']:.2f} %")

@@ -3,13 +3,14 @@
     python round.py --model FOLDER --windows FOLDER --to FOLDER --parts encoder,decoder,embedding
                     [--encoder-neurons 1280] [--decoder-neurons 1280]
 
-Of the neurons of each feed-forward block those go whose part the others can take over best, one after the other (the optimal
-brain surgeon of Hassibi and Stork 1993, on whole columns of the second matrix); least squares on the calibration speech then fits
-the second matrix of those that stay.
+Of the neurons of each feed-forward block those go whose part the others can take over best, one after the other (the
+optimal brain surgeon of Hassibi and Stork 1993, on whole columns of the second matrix); least squares on the
+calibration speech then fits the second matrix of those that stay.
 
-Rounding is GPTQ (Frantar et al. 2022, arXiv 2210.17323). Each column of a matrix is rounded in turn, those that see the strongest inputs first, and the columns that are left make up for
-the error, by least squares on the inputs of `calibration.py`. Scales are those of ggml's q4_0, one per 32 columns of a row. The
-values are written in f32: `sotto quantize` finds the same blocks in them (`pack` here does as it does, and says how many differ).
+Rounding is GPTQ (Frantar et al. 2022, arXiv 2210.17323). Each column of a matrix is rounded in turn, those that see the
+strongest inputs first, and the columns that are left make up for the error, by least squares on the inputs of
+`calibration.py`. Scales are those of ggml's q4_0, one per 32 columns of a row. The values are written in f32: `sotto
+quantize` finds the same blocks in them (`pack` here does as it does, and says how many differ).
 """
 
 import argparse
@@ -30,7 +31,8 @@ PARTS = ("encoder", "decoder", "embedding")
 
 
 def scales_of(weight: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-    """Scale of each block, `[rows, blocks]`: of those tried the least squared error, inputs of `strength` counted so."""
+    """Scale of each block, `[rows, blocks]`: of those tried the least squared error, inputs of `strength` counted so.
+    """
     blocks = weight.unflatten(1, (-1, BLOCK))
     strength = strength.unflatten(0, (-1, BLOCK))[None]
     largest = blocks.gather(2, blocks.abs().argmax(2, keepdim=True))
@@ -51,7 +53,9 @@ def rounded(weight: torch.Tensor, moments: torch.Tensor, damping: float) -> torc
     moments += damping * moments.diagonal().mean() * torch.eye(columns, dtype=torch.float64)
     scales = scales_of(weight, moments.diagonal().float()).repeat_interleave(BLOCK, 1)
     order = moments.diagonal().argsort(descending=True)
-    factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(moments[order][:, order])), upper=True).float()
+    factor = torch.linalg.cholesky(
+        torch.cholesky_inverse(torch.linalg.cholesky(moments[order][:, order])), upper=True
+    ).float()
     work, out = weight[:, order].contiguous(), torch.zeros(rows, columns)
     scales = scales[:, order]
     chunk = 64
@@ -72,7 +76,9 @@ def rounded(weight: torch.Tensor, moments: torch.Tensor, damping: float) -> torc
 
 
 def thinned(weight: torch.Tensor, moments: torch.Tensor, keep: int, damping: float = 1e-3):
-    """The neurons to keep, ascending, and the columns that `weight` then has; the share of the output's power that is lost."""
+    """The neurons to keep, ascending, and the columns that `weight` then has; the share of the output's power that is
+    lost.
+    """
     full = moments + damping * moments.diagonal().mean() * torch.eye(len(moments), dtype=torch.float64)
     inverse, norms = torch.linalg.inv(full), weight.double()
     work, alive = norms.clone(), torch.ones(len(full), dtype=torch.bool)
@@ -123,8 +129,11 @@ class Report:
         power, again = energy(weight), packed(result)
         plain = energy(packed(weight) - weight) / power
         differ = int((again != result).unflatten(1, (-1, BLOCK)).any(2).sum())
-        print(f"{name}: {100 * plain**0.5:.2f} % off by plain rounding, {100 * (energy(again - weight) / power) ** 0.5:.2f} % so; "
-              f"{differ} of {result.numel() // BLOCK} blocks are packed otherwise", flush=True)
+        print(
+            f"{name}: {100 * plain**0.5:.2f} % off by plain rounding, {100 * (energy(again - weight) / power) ** 0.5:.2f} % so; "
+            f"{differ} of {result.numel() // BLOCK} blocks are packed otherwise",
+            flush=True,
+        )
 
 
 @torch.no_grad()
@@ -135,7 +144,9 @@ def main():
     parser.add_argument("--to", type=pathlib.Path, required=True)
     parser.add_argument("--parts", required=True, help="of " + ", ".join(PARTS))
     parser.add_argument("--most", type=int, default=64, help="windows that are used")
-    parser.add_argument("--encoder-neurons", type=int, default=0, help="of each feed-forward block, a multiple of 32; 0 keeps all")
+    parser.add_argument(
+        "--encoder-neurons", type=int, default=0, help="of each feed-forward block, a multiple of 32; 0 keeps all"
+    )
     parser.add_argument("--decoder-neurons", type=int, default=0)
     parser.add_argument("--damping", type=float, default=0.02)
     arguments = parser.parse_args()
@@ -154,7 +165,10 @@ def main():
             moments = {name: seen.of(name) for name in names}
             if keep:
                 chosen, weight, lost = thinned(layer.fc2.weight, moments["fc2"], keep)
-                print(f"{prefix}: {keep} of {layer.fc1.out_features} neurons, {100 * lost:.2f} % of the output lost", flush=True)
+                print(
+                    f"{prefix}: {keep} of {layer.fc1.out_features} neurons, {100 * lost:.2f} % of the output lost",
+                    flush=True,
+                )
                 moments["fc2"] = moments["fc2"][chosen][:, chosen]
                 replace(layer.fc1, layer.fc1.weight[chosen], layer.fc1.bias[chosen])
                 replace(layer.fc2, weight, layer.fc2.bias)
@@ -170,8 +184,13 @@ def main():
 
     states = calibration.encoder_inputs()
     for index, layer in enumerate(network.encoder.layers):
-        states = treat(f"model.encoder.layers.{index}", layer, lambda x, layer=layer: run_encoder_layer(layer, x), states,
-                       lambda name: "encoder" in parts)
+        states = treat(
+            f"model.encoder.layers.{index}",
+            layer,
+            lambda x, layer=layer: run_encoder_layer(layer, x),
+            states,
+            lambda name: "encoder" in parts,
+        )
     audio = [network.encoder.layer_norm(x) for x in states]
 
     def in_decoder(name):
@@ -180,8 +199,13 @@ def main():
 
     states = calibration.decoder_inputs()
     for index, layer in enumerate(network.decoder.layers):
-        states = treat(f"model.decoder.layers.{index}", layer,
-                       lambda x, layer=layer: run_decoder_layer(layer, x, audio), states, in_decoder)
+        states = treat(
+            f"model.decoder.layers.{index}",
+            layer,
+            lambda x, layer=layer: run_decoder_layer(layer, x, audio),
+            states,
+            in_decoder,
+        )
     if "embedding" in parts:
         rows = torch.cat([network.decoder.layer_norm(x)[0] for x in states]).double()
         # As input rows count alike whatever the decoder ends with: more damping.

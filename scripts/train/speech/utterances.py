@@ -1,9 +1,12 @@
-"""Calibration speech: sentences of Tatoeba in synthetic voices, joined to windows of 30 s, half of them with rooms and noise.
+"""Calibration speech: sentences of Tatoeba in synthetic voices, joined to windows of 30 s, half of them with rooms and
+noise.
 
-    python utterances.py --out FOLDER [--windows 64]          (SOTTO_DATA names the data folder; needs espeak-ng and flite)
+    python utterances.py --out FOLDER [--windows 64]          (SOTTO_DATA names the data folder; needs espeak-ng and
+                                                              flite)
 
-Writes `utterances.npz`: samples `[windows, 480000]` as 16-bit integers at 16 kHz, and `utterances.json`: per window the spoken
-sentences with their starts and ends in seconds. No recording of a person is among them, and none that anything is measured on.
+Writes `utterances.npz`: samples `[windows, 480000]` as 16-bit integers at 16 kHz, and `utterances.json`: per window the
+spoken sentences with their starts and ends in seconds. No recording of a person is among them, and none that anything
+is measured on.
 """
 
 import argparse
@@ -48,7 +51,18 @@ def spoken(text: str, rng: random.Random, path: str) -> np.ndarray:
         command = ["flite", "-voice", rng.choice(FLITE), "-t", text, "-o", path]
     else:
         voice = rng.choice(ACCENTS) + rng.choice(VARIANTS)
-        command = ["espeak-ng", "-v", voice, "-s", str(rng.randint(130, 190)), "-p", str(rng.randint(25, 75)), "-w", path, text]
+        command = [
+            "espeak-ng",
+            "-v",
+            voice,
+            "-s",
+            str(rng.randint(130, 190)),
+            "-p",
+            str(rng.randint(25, 75)),
+            "-w",
+            path,
+            text,
+        ]
     subprocess.run(command, check=True, capture_output=True)
     samples, rate = soundfile.read(path)
     samples = resample_poly(samples, 320, rate // 50) if rate != RATE else samples
@@ -73,7 +87,9 @@ def window(texts, rng: random.Random, noise: np.random.Generator, path: str):
         heard = samples[:at].copy()
         heard = augment.room(noise, heard) if noise.random() < 0.5 else heard
         power = heard[np.abs(heard) > 0.02].std()
-        heard += augment.coloured_noise(noise, at, noise.uniform(-0.5, 2.2)) * power * 10 ** (-noise.uniform(8, 30) / 20)
+        heard += (
+            augment.coloured_noise(noise, at, noise.uniform(-0.5, 2.2)) * power * 10 ** (-noise.uniform(8, 30) / 20)
+        )
         samples[:at] = heard
     samples += 1e-4 * noise.standard_normal(WINDOW)
     return np.clip(samples * 32767, -32768, 32767).astype(np.int16), said
@@ -93,7 +109,9 @@ def main():
     np.savez_compressed(arguments.out / "utterances.npz", samples=np.stack([samples for samples, _ in made]))
     (arguments.out / "utterances.json").write_text(json.dumps([said for _, said in made], indent=1))
     seconds = sum(sentence["end"] - sentence["start"] for _, said in made for sentence in said)
-    print(f"{arguments.windows} windows with {sum(len(said) for _, said in made)} sentences, {seconds / 60:.1f} minutes of speech")
+    print(
+        f"{arguments.windows} windows with {sum(len(said) for _, said in made)} sentences, {seconds / 60:.1f} minutes of speech"
+    )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""Cuts Whisper's vocabulary to what English text uses: a smaller tokenizer and the rows of the embedding that go with it.
+"""Cuts Whisper's vocabulary to what English text uses: a smaller tokenizer and the rows of the embedding that go with
+it.
 
     python vocabulary.py --to FOLDER [--text-tokens 36800]          (SOTTO_DATA names the data folder)
 
-Tokens are counted in text with clear terms (`SOURCES`). Kept are all 256 bytes, so that every string can still be written; every
-whole number up to three digits and the years 1700 to 2050, which speech says and dialogue rarely writes; and of the others those
-of the highest share. The counted text is mostly dialogue: a part of the share (`PRIOR`) comes from the order in which the
-vocabulary itself was made, from the web, by frequency. With a token stay the two that it is merged from, and theirs: byte pair
-encoding with the rules that are left then gives exactly the tokens that are left. The order of the ids, and so of the merges,
-stays. Of the control tokens those of languages go but for English.
+Tokens are counted in text with clear terms (`SOURCES`). Kept are all 256 bytes, so that every string can still be
+written; every whole number up to three digits and the years 1700 to 2050, which speech says and dialogue rarely writes;
+and of the others those of the highest share. The counted text is mostly dialogue: a part of the share (`PRIOR`) comes
+from the order in which the vocabulary itself was made, from the web, by frequency. With a token stay the two that it is
+merged from, and theirs: byte pair encoding with the rules that are left then gives exactly the tokens that are left.
+The order of the ids, and so of the merges, stays. Of the control tokens those of languages go but for English.
 
 Writes FOLDER as a Hugging Face folder: `tokenizer.json`, `config.json` and `generation_config.json` with the new ids,
 `model.safetensors` with fewer rows, all else as in the source; `kept.json`, the old id of each new one.
@@ -89,7 +90,9 @@ def count(tokenizer: Tokenizer, data: pathlib.Path) -> collections.Counter:
 
 def is_number(token: str) -> bool:
     digits = token.removeprefix("Ġ")
-    return digits.isascii() and digits.isdigit() and (len(digits) <= 3 or 1700 <= int(digits) <= 2050 and len(digits) == 4)
+    return (
+        digits.isascii() and digits.isdigit() and (len(digits) <= 3 or 1700 <= int(digits) <= 2050 and len(digits) == 4)
+    )
 
 
 def chosen(vocabulary: dict[str, int], merges: list[tuple[str, str]], counts, size: int) -> list[int]:
@@ -118,7 +121,9 @@ def chosen(vocabulary: dict[str, int], merges: list[tuple[str, str]], counts, si
 
 
 def shares(vocabulary: dict[str, int], merged, counts) -> dict[int, float]:
-    """Share of each merged token in English: as counted, and by Zipf's law as its rank says if it looks like a word's start or inside."""
+    """Share of each merged token in English: as counted, and by Zipf's law as its rank says if it looks like a word's
+    start or inside.
+    """
     starts = {id for token, id in vocabulary.items() if re.fullmatch("Ġ[A-Z]?[a-z]+", token)}
     letters = {id for token, id in vocabulary.items() if re.fullmatch("Ġ?[A-Za-z]+", token)}
     total, zipf = sum(counts.values()), {id: 1 / (id + 50) for id in vocabulary.values()}
@@ -135,11 +140,20 @@ def write_tokenizer(source: dict, ids: list[int], to: pathlib.Path) -> dict[int,
     stamps = [content for content in old_added if re.fullmatch(r"<\|\d+\.\d\d\|>", content)]
     for content in CONTROLS + stamps:
         new_id[old_added[content]["id"]] = len(new_id)
-    text = {token: new_id[id] for token, id in source["model"]["vocab"].items() if id in new_id and id not in
-            {token["id"] for token in source["added_tokens"]}}
-    merges = [rule for rule in source["model"]["merges"] if all(part in text for part in rule.split(" ")) and rule.replace(" ", "") in text]
+    text = {
+        token: new_id[id]
+        for token, id in source["model"]["vocab"].items()
+        if id in new_id and id not in {token["id"] for token in source["added_tokens"]}
+    }
+    merges = [
+        rule
+        for rule in source["model"]["merges"]
+        if all(part in text for part in rule.split(" ")) and rule.replace(" ", "") in text
+    ]
     out = dict(source)
-    out["added_tokens"] = [{**old_added[content], "id": new_id[old_added[content]["id"]]} for content in CONTROLS + stamps]
+    out["added_tokens"] = [
+        {**old_added[content], "id": new_id[old_added[content]["id"]]} for content in CONTROLS + stamps
+    ]
     out["model"] = {**source["model"], "vocab": text, "merges": merges}
     for token in out["post_processor"]["special_tokens"].values():
         token["ids"] = [new_id[old] for old in token["ids"]]

@@ -2,10 +2,10 @@
 
     python mixtures.py --out FOLDER --seed 1 --speech 17        (after voices.py; several seeds give several files)
 
-Each scene has 10 s: utterances with pauses, or none; rooms, microphones, telephone lines, low-rate codecs, clipping; up to
-three sounds at any level; −45 to 0 dB in all. Kept: log-mel features (f16), one label per step of 512 samples (the share
-of it in which someone speaks, by the energy of the speech before anything was done to it) and its weight (0.15 where
-the noise leaves nothing of the speech to hear).
+Each scene has 10 s: utterances with pauses, or none; rooms, microphones, telephone lines, low-rate codecs, clipping; up
+to three sounds at any level; −45 to 0 dB in all. Kept: log-mel features (f16), one label per step of 512 samples (the
+share of it in which someone speaks, by the energy of the speech before anything was done to it) and its weight (0.15
+where the noise leaves nothing of the speech to hear).
 """
 
 import argparse

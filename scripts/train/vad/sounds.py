@@ -1,8 +1,9 @@
 """Everything that is not speech: generated noises, and music of free samples. Each sound has unit power.
 
-Generated: coloured noise, hum, engines, wind, rain, water, fans, clicks, typing, knocks, dishes and other struck things,
-rustling, squeaks, steps and machines with a beat, breathing, birds, alarms, telephone tones, drones. `Music` renders
-random pieces with fluidsynth and the FluidR3 sound font (MIT) and takes loops and drums from Sonic Pi's samples (CC0).
+Generated: coloured noise, hum, engines, wind, rain, water, fans, clicks, typing, knocks, dishes and other struck
+things, rustling, squeaks, steps and machines with a beat, breathing, birds, alarms, telephone tones, drones. `Music`
+renders random pieces with fluidsynth and the FluidR3 sound font (MIT) and takes loops and drums from Sonic Pi's samples
+(CC0).
 """
 
 import pathlib
@@ -185,7 +186,9 @@ def rustle(rng, length):
 
 
 def beat(rng, length):
-    """A machine with a beat: the same thing again and again, as of a printer, a bicycle trainer, steps, a washing machine."""
+    """A machine with a beat: the same thing again and again, as of a printer, a bicycle trainer, steps, a washing
+    machine.
+    """
     size = int(rng.uniform(0.05, 0.5) * RATE)
     kind = rng.integers(3)
     if kind == 0:
@@ -282,7 +285,9 @@ def knocks(rng, length):
 
 
 def passing(rng, length):
-    """Vehicles that come and go, motors that run up, drones that swell: harmonics, or noise, through resonances that stay."""
+    """Vehicles that come and go, motors that run up, drones that swell: harmonics, or noise, through resonances that
+    stay.
+    """
     out, at = 10 ** rng.uniform(-4, -1.5) * coloured(rng, length, 1), int(rng.exponential(0.4) * RATE)
     while at < length:
         size = int(rng.uniform(0.5, 5) * RATE)
@@ -328,7 +333,8 @@ def starting(rng, length):
 
 
 KINDS = [
-    (stationary, 3), (swelling, 3), (gated, 2), (hum, 2), (engine, 2), (dishes, 3), (typing, 1), (clicks, 1), (water, 2),
+    (stationary, 3), (swelling, 3), (gated, 2), (hum, 2), (engine, 2),
+        (dishes, 3), (typing, 1), (clicks, 1), (water, 2),
     (rustle, 1.5), (beat, 2.5), (squeaks, 1), (birds, 1), (breathing, 1), (tones, 1.5), (notes, 1.5), (knocks, 1.5),
 ]  # fmt: skip
 

@@ -1,11 +1,12 @@
-"""Speech to learn from, all of it synthesized: `speech-SEED.npy` (int16, 16 kHz, clips one after the other) and `.json`.
+"""Speech to learn from, all of it synthesized: `speech-SEED.npy` (int16, 16 kHz, clips one after the other) and
+`.json`.
 
     python voices.py --out FOLDER --seed 17                                  (SOTTO_DATA names the data folder)
     python voices.py --out FOLDER --seed 18 --engines Kokoro --minutes 30
 
 Engines: espeak-ng (formants; every accent, timbre, rate, pitch), flite and festival (recorded diphones and statistical
-voices of CMU and CSTR), hibari and Kokoro-82M (neural). A third of the clips goes through the WORLD vocoder: other pitch,
-other vocal tract, breath instead of voice, whisper. Each clip is a sentence with silence cut off at both ends.
+voices of CMU and CSTR), hibari and Kokoro-82M (neural). A third of the clips goes through the WORLD vocoder: other
+pitch, other vocal tract, breath instead of voice, whisper. Each clip is a sentence with silence cut off at both ends.
 """
 
 import argparse
@@ -163,7 +164,8 @@ def run(command, path, text=None) -> np.ndarray:
 
 
 def vocoded(rng: random.Random, samples: np.ndarray) -> np.ndarray:
-    """Another speaker by WORLD (Morise et al. 2016): pitch, its range, the length of the vocal tract, breath, whisper."""
+    """Another speaker by WORLD (Morise et al. 2016): pitch, its range, the length of the vocal tract, breath, whisper.
+    """
     samples = np.ascontiguousarray(samples)
     pitch, times = pyworld.dio(samples, RATE, f0_floor=60.0)
     pitch = pyworld.stonemask(samples, pitch, times, RATE)

@@ -13,8 +13,8 @@ pub const PACKAGE: &str = "sotto-ffi";
 ///
 /// `cargo rustc`, because its crate types are three and a build for one of them is a third of the work. Flags that all
 /// crates get go by cargo's own variable, so that neither the configuration nor the caller's variables add to them;
-/// `link` goes to the crate that is linked alone, so that another linker compiles nothing again. The crates in `smaller` are
-/// optimised for size, beyond those of the profile.
+/// `link` goes to the crate that is linked alone, so that another linker compiles nothing again. The crates in
+/// `smaller` are optimised for size, beyond those of the profile.
 pub fn cargo(workspace: &Workspace, target: &str, form: &str, smaller: &[&str], link: &[String]) -> Command {
     let mut command = workspace.cargo();
     command.args(["rustc", "--locked", "--package", PACKAGE, "--lib", "--profile", "dist"]);

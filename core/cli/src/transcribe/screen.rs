@@ -80,8 +80,9 @@ impl Screen {
     /// Takes the volatile text away and puts the cursor behind the final one, which may be the beginning of a line.
     fn erase(&mut self) -> String {
         let (Some(end), Some(columns)) = (self.volatile.take(), self.columns) else { return String::new() };
-        // Behind a full line the volatile text began on the next one. The cursor stays there: no sequence brings it back to
-        // where the next character begins a line of its own, on the last column it would overwrite what is final.
+        // Behind a full line the volatile text began on the next one. The cursor stays there: no sequence brings it
+        // back to where the next character begins a line of its own, on the last column it would overwrite what is
+        // final.
         let mut up = end.line;
         if self.column >= columns {
             (up, self.column) = (up.saturating_sub(1), 0);
@@ -98,8 +99,8 @@ impl Screen {
     }
 }
 
-/// Where the cursor is after `text`. Wide characters that do not fit a line's end move to the next; a full line ends only
-/// when something follows it.
+/// Where the cursor is after `text`. Wide characters that do not fit a line's end move to the next; a full line ends
+/// only when something follows it.
 fn advance(column: usize, text: &str, columns: usize) -> Cursor {
     let mut at = Cursor { line: 0, column };
     for character in text.chars() {
@@ -116,8 +117,8 @@ fn advance(column: usize, text: &str, columns: usize) -> Cursor {
 mod tests {
     use super::*;
 
-    /// A terminal of a few columns that understands what is sent to it. As on real ones, the cursor waits behind a full line
-    /// (`column == columns`) only until it is moved: a movement takes it to the last column at most.
+    /// A terminal of a few columns that understands what is sent to it. As on real ones, the cursor waits behind a full
+    /// line (`column == columns`) only until it is moved: a movement takes it to the last column at most.
     struct Terminal {
         columns: usize,
         lines: Vec<Vec<char>>,

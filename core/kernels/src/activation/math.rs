@@ -36,16 +36,16 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
 // `2^r` on [-1/2, 1/2] to 8e-5: minimax polynomial of degree 3 (Remez), the highest power first.
 const EXP2: [f32; 4] = [5.517_167e-2, 2.426_111_2e-1, 6.932_61e-1, 9.999_281e-1];
 
-/// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower, NaN included. For weights that are rounded
-/// to 1/255.
+/// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower, NaN included. For weights that are
+/// rounded to 1/255.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
     let (mantissa, power) = exp2_parts(s, x, EXP2);
     s.mul(mantissa, power)
 }
 
-/// `255 · 2^x - 128` for `x ≤ 0`, rounded to the nearest integer `n` of -128 to 127: `n +` [`ROUND`], whose low bits are `n`.
-/// -128 for `x` below -9 and for NaN.
+/// `255 · 2^x - 128` for `x ≤ 0`, rounded to the nearest integer `n` of -128 to 127: `n +` [`ROUND`], whose low bits
+/// are `n`. -128 for `x` below -9 and for NaN.
 #[inline(always)]
 pub(crate) fn weight_step<S: Simd>(s: S, x: S::F) -> S::F {
     const SCALED: [f32; 4] = [255.0 * EXP2[0], 255.0 * EXP2[1], 255.0 * EXP2[2], 255.0 * EXP2[3]];
@@ -54,8 +54,8 @@ pub(crate) fn weight_step<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(mantissa, power, s.splat(ROUND - 128.0))
 }
 
-/// The exponential of the fraction, by `polynomial`, and the power of two of the rest: the last product can be fused with what
-/// follows.
+/// The exponential of the fraction, by `polynomial`, and the power of two of the rest: the last product can be fused
+/// with what follows.
 #[inline(always)]
 fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
     // With the exponent's bias, so that the low bits are the exponent as it is stored.
@@ -66,8 +66,8 @@ fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
     (horner(s, r, polynomial), s.biased_power_of_two(shifted))
 }
 
-/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity counts as the
-/// greatest f32.
+/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity counts
+/// as the greatest f32.
 ///
 /// Exponent and mantissa apart; `ln(1 + x) = x - x²/2 + x³ · p(x)`, `p` of degree 8 (Cephes `logf`).
 #[inline(always)]
@@ -154,11 +154,11 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the work, and
-/// no division. As good as 0 for NaN.
+/// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the
+/// work, and no division. As good as 0 for NaN.
 ///
-/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in 0 and 1
-/// (linear programming: `scripts/goldens/gelu_fit.py`).
+/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in
+/// 0 and 1 (linear programming: `scripts/goldens/gelu_fit.py`).
 #[inline(always)]
 pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
     // Below, the factor is as good as 0; what rounding leaves of it must not meet a great number.

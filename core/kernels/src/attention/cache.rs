@@ -19,8 +19,8 @@ const TOGETHER: usize = 4;
 /// Keys and values of one layer and one hypothesis, rounded to half precision: half the memory traffic of f32, which is
 /// what a decoder step waits for.
 ///
-/// Keys: `[key/value heads][blocks of 16 rows][head width]` of sixteen rows; values: `[key/value heads][rows]` of the head
-/// width, padded to sixteen. Allocates once, for `capacity` rows.
+/// Keys: `[key/value heads][blocks of 16 rows][head width]` of sixteen rows; values: `[key/value heads][rows]` of the
+/// head width, padded to sixteen. Allocates once, for `capacity` rows.
 #[derive(Debug, Clone)]
 pub struct HalfCache {
     heads: Heads,
@@ -163,8 +163,8 @@ pub(crate) struct CachedQuery<'a> {
     pub(crate) seen: usize,
 }
 
-/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the rows that it sees; so many
-/// values of each head receive its attention. The caller has checked the shapes.
+/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the rows that it sees; so
+/// many values of each head receive its attention. The caller has checked the shapes.
 #[inline(always)]
 pub(crate) fn attend_cached<S: Simd>(
     s: S,

@@ -75,8 +75,8 @@ impl KernelSet {
         QuantizedScratch::new(self.table.form, self.layout(), heads.head_width())
     }
 
-    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`, or keys and
-    /// values, where the layer has no queries.
+    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`, or keys
+    /// and values, where the layer has no queries.
     ///
     /// # Panics
     /// When the shapes do not fit, or the chunk belongs to another set.
@@ -88,12 +88,12 @@ impl KernelSet {
         unsafe { (self.table.fill_quantized)(projected, chunk) }
     }
 
-    /// The query rows `rows` attend to all rows of the layer in int8: [`attend`](Self::attend) up to rounding, twice as fast.
-    /// `out` is `[rows, width]`.
+    /// The query rows `rows` attend to all rows of the layer in int8: [`attend`](Self::attend) up to rounding, twice as
+    /// fast. `out` is `[rows, width]`.
     ///
     /// # Panics
-    /// When there are no such rows, they do not begin at a multiple of [`row_step`](Self::row_step), shapes do not fit, or
-    /// layer or scratch belong to another set.
+    /// When there are no such rows, they do not begin at a multiple of [`row_step`](Self::row_step), shapes do not fit,
+    /// or layer or scratch belong to another set.
     pub fn attend_quantized(
         self,
         rows: Range<usize>,
@@ -117,8 +117,8 @@ impl KernelSet {
         }
     }
 
-    /// One query row attends to all rows of a quantized layer, head by head. `q` and `out` are `[width]`; `recorded`, where it
-    /// is wanted, receives each head's attention, `[heads, rows of the layer]`. An empty layer gives zeros.
+    /// One query row attends to all rows of a quantized layer, head by head. `q` and `out` are `[width]`; `recorded`,
+    /// where it is wanted, receives each head's attention, `[heads, rows of the layer]`. An empty layer gives zeros.
     ///
     /// # Panics
     /// When the lengths do not fit, the layer belongs to another set, or a chunk to another layer.
@@ -142,11 +142,12 @@ impl KernelSet {
         }
     }
 
-    /// [`attend_quantized_row`](Self::attend_quantized_row) for one head: what one thread does. `q` and `out` are `[head width]`,
-    /// `recorded` has a value per row of the layer.
+    /// [`attend_quantized_row`](Self::attend_quantized_row) for one head: what one thread does. `q` and `out` are
+    /// `[head width]`, `recorded` has a value per row of the layer.
     ///
     /// # Panics
-    /// When the lengths do not fit, there is no such head, the layer belongs to another set, or a chunk to another layer.
+    /// When the lengths do not fit, there is no such head, the layer belongs to another set, or a chunk to another
+    /// layer.
     pub fn attend_quantized_row_head(
         self,
         q: &[f32],
@@ -199,8 +200,8 @@ impl KernelSet {
         self.attend_first(cache.len(), q, cache, weights, out);
     }
 
-    /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only: those behind are later tokens of one text that
-    /// is fed at once.
+    /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only: those behind are later tokens of one text
+    /// that is fed at once.
     ///
     /// # Panics
     /// When the lengths do not fit, or the cache has fewer rows.

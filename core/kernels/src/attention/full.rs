@@ -21,8 +21,8 @@ const QUERY_BLOCK: usize = 48;
 
 /// Keys and values of one layer, all heads, in the order in which attention reads them.
 ///
-/// Keys: `[key/value heads][blocks of 16 keys][head width]` of sixteen keys; values: `[key/value heads][blocks of 16 dimensions][keys]` of
-/// sixteen dimensions; padded with zeros. Memory grows to the longest sequence seen.
+/// Keys: `[key/value heads][blocks of 16 keys][head width]` of sixteen keys; values: `[key/value heads][blocks of 16
+/// dimensions][keys]` of sixteen dimensions; padded with zeros. Memory grows to the longest sequence seen.
 #[derive(Debug, Clone)]
 pub struct KeyValuePanels {
     heads: Heads,
@@ -152,7 +152,8 @@ pub(crate) struct Query<'a> {
     pub(crate) head: usize,
 }
 
-/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one key.
+/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one
+/// key.
 #[inline(always)]
 pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, scratch: &mut AttentionScratch) {
     let panels = query.panels;

@@ -1,7 +1,7 @@
 //! How rows of queries, keys and values are cut into heads.
 
-/// Query heads, key/value heads and the width of each. Where there are fewer key/value heads, as many query heads in a row
-/// share one (grouped-query attention, Ainslie et al. 2023).
+/// Query heads, key/value heads and the width of each. Where there are fewer key/value heads, as many query heads in a
+/// row share one (grouped-query attention, Ainslie et al. 2023).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
     count: usize,

@@ -1,7 +1,9 @@
-//! Attention: all rows to all rows (encoder, in f32 or int8) and one row to a cache of earlier ones (decoder, in half precision).
+//! Attention: all rows to all rows (encoder, in f32 or int8) and one row to a cache of earlier ones (decoder, in half
+//! precision).
 //!
-//! Keys are stored sixteen side by side and values sixteen dimensions side by side, so that both products are vectorised
-//! over their outputs and accumulate in sequence with fused multiply-adds: one order, the same bits everywhere.
+//! Keys are stored sixteen side by side and values sixteen dimensions side by side, so that both products are
+//! vectorised over their outputs and accumulate in sequence with fused multiply-adds: one order, the same bits
+//! everywhere.
 
 mod cache;
 mod entry;

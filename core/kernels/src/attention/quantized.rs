@@ -1,12 +1,13 @@
 //! Encoder attention in int8: both products run on the tiles of the int8 product, the softmax between them in f32.
 //!
-//! Queries, keys and values come in chunks of [`CHUNK`] rows. Queries and keys are quantized per row and head, values per
-//! dimension and chunk. In a chunk, each score becomes a weight `2^(score - greatest of the chunk)` in steps of 1/255;
-//! the chunk's weighted values are exact integers, and enter the row's result with one f32 factor (streaming softmax,
-//! Milakov and Gimelshein 2018). So a chunk's rounding is relative to its own greatest weight, and the order of all float
-//! operations is one: the same bits on every instruction set.
+//! Queries, keys and values come in chunks of [`CHUNK`] rows. Queries and keys are quantized per row and head, values
+//! per dimension and chunk. In a chunk, each score becomes a weight `2^(score - greatest of the chunk)` in steps of
+//! 1/255; the chunk's weighted values are exact integers, and enter the row's result with one f32 factor (streaming
+//! softmax, Milakov and Gimelshein 2018). So a chunk's rounding is relative to its own greatest weight, and the order
+//! of all float operations is one: the same bits on every instruction set.
 //!
-//! Weights are stored as `weight - 128`, the range of i8; what that takes off is 128 times the sum of the chunk's values.
+//! Weights are stored as `weight - 128`, the range of i8; what that takes off is 128 times the sum of the chunk's
+//! values.
 
 use std::ops::Range;
 
@@ -19,15 +20,15 @@ use crate::norm::Norm;
 use crate::simd::LANES;
 use crate::{BlockMut, MatRef};
 
-/// Keys of a chunk: whole panels of every layout (12, 16 or 32 columns) and whole steps of depth. Part of the definition of
-/// the result.
+/// Keys of a chunk: whole panels of every layout (12, 16 or 32 columns) and whole steps of depth. Part of the
+/// definition of the result.
 pub(crate) const CHUNK: usize = 192;
 
-/// Keys and values of one layer, all heads, and the queries where it is self-attention of all rows: quantized for the int8
-/// kernels of one instruction set.
+/// Keys and values of one layer, all heads, and the queries where it is self-attention of all rows: quantized for the
+/// int8 kernels of one instruction set.
 ///
-/// Filled chunk by chunk, so that rows can be quantized while they are in the cache, and by several threads. Memory grows
-/// to the longest sequence seen.
+/// Filled chunk by chunk, so that rows can be quantized while they are in the cache, and by several threads. Memory
+/// grows to the longest sequence seen.
 #[derive(Debug, Clone)]
 pub struct QuantizedAttention {
     shape: Shape,
@@ -166,7 +167,8 @@ impl QuantizedAttention {
         self.shape
     }
 
-    /// Whether all chunks have the shape of the layer: they are handed out as `&mut`, so a caller could have exchanged one.
+    /// Whether all chunks have the shape of the layer: they are handed out as `&mut`, so a caller could have exchanged
+    /// one.
     pub(super) fn is_whole(&self) -> bool {
         self.filled().all(|(_, chunk)| chunk.shape == self.shape)
     }
@@ -202,8 +204,8 @@ impl QuantizedAttention {
         self.shape.form
     }
 
-    /// Prepares for `len` rows, and gives the chunks to be filled; what was there is lost. All must be filled before anything
-    /// attends.
+    /// Prepares for `len` rows, and gives the chunks to be filled; what was there is lost. All must be filled before
+    /// anything attends.
     pub fn chunks_mut(&mut self, len: usize) -> &mut [AttentionChunk] {
         self.len = len;
         let chunks = len.div_ceil(CHUNK);
@@ -413,7 +415,8 @@ struct Seen {
     weight: [f32; LANES],
 }
 
-/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one row.
+/// Attention of one head into `out`, `[rows, head width]`. The caller has checked the shapes; there is at least one
+/// row.
 #[inline(always)]
 pub(crate) fn attend<S: Int8>(s: S, query: &QuantizedQuery<'_>, mut out: BlockMut<'_>, scratch: &mut QuantizedScratch) {
     let QuantizedQuery { rows, layer, head } = query.clone();
@@ -516,8 +519,8 @@ fn look_back<S: Int8>(s: S, rows: usize, seen: &mut Seen, dimensions: usize, val
 /// Rows whose weights are made side by side: their chains of operations overlap, and they are neighbours in the panel.
 const TOGETHER: usize = 4;
 
-/// The scores of `TOGETHER` rows from `first` on, block by block; rows that are not there have old ones, and nobody reads what
-/// comes of them.
+/// The scores of `TOGETHER` rows from `first` on, block by block; rows that are not there have old ones, and nobody
+/// reads what comes of them.
 #[inline(always)]
 fn blocks_of_rows(
     scores: &[f32],

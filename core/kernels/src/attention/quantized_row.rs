@@ -1,7 +1,8 @@
 //! Decoder attention in int8: one query row to the quantized keys and values of the audio, half the bytes of half
 //! precision.
 //!
-//! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks beforehand.
+//! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks
+//! beforehand.
 
 use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut};
 use crate::activation::math;

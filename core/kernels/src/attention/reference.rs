@@ -1,18 +1,19 @@
-//! Attention in f32, as it is defined: all rows at once, and row by row. What quantized attention is compared with, and what
-//! networks in f32 compute with.
+//! Attention in f32, as it is defined: all rows at once, and row by row. What quantized attention is compared with, and
+//! what networks in f32 compute with.
 
 use sotto_runtime::Threads;
 
 use super::Heads;
 use crate::{MatMut, MatRef, dot, matmul, softmax};
 
-// 128 query rows × 1500 keys × 4 bytes = 768 KB: the score block stays in a 1–2 MB L2 between product, softmax and product.
+// 128 query rows × 1500 keys × 4 bytes = 768 KB: the score block stays in a 1–2 MB L2 between product, softmax and
+// product.
 const QUERY_BLOCK: usize = 128;
 
 /// Every query row attends to every key: `out = softmax(q · kᵀ / √head) · v`, head by head.
 ///
-/// `q` and `out` are `[n, width]`, `k` and `v` are `[s, key/value width]`, all row-major. `scores` is scratch and grows to at most
-/// `128 × s` values.
+/// `q` and `out` are `[n, width]`, `k` and `v` are `[s, key/value width]`, all row-major. `scores` is scratch and grows
+/// to at most `128 × s` values.
 ///
 /// # Panics
 /// When the lengths are not whole rows or do not fit each other.

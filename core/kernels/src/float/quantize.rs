@@ -70,8 +70,8 @@ fn quantize_row<S: Int8>(s: S, blocks: impl Blocks<S>, rest: Option<(usize, S::F
     out.sums[row] = reduce::sum(s, sum) as i32;
 }
 
-/// Quantizes sixteen values; returns them as floats. No product exceeds 127 by as much as rounding forgives: the factor is
-/// 127 over the greatest magnitude.
+/// Quantizes sixteen values; returns them as floats. No product exceeds 127 by as much as rounding forgives: the factor
+/// is 127 over the greatest magnitude.
 #[inline(always)]
 fn step<S: Simd>(s: S, y: S::F, factor: S::F, to: &mut [i8; LANES]) -> S::F {
     // Rounds to the nearest integer, which then stands in the low bits.

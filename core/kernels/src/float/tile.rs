@@ -32,8 +32,8 @@ pub(crate) struct Outputs<'a> {
     pub(crate) column: usize,
 }
 
-/// `out[r, c] += Σₖ rows[r, k] · columns[k, c]`; each sum grows in the order of `k`, one fused multiply-add at a time, so
-/// results do not depend on how rows and columns are grouped into tiles.
+/// `out[r, c] += Σₖ rows[r, k] · columns[k, c]`; each sum grows in the order of `k`, one fused multiply-add at a time,
+/// so results do not depend on how rows and columns are grouped into tiles.
 ///
 /// For up to `S::ROWS` rows of at least `depth` values, and `count` times sixteen columns.
 #[inline(always)]

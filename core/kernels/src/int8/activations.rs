@@ -29,8 +29,8 @@ impl Form {
 /// int8 rows with one scale each: the left side of a product, made by the `quantize` functions of a
 /// [`KernelSet`](crate::KernelSet), reused from call to call.
 ///
-/// One row is stored plainly, more in panels. Memory grows to the largest shape seen, so that the steady state allocates
-/// nothing; [`KernelSet::activations`](crate::KernelSet::activations) reserves for a known shape.
+/// One row is stored plainly, more in panels. Memory grows to the largest shape seen, so that the steady state
+/// allocates nothing; [`KernelSet::activations`](crate::KernelSet::activations) reserves for a known shape.
 #[derive(Debug, Clone)]
 pub struct Activations {
     pub(crate) form: Form,

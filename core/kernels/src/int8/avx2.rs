@@ -99,9 +99,9 @@ unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth
     const { assert!(M <= 12) };
     assert!(M <= Avx2::TILE_ROWS && sums.len() >= M * 16);
     for half in 0..2 {
-        // SAFETY: the caller vouches for AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and M units
-        // of the panel's `TILE_ROWS`; both are that long. Eight sums are written per row, below
-        // the end checked above.
+        // SAFETY: the caller vouches for AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and M
+        // units of the panel's `TILE_ROWS`; both are that long. Eight sums are written per row, below the end checked
+        // above.
         unsafe {
             let mut w = weights.add(half * 8 * depth);
             let mut a = activations;

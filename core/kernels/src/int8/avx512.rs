@@ -23,7 +23,8 @@ impl Int8 for Avx512Vnni {
     const GROUP: usize = 4;
     const UNIT: usize = 4;
 
-    /// Packing four rows of 32-bit integers twice leaves each 128-bit lane as the panel wants it: four values of each row.
+    /// Packing four rows of 32-bit integers twice leaves each 128-bit lane as the panel wants it: four values of each
+    /// row.
     #[inline(always)]
     fn write_shifted(self, shifted: [Self::F; 4], panel: &mut [u8], row: usize, k: usize) {
         const STRIDE: usize = Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT;
@@ -32,7 +33,8 @@ impl Int8 for Avx512Vnni {
         let start = k / Self::GROUP * STRIDE + row * Self::UNIT;
         // One check for all groups.
         let place = panel[start..start + 3 * STRIDE + 16].as_mut_ptr();
-        // SAFETY: `self` proves AVX-512F, and with VNNI there is AVX-512BW; the four stores of 16 bytes lie inside the slice.
+        // SAFETY: `self` proves AVX-512F, and with VNNI there is AVX-512BW; the four stores of 16 bytes lie inside the
+        // slice.
         unsafe {
             let round = _mm512_set1_epi32(math::ROUND.to_bits() as i32);
             let mut integers = [round; 4];
@@ -122,7 +124,8 @@ unsafe fn tile<const M: usize>(
     sums: &mut [i32],
 ) {
     assert!(sums.len() >= M * 32);
-    // SAFETY: the caller vouches for all that `registers` asks for; 32 sums are written per row, below the end checked above.
+    // SAFETY: the caller vouches for all that `registers` asks for; 32 sums are written per row, below the end checked
+    // above.
     unsafe {
         let acc = registers::<M>(activations, weights, depth, row_sums);
         for (row, acc) in acc.iter().enumerate() {
@@ -154,8 +157,8 @@ unsafe fn finished_tile<T: Element>(
     let (column_scales, bias) = (&column_scales[..2], &bias[..2]);
     debug_assert!(out.rows() == ROWS && out.columns() == 32);
     let (mut to, stride) = out.as_mut_ptr_and_stride();
-    // SAFETY: the caller vouches for all that `registers` asks for, and for `ROWS` rows of 32 values at `to`, `stride` apart,
-    // that nobody else reaches while `out` lives.
+    // SAFETY: the caller vouches for all that `registers` asks for, and for `ROWS` rows of 32 values at `to`, `stride`
+    // apart, that nobody else reaches while `out` lives.
     unsafe {
         let acc = registers::<ROWS>(activations, weights, depth, row_sums);
         for (acc, &row_scale) in acc.iter().zip(row_scales) {
@@ -182,15 +185,17 @@ unsafe fn registers<const M: usize>(
     row_sums: &[i32],
 ) -> [[__m512i; 2]; M] {
     assert!(M <= Avx512Vnni::TILE_ROWS && row_sums.len() >= M);
-    // SAFETY: the caller vouches for AVX-512F and VNNI. Each of `depth / 4` steps reads 128 bytes of the panel's 32 · `depth`
-    // and M units of the panel's `TILE_ROWS`; both are that long, and `depth` is a multiple of 16, as padded depths are.
+    // SAFETY: the caller vouches for AVX-512F and VNNI. Each of `depth / 4` steps reads 128 bytes of the panel's 32 ·
+    // `depth` and M units of the panel's `TILE_ROWS`; both are that long, and `depth` is a multiple of 16, as padded
+    // depths are.
     unsafe {
         let (mut a, mut w) = (activations, weights);
         let mut acc = [[_mm512_setzero_si512(); 2]; M];
         for (acc, &sum) in acc.iter_mut().zip(row_sums) {
             *acc = [_mm512_set1_epi32(sum.wrapping_mul(-128)); 2];
         }
-        // Four steps at a time: what counts them takes issue slots from the products (84 % of the peak one by one, 89 % so).
+        // Four steps at a time: what counts them takes issue slots from the products (84 % of the peak one by one, 89 %
+        // so).
         for _ in 0..depth / 16 {
             for step in 0..4 {
                 let w = w.add(128 * step);

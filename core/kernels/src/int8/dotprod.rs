@@ -86,9 +86,9 @@ impl Int8 for Dotprod {
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
     assert!(M <= Dotprod::TILE_ROWS && sums.len() >= M * 12);
-    // SAFETY: the caller vouches for `sdot`. Each of `depth / 4` steps reads 48 bytes of the panel's 12 · `depth` and 32 bytes,
-    // all rows, of the panel of activations; both are that long. Twelve sums are written per
-    // row, below the end checked above.
+    // SAFETY: the caller vouches for `sdot`. Each of `depth / 4` steps reads 48 bytes of the panel's 12 · `depth` and
+    // 32 bytes, all rows, of the panel of activations; both are that long. Twelve sums are written per row, below the
+    // end checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         let mut acc = [[vdupq_n_s32(0); 3]; M];

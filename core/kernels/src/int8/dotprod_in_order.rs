@@ -1,9 +1,11 @@
-//! Sums with `sdot` on cores that do not reorder: the 8 × 12 tile of [`Dotprod`], with every load long before its first use.
+//! Sums with `sdot` on cores that do not reorder: the 8 × 12 tile of [`Dotprod`], with every load long before its first
+//! use.
 //!
-//! A Cortex-A55 issues two instructions a cycle in program order. One 128-bit `sdot` a cycle is its limit; beside it goes a
-//! 64-bit load or an insertion, while a 128-bit load stops both pipes for two cycles (measured by the authors of onnxruntime,
-//! ncnn and XNNPACK, whose kernels for it load in halves too). So each operand comes as two halves and an insertion, one of
-//! them behind a product, and is overwritten as soon as its last product is issued. `scripts/peers/arm_loops.py` counts the cycles.
+//! A Cortex-A55 issues two instructions a cycle in program order. One 128-bit `sdot` a cycle is its limit; beside it
+//! goes a 64-bit load or an insertion, while a 128-bit load stops both pipes for two cycles (measured by the authors of
+//! onnxruntime, ncnn and XNNPACK, whose kernels for it load in halves too). So each operand comes as two halves and an
+//! insertion, one of them behind a product, and is overwritten as soon as its last product is issued.
+//! `scripts/peers/arm_loops.py` counts the cycles.
 
 #![allow(unsafe_code)]
 
@@ -13,9 +15,9 @@ use std::arch::asm;
 use super::{Int8, Layout};
 use crate::isa::{Dotprod, DotprodInOrder};
 
-/// Four depths of the tile: 24 products, and the loads of the next four depths. `$upper` and `$lower` are the rows at hand;
-/// those of the next step come to `$next_upper` and `$next_lower` from `$rows`, the columns from `$columns`. `$right` gets its upper
-/// half, `$rest`, in the step that uses it.
+/// Four depths of the tile: 24 products, and the loads of the next four depths. `$upper` and `$lower` are the rows at
+/// hand; those of the next step come to `$next_upper` and `$next_lower` from `$rows`, the columns from `$columns`.
+/// `$right` gets its upper half, `$rest`, in the step that uses it.
 macro_rules! step {
     ($sums:ident, $columns:expr, [$left:ident $middle:ident $right:ident $rest:ident],
      $rows:expr, [$upper:ident $lower:ident] => [$next_upper:ident $next_lower:ident]) => {
@@ -126,9 +128,10 @@ unsafe fn tile_in_order(activations: *const u8, weights: *const u8, depth: usize
     const ROWS: usize = DotprodInOrder::TILE_ROWS;
     const STEP: (usize, usize) = (ROWS * DotprodInOrder::UNIT, 48);
     assert!(sums.len() >= ROWS * 12);
-    // SAFETY: the caller vouches for `sdot`. Each of `depth / 8` rounds reads twice 32 bytes, all rows, of the panel of activations and
-    // twice 48 of the panel's 12 · `depth`, one step ahead: the first step before the loop; the last round, which has nothing ahead,
-    // reads its own first step again. Twelve sums are written per row, below the end checked above.
+    // SAFETY: the caller vouches for `sdot`. Each of `depth / 8` rounds reads twice 32 bytes, all rows, of the panel of
+    // activations and twice 48 of the panel's 12 · `depth`, one step ahead: the first step before the loop; the last
+    // round, which has nothing ahead, reads its own first step again. Twelve sums are written per row, below the end
+    // checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         let mut acc = [[vdupq_n_s32(0); 3]; ROWS];
@@ -137,7 +140,9 @@ unsafe fn tile_in_order(activations: *const u8, weights: *const u8, depth: usize
         let mut rest = w.add(40).cast::<u64>().read_unaligned();
         for left_over in (0..depth / 8).rev() {
             let (next_upper, next_lower): (int8x16_t, int8x16_t);
-            step!(acc, w.add(STEP.1), [left middle right rest], a.add(STEP.0), [upper lower] => [next_upper next_lower]);
+            step!(
+                acc, w.add(STEP.1), [left middle right rest], a.add(STEP.0), [upper lower] => [next_upper next_lower]
+            );
             if left_over > 0 {
                 (a, w) = (a.add(2 * STEP.0), w.add(2 * STEP.1));
             }

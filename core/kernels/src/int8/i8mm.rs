@@ -96,9 +96,9 @@ impl Int8 for I8mm {
 #[target_feature(enable = "neon,dotprod,i8mm")]
 unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
     assert!(M <= I8mm::TILE_ROWS && sums.len() >= M * 12);
-    // SAFETY: the caller vouches for `smmla`. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and 64 bytes,
-    // all rows, of the panel of activations; both are that long. Twelve sums are written per
-    // row, below the end checked above.
+    // SAFETY: the caller vouches for `smmla`. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and
+    // 64 bytes, all rows, of the panel of activations; both are that long. Twelve sums are written per row, below the
+    // end checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         // A column pair of four row pairs.

@@ -8,8 +8,8 @@ use crate::activation::math::Function;
 use crate::output::Element;
 use crate::simd::{LANES, Simd};
 
-/// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`, plus what
-/// the output holds where it accumulates.
+/// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`,
+/// plus what the output holds where it accumulates.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
 pub(crate) struct Finish<'a, T> {
     pub(crate) row_scales: &'a [f32],
@@ -73,8 +73,8 @@ pub(crate) trait Int8: Simd {
         sums: &mut [i32],
     );
 
-    /// Whether there is a [`finished_tile`](Self::finished_tile): where sums do not fit the registers beside what finishes them,
-    /// they go through memory.
+    /// Whether there is a [`finished_tile`](Self::finished_tile): where sums do not fit the registers beside what
+    /// finishes them, they go through memory.
     const FINISHES: bool = false;
 
     /// [`tile`](Self::tile) of `TILE_ROWS` rows whose sums become outputs before they leave the registers.
@@ -96,6 +96,7 @@ pub(crate) trait Int8: Simd {
     /// Sums of one row, stored plainly, with all columns of a panel of weights.
     ///
     /// # Safety
-    /// `row` points to `depth` values, `weights` to a panel of [`LAYOUT`](Self::LAYOUT), `depth` deep, a multiple of 16.
+    /// `row` points to `depth` values, `weights` to a panel of [`LAYOUT`](Self::LAYOUT), `depth` deep, a multiple of
+    /// 16.
     unsafe fn row(self, row: *const i8, weights: *const u8, depth: usize, row_sum: i32, sums: &mut [i32]);
 }

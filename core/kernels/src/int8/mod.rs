@@ -46,8 +46,8 @@ use crate::simd::LANES;
 /// Most rows that a tile of any instruction set has.
 pub(crate) const MAX_ROWS: usize = 12;
 
-/// Sums of one tile, row after row, [`Layout::panel`] values each. A row's last vector may reach into the next row, which
-/// is written later, and past the last row into the spare lanes.
+/// Sums of one tile, row after row, [`Layout::panel`] values each. A row's last vector may reach into the next row,
+/// which is written later, and past the last row into the spare lanes.
 #[repr(align(64))]
 #[derive(Debug, Clone)]
 pub(crate) struct Sums(pub(crate) [i32; MAX_ROWS * layout::MAX_PANEL + LANES]);

@@ -1,12 +1,14 @@
 //! Sums with ARMv8.0 NEON: a 4 × 12 tile of widening multiplies, two rows at a time.
 //!
-//! Two products of ±127 · 127 fit i16, so `smull` and `smlal2` make sixteen of them before `sadalp` widens. It reads the
-//! layout of `sdot`, two groups of four at a time, so that one packed file serves both; activations store each group
-//! twice, to stand beside the weights of two columns.
+//! Two products of ±127 · 127 fit i16, so `smull` and `smlal2` make sixteen of them before `sadalp` widens. It reads
+//! the layout of `sdot`, two groups of four at a time, so that one packed file serves both; activations store each
+//! group twice, to stand beside the weights of two columns.
 //!
-//! One order serves cores that reorder and those that do not (Cortex-A53). Operands come as two halves of 64 bits, which puts
-//! the first and the second four depths of two columns side by side without a shuffle; each is there long before its first use. Results wait four products or more for the next instruction of their chain. Two rows leave
-//! registers for that, where four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the cycles.
+//! One order serves cores that reorder and those that do not (Cortex-A53). Operands come as two halves of 64 bits,
+//! which puts the first and the second four depths of two columns side by side without a shuffle; each is there long
+//! before its first use. Results wait four products or more for the next instruction of their chain. Two rows leave
+//! registers for that, where four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the
+//! cycles.
 
 #![allow(unsafe_code)]
 
@@ -17,8 +19,8 @@ use super::{Int8, Layout};
 use crate::isa::Neon;
 use crate::simd::LANES;
 
-/// Asks for the cache line 1 KB ahead: a row's weights come from memory once each, and prefetchers of small cores look less far
-/// ahead than that.
+/// Asks for the cache line 1 KB ahead: a row's weights come from memory once each, and prefetchers of small cores look
+/// less far ahead than that.
 macro_rules! prefetch {
     ($from:expr) => {
         asm!("prfm pldl1keep, [{from}, #1024]", from = in(reg) $from, options(nostack, preserves_flags, readonly))
@@ -26,14 +28,18 @@ macro_rules! prefetch {
 }
 pub(super) use prefetch;
 
-/// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads of the next eight depths. `$v` are
-/// the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from `$next` after their last
-/// products, the last pair of columns and the upper half of the one before come from `$columns`, those of this step.
+/// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads of the next eight depths.
+/// `$v` are the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from
+/// `$next` after their last products, the last pair of columns and the upper half of the one before come from
+/// `$columns`, those of this step.
 ///
-/// The last three chains end in the step that follows, which therefore needs `$t` and `$w[5]` as this step leaves them and, as its
-/// second `$n`, this step's second `$v`. Zeros there, before the first step, add nothing.
+/// The last three chains end in the step that follows, which therefore needs `$t` and `$w[5]` as this step leaves them
+/// and, as its second `$n`, this step's second `$v`. Zeros there, before the first step, add nothing.
 macro_rules! step {
-    ($sums:ident, $w:ident, $t:ident, $columns:expr, $next:expr, [$v0:ident $v1:ident], $rows:expr => [$n0:ident $n1:ident]) => {
+    (
+        $sums:ident, $w:ident, $t:ident, $columns:expr, $next:expr,
+        [$v0:ident $v1:ident], $rows:expr => [$n0:ident $n1:ident]
+    ) => {
         asm!(
             "smull {t0:v}.8h, {w0:v}.8b, {v0:v}.8b",
             "ldr {other}, [{columns}, #80]",
@@ -142,7 +148,8 @@ impl Int8 for Neon {
     ) {
         assert!(M <= Self::TILE_ROWS);
         let mut pairs = sums[..M * 12].chunks_exact_mut(24);
-        // SAFETY: `self` proves NEON; the caller vouches for the rest. Rows start one unit after another, `M ≤ TILE_ROWS` of them.
+        // SAFETY: `self` proves NEON; the caller vouches for the rest. Rows start one unit after another, `M ≤
+        // TILE_ROWS` of them.
         unsafe {
             for (pair, sums) in pairs.by_ref().enumerate() {
                 tile_of_two(activations.add(2 * pair * Self::UNIT), weights, depth, sums);
@@ -156,8 +163,8 @@ impl Int8 for Neon {
     #[inline(always)]
     unsafe fn row(self, row: *const i8, weights: *const u8, depth: usize, _row_sum: i32, sums: &mut [i32]) {
         assert!(sums.len() >= 12);
-        // SAFETY: `self` proves NEON. `depth / 8` steps read 8 bytes of the row and 96 of the panel's 12 · `depth` each. A
-        // prefetch may name any address. Twelve sums are written, below the end checked above.
+        // SAFETY: `self` proves NEON. `depth / 8` steps read 8 bytes of the row and 96 of the panel's 12 · `depth`
+        // each. A prefetch may name any address. Twelve sums are written, below the end checked above.
         unsafe {
             let (mut a, mut w) = (row, weights.cast::<i8>());
             let mut acc = [vdupq_n_s32(0); 6];
@@ -197,9 +204,9 @@ unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, 
     if depth == 0 {
         return sums.fill(0);
     }
-    // SAFETY: the caller vouches for NEON. Each of `depth / 16` rounds reads two steps of the panel's 12 · `depth` weights and of
-    // the rows' units, one step ahead: the first step before the loop; the last round, which has nothing ahead, reads its own
-    // first step again. Twelve sums are written per row, below the end checked above.
+    // SAFETY: the caller vouches for NEON. Each of `depth / 16` rounds reads two steps of the panel's 12 · `depth`
+    // weights and of the rows' units, one step ahead: the first step before the loop; the last round, which has nothing
+    // ahead, reads its own first step again. Twelve sums are written per row, below the end checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         let mut acc = [[vdupq_n_s32(0); 6]; 2];
@@ -238,8 +245,8 @@ unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, 
 #[target_feature(enable = "neon")]
 unsafe fn tile_of_one(activations: *const u8, weights: *const u8, depth: usize, sums: &mut [i32]) {
     assert!(sums.len() >= 12);
-    // SAFETY: the caller vouches for NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and a unit of the
-    // row's; twelve sums are written, below the end checked above.
+    // SAFETY: the caller vouches for NEON. Each of `depth / 8` steps reads 96 bytes of the panel's 12 · `depth` and a
+    // unit of the row's; twelve sums are written, below the end checked above.
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         let mut acc = [vdupq_n_s32(0); 6];

@@ -48,12 +48,12 @@ pub(crate) struct Job<'a, Weights = PackedMatrix> {
     pub(crate) epilogue: Epilogue<'a>,
 }
 
-// What stays in the L2 cache together, rows and weights: of 512 KB in a Cortex-A76 or A78, of 1 to 2 MB in x86 cores with
-// VNNI. All weights of a small model's layer fit the latter: they are read from further away once.
+// What stays in the L2 cache together, rows and weights: of 512 KB in a Cortex-A76 or A78, of 1 to 2 MB in x86 cores
+// with VNNI. All weights of a small model's layer fit the latter: they are read from further away once.
 const ROW_BLOCK_BYTES: usize = 128 << 10;
 const COLUMN_BLOCK_BYTES: usize = if cfg!(target_arch = "x86_64") { 1 << 20 } else { 256 << 10 };
-// Rows that stay in the L1 cache while the panels of a column block pass over them. Few, so that the lines and pages that
-// are written lie close together.
+// Rows that stay in the L1 cache while the panels of a column block pass over them. Few, so that the lines and pages
+// that are written lie close together.
 const STRIP_BYTES: usize = 12 << 10;
 
 /// Scales and biases of one panel's columns, padded with zeros to whole vectors.
@@ -276,7 +276,8 @@ fn finished_tile<S: Int8, T: Element>(
 #[inline(always)]
 pub(crate) fn row_sums<S: Int8>(s: S, row: &[i8], weights: &[u8], row_sum: i32, sums: &mut Sums) {
     assert_eq!(row.len() * S::LAYOUT.panel(), weights.len(), "row and panel of one depth");
-    // SAFETY: `s` proves the features; row and panel are whole slices of one depth, a multiple of 16: padded depths are.
+    // SAFETY: `s` proves the features; row and panel are whole slices of one depth, a multiple of 16: padded depths
+    // are.
     unsafe { s.row(row.as_ptr(), weights.as_ptr(), row.len(), row_sum, &mut sums.0) }
 }
 

@@ -302,7 +302,8 @@ fn quantize(set: KernelSet, rows: usize, depth: usize, repeats: usize) -> Figure
     })
 }
 
-/// Counts a multiply-add per value; every run starts from the results of the one before, which are log-probabilities too.
+/// Counts a multiply-add per value; every run starts from the results of the one before, which are log-probabilities
+/// too.
 fn log_softmax(set: KernelSet, columns: usize, repeats: usize) -> Figure {
     let mut row = values(columns, 0);
     timed(repeats, columns as u64, (4 * columns) as u64, || set.log_softmax(&mut row))

@@ -1,5 +1,5 @@
-//! Speed of the kernels on this machine, beside what its processor and its memory allow. With the cargo feature `measure`:
-//! nothing that ships to phones has it.
+//! Speed of the kernels on this machine, beside what its processor and its memory allow. With the cargo feature
+//! `measure`: nothing that ships to phones has it.
 //!
 //! One thread, the caller's. A [`Case`] is one operation in a shape that a network has; [`peak`] and [`read_bandwidth`]
 //! are the two limits that it is held against, to be measured in the same run: clocks and neighbours change.

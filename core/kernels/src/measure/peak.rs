@@ -16,8 +16,8 @@ use crate::isa::{Dotprod, I8mm, Neon};
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 const STEPS: u64 = 100_000;
 
-/// int8 multiply-adds per second that `isa` does at best on this machine, in one thread; takes some tens of milliseconds.
-/// `None` for the scalar set, and where the CPU lacks the set.
+/// int8 multiply-adds per second that `isa` does at best on this machine, in one thread; takes some tens of
+/// milliseconds. `None` for the scalar set, and where the CPU lacks the set.
 #[must_use]
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub fn peak(isa: Isa) -> Option<f64> {

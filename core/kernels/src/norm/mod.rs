@@ -58,8 +58,8 @@ impl Norm<'_> {
         }
     }
 
-    /// Sixteen values of the normalised row from `column` on; zeros behind its end. (No closure for each block: one that
-    /// the compiler does not inline is compiled without the CPU's features.)
+    /// Sixteen values of the normalised row from `column` on; zeros behind its end. (No closure for each block: one
+    /// that the compiler does not inline is compiled without the CPU's features.)
     #[inline(always)]
     pub(crate) fn block<S: Simd>(&self, s: S, row: &Normed<'_, S>, column: usize) -> S::F {
         let count = row.values.len() - column;

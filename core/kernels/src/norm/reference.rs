@@ -1,7 +1,7 @@
 //! Norms in f32, as they are defined: for networks in f32, and to compare the kernels with.
 
-/// Normalises each row of `width = weight.len()` values to zero mean and unit variance, then scales and shifts it (Ba et al.
-/// 2016). `epsilon` keeps a constant row from dividing by zero.
+/// Normalises each row of `width = weight.len()` values to zero mean and unit variance, then scales and shifts it (Ba
+/// et al. 2016). `epsilon` keeps a constant row from dividing by zero.
 ///
 /// # Panics
 /// When `input` and `out` differ in length or are not whole rows.

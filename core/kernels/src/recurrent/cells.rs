@@ -2,8 +2,9 @@
 
 use crate::sigmoid;
 
-/// Long short-term memory (Hochreiter and Schmidhuber 1997) as PyTorch orders it: `gates` are the sums of input and state
-/// for the input gate, the forget gate, the cell and the output gate, one behind the other. Advances `cell` and `hidden`.
+/// Long short-term memory (Hochreiter and Schmidhuber 1997) as PyTorch orders it: `gates` are the sums of input and
+/// state for the input gate, the forget gate, the cell and the output gate, one behind the other. Advances `cell` and
+/// `hidden`.
 ///
 /// # Panics
 /// When there are not four gates for each value of the state.
@@ -18,8 +19,8 @@ pub fn lstm_cell(gates: &[f32], cell: &mut [f32], hidden: &mut [f32]) {
 }
 
 /// Gated recurrent unit (Cho et al. 2014) as PyTorch defines it: the reset gate works on the state's product, its bias
-/// included. `of_input` and `of_state` are the products for the reset gate, the update gate and the new state, one behind the
-/// other. Advances `hidden`.
+/// included. `of_input` and `of_state` are the products for the reset gate, the update gate and the new state, one
+/// behind the other. Advances `hidden`.
 ///
 /// # Panics
 /// When there are not three gates for each value of the state.

@@ -65,7 +65,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 50 } else { 100_000 }, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: if cfg!(miri) { 50 } else { 100_000 },
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn any_numbers_are_multiplied_and_added_as_the_instruction_does(a: u32, b: u32, c: u32) {
@@ -75,7 +79,8 @@ mod tests {
         /// Sums near half-way between two f32, from both sides, and results with few bits.
         #[test]
         fn what_a_second_rounding_would_spoil_is_right(
-            a in 1u32 << 23..1 << 24, b in 1u32 << 23..1 << 24, exponent in -150i32..-60, at in -30i32..30, low in 0u32..64,
+            a in 1u32 << 23..1 << 24, b in 1u32 << 23..1 << 24, exponent in -150i32..-60,
+            at in -30i32..30, low in 0u32..64,
         ) {
             let scale = 2f32.powi(exponent / 2);
             let (a, b) = (a as f32 * scale, b as f32 * scale);

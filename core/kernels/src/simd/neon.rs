@@ -49,7 +49,11 @@ macro_rules! implement {
                     let from = line.as_ptr().wrapping_add(ahead);
                     // SAFETY: a prefetch may name any address, and changes nothing.
                     unsafe {
-                        asm!("prfm pldl1keep, [{from}]", from = in(reg) from, options(nostack, preserves_flags, readonly));
+                        asm!(
+                            "prfm pldl1keep, [{from}]",
+                            from = in(reg) from,
+                            options(nostack, preserves_flags, readonly)
+                        );
                     }
                 }
             }

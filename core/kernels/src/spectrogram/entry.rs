@@ -9,8 +9,9 @@ impl KernelSet {
     /// log10 of the energies of the plan's filters, frame by frame: `out` is `[frames, filters]`, `samples` hold the
     /// [`samples`](Spectrogram::samples) of as many frames.
     ///
-    /// Energies are at least 1e-10 and at most the greatest f32; that of a sample that is NaN counts as the least. Absolute error
-    /// of the logarithm below 1e-6. One thread; 0.7 µs per frame with AVX-512, in groups of eight frames.
+    /// Energies are at least 1e-10 and at most the greatest f32; that of a sample that is NaN counts as the least.
+    /// Absolute error of the logarithm below 1e-6. One thread; 0.7 µs per frame with AVX-512, in groups of eight
+    /// frames.
     ///
     /// # Panics
     /// When `out` is not whole frames or there are fewer samples than they take.

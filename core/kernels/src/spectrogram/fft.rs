@@ -67,8 +67,8 @@ impl Default for Scratch {
     }
 }
 
-/// |FFT|² of the windowed samples of one part of the lanes. `window` holds half the window's weights: the sums and differences
-/// that take the two interleaved transforms apart are then those of the transforms themselves.
+/// |FFT|² of the windowed samples of one part of the lanes. `window` holds half the window's weights: the sums and
+/// differences that take the two interleaved transforms apart are then those of the transforms themselves.
 #[inline(always)]
 pub(super) fn power<S: Doubles>(
     s: S,

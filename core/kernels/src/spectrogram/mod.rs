@@ -1,5 +1,5 @@
-//! Log-spectrogram: windowed frames of samples, their power spectrum by a real FFT, energies of filters, log10. The front
-//! end of speech models.
+//! Log-spectrogram: windowed frames of samples, their power spectrum by a real FFT, energies of filters, log10. The
+//! front end of speech models.
 //!
 //! In f64 up to the energies: those of the quietest filters lie 80 dB below the loudest, where an FFT in f32 keeps two
 //! digits. Eight frames are computed side by side, one per lane; lanes never meet, so a frame does not depend on those

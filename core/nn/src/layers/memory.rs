@@ -111,8 +111,8 @@ impl Memory for KvMemory {
     }
 }
 
-/// Keys and values of one hypothesis in half precision, one cache per block: what a network with quantized weights keeps of
-/// a text.
+/// Keys and values of one hypothesis in half precision, one cache per block: what a network with quantized weights
+/// keeps of a text.
 #[derive(Debug)]
 pub struct HalfMemory(Vec<HalfCache>);
 

@@ -24,8 +24,8 @@ pub enum RotaryPairs {
     Halves,
 }
 
-/// Turns pairs of each head's values by angles that grow with the position (Su et al. 2021): scores of queries and keys then
-/// depend on their distance.
+/// Turns pairs of each head's values by angles that grow with the position (Su et al. 2021): scores of queries and keys
+/// then depend on their distance.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     pairs: RotaryPairs,

@@ -1,8 +1,8 @@
 //! Layers with quantized weights on the kernels of one instruction set.
 //!
-//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row and
-//! made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as [`Activations`], which
-//! the layer itself has quantized as its weights want them.
+//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row
+//! and made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as
+//! [`Activations`], which the layer itself has quantized as its weights want them.
 
 use sotto_kernels::{Activation, Activations, Epilogue, Floats, MatRef, Norm, PackError};
 
@@ -78,7 +78,8 @@ impl QuantizedLinear {
         Self::stacked(source, backend, &[Part { name, biased: Biased::Yes, outputs }], inputs)
     }
 
-    /// Stacks projections of the same input: their results lie side by side in one row. Those without a bias get a zero one.
+    /// Stacks projections of the same input: their results lie side by side in one row. Those without a bias get a zero
+    /// one.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -243,8 +244,8 @@ impl QuantizedEmbedding {
         Ok(Self { bias: Some(source.floats(name, shape)?), ..self })
     }
 
-    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. Cost: a copy
-    /// of those rows.
+    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. Cost: a
+    /// copy of those rows.
     ///
     /// # Errors
     /// [`PackError::Shape`] for an empty list.

@@ -140,7 +140,8 @@ impl MatrixRequest<'_> {
         Ok(FloatWeights { rows, bias: self.has_bias().then_some(bias) })
     }
 
-    /// Quantizes f32 tensors and packs them: in 8 bits symmetrically with one scale per row, in 4 bits as [`quantize_int4`] does.
+    /// Quantizes f32 tensors and packs them: in 8 bits symmetrically with one scale per row, in 4 bits as
+    /// [`quantize_int4`] does.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.

@@ -31,9 +31,9 @@ pub fn positions_of(rows: &[Row], memories: &[impl Memory], next: &mut Vec<usize
 }
 
 impl Backend {
-    /// Appends keys and values to the texts' memories, then lets every row attend to what its text has seen up to itself, on
-    /// the threads of the pool where that is worth it. `projected` has queries, keys and values of each row side by side,
-    /// `out` gets `[rows, width]`; `weights` is scratch of the threads.
+    /// Appends keys and values to the texts' memories, then lets every row attend to what its text has seen up to
+    /// itself, on the threads of the pool where that is worth it. `projected` has queries, keys and values of each row
+    /// side by side, `out` gets `[rows, width]`; `weights` is scratch of the threads.
     ///
     /// # Panics
     /// When lengths do not fit, or a memory is full.

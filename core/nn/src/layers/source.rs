@@ -7,8 +7,8 @@ use crate::weights::{WeightError, Weights};
 
 /// Hands out named tensors as f32, and matrices of quantized weights.
 ///
-/// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names. A packed model is one
-/// too: what it hands out lies in the mapped file.
+/// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names. A packed model is
+/// one too: what it hands out lies in the mapped file.
 pub trait TensorSource {
     /// The values of tensor `name`, row-major, exactly of `shape`.
     ///
@@ -27,7 +27,8 @@ pub trait TensorSource {
         Ok(self.tensor(name, shape)?.into())
     }
 
-    /// Quantized weights for kernels that read `layout`: in 8 bits from f32 tensors, or as they lie ready, without a copy.
+    /// Quantized weights for kernels that read `layout`: in 8 bits from f32 tensors, or as they lie ready, without a
+    /// copy.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
@@ -35,8 +36,8 @@ pub trait TensorSource {
         request.quantized(self, layout, WeightType::Int8)
     }
 
-    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its quantized weights
-    /// stand for.
+    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its quantized
+    /// weights stand for.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).

@@ -10,8 +10,8 @@ pub enum ComputeDevice {
     #[default]
     Cpu,
     /// The GPU of Apple devices, with the CPU behind it; needs the cargo feature `metal`. Only while the app is in the
-    /// foreground, of which the model has to be told. A model in [`Precision::F32`](super::Precision::F32) computes in f32
-    /// there, any other in f16. Costs memory for a second copy of the weights.
+    /// foreground, of which the model has to be told. A model in [`Precision::F32`](super::Precision::F32) computes in
+    /// f32 there, any other in f16. Costs memory for a second copy of the weights.
     Metal,
     /// What would run on a GPU, on the CPU by candle's own products: slow, for tests on machines without one. Needs the
     /// cargo feature `candle`.
@@ -28,8 +28,8 @@ pub enum DeviceStatus {
     Running,
     /// The app is in the background: the CPU computes.
     Paused,
-    /// The device failed: the CPU computes, and nothing was lost. It is tried again the next time that the app comes to the
-    /// foreground, unless it never worked.
+    /// The device failed: the CPU computes, and nothing was lost. It is tried again the next time that the app comes to
+    /// the foreground, unless it never worked.
     Failed {
         /// What the device said.
         reason: String,

@@ -49,8 +49,8 @@ pub enum OtherLayout {
     Refuse,
 }
 
-/// What happens to a model that would take longer to do its work than a user waits, a recording than it is long, on a device for
-/// which there are no vector kernels: 32-bit ARM.
+/// What happens to a model that would take longer to do its work than a user waits, a recording than it is long, on a
+/// device for which there are no vector kernels: 32-bit ARM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlowDevice {
     /// An error, with the figure.

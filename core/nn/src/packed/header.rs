@@ -74,7 +74,8 @@ pub(super) struct Place {
     pub(super) end: usize,
 }
 
-/// Writes the checksum of a changed header anew, for tests of what lies behind it; `false` where there is none to write.
+/// Writes the checksum of a changed header anew, for tests of what lies behind it; `false` where there is none to
+/// write.
 pub fn reseal(file: &mut [u8]) -> bool {
     let Some(sum) = json(file).and_then(checksum) else { return false };
     let at = LENGTH + field(&file[LENGTH..]).unwrap_or_default();

@@ -54,8 +54,8 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Sums the errors of all matrices by kind. `classes` are patterns of their names with the names of the kinds; a `*` stands
-    /// for a number.
+    /// Sums the errors of all matrices by kind. `classes` are patterns of their names with the names of the kinds; a
+    /// `*` stands for a number.
     #[must_use]
     pub fn of(errors: &[TensorError], classes: &[(&str, &str)]) -> Self {
         Self { classes: by_class(errors, classes), worst: worst(errors) }

@@ -47,8 +47,8 @@ struct Step {
 }
 
 impl Search<'_> {
-    /// The best texts behind the prompt, best first: as many as the beam is wide, where so many were found. `first` are the
-    /// logits behind the prompt.
+    /// The best texts behind the prompt, best first: as many as the beam is wide, where so many were found. `first` are
+    /// the logits behind the prompt.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.

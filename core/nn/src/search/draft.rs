@@ -1,8 +1,8 @@
 //! A draft of the text is fed at once, and only what the network says otherwise is decoded token by token (speculative
 //! decoding, Leviathan et al. 2023; the draft may be the last hypothesis of live text).
 //!
-//! The text is that of greedy decoding. Cost: a pass of the network per place where the draft is wrong, and one per token
-//! that is new.
+//! The text is that of greedy decoding. Cost: a pass of the network per place where the draft is wrong, and one per
+//! token that is new.
 
 use sotto_runtime::Cancelled;
 
@@ -12,7 +12,8 @@ use super::recording::Recording;
 use super::sampling::argmax;
 use super::sequences::pick;
 
-// Rows of the vocabulary product at a time: their logits are 1.7 MB, and rows behind the first wrong one are not needed.
+// Rows of the vocabulary product at a time: their logits are 1.7 MB, and rows behind the first wrong one are not
+// needed.
 const ROWS: usize = 8;
 
 // A text that differs in more places is another one.
@@ -28,8 +29,8 @@ pub struct Draft<'d> {
 }
 
 impl<'d> Draft<'d> {
-    /// Feeds `prompt` and `draft`; logits of all their rows are there afterwards. A network whose memories cannot be cut
-    /// gets no draft.
+    /// Feeds `prompt` and `draft`; logits of all their rows are there afterwards. A network whose memories cannot be
+    /// cut gets no draft.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -47,8 +48,8 @@ impl<'d> Draft<'d> {
         Ok(Self { prompt: prompt.len(), ahead })
     }
 
-    /// Verifies the draft and goes on behind it, recording the attention of every token that is fed and stays: of the prompt
-    /// and of all tokens but a last one that nothing followed.
+    /// Verifies the draft and goes on behind it, recording the attention of every token that is fed and stays: of the
+    /// prompt and of all tokens but a last one that nothing followed.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -70,8 +71,8 @@ impl<'d> Draft<'d> {
 }
 
 impl Search<'_> {
-    /// Takes tokens as long as they are those `ahead`, whose logits begin at row `row` of what was fed last. `None` at the
-    /// end of the text; otherwise the token that is not ahead, and how many before it were.
+    /// Takes tokens as long as they are those `ahead`, whose logits begin at row `row` of what was fed last. `None` at
+    /// the end of the text; otherwise the token that is not ahead, and how many before it were.
     fn verify(&mut self, row: usize, ahead: &[u32], text: &mut Candidate) -> Option<(u32, usize)> {
         let rows: Vec<usize> = (row..=row + ahead.len()).collect();
         for (chunk, rows) in rows.chunks(ROWS).enumerate() {

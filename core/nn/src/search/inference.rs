@@ -13,7 +13,8 @@ const ROOM_STEP: usize = 128;
 
 /// Texts that a network was fed: first one, the *prompt*, then hypotheses that all continue it.
 pub trait Hypotheses: Debug {
-    /// Begins an empty prompt; it and what continues it have room for `room` tokens. What was there before is forgotten.
+    /// Begins an empty prompt; it and what continues it have room for `room` tokens. What was there before is
+    /// forgotten.
     fn begin(&mut self, room: usize);
 
     /// Feeds more tokens of the prompt, which attends to the first source, and records the attention of chosen heads.
@@ -47,8 +48,8 @@ pub trait Hypotheses: Debug {
     /// Scores of the next token after each of the rows `picked` of what was fed last: `[picked, columns]`.
     fn logits(&mut self, picked: &[usize]) -> &mut [f32];
 
-    /// Makes hypotheses that continue the prompt; hypothesis `i` attends to source `sources[i]`. Hypotheses of before are
-    /// given up.
+    /// Makes hypotheses that continue the prompt; hypothesis `i` attends to source `sources[i]`. Hypotheses of before
+    /// are given up.
     fn fork(&mut self, sources: &[usize]);
 
     /// Feeds one token to each hypothesis and returns the logits of the next ones, `[hypotheses, columns]`.
@@ -57,10 +58,12 @@ pub trait Hypotheses: Debug {
     /// [`Cancelled`] when `cancel` fires.
     ///
     /// # Panics
-    /// When a token is beyond the vocabulary, a hypothesis beyond its room, or there are not as many tokens as hypotheses.
+    /// When a token is beyond the vocabulary, a hypothesis beyond its room, or there are not as many tokens as
+    /// hypotheses.
     fn step(&mut self, tokens: &[u32], cancel: &CancelToken) -> Result<&mut [f32], Cancelled>;
 
-    /// Hypothesis `i` continues what was hypothesis `parents[i]`; memories are copied only where lines of descent cross.
+    /// Hypothesis `i` continues what was hypothesis `parents[i]`; memories are copied only where lines of descent
+    /// cross.
     fn reorder(&mut self, parents: &[usize]);
 
     /// Gives the hypotheses up.
@@ -116,8 +119,8 @@ impl<N: Network> Inference<N> {
         &self.network
     }
 
-    /// Sets what texts attend to from here on. `make` gets the network, its scratch, and the sources of before, whose memory
-    /// it may use.
+    /// Sets what texts attend to from here on. `make` gets the network, its scratch, and the sources of before, whose
+    /// memory it may use.
     ///
     /// # Errors
     /// Those of `make`; there are no sources then.

@@ -1,8 +1,8 @@
 //! From a network that predicts one token to whole texts: greedy, beam and sampled search, the same for every task.
 //!
-//! A task brings a [`Network`], which is fed tokens and gives logits, and a [`Scorer`], which says what may come next. An
-//! [`Inference`] keeps the network's memories; a [`Search`] follows texts in it. The search knows neither the network's
-//! types nor what its tokens mean.
+//! A task brings a [`Network`], which is fed tokens and gives logits, and a [`Scorer`], which says what may come next.
+//! An [`Inference`] keeps the network's memories; a [`Search`] follows texts in it. The search knows neither the
+//! network's types nor what its tokens mean.
 
 mod beam;
 mod candidate;

@@ -96,7 +96,7 @@ pub trait Network: Debug + Send + Sync {
     /// When a token is beyond the vocabulary or a hypothesis beyond its memory: callers check both.
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Self::Scratch) -> Result<(), Cancelled>;
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, columns]`. A
-    /// column is a token, or a place in a shortlist ([`Scorer::token`](super::Scorer::token)).
+    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, columns]`.
+    /// A column is a token, or a place in a shortlist ([`Scorer::token`](super::Scorer::token)).
     fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Self::Scratch, threads: Threads) -> &'s mut [f32];
 }

@@ -34,8 +34,8 @@ impl<'a> Recording<'a> {
         self.rows = self.rows.min(len);
     }
 
-    /// Keeps one row of the chosen heads of block `block` out of attention weights: `heads.count()` rows, `states` values
-    /// of each.
+    /// Keeps one row of the chosen heads of block `block` out of attention weights: `heads.count()` rows, `states`
+    /// values of each.
     pub fn take(&mut self, block: usize, weights: &[f32], heads: Heads, states: usize) {
         let stride = weights.len() / heads.count();
         for (head, kept) in self.of_block(block) {

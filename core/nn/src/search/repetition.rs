@@ -17,15 +17,16 @@ pub(super) fn looped_tail(tokens: &[u32]) -> usize {
         .unwrap_or(0)
 }
 
-/// Whether three tokens in a row come twice: in a sentence or two of speech a sign that the text goes on after the audio.
+/// Whether three tokens in a row come twice: in a sentence or two of speech a sign that the text goes on after the
+/// audio.
 #[must_use]
 pub fn repeats(tokens: &[u32]) -> bool {
     let triples = || tokens.windows(3).enumerate();
     triples().any(|(index, triple)| triples().skip(index + 1).any(|(_, later)| later == triple))
 }
 
-/// Whether a word or a few come again and again anywhere in the text, "light light light light light": mostly the decoder's
-/// stammer, seldom a speaker's.
+/// Whether a word or a few come again and again anywhere in the text, "light light light light light": mostly the
+/// decoder's stammer, seldom a speaker's.
 #[must_use]
 pub fn stutters(tokens: &[u32]) -> bool {
     [(1, 5), (2, 4), (3, 4)].into_iter().any(|(period, rounds)| {
@@ -38,8 +39,8 @@ pub fn stutters(tokens: &[u32]) -> bool {
     })
 }
 
-/// Makes the tokens of `recent` less likely, before logits become probabilities: a positive logit is divided by `penalty`,
-/// a negative one multiplied (CTRL, Keskar et al. 2019, §4.1). 1 changes nothing. Each token counts once.
+/// Makes the tokens of `recent` less likely, before logits become probabilities: a positive logit is divided by
+/// `penalty`, a negative one multiplied (CTRL, Keskar et al. 2019, §4.1). 1 changes nothing. Each token counts once.
 pub fn penalize(logits: &mut [f32], recent: &[u32], penalty: f32) {
     for (place, token) in recent.iter().enumerate() {
         if recent[..place].contains(token) {

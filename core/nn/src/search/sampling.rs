@@ -50,8 +50,8 @@ pub fn sample(scores: &[f32], temperature: f32, rng: &mut Rng) -> usize {
     best
 }
 
-/// How a token is drawn: a temperature, and which tokens are left out before. Filters act in the order of their fields, on
-/// probabilities at this temperature; the likeliest token is never left out.
+/// How a token is drawn: a temperature, and which tokens are left out before. Filters act in the order of their fields,
+/// on probabilities at this temperature; the likeliest token is never left out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
     /// Scores are divided by it: 0 takes the likeliest, 1 follows the network.

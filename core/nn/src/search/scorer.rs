@@ -23,14 +23,14 @@ pub trait Scorer: Debug {
     }
 }
 
-/// Adds to the scores of some tokens: words that a user expects. It decides which text wins, and not how far a text can be
-/// trusted: sums of log-probabilities stay as they are.
+/// Adds to the scores of some tokens: words that a user expects. It decides which text wins, and not how far a text can
+/// be trusted: sums of log-probabilities stay as they are.
 pub trait Preference: Debug {
     /// Writes log-probabilities of the columns to `weighed`, with what each token after `text` brings.
     fn favour(&self, text: &[u32], scores: &[f32], weighed: &mut Vec<f32>);
 
-    /// As [`favour`](Self::favour), for hypotheses that compete: a token that breaks off what `text` had begun also loses
-    /// what that had brought.
+    /// As [`favour`](Self::favour), for hypotheses that compete: a token that breaks off what `text` had begun also
+    /// loses what that had brought.
     fn favour_with_refund(&self, text: &[u32], scores: &[f32], weighed: &mut Vec<f32>);
 
     /// What `token` brings behind `text`, or takes back.

@@ -55,8 +55,8 @@ impl Search<'_> {
         Ok(texts.into_iter().map(|(_, text)| text).collect())
     }
 
-    /// `count` independent texts behind the prompt, in the order in which they ended, each token picked by `choose` from
-    /// log-probabilities.
+    /// `count` independent texts behind the prompt, in the order in which they ended, each token picked by `choose`
+    /// from log-probabilities.
     fn sequences(
         &mut self,
         first: &[f32],

@@ -1,7 +1,8 @@
 //! Element types of tensors and their conversion to f32.
 //!
-//! The block formats are ggml's (`ggml-common.h`, `dequantize_row_*`): 32 values share one f16 scale, 4- and 5-bit values
-//! lie as the low nibbles of values 0..16 and the high nibbles of values 16..32, fifth bits in one little-endian word.
+//! The block formats are ggml's (`ggml-common.h`, `dequantize_row_*`): 32 values share one f16 scale, 4- and 5-bit
+//! values lie as the low nibbles of values 0..16 and the high nibbles of values 16..32, fifth bits in one little-endian
+//! word.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;

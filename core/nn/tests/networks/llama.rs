@@ -1,5 +1,5 @@
-//! A Llama: root-mean-square norms before the layers, rotary positions, grouped heads, a gated SiLU, nothing but its own text
-//! to attend to (Touvron et al. 2023).
+//! A Llama: root-mean-square norms before the layers, rotary positions, grouped heads, a gated SiLU, nothing but its
+//! own text to attend to (Touvron et al. 2023).
 
 use std::io::Read;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A Marian: norms behind the layers, ReLU, sinusoids, an encoder whose sentence each hypothesis attends to, an output layer
-//! with a bias of its own (Junczys-Dowmunt et al. 2018).
+//! A Marian: norms behind the layers, ReLU, sinusoids, an encoder whose sentence each hypothesis attends to, an output
+//! layer with a bias of its own (Junczys-Dowmunt et al. 2018).
 
 use sotto_kernels::{Activation, Heads};
 use sotto_nn::layers::exact::{

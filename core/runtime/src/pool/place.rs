@@ -1,11 +1,13 @@
 //! Where threads run: a helper that is woken goes to another core than its caller's.
 //!
-//! After a pause Linux may put a helper on the very core on which the caller works, though others are idle, and leaves it
-//! there for tens of milliseconds: each waits for the other, and two threads are no faster than one. (Measured for a clip of 5 s
-//! after a pause of a quarter of a second: `docs/PERFORMANCE.md`.) So the caller forbids a sleeping helper its own core before it
-//! wakes it. All other cores that the caller may use stay allowed, looked up anew each time: systems move apps between sets of cores.
+//! After a pause Linux may put a helper on the very core on which the caller works, though others are idle, and leaves
+//! it there for tens of milliseconds: each waits for the other, and two threads are no faster than one. (Measured for a
+//! clip of 5 s after a pause of a quarter of a second: `docs/PERFORMANCE.md`.) So the caller forbids a sleeping helper
+//! its own core before it wakes it. All other cores that the caller may use stay allowed, looked up anew each time:
+//! systems move apps between sets of cores.
 //!
-//! A helper whose setup has chosen cores for it keeps them. Systems other than Linux and Android place threads as they see fit.
+//! A helper whose setup has chosen cores for it keeps them. Systems other than Linux and Android place threads as they
+//! see fit.
 
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(any(miri, loom))))]
 mod system {

@@ -1,4 +1,5 @@
-//! From an encoded window to its tokens: what Whisper's text begins with, what may come next, and when it is tried again.
+//! From an encoded window to its tokens: what Whisper's text begins with, what may come next, and when it is tried
+//! again.
 //!
 //! The search itself is `sotto_nn::search`.
 

@@ -8,8 +8,8 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
 
-/// A form of the network: an encoder beside the decoder that the search knows. All rows attend to one source, the keys and
-/// values of the window at hand.
+/// A form of the network: an encoder beside the decoder that the search knows. All rows attend to one source, the keys
+/// and values of the window at hand.
 pub(crate) trait Whisper: Network {
     /// Memory that encoding reuses from window to window.
     type EncoderScratch: Debug + Send;

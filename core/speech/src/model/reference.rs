@@ -6,9 +6,9 @@
 //! `n`-th token costs a pass over `n` tokens, and nothing can be cancelled inside a pass.
 //!
 //! It differs from the original in two places, which bound how closely the two can agree: candle-transformers 0.11.1
-//! takes GELU's tanh approximation where Whisper was trained with the error function (up to 5e-4 per value), and computes
-//! the encoder's positions where our network reads them from the file (up to 3e-4 in tiny.en's f16). So token-exact text
-//! and wiring are held to candle, and fine tolerances to goldens of transformers.
+//! takes GELU's tanh approximation where Whisper was trained with the error function (up to 5e-4 per value), and
+//! computes the encoder's positions where our network reads them from the file (up to 3e-4 in tiny.en's f16). So
+//! token-exact text and wiring are held to candle, and fine tolerances to goldens of transformers.
 //!
 //! Threads: candle computes on all cores, or on as many as `RAYON_NUM_THREADS` says.
 
@@ -150,7 +150,8 @@ impl ReferenceModel {
     /// Stops after `max_tokens` or when the text context is full. Looks at `cancel` before every token.
     ///
     /// # Errors
-    /// As [`logits`](Self::logits); [`ReferenceError::Input`] too when `model` has another vocabulary than this network.
+    /// As [`logits`](Self::logits); [`ReferenceError::Input`] too when `model` has another vocabulary than this
+    /// network.
     pub fn greedy(
         &mut self,
         model: &Model,

@@ -656,8 +656,8 @@ fn endless(options: &VadOptions) -> VadOptions {
 
 /// Where audio may be cut behind final words that end at `end`, in front of the `next` word.
 ///
-/// The end of a last word is not known before another one begins: it may be squeezed to nothing, and would be heard again
-/// behind a cut.
+/// The end of a last word is not known before another one begins: it may be squeezed to nothing, and would be heard
+/// again behind a cut.
 fn cut(end: f64, next: Option<f64>) -> Option<f64> {
     next.map(|next| end.max(next - BEFORE))
 }

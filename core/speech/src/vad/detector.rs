@@ -8,8 +8,8 @@ use super::options::VadOptions;
 /// Samples per probability: 32 ms.
 pub const STEP: usize = 512;
 
-/// A voice activity detector: weights that streams share. [`SottoVad`](super::SottoVad) comes with the library, [`SileroVad`](super::SileroVad) from
-/// a file; an app may bring its own.
+/// A voice activity detector: weights that streams share. [`SottoVad`](super::SottoVad) comes with the library,
+/// [`SileroVad`](super::SileroVad) from a file; an app may bring its own.
 pub trait Detector: Debug + Send + Sync {
     /// The state of a stream at its beginning. The only call that allocates.
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;

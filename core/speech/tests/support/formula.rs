@@ -1,5 +1,5 @@
-//! Models whose weights follow a formula (scripts/goldens/random_multilingual.py), written as a Hugging Face folder with a
-//! vocabulary of made-up words. They need no data, and small ones run in milliseconds.
+//! Models whose weights follow a formula (scripts/goldens/random_multilingual.py), written as a Hugging Face folder
+//! with a vocabulary of made-up words. They need no data, and small ones run in milliseconds.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::path::Path;

@@ -2,9 +2,10 @@
 //! GPT-2, Whisper, Llama 3, Qwen and their like have in common.
 //!
 //! Text is prepared (normalised, cut into pieces by a [`PreTokenizer`]), then the bytes of each piece, or its
-//! characters with bytes for what no token spells, are merged by the vocabulary's rules. What differs between models is values, not code: tokens with any ids, rules in the order of
-//! their ranks or ranks that are ids, control tokens, pre-tokenizers. Sources: a Hugging Face `tokenizer.json`, and the
-//! packed form of any vocabulary, which is used where it lies.
+//! characters with bytes for what no token spells, are merged by the vocabulary's rules. What differs between models is
+//! values, not code: tokens with any ids, rules in the order of their ranks or ranks that are ids, control tokens,
+//! pre-tokenizers. Sources: a Hugging Face `tokenizer.json`, and the packed form of any vocabulary, which is used where
+//! it lies.
 
 mod added;
 mod alphabet;

@@ -10,9 +10,9 @@
 //! bytes       of all tokens
 //! ```
 //!
-//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC, 16 characters rather than bytes,
-//! 32 decoding leaves the first space out, 64 (with 1) and 128 how the space before the text comes; from bit 8 on the
-//! pre-tokenizer, where 0 is GPT-2's.
+//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC, 16 characters rather than
+//! bytes, 32 decoding leaves the first space out, 64 (with 1) and 128 how the space before the text comes; from bit 8
+//! on the pre-tokenizer, where 0 is GPT-2's.
 //!
 //! `compact` has a smaller form that is not used in place.
 //!

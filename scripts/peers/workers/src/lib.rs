@@ -1,7 +1,7 @@
 //! What the workers share: how they are started and how they answer.
 //!
-//! A worker loads its engine once, warms up, writes a [`Ready`] line, and then answers each [`Request`] line on its standard
-//! input with one line of [`Times`]. Whoever starts the workers decides whose turn it is.
+//! A worker loads its engine once, warms up, writes a [`Ready`] line, and then answers each [`Request`] line on its
+//! standard input with one line of [`Times`]. Whoever starts the workers decides whose turn it is.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -154,7 +154,8 @@ pub fn write_floats(path: &Path, values: &[f32]) -> Result<(), Failure> {
     write_whole(path, &bytes)
 }
 
-/// Writes a file that is whole or not there: a run that was stopped leaves `.part` files, and is made good by the next one.
+/// Writes a file that is whole or not there: a run that was stopped leaves `.part` files, and is made good by the next
+/// one.
 ///
 /// # Errors
 /// When the file cannot be written.

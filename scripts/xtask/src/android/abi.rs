@@ -55,9 +55,9 @@ impl Abi {
         format!("CARGO_TARGET_{}_LINKER", self.target().to_uppercase().replace('-', "_"))
     }
 
-    /// Crates that are optimised for size on this ABI alone. Code for x86-64 is a fifth larger than for ARM, and what runs
-    /// there is an emulator or a Chromebook: the larger crates but for the kernels give way, so that the ceiling is the
-    /// same for all.
+    /// Crates that are optimised for size on this ABI alone. Code for x86-64 is a fifth larger than for ARM, and what
+    /// runs there is an emulator or a Chromebook: the larger crates but for the kernels give way, so that the ceiling
+    /// is the same for all.
     pub fn smaller(self) -> &'static [&'static str] {
         match self {
             Self::X86_64 => &["opus-pure", "sotto-audio", "sotto-nn", "sotto-speech", "sotto-text"],

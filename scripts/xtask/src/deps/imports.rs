@@ -1,7 +1,8 @@
-//! Inside a crate: files of different folders do not import each other in a circle, or a reader finds no end to begin at.
+//! Inside a crate: files of different folders do not import each other in a circle, or a reader finds no end to begin
+//! at.
 //!
-//! A module and the modules below it are one folder. Tests do not count: they may look anywhere. What a module re-exports
-//! counts as an import from where it is defined.
+//! A module and the modules below it are one folder. Tests do not count: they may look anywhere. What a module
+//! re-exports counts as an import from where it is defined.
 
 mod modules;
 mod source;

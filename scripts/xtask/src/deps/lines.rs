@@ -47,10 +47,16 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, DepsError> {
     Ok(findings)
 }
 
-/// Numbers of the lines that are too long.
+/// Numbers of the lines that are too long. Between the fences of a Markdown page stands what is shown as it is.
 fn too_long(text: &str, kind: &str) -> Vec<usize> {
-    let long = |line: &str| line.chars().count() > COLUMNS && !is_whole(line, kind);
-    (1..).zip(text.lines()).filter(|(_, line)| long(line)).map(|(number, _)| number).collect()
+    let (mut numbers, mut fenced) = (Vec::new(), false);
+    for (number, line) in (1..).zip(text.lines()) {
+        fenced ^= kind == "md" && line.trim_start().starts_with("```");
+        if !fenced && line.chars().count() > COLUMNS && !is_whole(line, kind) {
+            numbers.push(number);
+        }
+    }
+    numbers
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>, DepsError> {
@@ -82,6 +88,9 @@ mod tests {
         let words = "word ".repeat(30);
         assert_eq!(too_long(&format!("| {words} |"), "md"), [0; 0]);
         assert_eq!(too_long(&format!("| {words} |"), "rs"), [1]);
+        assert_eq!(too_long(&format!("```text\n{words}\n```\n{words}\n"), "md"), [4]);
         assert_eq!(too_long(&format!("// see {}", "x".repeat(130)), "rs"), [0; 0]);
+        assert_eq!(too_long(&format!("let text = \"{words}\";"), "rs"), [0; 0]);
+        assert_eq!(too_long(&format!("// a \"{words}\""), "rs"), [1]);
     }
 }

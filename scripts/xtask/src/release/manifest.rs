@@ -81,7 +81,8 @@ impl Manifest {
     }
 }
 
-/// Notes that a project ran on the files that the list names: on these and no others, as the list's own hash stands there.
+/// Notes that a project ran on the files that the list names: on these and no others, as the list's own hash stands
+/// there.
 ///
 /// # Errors
 /// [`Failure::File`].
@@ -118,7 +119,8 @@ impl fmt::Display for Manifest {
     }
 }
 
-/// SHA-256 of every file below a folder, by its path in `root`; the list itself is left out, and what is noted beside it.
+/// SHA-256 of every file below a folder, by its path in `root`; the list itself is left out, and what is noted beside
+/// it.
 ///
 /// # Errors
 /// [`Failure::File`].

@@ -36,8 +36,8 @@ pub fn promote(folder: &Path, to: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the files of a folder are those that its manifest lists: between the check of a package and a later step somebody
-/// may have written.
+/// Whether the files of a folder are those that its manifest lists: between the check of a package and a later step
+/// somebody may have written.
 ///
 /// # Errors
 /// As [`promote`].

@@ -101,8 +101,8 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// Every row of `x` attends to its source, of which `sources[source][block]` are the keys and values; chosen heads are
-    /// recorded.
+    /// Every row of `x` attends to its source, of which `sources[source][block]` are the keys and values; chosen heads
+    /// are recorded.
     pub fn attend_sources(
         &self,
         x: &mut [f32],

@@ -34,8 +34,8 @@ impl Embedding {
         Ok(Self { bias: Some(source.tensor(name, shape)?), ..self })
     }
 
-    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. `None` where
-    /// there is no such token.
+    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. `None`
+    /// where there is no such token.
     #[must_use]
     pub fn select(&self, tokens: &[u32]) -> Option<Self> {
         let rows = tokens.iter().map(|&token| self.row(token as usize)).collect::<Option<Vec<&[f32]>>>()?;

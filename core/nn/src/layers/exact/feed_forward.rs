@@ -6,8 +6,8 @@ use sotto_runtime::Threads;
 use super::{Linear, Norm};
 use crate::layers::NormPlace;
 
-/// `outer(activation(inner(x)))`, or `outer(activation(gate(x)) · inner(x))` (Shazeer 2020), with its norm and the residual
-/// connection.
+/// `outer(activation(inner(x)))`, or `outer(activation(gate(x)) · inner(x))` (Shazeer 2020), with its norm and the
+/// residual connection.
 #[derive(Debug)]
 pub struct FeedForward {
     /// The norm.

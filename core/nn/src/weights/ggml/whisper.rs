@@ -7,8 +7,8 @@ use super::records;
 use crate::weights::error::WeightError;
 use crate::weights::index::Entry;
 
-/// Larger than any size in a Whisper header (the vocabulary of large-v3 has 51,866 entries); keeps products of two sizes
-/// far from overflow.
+/// Larger than any size in a Whisper header (the vocabulary of large-v3 has 51,866 entries); keeps products of two
+/// sizes far from overflow.
 const MAX_SIZE: usize = 1 << 20;
 
 /// One token is a few bytes; the longest of GPT-2's vocabulary has 128.
@@ -55,8 +55,8 @@ pub struct WhisperGgml {
     pub mel_filters: Vec<f32>,
     /// Frequency bins per filter (201).
     pub mel_filter_bins: usize,
-    /// Bytes of each token, by id. Tokens are pieces of UTF-8, not always valid alone. Fewer than `n_vocab`: the special
-    /// tokens are not listed.
+    /// Bytes of each token, by id. Tokens are pieces of UTF-8, not always valid alone. Fewer than `n_vocab`: the
+    /// special tokens are not listed.
     pub vocabulary: Vec<Vec<u8>>,
 }
 

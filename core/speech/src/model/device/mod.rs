@@ -1,9 +1,9 @@
 //! The networks on a second processor (candle's devices), with the CPU behind it.
 //!
-//! `network` computes, by candle; `encoder` and `decoder` decide where a pass runs. A pass that the device cannot do, or may
-//! not do because the app went to the background, is done by the CPU: the audio's states are kept in main memory, and a
-//! hypothesis knows its tokens, from which the CPU makes the caches that it lacks. So no text is lost, at the cost of feeding
-//! the tokens of the window at hand once more.
+//! `network` computes, by candle; `encoder` and `decoder` decide where a pass runs. A pass that the device cannot do,
+//! or may not do because the app went to the background, is done by the CPU: the audio's states are kept in main
+//! memory, and a hypothesis knows its tokens, from which the CPU makes the caches that it lacks. So no text is lost, at
+//! the cost of feeding the tokens of the window at hand once more.
 
 #[cfg(feature = "candle")]
 mod decoder;
@@ -40,8 +40,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Puts a network on the device beside the CPU's, which takes over when it fails. Where the device cannot take it, or
-    /// the build has none, the network comes back as it was and the switch knows the reason.
+    /// Puts a network on the device beside the CPU's, which takes over when it fails. Where the device cannot take it,
+    /// or the build has none, the network comes back as it was and the switch knows the reason.
     #[cfg_attr(not(feature = "candle"), expect(unused_variables, reason = "a build without candle has no device"))]
     pub(super) fn put(
         self,

@@ -70,8 +70,8 @@ struct BlockScratch {
     f32: AttentionScratch,
 }
 
-// Rows that one thread takes at a time. 96 rows of tiny's widest layer are 590 kB and stay in L2 from one product to the
-// next; a multiple of every tile.
+// Rows that one thread takes at a time. 96 rows of tiny's widest layer are 590 kB and stay in L2 from one product to
+// the next; a multiple of every tile.
 const BLOCK: usize = 96;
 
 impl Encoder {
@@ -176,8 +176,8 @@ impl Encoder {
         });
     }
 
-    /// What the second convolution reads for the states `rows`: the frames two by two, one before them and, where the frames
-    /// end, one behind, which are zeros beyond both ends.
+    /// What the second convolution reads for the states `rows`: the frames two by two, one before them and, where the
+    /// frames end, one behind, which are zeros beyond both ends.
     fn convolve_first(
         &self,
         padded: &[f32],

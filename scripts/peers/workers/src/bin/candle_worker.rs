@@ -1,7 +1,8 @@
-//! candle's quantized Whisper as a worker: `--model FILE --config FILE --generation FILE --clips FOLDER --warm-up CLIP`.
+//! candle's quantized Whisper as a worker: `--model FILE --config FILE --generation FILE --clips FOLDER --warm-up
+//! CLIP`.
 //!
-//! Threads are given by `RAYON_NUM_THREADS` and `CANDLE_NUM_THREADS`. candle keeps no keys and values of the tokens so far:
-//! each step decodes all of them again, as its own example does.
+//! Threads are given by `RAYON_NUM_THREADS` and `CANDLE_NUM_THREADS`. candle keeps no keys and values of the tokens so
+//! far: each step decodes all of them again, as its own example does.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! Writes what the workers read: `--data FOLDER --model FOLDER --header FILE --ggml FOLDER --clips FOLDER
 //! --names CLIP,…`.
 //!
-//! Clips as samples and log-mel features, the model as whisper.cpp files. `--header` is a whisper.cpp file of the model's
-//! size, of which the vocabulary and the mel filters are taken. Files that exist are left alone.
+//! Clips as samples and log-mel features, the model as whisper.cpp files. `--header` is a whisper.cpp file of the
+//! model's size, of which the vocabulary and the mel filters are taken. Files that exist are left alone.
 
 use std::path::Path;
 

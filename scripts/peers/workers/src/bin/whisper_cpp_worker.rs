@@ -1,8 +1,8 @@
 //! whisper.cpp as a worker: `--model FILE --threads N --clips FOLDER --warm-up CLIP
 //! [--flash-attention on] [--audio-context STATES]`.
 //!
-//! Flash attention is off: on the CPU this version of whisper.cpp is slower with it. An audio context is for clips: windows
-//! are not to be measured with it, since it stays set.
+//! Flash attention is off: on the CPU this version of whisper.cpp is slower with it. An audio context is for clips:
+//! windows are not to be measured with it, since it stays set.
 
 use std::path::Path;
 use std::time::Instant;

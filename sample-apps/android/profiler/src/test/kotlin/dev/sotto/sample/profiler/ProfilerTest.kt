@@ -103,7 +103,8 @@ class ProfilerTest {
         return intent.getParcelableArrayListExtra(Intent.EXTRA_STREAM, Uri::class.java)!!
     }
 
-    private fun read(uri: Uri): String = app.contentResolver.openInputStream(uri)!!.use { it.readBytes().decodeToString() }
+    private fun read(uri: Uri): String =
+        app.contentResolver.openInputStream(uri)!!.use { it.readBytes().decodeToString() }
 
     private companion object {
         val ROOT = File(System.getProperty("sotto.root"))

@@ -34,7 +34,9 @@ class SharedFiles : ContentProvider() {
         else -> "text/plain"
     }
 
-    override fun query(uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?): Cursor {
+    override fun query(
+        uri: Uri, columns: Array<String>?, where: String?, values: Array<String>?, order: String?,
+    ): Cursor {
         val file = file(uri)
         return MatrixCursor(arrayOf(OpenableColumns.DISPLAY_NAME, OpenableColumns.SIZE)).apply {
             addRow(listOf<Any>(file.name, file.length()))
