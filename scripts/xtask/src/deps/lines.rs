@@ -9,16 +9,26 @@ use crate::report::Finding;
 /// The most columns.
 const COLUMNS: usize = 120;
 
-/// Kinds of files that are written by hand. Data, generated files and what tools print are left alone.
-const KINDS: [&str; 13] = ["rs", "toml", "md", "py", "sh", "kt", "kts", "java", "swift", "css", "js", "xml", "yml"];
+/// Kinds of files that are prose and code. Data, generated files, resources and style sheets are left alone.
+const KINDS: [&str; 10] = ["rs", "toml", "md", "py", "sh", "kt", "kts", "java", "swift", "yml"];
 
-/// Lines that cannot be broken: a row of a table, an address, a path.
+/// Lines that cannot be broken: a row of a table, an address, a path, a text that a program prints.
 fn is_whole(line: &str, kind: &str) -> bool {
     let text = line.trim_start();
     let is_table = kind == "md" && text.starts_with('|');
     // One word that is longer than the rest of a line, and at most a mark before it.
     let is_word = text.split_whitespace().any(|word| word.chars().count() + 24 > COLUMNS);
-    is_table || is_word
+    is_table || is_word || holds_text(text) && !is_comment(text)
+}
+
+/// Whether a line holds a literal that takes a third of it, or a part of one that goes on.
+fn holds_text(text: &str) -> bool {
+    let literal = text.find('"').zip(text.rfind('"')).map_or(0, |(first, last)| last - first);
+    literal > COLUMNS / 3 || text.ends_with('\\')
+}
+
+fn is_comment(text: &str) -> bool {
+    text.starts_with("//") || text.starts_with('#')
 }
 
 /// Checks all files that git knows.
@@ -47,12 +57,14 @@ pub fn check(root: &Path) -> Result<Vec<Finding>, DepsError> {
     Ok(findings)
 }
 
-/// Numbers of the lines that are too long. Between the fences of a Markdown page stands what is shown as it is.
+/// Numbers of the lines that are too long. Between the fences of a Markdown page, and indented, stands what is shown as
+/// it is.
 fn too_long(text: &str, kind: &str) -> Vec<usize> {
     let (mut numbers, mut fenced) = (Vec::new(), false);
     for (number, line) in (1..).zip(text.lines()) {
         fenced ^= kind == "md" && line.trim_start().starts_with("```");
-        if !fenced && line.chars().count() > COLUMNS && !is_whole(line, kind) {
+        let shown = fenced || kind == "md" && line.starts_with("    ");
+        if !shown && line.chars().count() > COLUMNS && !is_whole(line, kind) {
             numbers.push(number);
         }
     }
@@ -88,6 +100,9 @@ mod tests {
         let words = "word ".repeat(30);
         assert_eq!(too_long(&format!("| {words} |"), "md"), [0; 0]);
         assert_eq!(too_long(&format!("| {words} |"), "rs"), [1]);
+        assert_eq!(too_long(&format!("```text\n{words}\n```\n{words}\n"), "md"), [4]);
+        assert_eq!(too_long(&format!("let text = \"{words}\";"), "rs"), [0; 0]);
+        assert_eq!(too_long(&format!("// a \"{words}\""), "rs"), [1]);
         assert_eq!(too_long(&format!("```text\n{words}\n```\n{words}\n"), "md"), [4]);
         assert_eq!(too_long(&format!("// see {}", "x".repeat(130)), "rs"), [0; 0]);
         assert_eq!(too_long(&format!("let text = \"{words}\";"), "rs"), [0; 0]);
