@@ -255,6 +255,10 @@ fn a_profile_without_fault_is_valid_and_each_fault_has_its_reason() {
     }
     let valid = ProfileReport::of(sound()).verdict;
     assert_eq!((valid.validity, valid.reasons.len()), (Validity::Valid, 0));
+    // Five minutes are five minutes although readings take a part of them.
+    let mut with_readings = sound();
+    with_readings.runs.truncate(4 + 296);
+    assert_eq!(ProfileReport::of(with_readings).verdict, valid);
     let faults: [(&str, Fault, Validity, ReasonCode); 15] = [
         (
             "charged for a moment",

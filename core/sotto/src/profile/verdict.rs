@@ -77,6 +77,8 @@ const LEAST_WARM_RUNS: usize = 3;
 const LEAST_SUSTAINED: f64 = 10.0;
 // Seconds until a phone's case is warm; before that every phone looks alike.
 const WARMED_UP: f64 = 300.0;
+// Of a phase that long, at least so much is runs; the rest are readings between them.
+const RUNNING: f64 = 0.98;
 // Most systems slow down below.
 const LOW_BATTERY: f64 = 0.2;
 
@@ -155,7 +157,7 @@ fn length(measured: &Measured, add: &mut Add<'_>) {
     if seconds < LEAST_SUSTAINED {
         let text = format!("{seconds:.0} s of lasting work; {LEAST_SUSTAINED} s are the least that say anything");
         add(Invalid, Code::TooShort, text);
-    } else if seconds < WARMED_UP {
+    } else if seconds < RUNNING * WARMED_UP {
         let text = format!(
             "{seconds:.0} s of lasting work: how a device slows down shows after {:.0} minutes, better 30",
             WARMED_UP / 60.0
