@@ -29,7 +29,7 @@ pub enum ModelSource {
     /// A whisper.cpp file or a packed model that is open already, or a part of a larger file, such as an asset of an
     /// Android package. A packed one is mapped, like a file of its own: in place if it begins at a multiple of 4 bytes,
     /// as files in a package do that are not compressed, else it is copied once
-    /// ([`PackedInfo::copied`](crate::PackedInfo)).
+    /// ([`PackedModel::is_copied`](crate::packed::PackedModel::is_copied)).
     File(FileRange),
 }
 

@@ -254,7 +254,11 @@ mod tests {
     #[test]
     fn hypotheses_continue_the_prompt_each_with_its_own_source_and_take_it_along() {
         let (mut inference, cancel) = (Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE), CancelToken::new());
-        inference.attend_to(|_, _, sources| -> Result<(), ()> { Ok(sources.extend([0, 3])) }).unwrap();
+        let sources = |_: &Toy, _: &mut _, sources: &mut Vec<u32>| -> Result<(), ()> {
+            sources.extend([0, 3]);
+            Ok(())
+        };
+        inference.attend_to(sources).unwrap();
         inference.begin(5);
         inference.extend(&[1, 2], None, &cancel).unwrap();
         assert_eq!((inference.len(), Toy::best(inference.logits(&[0, 1]))), (2, vec![1, 3]));

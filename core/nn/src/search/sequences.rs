@@ -176,7 +176,11 @@ mod tests {
     /// The sources' texts behind `first`, each alone or all at once.
     fn texts(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Vec<u32>> {
         let (mut inference, cancel) = (Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE), CancelToken::new());
-        inference.attend_to(|_, _, kept| -> Result<(), ()> { Ok(kept.extend(sources)) }).unwrap();
+        let make = |_: &Toy, _: &mut _, kept: &mut Vec<u32>| -> Result<(), ()> {
+            kept.extend(sources);
+            Ok(())
+        };
+        inference.attend_to(make).unwrap();
         inference.begin(30);
         let mut memory = SearchMemory::default();
         let (hypotheses, memory) = (&mut inference, &mut memory);

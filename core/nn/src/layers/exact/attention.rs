@@ -31,11 +31,11 @@ pub struct Attention {
 /// Memory of an [`Attention`] pass.
 #[derive(Debug, Default)]
 pub struct AttentionBuffers {
-    input: Vec<f32>,
+    /// What is projected, then what was attended to.
+    rows: Vec<f32>,
     query: Vec<f32>,
     key: Vec<f32>,
     value: Vec<f32>,
-    attended: Vec<f32>,
     weights: Vec<f32>,
 }
 
@@ -76,9 +76,9 @@ impl Attention {
     pub fn attend_all(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
         self.take_input(x, buffers);
         self.project_rows(0.., buffers, threads);
-        let AttentionBuffers { query, key, value, attended, weights, .. } = &mut *buffers;
-        attended.resize(query.len(), 0.0);
-        attend_full(query, key, value, self.heads, attended, weights, threads);
+        let AttentionBuffers { rows, query, key, value, weights } = &mut *buffers;
+        rows.resize(query.len(), 0.0);
+        attend_full(query, key, value, self.heads, rows, weights, threads);
         self.give_output(x, buffers, threads);
     }
 
@@ -87,7 +87,7 @@ impl Attention {
         let CachedRows { rows, positions, memories, block } = cached;
         self.take_input(x, buffers);
         self.project_rows(positions.iter().copied(), buffers, threads);
-        let AttentionBuffers { query, key, value, attended, weights, .. } = &mut *buffers;
+        let AttentionBuffers { rows: attended, query, key, value, weights } = &mut *buffers;
         let (width, kv_width) = (self.heads.width(), self.heads.key_value_width());
         attended.resize(query.len(), 0.0);
         for (row, (key, value)) in rows.iter().zip(key.chunks_exact(kv_width).zip(value.chunks_exact(kv_width))) {
@@ -113,11 +113,11 @@ impl Attention {
         threads: Threads,
     ) {
         self.take_input(x, buffers);
-        let AttentionBuffers { input, query, attended, weights, .. } = &mut *buffers;
+        let AttentionBuffers { rows: attended, query, weights, .. } = &mut *buffers;
         let width = self.heads.width();
         query.resize(rows.len() * width, 0.0);
+        self.query.forward(attended, query, threads);
         attended.resize(query.len(), 0.0);
-        self.query.forward(input, query, threads);
         let (mut query, mut attended) = (&query[..], &mut attended[..]);
         for run in rows.chunk_by(|a, b| a.source == b.source) {
             let (queries, rest) = query.split_at(run.len() * width);
@@ -140,16 +140,16 @@ impl Attention {
 
     /// What the projections read: the rows, normalised where the norm stands before.
     fn take_input(&self, x: &[f32], buffers: &mut AttentionBuffers) {
-        buffers.input.resize(x.len(), 0.0);
+        buffers.rows.resize(x.len(), 0.0);
         match self.place {
-            NormPlace::Before => self.norm.forward(x, &mut buffers.input),
-            NormPlace::After => buffers.input.copy_from_slice(x),
+            NormPlace::Before => self.norm.forward(x, &mut buffers.rows),
+            NormPlace::After => buffers.rows.copy_from_slice(x),
         }
     }
 
     /// Queries, keys and values of the input, turned to their positions.
     fn project_rows(&self, positions: impl Iterator<Item = usize>, buffers: &mut AttentionBuffers, threads: Threads) {
-        let AttentionBuffers { input, query, key, value, .. } = buffers;
+        let AttentionBuffers { rows: input, query, key, value, .. } = buffers;
         let (width, kv_width) = (self.heads.width(), self.heads.key_value_width());
         let rows = input.len() / self.out.outputs();
         query.resize(rows * width, 0.0);
@@ -168,11 +168,12 @@ impl Attention {
 
     /// Adds what was attended to to the rows, and normalises them where the norm stands after.
     fn give_output(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
-        let AttentionBuffers { input, attended, .. } = buffers;
+        let AttentionBuffers { rows: attended, query: copy, .. } = buffers;
         self.out.forward_add(attended, x, threads);
         if self.place == NormPlace::After {
-            input.copy_from_slice(x);
-            self.norm.forward(input, x);
+            copy.clear();
+            copy.extend_from_slice(x);
+            self.norm.forward(copy, x);
         }
     }
 }

@@ -34,7 +34,6 @@ pub(crate) struct EncoderScratch {
     padded: Vec<f32>,
     conv: Vec<f32>,
     x: Vec<f32>,
-    normed: Vec<f32>,
     attention: AttentionBuffers,
     feed_forward: FeedForwardBuffers,
 }
@@ -83,9 +82,10 @@ impl Encoder {
             cancel.check()?;
             block.feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
         }
-        scratch.normed.resize(scratch.x.len(), 0.0);
-        self.norm.forward(&scratch.x, &mut scratch.normed);
-        Ok(&scratch.normed)
+        // The first convolution's frames, twice as many as states, are not needed any more.
+        let states = &mut scratch.conv[..scratch.x.len()];
+        self.norm.forward(&scratch.x, states);
+        Ok(states)
     }
 
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch, threads: Threads) {

@@ -134,7 +134,7 @@ fn candles_texts(tensors: &networks::Tensors) -> Vec<(Vec<f32>, Vec<u32>)> {
     let weights = VarBuilder::from_tensors(tensors.candle(), DType::F32, &Device::Cpu);
     let mut network = candle_marian::MTModel::new(&config, weights).unwrap();
     let row = |tokens: &[u32]| Tensor::new(tokens, &Device::Cpu).unwrap().unsqueeze(0).unwrap();
-    let mut text = |sentence: &Vec<u32>| {
+    let text = |sentence: &Vec<u32>| {
         network.reset_kv_cache();
         let source = network.encoder().forward(&row(sentence), 0).unwrap();
         let (mut first, mut tokens, mut token) = (Vec::new(), Vec::new(), START);
@@ -151,7 +151,16 @@ fn candles_texts(tensors: &networks::Tensors) -> Vec<(Vec<f32>, Vec<u32>)> {
         }
         (first, tokens)
     };
-    sentences().iter().map(|sentence| text(sentence)).collect()
+    sentences().iter().map(text).collect()
+}
+
+/// Encodes sentences, one source each.
+fn attend_to(inference: &mut Inference<Marian>, sentences: &[Vec<u32>]) {
+    let make = |network: &Marian, _: &mut marian::Scratch, sources: &mut Vec<_>| -> Result<(), ()> {
+        sources.extend(sentences.iter().map(|sentence| network.encode(sentence, Threads::ONE)));
+        Ok(())
+    };
+    inference.attend_to(make).unwrap();
 }
 
 const START: u32 = 69;
@@ -165,11 +174,7 @@ fn a_marian_translates_a_batch_each_sentence_with_its_own_source_as_candles_does
     assert!(expected.iter().any(|(_, text)| *text != expected[0].1));
     let network = Arc::new(Marian::load(&tensors).unwrap());
     let mut inference = Inference::new(Arc::clone(&network), Threads::ONE);
-    let attend = |network: &Marian, sources: &mut Vec<_>| {
-        sources.clear();
-        sources.extend(sentences().iter().map(|sentence| network.encode(sentence, Threads::ONE)));
-    };
-    inference.attend_to(|network, _, sources| -> Result<(), ()> { Ok(attend(network, sources)) }).unwrap();
+    attend_to(&mut inference, &sentences());
     inference.begin(LONGEST);
     inference.fork(&[0, 1, 2, 3, 4]);
     let cancel = CancelToken::new();
@@ -189,11 +194,7 @@ fn a_marian_translates_a_batch_each_sentence_with_its_own_source_as_candles_does
     for (place, greedy) in found.iter().enumerate().filter(|(_, text)| text.tokens.len() < LONGEST) {
         let mut alone = Inference::new(Arc::clone(&network), Threads::ONE);
         let sentence = &sentences()[place];
-        alone
-            .attend_to(|network, _, sources| -> Result<(), ()> {
-                Ok(sources.push(network.encode(sentence, Threads::ONE)))
-            })
-            .unwrap();
+        attend_to(&mut alone, std::slice::from_ref(sentence));
         let first = self::first(&mut alone, &[START], LONGEST);
         let settings = SearchSettings { beam: 8, length: LengthNorm::Power(0.0), ..settings };
         let memory = &mut SearchMemory::default();
@@ -232,11 +233,7 @@ fn a_shortlist_that_has_the_words_of_a_text_gives_that_text() {
     assert!(shortlist.len() < marian::VOCABULARY);
     let network = Marian::load(&tensors).unwrap().with_shortlist(&shortlist);
     let mut inference = Inference::new(Arc::new(network), Threads::ONE);
-    inference
-        .attend_to(|network, _, sources| -> Result<(), ()> {
-            Ok(sources.push(network.encode(&sentences()[1], Threads::ONE)))
-        })
-        .unwrap();
+    attend_to(&mut inference, &sentences()[1..2]);
     let settings = SearchSettings { max_tokens: LONGEST, ..SETTINGS };
     let first = first(&mut inference, &[START], LONGEST);
     assert_eq!(first.len(), shortlist.len());
