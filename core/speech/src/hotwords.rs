@@ -19,7 +19,7 @@ use crate::error::SpeechError;
 /// greedy decoding, which has one text only, goes on without regret and counts it where texts are compared. Built once,
 /// used by any number of transcriptions; the cost per token grows with the length of the longest word, not with their
 /// number. They serve every model whose vocabulary spells them with the same tokens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Hotwords {
     nodes: Vec<Node>,
     /// Every token of the words with its bytes: another model's token of that number may be something else, or not
@@ -30,7 +30,7 @@ pub struct Hotwords {
     depth: usize,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Node {
     next: HashMap<u32, usize>,
     /// The longest other beginning of a word that the tokens up to here end in.
