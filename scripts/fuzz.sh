@@ -95,5 +95,6 @@ while [[ $running -gt 0 ]]; do
     wait -n || findings=$((findings + 1))
     running=$((running - 1))
 done
-[[ $findings -eq 0 ]] || fail "$findings of ${#targets[@]} fuzz targets found something; to replay see core/fuzz/README.md"
+[[ $findings -eq 0 ]] ||
+    fail "$findings of ${#targets[@]} fuzz targets found something; to replay see core/fuzz/README.md"
 echo "sotto: ${#targets[@]} fuzz target(s) found nothing (${seconds} s each, $(minutes $SECONDS) in all)"

@@ -78,14 +78,15 @@ setup() {
         rm -rf "${ROOT:?}"/*
         local ns=(); [ "$how" = mount ] && ns=(unshare --mount --propagation private --)
         "${ns[@]+"${ns[@]}"}" \
-            debootstrap --variant=minbase "$SUITE" "$ROOT" "$m" >&2 || die "debootstrap failed: see $ROOT/debootstrap/debootstrap.log"
+            debootstrap --variant=minbase "$SUITE" "$ROOT" "$m" >&2 ||
+            die "debootstrap failed: see $ROOT/debootstrap/debootstrap.log"
         touch "$ROOT/.bootstrapped"
     fi
     printf 'deb %s %s main\n' "$m" "$SUITE" >"$ROOT/etc/apt/sources.list"
     # carry over transport settings only (proxy, clock checks), never credentials
     apt-config dump | grep -E '^Acquire::(https?::Proxy|Check-(Date|Valid-Until)|Retries) ' \
         >"$ROOT/etc/apt/apt.conf.d/99host" || true
-    printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n' \
+    { echo force-unsafe-io; printf 'path-exclude=/usr/share/%s/*\n' doc man locale; } \
         >"$ROOT/etc/dpkg/dpkg.cfg.d/99slim"
     cp -L /etc/resolv.conf /etc/hosts "$ROOT/etc/" 2>/dev/null || true
     printf '#!/bin/sh\nexit 101\n' >"$ROOT/usr/sbin/policy-rc.d"; chmod +x "$ROOT/usr/sbin/policy-rc.d"
@@ -114,6 +115,8 @@ case ${1:-} in
     run) shift; run "$@";;
     path) echo "$ROOT";;
     version) run -C / -- true; run swift --version;;
-    clean) grep -q " $ROOT/" /proc/self/mountinfo && die "something is mounted under $ROOT"; rm -rf --one-file-system "$ROOT" "$ROOT.lock";;
+    clean)
+        grep -q " $ROOT/" /proc/self/mountinfo && die "something is mounted under $ROOT"
+        rm -rf --one-file-system "$ROOT" "$ROOT.lock";;
     *) sed -n '2,7p' "$0" >&2; exit 2;;
 esac

@@ -12,5 +12,6 @@ cargo xtask bindings
 cargo build --locked --release -p sotto-ffi
 scripts/swift-chroot.sh run -C ios -b "$root" -b "$target/release" -b "$(dirname "$SOTTO_LATENCIES_MODEL")" \
     -e SOTTO_LATENCIES -e SOTTO_LATENCIES_MODEL -- \
-    swift test -c release --filter LatencyTests -Xlinker "-L$target/release" -Xlinker -rpath -Xlinker "$target/release" \
+    swift test -c release --filter LatencyTests \
+    -Xlinker "-L$target/release" -Xlinker -rpath -Xlinker "$target/release" \
     | grep -E ': median|error|passed|failed'

@@ -191,7 +191,7 @@ maven_in() {
     log="$(mktemp)"
     local maven=(mvn --batch-mode --quiet -Dsotto.library.dir="$target_dir/debug")
     (cd "$folder" && run timeout "$seconds" "${maven[@]}" "$@") 2>&1 | tee "$log" || status=$?
-    local unreachable='Could not transfer artifact|Could not find artifact|UnknownHostException'
+    local unreachable='Could not transfer artifact|UnknownHostException'
     if [[ $status -ne 0 ]] && grep -qE "$unreachable" "$log"; then
         echo "sotto: $folder is not tested: Maven could not fetch what it needs (see above)"
         status=75
@@ -310,8 +310,8 @@ on_old_x86() {
     [[ "$(rustc -vV | sed -n 's/^host: //p')" == x86_64-unknown-linux-gnu ]] || return 0
     echo "--- x86_64 on a Nehalem"
     # Selected from the whole workspace as in the step `host`, whose builds they are.
-    local selection
-    for selection in "--lib dispatch::" "--test expected_sets --test conformance --test attention --test architectures"; do
+    local selection whole="--test expected_sets --test conformance --test attention --test architectures"
+    for selection in "--lib dispatch::" "$whole"; do
         # shellcheck disable=SC2086 # several words
         run env SOTTO_EXPECT_ISAS=scalar PROPTEST_CASES="${PROPTEST_CASES:-32}" \
             CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="qemu-x86_64-static -cpu Nehalem" \
@@ -371,7 +371,8 @@ step_models() {
     ensure_nightly miri rust-src
     run cargo "+$nightly_toolchain" miri test --locked -p sotto-runtime --lib pool --target-dir "$target_dir/miri"
     # The products themselves take Miri hours; what they write through is small.
-    run cargo "+$nightly_toolchain" miri test --locked -p sotto-kernels --lib --target-dir "$target_dir/miri" -- aligned:: block::
+    run cargo "+$nightly_toolchain" miri test --locked -p sotto-kernels --lib --target-dir "$target_dir/miri" \
+        -- aligned:: block::
 }
 
 # The standard library is built with the sanitizer too, or its own synchronisation would not be seen.

@@ -81,7 +81,8 @@ def main():
     }
     OUTPUT.write_text(json.dumps(golden, indent=0, separators=(",", ":")).replace(",\n", ",") + "\n")
     print(
-        f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes, {len(files)} lossless and {len(CONVERTED)} other files"
+        f"{OUTPUT.relative_to(ROOT)}: {OUTPUT.stat().st_size} bytes, "
+        f"{len(files)} lossless and {len(CONVERTED)} other files"
     )
 
 

@@ -10,6 +10,7 @@ from reference import (
     Progress,
     data_folder,
     english_clips,
+    greedy_ids,
     provenance,
     samples,
     synthetic_clips,
@@ -19,20 +20,6 @@ from reference import (
 )
 
 NEAR_TIE = 1e-3
-
-
-def generate(model, features, timestamps):
-    """One underlying `generate` call: (ids after the start ids with end-of-text, filtered scores per step)."""
-    out = model.generate(
-        input_features=features,
-        return_timestamps=timestamps,
-        force_unique_generate_call=True,
-        return_dict_in_generate=True,
-        output_scores=True,
-        do_sample=False,
-        num_beams=1,
-    )
-    return out.sequences[0], torch.stack(out.scores)[:, 0]
 
 
 def near_ties(scores):
@@ -53,8 +40,7 @@ def decode_all(data, clips, timestamps):
     for number, clip in enumerate(clips):
         pcm = samples(data, clip["file"])
         features = extractor(pcm, sampling_rate=16_000, return_tensors="pt").input_features
-        sequence, scores = generate(model, features, timestamps)
-        ids = sequence.tolist()
+        ids, scores = greedy_ids(model, features, return_timestamps=timestamps)
         ids = ids[len(start) :] if ids[: len(start)] == start else ids
         assert len(ids) == scores.shape[0], (len(ids), scores.shape)
         assert (scores.argmax(-1).tolist()) == ids, clip["file"]
@@ -98,7 +84,8 @@ def write(data, name, timestamps):
             "start_ids": start,
             "end_of_text": config.eos_token_id,
             "timestamp_begin": config.no_timestamps_token_id + 1,
-            "max_length": "448 ids in all, start ids included; a sequence cut there has no end-of-text (finished: false)",
+            "max_length": "448 ids in all, start ids included; "
+            "a sequence cut there has no end-of-text (finished: false)",
             "suppress_tokens": config.suppress_tokens,
             "begin_suppress_tokens": config.begin_suppress_tokens,
             "max_initial_timestamp_index": config.max_initial_timestamp_index,

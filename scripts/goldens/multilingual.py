@@ -20,6 +20,7 @@ from reference import (
     Progress,
     data_folder,
     english_clips,
+    greedy_ids,
     multilingual_folder,
     provenance,
     rows,
@@ -33,20 +34,9 @@ ENGLISH_STEP = 10
 
 
 def greedy(loaded, features, language, task, timestamps):
-    """Start ids and what follows, end-of-text included, of one underlying `generate` call."""
+    """Start ids and what follows, end-of-text included."""
     model, _, tokenizer = loaded
-    out = model.generate(
-        input_features=features,
-        language=language,
-        task=task,
-        return_timestamps=timestamps,
-        force_unique_generate_call=True,
-        return_dict_in_generate=True,
-        output_scores=True,
-        do_sample=False,
-        num_beams=1,
-    )
-    scores, sequence = torch.stack(out.scores)[:, 0], out.sequences[0].tolist()
+    sequence, scores = greedy_ids(model, features, language=language, task=task, return_timestamps=timestamps)
     ids = sequence[len(sequence) - len(scores) :]
     assert scores.argmax(-1).tolist() == ids, (language, task)
     generation = model.generation_config

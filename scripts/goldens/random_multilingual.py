@@ -10,8 +10,8 @@ Exact in f32:
     bits(name,i)= splitmix64(hash(name) + i) >> 40                  i: row-major element index; sums wrap at 2^64
     unit(name,i)= bits * 2^-23 - 1                                  in [-1, 1)
     weight      = 1 + unit / 4 for names ending in `layer_norm.weight`, else scale * unit (scale per tensor in the file)
-    splitmix64(x): x += 0x9e3779b97f4a7c15; x = (x ^ x>>30) * 0xbf58476d1ce4e5b9; x = (x ^ x>>27) * 0x94d049bb133111eb;
-    x ^ x>>31
+    splitmix64(x): x += 0x9e3779b97f4a7c15; x = (x ^ x>>30) * 0xbf58476d1ce4e5b9;
+                   x = (x ^ x>>27) * 0x94d049bb133111eb; x ^ x>>31
 
 Input: 80,000 samples, t = i / 16000 in f64, x[i] = f32(0.5 * sin(2 * pi * (200 * t + 100 * t * t))), zero-padded to 30
 s. Greedy, at most 16 sampled ids (`max_new_tokens`). `gap` is the smallest distance of best and second filtered logit.
@@ -19,7 +19,7 @@ s. Greedy, at most 16 sampled ids (`max_new_tokens`). `gap` is the smallest dist
 
 import numpy as np
 import torch
-from reference import data_folder, provenance, write_json
+from reference import data_folder, greedy_ids, provenance, write_json
 from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from whisper.tokenizer import LANGUAGES, get_tokenizer
 
@@ -154,17 +154,9 @@ def build(mels, languages, encoder=SIZES, decoder=SIZES):
 
 def greedy(model, features, language, task, timestamps):
     options = {key: value for key, value in (("language", language), ("task", task)) if value}
-    out = model.generate(
-        features,
-        return_timestamps=timestamps,
-        force_unique_generate_call=True,
-        return_dict_in_generate=True,
-        output_scores=True,
-        do_sample=False,
-        max_new_tokens=MAX_NEW_TOKENS,
-        **options,
+    ids, scores = greedy_ids(
+        model, features, return_timestamps=timestamps, max_new_tokens=MAX_NEW_TOKENS, **options
     )
-    ids, scores = out.sequences[0].tolist(), torch.stack(out.scores)[:, 0]
     top = scores.topk(2).values
     begin = len(ids) - len(scores)
     return {"start_ids": ids[:begin], "tokens": ids[begin:], "gap": round((top[:, 0] - top[:, 1]).min().item(), 5)}

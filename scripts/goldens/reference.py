@@ -54,7 +54,8 @@ def multilingual_folder():
     models = Path(os.environ.get("SOTTO_MODELS", Path.home() / ".cache" / "sotto" / "real-models"))
     if not (models / MULTILINGUAL / "model.safetensors").is_file():
         sys.exit(
-            f"{models}: no {MULTILINGUAL}; fetch it with scripts/test.sh fetch or name its folder's parent in SOTTO_MODELS"
+            f"{models}: no {MULTILINGUAL}; fetch it with scripts/test.sh fetch "
+            "or name its folder's parent in SOTTO_MODELS"
         )
     return models / MULTILINGUAL
 
@@ -113,6 +114,20 @@ def transformers_model(data, folder=None):
     extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=folder + "/tokenizer.json")
     return model, extractor, tokenizer
+
+
+def greedy_ids(model, features, **options):
+    """Ids and filtered scores of each step, `[steps, vocabulary]`, of one underlying `generate` call for one window."""
+    out = model.generate(
+        features,
+        force_unique_generate_call=True,
+        return_dict_in_generate=True,
+        output_scores=True,
+        do_sample=False,
+        num_beams=1,
+        **options,
+    )
+    return out.sequences[0].tolist(), torch.stack(out.scores)[:, 0]
 
 
 # Hugging Face name -> openai-whisper name, applied in order.

@@ -146,20 +146,19 @@ def products(assembly: str) -> list[tuple[str, Loop]]:
     return chosen
 
 
+def llvm_version(path: str) -> int:
+    """The major version of an LLVM tool."""
+    told = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"LLVM version (\d+)", told)
+    return int(found.group(1)) if found else 0
+
+
 def llvm_mca() -> str:
     """Path of a llvm-mca that knows the cores."""
     candidates = [f"llvm-mca-{LLVM}", f"/usr/lib/llvm-{LLVM}/bin/llvm-mca", "llvm-mca"]
     for candidate in candidates:
         path = shutil.which(candidate)
-        if (
-            path
-            and int(
-                re.search(
-                    r"LLVM version (\d+)", subprocess.run([path, "--version"], capture_output=True, text=True).stdout
-                ).group(1)
-            )
-            >= 16
-        ):
+        if path and llvm_version(path) >= 16:
             return path
     if os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", f"llvm-{LLVM}"], check=True, stdout=subprocess.DEVNULL)
@@ -217,7 +216,8 @@ def main() -> int:
                 continue
             found, limit = macs_per_cycle(mca, core, loop), per_cycle * MACS[loop.instruction]
             print(
-                f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) | {found:.1f} | {limit:.4g} | {found / limit:.0%} |"
+                f"| {name} ({loop.count} in {len(loop.body)} instructions) | {core} ({facts['like']}) "
+                f"| {found:.1f} | {limit:.4g} | {found / limit:.0%} |"
             )
             if is_checked(name, core) and found < REQUIRED * limit:
                 missed.append(f"{name} on {core}")

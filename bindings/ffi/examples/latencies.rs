@@ -37,15 +37,7 @@ fn main() {
 }
 
 fn engine() -> Arc<Engine> {
-    let settings = EngineSettings {
-        threads: 0,
-        memory_limit: None,
-        precision: None,
-        cache_folder: None,
-        cache_limit: None,
-        instruction_set: None,
-    };
-    Engine::new(settings).unwrap()
+    Engine::new(EngineSettings::default()).unwrap()
 }
 
 fn load(engine: &Engine, source: ModelLocation) -> Arc<SpeechModel> {
@@ -62,7 +54,7 @@ fn push(model: &SpeechModel) {
     let format = PcmFormat { encoding: SampleEncoding::Signed16, rate: 16_000, channels: 1 };
     let mut times = Vec::new();
     for _ in 0..10 {
-        let session = model.start_session(format, live()).unwrap();
+        let session = model.start_session(format, LiveSettings::default()).unwrap();
         let chunk = [3_u8; 640];
         for _ in 0..1000 {
             let start = Instant::now();
@@ -79,7 +71,7 @@ fn event(model: &SpeechModel) {
     let format = PcmFormat { encoding: SampleEncoding::Signed16, rate: 16_000, channels: 1 };
     let mut times = Vec::new();
     for _ in 0..200 {
-        let session = model.start_session(format, live()).unwrap();
+        let session = model.start_session(format, LiveSettings::default()).unwrap();
         let reader = Arc::clone(&session);
         let reader = thread::spawn(move || {
             let _ = wait(reader.next_event());
@@ -140,37 +132,7 @@ fn idle_after(engine: &Engine, memory: u64, cancel: impl FnOnce()) -> Duration {
 }
 
 fn settings() -> SpeechSettings {
-    SpeechSettings {
-        language: "en".into(),
-        task: None,
-        timestamps: None,
-        search: None,
-        prompt: None,
-        prompt_reach: None,
-        prefix: None,
-        condition_on_previous: false,
-        hotwords: Vec::new(),
-        hotword_strength: None,
-        voice_activity: None,
-        max_tokens: None,
-        suppress_tokens: Vec::new(),
-        allow_non_speech: false,
-        normalize_recording: false,
-        timestamp_tokens: false,
-        context: None,
-        as_written: false,
-    }
-}
-
-fn live() -> LiveSettings {
-    LiveSettings {
-        speech: None,
-        step: None,
-        trim: None,
-        volatile_context: None,
-        without_voice_activity: false,
-        adaptive: false,
-    }
+    SpeechSettings { language: "en".into(), ..SpeechSettings::default() }
 }
 
 fn say(what: &str, times: &mut [Duration]) {

@@ -23,7 +23,7 @@ pub enum ComputePrecision {
 }
 
 /// Settings of an engine. What is `null` is the default.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+#[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct EngineSettings {
     /// Threads that compute together; 0 for the number of big cores.
     #[uniffi(default = 0)]

@@ -35,7 +35,7 @@ pub trait SpanListener: Send + Sync {
 
 /// The listener hears as long as somebody has this.
 #[derive(Debug, uniffi::Object)]
-pub struct SpanTap {
+pub struct SpanSubscription {
     _attached: Attached,
 }
 
@@ -43,14 +43,14 @@ pub struct SpanTap {
 /// nothing any more. Several may listen; without one a span costs next to nothing.
 #[uniffi::export]
 #[must_use]
-pub fn listen_to_spans(listener: Box<dyn SpanListener>) -> Arc<SpanTap> {
-    Arc::new(SpanTap { _attached: spans::attach(Arc::new(Told(listener))) })
+pub fn listen_to_spans(listener: Box<dyn SpanListener>) -> Arc<SpanSubscription> {
+    Arc::new(SpanSubscription { _attached: spans::attach(Arc::new(AppListener(listener))) })
 }
 
 /// The listener of an app as one of ours.
-struct Told(Box<dyn SpanListener>);
+struct AppListener(Box<dyn SpanListener>);
 
-impl spans::SpanListener for Told {
+impl spans::SpanListener for AppListener {
     fn begin(&self, span: Begun) {
         if let Some(kind) = SpanKind::of(span.name) {
             self.0.begin(kind, span.id);
@@ -66,9 +66,9 @@ impl spans::SpanListener for Told {
     fn count(&self, _: Counter, _: u64) {}
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for AppListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Told")
+        f.write_str("AppListener")
     }
 }
 
@@ -114,9 +114,9 @@ mod tests {
     fn spans_are_heard_in_pairs_while_somebody_listens() {
         let heard = Heard::default();
         drop(span(SpanName::Align));
-        let tap = listen_to_spans(Box::new(Recording(Arc::clone(&heard))));
+        let subscription = listen_to_spans(Box::new(Recording(Arc::clone(&heard))));
         drop(span(SpanName::Align));
-        drop(tap);
+        drop(subscription);
         drop(span(SpanName::Align));
         // Other tests of this process work meanwhile, on threads of theirs.
         let here = thread::current().id();

@@ -125,14 +125,7 @@ impl Place {
         std::fs::remove_dir_all(folder).unwrap();
         let audio = sotto::audio::decode_bytes(commands::clip()).unwrap();
         let samples = audio.samples().iter().flat_map(|sample| ((sample * 32_767.0) as i16).to_le_bytes()).collect();
-        let settings = EngineSettings {
-            threads: 2,
-            memory_limit: None,
-            precision: None,
-            cache_folder: None,
-            cache_limit: None,
-            instruction_set: None,
-        };
+        let settings = EngineSettings { threads: 2, ..EngineSettings::default() };
         Self { engine: Engine::new(settings).unwrap(), packed, samples }
     }
 
@@ -243,37 +236,12 @@ fn expected(failure: SpeechFailure) -> Result<(), SpeechFailure> {
 }
 
 fn settings() -> SpeechSettings {
-    SpeechSettings {
-        language: "en".into(),
-        task: Some(SpeechTask::Transcribe),
-        timestamps: None,
-        search: None,
-        prompt: None,
-        prompt_reach: None,
-        prefix: None,
-        condition_on_previous: false,
-        hotwords: Vec::new(),
-        hotword_strength: None,
-        voice_activity: None,
-        max_tokens: None,
-        suppress_tokens: Vec::new(),
-        allow_non_speech: false,
-        normalize_recording: false,
-        timestamp_tokens: false,
-        context: None,
-        as_written: false,
-    }
+    SpeechSettings { language: "en".into(), task: Some(SpeechTask::Transcribe), ..SpeechSettings::default() }
 }
 
 fn live() -> LiveSettings {
-    LiveSettings {
-        speech: Some(settings()),
-        step: None,
-        trim: None,
-        volatile_context: None,
-        without_voice_activity: true,
-        adaptive: true,
-    }
+    let speech = Some(settings());
+    LiveSettings { speech, without_voice_activity: true, adaptive: true, ..LiveSettings::default() }
 }
 
 fn tempfile() -> std::path::PathBuf {

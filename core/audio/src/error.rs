@@ -129,7 +129,8 @@ pub enum AudioError {
     },
     /// A decoder failed in a way that it should not; the source is at fault or the decoder is.
     #[error(
-        "{source_name}: the {codec} decoder gave up; convert the file to WAV or FLAC first, and report it if it plays elsewhere"
+        "{source_name}: the {codec} decoder gave up; convert the file to WAV or FLAC first, \
+         and report it if it plays elsewhere"
     )]
     Decoder {
         /// Where the audio came from.

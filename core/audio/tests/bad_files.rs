@@ -322,7 +322,15 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic(magic in 0usize..7, bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let magics: [&[u8]; 7] = [b"", b"RIFF\0\0\0\0WAVEfmt ", b"fLaC", b"OggS\0\x02", b"\0\0\0\x18ftypM4A ", b"\xff\xfb", b"ID3\x04\0\0"];
+        let magics: [&[u8]; 7] = [
+            b"",
+            b"RIFF\0\0\0\0WAVEfmt ",
+            b"fLaC",
+            b"OggS\0\x02",
+            b"\0\0\0\x18ftypM4A ",
+            b"\xff\xfb",
+            b"ID3\x04\0\0",
+        ];
         let mut file = magics[magic].to_vec();
         file.extend(bytes);
         let _ = decode(file);

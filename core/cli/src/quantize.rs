@@ -53,7 +53,12 @@ fn report(args: &QuantizeArgs, global: &Global, quantized: &Quantized) -> Result
         let worst = worst.as_ref().map(|worst| json!({"matrix": worst.name, "relative_error": worst.relative}));
         let file = args.destination.display().to_string();
         let object = json!({
-            "file": file, "bytes": bytes.0, "weights": weights.to_string(), "layout": layout.name(), "relative_error": errors, "worst": worst,
+            "file": file,
+            "bytes": bytes.0,
+            "weights": weights.to_string(),
+            "layout": layout.name(),
+            "relative_error": errors,
+            "worst": worst,
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -121,7 +126,11 @@ fn word_error_rates(
     let rounded = |errors: &ErrorCounts| (errors.rate() * 1e4).round() / 1e4;
     let list = list.file_name().unwrap_or_default().display().to_string();
     Ok(json!({
-        "f32": rounded(&exact), weights.to_string(): rounded(&packed), "words": exact.reference_len(), "clips": clips.len(), "list": list,
+        "f32": rounded(&exact),
+        weights.to_string(): rounded(&packed),
+        "words": exact.reference_len(),
+        "clips": clips.len(),
+        "list": list,
     }))
 }
 

@@ -219,8 +219,9 @@ fn a_packed_model_transcribes_as_its_source_and_says_where_it_comes_from() {
     let commit = "0123456789abcdef0123456789abcdef01234567";
     let note = |hash: &str| {
         let pulled = serde_json::json!({
-            "format": 1, "name": "sotto/starter", "revision": "main", "commit": commit, "endpoint": "https://hub.example",
-            "pulled_at": "2026-11-01T00:00:00Z", "files": [{ "path": "model.safetensors", "size": 1, "sha256": hash }],
+            "format": 1, "name": "sotto/starter", "revision": "main", "commit": commit,
+            "endpoint": "https://hub.example", "pulled_at": "2026-11-01T00:00:00Z",
+            "files": [{ "path": "model.safetensors", "size": 1, "sha256": hash }],
         });
         std::fs::write(folder.path().join("sotto.json"), pulled.to_string()).unwrap();
     };

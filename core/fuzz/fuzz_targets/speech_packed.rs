@@ -11,6 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use sotto_nn::packed::reseal;
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Threads};
 use sotto_speech::{LoadOptions, Model, ModelSource, SpeechRecognizer};
+use sotto_text::Tokenizer;
 
 // In memory where the system has such a place; one file per process, written anew for each input.
 static FILE: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 // The input: a byte with the number of tokens, each with its length before it, then the text.

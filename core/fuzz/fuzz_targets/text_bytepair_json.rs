@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use sotto_text::IncrementalDecoder;
 use sotto_text::bytepair::BytePairTokenizer;
+use sotto_text::{IncrementalDecoder, Tokenizer};
 
 const TEXT: &str = " one <|end|>  two'S 12345 e\u{301}语\n\n\u{a0}camelCase</s> ";
 

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use sotto_text::IncrementalDecoder;
 use sotto_text::bytepair::BytePairTokenizer;
+use sotto_text::{IncrementalDecoder, Tokenizer};
 
 fuzz_target!(|data: &[u8]| {
     let shared = Arc::new(data.to_vec());

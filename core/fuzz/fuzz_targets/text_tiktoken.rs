@@ -4,6 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 fuzz_target!(|data: &[u8]| {

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sotto_text::IncrementalDecoder;
 use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::{IncrementalDecoder, Tokenizer};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(tokenizer) = WhisperTokenizer::from_hugging_face_bytes(data, "fuzz.json") else { return };

@@ -33,7 +33,8 @@ fn refusal(open: fn(&[u8]) -> Result<Weights, WeightError>, bytes: &[u8]) -> Str
 /// A file with two small tensors.
 fn good_safetensors() -> Vec<u8> {
     safetensors(
-        r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]}}"#,
+        r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+            "b":{"dtype":"F16","shape":[2,1],"data_offsets":[8,12]}}"#,
         &[0; 12],
     )
 }
@@ -87,14 +88,16 @@ fn safetensors_headers_that_lie_are_refused_with_the_cause() {
         (one(r#"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#, 9), "5 B behind the last tensor"),
         (
             safetensors(
-                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+                    "b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
                 &[0; 12],
             ),
             "`b` overlaps tensor `a`",
         ),
         (
             safetensors(
-                r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+                r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},
+                    "a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
                 &[0; 8],
             ),
             "`a` occurs twice",

@@ -57,13 +57,13 @@ pub mod speech;
 pub mod starter;
 pub mod store;
 
-/// Comparing texts: Whisper's English normaliser and error rates. Where sentences end.
+/// Comparing texts: Whisper's English normaliser and error rates. Where sentences end. Tokens.
 pub mod text {
-    pub use sotto_text::TextError;
     pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
     pub use sotto_text::sentences::{sentence_ends, sentences};
-    pub use sotto_text::whisper::{WhisperTokenizer as Tokenizer, language};
+    pub use sotto_text::whisper::{WhisperTokenizer, language};
+    pub use sotto_text::{TextError, Tokenizer};
 }
 
 /// Instruction sets. With the cargo feature `measure` also the speed of the kernels alone on this machine, beside what

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sotto::audio::{Pcm16k, decode_bytes, decode_file};
 use sotto::speech::{Options, Recognizer};
-use sotto::text::{ErrorCounts, english, word_errors};
+use sotto::text::{ErrorCounts, Tokenizer, english, word_errors};
 use sotto::{CancelToken, Engine, NoProgress, starter};
 use sotto_testkit::data_dir;
 

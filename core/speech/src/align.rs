@@ -9,6 +9,7 @@ use sotto_kernels::softmax;
 use sotto_nn::search::Recording;
 use sotto_runtime::Cancelled;
 use sotto_runtime::spans::{SpanName, span};
+use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 use crate::memory::PROJECTED_ROWS;

@@ -97,7 +97,8 @@ pub enum LoadError {
     },
     /// There is no model at that place.
     #[error(
-        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, a ggml .bin file or a packed model"
+        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, \
+         a ggml .bin file or a packed model"
     )]
     NotAModel {
         /// The place.
@@ -274,7 +275,8 @@ pub enum ConfigError {
     },
     /// Settings and vocabulary number a control token differently.
     #[error(
-        "{file} says in {field} that {token} is token {stated}, in the vocabulary it is {}; take both files from one model",
+        "{file} says in {field} that {token} is token {stated}, in the vocabulary it is {}; \
+         take both files from one model",
         shown(*found)
     )]
     ControlToken {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sotto_audio::SAMPLE_RATE;
 use sotto_runtime::{Cancelled, Progress, ProgressSink, Stage};
+use sotto_text::Tokenizer;
 use sotto_text::sentences::sentence_ends;
 use sotto_text::whisper::WhisperTokenizer;
 

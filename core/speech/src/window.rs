@@ -5,6 +5,7 @@ use std::time::Instant;
 use sotto_nn::search::{self, Draft, Hypotheses, LengthNorm, Recording, SearchSettings, argmax, repeats};
 use sotto_runtime::spans::{self, Counter, SpanName, span};
 use sotto_runtime::{CancelToken, Cancelled, Lease, Reservation, Threads};
+use sotto_text::Tokenizer;
 use sotto_text::whisper::language;
 
 use crate::align::{Listening, Recorded, listen, listen_to_recorded};

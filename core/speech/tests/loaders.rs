@@ -13,6 +13,7 @@ use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, Prog
 use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer};
 use sotto_testkit::data_dir;
 use sotto_testkit::heap::assert_soon;
+use sotto_text::Tokenizer;
 use support::formula::FormulaModel;
 use tempfile::TempDir;
 

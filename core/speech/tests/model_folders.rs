@@ -17,6 +17,7 @@ use sotto_speech::{
     SpeechRecognizer, TimestampTokens, TranscribeOptions, WeightType, quantize,
 };
 use sotto_testkit::{Tolerance, assert_close, data_dir};
+use sotto_text::Tokenizer;
 use support::formula::FormulaModel;
 use support::tone;
 use tempfile::TempDir;

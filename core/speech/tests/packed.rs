@@ -18,6 +18,7 @@ use sotto_speech::{
     QuantizeError, QuantizeOptions, SpeechError, SpeechRecognizer, TranscribeOptions, WeightType, WeightTypes,
     WriteError, quantize,
 };
+use sotto_text::Tokenizer;
 use support::formula::FormulaModel;
 use tempfile::TempDir;
 

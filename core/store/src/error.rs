@@ -57,7 +57,8 @@ pub enum StoreError {
 
     /// The name cannot be the name of a model.
     #[error(
-        "`{name}` is not a model name: {reason}; names look like openai/whisper-tiny.en or ggerganov/whisper.cpp/ggml-tiny.en.bin, with an optional @revision"
+        "`{name}` is not a model name: {reason}; names look like openai/whisper-tiny.en or \
+         ggerganov/whisper.cpp/ggml-tiny.en.bin, with an optional @revision"
     )]
     Name {
         /// The name as given, shortened where it is very long.
@@ -247,7 +248,8 @@ pub enum StoreError {
     },
     /// A file came with other contents than the hub states. It was deleted.
     #[error(
-        "{file}: the contents do not match the hash that the hub states ({expected}); deleted; try again, or another mirror"
+        "{file}: the contents do not match the hash that the hub states ({expected}); deleted; \
+         try again, or another mirror"
     )]
     WrongHash {
         /// The file.
@@ -298,7 +300,8 @@ pub enum StoreError {
     },
     /// The repository has its weights as pickles only, which run code when loaded.
     #[error(
-        "{repository} has its weights only as {file}, a pickle that can run code when it is loaded; look for a revision with safetensors (often @refs/pr/1) or convert it with transformers' save_pretrained"
+        "{repository} has its weights only as {file}, a pickle that can run code when it is loaded; \
+         look for a revision with safetensors (often @refs/pr/1) or convert it with transformers' save_pretrained"
     )]
     PickleOnly {
         /// The repository.

@@ -5,15 +5,18 @@
 /// Token ids are those of the model's logits. Implementations are immutable; one value serves any number of threads.
 /// The trait can be used as `dyn Tokenizer`.
 pub trait Tokenizer: Send + Sync {
-    /// Tokens of `text`; never a control token, however the text is written. Does not fail: what the vocabulary cannot
-    /// spell is left out.
+    /// Tokens of `text`. Never a control token: `<|im_start|>` in a text is just these characters. This is how what
+    /// users write is encoded.
+    ///
+    /// O(n log n) in the length of the longest piece. Does not fail: bytes that a small vocabulary cannot spell are
+    /// left out; models' vocabularies have all.
     fn encode(&self, text: &str) -> Vec<u32>;
 
     /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
     /// no token has.
     fn token_bytes(&self, token: u32) -> &[u8];
 
-    /// Whether `token` is part of the text, neither a control token nor a gap in the numbering.
+    /// Whether `token` is part of the text: no control token, no timestamp, no gap in the numbering.
     fn is_text(&self, token: u32) -> bool;
 
     /// One past the largest token id. Logits of some models are padded beyond it.
@@ -32,7 +35,8 @@ pub trait Tokenizer: Send + Sync {
         false
     }
 
-    /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD.
+    /// Text of `tokens`; control tokens, timestamps and unknown ids are left out. Bytes that are not UTF-8 become
+    /// U+FFFD, as in the references. [`IncrementalDecoder`] does it token by token.
     fn decode(&self, tokens: &[u32]) -> String {
         let mut bytes = Vec::with_capacity(tokens.len() * 4);
         for &token in tokens {

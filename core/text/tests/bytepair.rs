@@ -203,8 +203,11 @@ fn file(mut json: Value, form: Form) -> String {
             if form.odd_ids {
                 vocab.insert(content.to_owned(), id.into());
             }
-            json!({ "id": id, "content": content, "single_word": false, "lstrip": strips == "lstrip",
-                "rstrip": strips == "rstrip", "normalized": normalized && !form.never_normalized && (strips.is_empty() || !fallback), "special": special })
+            let normalized = normalized && !form.never_normalized && (strips.is_empty() || !fallback);
+            json!({
+                "id": id, "content": content, "single_word": false, "lstrip": strips == "lstrip",
+                "rstrip": strips == "rstrip", "normalized": normalized, "special": special,
+            })
         })
         .collect();
     json["added_tokens"] = added.into();

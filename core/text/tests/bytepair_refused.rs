@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use sotto_testkit::heap::assert_soon;
 use sotto_text::bytepair::{BytePairTokenizer, PreTokenizer, Split};
-use sotto_text::{IncrementalDecoder, TextError};
+use sotto_text::{IncrementalDecoder, TextError, Tokenizer};
 
 const SMALL: &str = concat!(
     r#"{"added_tokens":[{"id":9,"content":"<|end|>","special":true,"normalized":false,"rstrip":true},

@@ -1,7 +1,7 @@
 //! Small vocabularies with Whisper's control tokens: what the starter recognizer and tests use.
 
-use sotto_text::TextError;
 use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::{TextError, Tokenizer};
 
 /// A tokenizer.json of a handful of tokens; `edit` may damage it.
 fn small(edit: impl Fn(String) -> String) -> Result<WhisperTokenizer, TextError> {

@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sotto_text::IncrementalDecoder;
 use sotto_text::metrics::{ErrorCounts, character_errors, word_errors};
 use sotto_text::normalize::{BasicOptions, basic, english};
 use sotto_text::whisper::WhisperTokenizer;
+use sotto_text::{IncrementalDecoder, Tokenizer};
 use std::collections::HashMap;
 
 fn golden(name: &str) -> Value {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sotto_testkit::heap::assert_soon;
+use sotto_text::Tokenizer;
 use sotto_text::metrics::word_errors;
 use sotto_text::normalize::{BasicOptions, basic, english};
 use sotto_text::whisper::WhisperTokenizer;

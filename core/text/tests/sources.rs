@@ -2,6 +2,7 @@
 //! Needs the files of `SOTTO_DATA`; skips with a message without them.
 
 use serde_json::Value;
+use sotto_text::Tokenizer;
 use sotto_text::whisper::{VocabMerges, WhisperTokenizer};
 use std::path::{Path, PathBuf};
 

@@ -19,9 +19,10 @@ extension SottoEngine {
     ) async throws(SottoError) -> UInt64 {
         let settings = PackSettings(
             weights: weights == .int4 ? .int4 : .int8, compact: compact, replace: replacing)
-        let job = try call {
-            try raw.pack(location: source.location, destination: destination.path, settings: settings)
+        let path = try destination.localPath { reason in
+            SottoError.invalidOption(option: "destination", reason: reason, nextStep: "name a file of this device")
         }
+        let job = try call { try raw.pack(location: source.location, destination: path, settings: settings) }
         while let event = try await pull(cancel: { job.cancel() }, { try await job.nextEvent() }) {
             switch event {
             case .progress(let done, let total): progress?(done, total)

@@ -107,12 +107,15 @@ public final class SottoEngine: Sendable {
 
     /// An engine with these options. Loads nothing.
     public init(_ options: Options = .init()) throws(SottoError) {
+        let cacheFolder = try options.cacheFolder?.localPath { reason in
+            SottoError.invalidOption(option: "cacheFolder", reason: reason, nextStep: "name a folder of the app")
+        }
         raw = try call {
             try Engine(
                 settings: EngineSettings(
                     threads: options.threads, memoryLimit: options.memoryLimit,
                     precision: options.precision == .float32 ? .float32 : .int8,
-                    cacheFolder: options.cacheFolder?.path, cacheLimit: options.cacheLimit,
+                    cacheFolder: cacheFolder, cacheLimit: options.cacheLimit,
                     instructionSet: options.instructionSet))
         }
     }

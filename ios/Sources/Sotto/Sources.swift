@@ -14,12 +14,10 @@ public enum ModelSource: Sendable, Equatable {
         get throws(SottoError) {
             switch self {
             case .file(let url):
-                guard url.isFileURL else {
-                    throw .invalidModel(
-                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
-                        nextStep: "fetch the model first, as ModelStore does")
-                }
-                return .path(path: url.path)
+                return .path(
+                    path: try url.localPath { reason in
+                        SottoError.invalidModel(reason: reason, nextStep: "fetch the model first, as ModelStore does")
+                    })
             case .data(let data, let name): return .bytes(name: name, bytes: data)
             case .descriptor(let descriptor, let offset, let length, let name):
                 return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
@@ -43,18 +41,26 @@ public enum AudioSource: Sendable, Equatable {
         get throws(SottoError) {
             switch self {
             case .file(let url):
-                guard url.isFileURL else {
-                    throw .invalidAudio(
-                        reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
-                        nextStep: "fetch the recording first")
-                }
-                return .path(path: url.path)
+                return .path(
+                    path: try url.localPath { reason in
+                        SottoError.invalidAudio(reason: reason, nextStep: "fetch the recording first")
+                    })
             case .data(let data, let name): return .bytes(name: name, bytes: data)
             case .descriptor(let descriptor, let offset, let length, let name):
                 return .descriptor(name: name, descriptor: descriptor, offset: offset, length: length)
             case .samples(let pcm, let format): return .samples(pcm: pcm, format: format.raw)
             }
         }
+    }
+}
+
+extension URL {
+    /// The path of a file; `refusal` makes the error for any other address.
+    func localPath<Refusal: Error>(_ refusal: (_ reason: String) -> Refusal) throws(Refusal) -> String {
+        guard isFileURL else {
+            throw refusal("an address that begins with \(scheme ?? "nothing") is no file of this device")
+        }
+        return path
     }
 }
 

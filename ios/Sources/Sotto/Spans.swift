@@ -46,10 +46,10 @@ public protocol SpanTracer: Sendable {
 
 /// A tracer is told for as long as somebody holds this. Letting go of it waits until it is told nothing any more.
 public final class SpanTrace: Sendable {
-    private let tap: SpanTap
+    private let subscription: SpanSubscription
 
     init(_ tracer: some SpanTracer) {
-        tap = listenToSpans(listener: Ear(tracer))
+        subscription = listenToSpans(listener: TracerListener(tracer))
     }
 }
 
@@ -81,7 +81,7 @@ extension SottoEngine {
 #endif
 
 /// Hears for a tracer, and keeps what it wants to know at the end.
-private final class Ear<Tracer: SpanTracer>: SpanListener, @unchecked Sendable {
+private final class TracerListener<Tracer: SpanTracer>: SpanListener, @unchecked Sendable {
     private let tracer: Tracer
     private let lock = NSLock()
     private var intervals: [UInt64: Tracer.Interval] = [:]

@@ -62,11 +62,14 @@ public final class SpeechModel: @unchecked Sendable {
     }
 
     private func keep(_ loaded: SpeechRecognizer, of load: UUID) throws(SottoError) -> SpeechRecognizer {
-        let (held, wanted) = lock.withLock { (recognizer, loads[load] != nil) }
-        guard wanted else { throw .cancelled }
-        // The first of several that waited for the same.
-        if let held, held.state == .ready { return held }
-        lock.withLock { recognizer = loaded }
-        return loaded
+        // In one step: an `unload()` in between would go by unseen.
+        let kept: SpeechRecognizer? = lock.withLock {
+            guard loads[load] != nil else { return nil }
+            // The first of several that waited for the same stays.
+            if recognizer?.state != .ready { recognizer = loaded }
+            return recognizer
+        }
+        guard let kept else { throw .cancelled }
+        return kept
     }
 }

@@ -117,6 +117,33 @@ final class BadInputTests: XCTestCase {
         }
     }
 
+    func testAddressesWhereNothingCanBeWrittenAreRefused() async throws {
+        let web = try XCTUnwrap(URL(string: "https://example.com/folder?token=secret"))
+        do {
+            _ = try ModelStore(folder: web, engine: Fixtures.engine)
+            XCTFail("a store at an address")
+        } catch {
+            guard case .invalidName(let reason, _) = error else { return XCTFail("\(error)") }
+            XCTAssertFalse(reason.contains("secret"), reason)
+        }
+        var options = SottoEngine.Options()
+        options.cacheFolder = web
+        do {
+            _ = try SottoEngine(options)
+            XCTFail("a cache at an address")
+        } catch {
+            guard case .invalidOption("cacheFolder", let reason, _) = error else { return XCTFail("\(error)") }
+            XCTAssertFalse(reason.contains("secret"), reason)
+        }
+        do {
+            try await Fixtures.engine.pack(.data(Data(), name: "empty"), to: web)
+            XCTFail("a packed model at an address")
+        } catch {
+            guard case .invalidOption("destination", let reason, _) = error else { return XCTFail("\(error)") }
+            XCTAssertFalse(reason.contains("secret"), reason)
+        }
+    }
+
     func testFormatsThatCannotBeAreRefusedAtOnce() async throws {
         let recognizer = try await Fixtures.recognizer()
         let formats = [

@@ -37,8 +37,9 @@ def report(results: list[Results], setting: Setting) -> str:
     head = [
         f"#### {setting.size}, {setting.threads} thread{'s' if setting.threads > 1 else ''}{beside(setting.load)}",
         "",
-        f"{cpu()}, load average {setting.load_average:.1f} before the run, commit {commit()}; medians of {setting.rounds}",
-        f"interleaved rounds. `×` is how many times as fast Sotto is, in brackets what is required. Clip: {setting.seconds:.2f} s.",
+        f"{cpu()}, load average {setting.load_average:.1f} before the run, commit {commit()}; "
+        f"medians of {setting.rounds} interleaved rounds.",
+        f"`×` is how many times as fast Sotto is, in brackets what is required. Clip: {setting.seconds:.2f} s.",
         *(
             ["Behind a time in brackets: how many times as long as with one thread alone, in the same call."]
             * setting.load
@@ -84,8 +85,8 @@ def limit(results: list[Results]) -> Iterator[str]:
     assert speed is not None and step is not None
     share = size / (speed * 1e9) / (step / 1e3)
     yield (
-        f"{OURS}: a token reads {size / 1e6:.1f} MB; one thread reads {speed:.1f} GB/s of so many (median of the rounds), "
-        f"which is {share:.0%} of the time per token."
+        f"{OURS}: a token reads {size / 1e6:.1f} MB; one thread reads {speed:.1f} GB/s of so many "
+        f"(median of the rounds), which is {share:.0%} of the time per token."
     )
     yield ""
 

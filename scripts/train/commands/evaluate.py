@@ -79,10 +79,14 @@ def write_recipe(path: pathlib.Path, recordings: dict[str, np.ndarray], seed: in
         if sum(pauses) + sum(len(recordings[name]) for name in files) <= 9.5 * RATE:
             text = " ".join(DIGITS[digit] for digit in digits)
             strings.append({"speaker": speaker, "files": files, "pauses": pauses, "text": text})
-    note = "string = zeros(pauses[0]) + files[0] + zeros(pauses[1]) + … + files[n-1] + zeros(pauses[n]), 16-bit samples at sample_rate"
+    note = (
+        "string = zeros(pauses[0]) + files[0] + zeros(pauses[1]) + … + files[n-1] + zeros(pauses[n]), "
+        "16-bit samples at sample_rate"
+    )
     lines = ",\n".join("  " + json.dumps(string) for string in strings)
     path.write_text(
-        f'{{"note": {json.dumps(note)},\n "archive": "speech/fsdd.tar.gz", "sample_rate": {RATE}, "strings": [\n{lines}\n]}}\n'
+        f'{{"note": {json.dumps(note)},\n "archive": "speech/fsdd.tar.gz", "sample_rate": {RATE}, '
+        f'"strings": [\n{lines}\n]}}\n'
     )
 
 
@@ -110,7 +114,10 @@ def build(string: dict, recordings: dict[str, np.ndarray]) -> np.ndarray:
 def rate_of_errors(references: list[str], hypotheses: list[str]) -> str:
     out = jiwer.process_words(references, hypotheses)
     words = sum(len(reference.split()) for reference in references)
-    return f"{100 * out.wer:6.2f} %  ({out.substitutions} substituted, {out.deletions} deleted, {out.insertions} inserted of {words} words)"
+    return (
+        f"{100 * out.wer:6.2f} %  ({out.substitutions} substituted, {out.deletions} deleted, "
+        f"{out.insertions} inserted of {words} words)"
+    )
 
 
 def in_noise(samples: np.ndarray, ratio: float, rng, babble) -> np.ndarray:

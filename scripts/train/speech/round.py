@@ -129,8 +129,9 @@ class Report:
         power, again = energy(weight), packed(result)
         plain = energy(packed(weight) - weight) / power
         differ = int((again != result).unflatten(1, (-1, BLOCK)).any(2).sum())
+        so = energy(again - weight) / power
         print(
-            f"{name}: {100 * plain**0.5:.2f} % off by plain rounding, {100 * (energy(again - weight) / power) ** 0.5:.2f} % so; "
+            f"{name}: {100 * plain**0.5:.2f} % off by plain rounding, {100 * so**0.5:.2f} % so; "
             f"{differ} of {result.numel() // BLOCK} blocks are packed otherwise",
             flush=True,
         )

@@ -69,7 +69,8 @@ def validate(model, kept) -> str:
     picked = silence[torch.randperm(len(silence))[:20000]]
     auc = (torch.searchsorted(picked.sort()[0], speech).float() / len(picked)).mean()
     loss = (F.binary_cross_entropy(p, y, reduction="none") * w).sum() / w.sum()
-    return f"loss {loss:.4f}, AUC {auc:.4f}, missed {(speech < 0.5).float().mean():.4f}, false {(silence >= 0.5).float().mean():.4f}"
+    missed, false = (speech < 0.5).float().mean(), (silence >= 0.5).float().mean()
+    return f"loss {loss:.4f}, AUC {auc:.4f}, missed {missed:.4f}, false {false:.4f}"
 
 
 def main():

@@ -27,12 +27,15 @@ from scipy.signal import resample_poly
 import texts
 
 RATE = 16_000
-ESPEAK = "en-us en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-gb-x-rp en-us-nyc de fr-fr fr-be es es-419".split()
+ESPEAK = (
+    "en-us en-gb en-gb-scotland en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-gb-x-rp en-us-nyc "
+    "de fr-fr fr-be es es-419"
+).split()
 VARIANTS = (
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 klatt5 klatt6 adam Alex Alicia Andrea Andy Annie "
-    "antonio belinda benjamin boris caleb david Denis ed edward Gene Gene2 gustave Hugo iven Jacky john kaukovalta Lee "
-    "linda marcelo Marco Mario max Michael miguel Mike pablo paul pedro quincy rob robert steph steph2 steph3 zac anika "
-    "grandma grandpa norbert sandro shelby travis victor croak whisper whisperf"
+    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 klatt4 klatt5 klatt6 adam Alex Alicia Andrea Andy "
+    "Annie antonio belinda benjamin boris caleb david Denis ed edward Gene Gene2 gustave Hugo iven Jacky john "
+    "kaukovalta Lee linda marcelo Marco Mario max Michael miguel Mike pablo paul pedro quincy rob robert steph steph2 "
+    "steph3 zac anika grandma grandpa norbert sandro shelby travis victor croak whisper whisperf"
 ).split()
 FLITE = "awb slt rms kal16 kal".split()
 FESTIVAL = "kal_diphone ked_diphone".split()

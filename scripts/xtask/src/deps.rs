@@ -9,6 +9,7 @@
 //! * [`reasons`]: every direct dependency has its reason in `docs/ARCHITECTURE.md`;
 //! * [`imports`]: inside a crate files of different folders do not import each other in a circle;
 //! * [`lines`]: lines of at most 120 columns;
+//! * [`tracked`]: git knows no symbolic links;
 //! * [`unsafe_code`]: `#![forbid(unsafe_code)]` in every crate, with the few files listed that may contain it;
 //! * [`messages`]: what apps link names no command, option or variable of a terminal in its texts.
 
@@ -21,7 +22,9 @@ mod lines;
 mod messages;
 mod policy;
 mod reasons;
+mod shipped_source;
 mod spdx;
+mod tracked;
 mod unsafe_code;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +50,8 @@ pub enum DepsError {
     Json { command: String, source: serde_json::Error },
     #[error("{}: {source}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is no Rust: {source}", path.display())]
+    Lex { path: PathBuf, source: proc_macro2::LexError },
     #[error("{}: {source}", path.display())]
     Policy { path: PathBuf, source: toml::de::Error },
 }
@@ -83,12 +88,18 @@ pub fn check_workspace(root: &Path) -> Result<Report, DepsError> {
     report.add("unsafe code", unsafe_code::check(&whole)?);
     report.add("imports without circles", imports::check(&whole)?);
     report.add("lines of 120 columns", lines::check(root)?);
+    report.add("no links in git", tracked::check_links(root)?);
     report.add("messages that apps can show", messages::check(&whole)?);
     Ok(report)
 }
 
 fn read(path: &Path) -> Result<String, DepsError> {
     std::fs::read_to_string(path).map_err(|source| DepsError::Read { path: path.to_owned(), source })
+}
+
+/// The error of a source file that cannot be read as Rust.
+fn lex(path: &Path) -> impl FnOnce(proc_macro2::LexError) -> DepsError {
+    move |source| DepsError::Lex { path: path.to_owned(), source }
 }
 
 fn metadata(folder: &Path, extra: &[&str]) -> Result<Graph, DepsError> {

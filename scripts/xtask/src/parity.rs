@@ -145,8 +145,8 @@ fn is_there(part: &str, words: &BTreeSet<String>) -> bool {
 fn page(table: &Table, cases: &Cases) -> String {
     let mut page = String::from(
         "# Parity\nWhat Sotto can do, and what it is called in each language. Made by `cargo xtask parity` from\n\
-         `bindings/conformance/features.json`; the numbers count the cases of `bindings/conformance/speech.json` that every\n\
-         surface runs.\n\n\
+         `bindings/conformance/features.json`; the numbers count the cases of `bindings/conformance/speech.json` \
+         that every\nsurface runs.\n\n\
          | feature | Rust | command line | Kotlin | Swift | cases | |\n|---|---|---|---|---|---|---|\n",
     );
     for feature in &table.features {

@@ -76,17 +76,8 @@ impl Place {
 }
 
 pub(super) fn voice_activity(settings: &Value) -> VoiceActivity {
-    VoiceActivity {
-        model: None,
-        threshold: settings["threshold"].as_f64().map(|threshold| threshold as f32),
-        end_threshold: None,
-        min_speech_ms: None,
-        min_voiced_ms: None,
-        max_speech_s: None,
-        min_silence_ms: None,
-        speech_pad_ms: None,
-        min_pause_at_max_speech_ms: None,
-    }
+    let threshold = settings["threshold"].as_f64().map(|threshold| threshold as f32);
+    VoiceActivity { threshold, ..VoiceActivity::default() }
 }
 
 pub(super) fn speech_settings(settings: &Value) -> SpeechSettings {
@@ -95,44 +86,19 @@ pub(super) fn speech_settings(settings: &Value) -> SpeechSettings {
         language: settings["language"].as_str().unwrap_or("auto").to_owned(),
         task: (settings["task"] == "translate").then_some(SpeechTask::Translate),
         timestamps: (settings["timestamps"] == "word").then_some(TimestampDetail::Word),
-        search: search.is_object().then(|| SearchSettings {
-            beam: search["beam"].as_u64().unwrap_or(1) as u32,
-            patience: 1.0,
-            length_penalty: None,
-            temperatures: Vec::new(),
-            best_of: 5,
-            seed: 0,
-            compression_ratio: 2.4,
-            logprob: -1.0,
-            no_speech: 0.6,
-        }),
-        prompt: None,
-        prompt_reach: None,
+        search: search
+            .is_object()
+            .then(|| SearchSettings { beam: search["beam"].as_u64().unwrap_or(1) as u32, ..SearchSettings::default() }),
         prefix: settings["prefix"].as_str().map(str::to_owned),
-        condition_on_previous: false,
-        hotwords: Vec::new(),
-        hotword_strength: None,
         voice_activity: settings["voice_activity"].is_object().then(|| voice_activity(&settings["voice_activity"])),
-        max_tokens: None,
-        suppress_tokens: Vec::new(),
-        allow_non_speech: false,
-        normalize_recording: false,
-        timestamp_tokens: false,
         context: (settings["context"] == "true_length").then_some(EncodedContext::TrueLength),
-        as_written: false,
+        ..SpeechSettings::default()
     }
 }
 
 pub(super) fn live_settings(settings: &Value) -> LiveSettings {
     let speech = settings["speech"].is_object().then(|| speech_settings(&settings["speech"]));
-    LiveSettings {
-        speech,
-        step: None,
-        trim: None,
-        volatile_context: None,
-        without_voice_activity: false,
-        adaptive: false,
-    }
+    LiveSettings { speech, ..LiveSettings::default() }
 }
 
 pub(super) fn subtitle_settings() -> SubtitleSettings {

@@ -33,15 +33,7 @@ fn every_case_of_the_table_holds_here() {
 
 fn engine(case: &Value) -> Arc<Engine> {
     let memory_limit = case["engine"]["memory_limit"].as_u64();
-    Engine::new(EngineSettings {
-        threads: 2,
-        memory_limit,
-        precision: None,
-        cache_folder: None,
-        cache_limit: None,
-        instruction_set: None,
-    })
-    .unwrap()
+    Engine::new(EngineSettings { threads: 2, memory_limit, ..EngineSettings::default() }).unwrap()
 }
 
 /// The model of a case; the starter on an engine without settings is loaded once for all.

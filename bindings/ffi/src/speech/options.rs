@@ -81,7 +81,7 @@ pub struct SearchSettings {
 }
 
 /// Options of a transcription. What is `null` or empty is the default, which suits most recordings.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+#[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct SpeechSettings {
     /// `auto` (the model decides), `each` (decided anew for every stretch of speech), a code (`de`), a tag (`de-AT`)
     /// or an English name (`german`).
@@ -142,12 +142,12 @@ pub struct SpeechSettings {
 }
 
 /// Options of a live session, beside those of any transcription.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+#[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct LiveSettings {
     /// How the speech is decoded.
     #[uniffi(default = None)]
     pub speech: Option<SpeechSettings>,
-    /// Seconds of new voice after which the text is decoded again; 1.1 by default.
+    /// Seconds of new voice after which the text is decoded again; 1.2 by default.
     #[uniffi(default = None)]
     pub step: Option<f64>,
     /// Seconds of speech without a pause after which audio behind a final sentence is dropped; 6 by default.
@@ -170,6 +170,22 @@ impl From<EncodedContext> for AudioContext {
         match context {
             EncodedContext::Window => Self::Window,
             EncodedContext::TrueLength => Self::TrueLength,
+        }
+    }
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self {
+            beam: 1,
+            patience: 1.0,
+            length_penalty: None,
+            temperatures: Vec::new(),
+            best_of: 5,
+            seed: 0,
+            compression_ratio: 2.4,
+            logprob: -1.0,
+            no_speech: 0.6,
         }
     }
 }
@@ -282,15 +298,10 @@ mod tests {
     #[test]
     fn a_threshold_that_is_no_number_is_refused_and_one_out_of_reach_is_none() {
         let search = SearchSettings {
-            beam: 1,
-            patience: 1.0,
-            length_penalty: None,
-            temperatures: Vec::new(),
-            best_of: 5,
-            seed: 0,
             compression_ratio: 101.0,
             logprob: f32::NEG_INFINITY,
             no_speech: 0.5,
+            ..SearchSettings::default()
         };
         let thresholds = search.thresholds().unwrap();
         assert_eq!((thresholds.compression_ratio, thresholds.logprob, thresholds.no_speech), (None, None, Some(0.5)));

@@ -10,28 +10,13 @@ use crate::source::{ModelLocation, PcmFormat, SampleEncoding};
 
 pub(crate) fn session() -> Arc<SpeechSession> {
     let format = PcmFormat { encoding: SampleEncoding::Signed16, rate: 16_000, channels: 1 };
-    let settings = LiveSettings {
-        speech: None,
-        step: None,
-        trim: None,
-        volatile_context: None,
-        without_voice_activity: false,
-        adaptive: false,
-    };
-    model().start_session(format, settings).unwrap()
+    model().start_session(format, LiveSettings::default()).unwrap()
 }
 
 fn model() -> &'static SpeechModel {
     static MODEL: OnceLock<Arc<SpeechModel>> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let settings = EngineSettings {
-            threads: 1,
-            memory_limit: None,
-            precision: None,
-            cache_folder: None,
-            cache_limit: None,
-            instruction_set: None,
-        };
+        let settings = EngineSettings { threads: 1, ..EngineSettings::default() };
         let bytes = sotto_starter::speech().to_vec();
         let source = ModelLocation::Bytes { name: "starter".into(), bytes };
         let load = Engine::new(settings).unwrap().load_speech(source).unwrap();

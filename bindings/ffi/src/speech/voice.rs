@@ -8,7 +8,7 @@ use sotto::vad::{VadOptions, load_detector};
 use crate::error::SpeechFailure;
 
 /// A voice activity detector and its rules. What is `null` is what the detector brings.
-#[derive(Debug, Clone, PartialEq, uniffi::Record)]
+#[derive(Debug, Clone, Default, PartialEq, uniffi::Record)]
 pub struct VoiceActivity {
     /// Path of a detector's weights; `null` for the one that is built in.
     #[uniffi(default = None)]

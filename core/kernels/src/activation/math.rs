@@ -66,8 +66,8 @@ fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
     (horner(s, r, polynomial), s.biased_power_of_two(shifted))
 }
 
-/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity counts
-/// as the greatest f32.
+/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity
+/// counts as the greatest f32.
 ///
 /// Exponent and mantissa apart; `ln(1 + x) = x - x²/2 + x³ · p(x)`, `p` of degree 8 (Cephes `logf`).
 #[inline(always)]
@@ -157,8 +157,8 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
 /// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the
 /// work, and no division. As good as 0 for NaN.
 ///
-/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end in
-/// 0 and 1 (linear programming: `scripts/goldens/gelu_fit.py`).
+/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end
+/// in 0 and 1 (linear programming: `scripts/goldens/gelu_fit.py`).
 #[inline(always)]
 pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
     // Below, the factor is as good as 0; what rounding leaves of it must not meet a great number.

@@ -46,7 +46,7 @@ impl KernelSet {
         assert_eq!((q.cols(), q.rows()), (head_width, out.rows()), "columns and rows of the queries");
         assert_eq!(out.columns(), head_width, "columns of the output");
         assert!(scratch.fits(head_width), "scratch for another head width");
-        if panels.is_empty() || head_width == 0 {
+        if panels.rows() == 0 || head_width == 0 {
             (0..out.rows()).for_each(|row| out.row(row).fill(0.0));
             return;
         }
@@ -102,7 +102,7 @@ impl KernelSet {
         scratch: &mut QuantizedScratch,
     ) {
         let (heads, head_width) = (layer.heads(), layer.heads().head_width());
-        assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.len(), "{rows:?} of {}", layer.len());
+        assert!(rows.start.is_multiple_of(self.row_step()) && rows.end <= layer.rows(), "{rows:?} of {}", layer.rows());
         assert_eq!((rows.len(), heads.width()), (out.rows(), out.columns()), "rows and columns of the output");
         assert!(layer.form() == self.table.form && scratch.fits(layer), "layer or scratch of another set");
         assert!(layer.is_whole(), "a chunk of another layer");
@@ -130,7 +130,7 @@ impl KernelSet {
         out: &mut [f32],
         scratch: &mut QuantizedRowScratch,
     ) {
-        let (heads, keys) = (layer.heads(), layer.len());
+        let (heads, keys) = (layer.heads(), layer.rows());
         assert_eq!((q.len(), out.len()), (heads.width(), heads.width()), "query and output");
         if let Some(recorded) = &recorded {
             assert_eq!(recorded.len(), heads.count() * keys, "a value per head and row");
@@ -165,9 +165,9 @@ impl KernelSet {
         assert!(head < heads.count(), "head {head} of {}", heads.count());
         assert_eq!((q.len(), out.len()), (head_width, head_width), "query and output");
         if let Some(recorded) = &recorded {
-            assert_eq!(recorded.len(), layer.len(), "a value per row");
+            assert_eq!(recorded.len(), layer.rows(), "a value per row");
         }
-        if layer.is_empty() || head_width == 0 {
+        if layer.rows() == 0 || head_width == 0 {
             out.fill(0.0);
             return;
         }
@@ -191,13 +191,13 @@ impl KernelSet {
     /// One query row attends to the rows of a cache, head by head.
     ///
     /// `q` and `out` are `[width]`. `weights` receives each head's attention, `[heads, stride]`, where `stride` is its
-    /// length over the number of heads; the first [`HalfCache::len`] values of each are written. An empty cache gives
+    /// length over the number of heads; the first [`HalfCache::rows`] values of each are written. An empty cache gives
     /// zeros.
     ///
     /// # Panics
     /// When the lengths do not fit.
     pub fn attend_cached(self, q: &[f32], cache: &HalfCache, weights: &mut [f32], out: &mut [f32]) {
-        self.attend_first(cache.len(), q, cache, weights, out);
+        self.attend_first(cache.rows(), q, cache, weights, out);
     }
 
     /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only: those behind are later tokens of one text
@@ -208,7 +208,7 @@ impl KernelSet {
     pub fn attend_first(self, seen: usize, q: &[f32], cache: &HalfCache, weights: &mut [f32], out: &mut [f32]) {
         let heads = cache.heads();
         assert_eq!((q.len(), out.len()), (heads.width(), heads.width()), "query and output");
-        assert!(seen <= cache.len(), "{seen} rows of {}", cache.len());
+        assert!(seen <= cache.rows(), "{seen} rows of {}", cache.rows());
         let stride = weights.len() / heads.count();
         assert!(stride >= seen, "attention weights of {} heads, {seen} rows", heads.count());
         if seen == 0 || heads.width() == 0 {

@@ -41,7 +41,7 @@ impl QuantizedRowScratch {
     pub fn fit(&mut self, layer: &QuantizedAttention) {
         let shape = layer.shape();
         self.query.resize(Layout::padded_depth(shape.heads.head_width()), 0);
-        self.scores.resize(layer.len().next_multiple_of(CHUNK) + LANES, 0.0);
+        self.scores.resize(layer.rows().next_multiple_of(CHUNK) + LANES, 0.0);
         self.values.resize(shape.dimensions() + LANES, 0.0);
     }
 }
@@ -67,7 +67,7 @@ pub(crate) fn attend<S: Int8>(
     let RowQuery { query, layer, head } = *query;
     let key_value = layer.heads().key_value_of(head);
     let unit = score(s, query, layer, key_value, scratch) * layer.heads().scale();
-    let max = reduce::row_max(s, &scratch.scores[..layer.len()]);
+    let max = reduce::row_max(s, &scratch.scores[..layer.rows()]);
     add_values(s, layer, key_value, unit * std::f32::consts::LOG2_E, max, scratch);
     out.copy_from_slice(&scratch.values[..out.len()]);
     if let Some(recorded) = recorded {

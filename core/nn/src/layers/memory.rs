@@ -1,5 +1,7 @@
 //! Keys and values of the positions that were decoded already.
 
+use std::fmt::Debug;
+
 use sotto_kernels::{HalfCache, Heads};
 
 use crate::search::Memory;
@@ -23,24 +25,12 @@ impl KvCache {
         Self { keys: Vec::with_capacity(room), values: Vec::with_capacity(room), width, capacity }
     }
 
-    /// Positions stored.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.keys.len() / self.width
-    }
-
-    /// Whether nothing is stored.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Stores the next position.
     ///
     /// # Panics
     /// When the cache is full or the rows have another width.
     pub fn push(&mut self, key: &[f32], value: &[f32]) {
-        assert!(self.len() < self.capacity && key.len() == self.width && value.len() == self.width);
+        assert!(self.rows() < self.capacity && key.len() == self.width && value.len() == self.width);
         self.keys.extend_from_slice(key);
         self.values.extend_from_slice(value);
     }
@@ -56,15 +46,31 @@ impl KvCache {
     pub fn values(&self, len: usize) -> &[f32] {
         &self.values[..len * self.width]
     }
+}
+
+/// Keys and values of one layer and one hypothesis, in whatever precision: what a [`BlockMemory`] has of each block.
+pub trait LayerCache: Debug + Send {
+    /// Positions stored.
+    fn rows(&self) -> usize;
 
     /// Forgets all positions from `len` on.
-    pub fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize);
+
+    /// Becomes a copy of `other`, a cache of the same shape, without new memory.
+    fn copy_from(&mut self, other: &Self);
+}
+
+impl LayerCache for KvCache {
+    fn rows(&self) -> usize {
+        self.keys.len() / self.width
+    }
+
+    fn truncate(&mut self, len: usize) {
         self.keys.truncate(len * self.width);
         self.values.truncate(len * self.width);
     }
 
-    /// Becomes a copy of `other` without new memory.
-    pub fn copy_from(&mut self, other: &Self) {
+    fn copy_from(&mut self, other: &Self) {
         self.keys.clear();
         self.keys.extend_from_slice(&other.keys);
         self.values.clear();
@@ -72,9 +78,29 @@ impl KvCache {
     }
 }
 
-/// Keys and values of one hypothesis, one cache per block: what a network in f32 keeps of a text.
+impl LayerCache for HalfCache {
+    fn rows(&self) -> usize {
+        self.rows()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.copy_from(other);
+    }
+}
+
+/// What a network with attention keeps of one hypothesis: one cache per block.
 #[derive(Debug)]
-pub struct KvMemory(Vec<KvCache>);
+pub struct BlockMemory<C>(Vec<C>);
+
+/// Keys and values in f32.
+pub type KvMemory = BlockMemory<KvCache>;
+
+/// Keys and values in half precision: those of a network with quantized weights.
+pub type HalfMemory = BlockMemory<HalfCache>;
 
 impl KvMemory {
     /// Empty caches for `blocks` blocks, with room for `positions` tokens and rows of `width` values.
@@ -82,39 +108,7 @@ impl KvMemory {
     pub fn new(blocks: usize, positions: usize, width: usize) -> Self {
         Self((0..blocks).map(|_| KvCache::new(positions, width)).collect())
     }
-
-    /// The cache of one block.
-    pub(super) fn block(&self, block: usize) -> &KvCache {
-        &self.0[block]
-    }
-
-    pub(super) fn block_mut(&mut self, block: usize) -> &mut KvCache {
-        &mut self.0[block]
-    }
 }
-
-impl Memory for KvMemory {
-    fn len(&self) -> usize {
-        self.0.first().map_or(0, KvCache::len)
-    }
-
-    fn clear(&mut self) {
-        self.truncate(0);
-    }
-
-    fn copy_from(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(cache, other)| cache.copy_from(other));
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.0.iter_mut().for_each(|cache| cache.truncate(len));
-    }
-}
-
-/// Keys and values of one hypothesis in half precision, one cache per block: what a network with quantized weights
-/// keeps of a text.
-#[derive(Debug)]
-pub struct HalfMemory(Vec<HalfCache>);
 
 impl HalfMemory {
     /// Empty caches for `blocks` blocks, with room for `positions` tokens.
@@ -122,20 +116,22 @@ impl HalfMemory {
     pub fn new(blocks: usize, positions: usize, heads: Heads) -> Self {
         Self((0..blocks).map(|_| HalfCache::new(heads, positions)).collect())
     }
+}
 
+impl<C: LayerCache> BlockMemory<C> {
     /// The cache of one block.
-    pub(super) fn block(&self, block: usize) -> &HalfCache {
+    pub(super) fn block(&self, block: usize) -> &C {
         &self.0[block]
     }
 
-    pub(super) fn block_mut(&mut self, block: usize) -> &mut HalfCache {
+    pub(super) fn block_mut(&mut self, block: usize) -> &mut C {
         &mut self.0[block]
     }
 }
 
-impl Memory for HalfMemory {
+impl<C: LayerCache> Memory for BlockMemory<C> {
     fn len(&self) -> usize {
-        self.0.first().map_or(0, HalfCache::len)
+        self.0.first().map_or(0, C::rows)
     }
 
     fn clear(&mut self) {

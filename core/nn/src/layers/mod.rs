@@ -19,12 +19,12 @@ mod stash;
 pub use backend::Backend;
 pub use conv::ConvShape;
 pub use matrix::{QuantizedMatrix, WeightType};
-pub use memory::{HalfMemory, KvCache, KvMemory};
+pub use memory::{BlockMemory, HalfMemory, KvCache, KvMemory, LayerCache};
 pub use norm::{NormKind, NormPlace};
 pub use position::{Rotary, RotaryPairs, sinusoids};
 pub use quantized::{Int8Norm, QuantizedConv1d, QuantizedEmbedding, QuantizedLinear};
 pub use request::{Biased, FloatWeights, MatrixRequest, Part, QuantizedWeights, StoredRows};
-pub use seen::{HalfRows, positions_of};
+pub use seen::{Positions, SeenRows};
 pub use source::TensorSource;
 pub use stash::Stash;
 
@@ -101,7 +101,7 @@ mod tests {
         let mut copy = KvCache::new(4, 2);
         copy.copy_from(&cache);
         copy.truncate(1);
-        assert_eq!((cache.len(), copy.len()), (2, 1));
+        assert_eq!((cache.rows(), copy.rows()), (2, 1));
         assert_eq!(copy.values(1), [3.0, 4.0]);
     }
 }

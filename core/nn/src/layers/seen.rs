@@ -1,32 +1,53 @@
-//! Attention of tokens to what their texts have seen, in half precision, on all threads.
+//! Attention of tokens to what their texts have seen: where each of them stands, and, in half precision, the attention
+//! itself on all threads.
 
-use sotto_kernels::Heads;
+use sotto_kernels::{HalfCache, Heads};
 
-use super::{Backend, HalfMemory, Stash};
+use super::{Backend, BlockMemory, Stash};
 use crate::search::{Memory, Row};
 
-/// Tokens that attend to what their texts have seen, themselves included.
+/// Tokens that attend to what their texts have seen, themselves included; `C` is the cache of a block.
 #[derive(Debug)]
-pub struct HalfRows<'a> {
+pub struct SeenRows<'a, C> {
     /// The tokens; those of one text in order.
     pub rows: &'a [Row],
-    /// The position of each: see [`positions_of`].
+    /// The position of each: see [`Positions`].
     pub positions: &'a [usize],
     /// What the texts have seen.
-    pub memories: &'a mut [HalfMemory],
+    pub memories: &'a mut [BlockMemory<C>],
     /// The block that attends.
     pub block: usize,
 }
 
-/// Writes the position of each row to `positions`: behind what its text has seen, and behind its rows before. `next` is
-/// scratch.
-pub fn positions_of(rows: &[Row], memories: &[impl Memory], next: &mut Vec<usize>, positions: &mut Vec<usize>) {
-    next.clear();
-    next.extend(memories.iter().map(Memory::len));
-    positions.clear();
-    for row in rows {
-        positions.push(next[row.hypothesis]);
-        next[row.hypothesis] += 1;
+/// Positions of the tokens of a pass: each stands behind what its text has seen and behind the text's rows before it.
+/// Reuses its memory from pass to pass.
+#[derive(Debug, Default)]
+pub struct Positions {
+    /// Where the next token of each text goes.
+    next: Vec<usize>,
+    of_rows: Vec<usize>,
+}
+
+impl Positions {
+    /// Finds the position of each row, before any of them is fed.
+    ///
+    /// # Panics
+    /// When a row continues a text that has no memory.
+    pub fn place(&mut self, rows: &[Row], memories: &[impl Memory]) -> &[usize] {
+        self.next.clear();
+        self.next.extend(memories.iter().map(Memory::len));
+        self.of_rows.clear();
+        for row in rows {
+            self.of_rows.push(self.next[row.hypothesis]);
+            self.next[row.hypothesis] += 1;
+        }
+        &self.of_rows
+    }
+
+    /// What the last [`place`](Self::place) found.
+    #[must_use]
+    pub fn placed(&self) -> &[usize] {
+        &self.of_rows
     }
 }
 
@@ -41,11 +62,11 @@ impl Backend {
         &self,
         projected: &[f32],
         heads: Heads,
-        seen: HalfRows<'_>,
+        seen: SeenRows<'_, HalfCache>,
         weights: &Stash<Vec<f32>>,
         out: &mut [f32],
     ) {
-        let HalfRows { rows, positions, memories, block } = seen;
+        let SeenRows { rows, positions, memories, block } = seen;
         let (width, kv_width, kernels) = (heads.width(), heads.key_value_width(), self.kernels());
         let stride = width + 2 * kv_width;
         for (row, parts) in rows.iter().zip(projected.chunks_exact(stride)) {
@@ -75,6 +96,7 @@ mod tests {
     use sotto_kernels::KernelSet;
     use sotto_runtime::Threads;
 
+    use super::super::HalfMemory;
     use super::*;
 
     fn values(len: usize) -> Vec<f32> {
@@ -89,11 +111,11 @@ mod tests {
         let (projected, mut out) = (values(rows.len() * stride), vec![0.0; rows.len() * width]);
         let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
         let mut memories = [0, 0].map(|_| HalfMemory::new(1, rows.len(), heads));
-        let (weights, mut next, mut positions) = (Stash::new(), Vec::new(), Vec::new());
+        let (weights, mut positions) = (Stash::new(), Positions::default());
         let parts = projected.chunks(pieces * stride).zip(out.chunks_mut(pieces * width));
         for (rows, (projected, out)) in rows.chunks(pieces).zip(parts) {
-            positions_of(rows, &memories, &mut next, &mut positions);
-            let seen = HalfRows { rows, positions: &positions, memories: &mut memories, block: 0 };
+            let positions = positions.place(rows, &memories);
+            let seen = SeenRows { rows, positions, memories: &mut memories, block: 0 };
             backend.attend_seen(projected, heads, seen, &weights, out);
         }
         assert_eq!(memories.map(|memory| memory.len()).iter().sum::<usize>(), rows.len());

@@ -62,8 +62,8 @@ pub trait Hypotheses: Debug {
     /// hypotheses.
     fn step(&mut self, tokens: &[u32], cancel: &CancelToken) -> Result<&mut [f32], Cancelled>;
 
-    /// Hypothesis `i` continues what was hypothesis `parents[i]`; memories are copied only where lines of descent
-    /// cross.
+    /// Hypothesis `i` continues what was hypothesis `parents[i]`; memories are copied unless `parents` ascends, each
+    /// named once at most.
     fn reorder(&mut self, parents: &[usize]);
 
     /// Gives the hypotheses up.
@@ -79,9 +79,9 @@ pub struct Inference<N: Network> {
     sources: Vec<N::Source>,
     /// One memory from [`begin`](Hypotheses::begin) on.
     prompt: Vec<N::Memory>,
-    lines: Vec<N::Memory>,
-    line_sources: Vec<usize>,
-    /// Memories that lines of descent left, for the next step.
+    hypotheses: Vec<N::Memory>,
+    hypothesis_sources: Vec<usize>,
+    /// Memories of hypotheses that were not continued, for the next step.
     spare: Vec<N::Memory>,
     /// Memories that nobody uses, with room for `room` tokens.
     free: Vec<N::Memory>,
@@ -102,8 +102,8 @@ impl<N: Network> Inference<N> {
             threads,
             sources: Vec::new(),
             prompt: Vec::new(),
-            lines: Vec::new(),
-            line_sources: Vec::new(),
+            hypotheses: Vec::new(),
+            hypothesis_sources: Vec::new(),
             spare: Vec::new(),
             free: Vec::new(),
             room: 0,
@@ -196,22 +196,22 @@ impl<N: Network> Hypotheses for Inference<N> {
     fn fork(&mut self, sources: &[usize]) {
         self.release();
         for &source in sources {
-            let mut line = self.take();
+            let mut hypothesis = self.take();
             if let Some(prompt) = self.prompt.first() {
-                line.copy_from(prompt);
+                hypothesis.copy_from(prompt);
             }
-            self.lines.push(line);
-            self.line_sources.push(source);
+            self.hypotheses.push(hypothesis);
+            self.hypothesis_sources.push(source);
         }
     }
 
     fn step(&mut self, tokens: &[u32], cancel: &CancelToken) -> Result<&mut [f32], Cancelled> {
-        assert_eq!(tokens.len(), self.lines.len(), "one token for each hypothesis");
-        let Self { network, scratch, threads, sources, lines, line_sources, rows, picked, .. } = self;
-        let lines_of_descent = tokens.iter().zip(&*line_sources).enumerate();
+        assert_eq!(tokens.len(), self.hypotheses.len(), "one token for each hypothesis");
+        let Self { network, scratch, threads, sources, hypotheses, hypothesis_sources, rows, picked, .. } = self;
+        let continued = tokens.iter().zip(&*hypothesis_sources).enumerate();
         rows.clear();
-        rows.extend(lines_of_descent.map(|(hypothesis, (&token, &source))| Row { hypothesis, source, token }));
-        let pass = Pass { rows, memories: lines, sources, recording: None, threads: *threads, cancel };
+        rows.extend(continued.map(|(hypothesis, (&token, &source))| Row { hypothesis, source, token }));
+        let pass = Pass { rows, memories: hypotheses, sources, recording: None, threads: *threads, cancel };
         network.feed(pass, scratch)?;
         picked.clear();
         picked.extend(0..rows.len());
@@ -220,12 +220,12 @@ impl<N: Network> Hypotheses for Inference<N> {
 
     fn reorder(&mut self, parents: &[usize]) {
         self.parent_sources.clear();
-        self.parent_sources.extend(parents.iter().map(|&parent| self.line_sources[parent]));
-        std::mem::swap(&mut self.line_sources, &mut self.parent_sources);
+        self.parent_sources.extend(parents.iter().map(|&parent| self.hypothesis_sources[parent]));
+        std::mem::swap(&mut self.hypothesis_sources, &mut self.parent_sources);
         if parents.is_sorted_by(|earlier, later| earlier < later) {
             // Each goes on at most once: those that do move up.
-            parents.iter().enumerate().for_each(|(target, &parent)| self.lines.swap(target, parent));
-            self.spare.extend(self.lines.drain(parents.len()..));
+            parents.iter().enumerate().for_each(|(target, &parent)| self.hypotheses.swap(target, parent));
+            self.spare.extend(self.hypotheses.drain(parents.len()..));
             return;
         }
         while self.spare.len() < parents.len() {
@@ -233,16 +233,16 @@ impl<N: Network> Hypotheses for Inference<N> {
             self.spare.push(memory);
         }
         for (target, &parent) in self.spare.iter_mut().zip(parents) {
-            target.copy_from(&self.lines[parent]);
+            target.copy_from(&self.hypotheses[parent]);
         }
-        std::mem::swap(&mut self.lines, &mut self.spare);
-        self.spare.extend(self.lines.drain(parents.len()..));
+        std::mem::swap(&mut self.hypotheses, &mut self.spare);
+        self.spare.extend(self.hypotheses.drain(parents.len()..));
     }
 
     fn release(&mut self) {
-        self.free.append(&mut self.lines);
+        self.free.append(&mut self.hypotheses);
         self.free.append(&mut self.spare);
-        self.line_sources.clear();
+        self.hypothesis_sources.clear();
     }
 }
 

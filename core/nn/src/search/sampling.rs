@@ -40,14 +40,18 @@ pub fn sample(scores: &[f32], temperature: f32, rng: &mut Rng) -> usize {
         return best;
     }
     let weight = |score: f32| f64::from(sotto_kernels::exp((score - scores[best]) / temperature));
-    let mut left = rng.next_f64() * scores.iter().map(|&score| weight(score)).sum::<f64>();
-    for (index, &score) in scores.iter().enumerate() {
-        left -= weight(score);
-        if left < 0.0 {
-            return index;
-        }
-    }
-    best
+    drawn(scores.iter().enumerate().map(|(index, &score)| (index, weight(score))), rng).unwrap_or(best)
+}
+
+/// One of the indices, each with the probability that its weight has among all; `None` where rounding leaves none.
+fn drawn(weighted: impl Iterator<Item = (usize, f64)> + Clone, rng: &mut Rng) -> Option<usize> {
+    let mut left = rng.next_f64() * weighted.clone().map(|(_, weight)| weight).sum::<f64>();
+    let mut weighted = weighted;
+    let (index, _) = weighted.find(|&(_, weight)| {
+        left -= weight;
+        left < 0.0
+    })?;
+    Some(index)
 }
 
 /// How a token is drawn: a temperature, and which tokens are left out before. Filters act in the order of their fields,
@@ -99,14 +103,7 @@ impl Sampling {
             let kept = weights.iter().take_while(|&&weight| weight >= f64::from(min_p)).count();
             weights.truncate(kept.max(1));
         }
-        let mut left = rng.next_f64() * weights.iter().sum::<f64>();
-        for (&index, weight) in order.iter().zip(&weights) {
-            left -= weight;
-            if left < 0.0 {
-                return index;
-            }
-        }
-        best
+        drawn(order.iter().copied().zip(weights.iter().copied()), rng).unwrap_or(best)
     }
 }
 

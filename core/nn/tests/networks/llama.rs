@@ -5,11 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use sotto_kernels::{Activation, Heads};
-use sotto_nn::layers::exact::{
-    Attention, AttentionBuffers, CachedRows, Embedding, FeedForward, FeedForwardBuffers, Linear, Norm,
-};
-use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Rotary, RotaryPairs, TensorSource};
-use sotto_nn::search::{Memory, Network, Pass};
+use sotto_nn::layers::exact::{Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, Linear, Norm};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Positions, Rotary, RotaryPairs, SeenRows, TensorSource};
+use sotto_nn::search::{Network, Pass};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, Threads};
 
@@ -45,6 +43,7 @@ pub struct Llama {
 
 #[derive(Debug, Default)]
 pub struct Scratch {
+    positions: Positions,
     x: Vec<f32>,
     attention: AttentionBuffers,
     feed_forward: FeedForwardBuffers,
@@ -111,18 +110,15 @@ impl Network for Llama {
 
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
         let Pass { rows, memories, threads, cancel, .. } = pass;
-        let mut next: Vec<usize> = memories.iter().map(Memory::len).collect();
+        let positions = scratch.positions.place(rows, memories);
         scratch.x.clear();
-        let mut positions = Vec::with_capacity(rows.len());
         for row in rows {
             scratch.x.extend_from_slice(self.tokens.row(row.token as usize).expect("a token of the vocabulary"));
-            positions.push(next[row.hypothesis]);
-            next[row.hypothesis] += 1;
         }
         for (block, (attention, feed_forward)) in self.blocks.iter().enumerate() {
             cancel.check()?;
-            let cached = CachedRows { rows, positions: &positions, memories, block };
-            attention.attend_seen(&mut scratch.x, cached, &mut scratch.attention, threads);
+            let seen = SeenRows { rows, positions, memories, block };
+            attention.attend_seen(&mut scratch.x, seen, &mut scratch.attention, threads);
             feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
         }
         Ok(())

@@ -3,10 +3,10 @@
 
 use sotto_kernels::{Activation, Heads};
 use sotto_nn::layers::exact::{
-    Attention, AttentionBuffers, CachedRows, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Linear, Norm,
+    Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Linear, Norm,
 };
-use sotto_nn::layers::{KvMemory, NormKind, NormPlace, TensorSource, sinusoids};
-use sotto_nn::search::{Memory, Network, Pass, Rng};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Positions, SeenRows, TensorSource, sinusoids};
+use sotto_nn::search::{Network, Pass, Rng};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, Threads};
 
@@ -38,6 +38,7 @@ struct DecoderBlock {
 
 #[derive(Debug, Default)]
 pub struct Scratch {
+    positions: Positions,
     x: Vec<f32>,
     attention: AttentionBuffers,
     feed_forward: FeedForwardBuffers,
@@ -137,19 +138,14 @@ impl Network for Marian {
 
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
         let Pass { rows, memories, sources, mut recording, threads, cancel } = pass;
-        let mut next: Vec<usize> = memories.iter().map(Memory::len).collect();
-        let Scratch { x, attention, feed_forward, .. } = scratch;
+        let Scratch { positions, x, attention, feed_forward, .. } = scratch;
+        let positions = positions.place(rows, memories);
         x.clear();
-        let mut positions = Vec::with_capacity(rows.len());
-        for row in rows {
-            self.embed(row.token, next[row.hypothesis], x);
-            positions.push(next[row.hypothesis]);
-            next[row.hypothesis] += 1;
-        }
+        rows.iter().zip(positions).for_each(|(row, &position)| self.embed(row.token, position, x));
         for (index, block) in self.decoder.iter().enumerate() {
             cancel.check()?;
-            let cached = CachedRows { rows, positions: &positions, memories, block: index };
-            block.own.attend_seen(x, cached, attention, threads);
+            let seen = SeenRows { rows, positions, memories, block: index };
+            block.own.attend_seen(x, seen, attention, threads);
             let recording = recording.as_deref_mut();
             block.cross.attend_sources(x, (rows, index), sources, recording, attention, threads);
             block.feed_forward.forward_add(x, feed_forward, threads);

@@ -2,6 +2,7 @@
 
 use sotto_nn::search::{Candidate, Rng, Sampling, stutters};
 use sotto_runtime::Cancelled;
+use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::compression::Compressor;

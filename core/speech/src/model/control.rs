@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use sotto_text::Tokenizer;
 use sotto_text::whisper::{WhisperTokenizer, language};
 
 use super::Dimensions;

@@ -14,6 +14,7 @@ use sotto_nn::packed::PackedModel;
 use sotto_nn::weights::{FileRange, Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::spans::{self, Counter};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage};
+use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::control::ControlTokens;

@@ -19,6 +19,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::whisper::{Config, model::Whisper};
 use sotto_nn::search::argmax;
 use sotto_runtime::{CancelToken, Cancelled};
+use sotto_text::Tokenizer;
 
 pub use candle_core::Device;
 

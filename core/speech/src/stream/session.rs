@@ -41,7 +41,8 @@ pub enum SessionError {
     Failed(Arc<SpeechError>),
     /// Samples come in faster than this device can decode them. Nothing was taken; wait for events and push again.
     #[error(
-        "{seconds:.0} seconds of audio are waiting to be decoded; push more when events have caught up, or use a smaller model"
+        "{seconds:.0} seconds of audio are waiting to be decoded; push more when events have caught up, \
+         or use a smaller model"
     )]
     Behind {
         /// Audio that waits.

@@ -6,6 +6,7 @@ use std::time::Instant;
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 use sotto_runtime::spans::{SpanName, span};
+use sotto_text::Tokenizer;
 use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;

@@ -361,7 +361,8 @@ fn pickles_and_other_models_are_refused_before_their_weights_are_fetched() {
 fn a_model_larger_than_the_disk_is_refused_before_anything_is_fetched() {
     let desk = Desk::new();
     let info = format!(
-        r#"{{"sha": "{}", "siblings": [{{"rfilename": "ggml-x.bin", "size": {}, "lfs": {{"sha256": "{}", "size": {}}}}}]}}"#,
+        r#"{{"sha": "{}", "siblings": [
+            {{"rfilename": "ggml-x.bin", "size": {}, "lfs": {{"sha256": "{}", "size": {}}}}}]}}"#,
         desk.hub.commit(),
         u64::MAX,
         "0".repeat(64),

@@ -32,7 +32,7 @@ impl Rules {
 
     /// Rules in the order of their ranks. Of two for one pair the later counts.
     pub(crate) fn new(mut rules: Vec<[u32; 4]>) -> Self {
-        rules.sort_unstable_by_key(|&[left, right, rank, _]| (left, right, std::cmp::Reverse(rank)));
+        rules.sort_unstable_by_key(|&[left, right, rank, _]| (left, right, Reverse(rank)));
         rules.dedup_by_key(|&mut [left, right, ..]| (left, right));
         Self(Table::of_words(rules.into_iter().flatten()))
     }
@@ -48,21 +48,27 @@ impl Rules {
 
     /// Left, right, rank and merged token of each, ordered by pair.
     pub(crate) fn iter(&self) -> impl Iterator<Item = [u32; 4]> {
-        let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();
-        rules.iter().map(|rule| {
-            let (numbers, _) = rule.as_chunks::<4>();
-            [0, 1, 2, 3].map(|index| u32::from_le_bytes(numbers[index]))
-        })
+        let (rules, _) = self.0.bytes().as_chunks();
+        rules.iter().map(Self::numbers)
     }
 
     /// Rank and merged token of a pair.
     fn get(&self, left: u32, right: u32) -> Option<(u32, u32)> {
-        let (rules, _) = self.0.bytes().as_chunks::<{ Self::BYTES }>();
-        let number = |rule: &[u8; Self::BYTES], index: usize| {
-            u32::from_le_bytes([rule[4 * index], rule[4 * index + 1], rule[4 * index + 2], rule[4 * index + 3]])
+        let (rules, _) = self.0.bytes().as_chunks();
+        let pair = |rule| {
+            let [left, right, ..] = Self::numbers(rule);
+            (left, right)
         };
-        let found = rules.binary_search_by_key(&(left, right), |rule| (number(rule, 0), number(rule, 1))).ok()?;
-        Some((number(&rules[found], 2), number(&rules[found], 3)))
+        let found = rules.binary_search_by_key(&(left, right), pair).ok()?;
+        let [.., rank, merged] = Self::numbers(&rules[found]);
+        Some((rank, merged))
+    }
+
+    /// Left, right, rank and merged token of a rule as it lies in the table.
+    #[inline]
+    fn numbers(rule: &[u8; Self::BYTES]) -> [u32; 4] {
+        let (numbers, _) = rule.as_chunks::<4>();
+        [0, 1, 2, 3].map(|index| u32::from_le_bytes(numbers[index]))
     }
 }
 

@@ -90,18 +90,8 @@ impl BytePairTokenizer {
         &self.preparation.pre_tokenizer
     }
 
-    /// Tokens of `text`. Never a control token: `<|im_start|>` in a text is just these characters. This is how what
-    /// users write is encoded.
-    ///
-    /// O(n log n) in the length of the longest piece. Bytes that a small vocabulary does not have are left out; models'
-    /// vocabularies have all.
-    #[must_use]
-    pub fn encode(&self, text: &str) -> Vec<u32> {
-        self.encoded(text, false)
-    }
-
     /// Tokens of `text`, in which the names of control tokens are these tokens: for prompts that a chat template has
-    /// written, never for what users write.
+    /// written, never for what users write, which [`Tokenizer::encode`] is for.
     #[must_use]
     pub fn encode_with_controls(&self, text: &str) -> Vec<u32> {
         self.encoded(text, true)
@@ -150,13 +140,6 @@ impl BytePairTokenizer {
         pre_tokenizer.cut(&text, &mut |piece| self.pairs.encode(&self.vocabulary, piece, tokens));
     }
 
-    /// Text of `tokens`; control tokens and unknown ids are left out. Bytes that are not UTF-8 become U+FFFD, as in the
-    /// reference. [`IncrementalDecoder`](crate::IncrementalDecoder) does it token by token.
-    #[must_use]
-    pub fn decode(&self, tokens: &[u32]) -> String {
-        Tokenizer::decode(self, tokens)
-    }
-
     /// Text of `tokens` with control tokens written out.
     #[must_use]
     pub fn decode_with_controls(&self, tokens: &[u32]) -> String {
@@ -167,31 +150,6 @@ impl BytePairTokenizer {
         lossy(without_space(bytes, self.preparation.strips_space))
     }
 
-    /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
-    /// no token has.
-    #[must_use]
-    pub fn token_bytes(&self, token: u32) -> &[u8] {
-        self.vocabulary.token(token)
-    }
-
-    /// Whether `token` is part of the text, neither a control token nor a gap in the numbering.
-    #[must_use]
-    pub fn is_text(&self, token: u32) -> bool {
-        self.vocabulary.kind(token).is_text()
-    }
-
-    /// One past the largest token id. Logits of some models are padded beyond it.
-    #[must_use]
-    pub fn vocab_size(&self) -> usize {
-        self.vocabulary.len()
-    }
-
-    /// The control token of this name, such as `<|endoftext|>`. Looks through the vocabulary: keep the id.
-    #[must_use]
-    pub fn special_token(&self, name: &str) -> Option<u32> {
-        self.vocabulary.controls().find(|(_, token)| *token == name.as_bytes()).map(|(id, _)| id)
-    }
-
     /// All control tokens: ids and names, ascending by id.
     pub fn special_tokens(&self) -> impl Iterator<Item = (u32, &[u8])> {
         self.vocabulary.controls()
@@ -200,23 +158,23 @@ impl BytePairTokenizer {
 
 impl Tokenizer for BytePairTokenizer {
     fn encode(&self, text: &str) -> Vec<u32> {
-        self.encode(text)
+        self.encoded(text, false)
     }
 
     fn token_bytes(&self, token: u32) -> &[u8] {
-        self.token_bytes(token)
+        self.vocabulary.token(token)
     }
 
     fn is_text(&self, token: u32) -> bool {
-        self.is_text(token)
+        self.vocabulary.kind(token).is_text()
     }
 
     fn vocab_size(&self) -> usize {
-        self.vocab_size()
+        self.vocabulary.len()
     }
 
     fn special_token(&self, name: &str) -> Option<u32> {
-        self.special_token(name)
+        self.vocabulary.controls().find(|(_, token)| *token == name.as_bytes()).map(|(id, _)| id)
     }
 
     fn strips_space(&self) -> bool {

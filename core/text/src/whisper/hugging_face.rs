@@ -37,8 +37,7 @@ impl WhisperTokenizer {
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face).
     pub fn from_hugging_face_bytes(json: &[u8], name: &str) -> Result<Self, TextError> {
-        source::check_size(name, json.len() as u64, MAX_FILE)?;
-        let json = parse::<MAX_ENTRIES, MAX_ADDED>(json, name)?;
+        let json = parse::<MAX_ENTRIES, MAX_ADDED>(json, name, MAX_FILE)?;
         let unsupported = |what| TextError::Unsupported { file: name.to_owned(), what, supported: SUPPORTED };
         let preparation = preparation(&json).map_err(unsupported)?;
         if let Some(what) = other_than_whisper(&preparation) {

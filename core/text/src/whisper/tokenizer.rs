@@ -100,39 +100,10 @@ impl WhisperTokenizer {
         Self { multilingual, ..self }
     }
 
-    /// Tokens of `text`. Never a control token: `<|en|>` in a text is just these six characters.
-    ///
-    /// O(n log n) in the length of the longest word. Bytes that a small vocabulary does not have are left out; OpenAI's
-    /// vocabularies have all.
-    #[must_use]
-    pub fn encode(&self, text: &str) -> Vec<u32> {
-        self.pairs.encode(text)
-    }
-
-    /// Text of `tokens`; control tokens, timestamps and unknown ids are left out. Bytes that are not UTF-8 become
-    /// U+FFFD, as in the reference.
-    #[must_use]
-    pub fn decode(&self, tokens: &[u32]) -> String {
-        self.pairs.decode(tokens)
-    }
-
     /// Text of `tokens` with control tokens and timestamps written out, as `<|1.08|>`.
     #[must_use]
     pub fn decode_with_controls(&self, tokens: &[u32]) -> String {
         self.pairs.decode_with_controls(tokens)
-    }
-
-    /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
-    /// no token has.
-    #[must_use]
-    pub fn token_bytes(&self, token: u32) -> &[u8] {
-        self.pairs.token_bytes(token)
-    }
-
-    /// Whether `token` is part of the text, neither control token nor timestamp nor a gap in the numbering.
-    #[must_use]
-    pub fn is_text(&self, token: u32) -> bool {
-        self.pairs.is_text(token)
     }
 
     /// Time in steps of 0.02 s that `token` stands for; `None` if it is not a timestamp.
@@ -140,12 +111,6 @@ impl WhisperTokenizer {
     pub fn timestamp_steps(&self, token: u32) -> Option<u32> {
         let steps = token.checked_sub(self.special.timestamp_begin?)?;
         (steps < self.special.timestamp_count).then_some(steps)
-    }
-
-    /// One past the largest token id. Logits of some models are padded beyond it.
-    #[must_use]
-    pub fn vocab_size(&self) -> usize {
-        self.pairs.vocab_size()
     }
 
     /// Ids of the control tokens.
@@ -198,19 +163,19 @@ impl WhisperTokenizer {
 
 impl Tokenizer for WhisperTokenizer {
     fn encode(&self, text: &str) -> Vec<u32> {
-        self.encode(text)
+        self.pairs.encode(text)
     }
 
     fn token_bytes(&self, token: u32) -> &[u8] {
-        self.token_bytes(token)
+        self.pairs.token_bytes(token)
     }
 
     fn is_text(&self, token: u32) -> bool {
-        self.is_text(token)
+        self.pairs.is_text(token)
     }
 
     fn vocab_size(&self) -> usize {
-        self.vocab_size()
+        self.pairs.vocab_size()
     }
 
     fn special_token(&self, name: &str) -> Option<u32> {

@@ -179,6 +179,7 @@ fn rules<'a>(text: &'a [u8], name: &str) -> Result<Vec<(&'a str, &'a str)>, Text
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tokenizer;
 
     const VOCAB: &str = r#"{"a":0,"b":1,"ab":2,"Ġ":3,"<|endoftext|>":4}"#;
     const ADDED: &str = r#"{"<|startoftranscript|>":5,"<|notimestamps|>":6}"#;

@@ -6,6 +6,7 @@
 //! speaks belong to a word beside them.
 
 use super::WhisperTokenizer;
+use crate::Tokenizer;
 
 /// Words and, for each, the tokens that it is made of.
 pub(super) type Words = (Vec<String>, Vec<Vec<u32>>);

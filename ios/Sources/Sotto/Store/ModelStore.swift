@@ -54,7 +54,10 @@ public final class ModelStore: Sendable {
 
     /// The store in a folder of the app, which need not exist yet. Writes nothing.
     public init(folder: URL, engine: SottoEngine = .shared) throws(StoreError) {
-        raw = try call(as: StoreError.self) { try engine.raw.openStore(folder: folder.path) }
+        let path = try folder.localPath { reason in
+            StoreError.invalidName(reason: reason, nextStep: "name a folder of the app")
+        }
+        raw = try call(as: StoreError.self) { try engine.raw.openStore(folder: path) }
     }
 
     /// The model that a name means: `openai/whisper-tiny.en`, `whisper-tiny.en`, or `name@version`. No network.
@@ -100,12 +103,10 @@ public final class ModelStore: Sendable {
         progress: (@Sendable (Progress) -> Void)? = nil
     ) async throws(StoreError) -> Model {
         let settings = ImportSettings(name: name, licence: licence, take: moving)
-        guard url.isFileURL else {
-            throw .notFound(
-                reason: "an address that begins with \(url.scheme ?? "nothing") is no file of this device",
-                nextStep: "fetch the model first, or pull it")
+        let path = try url.localPath { reason in
+            StoreError.notFound(reason: reason, nextStep: "fetch the model first, or pull it")
         }
-        let job = try call(as: StoreError.self) { try raw.import(file: .path(path: url.path), settings: settings) }
+        let job = try call(as: StoreError.self) { try raw.import(file: .path(path: path), settings: settings) }
         while let event = try await pull(as: StoreError.self, cancel: { job.cancel() }, { try await job.nextEvent() }) {
             switch event {
             case .progress(let done, let total): progress?(.bytes(done, of: total))

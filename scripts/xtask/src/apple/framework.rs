@@ -95,7 +95,8 @@ pub fn archive(binaries: &[Binary], header: &str, notices: &Notices) -> Vec<u8> 
 /// (mozilla/uniffi-rs issue 2917).
 fn module_map() -> String {
     format!(
-        "framework module {FRAMEWORK} {{\n    umbrella header \"sottoFFI.h\"\n    export *\n    module * {{ export * }}\n}}\n"
+        "framework module {FRAMEWORK} {{\n    umbrella header \"sottoFFI.h\"\n    \
+         export *\n    module * {{ export * }}\n}}\n"
     )
 }
 

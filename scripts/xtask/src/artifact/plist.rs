@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn comments_numbers_and_empty_tags_are_understood() {
-        let text = "<?xml version=\"1.0\"?><!-- a --><plist version=\"1.0\"><!-- b --><dict><key>n</key><integer>3</integer>\
-                    <key>s</key><string/></dict></plist>";
+        let text = "<?xml version=\"1.0\"?><!-- a --><plist version=\"1.0\"><!-- b --><dict>\
+                    <key>n</key><integer>3</integer><key>s</key><string/></dict></plist>";
         let expected = dictionary(&[("n", Value::Text("3".into())), ("s", Value::Text(String::new()))]);
         assert_eq!(parse(text), Ok(expected));
     }
@@ -225,7 +225,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in "(<plist>|</plist>|<dict>|</dict>|<key>|</key>|<true/>|<!--|-->|a|<){0,20}") {
+        fn any_text_is_read_or_refused(
+            text in "(<plist>|</plist>|<dict>|</dict>|<key>|</key>|<true/>|<!--|-->|a|<){0,20}",
+        ) {
             let _ = parse(&text);
         }
     }

@@ -29,7 +29,8 @@ fn write(language: &str, reader: &str, declarations: Vec<Declaration>) -> Result
         return Err(Failure::form(format!("the generated {language}"), reader));
     }
     let mut text = format!(
-        "# The generated {language} that apps can reach. Written by `cargo xtask bindings --accept`; read the difference.\n"
+        "# The generated {language} that apps can reach. \
+         Written by `cargo xtask bindings --accept`; read the difference.\n"
     );
     for declaration in sorted(declarations) {
         text.push('\n');

@@ -18,7 +18,7 @@ use crate::report::Finding;
 /// Checks the sources of all workspace crates.
 ///
 /// # Errors
-/// When a source file cannot be read.
+/// When a source file cannot be read, or is no Rust.
 pub fn check(graph: &Graph) -> Result<Vec<Finding>, DepsError> {
     let mut findings = Vec::new();
     for package in graph.members() {
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<Vec<(String, String)>> {
-        circles(&Modules::of(files.iter().copied())).into_iter().map(|circle| circle.imports).collect()
+        circles(&Modules::of(files.iter().copied()).unwrap()).into_iter().map(|circle| circle.imports).collect()
     }
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -5,9 +5,13 @@
 //! Read are all string literals of what apps link, tests left out. A literal that is an option or a variable and
 //! nothing else is not a message.
 
+use proc_macro2::TokenTree;
+use syn::Lit;
+
 use super::graph::Graph;
+use super::shipped_source::ShippedSource;
 use super::unsafe_code::rust_files;
-use super::{DepsError, read};
+use super::{DepsError, lex, read};
 use crate::report::Finding;
 
 /// Members of the workspace that only run on a desk.
@@ -19,7 +23,7 @@ const REMEDY: &str = "say what to do in the words of the library's operations; t
 /// Checks the texts of all crates that apps link.
 ///
 /// # Errors
-/// When a source file cannot be read.
+/// When a source file cannot be read, or is no Rust.
 pub fn check(graph: &Graph) -> Result<Vec<Finding>, DepsError> {
     let mut findings = Vec::new();
     for package in graph.members().filter(|package| !ON_THE_DESK.contains(&package.name.as_str())) {
@@ -28,7 +32,10 @@ pub fn check(graph: &Graph) -> Result<Vec<Finding>, DepsError> {
             if file.file_name().is_some_and(|name| name == "tests.rs") {
                 continue;
             }
-            for (line, text) in literals(&without_tests(&read(&file)?)) {
+            let source = ShippedSource::read(&read(&file)?).map_err(lex(&file))?;
+            let mut texts = Vec::new();
+            literals(source.tokens, &mut texts);
+            for (line, text) in texts {
                 if let Some(words) = typed(&text) {
                     let what = format!("{}:{line} says `{words}`", file.display());
                     findings.push(Finding { what, remedy: REMEDY.into() });
@@ -37,27 +44,6 @@ pub fn check(graph: &Graph) -> Result<Vec<Finding>, DepsError> {
         }
     }
     Ok(findings)
-}
-
-/// The text with the lines of its test modules emptied. They begin and end as rustfmt lays them out.
-fn without_tests(text: &str) -> String {
-    let mut kept = String::new();
-    let mut lines = text.lines().peekable();
-    while let Some(line) = lines.next() {
-        let opens = |next: &&str| next.starts_with("mod ") && next.ends_with('{');
-        if line == "#[cfg(test)]" && lines.peek().is_some_and(opens) {
-            for inner in lines.by_ref() {
-                kept.push('\n');
-                if inner == "}" {
-                    break;
-                }
-            }
-        } else {
-            kept += line;
-        }
-        kept.push('\n');
-    }
-    kept
 }
 
 /// What a person would type into a terminal, where a text has it among other words.
@@ -89,124 +75,20 @@ fn typed(text: &str) -> Option<String> {
 /// The start of a place that a value is written to.
 const PLACE: char = '{';
 
-/// The string literals of Rust source, with the lines that they begin on. Escapes stay as they are written, but for
-/// line ends, which are joined as the compiler joins them.
-fn literals(source: &str) -> Vec<(usize, String)> {
-    let mut reader = Reader { rest: source, line: 1 };
-    let mut found = Vec::new();
-    while let Some(letter) = reader.rest.chars().next() {
-        let line = reader.line;
-        if reader.rest.starts_with("//") {
-            reader.skip_to("\n");
-        } else if reader.rest.starts_with("/*") {
-            reader.skip_block();
-        } else if let Some(hashes) = raw(reader.rest) {
-            reader.skip(1 + hashes + 1);
-            let end = format!("\"{}", "#".repeat(hashes));
-            found.push((line, reader.skip_to(&end).to_owned()));
-        } else if letter == '"' {
-            reader.skip(1);
-            found.push((line, reader.string()));
-        } else if letter == '\'' {
-            reader.character();
-        } else if letter.is_alphanumeric() || letter == '_' {
-            // Whole words, so that the `r` of a name opens nothing; the prefix of `br"…"` is skipped with its `b`.
-            let word: usize = reader
-                .rest
-                .chars()
-                .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
-                .map(char::len_utf8)
-                .sum();
-            let opens = word <= 2 && reader.rest[..word].ends_with('r') && raw(&reader.rest[word - 1..]).is_some();
-            reader.skip(if opens { word - 1 } else { word });
-        } else {
-            reader.skip(letter.len_utf8());
-        }
-    }
-    found
-}
-
-/// The number of hashes of a raw string that begins here.
-fn raw(text: &str) -> Option<usize> {
-    let rest = text.strip_prefix('r')?;
-    let hashes = rest.len() - rest.trim_start_matches('#').len();
-    rest[hashes..].starts_with('"').then_some(hashes)
-}
-
-struct Reader<'a> {
-    rest: &'a str,
-    line: usize,
-}
-
-impl<'a> Reader<'a> {
-    fn skip(&mut self, bytes: usize) -> &'a str {
-        let (skipped, rest) = self.rest.split_at(bytes.min(self.rest.len()));
-        self.line += skipped.matches('\n').count();
-        self.rest = rest;
-        skipped
-    }
-
-    /// What lies before `end`, which is skipped too.
-    fn skip_to(&mut self, end: &str) -> &'a str {
-        let at = self.rest.find(end).unwrap_or(self.rest.len());
-        let before = self.skip(at);
-        self.skip(end.len());
-        before
-    }
-
-    fn skip_block(&mut self) {
-        let mut depth = 0_usize;
-        loop {
-            if self.rest.starts_with("/*") {
-                depth += 1;
-                self.skip(2);
-            } else if self.rest.starts_with("*/") {
-                depth -= 1;
-                self.skip(2);
-            } else {
-                let Some(letter) = self.rest.chars().next() else { return };
-                self.skip(letter.len_utf8());
-            }
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    fn string(&mut self) -> String {
-        let mut text = String::new();
-        while let Some(letter) = self.rest.chars().next() {
-            self.skip(letter.len_utf8());
-            match letter {
-                '"' => break,
-                '\\' if self.rest.starts_with('\n') => {
-                    let spaces = self.rest.len() - self.rest.trim_start().len();
-                    self.skip(spaces);
+/// The texts of all string literals, with the lines that they begin on.
+fn literals(trees: impl IntoIterator<Item = TokenTree>, found: &mut Vec<(usize, String)>) {
+    for tree in trees {
+        match tree {
+            TokenTree::Group(group) => literals(group.stream(), found),
+            TokenTree::Literal(literal) => {
+                let line = literal.span().start().line;
+                match Lit::new(literal) {
+                    Lit::Str(text) => found.push((line, text.value())),
+                    Lit::ByteStr(bytes) => found.push((line, String::from_utf8_lossy(&bytes.value()).into_owned())),
+                    _ => {}
                 }
-                '\\' => {
-                    let next = self.rest.chars().next().map_or(0, char::len_utf8);
-                    text.push(letter);
-                    text += self.skip(next);
-                }
-                _ => text.push(letter),
             }
-        }
-        text
-    }
-
-    /// A character, or the mark of a lifetime.
-    fn character(&mut self) {
-        self.skip(1);
-        let mut letters = self.rest.chars();
-        match letters.next() {
-            Some('\\') => {
-                self.skip(2);
-                self.skip_to("'");
-            }
-            Some(letter) if letters.next() == Some('\'') => {
-                self.skip(letter.len_utf8() + 1);
-            }
-            _ => {}
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
         }
     }
 }
@@ -245,28 +127,24 @@ mod tests {
         let source = r##"
 //! Set HF_TOKEN or not.
 /* "not /* here */ either" */
-fn f<'a>(quote: char) -> &'a str { if quote == '"' || quote == '\'' || quote == '\u{22}' { "one" } else { r#"two "x""# } }
+fn f<'a>(quote: char) -> &'a str {
+    if quote == '"' || quote == '\'' || quote == '\u{22}' { "one" } else { r#"two "x""# }
+}
 const LINE: &str = "three \
     words \" and more";
 const BYTES: &[u8] = br"four";
-const NAME: &str = bar"";
+fn g() { write!(out, "in a macro") }
+#[doc = "set HF_TOKEN or not"]
 #[cfg(test)]
 mod tests {
     const IN_TESTS: &str = "set HF_TOKEN or not";
 }
 const LAST: &str = "five";
 "##;
-        let found = literals(&without_tests(source));
+        let (source, mut found) = (ShippedSource::read(source).unwrap(), Vec::new());
+        literals(source.tokens, &mut found);
         let texts: Vec<&str> = found.iter().map(|(_, text)| text.as_str()).collect();
-        assert_eq!(texts, ["one", "two \"x\"", "three words \\\" and more", "four", "", "five"]);
-        assert_eq!(found.last().unwrap().0, 13, "{found:?}");
-    }
-
-    #[test]
-    fn source_that_is_cut_anywhere_ends() {
-        let source = "fn a() { /* x */ let b = r#\"c\"#; 'd'; \"e\\n\" } // f";
-        for end in 0..source.len() {
-            literals(&source[..end]);
-        }
+        assert_eq!(texts, ["one", "two \"x\"", "three words \" and more", "four", "in a macro", "five"]);
+        assert_eq!(found.last().unwrap().0, 16, "{found:?}");
     }
 }

@@ -45,8 +45,9 @@ mod tests {
     use super::super::graph::example::{Crate, graph};
     use super::*;
 
-    const DOCUMENT: &str = "# Title\n| `elsewhere` | no reason |\n\n## Why each dependency\n\n| crate | why |\n|---|---|\n\
-                            | `half`, `gemm` | numbers (`rayon` inside) |\n\n## Next\n| `later` | no |\n";
+    const DOCUMENT: &str = "# Title\n| `elsewhere` | no reason |\n\n## Why each dependency\n\n\
+                            | crate | why |\n|---|---|\n| `half`, `gemm` | numbers (`rayon` inside) |\n\n\
+                            ## Next\n| `later` | no |\n";
 
     fn ours(dependencies: &[(&str, &str, Kind)]) -> Graph {
         let mut crates = vec![Crate("sotto-nn", "0.1.0", "MIT", dependencies)];

@@ -45,9 +45,9 @@ pub fn write(crates: &[Crate]) -> Result<String, Failure> {
     Ok(all)
 }
 
-const HEAD: &str = "Sotto is licensed under MIT or Apache-2.0, at your choice. It contains the software below, each part under its\n\
-                    own licence; of what may be used under MIT or another one, MIT is chosen. Files under MPL-2.0 are used\n\
-                    unchanged; their source is at the address that the SBOM names.\n\n";
+const HEAD: &str = "Sotto is licensed under MIT or Apache-2.0, at your choice. It contains the software below, \
+                    each part under its\nown licence; of what may be used under MIT or another one, MIT is chosen. \
+                    Files under MPL-2.0 are used\nunchanged; their source is at the address that the SBOM names.\n\n";
 
 /// Names with commas, in lines.
 fn wrapped(names: &[String]) -> String {

@@ -87,7 +87,8 @@ mod tests {
     use super::*;
 
     const PACKAGE: &str = "let native: Target =\n    standsOnHost\n    ? .systemLibrary(name: \"sottoFFI\")\n    : \
-                           .binaryTarget(name: \"sottoFFI\", path: \"SottoFFI.xcframework\")\n\ntargets: [\n    native,\n    \
+                           .binaryTarget(name: \"sottoFFI\", path: \"SottoFFI.xcframework\")\n\n\
+                           targets: [\n    native,\n    \
                            .testTarget(name: \"T\", dependencies: [.target(name: \"Sotto\")]),\n]\n";
 
     #[test]

@@ -4,7 +4,7 @@ use sotto_kernels::{Heads, attend_full, attend_row};
 use sotto_runtime::Threads;
 
 use super::{Linear, Norm};
-use crate::layers::{KvMemory, NormPlace, Rotary};
+use crate::layers::{KvCache, NormPlace, Rotary, SeenRows};
 use crate::search::{Recording, Row};
 
 /// The four projections of an attention, with its norm and the residual connection.
@@ -46,24 +46,14 @@ pub struct KeyValues {
     values: Vec<f32>,
 }
 
-/// Tokens that attend to what their texts have seen, themselves included.
-#[derive(Debug)]
-pub struct CachedRows<'a> {
-    /// The tokens.
-    pub rows: &'a [Row],
-    /// The position of each.
-    pub positions: &'a [usize],
-    /// What the texts have seen.
-    pub memories: &'a mut [KvMemory],
-    /// The block that attends.
-    pub block: usize,
-}
-
 // From so many rows on a source is read once per block of rows instead of once per row.
 const MANY_ROWS: usize = 4;
 
 impl Attention {
     /// Projects states `[states, width]` to keys and values of a source, in the memory of `into`.
+    ///
+    /// # Panics
+    /// When `states` is not whole rows.
     pub fn project(&self, states: &[f32], into: &mut KeyValues, threads: Threads) {
         let count = states.len() / self.out.outputs();
         into.keys.resize(count * self.heads.key_value_width(), 0.0);
@@ -73,6 +63,9 @@ impl Attention {
     }
 
     /// Every row of `x`, `[rows, width]`, attends to all: an encoder's attention. Row `i` has position `i`.
+    ///
+    /// # Panics
+    /// When `x` is not whole rows, or has more of them than there are rotary positions.
     pub fn attend_all(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
         self.take_input(x, buffers);
         self.project_rows(0.., buffers, threads);
@@ -82,9 +75,18 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// Every row of `x` attends to what its text has seen, which it joins: a decoder's attention.
-    pub fn attend_seen(&self, x: &mut [f32], cached: CachedRows<'_>, buffers: &mut AttentionBuffers, threads: Threads) {
-        let CachedRows { rows, positions, memories, block } = cached;
+    /// Every row of `x`, `[rows, width]`, attends to what its text has seen, which it joins: a decoder's attention.
+    ///
+    /// # Panics
+    /// When `x` has another number of rows than `seen`, or a memory is full.
+    pub fn attend_seen(
+        &self,
+        x: &mut [f32],
+        seen: SeenRows<'_, KvCache>,
+        buffers: &mut AttentionBuffers,
+        threads: Threads,
+    ) {
+        let SeenRows { rows, positions, memories, block } = seen;
         self.take_input(x, buffers);
         self.project_rows(positions.iter().copied(), buffers, threads);
         let AttentionBuffers { rows: attended, query, key, value, weights } = &mut *buffers;
@@ -101,8 +103,11 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// Every row of `x` attends to its source, of which `sources[source][block]` are the keys and values; chosen heads
-    /// are recorded.
+    /// Every row of `x`, `[rows, width]`, attends to its source, of which `sources[source][block]` are the keys and
+    /// values; chosen heads are recorded.
+    ///
+    /// # Panics
+    /// When `x` has another number of rows than `rows`, or there is no such source.
     pub fn attend_sources(
         &self,
         x: &mut [f32],

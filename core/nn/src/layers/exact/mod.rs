@@ -7,7 +7,7 @@ mod feed_forward;
 mod linear;
 mod norm;
 
-pub use attention::{Attention, AttentionBuffers, CachedRows, KeyValues};
+pub use attention::{Attention, AttentionBuffers, KeyValues};
 pub use conv::Conv1d;
 pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardBuffers};

@@ -41,7 +41,8 @@ pub(super) fn distributions(out: &mut String, reports: &[Named<'_>]) {
         let (text, name) = (escape(&text), escape(name));
         let _ = write!(
             out,
-            "<div class=hrow><span class=hname>{name}</span><div class=hplot role=img aria-label=\"{text}\" title=\"{text}\">\
+            "<div class=hrow><span class=hname>{name}</span>\
+             <div class=hplot role=img aria-label=\"{text}\" title=\"{text}\">\
              <i class=\"range {class}\" style=\"left:{:.2}%;width:{:.2}%\"></i>",
             place(p.min),
             (place(p.max) - place(p.min)).max(0.3)
@@ -53,7 +54,8 @@ pub(super) fn distributions(out: &mut String, reports: &[Named<'_>]) {
     }
     ticks(out, &axis);
     out.push_str(
-        "<figcaption><i class=\"mark p50 s0\"></i>median <i class=\"mark p90 s0\"></i>90 % <i class=\"mark p99 s0\"></i>99 % \
+        "<figcaption><i class=\"mark p50 s0\"></i>median <i class=\"mark p90 s0\"></i>90 % \
+         <i class=\"mark p99 s0\"></i>99 % \
          <i class=\"range s0\"></i>lowest to highest</figcaption></figure>",
     );
     let row = |(name, _, figures): &(String, &str, &PhaseFigures)| {
@@ -97,7 +99,8 @@ pub(super) fn loads(out: &mut String, reports: &[Named<'_>]) {
         let width = (axis.place(*value) * 100.0).max(0.3);
         let _ = write!(
             out,
-            "<div class=hrow><span class=hname>{}</span><div class=hplot role=img aria-label=\"{text}\" title=\"{text}\">\
+            "<div class=hrow><span class=hname>{}</span>\
+             <div class=hplot role=img aria-label=\"{text}\" title=\"{text}\">\
              <i class=\"bar {class}\" style=\"width:{width:.2}%\"></i></div><span class=hvalue>{}</span></div>",
             escape(name),
             seconds(*value)
@@ -105,8 +108,8 @@ pub(super) fn loads(out: &mut String, reports: &[Named<'_>]) {
     }
     ticks(out, &axis);
     out.push_str(
-        "<figcaption>The first load of the process, then loads after the model was let go. Whether the system had the file in \
-         its cache before is not known.</figcaption></figure>",
+        "<figcaption>The first load of the process, then loads after the model was let go. Whether the system had \
+         the file in its cache before is not known.</figcaption></figure>",
     );
     let rows: Vec<Vec<String>> = bars.into_iter().map(|(name, _, value)| vec![name, seconds(value)]).collect();
     table(out, "Loads, as a table", &["Load", "Time"], &rows, false);

@@ -130,7 +130,8 @@ fn verdict(body: &mut String, report: &ProfileReport, name: Option<&str>) {
     let label = name.map_or_else(|| "Verdict".to_owned(), |name| format!("Verdict on {name}"));
     let _ = write!(
         body,
-        "<div class=\"verdict {class}\" role=group aria-label=\"{label}\"><p><i aria-hidden=true>{sign}</i><b>{text}</b></p>"
+        "<div class=\"verdict {class}\" role=group aria-label=\"{label}\">\
+         <p><i aria-hidden=true>{sign}</i><b>{text}</b></p>"
     );
     if !report.verdict.reasons.is_empty() {
         body.push_str("<ul>");
@@ -202,9 +203,9 @@ fn tiles(body: &mut String, report: &ProfileReport) {
 /// Figures of both, and in words whether the second is better.
 fn difference_table(body: &mut String, differences: &[Difference]) {
     body.push_str(
-        "<p>Of all figures less is better. What differs by less than a twentieth is within what two runs of the same differ \
-         by.</p><div class=scroll><table><thead><tr><th scope=col>Figure</th><th scope=col>A</th><th scope=col>B</th>\
-         <th scope=col>B against A</th></tr></thead><tbody>",
+        "<p>Of all figures less is better. What differs by less than a twentieth is within what two runs of the same \
+         differ by.</p><div class=scroll><table><thead><tr><th scope=col>Figure</th><th scope=col>A</th>\
+         <th scope=col>B</th><th scope=col>B against A</th></tr></thead><tbody>",
     );
     for Difference { label, unit, a, b, change, notable, .. } in differences {
         let show = |value: Option<f64>| value.map_or_else(|| "not measured".to_owned(), |value| unit.show(value));

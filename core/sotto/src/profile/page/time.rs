@@ -277,7 +277,8 @@ fn draw_lanes(out: &mut String, time: &Axis, title: &str, lanes: &[Lane]) {
             let (width, text) = ((right - left).max(0.1), escape(text));
             let _ = write!(
                 out,
-                "<span class=\"segment {class}\" style=\"left:{left:.2}%;width:{width:.2}%\" title=\"{text}\">{text}</span>"
+                "<span class=\"segment {class}\" style=\"left:{left:.2}%;width:{width:.2}%\" \
+                 title=\"{text}\">{text}</span>"
             );
         }
         out.push_str("<b class=cursor></b></div></div>");

@@ -4,10 +4,10 @@
 
 use sotto_kernels::Heads;
 use sotto_nn::layers::exact::{
-    Attention, AttentionBuffers, CachedRows, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Norm,
+    Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Norm,
 };
-use sotto_nn::layers::{KvMemory, NormKind, TensorSource};
-use sotto_nn::search::{Memory, Pass, Row};
+use sotto_nn::layers::{KvMemory, NormKind, Positions, SeenRows, TensorSource};
+use sotto_nn::search::{Pass, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
@@ -39,6 +39,7 @@ struct Block {
 /// Memory that decoding reuses from token to token.
 #[derive(Debug, Default)]
 pub(crate) struct DecoderScratch {
+    positions: Positions,
     x: Vec<f32>,
     normed: Vec<f32>,
     attention: AttentionBuffers,
@@ -96,12 +97,13 @@ impl Decoder {
     /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
     pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
         let Pass { rows, memories, sources, mut recording, threads, cancel } = pass;
-        let positions = self.embed(rows, memories, scratch);
-        let DecoderScratch { x, normed, attention, feed_forward, .. } = scratch;
+        let DecoderScratch { positions, x, normed, attention, feed_forward, .. } = scratch;
+        let positions = positions.place(rows, memories);
+        self.embed(rows, positions, x);
         for (index, block) in self.blocks.iter().enumerate() {
             cancel.check()?;
-            let cached = CachedRows { rows, positions: &positions, memories, block: index };
-            block.self_attention.attend_seen(x, cached, attention, threads);
+            let seen = SeenRows { rows, positions, memories, block: index };
+            block.self_attention.attend_seen(x, seen, attention, threads);
             let recording = recording.as_deref_mut();
             block.cross_attention.attend_sources(x, (rows, index), sources, recording, attention, threads);
             block.feed_forward.forward_add(x, feed_forward, threads);
@@ -127,19 +129,13 @@ impl Decoder {
         &mut scratch.logits
     }
 
-    /// Token and position embedding of every row; returns the positions.
-    fn embed(&self, rows: &[Row], memories: &[KvMemory], scratch: &mut DecoderScratch) -> Vec<usize> {
-        let mut next: Vec<usize> = memories.iter().map(Memory::len).collect();
-        scratch.x.clear();
-        rows.iter()
-            .map(|row| {
-                let position = next[row.hypothesis];
-                next[row.hypothesis] += 1;
-                let embedded = self.tokens.row(row.token as usize).expect("callers feed tokens of the vocabulary");
-                let offset = &self.positions[position * self.width..(position + 1) * self.width];
-                scratch.x.extend(embedded.iter().zip(offset).map(|(token, position)| token + position));
-                position
-            })
-            .collect()
+    /// Token and position embedding of every row.
+    fn embed(&self, rows: &[Row], positions: &[usize], x: &mut Vec<f32>) {
+        x.clear();
+        for (row, position) in rows.iter().zip(positions) {
+            let embedded = self.tokens.row(row.token as usize).expect("callers feed tokens of the vocabulary");
+            let offset = &self.positions[position * self.width..(position + 1) * self.width];
+            x.extend(embedded.iter().zip(offset).map(|(token, position)| token + position));
+        }
     }
 }

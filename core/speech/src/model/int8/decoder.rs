@@ -7,8 +7,8 @@ use sotto_kernels::{
     Activation, Activations, Floats, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch,
 };
 use sotto_nn::layers::{
-    Backend, Biased, HalfMemory, HalfRows, Int8Norm, NormKind, Part, QuantizedEmbedding, QuantizedLinear, Stash,
-    TensorSource, positions_of,
+    Backend, Biased, HalfMemory, Int8Norm, NormKind, Part, Positions, QuantizedEmbedding, QuantizedLinear, SeenRows,
+    Stash, TensorSource,
 };
 use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search::{Pass, Recording, Row};
@@ -67,9 +67,7 @@ pub(crate) struct DecoderScratch {
     projected: Vec<f32>,
     attended: Vec<f32>,
     weights: Vec<f32>,
-    /// Positions of the rows, and the next one of each hypothesis.
-    positions: Vec<usize>,
-    next: Vec<usize>,
+    positions: Positions,
     /// Attention weights of one row: one per thread.
     seen: Stash<Vec<f32>>,
     hidden: Vec<f32>,
@@ -168,8 +166,7 @@ impl Decoder {
             projected: Vec::new(),
             attended: Vec::new(),
             weights: Vec::new(),
-            positions: Vec::new(),
-            next: Vec::new(),
+            positions: Positions::default(),
             seen: Stash::of(
                 (0..self.backend.threads().count()).map(|_| vec![0.0; self.heads.count() * self.text_context]),
             ),
@@ -267,7 +264,7 @@ impl Decoder {
     pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
         let cross = pass.shared_source();
         let Pass { rows, memories, mut recording, cancel, .. } = pass;
-        positions_of(rows, memories, &mut scratch.next, &mut scratch.positions);
+        scratch.positions.place(rows, memories);
         self.embed(rows, scratch);
         for (index, (block, cross)) in self.blocks.iter().zip(cross).enumerate() {
             cancel.check()?;
@@ -302,7 +299,8 @@ impl Decoder {
     fn embed(&self, rows: &[Row], scratch: &mut DecoderScratch) {
         let width = self.heads.width();
         scratch.x.resize(rows.len() * width, 0.0);
-        for (row, (position, x)) in rows.iter().zip(scratch.positions.iter().zip(scratch.x.chunks_exact_mut(width))) {
+        let positions = scratch.positions.placed();
+        for (row, (position, x)) in rows.iter().zip(positions.iter().zip(scratch.x.chunks_exact_mut(width))) {
             self.tokens.row(row.token as usize, x);
             let offset = &self.positions[position * width..(position + 1) * width];
             x.iter_mut().zip(offset).for_each(|(x, offset)| *x += offset);
@@ -323,7 +321,7 @@ impl Decoder {
         attended.resize(x.len(), 0.0);
         block.self_projections.quantize_normed(backend, &block.self_norm, x, quantized);
         block.self_projections.forward(backend, quantized, Activation::Identity, projected);
-        let tokens = HalfRows { rows, positions, memories, block: index };
+        let tokens = SeenRows { rows, positions: positions.placed(), memories, block: index };
         backend.attend_seen(projected, self.heads, tokens, seen, attended);
         block.self_out.quantize(backend, attended, quantized);
         block.self_out.forward_add(backend, quantized, x);
@@ -375,7 +373,7 @@ impl Decoder {
         let (kernels, heads) = (self.backend.kernels(), self.heads);
         let head_width = heads.head_width();
         let parts = queries.len() / head_width;
-        let chunk = self.backend.chunk_of_reading(parts, 2 * layer.len() * queries.len());
+        let chunk = self.backend.chunk_of_reading(parts, 2 * layer.rows() * queries.len());
         self.backend.blocks(out, head_width, chunk, |parts, out| {
             scratch.with(QuantizedRowScratch::default, |scratch| {
                 for (part, out) in parts.zip(out.chunks_exact_mut(head_width)) {
@@ -399,8 +397,8 @@ impl CrossLayer {
     /// Encoder states that it was made from.
     fn states(&self) -> usize {
         match self {
-            Self::Half(cache) => cache.len(),
-            Self::Int8(layer) => layer.len(),
+            Self::Half(cache) => cache.rows(),
+            Self::Int8(layer) => layer.rows(),
         }
     }
 }

@@ -77,6 +77,13 @@ pub(crate) struct Step<'a> {
     pub(super) start: u64,
 }
 
+impl<'a> Step<'a> {
+    /// The steps to take one after the other: the parts of a `Sequence`, which lie in `parts`, else this one.
+    pub(super) fn in_turn<'s>(&'s self, parts: &'s BoundedList<Step<'a>, MAX_STEPS>) -> &'s [Step<'a>] {
+        if self.kind == "Sequence" { &parts.0 } else { std::slice::from_ref(self) }
+    }
+}
+
 /// More than any file has.
 const MAX_STEPS: usize = 16;
 

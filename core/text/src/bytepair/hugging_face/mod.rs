@@ -54,8 +54,7 @@ impl BytePairTokenizer {
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face).
     pub fn from_hugging_face_bytes(json: &[u8], name: &str) -> Result<Self, TextError> {
-        source::check_size(name, json.len() as u64, MAX_FILE)?;
-        let json = parse::<MAX_ENTRIES, MAX_ADDED>(json, name)?;
+        let json = parse::<MAX_ENTRIES, MAX_ADDED>(json, name, MAX_FILE)?;
         let unsupported = |what| TextError::Unsupported { file: name.to_owned(), what, supported: SUPPORTED };
         let preparation = preparation(&json).map_err(unsupported)?;
         let characters = preparation.alphabet == Alphabet::Characters;
@@ -86,11 +85,13 @@ impl BytePairTokenizer {
     }
 }
 
-/// The file, if it is one of BPE.
+/// The file, if it is one of BPE and has at most so many bytes.
 pub(crate) fn parse<'a, const ENTRIES: usize, const ADDED: usize>(
     json: &'a [u8],
     name: &str,
+    most_bytes: u64,
 ) -> Result<TokenizerJson<'a, ENTRIES, ADDED>, TextError> {
+    source::check_size(name, json.len() as u64, most_bytes)?;
     let broken = |problem| TextError::Json { file: name.to_owned(), problem };
     let json: TokenizerJson<'_, ENTRIES, ADDED> =
         serde_json::from_slice(json).map_err(|error| broken(error.to_string()))?;
@@ -130,13 +131,11 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     if let Some(normalizer) = &json.normalizer {
         preparation.nfc = normalizes(normalizer)?;
     }
-    let steps = match &json.pre_tokenizer {
-        Some(step) if step.kind == "Sequence" => &step.pretokenizers.0[..],
-        Some(step) => std::slice::from_ref(step),
-        None => return Err("no pre-tokenizer".to_owned()),
-    };
+    let Some(step) = &json.pre_tokenizer else { return Err("no pre-tokenizer".to_owned()) };
     let mut splits = Vec::new();
-    let [before @ .., last] = steps else { return Err("an empty sequence of pre-tokenizers".to_owned()) };
+    let [before @ .., last] = step.in_turn(&step.pretokenizers) else {
+        return Err("an empty sequence of pre-tokenizers".to_owned());
+    };
     for step in before {
         splits.push(split(step)?);
     }
@@ -160,18 +159,11 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
 
 /// Whether text becomes NFC.
 fn normalizes(normalizer: &Step<'_>) -> Result<bool, String> {
-    match &*normalizer.kind {
-        "NFC" => Ok(true),
-        "Sequence" => normalizer.normalizers.0.iter().try_fold(false, |nfc, step| match &*step.kind {
-            "NFC" => Ok(true),
-            _ => normalizes_not(step).map(|()| nfc),
-        }),
-        _ => normalizes_not(normalizer).map(|()| false),
+    let steps = normalizer.in_turn(&normalizer.normalizers);
+    match steps.iter().find(|step| step.kind != "NFC") {
+        Some(other) => Err(format!("normalizer {}", shortened(&other.kind))),
+        None => Ok(!steps.is_empty()),
     }
-}
-
-fn normalizes_not(normalizer: &Step<'_>) -> Result<(), String> {
-    Err(format!("normalizer {}", shortened(&normalizer.kind)))
 }
 
 /// The rule of one pre-tokenizer before the last.

@@ -20,11 +20,7 @@ pub(super) fn preparation(
     pre_tokenizer: Option<&Step<'_>>,
     decoder: Option<&Step<'_>>,
 ) -> Result<Preparation, String> {
-    let normalizers = match normalizer {
-        Some(step) if step.kind == "Sequence" => &step.normalizers.0[..],
-        Some(step) => std::slice::from_ref(step),
-        None => &[],
-    };
+    let normalizers = normalizer.map_or(&[][..], |step| step.in_turn(&step.normalizers));
     let mut prefix = Prefix::Never;
     let mut replaced = false;
     for step in normalizers {

@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn a_declaration_goes_on_where_its_brackets_or_its_end_say_so() {
         let items = parse(
-            "data class A (\n  val a: Int = 1\n  ,\n  val b: () -> Unit = { }\n) : B()\n\n{\n}\npublic \nenum E: X {\n case a\n}\n",
+            "data class A (\n  val a: Int = 1\n  ,\n  val b: () -> Unit = { }\n) : B()\n\n{\n}\n\
+             public \nenum E: X {\n case a\n}\n",
         );
         assert_eq!(items.len(), 2, "{items:?}");
         assert!(items[0].head.contains("val b"), "{items:?}");

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::super::{DepsError, read as read_file};
-use super::source::{Source, read};
+use super::super::{DepsError, lex, read};
+use super::source::Source;
 
 /// The modules of a crate, by their paths: `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`, the empty path the root.
 #[derive(Debug, Default)]
@@ -17,22 +17,26 @@ impl Modules {
     /// Reads all files below `source`.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When one cannot be read, or is no Rust.
     pub fn read(source: &Path) -> Result<Self, DepsError> {
         let mut files = Vec::new();
         collect(source, source, &mut files)?;
-        Ok(Self::of(files.iter().map(|(path, text)| (path.as_str(), text.as_str()))))
+        Self::of(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))
     }
 
     /// Modules from paths of files and their texts.
-    pub fn of<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Self {
-        let mut modules: BTreeMap<_, _> = files.map(|(path, text)| (module(path), read(text))).collect();
+    ///
+    /// # Errors
+    /// When one is no Rust.
+    pub fn of<'f>(files: impl Iterator<Item = (&'f str, &'f str)>) -> Result<Self, DepsError> {
+        let read = |(path, text): (&str, &str)| Ok((module(path), Source::read(text).map_err(lex(Path::new(path)))?));
+        let mut modules: BTreeMap<_, _> = files.map(read).collect::<Result<_, DepsError>>()?;
         let for_tests: Vec<Vec<String>> = modules
             .iter()
             .flat_map(|(module, source)| source.test_modules.iter().map(|name| child(module, name)))
             .collect();
         modules.retain(|module, _| !for_tests.iter().any(|test| module.starts_with(test)));
-        Self(modules)
+        Ok(Self(modules))
     }
 
     /// Which modules each imports from, itself not counted.
@@ -117,7 +121,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(String, String)>) -> Res
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let parts = path.strip_prefix(root).unwrap_or(&path).components();
             let parts: Vec<String> = parts.map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
-            files.push((parts.join("/"), read_file(&path)?));
+            files.push((parts.join("/"), read(&path)?));
         }
     }
     Ok(())

@@ -145,7 +145,10 @@ fn pom(dependencies: &str, repository: &Path, catalogue: &Catalogue) -> Result<S
         <groupId>org.jetbrains.kotlin</groupId>
         <artifactId>kotlin-maven-plugin</artifactId>
         <version>{kotlin}</version>
-        <configuration><sourceDirs><sourceDir>src/main/kotlin</sourceDir></sourceDirs><jvmTarget>11</jvmTarget></configuration>
+        <configuration>
+          <sourceDirs><sourceDir>src/main/kotlin</sourceDir></sourceDirs>
+          <jvmTarget>11</jvmTarget>
+        </configuration>
         <executions><execution><phase>compile</phase><goals><goal>compile</goal></goals></execution></executions>
       </plugin>
       <plugin>

@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn blocks_belong_to_the_heading_above_them() {
-        let page = "# A\n```kotlin\nno\n```\n## B\ntext\n```xml\n<a>\n</a>\n```\n### C\n```kotlin\n// F.kt: a file\n\nval b = 1\n\
-                    ## no heading\n```\n## D\n```kotlin\nno\n```\n";
+        let page = "# A\n```kotlin\nno\n```\n## B\ntext\n```xml\n<a>\n</a>\n```\n### C\n\
+                    ```kotlin\n// F.kt: a file\n\nval b = 1\n## no heading\n```\n## D\n```kotlin\nno\n```\n";
         let found = below(page, "page", "## B").unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].language.as_str(), found[0].code.as_str()), ("xml", "<a>\n</a>\n"));

@@ -2,6 +2,7 @@ package dev.sotto
 
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.awaitCancellation
 import kotlinx.coroutines.cancelAndJoin
@@ -118,8 +119,10 @@ class CancellationTest {
         for (end in listOf<SpeechSession.() -> Unit>({ close() }, { cancel() })) {
             recognizer.startSession().use { session ->
                 val failure = CompletableDeferred<Throwable?>()
-                launch { failure.complete(runCatching { session.nextEvent() }.exceptionOrNull()) }
-                delay(20)
+                // It waits already when launch returns.
+                launch(start = CoroutineStart.UNDISPATCHED) {
+                    failure.complete(runCatching { session.nextEvent() }.exceptionOrNull())
+                }
                 session.end()
                 assertIs<SpeechException.Cancelled>(failure.await())
             }

@@ -1,10 +1,12 @@
 package dev.sotto
 
+import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitAll
 import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.onEach
 import kotlinx.coroutines.launch
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Test
@@ -29,21 +31,23 @@ class ModelStateTest {
     @Test
     fun `not loaded, loading with progress, ready`() = waiting {
         assertEquals(ModelState.NotLoaded, model.state.value)
-        val seen = mutableListOf<ModelState>()
         val source = Gate(Fixtures.modelFile)
         val slow = engine.speechModel(source.source)
-        val watching = launch { slow.state.collect { seen += it } }
-        val loading = async { slow.load() }
-        slow.state.first { it is ModelState.Loading }
-        source.open()
-        val recognizer = loading.await()
-        slow.state.first { it == ModelState.Ready }
-        delay(10)
-        watching.cancelAndJoin()
+        // It watches from the start, and the load waits until it has seen that there is one.
+        val watching = async(start = CoroutineStart.UNDISPATCHED) {
+            val seen = mutableListOf<ModelState>()
+            slow.state.onEach {
+                seen += it
+                if (it is ModelState.Loading) source.open()
+            }.first { it == ModelState.Ready }
+            seen
+        }
+        val recognizer = slow.load()
+        val seen = watching.await()
         assertTrue(recognizer.isLoaded)
         assertEquals(ModelState.NotLoaded, seen.first())
         assertEquals(ModelState.Ready, seen.last())
-        assertTrue(seen.any { it is ModelState.Loading }, "$seen")
+        assertTrue(seen.size > 2 && seen.subList(1, seen.size - 1).all { it is ModelState.Loading }, "$seen")
         slow.close()
     }
 

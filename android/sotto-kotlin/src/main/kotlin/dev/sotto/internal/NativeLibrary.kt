@@ -43,15 +43,13 @@ internal object NativeLibrary {
             onAndroid -> LibraryException(
                 "lib$NAME.so cannot be loaded on ${System.getProperty("os.arch")}: $told",
                 "depend on dev.sotto:sotto-android, which brings it for arm64-v8a, armeabi-v7a and x86_64, and " +
-                    "look at " +
-                    "abiFilters and at packaging.jniLibs.excludes of the app",
+                    "look at abiFilters and at packaging.jniLibs.excludes of the app",
                 problem,
             )
             else -> LibraryException(
                 "the native library $NAME cannot be loaded: $told",
-                "build it (cargo build --release -p sotto-ffi) and name its folder: " +
-                    "-Djna.library.path=FOLDER, or the " +
-                    "file itself: -Duniffi.component.sotto.libraryOverride=FILE",
+                "build it (cargo build --release -p sotto-ffi) and name its folder: -Djna.library.path=FOLDER, " +
+                    "or the file itself: -Duniffi.component.sotto.libraryOverride=FILE",
                 problem,
             )
         }

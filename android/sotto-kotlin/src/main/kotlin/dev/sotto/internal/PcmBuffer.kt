@@ -8,7 +8,6 @@ import java.nio.ByteOrder
  * so that a piece which is refused is refused as a whole. One thread at a time.
  */
 internal class PcmBuffer {
-    // Most of a second of 48 kHz stereo; larger pieces are rare and take memory of their own.
     private var kept: ByteBuffer = direct(4 * 1024)
 
     /** A buffer of that many bytes. */
@@ -26,6 +25,7 @@ internal class PcmBuffer {
     private fun direct(bytes: Int): ByteBuffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN)
 
     private companion object {
+        // A second of 48 kHz stereo; larger pieces are rare and take memory of their own.
         const val MOST_KEPT = 192 * 1024
     }
 }

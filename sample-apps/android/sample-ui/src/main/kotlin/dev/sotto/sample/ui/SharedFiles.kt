@@ -65,7 +65,8 @@ class SharedFiles : ContentProvider() {
             val folder = folder(context).apply { mkdirs() }
             val uris = texts.map { shared ->
                 File(folder, shared.name).writeText(shared.text)
-                Uri.Builder().scheme("content").authority("${context.packageName}.shared").appendPath(shared.name).build()
+                Uri.Builder().scheme("content")
+                    .authority("${context.packageName}.shared").appendPath(shared.name).build()
             }
             val type = texts.map { it.type }.distinct().singleOrNull() ?: "*/*"
             val intent = if (uris.size == 1) {

@@ -66,9 +66,11 @@ class Models(
      * is loaded again here.
      */
     suspend fun load(): SpeechRecognizer {
+        inUse?.let { (model, _) -> return model.load() }
         val chosen = states.value.chosen
         val source = if (chosen == null) starter() else store().source(chosen)
-        inUse?.let { (model, _) -> return model.load() }
+        // Meanwhile somebody else may have begun, or another one may have been chosen.
+        if (inUse != null || states.value.chosen != chosen) return load()
         val model = engine().speechModel(source)
         val drawing = scope.launch { model.state.collect { state -> states.update { it.copy(loaded = state) } } }
         inUse = model to drawing
