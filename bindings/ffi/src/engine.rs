@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sotto::cache::PackedCache;
 use sotto::kernels::Isa;
 use sotto::speech::Precision;
-use sotto::{Bytes, CancelToken, EngineOptions, Threads};
+use sotto::{Bytes, CancelToken, EngineOptions, LoadOptions, MemoryBudget, Threads};
 
 use crate::error::SpeechFailure;
 use crate::platform;
@@ -134,19 +134,20 @@ impl Engine {
             let cache = PackedCache::new(folder);
             settings.cache_limit.map_or(cache.clone(), |limit| cache.with_limit(Bytes(limit)))
         });
-        let options = EngineOptions {
+        let load = LoadOptions {
             threads: Threads::new(settings.threads as usize),
             helper_setup: platform::helper_setup(),
-            memory: settings.memory_limit.map(Bytes),
+            budget: settings
+                .memory_limit
+                .map_or_else(MemoryBudget::unlimited, |limit| MemoryBudget::limited(Bytes(limit))),
             precision: settings.precision.map(|precision| match precision {
                 ComputePrecision::Int8 => Precision::Int8,
                 ComputePrecision::Float32 => Precision::F32,
             }),
             isa,
-            cache,
-            ..EngineOptions::default()
+            ..LoadOptions::default()
         };
-        Ok(Arc::new(Self { engine: sotto::Engine::new(options) }))
+        Ok(Arc::new(Self { engine: sotto::Engine::new(EngineOptions { load, cache }) }))
     }
 
     /// Starts loading a speech-to-text model. A model that is loaded already is shared.

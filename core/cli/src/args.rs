@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
 use sotto::speech::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
+use crate::model::NamedModel;
 use crate::models::ModelsCommand;
 
 /// On-device speech-to-text. Nothing you say leaves this machine.
@@ -136,15 +137,8 @@ pub(crate) struct TranscribeArgs {
     /// Text that the transcription must begin with.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prefix: Option<String>,
-    /// Words that are likelier than the model thinks, one per line.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hotwords: Option<PathBuf>,
-    /// How much likelier hotwords are (natural logarithm per token).
-    #[arg(long, value_name = "X", requires = "hotwords")]
-    pub(crate) hotword_strength: Option<f32>,
-    /// Hypotheses that beam search follows; 1 is greedy.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) beam: usize,
+    #[command(flatten)]
+    pub(crate) recording: RecordingArgs,
     /// Exponent of the length penalty of beam search.
     #[arg(long, value_name = "X")]
     pub(crate) length_penalty: Option<f32>,
@@ -157,8 +151,6 @@ pub(crate) struct TranscribeArgs {
     /// Most tokens per window.
     #[arg(long, value_name = "N")]
     pub(crate) max_tokens: Option<usize>,
-    #[command(flatten)]
-    pub(crate) vad: VadArgs,
     /// Transcribe live: text is printed as it becomes sure.
     #[arg(long)]
     pub(crate) stream: bool,
@@ -181,12 +173,35 @@ pub(crate) struct TranscribeArgs {
     pub(crate) max_cue_seconds: Option<f64>,
 }
 
-/// Which model to use.
+/// Which model to use, whatever its task.
 #[derive(Debug, Args)]
 pub(crate) struct ModelArg {
     /// A model folder, a ggml `.bin` file, a packed model, or the name of a pulled one; without it the starter model.
     #[arg(long, value_name = "MODEL")]
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<NamedModel>,
+}
+
+/// How a recording is heard, by whatever model.
+#[derive(Debug, Args)]
+pub(crate) struct RecordingArgs {
+    #[command(flatten)]
+    pub(crate) context: ContextArg,
+    #[command(flatten)]
+    pub(crate) vad: VadArgs,
+    /// Words that are likelier than the model thinks, one per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hotwords: Option<PathBuf>,
+    /// How much likelier hotwords are (natural logarithm per token).
+    #[arg(long, value_name = "X", requires = "hotwords")]
+    pub(crate) hotword_strength: Option<f32>,
+    /// Hypotheses that beam search follows; 1 is greedy.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) beam: usize,
+}
+
+/// How much of a window is computed.
+#[derive(Debug, Args)]
+pub(crate) struct ContextArg {
     /// How much of a window of 30 s is computed for a shorter recording, or for live text at a pause.
     #[arg(long, value_enum, default_value_t = AudioContextArg::Window)]
     pub(crate) audio_context: AudioContextArg,
@@ -238,7 +253,7 @@ pub(crate) struct VadArgs {
     pub(crate) no_vad: bool,
     /// Another detector than the built-in one: Silero VAD weights (safetensors or ggml), or the name of a pulled model.
     #[arg(long, value_name = "MODEL", env = "SOTTO_VAD_MODEL")]
-    pub(crate) vad_model: Option<String>,
+    pub(crate) vad_model: Option<NamedModel>,
     /// Probability from which on a moment counts as speech, 0 to 1 [default: the detector's own].
     #[arg(long, value_name = "P", requires = "vad")]
     pub(crate) vad_threshold: Option<f32>,
@@ -322,7 +337,7 @@ pub(crate) enum Format {
 pub(crate) struct QuantizeArgs {
     /// A model folder, a ggml `.bin` file, or the name of a pulled model. A packed model gets another layout.
     #[arg(value_name = "SRC")]
-    pub(crate) source: String,
+    pub(crate) source: NamedModel,
     /// The file to write, such as `tiny.en.sotto`.
     #[arg(value_name = "DST")]
     pub(crate) destination: PathBuf,
@@ -426,12 +441,13 @@ impl LayoutArg {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// A model folder, a ggml `.bin` file, a packed model, or the name of a pulled one; without it the starter model.
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<NamedModel>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// Speed and memory of speech-to-text, or with `--stream` the delays and the stability of live text.
+    /// Speed and memory of speech-to-text, or with `--stream` the delays and the stability of live text; with
+    /// `--hotwords` their recall, and the error rates of the recordings with and without them.
     Speech(BenchSpeechArgs),
     /// Speed of the kernels alone, on one thread, beside what the processor and the memory allow.
     Kernels(BenchKernelsArgs),
@@ -441,6 +457,8 @@ pub(crate) enum BenchCommand {
 pub(crate) struct ProfileArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
+    #[command(flatten)]
+    pub(crate) context: ContextArg,
     /// Seconds of lasting work: 300 are the least for a valid profile, and Ctrl-C ends it early.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub(crate) seconds: u32,
@@ -479,20 +497,10 @@ pub(crate) struct BenchSpeechArgs {
     #[command(flatten)]
     pub(crate) model: ModelArg,
     #[command(flatten)]
-    pub(crate) vad: VadArgs,
-    /// Hypotheses that beam search follows.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) beam: usize,
+    pub(crate) recording: RecordingArgs,
     /// How finely times are asked for; live text always has those of words.
     #[arg(long, value_enum, default_value_t = TimestampsArg::None, conflicts_with = "stream")]
     pub(crate) timestamps: TimestampsArg,
-    /// Words that are likelier than the model thinks, one per line: adds their recall, and the error rates of the
-    /// recordings with and without them.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) hotwords: Option<PathBuf>,
-    /// How much likelier hotwords are (natural logarithm per token).
-    #[arg(long, value_name = "X", requires = "hotwords")]
-    pub(crate) hotword_strength: Option<f32>,
     /// Measure live transcription.
     #[arg(long)]
     pub(crate) stream: bool,

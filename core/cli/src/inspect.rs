@@ -11,7 +11,7 @@ use crate::error::CliError;
 use crate::model;
 
 pub(crate) fn run(args: &InspectArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
-    let source = model::source(args.model.as_deref())?;
+    let source = model::speech(args.model.as_ref())?;
     // What the model is, not what the cache made of it.
     let engine = Engine::new(EngineOptions { cache: None, ..model::engine_options(global) });
     let estimate = engine.estimate_speech(&source)?;

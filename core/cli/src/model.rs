@@ -1,6 +1,7 @@
 //! From what was typed to a loaded model.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use sotto::cache::PackedCache;
@@ -8,7 +9,7 @@ use sotto::speech::{self, DeviceStatus, Hotwords, ModelSource, Recognizer, Vad};
 use sotto::starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
 use sotto::store::Store;
 use sotto::vad::load_detector;
-use sotto::{Bytes, CancelToken, Engine, EngineOptions, Threads, starter};
+use sotto::{Bytes, CancelToken, Engine, EngineOptions, LoadOptions, MemoryBudget, Threads, starter};
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
@@ -20,14 +21,15 @@ pub(crate) fn engine(global: &Global) -> Engine {
 }
 
 pub(crate) fn engine_options(global: &Global) -> EngineOptions {
-    EngineOptions {
+    let limit = |megabytes| MemoryBudget::limited(Bytes(megabytes << 20));
+    let load = LoadOptions {
         threads: Threads::new(global.threads),
-        memory: global.memory.map(|megabytes| Bytes(megabytes << 20)),
+        budget: global.memory.map_or_else(MemoryBudget::unlimited, limit),
         precision: Some(global.precision.precision()),
         device: global.device.device(),
-        cache: cache(global),
-        ..EngineOptions::default()
-    }
+        ..LoadOptions::default()
+    };
+    EngineOptions { load, cache: cache(global) }
 }
 
 /// The user's cache of packed models, unless none is wanted or there is no place for one.
@@ -35,15 +37,41 @@ pub(crate) fn cache(global: &Global) -> Option<PackedCache> {
     if global.no_cache { None } else { PackedCache::default_dir().map(PackedCache::new) }
 }
 
-/// The model that `--model` names; the starter model without it.
-pub(crate) fn source(name: Option<&str>) -> Result<ModelSource, CliError> {
-    name.map_or_else(|| Ok(starter::speech()), |name| Ok(ModelSource::Path(locate(name)?)))
+/// A model as commands name it, whatever its task: a path that exists, or a name in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedModel(String);
+
+impl FromStr for NamedModel {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name.trim().is_empty() { Err("a model needs a path or a name") } else { Ok(Self(name.to_owned())) }
+    }
 }
 
-// What the starter recognizer's users are told to fetch: knows many languages, and is small enough for any desk.
+impl NamedModel {
+    /// Where it lies.
+    pub(crate) fn path(&self) -> Result<PathBuf, CliError> {
+        let path = Path::new(&self.0);
+        if path.exists() { Ok(path.to_owned()) } else { Ok(store()?.resolve(&self.0)?) }
+    }
+
+    /// What a report calls it: the file or the folder, or its name in the store.
+    pub(crate) fn short(&self) -> String {
+        match std::path::absolute(&self.0) {
+            Ok(path) if path.exists() => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            _ => self.0.clone(),
+        }
+    }
+}
+
+/// A speech recognizer: the one that is named, else the starter's.
+pub(crate) fn speech(name: Option<&NamedModel>) -> Result<ModelSource, CliError> {
+    name.map_or_else(|| Ok(starter::speech()), |name| Ok(ModelSource::Path(name.path()?)))
+}
 
 /// Says on stderr that the starter model answers, where none is named, and how to get a larger one.
-pub(crate) fn say_which_answers(name: Option<&str>, global: &Global) {
+pub(crate) fn say_which_answers(name: Option<&NamedModel>, global: &Global) {
     if name.is_none() && !global.quiet {
         eprintln!(
             "sotto: {SPEECH_DESCRIPTION}; a larger model makes fewer errors: \
@@ -56,7 +84,7 @@ pub(crate) fn say_which_answers(name: Option<&str>, global: &Global) {
 ///
 /// # Errors
 /// [`CliError::Usage`] for another language than English, and for translating.
-pub(crate) fn check_starter(name: Option<&str>, language: &str, translate: bool) -> Result<(), CliError> {
+pub(crate) fn check_starter(name: Option<&NamedModel>, language: &str, translate: bool) -> Result<(), CliError> {
     let other = sotto::text::language(language).filter(|language| language.code != "en");
     let wanted = match (name, other) {
         (None, Some(other)) => format!("--language {}", other.code),
@@ -77,22 +105,13 @@ pub(crate) fn store() -> Result<Store, CliError> {
     Ok(Store::open(folder)?)
 }
 
-/// A path that exists, or a model of the store.
-pub(crate) fn locate(name: &str) -> Result<PathBuf, CliError> {
-    let path = Path::new(name);
-    if path.exists() {
-        return Ok(path.to_owned());
-    }
-    Ok(store()?.resolve(name)?)
-}
-
 pub(crate) fn load(
     engine: &Engine,
-    name: Option<&str>,
+    name: Option<&NamedModel>,
     bars: &Bars,
     cancel: &CancelToken,
 ) -> Result<Recognizer, CliError> {
-    load_source(engine, &source(name)?, bars, cancel)
+    load_source(engine, &speech(name)?, bars, cancel)
 }
 
 /// Loads a model and says so where the device that was asked for cannot be used, or the model could not be kept packed.
@@ -120,7 +139,7 @@ pub(crate) fn vad(args: &VadArgs, by_default: bool) -> Result<Option<Vad>, CliEr
         return Ok(None);
     }
     let mut vad = match &args.vad_model {
-        Some(name) => Vad::new(load_detector(&locate(name)?).map_err(speech::Error::from)?),
+        Some(name) => Vad::new(load_detector(&name.path()?).map_err(speech::Error::from)?),
         None => Vad::builtin(),
     };
     if let Some(threshold) = args.vad_threshold {

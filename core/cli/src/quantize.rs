@@ -9,12 +9,12 @@ use sotto::packing::{Provenance, QuantizeOptions, Quantized, quantize};
 use sotto::speech::{ModelSource, Options, Precision};
 use sotto::store::{self, Manifest};
 use sotto::text::{ErrorCounts, english, word_errors};
-use sotto::{CancelToken, Engine, EngineOptions, NoProgress, Progress, ProgressSink, Stage};
+use sotto::{CancelToken, Engine, NoProgress, Progress, ProgressSink, Stage};
 
 use crate::args::{Global, QuantizeArgs};
 use crate::bench::speech::listed;
 use crate::error::CliError;
-use crate::model::{self, locate};
+use crate::model;
 use crate::progress::Bars;
 
 pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &QuantizeArgs, global: &Global, cancel: &CancelToken) ->
         let problem = format!("{}: exists already; --force replaces it", args.destination.display());
         return Err(CliError::Failed(problem));
     }
-    let path = locate(&args.source)?;
+    let path = args.source.path()?;
     let source = ModelSource::Path(path.clone());
     let bars = Bars::new(global.quiet);
     let mut measured = args.quality.as_deref().map(figures).transpose()?.unwrap_or_default();
@@ -108,7 +108,8 @@ fn word_error_rates(
     let options = QuantizeOptions { weights, ..QuantizeOptions::default() };
     quantize(source, &packed, &options, bars, cancel)?;
     let rate = |source: &ModelSource, precision| -> Result<ErrorCounts, CliError> {
-        let options = EngineOptions { precision: Some(precision), ..model::engine_options(global) };
+        let mut options = model::engine_options(global);
+        options.load.precision = Some(precision);
         let recognizer = model::load_source(&Engine::new(options), source, bars, cancel)?;
         let mut errors = ErrorCounts::default();
         for (index, clip) in clips.iter().enumerate() {

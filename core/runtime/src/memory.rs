@@ -138,6 +138,12 @@ impl MemoryBudget {
         Bytes(self.0.limit)
     }
 
+    /// Whether it refuses anything.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.0.limit != u64::MAX
+    }
+
     /// Takes `needed` bytes out of the budget until the reservation is dropped. Where they do not fit, what
     /// [`set_relief`](Self::set_relief) named is asked first, which takes the time of freeing what it gives back.
     ///

@@ -43,7 +43,7 @@
 //!
 //! A module per subject, with short names: [`speech`], [`vad`], [`subtitles`], [`audio`], [`text`], [`packing`],
 //! [`store`], [`cache`], [`profile`]. Everything is `Send + Sync`. Threads are those of jobs and the helpers that share
-//! a network's work ([`EngineOptions::helper_setup`]; those of f32 networks are `gemm`'s).
+//! a network's work ([`LoadOptions::helper_setup`]; those of f32 networks are `gemm`'s).
 
 #![forbid(unsafe_code)]
 
@@ -84,7 +84,7 @@ pub use sotto_runtime::{
     Bytes, CancelListener, CancelToken, Cancelled, HelperSetup, Lease, MemoryBudget, NoProgress, OutOfBudget, Progress,
     ProgressSink, Stage, Threads, Unloaded,
 };
-pub use sotto_speech::{FileRange, FileRangeError, FileRangeReader, MemoryBytes, MemoryFile};
+pub use sotto_speech::{FileRange, FileRangeError, FileRangeReader, LoadError, LoadOptions, MemoryBytes, MemoryFile};
 
 /// What an app shares between its threads: the build fails where a part of it cannot be.
 const _: () = {

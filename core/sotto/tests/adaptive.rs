@@ -7,11 +7,11 @@ use sotto::job::Answer;
 use sotto::profile::governor::Why;
 use sotto::profile::{PowerSource, Reading, ThermalState};
 use sotto::speech::{LiveEvent, LiveOptions, Recognizer, SessionInput};
-use sotto::{CancelToken, Engine, EngineOptions, NoProgress, Threads, audio, starter};
+use sotto::{CancelToken, Engine, LoadOptions, NoProgress, Threads, audio, starter};
 use sotto_testkit::quick_tests;
 
 fn engine() -> (Engine, Recognizer) {
-    let engine = Engine::new(EngineOptions { threads: Threads::new(2), ..EngineOptions::default() });
+    let engine = Engine::new(LoadOptions { threads: Threads::new(2), ..LoadOptions::default() });
     let recognizer = engine.speech(&starter::speech(), &NoProgress, &CancelToken::new()).unwrap();
     (engine, recognizer)
 }

@@ -11,7 +11,9 @@ use sotto::speech::{
     self, Estimate, LiveOptions, LiveTranscriber, LoadError, ModelSource, Options, Recognizer, Session, SessionError,
     SessionInput,
 };
-use sotto::{Bytes, CancelToken, Engine, EngineOptions, MemoryFile, NoProgress, Progress, Threads, TrimLevel, audio};
+use sotto::{
+    Bytes, CancelToken, Engine, LoadOptions, MemoryBudget, MemoryFile, NoProgress, Progress, Threads, TrimLevel, audio,
+};
 use sotto_testkit::commands;
 use tempfile::TempDir;
 
@@ -48,7 +50,11 @@ impl Models {
         let estimate = self.estimate("a");
         // A model that is loaded takes `model`; what loading one and using one takes beyond that comes on top.
         let room = Bytes(estimate.model.0 * (models - 1) + estimate.peak().0);
-        Engine::new(EngineOptions { memory: Some(room), threads: Threads::new(2), ..EngineOptions::default() })
+        Engine::new(LoadOptions {
+            budget: MemoryBudget::limited(room),
+            threads: Threads::new(2),
+            ..LoadOptions::default()
+        })
     }
 }
 
@@ -184,13 +190,13 @@ fn a_model_in_use_stays_and_a_load_that_cannot_fit_frees_nothing() {
 #[test]
 fn a_transcription_that_needs_room_gets_that_of_a_model_nobody_holds() {
     let models = Models::new(&["a", "b"]);
-    let plain = Engine::new(EngineOptions { threads: Threads::ONE, ..EngineOptions::default() });
+    let plain = Engine::new(LoadOptions { threads: Threads::ONE, ..LoadOptions::default() });
     let held = load(&plain, &models.source("a")).unwrap();
     let (options, cancel) = (LiveOptions::default(), CancelToken::new());
     let (model, session) = (plain.budget().used(), held.transcription_bytes(&options.transcribe));
     // Two models and two live sessions, but for a byte.
-    let memory = Some(Bytes(2 * model.0 + 2 * session.0 - 1));
-    let engine = Engine::new(EngineOptions { memory, threads: Threads::ONE, ..EngineOptions::default() });
+    let budget = MemoryBudget::limited(Bytes(2 * model.0 + 2 * session.0 - 1));
+    let engine = Engine::new(LoadOptions { budget, threads: Threads::ONE, ..LoadOptions::default() });
     drop(load(&engine, &models.source("b")).unwrap());
     let held = load(&engine, &models.source("a")).unwrap();
     let start = || LiveTranscriber::new(&held, &options, 16_000, 1, &cancel);
@@ -263,8 +269,8 @@ fn each_level_of_trimming_gives_back_what_it_says() {
         &CancelToken::new(),
     )
     .unwrap();
-    let memory = Some(Bytes(1 << 30));
-    let engine = Engine::new(EngineOptions { memory, threads: Threads::ONE, ..EngineOptions::default() });
+    let budget = MemoryBudget::limited(Bytes(1 << 30));
+    let engine = Engine::new(LoadOptions { budget, threads: Threads::ONE, ..LoadOptions::default() });
     let (mapped, held) = (load(&engine, &packed.into()).unwrap(), load(&engine, &models.source("idle")).unwrap());
     drop(load(&engine, &models.source("unused")).unwrap());
     let before = transcribe(&mapped).unwrap();
@@ -296,9 +302,9 @@ fn each_level_of_trimming_gives_back_what_it_says() {
 #[test]
 fn many_sessions_on_one_pool_compute_what_one_does_alone() {
     let models = Models::new(&["a", "b"]);
-    let alone = Engine::new(EngineOptions { threads: Threads::ONE, ..EngineOptions::default() });
+    let alone = Engine::new(LoadOptions { threads: Threads::ONE, ..LoadOptions::default() });
     let expected = transcribe(&load(&alone, &models.source("a")).unwrap()).unwrap();
-    let engine = Engine::new(EngineOptions { threads: Threads::new(3), ..EngineOptions::default() });
+    let engine = Engine::new(LoadOptions { threads: Threads::new(3), ..LoadOptions::default() });
     let recognizers = ["a", "b"].map(|name| load(&engine, &models.source(name)).unwrap());
     std::thread::scope(|scope| {
         for recognizer in recognizers.iter().cycle().take(8) {

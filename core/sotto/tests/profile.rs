@@ -12,7 +12,7 @@ use sotto::profile::{
     Subject, ThermalState, Validity, Workload,
 };
 use sotto::speech::Options;
-use sotto::{Bytes, CancelToken, Cancelled, Engine, EngineOptions, MemoryBudget, NoProgress, Progress, starter};
+use sotto::{Bytes, CancelToken, Cancelled, Engine, LoadOptions, MemoryBudget, NoProgress, Progress, starter};
 
 /// Spans and counters are those of the process: one profile at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -121,7 +121,7 @@ fn ending_early_gives_a_report_and_cancelling_gives_none() {
 fn the_kernels_of_a_report_are_those_of_the_model_and_not_the_best_of_the_machine() {
     let _alone = alone();
     for set in KernelSet::all_available() {
-        let engine = Engine::new(EngineOptions { isa: Some(set.isa()), ..EngineOptions::default() });
+        let engine = Engine::new(LoadOptions { isa: Some(set.isa()), ..LoadOptions::default() });
         let clips = vec![SpeechClip::builtin().unwrap()];
         let mut workload = SpeechWorkload::new(&engine, starter::speech(), "starter", clips, Options::default());
         workload.load(&CancelToken::new()).unwrap();

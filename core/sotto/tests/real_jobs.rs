@@ -15,7 +15,7 @@ use sotto::speech::{
     TranscriptionEvent, TranscriptionJob, Vad, VoiceEvent,
 };
 use sotto::vad::speech_segments;
-use sotto::{Bytes, CancelToken, Engine, EngineOptions, FileRange, HelperSetup, NoProgress, Threads};
+use sotto::{Bytes, CancelToken, Engine, FileRange, HelperSetup, LoadOptions, MemoryBudget, NoProgress, Threads};
 use sotto_testkit::commands;
 
 fn source() -> ModelSource {
@@ -30,7 +30,7 @@ fn source() -> ModelSource {
 }
 
 fn engine() -> Engine {
-    Engine::new(EngineOptions { threads: Threads::ONE, ..EngineOptions::default() })
+    Engine::new(LoadOptions { threads: Threads::ONE, ..LoadOptions::default() })
 }
 
 fn recognizer() -> &'static Recognizer {
@@ -97,7 +97,7 @@ fn what_cannot_be_loaded_says_why() {
     let missing = failure(missing);
     assert!(matches!(&*missing, Error::Load(LoadError::NotAModel { .. })), "{missing}");
     assert!(missing.to_string().contains("no/such/model"), "{missing}");
-    let small = Engine::new(EngineOptions { memory: Some(Bytes(1 << 20)), ..EngineOptions::default() });
+    let small = Engine::new(LoadOptions { budget: MemoryBudget::limited(Bytes(1 << 20)), ..LoadOptions::default() });
     assert!(matches!(&*failure(small.load_speech(source(), &cancel)), Error::Load(LoadError::OutOfBudget { .. })));
     assert_eq!(small.budget().used(), Bytes(0));
 }
@@ -251,7 +251,7 @@ fn every_job_ends_at_whatever_look_its_token_fires() {
 
 #[test]
 fn the_memory_of_a_job_that_is_dropped_comes_back() {
-    let engine = Engine::new(EngineOptions { threads: Threads::ONE, ..EngineOptions::default() });
+    let engine = Engine::new(LoadOptions { threads: Threads::ONE, ..LoadOptions::default() });
     let cancel = CancelToken::new();
     let recognizer = engine.load_speech(source(), &cancel).wait(&NoProgress).unwrap();
     let model = engine.budget().used();
@@ -346,7 +346,7 @@ fn a_model_is_packed_and_loads() {
 fn live_speech_is_heard_on_a_thread_with_the_engines_setup() {
     let (sender, threads) = channel();
     let setup = HelperSetup::new(move || drop(sender.send(std::thread::current().name().map(str::to_owned))));
-    let options = EngineOptions { threads: Threads::ONE, helper_setup: setup, ..EngineOptions::default() };
+    let options = LoadOptions { threads: Threads::ONE, helper_setup: setup, ..LoadOptions::default() };
     let (engine, cancel) = (Engine::new(options), CancelToken::new());
     let session = engine.listen(recognizer(), LiveOptions::default(), SessionInput::default(), &cancel).unwrap();
     assert_eq!(threads.recv().unwrap().as_deref(), Some("sotto-session"));

@@ -1,13 +1,9 @@
 //! What can go wrong with speech-to-text, and what to do about it. Nothing said is ever quoted.
 
-use std::path::PathBuf;
-
 use sotto_audio::AudioError;
-use sotto_nn::load::KernelError;
-use sotto_nn::packed::WriteError;
-use sotto_nn::weights::WeightError;
+use sotto_nn::load::LoadError;
+use sotto_nn::packed::{PackError, WriteError};
 use sotto_runtime::{Cancelled, OutOfBudget, Unloaded, WorkerError};
-use sotto_text::TextError;
 
 use crate::model::WeightTypes;
 use crate::vad::VadError;
@@ -62,100 +58,6 @@ impl From<LoadError> for SpeechError {
     }
 }
 
-/// Why a model could not be loaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The kernels that were asked for need instructions that this CPU lacks.
-    #[error("this CPU has no {isa}; leave the instruction set open to take the best one it has")]
-    UnsupportedIsa {
-        /// What was asked for.
-        isa: sotto_kernels::Isa,
-    },
-    /// The caller cancelled.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-    /// The model is larger than what is left of the memory budget.
-    #[error("{model}: {refused}")]
-    OutOfBudget {
-        /// Which model.
-        model: String,
-        /// What was asked for and what is left.
-        refused: OutOfBudget,
-    },
-    /// On this device, which has no vector instructions that Sotto computes with, the model would take longer to
-    /// transcribe a recording than the recording is long. Nothing was loaded.
-    #[error(
-        "{model}: too slow for this device, which would take about {seconds:.1} s for each second of speech; choose a \
-         smaller model, or allow slow devices when you load it"
-    )]
-    TooSlow {
-        /// Which model.
-        model: String,
-        /// Seconds that a second of speech would take, measured and computed before anything was loaded.
-        seconds: f64,
-    },
-    /// There is no model at that place.
-    #[error(
-        "{path}: {problem}; expected a folder with config.json, model.safetensors and tokenizer.json, \
-         a ggml .bin file or a packed model"
-    )]
-    NotAModel {
-        /// The place.
-        path: PathBuf,
-        /// What is there instead.
-        problem: String,
-    },
-    /// A file of the model could not be read.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// The configuration is not one of a Whisper model.
-    #[error("{model}: {problem}")]
-    Config {
-        /// Which model.
-        model: String,
-        /// What is wrong with it.
-        problem: ConfigError,
-    },
-    /// A packed model holds int8 weights only.
-    #[error(
-        "{model}: packed in int8, so it cannot compute in f32; leave the precision open, or load the original model"
-    )]
-    Precision {
-        /// Which model.
-        model: String,
-    },
-    /// The weights are damaged or of another model.
-    #[error(transparent)]
-    Weights(WeightError),
-    /// The vocabulary is damaged or of another model.
-    #[error(transparent)]
-    Text(#[from] TextError),
-}
-
-impl From<KernelError> for LoadError {
-    fn from(error: KernelError) -> Self {
-        match error {
-            KernelError::UnsupportedIsa { isa } => Self::UnsupportedIsa { isa },
-            KernelError::Layout(error) => error.into(),
-        }
-    }
-}
-
-impl From<WeightError> for LoadError {
-    fn from(error: WeightError) -> Self {
-        match error {
-            WeightError::Cancelled(cancelled) => Self::Cancelled(cancelled),
-            other => Self::Weights(other),
-        }
-    }
-}
-
 /// Why a model could not be packed. Nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -193,9 +95,13 @@ impl From<Cancelled> for QuantizeError {
     }
 }
 
-impl From<WeightError> for QuantizeError {
-    fn from(error: WeightError) -> Self {
-        Self::Load(error.into())
+impl From<PackError> for QuantizeError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::Weights(error) => Self::Load(error.into()),
+            PackError::Write(error) => Self::Write(error),
+            PackError::Measured { problem } => Self::Measured { problem },
+        }
     }
 }
 

@@ -32,15 +32,15 @@ extern crate self as sotto_speech;
 #[path = "../tests/support/starter.rs"]
 mod starter;
 
-pub use error::{ConfigError, LoadError, QuantizeError, SpeechError};
+pub use error::{ConfigError, QuantizeError, SpeechError};
 pub use hotwords::Hotwords;
 pub use memory::Estimate;
 #[cfg(feature = "reference")]
 pub use model::reference;
 pub use model::{
-    ClassError, ComputeDevice, DeviceStatus, Dimensions, GenerationConfig, LoadOptions, Model, ModelBytes, ModelSource,
-    OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized, SlowDevice,
-    WeightTypes, quantize,
+    ClassError, ComputeDevice, DeviceStatus, Dimensions, GenerationConfig, LoadError, LoadOptions, Model, ModelBytes,
+    ModelSource, OtherLayout, PACKING_VERSION, PackedInfo, Precision, Provenance, QuantizeOptions, Quantized,
+    SlowDevice, WeightTypes, quantize,
 };
 pub use options::{
     AudioContext, Language, Normalization, PromptCarry, Search, Task, Thresholds, TimestampTokens, Timestamps,
@@ -49,6 +49,7 @@ pub use options::{
 pub use recognizer::{DetectedLanguage, SpeechRecognizer, WeakSpeechRecognizer};
 pub use sotto_kernels::{Isa, Layout};
 pub use sotto_nn::layers::WeightType;
+pub use sotto_nn::load::TaskError;
 pub use sotto_nn::packed::WriteError;
 #[cfg(unix)]
 pub use sotto_nn::weights::duplicate_descriptor;

@@ -8,12 +8,12 @@ use sotto_kernels::Isa;
 use sotto_runtime::spans::{SpanName, span};
 use sotto_runtime::{Bytes, CancelToken, Lease, ProgressSink, Shared, Threads, Unloaded, WeakShared};
 
-use crate::error::{LoadError, SpeechError};
+use crate::error::SpeechError;
 use crate::features::FeatureWindows;
 use crate::hotwords::Hotwords;
 use crate::long_form::{LongForm, SegmentSink};
 use crate::memory::Estimate;
-use crate::model::{DeviceStatus, Facts, LoadOptions, Model, ModelSource, Precision};
+use crate::model::{DeviceStatus, Facts, LoadError, LoadOptions, Model, ModelSource, Precision};
 use crate::options::{Language, TranscribeOptions, Vad};
 use crate::pauses::Pauses;
 use crate::source::{SampleSource, Samples};

@@ -265,7 +265,7 @@ fn a_vocabulary_without_the_control_tokens_is_refused() {
     let added = tokenizer["added_tokens"].as_array_mut().unwrap();
     added.retain(|token| token["content"] != "<|startoftranscript|>");
     let model = Damaged::new().with("tokenizer.json", tokenizer.to_string());
-    assert!(matches!(refused(model.path(), "tokenizer.json", "<|startoftranscript|>"), LoadError::Text(_)));
+    assert!(matches!(refused(model.path(), "tokenizer.json", "<|startoftranscript|>"), LoadError::Vocabulary(_)));
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn settings_that_contradict_the_vocabulary_are_refused_with_the_field() {
         load(folder.path()).unwrap();
         edit(&folder, file, |settings| settings[field] = wrong.clone());
         let error = load(folder.path()).unwrap_err();
-        let LoadError::Config { problem: ConfigError::ControlToken { field: found, .. }, .. } = &error else {
+        let Some(ConfigError::ControlToken { field: found, .. }) = error.config_problem() else {
             panic!("{field}: {error}");
         };
         assert_eq!(*found, field, "{error}");
@@ -205,7 +205,7 @@ fn a_multilingual_model_needs_languages_in_its_vocabulary() {
         }
     });
     let error = load(folder.path()).unwrap_err();
-    assert!(matches!(&error, LoadError::Config { problem: ConfigError::NoLanguages, .. }), "{error}");
+    assert!(matches!(error.config_problem(), Some(ConfigError::NoLanguages)), "{error}");
     edit(&folder, "generation_config.json", |generation| generation["is_multilingual"] = json!(false));
     assert!(!load(folder.path()).unwrap().model().unwrap().tokenizer().is_multilingual());
 }
@@ -230,10 +230,9 @@ fn the_vocabulary_of_another_model_of_openai_is_refused() {
         }
         std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
         let error = load(folder.path()).unwrap_err();
-        let expected = |problem: &ConfigError| {
-            matches!(problem, ConfigError::OtherVocabulary { listed: 51_865, vocabulary: 51_866 })
-        };
-        assert!(matches!(&error, LoadError::Config { problem, .. } if expected(problem)), "{error}");
+        let problem = error.config_problem();
+        let expected = matches!(problem, Some(ConfigError::OtherVocabulary { listed: 51_865, vocabulary: 51_866 }));
+        assert!(expected, "{error}");
     }
 }
 

@@ -78,16 +78,16 @@ pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken)
     let clips = clips(args)?;
     let bars = Bars::new(global.quiet);
     let start = Instant::now();
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
+    let recognizer = model::load(&model::engine(global), args.model.model.as_ref(), &bars, cancel)?;
     let load = start.elapsed();
-    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
+    let hotwords = model::hotwords(args.recording.hotwords.as_deref(), args.recording.hotword_strength, &recognizer)?;
     let (words, hotwords) = hotwords.unzip();
     let options = Options {
         timestamps: crate::transcribe::timestamps(args.timestamps),
-        search: Search { beam: args.beam, ..Search::default() },
-        vad: model::vad(&args.vad, false)?,
+        search: Search { beam: args.recording.beam, ..Search::default() },
+        vad: model::vad(&args.recording.vad, false)?,
         hotwords,
-        audio_context: args.model.audio_context.into(),
+        audio_context: args.recording.context.audio_context.into(),
         ..Options::default()
     };
     let words = words.unwrap_or_default();

@@ -40,15 +40,15 @@ struct Totals {
 pub(super) fn run(args: &BenchSpeechArgs, global: &Global, cancel: &CancelToken) -> Result<(), CliError> {
     let clips = clips(args)?;
     let bars = Bars::new(global.quiet);
-    let recognizer = model::load(&model::engine(global), args.model.model.as_deref(), &bars, cancel)?;
-    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, &recognizer)?;
+    let recognizer = model::load(&model::engine(global), args.model.model.as_ref(), &bars, cancel)?;
+    let hotwords = model::hotwords(args.recording.hotwords.as_deref(), args.recording.hotword_strength, &recognizer)?;
     let (words, hotwords) = hotwords.unzip();
     let words = words.unwrap_or_default();
     let transcribe = Options {
-        search: Search { beam: args.beam, ..Search::default() },
+        search: Search { beam: args.recording.beam, ..Search::default() },
         hotwords,
-        vad: model::vad(&args.vad, true)?,
-        audio_context: args.model.audio_context.into(),
+        vad: model::vad(&args.recording.vad, true)?,
+        audio_context: args.recording.context.audio_context.into(),
         ..Options::default()
     };
     let default = LiveOptions::default();

@@ -13,13 +13,13 @@ use sotto::audio::decode_file;
 use sotto::profile::{
     self, Controls, ProfileError, ProfileOptions, ProfileReport, Readings, SpeechClip, SpeechWorkload, compare, page,
 };
-use sotto::speech::{ModelSource, Options};
+use sotto::speech::Options;
 
 use self::desk::Desk;
 use crate::args::{Global, ProfileArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
-use crate::model;
+use crate::model::{self, NamedModel};
 use crate::progress::Bars;
 
 // Often enough to see a clock fall; a reading takes well under a millisecond.
@@ -36,11 +36,11 @@ pub(crate) fn run(args: &ProfileArgs, global: &Global, interrupt: &Interrupt) ->
 
 fn measure(args: &ProfileArgs, global: &Global, interrupt: &Interrupt) -> Result<ProfileReport, CliError> {
     let (engine, bars) = (model::engine(global), Bars::new(global.quiet));
-    let named = args.model.model.as_deref();
+    let named = args.model.model.as_ref();
     model::say_which_answers(named, global);
-    let source = model::source(named)?;
-    let options = Options { audio_context: args.model.audio_context.into(), ..Options::default() };
-    let name = name_of(named, &source);
+    let source = model::speech(named)?;
+    let options = Options { audio_context: args.context.audio_context.into(), ..Options::default() };
+    let name = named.map_or_else(|| source.name(), NamedModel::short);
     let mut workload = SpeechWorkload::new(&engine, source, name, vec![clip(args)?], options);
     let mut desk = Desk::new(Path::new("/"));
     let profile_options = ProfileOptions {
@@ -79,18 +79,6 @@ fn clip(args: &ProfileArgs) -> Result<SpeechClip, CliError> {
         return Err(CliError::Failed(format!("{}: there is no audio to measure with", file.display())));
     }
     Ok(SpeechClip { name, audio, text: args.reference.clone() })
-}
-
-/// A model in a report: what was typed, but of a path the last part alone.
-fn name_of(named: Option<&str>, source: &ModelSource) -> String {
-    match (named, source) {
-        (None, ModelSource::PackedBytes { name, .. }) => (*name).to_owned(),
-        (Some(named), _) if Path::new(named).exists() => {
-            let path = std::path::absolute(named).unwrap_or_else(|_| named.into());
-            path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-        }
-        (named, _) => named.unwrap_or("model").to_owned(),
-    }
 }
 
 fn compare_reports(a: &Path, b: &Path, args: &ProfileArgs, global: &Global) -> Result<(), CliError> {

@@ -24,7 +24,7 @@ use crate::progress::Bars;
 pub(crate) fn run(args: &TranscribeArgs, global: &Global, interrupt: &Interrupt) -> Result<(), CliError> {
     check(args, global.json)?;
     let cancel = interrupt.cancel();
-    let name = args.model.model.as_deref();
+    let name = args.model.model.as_ref();
     model::check_starter(name, &args.language, matches!(args.task, TaskArg::Translate))?;
     model::say_which_answers(name, global);
     let bars = Bars::new(global.quiet);
@@ -212,11 +212,11 @@ pub(crate) fn raw_format(raw: &RawArgs) -> RawFormat {
 }
 
 fn options(args: &TranscribeArgs, recognizer: &Recognizer) -> Result<Options, CliError> {
-    let mut search = Search { beam: args.beam, length_penalty: args.length_penalty, ..Search::default() };
+    let mut search = Search { beam: args.recording.beam, length_penalty: args.length_penalty, ..Search::default() };
     if let Some(temperature) = args.temperature {
         search.temperatures = vec![temperature];
     }
-    let hotwords = model::hotwords(args.hotwords.as_deref(), args.hotword_strength, recognizer)?;
+    let hotwords = model::hotwords(args.recording.hotwords.as_deref(), args.recording.hotword_strength, recognizer)?;
     Ok(Options {
         language: match args.language.as_str() {
             name if name.eq_ignore_ascii_case("auto") => Language::Auto,
@@ -233,14 +233,14 @@ fn options(args: &TranscribeArgs, recognizer: &Recognizer) -> Result<Options, Cl
             None if args.format.is_some_and(|format| format != Format::Text) => TimestampsArg::Word,
             None => TimestampsArg::Segment,
         }),
-        audio_context: args.model.audio_context.into(),
+        audio_context: args.recording.context.audio_context.into(),
         search,
         prompt: args.prompt.clone(),
         prompt_carry: args.prompt_carry.into(),
         prefix: args.prefix.clone(),
         condition_on_previous: args.condition,
         hotwords: hotwords.map(|(_, hotwords)| hotwords),
-        vad: model::vad(&args.vad, args.stream)?,
+        vad: model::vad(&args.recording.vad, args.stream)?,
         max_tokens: args.max_tokens,
         ..Options::default()
     })

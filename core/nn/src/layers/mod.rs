@@ -10,11 +10,13 @@ mod matrix;
 mod memory;
 mod norm;
 mod position;
-mod quantized;
+pub mod quantized;
 mod request;
+mod rows;
 mod seen;
 mod source;
 mod stash;
+mod watched;
 
 pub use backend::Backend;
 pub use conv::ConvShape;
@@ -22,11 +24,12 @@ pub use matrix::{QuantizedMatrix, WeightType};
 pub use memory::{BlockMemory, HalfMemory, KvCache, KvMemory, LayerCache};
 pub use norm::{NormKind, NormPlace};
 pub use position::{Rotary, RotaryPairs, sinusoids};
-pub use quantized::{Int8Norm, QuantizedConv1d, QuantizedEmbedding, QuantizedLinear};
 pub use request::{Biased, FloatWeights, MatrixRequest, Part, QuantizedWeights, StoredRows};
+pub use rows::pick;
 pub use seen::{Positions, SeenRows};
 pub use source::TensorSource;
 pub use stash::Stash;
+pub use watched::Watched;
 
 #[cfg(test)]
 mod tests {

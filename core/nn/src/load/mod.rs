@@ -1,11 +1,17 @@
 //! Loading, as every model needs it: where it comes from, with which kernels, threads, memory and devices it computes.
 
 mod device;
+mod error;
+mod inventory;
+mod opened;
 mod options;
 mod precision;
 mod source;
 
 pub use device::{ComputeDevice, DeviceStatus, Switch};
-pub use options::{KernelError, LoadOptions, OtherLayout, SlowDevice};
+pub use error::{LoadError, TaskError};
+pub use inventory::Inventory;
+pub use opened::{Opened, OtherFile, check_task, open_folder_weights, read_settings};
+pub use options::{LoadOptions, OtherLayout, SlowDevice};
 pub use precision::{Precision, QuantizedPrecision};
-pub use source::{ModelBytes, ModelSource, SAFETENSORS_START, begins_as_safetensors, is_safetensors};
+pub use source::{ModelBytes, ModelSource};

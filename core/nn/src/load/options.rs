@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sotto_kernels::{Isa, KernelSet};
 use sotto_runtime::{HelperSetup, MemoryBudget, Pool, Threads};
 
-use super::{ComputeDevice, Precision};
+use super::{ComputeDevice, LoadError, Precision};
 use crate::layers::Backend;
 use crate::packed::PackedModel;
 use crate::weights::WeightError;
@@ -15,7 +15,7 @@ use crate::weights::WeightError;
 pub struct LoadOptions {
     /// Threads that the model computes with.
     pub threads: Threads,
-    /// What the threads call that help the caller's in int8, when they start: for their priority.
+    /// What a helper thread of a pool calls when it starts: for its priority. The caller's thread calls nothing.
     pub helper_setup: HelperSetup,
     /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which
     /// they are. `None` makes the model a pool of its own.
@@ -60,37 +60,23 @@ pub enum SlowDevice {
     Allow,
 }
 
-/// Why there are no kernels for a model.
-#[derive(Debug, thiserror::Error)]
-pub enum KernelError {
-    /// The kernels that were asked for need instructions that this CPU lacks.
-    #[error("this CPU has no {isa}; leave the instruction set open to take the best one it has")]
-    UnsupportedIsa {
-        /// What was asked for.
-        isa: Isa,
-    },
-    /// The packed model is for other kernels, and may not be repacked.
-    #[error(transparent)]
-    Layout(WeightError),
-}
-
 impl LoadOptions {
     /// The kernels that were asked for, or the best.
     ///
     /// # Errors
-    /// [`KernelError::UnsupportedIsa`].
-    pub fn kernels(&self) -> Result<KernelSet, KernelError> {
+    /// [`LoadError::UnsupportedIsa`].
+    pub fn kernels(&self) -> Result<KernelSet, LoadError> {
         match self.isa {
             None => Ok(KernelSet::best()),
-            Some(isa) => KernelSet::new(isa).ok_or(KernelError::UnsupportedIsa { isa }),
+            Some(isa) => KernelSet::new(isa).ok_or(LoadError::UnsupportedIsa { isa }),
         }
     }
 
     /// The kernels that were asked for, else those that read the file in place, else the best.
     ///
     /// # Errors
-    /// [`KernelError`].
-    pub fn kernels_for(&self, model: &PackedModel) -> Result<KernelSet, KernelError> {
+    /// [`LoadError::UnsupportedIsa`], and [`WeightError::KernelLayout`] where the file may not be repacked.
+    pub fn kernels_for(&self, model: &PackedModel) -> Result<KernelSet, LoadError> {
         let found = model.layout();
         let kernels = match self.isa {
             None => KernelSet::reading(found).unwrap_or_else(KernelSet::best),
@@ -98,7 +84,7 @@ impl LoadOptions {
         };
         if kernels.layout() != found && self.other_layout == OtherLayout::Refuse {
             let (file, expected) = (model.name().to_owned(), kernels.layout());
-            return Err(KernelError::Layout(WeightError::KernelLayout { file, found, expected }));
+            return Err(LoadError::Weights(WeightError::KernelLayout { file, found, expected }));
         }
         Ok(kernels)
     }

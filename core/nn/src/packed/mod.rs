@@ -11,7 +11,7 @@
 //! * Norms and positions are f32 under their usual names; positions may be f16, which are copied when they are loaded.
 //!   What is no tensor of the network is bytes.
 //! * Metadata: `sotto.format` (version of this form), `sotto.layout` (number and name of the layout), `sotto.checksum`
-//!   (of the whole header), and what the model adds: configuration, source, licence, quality.
+//!   (of the whole header), `sotto.task`, and what the model adds: configuration, source, licence, quality.
 //!
 //! The same weights give the same bytes. [`Recorder`] makes the content by watching layers load, so what a network asks
 //! of a file and what the file holds cannot drift apart.
@@ -30,6 +30,7 @@
 mod contents;
 mod header;
 mod model;
+mod packing;
 mod provenance;
 mod recorder;
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tests;
 pub use contents::{Contents, WriteError};
 pub use header::{FORMAT, reseal};
 pub use model::PackedModel;
+pub use packing::{PackError, PackOptions, Packable, pack};
 pub use provenance::{ClassError, Description, LICENCE, Provenance, QUALITY, Quality, SOURCE, figures};
 pub use recorder::{Recorder, TensorError};
 
@@ -45,6 +47,8 @@ use sotto_kernels::ALIGNMENT;
 #[cfg(doc)]
 use sotto_kernels::Layout;
 
+/// Metadata: the task whose model it is.
+pub const TASK: &str = "sotto.task";
 /// Suffix of packed 8-bit weights.
 const INT8: &str = "int8";
 /// Suffix of packed 4-bit weights, scales included.

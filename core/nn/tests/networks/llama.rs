@@ -5,8 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use sotto_kernels::{Activation, Heads};
-use sotto_nn::layers::exact::{Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, Linear, Norm};
-use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Positions, Rotary, RotaryPairs, SeenRows, TensorSource};
+use sotto_nn::layers::exact::{
+    Attention, BlockBuffers, DecoderBlock, DecoderStack, Embedding, FeedForward, KeyValues, Linear, Norm,
+};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Rotary, RotaryPairs, TensorSource, pick};
 use sotto_nn::search::{Network, Pass};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Cancelled, Threads};
@@ -37,16 +39,14 @@ impl Sizes {
 pub struct Llama {
     sizes: Sizes,
     tokens: Embedding,
-    blocks: Vec<(Attention, FeedForward)>,
+    blocks: DecoderStack,
     norm: Norm,
 }
 
 #[derive(Debug, Default)]
 pub struct Scratch {
-    positions: Positions,
+    blocks: BlockBuffers,
     x: Vec<f32>,
-    attention: AttentionBuffers,
-    feed_forward: FeedForwardBuffers,
     picked: Vec<f32>,
     normed: Vec<f32>,
     logits: Vec<f32>,
@@ -81,12 +81,15 @@ impl Llama {
                 activation: Activation::Silu,
                 outer: linear("mlp.down", hidden, width)?,
             };
-            Ok((attention, feed_forward))
+            Ok(DecoderBlock { own: attention, cross: None, feed_forward })
         };
         Ok(Self {
             sizes,
             tokens: Embedding::load(source, "model.embed_tokens.weight", vocabulary, width)?,
-            blocks: (0..sizes.blocks).map(block).collect::<Result<_, WeightError>>()?,
+            blocks: DecoderStack {
+                blocks: (0..sizes.blocks).map(block).collect::<Result<_, WeightError>>()?,
+                positions,
+            },
             norm: Norm::load(source, "model.norm", NORM, width)?,
         })
     }
@@ -94,7 +97,7 @@ impl Llama {
 
 impl Network for Llama {
     type Memory = KvMemory;
-    type Source = ();
+    type Source = Vec<KeyValues>;
     type Scratch = Scratch;
 
     const CUTS: bool = true;
@@ -104,32 +107,22 @@ impl Network for Llama {
     }
 
     fn memory(&self, positions: usize) -> KvMemory {
-        let positions = positions.min(self.sizes.positions);
-        KvMemory::new(self.blocks.len(), positions, self.sizes.heads().key_value_width())
+        self.blocks.memory(positions)
     }
 
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
-        let Pass { rows, memories, threads, cancel, .. } = pass;
-        let positions = scratch.positions.place(rows, memories);
-        scratch.x.clear();
-        for row in rows {
-            scratch.x.extend_from_slice(self.tokens.row(row.token as usize).expect("a token of the vocabulary"));
+        let Scratch { blocks, x, .. } = scratch;
+        blocks.place(pass.rows, pass.memories);
+        x.clear();
+        for row in pass.rows {
+            x.extend_from_slice(self.tokens.row(row.token as usize).expect("a token of the vocabulary"));
         }
-        for (block, (attention, feed_forward)) in self.blocks.iter().enumerate() {
-            cancel.check()?;
-            let seen = SeenRows { rows, positions, memories, block };
-            attention.attend_seen(&mut scratch.x, seen, &mut scratch.attention, threads);
-            feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
-        }
-        Ok(())
+        self.blocks.feed(x, pass, blocks)
     }
 
     fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Scratch, threads: Threads) -> &'s mut [f32] {
         let Scratch { x, picked: rows, normed, logits, .. } = scratch;
-        rows.clear();
-        for &row in picked {
-            rows.extend_from_slice(&x[row * self.sizes.width..(row + 1) * self.sizes.width]);
-        }
+        pick(x, self.sizes.width, picked, rows);
         normed.resize(rows.len(), 0.0);
         self.norm.forward(rows, normed);
         logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);

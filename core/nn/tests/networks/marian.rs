@@ -3,12 +3,13 @@
 
 use sotto_kernels::{Activation, Heads};
 use sotto_nn::layers::exact::{
-    Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Linear, Norm,
+    Attention, BlockBuffers, DecoderBlock, DecoderStack, Embedding, EncoderBlock, EncoderStack, FeedForward, KeyValues,
+    Linear, Norm,
 };
-use sotto_nn::layers::{KvMemory, NormKind, NormPlace, Positions, SeenRows, TensorSource, sinusoids};
+use sotto_nn::layers::{KvMemory, NormKind, NormPlace, TensorSource, pick, sinusoids};
 use sotto_nn::search::{Network, Pass, Rng};
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{Cancelled, Threads};
+use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::Tensors;
 
@@ -23,25 +24,16 @@ pub const POSITIONS: usize = 64;
 pub struct Marian {
     tokens: Embedding,
     positions: Vec<f32>,
-    encoder: Vec<(Attention, FeedForward)>,
-    decoder: Vec<DecoderBlock>,
+    encoder: EncoderStack,
+    decoder: DecoderStack,
     /// What the output layer scores: all tokens, or those of a shortlist.
     output: Embedding,
 }
 
-#[derive(Debug)]
-struct DecoderBlock {
-    own: Attention,
-    cross: Attention,
-    feed_forward: FeedForward,
-}
-
 #[derive(Debug, Default)]
 pub struct Scratch {
-    positions: Positions,
+    blocks: BlockBuffers,
     x: Vec<f32>,
-    attention: AttentionBuffers,
-    feed_forward: FeedForwardBuffers,
     picked: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -74,19 +66,22 @@ impl Marian {
         };
         let encoder = |index: usize| {
             let name = format!("model.encoder.layers.{index}");
-            Ok((attention(&name, "self_attn")?, feed_forward(&name)?))
+            Ok(EncoderBlock { attention: attention(&name, "self_attn")?, feed_forward: feed_forward(&name)? })
         };
         let decoder = |index: usize| {
             let name = format!("model.decoder.layers.{index}");
             let (own, cross) = (attention(&name, "self_attn")?, attention(&name, "encoder_attn")?);
-            Ok(DecoderBlock { own, cross, feed_forward: feed_forward(&name)? })
+            Ok(DecoderBlock { own, cross: Some(cross), feed_forward: feed_forward(&name)? })
         };
         let tokens = || Embedding::load(source, "model.shared.weight", VOCABULARY, WIDTH);
         Ok(Self {
             tokens: tokens()?,
             positions: sinusoids(POSITIONS, WIDTH),
-            encoder: (0..BLOCKS).map(encoder).collect::<Result<_, WeightError>>()?,
-            decoder: (0..BLOCKS).map(decoder).collect::<Result<_, WeightError>>()?,
+            encoder: EncoderStack((0..BLOCKS).map(encoder).collect::<Result<_, WeightError>>()?),
+            decoder: DecoderStack {
+                blocks: (0..BLOCKS).map(decoder).collect::<Result<_, WeightError>>()?,
+                positions: POSITIONS,
+            },
             output: tokens()?.with_bias(source, "final_logits_bias", &[1, VOCABULARY])?,
         })
     }
@@ -101,17 +96,9 @@ impl Marian {
     pub fn encode(&self, sentence: &[u32], threads: Threads) -> Vec<KeyValues> {
         let mut x = Vec::new();
         (0..).zip(sentence).for_each(|(position, &token)| self.embed(token, position, &mut x));
-        let (mut buffers, mut hidden) = (AttentionBuffers::default(), FeedForwardBuffers::default());
-        for (attention, feed_forward) in &self.encoder {
-            attention.attend_all(&mut x, &mut buffers, threads);
-            feed_forward.forward_add(&mut x, &mut hidden, threads);
-        }
-        let project = |block: &DecoderBlock| {
-            let mut layer = KeyValues::default();
-            block.cross.project(&x, &mut layer, threads);
-            layer
-        };
-        self.decoder.iter().map(project).collect()
+        let cancel = CancelToken::new();
+        self.encoder.forward(&mut x, &mut BlockBuffers::default(), threads, &cancel).expect("nobody cancels");
+        self.decoder.project(&x, None, threads, &cancel).expect("nobody cancels")
     }
 
     fn embed(&self, token: u32, position: usize, x: &mut Vec<f32>) {
@@ -133,32 +120,20 @@ impl Network for Marian {
     }
 
     fn memory(&self, positions: usize) -> KvMemory {
-        KvMemory::new(BLOCKS, positions.min(POSITIONS), WIDTH)
+        self.decoder.memory(positions)
     }
 
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Scratch) -> Result<(), Cancelled> {
-        let Pass { rows, memories, sources, mut recording, threads, cancel } = pass;
-        let Scratch { positions, x, attention, feed_forward, .. } = scratch;
-        let positions = positions.place(rows, memories);
+        let Scratch { blocks, x, .. } = scratch;
         x.clear();
-        rows.iter().zip(positions).for_each(|(row, &position)| self.embed(row.token, position, x));
-        for (index, block) in self.decoder.iter().enumerate() {
-            cancel.check()?;
-            let seen = SeenRows { rows, positions, memories, block: index };
-            block.own.attend_seen(x, seen, attention, threads);
-            let recording = recording.as_deref_mut();
-            block.cross.attend_sources(x, (rows, index), sources, recording, attention, threads);
-            block.feed_forward.forward_add(x, feed_forward, threads);
-        }
-        Ok(())
+        let positions = blocks.place(pass.rows, pass.memories);
+        pass.rows.iter().zip(positions).for_each(|(row, &position)| self.embed(row.token, position, x));
+        self.decoder.feed(x, pass, blocks)
     }
 
     fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Scratch, threads: Threads) -> &'s mut [f32] {
         let Scratch { x, picked: rows, logits, .. } = scratch;
-        rows.clear();
-        for &row in picked {
-            rows.extend_from_slice(&x[row * WIDTH..(row + 1) * WIDTH]);
-        }
+        pick(x, WIDTH, picked, rows);
         logits.resize(picked.len() * self.output.vocabulary(), 0.0);
         self.output.logits(rows, logits, threads);
         logits

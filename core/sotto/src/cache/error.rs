@@ -93,7 +93,7 @@ mod tests {
         assert!(matches!(written(io::ErrorKind::StorageFull), CacheError::DiskFull { .. }));
         assert!(matches!(written(io::ErrorKind::QuotaExceeded), CacheError::DiskFull { .. }));
         assert!(matches!(written(io::ErrorKind::PermissionDenied), CacheError::Io { action: "write", .. }));
-        let missing = LoadError::NotAModel { path, problem: "there is nothing".into() };
+        let missing = LoadError::NotAModel { path, problem: "there is nothing".into(), expected: "a model" };
         assert!(matches!(CacheError::from(QuantizeError::Load(missing)), CacheError::Load(_)));
         assert!(matches!(CacheError::from(LoadError::Cancelled(Cancelled)), CacheError::Cancelled(_)));
     }

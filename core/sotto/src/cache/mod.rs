@@ -23,7 +23,7 @@ mod shelf;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use sotto_kernels::{Isa, KernelSet, Layout};
+use sotto_kernels::{Isa, Layout};
 use sotto_runtime::{Bytes, CancelToken, MemoryBudget, Progress, ProgressSink, Stage};
 use sotto_speech::{
     LoadError, LoadOptions, ModelSource, PACKING_VERSION, Precision, Provenance, QuantizeOptions, SpeechRecognizer,
@@ -163,7 +163,8 @@ impl PackedCache {
         cancel: &CancelToken,
     ) -> Result<Option<PathBuf>, CacheError> {
         let Some((path, limit)) = self.packs(source) else { return Ok(None) };
-        let (identity, layout) = (self.identify(path, progress, cancel)?, layout(packing.isa)?);
+        let options = LoadOptions { precision: Some(Precision::Int8), isa: packing.isa, ..LoadOptions::default() };
+        let (identity, layout) = (self.identify(path, progress, cancel)?, options.kernels()?.layout());
         let key = key(&identity, layout);
         let shelf = self.shelf();
         if let Some(file) = shelf.find(&key) {
@@ -180,7 +181,6 @@ impl PackedCache {
         if let Some(file) = shelf.find(&key) {
             return Ok(Some(file));
         }
-        let options = LoadOptions { precision: Some(Precision::Int8), isa: packing.isa, ..LoadOptions::default() };
         let needed = SpeechRecognizer::estimate(source, &options)?.peak();
         let name = || path.display().to_string();
         let refused = |refused| LoadError::OutOfBudget { model: name(), refused };
@@ -237,17 +237,6 @@ impl PackedCache {
 
     fn shelf(&self) -> Shelf<'_> {
         Shelf::new(&self.folder)
-    }
-}
-
-/// The order of weights that the kernels read: those that were asked for, or the best.
-fn layout(isa: Option<Isa>) -> Result<Layout, CacheError> {
-    match isa {
-        None => Ok(KernelSet::best().layout()),
-        Some(isa) => match KernelSet::new(isa) {
-            Some(kernels) => Ok(kernels.layout()),
-            None => Err(LoadError::UnsupportedIsa { isa }.into()),
-        },
     }
 }
 

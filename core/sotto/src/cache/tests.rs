@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use sotto_kernels::Isa;
-use sotto_runtime::{Bytes, CancelToken, NoProgress, Progress, Stage};
-use sotto_speech::{LoadError, ModelSource, Precision, TranscribeOptions};
+use sotto_runtime::{Bytes, CancelToken, MemoryBudget, NoProgress, Progress, Stage};
+use sotto_speech::{LoadError, LoadOptions, ModelSource, Precision, TranscribeOptions};
 use sotto_testkit::commands;
 use tempfile::TempDir;
 
@@ -228,8 +228,10 @@ fn what_the_model_itself_lacks_is_said_as_without_a_cache() {
 #[test]
 fn what_is_not_packed_leaves_no_trace() {
     let desk = Desk::new();
-    let exact =
-        EngineOptions { cache: Some(desk.cache()), precision: Some(Precision::F32), ..EngineOptions::default() };
+    let exact = EngineOptions {
+        load: LoadOptions { precision: Some(Precision::F32), ..LoadOptions::default() },
+        cache: Some(desk.cache()),
+    };
     assert!(!text(&Engine::new(exact), &desk.source("model")).2);
     // Models inside the application, and packed ones.
     text(&desk.engine(), &starter::speech());
@@ -334,8 +336,8 @@ fn packing_counts_against_the_budget() {
     let desk = Desk::new();
     let needed = Engine::default().estimate_speech(&desk.source("model")).unwrap().peak();
     let engine = |memory: u64| {
-        let (memory, cache) = (Some(Bytes(memory)), Some(desk.cache()));
-        Engine::new(EngineOptions { memory, cache, ..EngineOptions::default() })
+        let (budget, cache) = (MemoryBudget::limited(Bytes(memory)), Some(desk.cache()));
+        Engine::new(EngineOptions { load: LoadOptions { budget, ..LoadOptions::default() }, cache })
     };
     let refused = engine(needed.0 - 1).speech(&desk.source("model"), &NoProgress, &CancelToken::new()).unwrap_err();
     assert!(matches!(&refused, LoadError::OutOfBudget { model, .. } if model.ends_with("model")), "{refused}");
@@ -352,7 +354,8 @@ fn packing_counts_against_the_budget() {
 fn each_order_of_weights_has_a_file_of_its_own() {
     let desk = Desk::new();
     let load = |isa| {
-        let options = EngineOptions { cache: Some(desk.cache()), isa: Some(isa), ..EngineOptions::default() };
+        let options =
+            EngineOptions { load: LoadOptions { isa: Some(isa), ..LoadOptions::default() }, cache: Some(desk.cache()) };
         text(&Engine::new(options), &desk.source("model"))
     };
     let scalar = load(Isa::Scalar);

@@ -10,12 +10,9 @@ pub(crate) use adaptation::{Adaptation, Follower};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sotto_runtime::{
-    Bytes, CancelToken, HelperSetup, JobOptions, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads,
-};
+use sotto_runtime::{Bytes, CancelToken, JobOptions, MemoryBudget, Pool, Progress, ProgressSink, Stage, Threads};
 use sotto_speech::{
-    ComputeDevice, Estimate, Isa, LoadError, LoadOptions, ModelSource, OtherLayout, Precision, SlowDevice,
-    SpeechRecognizer, WeakSpeechRecognizer,
+    ComputeDevice, Estimate, LoadError, LoadOptions, ModelSource, Precision, SpeechRecognizer, WeakSpeechRecognizer,
 };
 
 use crate::cache::{CacheError, PackedCache, Packing};
@@ -23,31 +20,26 @@ use list::{Claim, List, Resident, WeakResident};
 pub use list::{LoadedModel, ModelId, ModelTask};
 pub use trim::{TrimLevel, Trimmed};
 
-/// Settings of an [`Engine`].
+/// Settings of an [`Engine`]: those with which it loads models, and where it keeps them packed.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
-    /// Threads that compute, the callers' own not counted beyond the first; the big cores by default.
-    pub threads: Threads,
-    /// What the threads call that help the caller's in int8, when they start: for their priority.
-    pub helper_setup: HelperSetup,
-    /// Most memory that all models of the engine, and what runs on them, may hold together; unlimited where `None`.
-    /// Within it models stay loaded when their last handle is dropped, for who loads them again.
-    pub memory: Option<Bytes>,
-    /// How models compute; `None` is int8, whatever they come from. [`Precision::F32`], the reference, is asked for by
-    /// name.
-    pub precision: Option<Precision>,
-    /// What models compute on, where they can: a model that cannot computes on the CPU.
-    pub device: ComputeDevice,
-    /// Kernels to compute with; `None` for the best of this CPU. For tests and comparisons.
-    pub isa: Option<Isa>,
-    /// What happens to packed models that were packed for another kind of CPU.
-    pub other_layout: OtherLayout,
-    /// What happens to models that are too slow for this device, where it has no vector kernels: 32-bit ARM.
-    pub slow_device: SlowDevice,
+    /// How models are loaded. All of them share one pool: that of [`LoadOptions::pool`], or one that the engine makes
+    /// with [`LoadOptions::threads`], the big cores by default.
+    ///
+    /// [`LoadOptions::budget`] is the most that all models of the engine, and what runs on them, may hold together.
+    /// With a limited one models stay loaded when their last handle is dropped, for who loads them again. A budget
+    /// belongs to one engine: only the first that is made with it gives memory back when it runs out.
+    pub load: LoadOptions,
     /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on:
     /// computing in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes
     /// nothing.
     pub cache: Option<PackedCache>,
+}
+
+impl From<LoadOptions> for EngineOptions {
+    fn from(load: LoadOptions) -> Self {
+        Self { load, cache: None }
+    }
 }
 
 /// What all tasks of an application share: one pool of threads, one memory budget, one list of loaded models. Cheap to
@@ -59,7 +51,7 @@ pub struct EngineOptions {
 ///   back when they end. Where it has too little left, models that nobody has a handle to are freed, the least recently
 ///   used first; where that is not enough either, the request is refused and nothing is freed.
 /// * **List**: loading what is loaded already returns another handle to it, in microseconds. With a budget
-///   ([`EngineOptions::memory`]) a model stays loaded when its last handle is dropped, until its memory is needed;
+///   ([`LoadOptions::budget`]) a model stays loaded when its last handle is dropped, until its memory is needed;
 ///   without one it is freed at once.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
@@ -82,21 +74,17 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine with a pool, a budget and a list of its own. Loads nothing and starts no thread yet.
+    /// An engine with a pool and a list of its own. Loads nothing and starts no thread yet.
     #[must_use]
-    pub fn new(options: EngineOptions) -> Self {
-        let EngineOptions { threads, helper_setup, memory, precision, device, isa, other_layout, slow_device, cache } =
-            options;
-        let budget = memory.map_or_else(MemoryBudget::unlimited, MemoryBudget::limited);
-        let list = Arc::new(List::new(memory.is_some()));
+    pub fn new(options: impl Into<EngineOptions>) -> Self {
+        let EngineOptions { mut load, cache } = options.into();
+        let list = Arc::new(List::new(load.budget.is_limited()));
         let models = Arc::downgrade(&list);
-        budget.set_relief(move |missing| models.upgrade().is_some_and(|models| models.make_room(missing)));
-        let pool = Arc::new(Pool::with_setup(threads, helper_setup.clone()));
-        let adaptation = Arc::new(Adaptation::new(Arc::clone(&pool)));
-        let pool = Some(pool);
-        let options =
-            LoadOptions { threads, helper_setup, pool, budget, precision, isa, other_layout, slow_device, device };
-        Self(Arc::new(Inner { options, adaptation, cache, list, problem: Mutex::default() }))
+        load.budget.set_relief(move |missing| models.upgrade().is_some_and(|models| models.make_room(missing)));
+        let own = || Arc::new(Pool::with_setup(load.threads, load.helper_setup.clone()));
+        let pool = Arc::clone(load.pool.get_or_insert_with(own));
+        let adaptation = Arc::new(Adaptation::new(pool));
+        Self(Arc::new(Inner { options: load, adaptation, cache, list, problem: Mutex::default() }))
     }
 
     /// The budget that loaded models, and what runs on them, count against.

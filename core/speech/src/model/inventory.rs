@@ -1,29 +1,19 @@
 //! The tensors of a Whisper network: what a file must hold, known from the sizes alone.
 
-use sotto_nn::weights::WeightError;
+use sotto_nn::layers::NormKind;
+use sotto_nn::load::Inventory;
 
 use super::Dimensions;
-use super::names::{EMBEDDING, NamedWeights, OUTPUT};
-
-/// Checks a file's index against the network, so that a wrong file is refused before a tensor is converted.
-pub(super) fn check(weights: &NamedWeights<'_>, dimensions: &Dimensions) -> Result<(), WeightError> {
-    let mut checked = Ok(());
-    for_each_tensor(dimensions, |name, shape| {
-        if checked.is_ok() {
-            checked = weights.check(name, shape);
-        }
-    });
-    checked
-}
+use super::names::{EMBEDDING, OUTPUT};
 
 /// Weights of the network, biases and norms included.
 pub(crate) fn weight_count(dimensions: &Dimensions) -> u64 {
-    count(dimensions, |_| true)
+    inventory(dimensions).count(|_| true)
 }
 
 /// Weights of the encoder alone.
 pub(crate) fn encoder_weights(dimensions: &Dimensions) -> u64 {
-    count(dimensions, |name| name.starts_with("encoder."))
+    inventory(dimensions).count(|name| name.starts_with("encoder."))
 }
 
 /// Keys and values of the audio of a full window.
@@ -37,72 +27,52 @@ pub(super) fn token_weights(dimensions: &Dimensions) -> u64 {
     // One row of them.
     let is_looked_up =
         |name: &str| name == "decoder.embed_positions.weight" || name == EMBEDDING && !dimensions.tied_output;
-    count(dimensions, |name| {
+    inventory(dimensions).count(|name| {
         (name.starts_with("decoder.") || name == OUTPUT) && !is_looked_up(name) && !makes_cross_cache(name)
     })
 }
 
-fn count(dimensions: &Dimensions, of: impl Fn(&str) -> bool) -> u64 {
-    let mut weights = 0;
-    for_each_tensor(dimensions, |name, shape| {
-        if of(name) {
-            weights += shape.iter().map(|&size| size as u64).product::<u64>();
-        }
-    });
-    weights
-}
-
-/// Name and shape of every tensor, in the order in which they are loaded.
-fn for_each_tensor(dimensions: &Dimensions, mut each: impl FnMut(&str, &[usize])) {
+/// Name and shape of every tensor, sorted by where they stand.
+pub(super) fn inventory(dimensions: &Dimensions) -> Inventory {
     let &Dimensions { mels, width, audio_context, text_context, vocabulary, .. } = dimensions;
-    let mut conv = |name: &str, inputs| {
-        each(&format!("encoder.{name}.weight"), &[width, inputs, 3]);
-        each(&format!("encoder.{name}.bias"), &[width]);
-    };
-    conv("conv1", mels);
-    conv("conv2", width);
-    each("encoder.embed_positions.weight", &[audio_context, width]);
+    let mut all = Inventory::default();
+    all.biased("encoder.conv1", &[width, mels, 3]);
+    all.biased("encoder.conv2", &[width, width, 3]);
+    all.tensor("encoder.embed_positions.weight", &[audio_context, width]);
     for layer in 0..dimensions.encoder_layers {
         let block = format!("encoder.layers.{layer}");
-        attention(&block, "self_attn", width, &mut each);
-        feed_forward(&block, width, dimensions.encoder_ffn, &mut each);
+        attention(&mut all, &format!("{block}.self_attn"), width);
+        feed_forward(&mut all, &block, width, dimensions.encoder_ffn);
     }
-    norm("encoder.layer_norm", width, &mut each);
-    each(EMBEDDING, &[vocabulary, width]);
+    all.norm("encoder.layer_norm", NormKind::LAYER, width);
+    all.tensor(EMBEDDING, &[vocabulary, width]);
     if !dimensions.tied_output {
-        each(OUTPUT, &[vocabulary, width]);
+        all.tensor(OUTPUT, &[vocabulary, width]);
     }
-    each("decoder.embed_positions.weight", &[text_context, width]);
+    all.tensor("decoder.embed_positions.weight", &[text_context, width]);
     for layer in 0..dimensions.decoder_layers {
         let block = format!("decoder.layers.{layer}");
-        attention(&block, "self_attn", width, &mut each);
-        attention(&block, "encoder_attn", width, &mut each);
-        feed_forward(&block, width, dimensions.decoder_ffn, &mut each);
+        attention(&mut all, &format!("{block}.self_attn"), width);
+        attention(&mut all, &format!("{block}.encoder_attn"), width);
+        feed_forward(&mut all, &block, width, dimensions.decoder_ffn);
     }
-    norm("decoder.layer_norm", width, &mut each);
+    all.norm("decoder.layer_norm", NormKind::LAYER, width);
+    all
 }
 
-fn attention(block: &str, name: &str, width: usize, each: &mut impl FnMut(&str, &[usize])) {
-    norm(&format!("{block}.{name}_layer_norm"), width, each);
-    for projection in ["q_proj", "k_proj", "v_proj", "out_proj"] {
-        each(&format!("{block}.{name}.{projection}.weight"), &[width, width]);
-        if projection != "k_proj" {
-            each(&format!("{block}.{name}.{projection}.bias"), &[width]);
-        }
+/// Keys have no bias.
+fn attention(all: &mut Inventory, name: &str, width: usize) {
+    all.norm(&format!("{name}_layer_norm"), NormKind::LAYER, width);
+    for projection in ["q_proj", "v_proj", "out_proj"] {
+        all.biased(&format!("{name}.{projection}"), &[width, width]);
     }
+    all.tensor(format!("{name}.k_proj.weight"), &[width, width]);
 }
 
-fn feed_forward(block: &str, width: usize, hidden: usize, each: &mut impl FnMut(&str, &[usize])) {
-    norm(&format!("{block}.final_layer_norm"), width, each);
-    for (name, inputs, outputs) in [("fc1", width, hidden), ("fc2", hidden, width)] {
-        each(&format!("{block}.{name}.weight"), &[outputs, inputs]);
-        each(&format!("{block}.{name}.bias"), &[outputs]);
-    }
-}
-
-fn norm(name: &str, width: usize, each: &mut impl FnMut(&str, &[usize])) {
-    each(&format!("{name}.weight"), &[width]);
-    each(&format!("{name}.bias"), &[width]);
+fn feed_forward(all: &mut Inventory, block: &str, width: usize, hidden: usize) {
+    all.norm(&format!("{block}.final_layer_norm"), NormKind::LAYER, width);
+    all.biased(&format!("{block}.fc1"), &[hidden, width]);
+    all.biased(&format!("{block}.fc2"), &[width, hidden]);
 }
 
 #[cfg(test)]
@@ -111,6 +81,7 @@ mod tests {
 
     use sotto_kernels::KernelSet;
     use sotto_nn::layers::{Backend, TensorSource};
+    use sotto_nn::weights::WeightError;
     use sotto_runtime::Threads;
 
     use super::*;
@@ -185,9 +156,10 @@ mod tests {
             [(true, Precision::F32), (true, Precision::Int8), (false, Precision::F32), (false, Precision::Int8)]
         {
             let dimensions = Dimensions { tied_output, ..dimensions.clone() };
-            let mut inventory = Vec::new();
-            for_each_tensor(&dimensions, |name, shape| inventory.push((name.to_owned(), shape.to_vec())));
-            inventory.sort();
+            let declared = inventory(&dimensions);
+            let mut declared: Vec<_> =
+                declared.tensors().map(|(name, shape)| (name.to_owned(), shape.to_vec())).collect();
+            declared.sort();
             let asked = Asked::default();
             match precision.quantized() {
                 None => _ = exact::Network::load(&asked, &dimensions).unwrap(),
@@ -195,7 +167,7 @@ mod tests {
             }
             let mut asked = asked.0.into_inner();
             asked.sort();
-            assert_eq!(asked, inventory, "{precision:?}");
+            assert_eq!(asked, declared, "{precision:?}");
         }
     }
 }

@@ -1,28 +1,26 @@
 //! Loading: a Hugging Face folder, a whisper.cpp file, a packed model, or the bytes of a model inside the application.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sotto_kernels::KernelSet;
+use sotto_nn::layers::Watched;
 use sotto_nn::load::{
-    ComputeDevice, LoadOptions, ModelBytes, ModelSource, Precision, SAFETENSORS_START, SlowDevice, Switch,
-    begins_as_safetensors, is_safetensors,
+    ComputeDevice, LoadError, LoadOptions, ModelBytes, ModelSource, Opened, OtherFile, Precision, SlowDevice, Switch,
+    check_task, open_folder_weights, read_settings,
 };
 use sotto_nn::packed::PackedModel;
-use sotto_nn::weights::{FileRange, Weights, WhisperGgml, WhisperHeader};
+use sotto_nn::weights::{Weights, WhisperGgml, WhisperHeader};
 use sotto_runtime::spans::{self, Counter};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage};
 use sotto_text::Tokenizer;
 use sotto_text::whisper::WhisperTokenizer;
 
 use super::control::ControlTokens;
-use super::inventory;
+use super::inventory::inventory;
 use super::names::{NamedWeights, Naming, Tensors};
-use super::watched::Watched;
 use super::{Dimensions, GenerationConfig, Model, device, exact, int8, speed, weight_count};
-use crate::error::{ConfigError, LoadError};
+use crate::error::ConfigError;
 use crate::memory::{self, Estimate, ModelMemory, Residence, SessionSize};
 use crate::options::TranscribeOptions;
 
@@ -72,22 +70,14 @@ pub(super) struct Settings {
 
 impl Manifest {
     pub(crate) fn open(source: &ModelSource) -> Result<Self, LoadError> {
-        let manifest = match source {
-            ModelSource::Bytes(bytes) => Self::from_bytes(bytes),
-            ModelSource::PackedBytes { name, bytes } => {
-                Self::open_packed(PackedModel::from_bytes(Cow::Borrowed(bytes), name)?)
-            }
-            ModelSource::Path(path) if path.is_dir() => Self::open_folder(path),
-            ModelSource::Path(path) if is_safetensors(path) => Self::open_packed(PackedModel::open(path)?),
-            ModelSource::Path(path) => Self::open_ggml_file(path),
-            ModelSource::Memory(file) if begins_as_safetensors(file.bytes()) => {
-                Self::open_packed(PackedModel::from_memory(file)?)
-            }
-            ModelSource::Memory(file) => Self::open_ggml(Weights::open_ggml_memory(file)?),
-            ModelSource::File(range) => Self::open_range(range),
+        let manifest = match source.open()? {
+            Opened::Files(bytes) => Self::from_bytes(&bytes),
+            Opened::Folder(folder) => Self::open_folder(&folder),
+            Opened::Packed(model) => Self::open_packed(model),
+            Opened::Other(file) => Self::open_ggml(&file),
         }?;
         if let Tensors::Named(weights) = manifest.tensors() {
-            inventory::check(&weights, &manifest.dimensions)?;
+            inventory(&manifest.dimensions).check(|name, shape| weights.check(name, shape))?;
         }
         Ok(manifest)
     }
@@ -106,11 +96,11 @@ impl Manifest {
         vocabulary: Vocabulary,
         weights: impl FnOnce() -> Result<Weights, LoadError>,
     ) -> Result<Self, LoadError> {
-        let config = |problem| LoadError::Config { model: name.clone(), problem };
-        let mut dimensions = Dimensions::from_config_json(config_json).map_err(config)?;
+        let config = LoadError::config::<ConfigError>(&name);
+        let mut dimensions = Dimensions::from_config_json(config_json).map_err(&config)?;
         let generation =
-            generation_json.map(GenerationConfig::from_json).transpose().map_err(config)?.unwrap_or_default();
-        let control = ControlTokens::read(config_json, generation_json, &dimensions).map_err(config)?;
+            generation_json.map(GenerationConfig::from_json).transpose().map_err(&config)?.unwrap_or_default();
+        let control = ControlTokens::read(config_json, generation_json, &dimensions).map_err(&config)?;
         let weights = weights()?;
         let naming = Naming::of_hugging_face(&weights);
         // An output layer that differs from the embedding was trained apart, whatever the configuration says.
@@ -131,36 +121,24 @@ impl Manifest {
             _ => None,
         };
         if let Some(file) = missing {
-            let problem = format!("the folder has no {file}");
-            return Err(LoadError::NotAModel { path: folder.to_owned(), problem });
+            return Err(not_a_model(folder, &format!("the folder has no {file}")));
         }
-        let config = read_small(&folder.join("config.json"))?;
+        let config = settings(&folder.join("config.json"))?;
         let generation = folder.join("generation_config.json");
-        let generation = generation.is_file().then(|| read_small(&generation)).transpose()?;
+        let generation = generation.is_file().then(|| settings(&generation)).transpose()?;
         let settings = (&*config, generation.as_deref());
         Self::of_hugging_face(folder.display().to_string(), settings, vocabulary, || open_safetensors(folder))
     }
 
-    fn open_ggml_file(path: &Path) -> Result<Self, LoadError> {
-        if !path.exists() {
-            return Err(LoadError::NotAModel { path: path.to_owned(), problem: "there is nothing".into() });
-        }
-        Self::open_ggml(Weights::open_ggml(path)?)
-    }
-
-    fn open_range(range: &FileRange) -> Result<Self, LoadError> {
-        let io = |source| LoadError::Io { path: range.name().into(), source };
-        if begins_as_safetensors(&range.start::<SAFETENSORS_START>().map_err(io)?) {
-            Self::open_packed(PackedModel::open_range(range)?)
-        } else {
-            Self::open_ggml(Weights::open_ggml_range(range)?)
-        }
-    }
-
-    fn open_ggml((WhisperGgml { header, vocabulary, .. }, weights): (WhisperGgml, Weights)) -> Result<Self, LoadError> {
+    fn open_ggml(file: &OtherFile) -> Result<Self, LoadError> {
+        let (WhisperGgml { header, vocabulary, .. }, weights) = match file {
+            OtherFile::Path(path) if !path.exists() => return Err(not_a_model(path, "there is nothing")),
+            OtherFile::Path(path) => Weights::open_ggml(path)?,
+            OtherFile::Memory(file) => Weights::open_ggml_memory(file)?,
+            OtherFile::Range(range) => Weights::open_ggml_range(range)?,
+        };
         let name = weights.name().to_owned();
-        let dimensions =
-            Dimensions::from_ggml(&header).map_err(|problem| LoadError::Config { model: name.clone(), problem })?;
+        let dimensions = Dimensions::from_ggml(&header).map_err(LoadError::config(&name))?;
         Ok(Self {
             name,
             generation: known_generation_config(&header),
@@ -172,18 +150,13 @@ impl Manifest {
     }
 
     fn open_packed(model: PackedModel) -> Result<Self, LoadError> {
+        check_task(&model, TASK)?;
         let name = model.name().to_owned();
-        let config = |problem| LoadError::Config { model: name.clone(), problem };
-        let task = model.metadata(TASK_KEY).unwrap_or_default();
-        if task != TASK {
-            let shown: String = task.chars().filter(|c| c.is_ascii_alphanumeric()).take(40).collect();
-            let problem = format!("a packed model for another task (`{shown}`), not a Whisper model");
-            return Err(LoadError::NotAModel { path: PathBuf::from(&name), problem });
-        }
+        let config = LoadError::config::<ConfigError>(&name);
         let json = |key| model.metadata(key).unwrap_or_default().as_bytes();
         Ok(Self {
-            dimensions: Dimensions::from_config_json(json(CONFIG_KEY)).map_err(config)?,
-            generation: GenerationConfig::from_json(json(GENERATION_KEY)).map_err(config)?,
+            dimensions: Dimensions::from_config_json(json(CONFIG_KEY)).map_err(&config)?,
+            generation: GenerationConfig::from_json(json(GENERATION_KEY)).map_err(&config)?,
             control: ControlTokens::default(),
             vocabulary: Vocabulary::Packed,
             file: ModelFile::Packed(model),
@@ -216,8 +189,7 @@ impl Manifest {
         options: &LoadOptions,
         transcription: &TranscribeOptions,
     ) -> Result<Estimate, LoadError> {
-        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
-        let heads = self.generation.alignment_heads(&self.dimensions).map_err(config)?.len();
+        let heads = self.generation.alignment_heads(&self.dimensions).map_err(LoadError::config(&self.name))?.len();
         let session = SessionSize::of(&self.dimensions, transcription, heads, options.threads);
         let (memory, precision) = (self.memory(options)?, self.precision(options)?);
         let session = session_bytes(&self.dimensions, &session, precision, options.device);
@@ -332,7 +304,7 @@ impl Manifest {
     /// The settings of the file, and the reference's where it has none.
     pub(super) fn settings(&self, tokenizer: &WhisperTokenizer) -> Result<Settings, LoadError> {
         let generation = &self.generation;
-        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
+        let config = LoadError::config(&self.name);
         let special = *tokenizer.special();
         let suppress = match &generation.suppress_tokens {
             Some(list) => tokens(list),
@@ -359,26 +331,27 @@ impl Manifest {
 
     pub(super) fn tokenizer(&self) -> Result<WhisperTokenizer, LoadError> {
         let tokenizer = match &self.vocabulary {
-            Vocabulary::File(path) => WhisperTokenizer::from_hugging_face(path)?,
-            Vocabulary::Folder(folder) => WhisperTokenizer::from_vocab_and_merges(folder, self.dimensions.vocabulary)?,
-            Vocabulary::Bytes(bytes) => WhisperTokenizer::from_hugging_face_bytes(bytes, &self.name)?,
+            Vocabulary::File(path) => WhisperTokenizer::from_hugging_face(path),
+            Vocabulary::Folder(folder) => WhisperTokenizer::from_vocab_and_merges(folder, self.dimensions.vocabulary),
+            Vocabulary::Bytes(bytes) => WhisperTokenizer::from_hugging_face_bytes(bytes, &self.name),
             Vocabulary::Ggml(tokens) => {
-                WhisperTokenizer::from_vocabulary(tokens.clone(), self.dimensions.vocabulary, &self.name)?
+                WhisperTokenizer::from_vocabulary(tokens.clone(), self.dimensions.vocabulary, &self.name)
             }
             Vocabulary::Packed => {
                 let ModelFile::Packed(model) = &self.file else { unreachable!("packed files hold their vocabulary") };
                 let (shared, range) = model.bytes(TOKENIZER)?;
-                WhisperTokenizer::from_packed(shared, range, &self.name)?
+                WhisperTokenizer::from_packed(shared, range, &self.name)
             }
-        };
+        }
+        .map_err(LoadError::vocabulary)?;
+        let config = LoadError::config::<ConfigError>(&self.name);
         if tokenizer.vocab_size() > self.dimensions.vocabulary {
             let problem = ConfigError::Vocabulary {
                 token: (tokenizer.vocab_size() - 1) as u32,
                 vocabulary: self.dimensions.vocabulary,
             };
-            return Err(LoadError::Config { model: self.name.clone(), problem });
+            return Err(config(problem));
         }
-        let config = |problem| LoadError::Config { model: self.name.clone(), problem };
         let tokenizer = self.control.apply(tokenizer, &self.dimensions).map_err(config)?;
         Ok(match self.generation.is_multilingual {
             Some(multilingual) => tokenizer.with_multilingual(multilingual),
@@ -402,7 +375,6 @@ pub(super) fn session_bytes(
 }
 
 // Entries of a packed Whisper model, beside those of the packed form itself.
-pub(super) const TASK_KEY: &str = "sotto.task";
 pub(super) const TASK: &str = "whisper";
 pub(super) const CONFIG_KEY: &str = "sotto.config";
 pub(super) const GENERATION_KEY: &str = "sotto.generation_config";
@@ -414,27 +386,19 @@ fn tokens(list: &[i64]) -> Vec<u32> {
 }
 
 fn open_safetensors(folder: &Path) -> Result<Weights, LoadError> {
-    let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
-    if single.is_file() {
-        Ok(Weights::open_safetensors(&single)?)
-    } else if index.is_file() {
-        Ok(Weights::open_safetensors_sharded(&index)?)
-    } else {
-        let problem = "the folder has neither model.safetensors nor model.safetensors.index.json".into();
-        Err(LoadError::NotAModel { path: folder.to_owned(), problem })
-    }
+    let problem = "the folder has neither model.safetensors nor model.safetensors.index.json";
+    open_folder_weights(folder)?.ok_or_else(|| not_a_model(folder, problem))
 }
 
-/// Reads a configuration file; refuses one that is larger than any configuration.
-pub(super) fn read_small(path: &Path) -> Result<Vec<u8>, LoadError> {
-    const LIMIT: u64 = 4 << 20;
-    let io = |source| LoadError::Io { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(LoadError::NotAModel { path: path.to_owned(), problem: "larger than 4 MB".into() });
-    }
-    Ok(bytes)
+/// The bytes of a file of settings.
+pub(super) fn settings(path: &Path) -> Result<Vec<u8>, LoadError> {
+    read_settings(path)?.ok_or_else(|| not_a_model(path, "larger than 4 MB"))
+}
+
+fn not_a_model(path: &Path, problem: &str) -> LoadError {
+    let expected =
+        "a folder with config.json, model.safetensors and tokenizer.json, a ggml .bin file or a packed model";
+    LoadError::NotAModel { path: path.to_owned(), problem: problem.to_owned(), expected }
 }
 
 /// whisper.cpp's files do not say which heads follow the audio: OpenAI's models are known by their sizes.

@@ -15,7 +15,6 @@ mod quantize;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod speed;
-mod watched;
 mod weight_types;
 
 pub use config::{Dimensions, GenerationConfig};
@@ -23,7 +22,7 @@ pub(crate) use inventory::{encoder_weights, weight_count};
 pub(crate) use load::Manifest;
 pub use quantize::{PACKING_VERSION, PackedInfo, QuantizeOptions, Quantized, quantize};
 pub use sotto_nn::load::{
-    ComputeDevice, DeviceStatus, LoadOptions, ModelBytes, ModelSource, OtherLayout, Precision, SlowDevice,
+    ComputeDevice, DeviceStatus, LoadError, LoadOptions, ModelBytes, ModelSource, OtherLayout, Precision, SlowDevice,
 };
 pub use sotto_nn::packed::{ClassError, Provenance};
 pub use weight_types::WeightTypes;

@@ -9,15 +9,13 @@ use std::path::Path;
 use serde_json::json;
 use sotto_kernels::{KernelSet, Layout};
 use sotto_nn::layers::{Backend, TensorSource, WeightType};
-use sotto_nn::load::{ModelSource, QuantizedPrecision};
-use sotto_nn::packed::{
-    self, ClassError, Contents, Description, PackedModel, Provenance, Quality, Recorder, TensorError, figures,
-};
-use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
+use sotto_nn::load::{LoadError, ModelSource, QuantizedPrecision};
+use sotto_nn::packed::{self, ClassError, Contents, PackOptions, Packable, PackedModel, Provenance, Quality, pack};
+use sotto_nn::weights::WeightError;
+use sotto_runtime::{Bytes, CancelToken, ProgressSink};
 
-use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, TASK, TASK_KEY, TOKENIZER};
+use super::load::{CONFIG_KEY, GENERATION_KEY, Manifest, ModelFile, TASK, TOKENIZER};
 use super::names::Tensors;
-use super::watched::Watched;
 use super::weight_types::WeightTypes;
 use super::{GenerationConfig, int8, positions, weight_count};
 use crate::error::QuantizeError;
@@ -116,8 +114,6 @@ pub fn quantize(
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<Quantized, QuantizeError> {
-    let measured =
-        figures(options.measured.as_deref()).map_err(|error| QuantizeError::Measured { problem: error.to_string() })?;
     let manifest = Manifest::open(source)?;
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
@@ -127,12 +123,70 @@ pub fn quantize(
             return Err(QuantizeError::PackedWeights { model: manifest.name().to_owned(), found, wanted: weights });
         }
     }
-    let (mut contents, errors) = record(&manifest, options, layout, progress, cancel)?;
+    let is_kept = |name: &str| options.keep_int8.iter().any(|kept| name.starts_with(kept));
+    let packing = PackOptions {
+        layout,
+        weight_type: &|name| if is_kept(name) { WeightType::Int8 } else { weights.of_matrix(name) },
+        weights: &weights,
+        is_half: &|name| options.compact && name.ends_with("embed_positions.weight"),
+        provenance: &options.provenance,
+        measured: options.measured.as_deref(),
+        replace: options.replace,
+    };
+    // A packed source goes without what it lacks.
+    let lacks = |model: &PackedModel| !model.contains(positions::NAME);
+    let compact = options.compact || manifest.packed().is_some_and(lacks);
+    let complete = |contents: &mut Contents| complete(&manifest, compact, contents).map_err(QuantizeError::from);
+    let (bytes, Quality { classes, worst }) = pack(&manifest, &packing, complete, destination, progress, cancel)?;
+    Ok(Quantized { bytes, weights, layout, errors: classes, worst })
+}
+
+impl Packable for Manifest {
+    const TASK: &'static str = TASK;
+    const CLASSES: &'static [(&'static str, &'static str)] = &CLASSES;
+
+    fn name(&self) -> &str {
+        self.name()
+    }
+
+    fn tensors(&self) -> impl TensorSource {
+        self.tensors()
+    }
+
+    fn packed(&self) -> Option<&PackedModel> {
+        match self.file() {
+            ModelFile::Packed(model) => Some(model),
+            ModelFile::Original(..) => None,
+        }
+    }
+
+    fn format(&self) -> String {
+        let Tensors::Named(weights) = self.tensors() else { return "packed".to_owned() };
+        let element = weights.element("encoder.layers.0.fc1.weight").unwrap_or_default();
+        format!("{} {element}", weights.naming.file_format())
+    }
+
+    fn weights(&self) -> u64 {
+        weight_count(self.dimensions())
+    }
+
+    fn load(&self, tensors: &impl TensorSource, backend: &Backend) -> Result<(), WeightError> {
+        int8::Network::load(tensors, backend, self.dimensions(), QuantizedPrecision::Int8).map(drop)
+    }
+}
+
+/// Adds the vocabulary and the settings. A `compact` file goes without what follows from the rest.
+fn complete(manifest: &Manifest, compact: bool, contents: &mut Contents) -> Result<(), LoadError> {
+    let dimensions = manifest.dimensions();
+    if compact {
+        let table = manifest.tensors().tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;
+        if positions::is_sinusoids(&table, dimensions) {
+            contents.remove(positions::NAME);
+        }
+    }
     let tokenizer = manifest.tokenizer()?;
-    let small = is_compact(&manifest, options);
-    contents.add_bytes(TOKENIZER, if small { tokenizer.to_packed_compact() } else { tokenizer.to_packed() });
-    contents.set_metadata(TASK_KEY, TASK.to_owned());
-    contents.set_metadata(CONFIG_KEY, manifest.dimensions().to_config_json());
+    contents.add_bytes(TOKENIZER, if compact { tokenizer.to_packed_compact() } else { tokenizer.to_packed() });
+    contents.set_metadata(CONFIG_KEY, dimensions.to_config_json());
     let settings = manifest.settings(&tokenizer)?;
     let numbers = |tokens: &[u32]| Some(tokens.iter().map(|&token| i64::from(token)).collect());
     let generation = GenerationConfig {
@@ -144,72 +198,7 @@ pub fn quantize(
         is_multilingual: Some(tokenizer.is_multilingual()),
     };
     contents.set_metadata(GENERATION_KEY, json!(generation).to_string());
-    let mut description = match (manifest.file(), manifest.tensors()) {
-        (ModelFile::Packed(model), _) => Description::kept(model),
-        (ModelFile::Original(..), tensors) => {
-            Description::new(&format_of(&tensors), &options.provenance, Quality::of(&errors, &CLASSES))
-        }
-    };
-    description.measured(measured);
-    let Quality { classes, worst } = description.quality().clone();
-    description.write(weights, &mut contents);
-    let subject = || manifest.name().into();
-    let written = |done, total| {
-        progress.report(&Progress { stage: Stage::Write, done, total: Some(total), subject: subject() });
-    };
-    let bytes = Bytes(contents.write(destination, options.replace, &written, cancel)?);
-    Ok(Quantized { bytes, weights, layout, errors: classes, worst })
-}
-
-/// Loads the network and keeps what it is made of.
-fn record(
-    manifest: &Manifest,
-    options: &QuantizeOptions,
-    layout: Layout,
-    progress: &dyn ProgressSink,
-    cancel: &CancelToken,
-) -> Result<(Contents, Vec<TensorError>), QuantizeError> {
-    let dimensions = manifest.dimensions();
-    let (tensors, total) = (manifest.tensors(), weight_count(dimensions));
-    let report = |done| {
-        let subject = manifest.name().into();
-        progress.report(&Progress { stage: Stage::Quantize, done, total: Some(total), subject });
-    };
-    report(0);
-    let weight_type = |name: &str| match options.keep_int8.iter().any(|kept| name.starts_with(kept)) {
-        true => WeightType::Int8,
-        false => options.weights.of_matrix(name),
-    };
-    let is_half = |name: &str| match manifest.file() {
-        // A packed source keeps what it has.
-        ModelFile::Packed(model) => model.is_half(name),
-        ModelFile::Original(..) => options.compact && name.ends_with("embed_positions.weight"),
-    };
-    let recorder = Recorder::new(&tensors, layout, &weight_type, cancel).with_halves(&is_half);
-    let source = Watched::new(&recorder, cancel, &report);
-    // Neither computes: the weights may lie in an order that this CPU's kernels do not read.
-    let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
-    int8::Network::load(&source, &backend, dimensions, QuantizedPrecision::Int8)?;
-    let (mut contents, errors) = recorder.finish();
-    if is_compact(manifest, options) {
-        let table = tensors.tensor(positions::NAME, &[dimensions.audio_context, dimensions.width])?;
-        if positions::is_sinusoids(&table, dimensions) {
-            contents.remove(positions::NAME);
-        }
-    }
-    Ok((contents, errors))
-}
-
-/// Whether what follows from the rest is left out. A packed source keeps what it has, and goes without what it lacks.
-fn is_compact(manifest: &Manifest, options: &QuantizeOptions) -> bool {
-    options.compact || matches!(manifest.file(), ModelFile::Packed(model) if !model.contains(positions::NAME))
-}
-
-/// `safetensors F16`, `ggml q8_0`: the form of most of the source's weights.
-fn format_of(tensors: &Tensors<'_>) -> String {
-    let Tensors::Named(weights) = tensors else { return "packed".to_owned() };
-    let element = weights.element("encoder.layers.0.fc1.weight").unwrap_or_default();
-    format!("{} {element}", weights.naming.file_format())
+    Ok(())
 }
 
 /// Kinds of layers, by the names of their matrices.
@@ -226,6 +215,8 @@ const CLASSES: [(&str, &str); 8] = [
 
 #[cfg(test)]
 mod tests {
+    use sotto_nn::packed::TensorError;
+
     use super::*;
 
     #[test]

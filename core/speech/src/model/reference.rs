@@ -17,16 +17,16 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::whisper::{Config, model::Whisper};
+use sotto_nn::load::LoadError;
 use sotto_nn::search::argmax;
 use sotto_runtime::{CancelToken, Cancelled};
 use sotto_text::Tokenizer;
 
 pub use candle_core::Device;
 
-use super::load::read_small;
+use super::load::settings;
 use super::{Dimensions, Model};
 use crate::decode::{Rules, TimestampRules};
-use crate::error::LoadError;
 
 /// Why the reference could not be loaded or did not compute.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +88,9 @@ impl ReferenceModel {
     /// [`ReferenceError::Load`] when a file is absent or the configuration impossible, [`ReferenceError::Weights`] when
     /// tensors are missing or of another shape.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ReferenceError> {
-        let config = |problem| LoadError::Config { model: folder.display().to_string(), problem };
-        let json = read_small(&folder.join("config.json"))?;
-        let dimensions = Dimensions::from_config_json(&json).map_err(config)?;
+        let json = settings(&folder.join("config.json"))?;
+        let dimensions =
+            Dimensions::from_config_json(&json).map_err(LoadError::config(&folder.display().to_string()))?;
         // Half of the width are sines and half cosines, over the distances between them.
         if dimensions.width < 4 || !dimensions.width.is_multiple_of(2) {
             let expected = "candle needs an even width of at least 4".into();

@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 
 use sotto_kernels::multiply_adds_per_second;
 use sotto_kernels::{Isa, KernelSet};
+use sotto_nn::load::LoadError;
 use sotto_runtime::Threads;
 
 use super::{Dimensions, encoder_weights, weight_count};
-use crate::error::LoadError;
 
 // Spoken English has about two and a half words a second, its tokens are a third more; timestamps and a second look at
 // some windows come on top.
@@ -52,7 +52,11 @@ pub(super) fn check(
 
 fn judge(model: &str, dimensions: &Dimensions, multiply_adds: f64) -> Result<(), LoadError> {
     let seconds = seconds_per_second(dimensions, multiply_adds);
-    if seconds <= 1.0 { Ok(()) } else { Err(LoadError::TooSlow { model: model.to_owned(), seconds }) }
+    if seconds <= 1.0 {
+        Ok(())
+    } else {
+        Err(LoadError::TooSlow { model: model.to_owned(), unit: "second of speech", seconds })
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Layers in f32: what every other form of a network is compared with, to the token.
 
 mod attention;
+mod blocks;
 mod conv;
 mod embedding;
 mod feed_forward;
@@ -8,6 +9,7 @@ mod linear;
 mod norm;
 
 pub use attention::{Attention, AttentionBuffers, KeyValues};
+pub use blocks::{BlockBuffers, DecoderBlock, DecoderStack, EncoderBlock, EncoderStack};
 pub use conv::Conv1d;
 pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardBuffers};

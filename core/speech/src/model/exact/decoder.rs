@@ -3,10 +3,8 @@
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
 use sotto_kernels::Heads;
-use sotto_nn::layers::exact::{
-    Attention, AttentionBuffers, Embedding, FeedForward, FeedForwardBuffers, KeyValues, Norm,
-};
-use sotto_nn::layers::{KvMemory, NormKind, Positions, SeenRows, TensorSource};
+use sotto_nn::layers::exact::{BlockBuffers, DecoderBlock, DecoderStack, Embedding, KeyValues, Norm};
+use sotto_nn::layers::{KvMemory, NormKind, TensorSource, pick};
 use sotto_nn::search::{Pass, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
@@ -23,27 +21,17 @@ pub(super) struct Decoder {
     output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Vec<f32>,
-    blocks: Vec<Block>,
+    blocks: DecoderStack,
     norm: Norm,
     width: usize,
-    text_context: usize,
-}
-
-#[derive(Debug)]
-struct Block {
-    self_attention: Attention,
-    cross_attention: Attention,
-    feed_forward: FeedForward,
 }
 
 /// Memory that decoding reuses from token to token.
 #[derive(Debug, Default)]
 pub(crate) struct DecoderScratch {
-    positions: Positions,
+    blocks: BlockBuffers,
     x: Vec<f32>,
     normed: Vec<f32>,
-    attention: AttentionBuffers,
-    feed_forward: FeedForwardBuffers,
     picked: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -54,9 +42,9 @@ impl Decoder {
         let heads = Heads::new(decoder_heads, width);
         let block = |index: usize| {
             let name = format!("decoder.layers.{index}");
-            Ok(Block {
-                self_attention: block::attention(source, &name, "self_attn", heads)?,
-                cross_attention: block::attention(source, &name, "encoder_attn", heads)?,
+            Ok(DecoderBlock {
+                own: block::attention(source, &name, "self_attn", heads)?,
+                cross: Some(block::attention(source, &name, "encoder_attn", heads)?),
                 feed_forward: block::feed_forward(source, &name, width, decoder_ffn)?,
             })
         };
@@ -65,10 +53,12 @@ impl Decoder {
             tokens: Embedding::load(source, EMBEDDING, vocabulary, width)?,
             output: (!dimensions.tied_output).then(output).transpose()?,
             positions: source.tensor("decoder.embed_positions.weight", &[text_context, width])?,
-            blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
+            blocks: DecoderStack {
+                blocks: (0..dimensions.decoder_layers).map(block).collect::<Result<_, WeightError>>()?,
+                positions: text_context,
+            },
             norm: Norm::load(source, "decoder.layer_norm", NormKind::LAYER, width)?,
             width,
-            text_context,
         })
     }
 
@@ -80,34 +70,19 @@ impl Decoder {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<KeyValues>, Cancelled> {
-        let mut layers = kept.unwrap_or_default();
-        layers.resize_with(self.blocks.len(), KeyValues::default);
-        for (block, layer) in self.blocks.iter().zip(&mut layers) {
-            cancel.check()?;
-            block.cross_attention.project(states, layer, threads);
-        }
-        Ok(layers)
+        self.blocks.project(states, kept, threads, cancel)
     }
 
     /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
     pub(super) fn memory(&self, positions: usize) -> KvMemory {
-        KvMemory::new(self.blocks.len(), positions.min(self.text_context), self.width)
+        self.blocks.memory(positions)
     }
 
     /// As [`search::Network::feed`](sotto_nn::search::Network::feed).
     pub(super) fn feed(&self, pass: Pass<'_, '_, Network>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
-        let Pass { rows, memories, sources, mut recording, threads, cancel } = pass;
-        let DecoderScratch { positions, x, normed, attention, feed_forward, .. } = scratch;
-        let positions = positions.place(rows, memories);
-        self.embed(rows, positions, x);
-        for (index, block) in self.blocks.iter().enumerate() {
-            cancel.check()?;
-            let seen = SeenRows { rows, positions, memories, block: index };
-            block.self_attention.attend_seen(x, seen, attention, threads);
-            let recording = recording.as_deref_mut();
-            block.cross_attention.attend_sources(x, (rows, index), sources, recording, attention, threads);
-            block.feed_forward.forward_add(x, feed_forward, threads);
-        }
+        let DecoderScratch { blocks, x, normed, .. } = scratch;
+        self.embed(pass.rows, blocks.place(pass.rows, pass.memories), x);
+        self.blocks.feed(x, pass, blocks)?;
         normed.resize(x.len(), 0.0);
         self.norm.forward(x, normed);
         Ok(())
@@ -120,10 +95,7 @@ impl Decoder {
         scratch: &'s mut DecoderScratch,
         threads: Threads,
     ) -> &'s mut [f32] {
-        scratch.picked.clear();
-        for &row in picked {
-            scratch.picked.extend_from_slice(&scratch.normed[row * self.width..(row + 1) * self.width]);
-        }
+        pick(&scratch.normed, self.width, picked, &mut scratch.picked);
         scratch.logits.resize(picked.len() * self.tokens.vocabulary(), 0.0);
         self.output.as_ref().unwrap_or(&self.tokens).logits(&scratch.picked, &mut scratch.logits, threads);
         &mut scratch.logits

@@ -1,7 +1,7 @@
 //! Whisper's encoder: two convolutions over the log-mel frames, then pre-norm transformer blocks.
 
 use sotto_kernels::{Heads, gelu};
-use sotto_nn::layers::exact::{Attention, AttentionBuffers, Conv1d, FeedForward, FeedForwardBuffers, Norm};
+use sotto_nn::layers::exact::{BlockBuffers, Conv1d, EncoderBlock, EncoderStack, Norm};
 use sotto_nn::layers::{ConvShape, NormKind, TensorSource};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
@@ -16,16 +16,10 @@ pub(super) struct Encoder {
     conv2: Conv1d,
     /// Sinusoids, `[audio_context, width]`.
     positions: Vec<f32>,
-    blocks: Vec<Block>,
+    blocks: EncoderStack,
     norm: Norm,
     mels: usize,
     width: usize,
-}
-
-#[derive(Debug)]
-struct Block {
-    attention: Attention,
-    feed_forward: FeedForward,
 }
 
 /// Memory that encoding reuses from window to window.
@@ -34,8 +28,7 @@ pub(crate) struct EncoderScratch {
     padded: Vec<f32>,
     conv: Vec<f32>,
     x: Vec<f32>,
-    attention: AttentionBuffers,
-    feed_forward: FeedForwardBuffers,
+    blocks: BlockBuffers,
 }
 
 impl Encoder {
@@ -44,7 +37,7 @@ impl Encoder {
         let heads = Heads::new(encoder_heads, width);
         let block = |index: usize| {
             let name = format!("encoder.layers.{index}");
-            Ok(Block {
+            Ok(EncoderBlock {
                 attention: block::attention(source, &name, "self_attn", heads)?,
                 feed_forward: block::feed_forward(source, &name, width, encoder_ffn)?,
             })
@@ -54,7 +47,7 @@ impl Encoder {
             conv1: Conv1d::load(source, "encoder.conv1", conv(mels, 1))?,
             conv2: Conv1d::load(source, "encoder.conv2", conv(width, 2))?,
             positions: source.tensor("encoder.embed_positions.weight", &[audio_context, width])?,
-            blocks: (0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?,
+            blocks: EncoderStack((0..dimensions.encoder_layers).map(block).collect::<Result<_, WeightError>>()?),
             norm: Norm::load(source, "encoder.layer_norm", NormKind::LAYER, width)?,
             mels,
             width,
@@ -76,12 +69,7 @@ impl Encoder {
     ) -> Result<&'s [f32], Cancelled> {
         cancel.check()?;
         self.convolve(features, scratch, threads);
-        for block in &self.blocks {
-            cancel.check()?;
-            block.attention.attend_all(&mut scratch.x, &mut scratch.attention, threads);
-            cancel.check()?;
-            block.feed_forward.forward_add(&mut scratch.x, &mut scratch.feed_forward, threads);
-        }
+        self.blocks.forward(&mut scratch.x, &mut scratch.blocks, threads, cancel)?;
         // The first convolution's frames, twice as many as states, are not needed any more.
         let states = &mut scratch.conv[..scratch.x.len()];
         self.norm.forward(&scratch.x, states);

@@ -1,57 +1,83 @@
-//! The feed-forward layer that encoder and decoder blocks share.
+//! Parts that encoder and decoder blocks share: the attention and the feed-forward layer under Whisper's names.
 
-use sotto_kernels::{Activation, Activations};
-use sotto_nn::layers::{Backend, Int8Norm, NormKind, QuantizedLinear, TensorSource};
+use sotto_kernels::{Activation, Heads};
+use sotto_nn::layers::quantized::{CrossAttention, FeedForward, Linear, Norm, SelfAttention};
+use sotto_nn::layers::{Backend, Biased, NormKind, NormPlace, Part, TensorSource};
 use sotto_nn::weights::WeightError;
 
-/// `x += fc2(gelu(fc1(norm(x))))`.
-#[derive(Debug)]
-pub(super) struct FeedForward {
-    norm: Int8Norm,
-    inner: QuantizedLinear,
-    outer: QuantizedLinear,
-    width: usize,
+/// Reads `{block}.self_attn` and its norm.
+pub(super) fn self_attention(
+    source: &impl TensorSource,
+    backend: &Backend,
+    block: &str,
+    heads: Heads,
+) -> Result<SelfAttention, WeightError> {
+    let name = format!("{block}.self_attn");
+    Ok(SelfAttention {
+        norm: norm(source, &name, heads)?,
+        place: NormPlace::Before,
+        projections: projections(source, backend, &name, &[QUERY, KEY, VALUE], heads)?,
+        out: projections(source, backend, &name, &[OUT], heads)?,
+        heads,
+        rotary: None,
+    })
 }
 
-// Rows per pass: the hidden layer of 96 rows of tiny is 590 kB and stays in L2 between the two products.
-const ROWS: usize = 96;
+/// Reads `{block}.encoder_attn` and its norm.
+pub(super) fn cross_attention(
+    source: &impl TensorSource,
+    backend: &Backend,
+    block: &str,
+    heads: Heads,
+) -> Result<CrossAttention, WeightError> {
+    let name = format!("{block}.encoder_attn");
+    Ok(CrossAttention {
+        norm: norm(source, &name, heads)?,
+        place: NormPlace::Before,
+        query: projections(source, backend, &name, &[QUERY], heads)?,
+        projections: projections(source, backend, &name, &[KEY, VALUE], heads)?,
+        out: projections(source, backend, &name, &[OUT], heads)?,
+        heads,
+    })
+}
 
-impl FeedForward {
-    pub(super) fn load(
-        source: &impl TensorSource,
-        backend: &Backend,
-        block: &str,
-        width: usize,
-        hidden: usize,
-    ) -> Result<Self, WeightError> {
-        Ok(Self {
-            norm: Int8Norm::load(source, &format!("{block}.final_layer_norm"), NormKind::LAYER, width)?,
-            inner: QuantizedLinear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
-            outer: QuantizedLinear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
-            width,
-        })
-    }
+/// `x += fc2(gelu(fc1(norm(x))))`.
+pub(super) fn feed_forward(
+    source: &impl TensorSource,
+    backend: &Backend,
+    block: &str,
+    width: usize,
+    hidden: usize,
+) -> Result<FeedForward, WeightError> {
+    Ok(FeedForward {
+        norm: Norm::load(source, &format!("{block}.final_layer_norm"), NormKind::LAYER, width)?,
+        place: NormPlace::Before,
+        inner: Linear::load(source, backend, &format!("{block}.fc1"), width, hidden)?,
+        gate: None,
+        activation: Activation::Gelu,
+        outer: Linear::load(source, backend, &format!("{block}.fc2"), hidden, width)?,
+    })
+}
 
-    /// Bytes of the matrices.
-    pub(super) fn bytes(&self) -> usize {
-        self.inner.bytes() + self.outer.bytes()
-    }
+// Keys have no bias.
+const QUERY: (&str, Biased) = ("q", Biased::Yes);
+const KEY: (&str, Biased) = ("k", Biased::No);
+const VALUE: (&str, Biased) = ("v", Biased::Yes);
+const OUT: (&str, Biased) = ("out", Biased::Yes);
 
-    /// Adds the layer's result to `x`, `[rows, width]`; `hidden` grows to 96 rows of the inner layer.
-    pub(super) fn forward_add(
-        &self,
-        backend: &Backend,
-        x: &mut [f32],
-        quantized: &mut Activations,
-        hidden: &mut Vec<f32>,
-    ) {
-        for rows in x.chunks_mut(ROWS * self.width) {
-            let (count, inner) = (rows.len() / self.width, self.inner.outputs());
-            self.inner.quantize_normed(backend, &self.norm, rows, quantized);
-            hidden.resize(count * inner, 0.0);
-            self.inner.forward(backend, quantized, Activation::Gelu, hidden);
-            self.outer.quantize(backend, hidden, quantized);
-            self.outer.forward_add(backend, quantized, rows);
-        }
-    }
+fn norm(source: &impl TensorSource, attention: &str, heads: Heads) -> Result<Norm, WeightError> {
+    Norm::load(source, &format!("{attention}_layer_norm"), NormKind::LAYER, heads.width())
+}
+
+fn projections(
+    source: &impl TensorSource,
+    backend: &Backend,
+    attention: &str,
+    parts: &[(&str, Biased)],
+    heads: Heads,
+) -> Result<Linear, WeightError> {
+    let width = heads.width();
+    let names: Vec<_> = parts.iter().map(|&(part, biased)| (format!("{attention}.{part}_proj"), biased)).collect();
+    let parts: Vec<_> = names.iter().map(|(name, biased)| Part { name, biased: *biased, outputs: width }).collect();
+    Linear::stacked(source, backend, &parts, width)
 }

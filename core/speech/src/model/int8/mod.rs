@@ -9,6 +9,7 @@ mod block;
 mod decoder;
 mod encoder;
 
+use sotto_nn::layers::quantized::KeyValues;
 use sotto_nn::layers::{Backend, HalfMemory, TensorSource};
 use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search;
@@ -17,7 +18,7 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
 use super::network::Whisper;
-use decoder::{CrossLayer, Decoder, DecoderScratch};
+use decoder::{Decoder, DecoderScratch};
 use encoder::{Encoder, EncoderScratch};
 
 /// Encoder and decoder. Both compute on the pool of their backend, whatever number of threads a call brings.
@@ -43,7 +44,7 @@ impl Network {
 
 impl search::Network for Network {
     type Memory = HalfMemory;
-    type Source = Vec<CrossLayer>;
+    type Source = Vec<KeyValues>;
     type Scratch = DecoderScratch;
 
     const CUTS: bool = true;
@@ -85,11 +86,11 @@ impl Whisper for Network {
     fn listen(
         &self,
         states: &[f32],
-        kept: Option<Vec<CrossLayer>>,
+        kept: Option<Vec<KeyValues>>,
         scratch: &mut DecoderScratch,
         _threads: Threads,
         cancel: &CancelToken,
-    ) -> Result<Vec<CrossLayer>, Cancelled> {
+    ) -> Result<Vec<KeyValues>, Cancelled> {
         self.decoder.cross_cache(states, kept, scratch, cancel)
     }
 

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 
 use sotto_kernels::{Floats, Layout};
-use sotto_nn::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSource};
-use sotto_nn::weights::WeightError;
 use sotto_runtime::CancelToken;
 
+use crate::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSource};
+use crate::weights::WeightError;
+
 /// A source that looks at a token before each tensor and counts the weights that it has handed out.
-pub(super) struct Watched<'a, S> {
+pub struct Watched<'a, S> {
     source: &'a S,
     cancel: &'a CancelToken,
     on_weights: &'a dyn Fn(u64),
@@ -17,7 +18,8 @@ pub(super) struct Watched<'a, S> {
 
 impl<'a, S: TensorSource> Watched<'a, S> {
     /// Watches `source`; `on_weights` hears the number of weights so far after each tensor.
-    pub(super) fn new(source: &'a S, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
+    #[must_use]
+    pub fn new(source: &'a S, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
         Self { source, cancel, on_weights, weights: Cell::new(0) }
     }
 

@@ -1,0 +1,38 @@
+//! Layers with quantized weights on the kernels of one instruction set.
+//!
+//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row
+//! and made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as
+//! [`Activations`](sotto_kernels::Activations), which the layer itself has quantized as its weights want them.
+
+mod buffers;
+mod conv;
+mod cross_attention;
+mod decoder;
+mod embedding;
+mod encoder;
+mod feed_forward;
+mod linear;
+mod norm;
+mod self_attention;
+#[cfg(test)]
+mod tests;
+
+pub use buffers::BlockBuffers;
+pub use conv::Conv1d;
+pub use cross_attention::{CrossAttention, KeyValues};
+pub use decoder::{DecoderBlock, DecoderBuffers, DecoderStack};
+pub use embedding::Embedding;
+pub use encoder::{EncoderBlock, EncoderBuffers, EncoderStack};
+pub use feed_forward::FeedForward;
+pub use linear::Linear;
+pub use norm::Norm;
+pub use self_attention::SelfAttention;
+
+use sotto_kernels::MatRef;
+
+use super::QuantizedMatrix;
+
+/// `x` as rows for a product with these weights.
+fn rows_for<'a>(weights: &QuantizedMatrix, x: &'a [f32]) -> MatRef<'a> {
+    MatRef::new(x, x.len() / weights.depth(), weights.depth())
+}

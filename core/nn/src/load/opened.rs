@@ -1,0 +1,101 @@
+//! What a source holds, told by what is there.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::source::{SAFETENSORS_START, begins_as_safetensors, is_safetensors};
+use super::{LoadError, ModelBytes, ModelSource};
+use crate::packed::{PackedModel, TASK};
+use crate::weights::{FileRange, MemoryFile, Weights};
+
+/// What a [`ModelSource`] holds.
+#[derive(Debug)]
+pub enum Opened {
+    /// A folder of a model's publisher.
+    Folder(PathBuf),
+    /// The files of such a folder in memory.
+    Files(ModelBytes),
+    /// A packed model.
+    Packed(PackedModel),
+    /// A file of another format, which the task knows: ggml, GGUF, Marian's.
+    Other(OtherFile),
+}
+
+/// A file that is no safetensors file.
+#[derive(Debug)]
+pub enum OtherFile {
+    /// One on disk.
+    Path(PathBuf),
+    /// One in memory.
+    Memory(MemoryFile),
+    /// One that is open, or a part of one.
+    Range(FileRange),
+}
+
+impl ModelSource {
+    /// Tells what the source holds. A packed model is opened and its index checked.
+    ///
+    /// # Errors
+    /// [`LoadError::Io`] where an open file cannot be read, [`LoadError::Weights`] for a damaged packed model.
+    pub fn open(&self) -> Result<Opened, LoadError> {
+        Ok(match self {
+            Self::Bytes(bytes) => Opened::Files(*bytes),
+            Self::PackedBytes { name, bytes } => Opened::Packed(PackedModel::from_bytes(Cow::Borrowed(bytes), name)?),
+            Self::Path(path) if path.is_dir() => Opened::Folder(path.clone()),
+            Self::Path(path) if is_safetensors(path) => Opened::Packed(PackedModel::open(path)?),
+            Self::Path(path) => Opened::Other(OtherFile::Path(path.clone())),
+            Self::Memory(file) if begins_as_safetensors(file.bytes()) => {
+                Opened::Packed(PackedModel::from_memory(file)?)
+            }
+            Self::Memory(file) => Opened::Other(OtherFile::Memory(file.clone())),
+            Self::File(range) => {
+                let io = |source| LoadError::Io { path: range.name().into(), source };
+                match begins_as_safetensors(&range.start::<SAFETENSORS_START>().map_err(io)?) {
+                    true => Opened::Packed(PackedModel::open_range(range)?),
+                    false => Opened::Other(OtherFile::Range(range.clone())),
+                }
+            }
+        })
+    }
+}
+
+/// Checks that a packed model is one of the task `expected`.
+///
+/// # Errors
+/// [`LoadError::OtherTask`].
+pub fn check_task(model: &PackedModel, expected: &'static str) -> Result<(), LoadError> {
+    let task = model.metadata(TASK).unwrap_or_default();
+    if task == expected {
+        return Ok(());
+    }
+    let found = task.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
+    Err(LoadError::OtherTask { model: model.name().to_owned(), found, expected })
+}
+
+/// The weights of a Hugging Face folder, `model.safetensors` or what `model.safetensors.index.json` names; `None` where
+/// there is neither.
+///
+/// # Errors
+/// [`LoadError::Weights`].
+pub fn open_folder_weights(folder: &Path) -> Result<Option<Weights>, LoadError> {
+    let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
+    Ok(match () {
+        () if single.is_file() => Some(Weights::open_safetensors(&single)?),
+        () if index.is_file() => Some(Weights::open_safetensors_sharded(&index)?),
+        () => None,
+    })
+}
+
+/// Reads a file of settings into memory: as many bytes as one ever has. `None` for a longer file.
+///
+/// # Errors
+/// [`LoadError::Io`].
+pub fn read_settings(path: &Path) -> Result<Option<Vec<u8>>, LoadError> {
+    const LIMIT: u64 = 4 << 20;
+    let io = |source| LoadError::Io { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
+    Ok((bytes.len() as u64 <= LIMIT).then_some(bytes))
+}
