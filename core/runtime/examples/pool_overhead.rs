@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release -p sotto-runtime --example pool_overhead`
 //!
-//! Prints medians in Markdown tables. "Busy" means that another thread takes one core all the time; a job that is
-//! divided must then not become much slower than the same work on one thread.
+//! Prints medians in Markdown tables. "Busy" means that another thread occupies one core all the time. A job that is
+//! split among threads must then not become much slower than the same work on one thread.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sotto_runtime::{Chunk, Pool, Threads};
 
-// Chunks of the measured jobs: what `Chunk::Automatic` makes for two threads.
+// The number of chunks per measured job: what `Chunk::Automatic` makes for two threads.
 const CHUNKS: usize = 8;
 
 fn main() {
@@ -61,7 +61,7 @@ fn jobs(threads: usize, turns: u64) -> f64 {
     quantile(&times, 0.5) as f64 / 1e6
 }
 
-/// Arithmetic that stays in registers, so that threads share nothing but the pool.
+/// Arithmetic that stays in registers, so that the threads share nothing but the pool.
 fn work(turns: u64) {
     let mut value = black_box(1_u64);
     for _ in 0..turns {
@@ -70,7 +70,7 @@ fn work(turns: u64) {
     black_box(value);
 }
 
-/// How many turns of [`work`] take that long: the fastest of several looks, since other programs run too.
+/// How many turns of [`work`] take `duration`: the fastest of several measurements, since other programs run too.
 fn turns_in(duration: Duration) -> u64 {
     const TURNS: u64 = 100_000;
     let fastest = sample(50, || work(TURNS))[0].max(1);
@@ -78,7 +78,8 @@ fn turns_in(duration: Duration) -> u64 {
 }
 
 fn beside_a_busy_thread<R>(measure: impl FnOnce() -> R) -> R {
-    let (stop, spun) = (AtomicBool::new(false), AtomicU64::new(0));
+    let stop = AtomicBool::new(false);
+    let spun = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Relaxed) {
@@ -86,7 +87,7 @@ fn beside_a_busy_thread<R>(measure: impl FnOnce() -> R) -> R {
                 spun.fetch_add(1, Relaxed);
             }
         });
-        // It shall have its core before we begin.
+        // Wait until the busy thread has its core.
         while spun.load(Relaxed) < 1000 {
             std::thread::yield_now();
         }
@@ -102,7 +103,7 @@ fn time(run: impl FnOnce()) -> u64 {
     started.elapsed().as_nanos() as u64
 }
 
-/// Times of `count` calls in nanoseconds, sorted, after a few that warm up.
+/// Times of `count` calls in nanoseconds, sorted, after a few warm-up calls.
 fn sample(count: usize, mut run: impl FnMut()) -> Vec<u64> {
     (0..count / 10 + 1).for_each(|_| run());
     let mut times: Vec<u64> = (0..count).map(|_| time(&mut run)).collect();

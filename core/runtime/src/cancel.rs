@@ -1,5 +1,5 @@
-//! Cooperative cancellation: one flag that the caller sets and that every long loop looks at. Whoever sleeps, and so
-//! cannot look, asks to be told.
+//! Cooperative cancellation: a shared flag that the caller sets and that every long loop polls. A thread that sleeps
+//! cannot poll; it registers a callback instead.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ pub struct Cancelled;
 /// A flag shared by the caller and the work it started.
 ///
 /// Clones share one flag; a [`child`](Self::child) fires with its parent but can also be fired alone, so that a session
-/// can be stopped without stopping the application that owns it. Checking costs one relaxed load per ancestor; engines
-/// check at least once per decoded token, encoder layer and audio block. A thread that waits does not look: it is woken
-/// by a call that it leaves with [`on_cancel`](Self::on_cancel).
+/// can be stopped without stopping the application that owns it. Polling costs one relaxed load for the token and one
+/// per ancestor; engines poll at least once per decoded token, encoder layer and audio block. A thread that waits
+/// cannot poll: it registers a callback with [`on_cancel`](Self::on_cancel) that wakes it.
 ///
 /// ```
 /// use sotto_runtime::CancelToken;
@@ -37,7 +37,7 @@ struct Flag {
     fired: AtomicBool,
     parent: Option<CancelToken>,
     looks: Option<Looks>,
-    /// What is called when this very flag fires.
+    /// Callbacks registered for this flag, by this token or a descendant.
     listeners: Mutex<Vec<Listener>>,
 }
 
@@ -53,9 +53,9 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// A call that [`CancelToken::on_cancel`] asked for; dropping this takes it back.
+/// A callback registered with [`CancelToken::on_cancel`]; dropping this value removes it.
 ///
-/// A call that is under way on another thread then ends, but no other one begins.
+/// The drop does not wait: a call that is already running on another thread may end later, but no new one begins.
 #[derive(Debug)]
 #[must_use = "nobody is told once this is dropped"]
 pub struct CancelListener {
@@ -94,32 +94,34 @@ impl CancelToken {
         Self(Arc::new(Flag { parent: Some(self.clone()), ..Flag::default() }))
     }
 
-    /// A token that fires by itself when it is looked at for the `look`th time, counted from 1; its own clones count,
-    /// children count too. For tests: cancelling at every look in turn shows, without a clock, that work stops at each
-    /// and how often it looks ([`looks`](Self::looks)).
+    /// A token that fires by itself at the `look`th poll, counted from 1. Polls of clones and children count too.
+    ///
+    /// For tests: firing at each poll in turn shows, without a clock, that work stops at every one of them, and how
+    /// often it polls ([`looks`](Self::looks)).
     #[must_use]
     pub fn firing_at_look(look: usize) -> Self {
         let looks = Looks { so_far: AtomicUsize::new(0), fire_at: look };
         Self(Arc::new(Flag { looks: Some(looks), ..Flag::default() }))
     }
 
-    /// How often a token of [`firing_at_look`](Self::firing_at_look) was looked at; 0 for any other.
+    /// How often a token of [`firing_at_look`](Self::firing_at_look) was polled; 0 for any other.
     #[must_use]
     pub fn looks(&self) -> usize {
         self.0.looks.as_ref().map_or(0, |looks| looks.so_far.load(Ordering::Relaxed))
     }
 
-    /// Fires the token and tells those who [asked](Self::on_cancel). Blocks no longer than they take, who return at
-    /// once; further calls do nothing. Safe on the thread that signals are handled on, not inside a signal handler.
+    /// Fires the token and calls the callbacks registered with [`on_cancel`](Self::on_cancel), on this thread. Blocks
+    /// until they return. Further calls do nothing. May be called from a thread that handles signals, not from inside a
+    /// signal handler.
     pub fn cancel(&self) {
         if !self.0.fired.swap(true, Ordering::Relaxed) {
             self.0.tell();
         }
     }
 
-    /// Has `tell` called when this token or an ancestor fires, on the thread that fires it; at once where that has
-    /// happened. It may be called more than once (the token fires, then its parent does). It must return soon, as
-    /// waking a thread does, and must not panic.
+    /// Registers `tell`, to be called when this token or an ancestor fires, on the thread that fires it. If one has
+    /// fired already, `tell` is called at once. It may be called more than once (the token fires, then its parent
+    /// does). It must return quickly, as waking a thread does, and must not panic.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -141,7 +143,8 @@ impl CancelToken {
         for CancelToken(flag) in self.lineage() {
             let listener = Listener { registration, tell: Arc::clone(&tell) };
             flag.lock().push(listener);
-            // Either this sees that the flag has fired, or whoever fires it takes the lock later and sees the listener.
+            // Either this thread sees that the flag has fired, or the firing thread takes the lock later and sees the
+            // listener.
             fired |= flag.has_fired();
         }
         if fired {
@@ -174,11 +177,11 @@ impl CancelToken {
 
 impl Flag {
     fn lock(&self) -> MutexGuard<'_, Vec<Listener>> {
-        // No code of others runs while the lock is held.
+        // No caller's code runs while the lock is held.
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether this flag has fired, ancestors aside; not a look.
+    /// Whether this flag has fired, without its ancestors. Does not count as a poll.
     fn has_fired(&self) -> bool {
         let by_looks = |looks: &Looks| looks.so_far.load(Ordering::Relaxed) >= looks.fire_at;
         self.fired.load(Ordering::Relaxed) || self.looks.as_ref().is_some_and(by_looks)
@@ -193,7 +196,7 @@ impl Flag {
 }
 
 impl Looks {
-    /// Counts a look at `flag`; whether the token has fired by it.
+    /// Counts a poll of `flag`; returns whether the flag has fired.
     fn one_more(&self, flag: &Flag) -> bool {
         let looks = self.so_far.fetch_add(1, Ordering::Relaxed) + 1;
         if looks == self.fire_at {
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!((token.looks(), child.looks()), (4, 0));
     }
 
-    /// How often a listener of `token` is called.
+    /// Registers a listener that counts its calls.
     fn listen(token: &CancelToken) -> (CancelListener, Arc<AtomicUsize>) {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);

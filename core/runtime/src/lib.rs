@@ -1,7 +1,7 @@
-//! What every task of Sotto shares: cancellation, a memory budget, progress reports, jobs, threads and a pool of them,
+//! What every task of Sotto shares: cancellation, a memory budget, progress reports, jobs, threads and a thread pool,
 //! and values that can be unloaded while handles to them exist.
 //!
-//! Nothing here knows a model or a platform logger. All types are cheap to clone and safe to share between threads.
+//! Nothing here knows a model or a platform's logger. All types are cheap to clone and safe to share between threads.
 
 #![deny(unsafe_code)]
 

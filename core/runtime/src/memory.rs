@@ -1,4 +1,5 @@
-//! One memory budget per process: a model asks before it touches a weight, and is refused instead of killed.
+//! One memory budget per process: a model reserves its memory before it touches a weight, so that it is refused instead
+//! of the process being killed.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -53,15 +54,15 @@ impl fmt::Display for Bytes {
     "{needed} needed, {available} left of the memory budget; unload a model, choose a smaller one or raise the budget"
 )]
 pub struct OutOfBudget {
-    /// What was asked for.
+    /// Bytes that were requested.
     pub needed: Bytes,
-    /// What was left when it was asked for.
+    /// Bytes that were left at that moment.
     pub available: Bytes,
 }
 
 /// How much memory the models of this process may use together.
 ///
-/// Clones share one account. The budget counts what was reserved, it does not measure: engines reserve their
+/// Clones share one account. The budget counts reservations, it does not measure memory: engines reserve their
 /// `estimate` before they load and keep the [`Reservation`] as long as the model lives.
 ///
 /// ```
@@ -80,7 +81,7 @@ pub struct MemoryBudget(Arc<Account>);
 struct Account {
     limit: u64,
     used: Mutex<u64>,
-    /// Asked to free bytes where a request does not fit.
+    /// Called to free bytes when a request does not fit.
     relief: OnceLock<Box<Relief>>,
 }
 
@@ -113,14 +114,14 @@ impl MemoryBudget {
         Self::limited(Bytes(u64::MAX))
     }
 
-    /// What is asked to give memory back before a request is refused: whoever keeps models that nobody needs right now.
-    /// `relief` gets the bytes that are missing, on the thread that asks for them, and says whether it gave anything
-    /// back; it must not reserve anything itself. Only the first one that is set counts.
+    /// Sets what is called before a request is refused, to free models that are not in use. `relief` gets the number of
+    /// missing bytes, on the requesting thread, and returns whether it freed anything. It must not reserve anything
+    /// itself. Only the first call of this function has an effect.
     pub fn set_relief(&self, relief: impl Fn(Bytes) -> bool + Send + Sync + 'static) {
         let _ = self.0.relief.set(Box::new(relief));
     }
 
-    /// Bytes reserved at the moment.
+    /// Bytes reserved now.
     #[must_use]
     pub fn used(&self) -> Bytes {
         Bytes(*self.0.used())
@@ -144,8 +145,8 @@ impl MemoryBudget {
         self.0.limit != u64::MAX
     }
 
-    /// Takes `needed` bytes out of the budget until the reservation is dropped. Where they do not fit, what
-    /// [`set_relief`](Self::set_relief) named is asked first, which takes the time of freeing what it gives back.
+    /// Takes `needed` bytes out of the budget until the reservation is dropped. If they do not fit, the callback of
+    /// [`set_relief`](Self::set_relief) is called first; the call then takes as long as freeing memory takes.
     ///
     /// # Errors
     /// [`OutOfBudget`] when less is left; the budget stays as it was.
@@ -155,8 +156,7 @@ impl MemoryBudget {
                 Ok(reservation) => return Ok(reservation),
                 Err(refused) => refused,
             };
-            // Another thread may have taken what was given back meanwhile: then it is asked again, until it has
-            // nothing.
+            // Another thread may have taken the freed bytes meanwhile: ask again, until there is nothing more to free.
             let missing = Bytes(needed.0 - refused.available.0);
             let may_fit = needed.0 <= self.0.limit;
             if !may_fit || !self.0.relief.get().is_some_and(|relief| relief(missing)) {
@@ -198,7 +198,7 @@ impl Reservation {
         self.bytes
     }
 
-    /// Gives back what goes beyond `bytes`; a smaller reservation stays as it is.
+    /// Returns all but `bytes` of this reservation to the budget; a smaller reservation is not changed.
     pub fn shrink_to(&mut self, bytes: Bytes) {
         let surplus = self.bytes.0.saturating_sub(bytes.0);
         self.give_back(surplus);

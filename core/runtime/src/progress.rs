@@ -1,8 +1,8 @@
-//! Progress of long work, pushed to a sink that must return at once.
+//! Progress of long work, reported to a sink that must return at once.
 
 use std::borrow::Cow;
 
-/// What kind of work a [`Progress`] speaks of; decides the unit of its counts.
+/// The kind of work that a [`Progress`] reports; decides the unit of its counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
@@ -20,7 +20,7 @@ pub enum Stage {
     Measure,
     /// Turning audio into text; counts are milliseconds of audio.
     Transcribe,
-    /// Profiling a model; counts are milliseconds of the time that it is to take.
+    /// Profiling a model; counts are milliseconds of the planned duration.
     Profile,
 }
 
@@ -29,16 +29,16 @@ pub enum Stage {
 pub struct Progress<'a> {
     /// What is being done.
     pub stage: Stage,
-    /// How much is done, in the unit of the stage; never decreases within a stage of one call.
+    /// How much is done, in the unit of the stage. Never decreases within one stage of one call.
     pub done: u64,
-    /// How much there is, where it is known (a pipe has no known end).
+    /// How much there is in total, if known (the end of a pipe is not).
     pub total: Option<u64>,
-    /// What the work is about, such as a file name. Never anything said or typed.
+    /// What the work is about, such as a file name. Never anything that a user said or typed.
     pub subject: Cow<'a, str>,
 }
 
 impl Progress<'_> {
-    /// The progress with a subject of its own, to be kept.
+    /// A copy that owns its subject, to be kept.
     #[must_use]
     pub fn into_owned(self) -> Progress<'static> {
         let Self { stage, done, total, subject } = self;
@@ -46,15 +46,15 @@ impl Progress<'_> {
     }
 }
 
-/// Receives progress on the thread that does the work.
+/// Receives progress, on the thread that does the work.
 ///
 /// Called often (each audio window, each 64 KiB of a download): store or draw, never block.
 pub trait ProgressSink: Sync {
-    /// Takes note of the progress.
+    /// Receives one report; must return at once.
     fn report(&self, progress: &Progress<'_>);
 }
 
-/// A sink for callers that do not watch.
+/// A sink that ignores progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProgress;
 

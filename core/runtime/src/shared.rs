@@ -1,18 +1,19 @@
-//! A value that many handles share and that can be taken away while they exist: how a model is unloaded.
+//! A value shared by many handles that can be taken away while they exist. This is how a model is unloaded.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-/// The model behind a handle was unloaded: by `unload`, or by `trim` while nothing ran on it.
+/// The model was unloaded, by `unload`, or by `trim` while nothing ran on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the model was unloaded, by `unload` or by `trim`; load it again to go on")]
 pub struct Unloaded;
 
 /// A handle to a value. Clones share the value; [`unload`](Self::unload) takes it from all of them.
 ///
-/// Work borrows the value with a [`Lease`] and keeps it alive until the lease ends, whatever happens to the handles.
+/// Work borrows the value with a [`Lease`], which keeps it alive until the lease is dropped, whatever happens to the
+/// handles.
 ///
 /// ```
 /// use sotto_runtime::{Shared, Unloaded};
@@ -27,19 +28,19 @@ pub struct Unloaded;
 /// ```
 pub struct Shared<T> {
     slot: Arc<Slot<T>>,
-    /// Its references count the handles.
+    /// Its reference count is the number of handles.
     handle: Arc<()>,
 }
 
 struct Slot<T> {
-    /// `None` once it was unloaded.
+    /// `None` once the value was unloaded.
     value: Mutex<Option<Arc<T>>>,
     used: Mutex<Instant>,
 }
 
 impl<T> Slot<T> {
     fn value(&self) -> MutexGuard<'_, Option<Arc<T>>> {
-        // Nothing that can panic runs while a lock of this module is held.
+        // No code that can panic runs while a lock of this module is held.
         self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,50 +60,50 @@ impl<T> Shared<T> {
     /// Borrows the value for some work. Never blocks for long.
     ///
     /// # Errors
-    /// [`Unloaded`].
+    /// [`Unloaded`] when the value was unloaded.
     pub fn lease(&self) -> Result<Lease<T>, Unloaded> {
         let value = self.slot.value().clone().ok_or(Unloaded)?;
         self.slot.touch();
         Ok(Lease { value, slot: Arc::clone(&self.slot) })
     }
 
-    /// Takes the value from all handles; its memory becomes free when the last lease ends, at once where there is none.
-    /// `false` where it was unloaded before.
+    /// Takes the value from all handles. Its memory is freed when the last lease ends, or at once if there is none.
+    /// Returns `false` if the value had been unloaded before.
     pub fn unload(&self) -> bool {
-        // Freed behind the lock: that may take a while.
+        // Dropped after unlocking: freeing may take a while.
         let taken = self.slot.value().take();
         taken.is_some()
     }
 
-    /// As [`unload`](Self::unload), but only where no lease exists.
+    /// As [`unload`](Self::unload), but does nothing and returns `false` while a lease exists.
     pub fn unload_if_idle(&self) -> bool {
         let taken = {
             let mut value = self.slot.value();
-            // Leases are made under this lock, so none can come between the look and the taking.
+            // Leases are made under this lock, so none can appear between the check and the take.
             if value.as_ref().is_some_and(|value| Arc::strong_count(value) == 1) { value.take() } else { None }
         };
         taken.is_some()
     }
 
-    /// Whether the value is still there.
+    /// Whether the value has not been unloaded.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.slot.value().is_some()
     }
 
-    /// Calls `f`, which should be short, with the value; `None` where it was unloaded. Does not count as a use; leases
-    /// that are asked for meanwhile wait.
+    /// Calls `f` with the value, or returns `None` if it was unloaded. Does not count as a use. `f` should be short: it
+    /// runs under the lock, and new leases wait for it.
     pub fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
         self.slot.value().as_deref().map(f)
     }
 
-    /// Handles that exist, this one included.
+    /// Number of handles, this one included.
     #[must_use]
     pub fn handles(&self) -> usize {
         Arc::strong_count(&self.handle)
     }
 
-    /// Leases that exist.
+    /// Number of leases.
     #[must_use]
     pub fn leases(&self) -> usize {
         self.slot.value().as_ref().map_or(0, |value| Arc::strong_count(value) - 1)
@@ -114,7 +115,7 @@ impl<T> Shared<T> {
         *self.slot.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A reference that keeps neither the value nor a handle.
+    /// A reference that keeps neither the value nor a handle alive.
     #[must_use]
     pub fn downgrade(&self) -> WeakShared<T> {
         WeakShared { slot: Arc::downgrade(&self.slot), handle: Arc::downgrade(&self.handle) }
@@ -134,14 +135,14 @@ impl<T> fmt::Debug for Shared<T> {
     }
 }
 
-/// Finds a [`Shared`] again as long as somebody has a handle to it.
+/// Upgrades to a [`Shared`] as long as a handle to it exists.
 pub struct WeakShared<T> {
     slot: Weak<Slot<T>>,
     handle: Weak<()>,
 }
 
 impl<T> WeakShared<T> {
-    /// A new handle; `None` when the last one is gone, or the value was unloaded.
+    /// A new handle; `None` when no handle is left or the value was unloaded.
     #[must_use]
     pub fn upgrade(&self) -> Option<Shared<T>> {
         let shared = Shared { handle: self.handle.upgrade()?, slot: self.slot.upgrade()? };
@@ -199,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how many of it live.
+    /// Counts its living instances.
     struct Counted<'a>(&'a AtomicUsize);
 
     impl<'a> Counted<'a> {
@@ -275,7 +276,8 @@ mod tests {
     fn unloading_from_many_threads_takes_the_value_once() {
         for _ in 0..200 {
             let living = AtomicUsize::new(0);
-            let (shared, taken) = (Shared::new(Counted::new(&living)), AtomicUsize::new(0));
+            let shared = Shared::new(Counted::new(&living));
+            let taken = AtomicUsize::new(0);
             std::thread::scope(|scope| {
                 for number in 0..4 {
                     let (shared, taken) = (shared.clone(), &taken);

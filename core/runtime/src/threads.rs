@@ -4,14 +4,14 @@ use std::num::NonZeroUsize;
 
 /// Number of compute threads of one task.
 ///
-/// The default is the number of big cores that this process may run on: little cores of a phone slow a shared matrix
-/// product down more than they help, and every thread beyond the cores costs battery for nothing. On Linux and Android
-/// the processor affinity of the calling thread counts, on Linux also the processor time that control groups grant, as
-/// containers have them.
+/// The default is the number of big cores that this process may run on, at most 8: a phone's little cores slow a shared
+/// matrix product down more than they help, and threads beyond the number of cores only cost battery. On Linux and
+/// Android the CPU affinity of the calling thread is taken into account, on Linux also the CPU quota of its control
+/// group (containers set it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threads(NonZeroUsize);
 
-// More threads than this only add hand-over cost to networks of this size.
+// More threads only add overhead for networks of this size.
 const MAX: usize = 8;
 
 impl Threads {
@@ -33,32 +33,31 @@ impl Threads {
 
 impl Default for Threads {
     fn default() -> Self {
-        // Knows affinity and control groups, but not which cores are big.
+        // Respects affinity and control groups, but does not know which cores are big.
         let allowed = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let cores = big_cores().map_or(allowed, |big| big.min(allowed));
         Self(NonZeroUsize::new(cores.clamp(1, MAX)).unwrap_or(NonZeroUsize::MIN))
     }
 }
 
-/// Cores of the fastest kind.
+/// Number of cores of the fastest kind.
 #[cfg(target_vendor = "apple")]
 fn big_cores() -> Option<usize> {
     use sysctl::Sysctl;
-    // Level 0 is the fastest. Systems without levels have cores of one kind.
+    // Level 0 is the fastest. Systems without levels have cores of one kind only.
     let cores = sysctl::Ctl::new("hw.perflevel0.physicalcpu").ok()?.value_string().ok()?;
     cores.trim().parse().ok().filter(|&cores| cores > 0)
 }
 
-/// Cores that this thread may run on with at least half the capacity of the best of them: prime and performance cores,
-/// not efficiency cores.
+/// Number of cores that this thread may run on and whose capacity is at least half of the best one's: prime and
+/// performance cores, not efficiency cores.
 #[cfg(not(target_vendor = "apple"))]
 fn big_cores() -> Option<usize> {
     let cores = allowed(cores(), may_run_on());
     cores.iter().any(|core| core.capacity.is_some()).then(|| big(&cores).count())
 }
 
-/// The cores whose numbers `may_run_on` takes; all of them where it takes none that is known, or nothing is known of
-/// it.
+/// The cores that `may_run_on` accepts; all cores when it accepts none of them or is `None`.
 #[cfg_attr(target_vendor = "apple", allow(dead_code, reason = "there is no affinity"))]
 fn allowed(cores: Vec<Core>, may_run_on: Option<impl Fn(usize) -> bool>) -> Vec<Core> {
     let Some(may_run_on) = may_run_on else { return cores };
@@ -66,8 +65,8 @@ fn allowed(cores: Vec<Core>, may_run_on: Option<impl Fn(usize) -> bool>) -> Vec<
     if kept.is_empty() { cores } else { kept }
 }
 
-/// The processors that the system lets this thread run on: set by `taskset`, containers, and Android for apps in the
-/// background.
+/// Which processors the system lets this thread run on: limited by `taskset`, containers, and Android for background
+/// apps.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn may_run_on() -> Option<impl Fn(usize) -> bool> {
     use rustix::thread::CpuSet;
@@ -80,19 +79,19 @@ fn may_run_on() -> Option<impl Fn(usize) -> bool> {
     None::<fn(usize) -> bool>
 }
 
-/// Whether the big cores execute instructions in program order, as all cores of the cheapest phones do: kernels have
-/// other schedules for them. `false` where the system does not say.
+/// Whether the big cores execute instructions in program order, as all cores of the cheapest phones do. Kernels have a
+/// different instruction schedule for them. `false` when the system does not say.
 #[must_use]
 pub fn big_cores_are_in_order() -> bool {
     are_in_order(&cores())
 }
 
-/// What Linux and Android say of a core.
+/// What Linux and Android report about a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Core {
-    /// As the system counts them.
+    /// The system's number.
     number: usize,
-    /// Where cores differ.
+    /// Relative computing power; reported only where cores differ.
     capacity: Option<u32>,
     /// Main ID register of ARM cores.
     id: Option<u64>,
@@ -174,7 +173,7 @@ mod tests {
     #[test]
     fn a_thread_on_one_processor_gets_one_thread_by_default() {
         use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-        // On a thread of its own: affinity belongs to threads.
+        // On a thread of its own, because affinity belongs to a thread.
         let counted = std::thread::spawn(|| {
             let all = sched_getaffinity(None).unwrap();
             let first = (0..CpuSet::MAX_CPU).find(|&number| all.is_set(number)).unwrap();

@@ -1,4 +1,4 @@
-//! Who listens hears every span that begins meanwhile, and nothing else.
+//! A listener receives every span that begins while it is attached, and no other.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sotto_runtime::spans::{Begun, Counter, Recorder, SpanListener, SpanName, attach, count, span};
 use sotto_runtime::{Bytes, MemoryBudget};
 
-/// Listeners hear the whole process: one test at a time.
+/// Listeners hear the whole process, so tests run one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -52,7 +52,8 @@ fn spans_inside_each_other_end_in_reverse() {
 #[test]
 fn a_span_that_began_before_a_listener_came_is_not_its_own() {
     let _alone = alone();
-    let (early, late) = (Arc::new(Diary::default()), Arc::new(Diary::default()));
+    let early = Arc::new(Diary::default());
+    let late = Arc::new(Diary::default());
     let first = attach(early.clone());
     let span = span(SpanName::Load);
     let second = attach(late.clone());

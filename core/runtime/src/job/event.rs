@@ -1,20 +1,20 @@
-//! What a job reports.
+//! Events that a job reports.
 
 use crate::Progress;
 
-/// What a job reports. What has happened (a segment, a final text, a result) is never lost; how things stand may be
-/// replaced by how they stand later.
+/// An event of a job. A lasting event (a segment, a final text, a result) is never lost; a passing one (progress,
+/// volatile text) may be replaced by a newer one while it waits.
 pub trait Event: Send + 'static {
-    /// What kind of passing state this is; `None`, the default, where it must not be lost.
+    /// The kind of a passing event; `None`, the default, for an event that must not be lost.
     ///
-    /// A passing event takes the place of the last one of its kind that waits to be pulled, if nothing lasting has been
-    /// reported since: what waits for a reader that never comes grows with what happens, not with the time.
+    /// While it waits to be pulled, a passing event is replaced by a newer one of its kind, unless a lasting event was
+    /// reported in between. So the queue of a reader that never comes grows with the lasting events, not with time.
     fn passing(&self) -> Option<Passing> {
         None
     }
 }
 
-/// Kinds of events that newer ones of the same kind replace.
+/// Kinds of passing events: a newer one replaces an older one of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Passing {
@@ -24,11 +24,11 @@ pub enum Passing {
     Volatile,
 }
 
-/// What a job reports whose result is one value: loading a model, packing or fetching one.
+/// Events of a job whose result is one value: loading, packing or fetching a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step<T> {
-    /// How far the work is.
+    /// How far the work has come.
     Progress(Progress<'static>),
     /// The result, the last event.
     Done(T),

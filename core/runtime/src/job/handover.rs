@@ -1,15 +1,16 @@
 //! The place where a job's worker leaves events and its readers take them.
 //!
-//! One lock, two conditions and a list of wakers. Four rules keep it simple:
+//! One lock, two condition variables and a list of wakers. Four rules keep it simple:
 //!
-//! * **One transition.** `outcome` is set once, under the lock, and decides for ever. A reader that finds the job
-//!   cancelled and nothing left to pull sets it itself, so that it waits for no thread; whatever the worker ends with
-//!   later is too late. A cancelled job is therefore never seen to end as if it had succeeded.
-//! * **Nobody looks at a token here.** Tokens are looked at without the lock, by the worker; the hand-over is told
-//!   ([`HandOver::cancel`]), under the lock, and wakes everybody.
-//! * **Everybody who waits is woken.** Of several readers one gets the event; the others go back to sleep. A task that
-//!   was dropped between its wake-up and its poll thus takes nothing with it.
-//! * **No foreign code under the lock** but cloning a waker: wakers are called, and events dropped, after unlocking.
+//! * **One transition.** `outcome` is set once, under the lock, and is final. A reader that finds the job cancelled and
+//!   no event left sets it itself, so that it waits for no thread; a later result of the worker is ignored. So a
+//!   cancelled job never appears to have succeeded.
+//! * **No token is polled here.** The worker polls its token without the lock. Cancellation is reported through
+//!   [`HandOver::cancel`], under the lock, which wakes everybody.
+//! * **Everybody who waits is woken.** Of several readers one gets the event; the others go back to sleep. So a task
+//!   that was dropped between its wake-up and its poll takes no event with it.
+//! * **No foreign code under the lock**, except cloning a waker: wakers are called, and events dropped, after
+//!   unlocking.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -22,16 +23,16 @@ use super::{Answer, Failure};
 use crate::Cancelled;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
-// Tasks that wait for one job at a time: one, as a rule. Beyond, the one that has waited longest is woken and asks
-// again, so that wakers of tasks that were dropped do not pile up.
+// Wakers kept per job; as a rule one task waits. Beyond this number the oldest waker is woken and its task polls again,
+// so that wakers of dropped tasks do not pile up.
 const MOST_WAKERS: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct HandOver<E, F> {
     state: Mutex<State<E, F>>,
-    /// An event was pulled, or the job was cancelled.
+    /// Signalled when an event was pulled or the job was cancelled: a worker may have room.
     room: Condvar,
-    /// An event came, the job was cancelled or ended.
+    /// Signalled when an event came, or the job was cancelled or ended.
     news: Condvar,
     queue: usize,
 }
@@ -41,7 +42,7 @@ struct State<E, F> {
     events: VecDeque<E>,
     cancelled: bool,
     outcome: Option<Result<(), Arc<F>>>,
-    /// Whether the worker may still hold something.
+    /// Whether the worker may still hold memory or other resources.
     working: bool,
     wakers: Vec<Waker>,
 }
@@ -65,7 +66,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         Ok(())
     }
 
-    /// Worker: the work has ended, and what it held is dropped.
+    /// Worker: the work has ended and what it captured has been dropped.
     pub(super) fn end(&self, result: Result<Option<E>, F>) {
         let outcome = match result {
             Ok(None) => Ok(()),
@@ -89,7 +90,8 @@ impl<E: Event, F: Failure> HandOver<E, F> {
 
     fn conclude(&self, mut state: Guard<'_, E, F>, outcome: Result<(), F>) {
         state.working = false;
-        // Whatever work ends with that was cancelled, such as a pipe that was closed under it.
+        // Work that was cancelled has failed as cancelled, whatever error it ended with, such as that of a pipe closed
+        // under it.
         state.settle();
         if state.outcome.is_none() {
             state.outcome = Some(outcome.map_err(Arc::new));
@@ -97,7 +99,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         self.publish(state);
     }
 
-    /// Tells that the job was cancelled.
+    /// Records that the job was cancelled and wakes everybody.
     pub(super) fn cancel(&self) {
         let mut state = self.lock();
         state.cancelled = true;
@@ -105,7 +107,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         self.publish(state);
     }
 
-    /// Reader: the next event, waited for.
+    /// Reader: waits for the next event.
     pub(super) fn next(&self, timeout: Duration) -> Result<Answer<E>, Arc<F>> {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
@@ -120,7 +122,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         }
     }
 
-    /// Reader: the next event, or a wake-up when there is one.
+    /// Reader: the next event, or registers `waker` to be woken when there is one.
     pub(super) fn poll(&self, waker: &Waker) -> Poll<Result<Option<E>, Arc<F>>> {
         let mut state = self.lock();
         if let Some(found) = self.take(&mut state) {
@@ -137,7 +139,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         Poll::Pending
     }
 
-    /// Reader: why the job failed, the events before it aside.
+    /// Reader: why the job failed; does not take the events before the failure.
     pub(super) fn failure(&self) -> Option<Arc<F>> {
         let mut state = self.lock();
         state.settle();
@@ -157,11 +159,11 @@ impl<E: Event, F: Failure> HandOver<E, F> {
     }
 
     fn lock(&self) -> Guard<'_, E, F> {
-        // Nothing that can panic changes the state half.
+        // No code that can panic leaves the state half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `event` may be added.
+    /// Waits until there is room for `event`.
     fn wait_for_room(&self, event: &E) -> Result<Guard<'_, E, F>, Cancelled> {
         let mut state = self.lock();
         loop {
@@ -191,7 +193,7 @@ impl<E: Event, F: Failure> HandOver<E, F> {
         Ok(condition.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// What a reader finds: an event, the end, a failure; `None` where it has to wait.
+    /// What a reader gets: an event, the end, or a failure. `None` when it has to wait.
     fn take(&self, state: &mut State<E, F>) -> Option<Result<Option<E>, Arc<F>>> {
         if let Some(event) = state.events.pop_front() {
             self.room.notify_one();
@@ -210,18 +212,18 @@ impl<E: Event, F: Failure> HandOver<E, F> {
     }
 }
 
-/// A reader has waited long enough.
+/// A wait reached its deadline.
 struct TimeIsOver;
 
 impl<E: Event, F: Failure> State<E, F> {
-    /// A job that was cancelled before it ended has failed, whatever its worker still does.
+    /// Marks a job that was cancelled before it ended as failed, whatever its worker still does.
     fn settle(&mut self) {
         if self.cancelled && self.outcome.is_none() {
             self.outcome = Some(Err(Arc::new(Cancelled.into())));
         }
     }
 
-    /// The waiting event whose place `event` takes.
+    /// The index of the waiting event that `event` replaces.
     fn replaceable_by(&self, event: &E) -> Option<usize> {
         let kind = event.passing()?;
         let passing = self.events.iter().enumerate().rev().map_while(|(index, event)| Some((index, event.passing()?)));

@@ -1,15 +1,15 @@
-//! A job: the one kind of long call that an app drives. Loading a model, transcribing a file, listening to a
+//! A job: the one form of a long call that an app drives. Loading a model, transcribing a file, listening to a
 //! microphone, fetching and packing are jobs.
 //!
-//! The work runs on a thread of its own. What it reports is pulled, by a thread that waits ([`Job::next_event`]) or by
-//! an async task whose waker is kept ([`Job::poll_event`]); no thread of ours ever calls into an app but to wake a
-//! task. Results are events: the last one of a job that succeeds. A job is cancelled by its token, by
-//! [`cancel`](Job::cancel) and by being dropped, and nobody ever waits for its thread.
+//! The work runs on a thread of its own. Its events are pulled, either by a thread that waits ([`Job::next_event`]) or
+//! by an async task whose waker is kept ([`Job::poll_event`]). No thread of Sotto calls into an app, except to wake a
+//! task. Results are events: the last event of a job that succeeds. A job is cancelled by its token, by
+//! [`cancel`](Job::cancel) and by being dropped; none of these waits for its thread.
 //!
-//! * `handover`: what worker and readers share, and all that is subtle about it;
-//! * `event`: what may be reported, and what of it may be replaced while it waits.
+//! * `handover`: the state that worker and readers share, and the rules that make it correct;
+//! * `event`: which events there are, and which may be replaced while they wait.
 //!
-//! Nothing looks at a clock to find out whether it should go on: cancelling wakes whoever sleeps
+//! Nothing polls a clock to find out whether to go on: cancelling wakes every thread that sleeps
 //! ([`CancelToken::on_cancel`]). Model tests (`model.rs`, loom) go through the interleavings:
 //!
 //! ```text
@@ -37,58 +37,57 @@ use self::handover::HandOver;
 use crate::sync::thread;
 use crate::{CancelListener, CancelToken, Cancelled, HelperSetup, Progress, ProgressSink};
 
-/// What a task's error must be able to say for the task to be a job: that it was cancelled, and that its thread failed.
+/// What the error type of a job must be able to express: that the job was cancelled, and that its thread failed.
 pub trait Failure: From<Cancelled> + From<WorkerError> + Send + Sync + 'static {}
 
 impl<F: From<Cancelled> + From<WorkerError> + Send + Sync + 'static> Failure for F {}
 
-/// Why the thread of a job did not do its work.
+/// Why the thread of a job could not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The system gave it no thread.
+    /// The system could not start a thread.
     #[error("no thread for the work: {0}; end other work of this app and start it again")]
     NoThread(io::Error),
-    /// A bug: the work panicked. The panic's own message went to the standard error stream.
+    /// A bug: the work panicked. The panic message went to the standard error stream.
     #[error("the work panicked, which is a bug in Sotto; start it again to go on")]
     Panicked,
 }
 
-/// What a pull brings.
+/// The result of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer<E> {
     /// The next event.
     Event(E),
-    /// There is none yet: the time is over.
+    /// No event within the timeout; the job goes on.
     Waiting,
-    /// There will be none: the job has succeeded and all its events were pulled.
+    /// No more events: the job has succeeded and all its events were pulled.
     Ended,
 }
 
-/// How a job runs.
+/// Options of a job.
 #[derive(Debug, Clone)]
 pub struct JobOptions {
     /// Name of the thread, as debuggers and profilers show it: at most 15 characters.
     pub name: &'static str,
-    /// What the thread calls before its work.
+    /// Called on the thread before its work.
     pub setup: HelperSetup,
-    /// Events that may wait to be pulled. When so many wait the work does, until one is pulled.
+    /// How many events may wait to be pulled. At this number the work blocks until one is pulled.
     pub queue: NonZeroUsize,
 }
 
 impl Default for JobOptions {
     fn default() -> Self {
-        // More than a screen shows, and soon reached by work that nobody watches.
+        // More events than a screen shows, yet a bound on the memory of a job that nobody reads.
         const QUEUE: NonZeroUsize = NonZeroUsize::new(256).unwrap();
         Self { name: "sotto-job", setup: HelperSetup::default(), queue: QUEUE }
     }
 }
 
-/// Work on a thread of its own, whose events `E` are pulled and which may fail with `F`. `Send + Sync`.
+/// Work on a thread of its own. Its events `E` are pulled; it may fail with `F`. `Send + Sync`.
 ///
-/// Dropping it cancels it and returns at once: the thread notices within one decoded token, encoder layer or file
-/// block, gives back what it holds, and ends. Events may be pulled from several threads and tasks; each gets other
-/// ones.
+/// Dropping a job cancels it and returns at once: the thread notices within one decoded token, encoder layer or file
+/// block, frees its memory and ends. Several threads and tasks may pull events; each event goes to one of them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -122,16 +121,16 @@ impl Default for JobOptions {
 pub struct Job<E: Event, F: Failure> {
     shared: Arc<HandOver<E, F>>,
     cancel: CancelToken,
-    /// Tells `shared` that the token has fired.
+    /// Reports to `shared` that the token has fired.
     _listener: CancelListener,
 }
 
 impl<E: Event, F: Failure> Job<E, F> {
-    /// Starts `work` on a thread of its own. It returns its last event, if it has one: what it captured is dropped
-    /// before that one can be pulled, and nothing fails after it. `cancel` stops the job as [`cancel`](Self::cancel)
-    /// does.
+    /// Starts `work` on a thread of its own. `work` may return a last event. Everything that `work` captured is dropped
+    /// before that event can be pulled, and the job cannot fail after it. Firing `cancel` stops the job as
+    /// [`cancel`](Self::cancel) does.
     ///
-    /// Never fails: what goes wrong, a missing thread included, is pulled.
+    /// Never fails itself: every error, that of starting the thread included, is returned by the pulls.
     pub fn start(
         options: &JobOptions,
         cancel: &CancelToken,
@@ -156,21 +155,20 @@ impl<E: Event, F: Failure> Job<E, F> {
         Self { shared, cancel, _listener: listener }
     }
 
-    /// The next event; waits for it at most `timeout`, for ever with [`Duration::MAX`]. Blocks the calling thread,
-    /// which sleeps.
+    /// The next event. Blocks the calling thread, asleep, for at most `timeout`; without limit for [`Duration::MAX`].
     ///
     /// # Errors
-    /// Why the job failed, once the events before the failure were pulled, and again at every later call. A job that
-    /// was cancelled says so at once, whatever its thread is doing.
+    /// The failure of the job, after the events before it were pulled, and again at every later call. A cancelled job
+    /// does not wait for its thread: it fails as soon as the waiting events were pulled.
     pub fn next_event(&self, timeout: Duration) -> Result<Answer<E>, Arc<F>> {
         self.shared.next(timeout)
     }
 
-    /// The next event, or `None` after the last one; where there is none yet, the waker of `context` is woken when that
+    /// The next event, or `None` after the last one. If there is none yet, the waker of `context` is woken when that
     /// changes. Never blocks.
     ///
-    /// Several tasks may poll: all are woken, and none loses an event by another one's being dropped. What was polled
-    /// and given up costs a wake-up at most.
+    /// Several tasks may poll: all are woken, and no event is lost when one of them is dropped. A task that polls and
+    /// then gives up costs at most one spurious wake-up.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -178,8 +176,8 @@ impl<E: Event, F: Failure> Job<E, F> {
         self.shared.poll(context.waker())
     }
 
-    /// The next event, or `None` after the last one. Waits without blocking a thread; dropping what it returns loses
-    /// nothing.
+    /// The next event, or `None` after the last one. Waits without blocking a thread. Dropping the future loses no
+    /// event.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -187,20 +185,20 @@ impl<E: Event, F: Failure> Job<E, F> {
         poll_fn(|context| self.poll_event(context)).await
     }
 
-    /// Stops the work. Returns at once; a job that has ended is not changed. Events that are out already can still be
-    /// pulled, and then the job fails as cancelled.
+    /// Stops the work and returns at once. A job that has ended is not changed. Events reported before can still be
+    /// pulled; after them the job fails as cancelled.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
-    /// Why the job has failed, where it has; does not wait, and leaves the events before the failure to be pulled.
+    /// The failure of the job, if it has failed. Does not wait and takes no events.
     #[must_use]
     pub fn failure(&self) -> Option<Arc<F>> {
         self.shared.failure()
     }
 
-    /// Waits at most `timeout` until the thread has ended its work and given back its memory; whether it has. Needed
-    /// only by whoever counts memory: a model that follows may not fit before.
+    /// Waits at most `timeout` until the thread has ended its work and freed its memory. Returns whether it has. Needed
+    /// only where the next model does not fit beside the memory of this job.
     #[must_use]
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
         self.shared.wait_until_idle(timeout)
@@ -208,8 +206,8 @@ impl<E: Event, F: Failure> Job<E, F> {
 }
 
 impl<T: Send + 'static, F: Failure> Job<Step<T>, F> {
-    /// Waits for the result; `on_progress` sees how far the work is, on this thread. Blocks the calling thread, which
-    /// sleeps.
+    /// Waits for the result, with the calling thread asleep. Progress is reported to `on_progress` on the calling
+    /// thread.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -218,7 +216,7 @@ impl<T: Send + 'static, F: Failure> Job<Step<T>, F> {
             match self.next_event(Duration::MAX)? {
                 Answer::Event(Step::Progress(progress)) => on_progress.report(&progress),
                 Answer::Event(Step::Done(result)) => return Ok(result),
-                // The time has no end, and work of this kind returns a result: only a bug gets here.
+                // The wait has no limit, and such work always returns a result: only a bug gets here.
                 Answer::Waiting | Answer::Ended => return Err(Arc::new(WorkerError::Panicked.into())),
             }
         }
@@ -244,15 +242,15 @@ pub struct Reporter<E: Event, F: Failure> {
 }
 
 impl<E: Event, F: Failure> Reporter<E, F> {
-    /// Hands an event out. Waits while as many events as may wait do, until one is pulled or the job is cancelled.
+    /// Reports an event. Blocks while the queue is full, until an event is pulled or the job is cancelled.
     ///
     /// # Errors
-    /// [`Cancelled`]: the event was thrown away, and the work should end.
+    /// [`Cancelled`]: the event was dropped and the work should end.
     pub fn report(&self, event: E) -> Result<(), Cancelled> {
         self.shared.report(event)
     }
 
-    /// The token of this job, for the work to look at.
+    /// The token of this job, for the work to poll.
     #[must_use]
     pub fn cancel(&self) -> &CancelToken {
         &self.cancel
@@ -261,7 +259,7 @@ impl<E: Event, F: Failure> Reporter<E, F> {
 
 impl<E: Event + From<Progress<'static>>, F: Failure> ProgressSink for Reporter<E, F> {
     fn report(&self, progress: &Progress<'_>) {
-        // Work that was cancelled finds out at its next look.
+        // Cancelled work finds out at its next poll of the token.
         let _ = self.shared.report(progress.clone().into_owned().into());
     }
 }

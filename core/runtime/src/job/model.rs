@@ -1,7 +1,7 @@
 //! Models of the hand-over that loom runs through every interleaving. How to run them: the top of `mod.rs`.
 //!
-//! A lost wake-up is a deadlock here, which loom reports: waits have no end (loom's conditions never time out), and
-//! tasks park until they are woken.
+//! A lost wake-up is a deadlock here, which loom reports: waits have no time limit (loom's condition variables never
+//! time out), and tasks park until they are woken.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::handover::HandOver;
 use super::*;
 use crate::sync::{AtomicBool, thread};
 
-/// As for the pool's models.
+/// The same bound on preemptions as in the pool's models.
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound.get_or_insert(3);
@@ -65,7 +65,7 @@ fn spawn(place: &Place, life: impl FnOnce(&HandOver<Said, Failed>) + 'static) ->
     thread::spawn(move || life(&place))
 }
 
-/// All that a thread pulls, and how it ended.
+/// All events that a thread pulls, and the end of the job.
 fn pull(place: &HandOver<Said, Failed>) -> (Vec<Said>, Result<(), Arc<Failed>>) {
     let mut events = Vec::new();
     loop {
@@ -91,7 +91,7 @@ impl Wake for Parked {
     }
 }
 
-/// All that a task pulls, and how it ended.
+/// All events that a task pulls, and the end of the job.
 fn poll(place: &HandOver<Said, Failed>) -> (Vec<Said>, Result<(), Arc<Failed>>) {
     let mut events = Vec::new();
     loop {
@@ -193,7 +193,7 @@ fn cancelling_reaches_a_worker_without_room_and_a_reader() {
             place.end(cancelled.map(|()| None).map_err(Failed::from));
         });
         let canceller = spawn(&place, HandOver::cancel);
-        // Nobody pulls until it is over: only being cancelled lets the worker end.
+        // Nobody pulls until the worker has ended: only the cancellation lets it end.
         worker.join().unwrap();
         canceller.join().unwrap();
         let (events, end) = pull(&place);
@@ -210,7 +210,7 @@ fn a_cancelled_job_ends_in_one_way_for_all_readers() {
         let canceller = spawn(&place, HandOver::cancel);
         let (events, end) = pull(&place);
         match end {
-            // Too late to be cancelled: the result was out.
+            // The cancellation came too late: the result had been reported.
             Ok(()) => assert_eq!(events, [Lasting(1)]),
             Err(_) => assert_eq!(events, []),
         }

@@ -59,7 +59,7 @@ fn of_queue(
     Job::start(&options, &CancelToken::new(), work)
 }
 
-/// Everything that a job says, and how it ends.
+/// All events of a job, and how it ends.
 fn drain(job: &TestJob) -> (Vec<Said>, Result<(), Arc<Failed>>) {
     let mut events = Vec::new();
     loop {
@@ -72,7 +72,7 @@ fn drain(job: &TestJob) -> (Vec<Said>, Result<(), Arc<Failed>>) {
     }
 }
 
-/// Work that waits until it is let go, or cancelled.
+/// Work that waits until the gate is opened or the job is cancelled.
 struct Gate(Receiver<()>);
 
 impl Gate {
@@ -173,7 +173,7 @@ fn a_panic_is_a_failure_that_says_so() {
     let (events, end) = drain(&job);
     assert_eq!(events, [Lasting(1)]);
     assert!(matches!(*end.unwrap_err(), Failed::Worker(WorkerError::Panicked)));
-    // Of the set-up, too.
+    // A panic of the set-up as well.
     let options = JobOptions { setup: HelperSetup::new(|| panic!("as an app's would")), ..JobOptions::default() };
     let job = TestJob::start(&options, &CancelToken::new(), |_| Ok(None));
     assert!(matches!(*drain(&job).1.unwrap_err(), Failed::Worker(WorkerError::Panicked)));
@@ -192,7 +192,7 @@ fn the_setup_runs_on_the_thread_of_the_job() {
 #[test]
 fn cancelling_is_answered_at_once_whatever_the_thread_does() {
     let parent = CancelToken::new();
-    // Work that looks at no token: a file system that does not answer.
+    // Work that polls no token, such as a file system that does not answer.
     let (go, wait) = channel::<()>();
     let work = move |reporter: &Reporter<Said, Failed>| {
         reporter.report(Lasting(1))?;
@@ -211,7 +211,7 @@ fn cancelling_is_answered_at_once_whatever_the_thread_does() {
     assert!(!job.wait_until_idle(Duration::from_millis(1)));
     go.send(()).unwrap();
     assert!(job.wait_until_idle(Duration::MAX));
-    // What the work made of it all the same comes too late.
+    // A result that the work returns after that is ignored.
     assert!(matches!(*job.next_event(Duration::MAX).unwrap_err(), Failed::Cancelled(_)));
 }
 
@@ -394,7 +394,7 @@ fn what_the_work_held_is_gone_before_its_result_can_be_pulled() {
 
 #[test]
 fn dropping_waits_for_nobody() {
-    // The work ends only after the drop has returned: waiting for it would never end.
+    // The work ends only after the drop has returned: if the drop waited for it, this would hang.
     let (go, wait) = channel::<()>();
     let (ended, end) = channel();
     let job = start(move |_| {
@@ -453,7 +453,7 @@ fn wakers_of_tasks_that_were_dropped_do_not_pile_up() {
     }
     let kept = wakers.iter().filter(|(count, _)| Arc::strong_count(count) > 2).count();
     assert!(kept <= 32, "{kept}");
-    // Those that are not kept were woken, so that none that lives sleeps on.
+    // Wakers that are no longer kept were woken, so that no living task sleeps for ever.
     assert!(wakers.iter().all(|(count, _)| Arc::strong_count(count) > 2 || count.0.load(SeqCst) == 1));
     drop(go);
     job.cancel();
@@ -472,12 +472,13 @@ fn several_threads_and_tasks_share_the_events_and_all_see_the_end() {
         begun.wait();
         let mut mine = Vec::new();
         loop {
-            let event = match waiting {
-                true => match job.next_event(Duration::MAX).unwrap() {
+            let event = if waiting {
+                match job.next_event(Duration::MAX).unwrap() {
                     Answer::Event(event) => Some(event),
                     _ => None,
-                },
-                false => block_on(job.event()).unwrap(),
+                }
+            } else {
+                block_on(job.event()).unwrap()
             };
             match event {
                 Some(Lasting(number)) => mine.push(number),

@@ -1,20 +1,20 @@
-//! The board: where an owner puts up one job at a time and helpers claim chunks of it. All unsafe code of the pool.
+//! The board: an owner posts one job at a time, and helpers claim chunks of it. Holds all unsafe code of the pool.
 //!
 //! A job is a closure that borrows from the owner's stack, and helpers reach it through a raw pointer. Why that is
 //! sound:
 //!
 //! 1. **One owner.** `Board::owned` is taken by an atomic swap and given back when [`Board::run`] ends, so at most one
-//!    thread writes the description and opens the claim word. Who finds it taken gets [`Busy`] back.
+//!    thread writes the description and opens the claim word. A thread that finds it taken gets [`Busy`].
 //! 2. **The description is stable while it is read.** It is written only by the owner and only while the claim word
 //!    says "over": no chunk unclaimed, no helper inside. A helper reads it only between [`Claims::join`] and
 //!    [`Next::Left`], when the word does not say "over".
 //! 3. **The closure outlives every use.** [`Open`] exists from the moment the job can be joined; its destructor waits
-//!    until the word says "over", and it runs on every way out of [`Board::run`], unwinding included. The closure is
-//!    borrowed for longer than that. After "over" no helper can join: the word has no chunk to claim.
+//!    until the word says "over", and it runs on every way out of [`Board::run`], unwinding included. The borrow of the
+//!    closure is longer than that. After "over" no helper can join: the word has no chunk to claim.
 //! 4. **Every chunk runs once.** The number of unclaimed chunks only falls, one per successful compare-and-swap, and
 //!    each value belongs to one chunk.
-//! 5. **A panic of the closure** is caught where it happened, on either side, closes the job to further claims, and
-//!    goes on in the owner after all claimed chunks have ended. The helper lives on.
+//! 5. **A panic of the closure** is caught on the thread where it happened and closes the job to further claims. The
+//!    owner resumes it after all claimed chunks have ended. A helper survives it.
 
 #![allow(unsafe_code)]
 
@@ -35,17 +35,17 @@ use crate::sync::{AtomicBool, Condvar, Mutex, UnsafeCell};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Busy;
 
-/// What helpers need to know of a job, free of its type and lifetime.
+/// What helpers need to know about a job, without its type and lifetime.
 #[derive(Debug, Clone, Copy)]
 struct Job {
-    /// Calls the closure; it must be alive.
+    /// Calls the closure, which must be alive.
     call: unsafe fn(*const (), Range<usize>),
     closure: *const (),
     partition: Partition,
 }
 
 // SAFETY: `closure` points to a value that is `Sync` (`Job::new`) and is only used through a shared reference; the rest
-// is plain data. A `Job` alone can do nothing: whoever calls it answers for the closure being alive.
+// is plain data. A `Job` alone does nothing: the caller of `call` guarantees that the closure is alive.
 unsafe impl Send for Job {}
 
 impl Job {
@@ -60,12 +60,12 @@ impl Job {
         Self { call: call::<F>, closure: std::ptr::from_ref(closure).cast(), partition }
     }
 
-    /// Stands on the board before the first job; no claim leads to it.
+    /// The placeholder before the first job; no claim leads to it.
     fn none() -> Self {
         Self::new(Partition::new(0, Chunk::Automatic, 1), &|_| {})
     }
 
-    /// The items of the chunk that was claimed when `unclaimed` were left.
+    /// The items of the chunk that was claimed when `unclaimed` chunks were left.
     fn range(&self, unclaimed: u64) -> Range<usize> {
         // Chunks were counted as a `usize` and `unclaimed` is at most that.
         self.partition.range(self.partition.chunks() - unclaimed as usize)
@@ -103,18 +103,20 @@ impl Board {
         }
     }
 
-    /// Whether a helper would find something to do.
+    /// Whether a helper would find a chunk to run.
     pub(super) fn has_chunks(&self) -> bool {
         self.claims.has_chunks()
     }
 
     /// Owner: runs `closure` once for each chunk, on this thread and on the helpers that come, and returns when all
-    /// chunks have ended. `wake` is called once, when helpers can join.
+    /// chunks have ended. Calls `wake` once, as soon as helpers can join.
     ///
-    /// A panic of `closure` goes on in this thread, after all claimed chunks have ended; unclaimed ones are left out.
+    /// A panic of `closure` is resumed on this thread after all claimed chunks have ended; unclaimed chunks are not
+    /// run.
     ///
     /// # Errors
-    /// [`Busy`] when another thread, or a caller of this function on this thread, owns the board.
+    /// [`Busy`] when the board is owned, by another thread or by an outer call on this thread, or the job has no chunk
+    /// or too many.
     pub(super) fn run<F>(&self, partition: Partition, closure: &F, wake: impl FnOnce()) -> Result<(), Busy>
     where
         F: Fn(Range<usize>) + Sync,
@@ -134,7 +136,7 @@ impl Board {
             }
             drop(open);
         }
-        // Helpers wrote it before they left.
+        // Helpers wrote the flag before they left.
         if self.panicked.load(Relaxed) {
             self.panicked.store(false, Relaxed);
             let payload = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -146,7 +148,7 @@ impl Board {
         Ok(())
     }
 
-    /// Helper: claims and runs chunks until none is left. Returns false when there was none at all.
+    /// Helper: claims and runs chunks until none is left. Returns whether it ran any.
     pub(super) fn help(&self) -> bool {
         let Some(mut unclaimed) = self.claims.join() else { return false };
         // SAFETY: this thread has joined the job: the owner writes no other before it has left (point 2).
@@ -158,7 +160,7 @@ impl Board {
             match self.claims.next_or_leave() {
                 Next::Chunk(next) => unclaimed = next,
                 Next::Left { wake_owner: true } => {
-                    // The lock makes sure that the owner either sleeps already or has yet to look at the word.
+                    // Taking the lock makes sure that the owner either sleeps already or has yet to read the word.
                     drop(self.owner.lock().unwrap_or_else(PoisonError::into_inner));
                     self.over.notify_one();
                     return true;
@@ -168,14 +170,14 @@ impl Board {
         }
     }
 
-    /// Runs one chunk and keeps its panic.
+    /// Runs one chunk and stores its panic.
     ///
     /// # Safety
     /// The calling thread has claimed the chunk, and the closure of `job` is alive.
     unsafe fn execute(&self, job: Job, unclaimed: u64) {
         let range = job.range(unclaimed);
-        // As with a plain call, what the closure left half-done is seen only by who survives its panic: the owner's
-        // caller, to whom the panic goes on.
+        // As with a plain call, only code that survives the panic sees what the closure left half-done: the owner's
+        // caller, in which the panic is resumed.
         // SAFETY: the closure is alive by this function's contract.
         let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (job.call)(job.closure, range) }));
         if let Err(payload) = outcome {
@@ -184,7 +186,7 @@ impl Board {
                 let mut first = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 if first.is_some() { Some(payload) } else { first.replace(payload) }
             };
-            // Dropping a payload runs foreign code, and a panic of that must not get out of a helper.
+            // Dropping a panic payload runs foreign code; a panic of that must not leave a helper.
             if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(later))) {
                 std::mem::forget(again);
             }
@@ -211,7 +213,7 @@ struct Owned<'a>(&'a Board);
 
 impl<'a> Owned<'a> {
     fn take(board: &'a Board) -> Result<Self, Busy> {
-        // A look before the swap: callers that run alone anyway do not take the cache line from the owner.
+        // A load before the swap: callers that will run alone anyway do not take the cache line from the owner.
         if board.owned.load(Relaxed) || board.owned.swap(true, Acquire) { Err(Busy) } else { Ok(Self(board)) }
     }
 }
@@ -222,7 +224,7 @@ impl Drop for Owned<'_> {
     }
 }
 
-/// A job that helpers can join; on drop it is closed and nobody holds it any more.
+/// A job that helpers can join. On drop it is closed, and the owner waits until no helper holds it.
 struct Open<'a>(&'a Board);
 
 impl<'a> Open<'a> {
@@ -245,7 +247,7 @@ impl Drop for Open<'_> {
     }
 }
 
-/// A slice of rows that threads may write at once, each its own rows.
+/// A slice of rows that several threads may write at once, each to its own rows.
 struct Rows<'a, T> {
     first: *mut T,
     count: usize,
@@ -253,8 +255,8 @@ struct Rows<'a, T> {
     slice: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a shared `Rows` hands out values of `T` to other threads by `&mut`, as `&mut [T]` split by its owner would,
-// which asks for `T: Send`.
+// SAFETY: a shared `Rows` hands out `&mut` to values of `T` on other threads, as a split `&mut [T]` would; that
+// requires `T: Send`.
 unsafe impl<T: Send> Sync for Rows<'_, T> {}
 
 impl<'a, T> Rows<'a, T> {

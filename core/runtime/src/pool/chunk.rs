@@ -6,14 +6,15 @@ use std::ops::Range;
 /// How many items of a job one thread takes at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Chunk {
-    /// About a quarter of a thread's share: four chunks per thread let a slow or busy core take less than its share.
+    /// About a quarter of a thread's share: with four chunks per thread, a slow or busy core can do less than its
+    /// share.
     #[default]
     Automatic,
-    /// Exactly so many, less in the last chunk.
+    /// Exactly this many; the last chunk may have fewer.
     Items(NonZeroUsize),
 }
 
-// Chunks of one thread's share under `Chunk::Automatic`.
+// Chunks per thread under `Chunk::Automatic`.
 const PER_THREAD: usize = 4;
 
 impl Chunk {
@@ -49,7 +50,7 @@ impl Partition {
     /// Items of chunk `index`, never empty for `index < chunks()`.
     pub(super) fn range(self, index: usize) -> Range<usize> {
         debug_assert!(index < self.chunks(), "chunk {index} of {}", self.chunks());
-        // `index < chunks` bounds the product by `items`; only its sum with a huge chunk could overflow.
+        // `index < chunks` keeps the product below `items`; only adding a huge chunk size could overflow.
         let start = index * self.chunk;
         start..start.saturating_add(self.chunk).min(self.items)
     }

@@ -6,10 +6,10 @@
 //! ```
 //!
 //! A helper joins a job by one compare-and-swap that takes a chunk **and** counts the helper. It needs nothing of the
-//! job's description to do so and reads that only afterwards. So there is no stale claim: whatever a helper saw before,
-//! when its swap succeeds the word says that a job is open and has a chunk left, and the chunk taken is one of *that*
-//! job. A word that went through other jobs and came back to the same value (the ABA problem) means the same again, and
-//! a late helper finds no chunk and touches nothing. No epoch is needed, and none can wrap around.
+//! job's description for that and reads it only afterwards. So there is no stale claim: whatever a helper read before,
+//! a successful swap means that a job is open, has a chunk left, and that the chunk taken belongs to *that* job. A word
+//! that went through other jobs and came back to the same value (the ABA problem) means the same again; a late helper
+//! finds no chunk and touches nothing. So no epoch counter is needed.
 //!
 //! The owner may end the job when no chunk is unclaimed and no helper holds it, and only the owner opens the next one.
 //!
@@ -31,19 +31,19 @@ pub(super) const MAX_CHUNKS: u64 = CHUNKS;
 /// Most helpers that may share one claim word.
 pub(super) const MAX_HELPERS: usize = (HELPERS >> 48) as usize;
 
-// One cache line apart from what other threads write; 128 because cores fetch lines in pairs.
+// A cache line of its own; 128 bytes, because cores fetch lines in pairs.
 #[repr(align(128))]
 #[derive(Debug)]
 pub(super) struct Claims(AtomicU64);
 
-/// What a helper does after a chunk.
+/// What a helper does after finishing a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// It claimed another chunk of the same job; the number is that of [`Claims::join`].
+    /// It claimed another chunk of the same job; the number is as for [`Claims::join`].
     Chunk(u64),
-    /// It has let go of the job and must not touch it again.
+    /// It has left the job and must not touch it again.
     Left {
-        /// The owner waits for this helper and has to be woken.
+        /// Whether the owner sleeps, waiting for this helper, and has to be woken.
         wake_owner: bool,
     },
 }
@@ -53,7 +53,7 @@ impl Claims {
         Self(AtomicU64::new(0))
     }
 
-    /// Owner: lets helpers claim `chunks` chunks. The job before must be over.
+    /// Owner: lets helpers claim `chunks` chunks. The previous job must be over.
     pub(super) fn open(&self, chunks: u64) {
         debug_assert!(self.is_over(), "a job is open");
         debug_assert!((1..=MAX_CHUNKS).contains(&chunks), "{chunks} chunks");
@@ -65,8 +65,8 @@ impl Claims {
         self.take_chunk(0)
     }
 
-    /// Helper: joins the open job with a claim on one chunk. Returns how many were unclaimed before, at least 1, or
-    /// `None` when there is nothing to do. From `Some` until [`Next::Left`] the job stays alive for this helper.
+    /// Helper: joins the open job and claims one of its chunks. Returns how many were unclaimed before, at least 1, or
+    /// `None` when there is none. From `Some` until [`Next::Left`] the job stays alive for this helper.
     pub(super) fn join(&self) -> Option<u64> {
         self.take_chunk(ONE_HELPER)
     }
@@ -97,12 +97,13 @@ impl Claims {
         }
     }
 
-    /// Owner, or a helper that holds the job: nobody claims another chunk of it.
+    /// Owner, or a helper that holds the job: no further chunk of it can be claimed.
     pub(super) fn abandon(&self) {
         self.0.fetch_and(!CHUNKS, Relaxed);
     }
 
-    /// Owner: announces that it sleeps until the last helper has left. Returns false when there is none to wait for.
+    /// Owner: announces that it will sleep until the last helper has left. Returns false when there is no helper to
+    /// wait for.
     pub(super) fn owner_sleeps(&self) -> bool {
         self.0.fetch_or(OWNER_SLEEPS, Acquire) & HELPERS != 0
     }

@@ -1,18 +1,19 @@
-//! A work-claiming thread pool: threads take chunks of a job when they are free, and nobody waits for one that is not.
+//! A work-claiming thread pool: threads claim chunks of a job when they are free, and no thread waits for an idle one.
 //!
-//! Fork-join pools divide a job among their threads and meet at a barrier: one thread that the system has put aside (a
-//! busy phone, a little core, another program) then holds up all of them. Here the caller claims chunks like any helper
-//! and in the end waits only for chunks that helpers have **claimed and not finished**. A helper that sleeps, has not
-//! started or was descheduled between jobs costs nothing; one that was descheduled inside a chunk costs that chunk.
+//! Fork-join pools divide a job among their threads and meet at a barrier: one thread that the system has descheduled
+//! (a busy phone, a little core, another program) then delays all of them. Here the caller claims chunks like any
+//! helper and finally waits only for chunks that helpers have **claimed and not finished**. A helper that sleeps, has
+//! not started or was descheduled between jobs costs nothing; one that was descheduled inside a chunk costs that chunk.
 //!
 //! * `claim`: the claim word, one atomic number that says who may touch the current job;
-//! * `board`: the job itself, all unsafe code, and the argument why it is sound;
-//! * `park`: short spin, then sleep; `place`: a helper is woken on another core than its caller's;
+//! * `board`: the job itself, all unsafe code, and why it is sound;
+//! * `park`: short spin, then sleep;
+//! * `place`: helpers are kept off their caller's core;
 //! * `chunk`: how a job is cut.
 //!
 //! Waiting costs a spin of about 100 µs and then no CPU time. A run allocates nothing.
 //!
-//! Model tests (`model.rs`, loom) go through the interleavings of claiming, sleeping and of whole pools, Miri checks
+//! Model tests (`model.rs`, loom) go through the interleavings of claiming, of sleeping and of whole pools; Miri checks
 //! the unsafe code:
 //!
 //! ```text
@@ -49,14 +50,14 @@ use crate::sync::{Arc, AtomicBool, thread};
 const MOST_HELPERS: usize = 255;
 const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 
-/// Threads that share the work of networks: the caller's own and helpers.
+/// Threads that share the work of networks: the caller's own and helper threads.
 ///
-/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools do
-/// not know each other and take no work from each other. Helpers start at the first job that has work for them, sleep
-/// between jobs, and end when the pool is dropped.
+/// An application makes one pool for all its models and calls [`run`](Self::run) for every part of a network. Pools are
+/// independent of each other. Helpers start at the first job that has work for them, sleep between jobs, and end when
+/// the pool is dropped.
 ///
-/// A pool may be shared between threads. One caller at a time gets the helpers; a call that comes meanwhile, from
-/// another thread or from inside a job, runs on its own thread alone and waits for nobody.
+/// A pool may be shared between threads. One caller at a time gets the helpers. A call that comes meanwhile, from
+/// another thread or from inside a job, runs on its own thread alone and does not wait.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,13 +72,13 @@ const _: () = assert!(MOST_HELPERS <= claim::MAX_HELPERS);
 /// ```
 pub struct Pool {
     threads: usize,
-    /// Most of them that new jobs get.
+    /// Most threads that a new job gets.
     allowed: AtomicUsize,
     shared: Arc<Shared>,
     helpers: OnceLock<Vec<thread::JoinHandle<()>>>,
 }
 
-/// What the caller and the helpers reach.
+/// State shared by the caller and the helpers.
 #[derive(Debug)]
 struct Shared {
     board: Board,
@@ -109,19 +110,19 @@ impl Pool {
 
     /// Number of threads that may work on a job, the caller's included.
     ///
-    /// A system that refuses to start a thread leaves fewer.
+    /// There are fewer when the system refuses to start a thread.
     #[must_use]
     pub fn threads(&self) -> Threads {
         Threads::new(self.threads)
     }
 
     /// Lets at most `threads` work on new jobs, the caller's included; [`usize::MAX`] for all. For devices that are hot
-    /// or short of power. Jobs under way go on; a helper that is too many leaves when it finds nothing to do.
+    /// or short of power. Running jobs are not affected: a surplus helper leaves when it finds no more chunks.
     pub fn allow(&self, threads: usize) {
         self.allowed.store(threads.max(1), Relaxed);
     }
 
-    /// How many threads get new jobs.
+    /// How many threads may work on a new job.
     #[must_use]
     pub fn allowed(&self) -> usize {
         self.threads.min(self.allowed.load(Relaxed))
@@ -129,17 +130,18 @@ impl Pool {
 
     /// Calls `f` with ranges that cover `0..items`, each item once, and returns when all calls have ended.
     ///
-    /// With [`Chunk::Items`] every range starts at a multiple of the chunk size and has that size, but for the last:
-    /// what `f` does with a range need not depend on the number of threads. Calls happen on this thread and on helpers,
-    /// in no particular order. Everything that they wrote is visible afterwards.
+    /// With [`Chunk::Items`] every range starts at a multiple of the chunk size and has that size, but for the last: so
+    /// the ranges do not depend on the number of threads. Calls happen on this thread and on helpers, in no particular
+    /// order. Everything that they wrote is visible afterwards.
     ///
-    /// Blocks the calling thread. A job of one chunk is a plain call of `f`; otherwise handing out costs well below a
-    /// microsecond when the helpers are awake, a system call for each that sleeps, and a compare-and-swap per chunk:
-    /// work below about 10 µs is best left in one chunk. Allocates nothing, but starts the helpers in the first job.
+    /// Blocks the calling thread. A job of one chunk is a plain call of `f`; otherwise a job costs well below a
+    /// microsecond when the helpers are awake, a system call for each one that sleeps, and a compare-and-swap per
+    /// chunk. Work below about 10 µs is best left in one chunk. Allocates nothing, except that the first job starts the
+    /// helpers.
     ///
     /// # Panics
-    /// When `f` panics, on whichever thread: chunks that nobody has claimed are left out, and when those claimed have
-    /// ended, the first panic goes on in the caller. The pool stays usable.
+    /// When `f` panics, on any thread: unclaimed chunks are not run, and once the claimed ones have ended the first
+    /// panic is resumed in the caller. The pool stays usable.
     pub fn run(&self, items: usize, chunk: Chunk, f: impl Fn(Range<usize>) + Sync) {
         let threads = self.allowed();
         let partition = Partition::new(items, chunk, threads);
@@ -151,8 +153,8 @@ impl Pool {
         }
     }
 
-    /// Like [`run`](Self::run) with the rows of `values` as items: `f` gets the numbers of some rows and those rows,
-    /// `width` values each, to write to.
+    /// Like [`run`](Self::run) with the rows of `values`, `width` values each, as items: `f` gets a range of row
+    /// numbers and those rows, to write to.
     ///
     /// # Panics
     /// When `values` does not hold a whole number of rows, and as `run` does.
@@ -188,14 +190,14 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // No job is open: each borrows the pool.
+        // No job is running: each borrows the pool.
         self.shared.stop.store(true, Release);
         let helpers = self.helpers.take().unwrap_or_default();
         for helper in &helpers {
             helper.thread().unpark();
         }
         for helper in helpers {
-            // A helper catches the panics of jobs and has none of its own.
+            // A helper catches the panics of jobs; only a panicking set-up can end it.
             let _ = helper.join();
         }
     }
@@ -213,7 +215,7 @@ impl Shared {
     fn start_helpers(shared: &Arc<Self>) -> Vec<thread::JoinHandle<()>> {
         let start = |number: usize| {
             let shared = Arc::clone(shared);
-            // 15 characters are what Linux keeps of a name.
+            // Linux keeps 15 characters of a name.
             let name = format!("sotto-helper-{}", number + 1);
             let life = move || {
                 let bed = &shared.beds[number];
@@ -225,7 +227,7 @@ impl Shared {
         (0..shared.beds.len()).map_while(start).collect()
     }
 
-    /// The life of a helper.
+    /// The loop of a helper thread.
     fn help(&self, bed: &Bed) {
         loop {
             if self.board.help() || spin_until(|| self.board.has_chunks()) {

@@ -3,7 +3,7 @@
 //!
 //! The models use the pool's own code. `sync.rs` gives it loom's primitives, which report a race on the job's
 //! description and a thread that nobody wakes. Counters live in the caller's frame and are read by `with_mut`, which
-//! fails unless all accesses of helpers have happened before: that is the claim that no helper outlives a job.
+//! fails unless all accesses of helpers happened before: so the models check that no helper outlives a job.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +17,8 @@ use super::park::{Bed, before_waking};
 use super::{Pool, Threads};
 use crate::sync::{Arc, AtomicBool, AtomicU64, thread};
 
-/// Checks all interleavings in which threads are put aside at most so many times while they could go on, or as many
-/// times as `LOOM_MAX_PREEMPTIONS` says; loom's manual advises 2 or 3, and the number of interleavings grows steeply
+/// Checks all interleavings with at most a given number of preemptions (switches away from a thread that could go on);
+/// `LOOM_MAX_PREEMPTIONS` overrides the number. Loom's manual advises 2 or 3; the number of interleavings grows steeply
 /// with it.
 fn check(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
@@ -64,7 +64,7 @@ fn spawn_helper(board: &Arc<Board>, visits: usize) -> thread::JoinHandle<()> {
 
 #[test]
 fn late_helpers_never_touch_a_dead_job() {
-    // A job of the same size follows: the claim word takes the same values again.
+    // A job of the same size follows, so that the claim word takes the same values again.
     check(|| {
         let board = Arc::new(Board::new());
         let helper = spawn_helper(&board, 2);

@@ -1,4 +1,4 @@
-//! Waiting: a short spin, then sleep until somebody wakes the thread.
+//! Waiting: a short spin, then sleep until another thread wakes this one.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
@@ -6,15 +6,15 @@ use super::place::Place;
 use crate::spans::{self, Counter};
 use crate::sync::{AtomicBool, fence, thread};
 
-// Longer than the gaps within a layer and most between tokens: with 20 µs a helper went to sleep 20 times per token of
-// Whisper tiny, and waking it costs its caller 5 µs on a desk, up to 40 µs on a Cortex-A55.
+// Longer than the gaps within a layer and than most gaps between tokens. With 20 µs a helper fell asleep 20 times per
+// token of Whisper tiny; waking it costs its caller 5 µs on a desktop and up to 40 µs on a Cortex-A55.
 #[cfg(not(all(test, loom)))]
 const SPIN: std::time::Duration = std::time::Duration::from_micros(100);
 
-/// Looks at `ready` for about 100 µs; returns whether it came true.
+/// Polls `ready` for about 100 µs; returns whether it became true.
 #[cfg(not(all(test, loom)))]
 pub(super) fn spin_until(ready: impl Fn() -> bool) -> bool {
-    // Looks between two looks at the clock, which costs as much as several of them.
+    // Polls between two readings of the clock, which cost as much as several polls.
     const LOOKS: usize = 8;
     let mut started = None;
     loop {
@@ -30,16 +30,16 @@ pub(super) fn spin_until(ready: impl Fn() -> bool) -> bool {
     }
 }
 
-/// Spinning adds nothing to a model but states: one look.
+/// In a model, spinning only adds states: poll once.
 #[cfg(all(test, loom))]
 pub(super) fn spin_until(ready: impl Fn() -> bool) -> bool {
     ready()
 }
 
-/// The bed of one helper.
+/// Where one helper sleeps.
 ///
-/// A waker first makes visible what there is to do, then calls [`before_waking`], then [`wake`](Self::wake). Either it
-/// sees the helper asleep, or the helper sees the work: the two sequentially consistent fences leave no third way.
+/// A waker first makes the work visible, then calls [`before_waking`], then [`wake`](Self::wake). Either the waker sees
+/// the helper asleep, or the helper sees the work: the two sequentially consistent fences exclude a third case.
 #[derive(Debug)]
 pub(super) struct Bed {
     asleep: AtomicBool,
@@ -63,7 +63,7 @@ impl Bed {
 
     /// Wakes `helper`, whose bed this is, if it sleeps or is about to.
     pub(super) fn wake(&self, helper: &thread::Thread) {
-        // One system call per sleep: a second waker finds the flag taken.
+        // One system call per sleep: a second waker finds the flag cleared.
         if self.asleep.load(Relaxed) && self.asleep.swap(false, Relaxed) {
             self.place.apart();
             helper.unpark();
@@ -72,7 +72,7 @@ impl Bed {
     }
 }
 
-/// Comes between making work visible and [`Bed::wake`].
+/// Called between making work visible and [`Bed::wake`].
 pub(super) fn before_waking() {
     fence(SeqCst);
 }

@@ -1,10 +1,10 @@
-//! Where threads run: a helper that is woken goes to another core than its caller's.
+//! Where threads run: a woken helper is kept off its caller's core.
 //!
-//! After a pause Linux may put a helper on the very core on which the caller works, though others are idle, and leaves
-//! it there for tens of milliseconds: each waits for the other, and two threads are no faster than one. (Measured for a
-//! clip of 5 s after a pause of a quarter of a second: `docs/PERFORMANCE.md`.) So the caller forbids a sleeping helper
-//! its own core before it wakes it. All other cores that the caller may use stay allowed, looked up anew each time:
-//! systems move apps between sets of cores.
+//! After a pause Linux may put a helper on the core on which the caller works, though others are idle, and leave it
+//! there for tens of milliseconds: each waits for the other, and two threads are no faster than one. (Measured for a
+//! clip of 5 s after a pause of a quarter of a second: `docs/PERFORMANCE.md`.) So before the caller wakes a helper, it
+//! removes its own core from the helper's affinity. All other cores that the caller may use stay allowed. They are read
+//! each time, because systems move apps between sets of cores.
 //!
 //! A helper whose setup has chosen cores for it keeps them. Systems other than Linux and Android place threads as they
 //! see fit.
@@ -16,15 +16,15 @@ mod system {
 
     use rustix::thread::{Pid, gettid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-    /// The thread of a helper, for others to place.
+    /// The system's number of a helper thread, so that callers can set its affinity.
     #[derive(Debug, Default)]
     pub(in super::super) struct Place {
-        /// Number of the thread in the system; 0: unknown, or placed by the app.
+        /// Thread number in the system; 0 when it is unknown or the app has placed the thread.
         thread: AtomicI32,
     }
 
     impl Place {
-        /// Helper: may be placed from now on, unless `setup` has done that.
+        /// Helper: lets callers place it from now on, unless `setup` chose cores for it.
         pub(in super::super) fn offer(&self, setup: impl FnOnce()) {
             let before = sched_getaffinity(None);
             setup();
@@ -33,7 +33,8 @@ mod system {
             }
         }
 
-        /// Caller: keeps the helper off this core. Nothing where there is no other; refusals change nothing.
+        /// Caller: keeps the helper off this core. Does nothing when there is no other core; ignores a refusal of the
+        /// system.
         pub(in super::super) fn apart(&self) {
             let Some(thread) = Pid::from_raw(self.thread.load(Relaxed)) else { return };
             let Ok(mut others) = sched_getaffinity(None) else { return };
@@ -53,7 +54,7 @@ mod system {
 
         use super::*;
 
-        /// A helper that says which cores it may use, before and after it was placed.
+        /// The cores that a helper may use, before and after it was placed.
         fn placed(setup: impl FnOnce() + Send) -> (CpuSet, CpuSet) {
             let place = &Place::default();
             let (ready, is_ready) = channel();
@@ -112,7 +113,7 @@ mod system {
 
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(any(miri, loom)))))]
 mod system {
-    /// Nothing to place.
+    /// Nothing to do on this system.
     #[derive(Debug, Default)]
     pub(in super::super) struct Place;
 

@@ -1,11 +1,11 @@
-//! What a thread of ours does before its first work.
+//! What a thread started by Sotto does before its first work.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Called once on every helper thread of a pool and on the thread of every job, before its first work: where an app
-/// sets what its system knows of threads, such as priority or quality of service. The caller's own thread is the app's
-/// anyway.
+/// Called once on every helper thread of a pool and on the thread of every job, before its first work. An app sets
+/// thread properties of its system there, such as priority or quality of service. It is never called on the caller's
+/// own thread.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// // On Android `Process.setThreadPriority`, on Apple's systems `pthread_set_qos_class_self_np`.
 /// let setup = HelperSetup::new(|| drop(STARTED.fetch_add(1, Ordering::Relaxed)));
 /// let pool = Pool::with_setup(Threads::new(2), setup);
-/// // A helper comes when it is awake; nobody waits for it.
+/// // A job does not wait for a helper: repeat until one has started.
 /// while STARTED.load(Ordering::Relaxed) == 0 {
 ///     pool.run(1000, Chunk::of(10), |_| std::thread::yield_now());
 /// }
@@ -26,8 +26,8 @@ use std::sync::Arc;
 pub struct HelperSetup(Option<Arc<dyn Fn() + Send + Sync>>);
 
 impl HelperSetup {
-    /// Calls `setup`, which should be short. If it panics that helper ends, and the pool works with those that are
-    /// left; a job fails.
+    /// Calls `setup`, which should be short. If it panics on a helper, that helper ends and the pool works with the
+    /// others; if it panics on the thread of a job, the job fails.
     #[must_use]
     pub fn new(setup: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(setup)))

@@ -1,4 +1,4 @@
-//! What the pool promises, on real threads.
+//! What the pool promises, tested on real threads.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use super::board::Busy;
 use super::*;
 
-// Miri interprets every instruction: a few rounds show the same accesses.
+// Miri interprets every instruction: a few rounds show the same memory accesses.
 const ROUNDS: usize = if cfg!(miri) { 8 } else { 2000 };
-// Far more than any wait below takes on a loaded machine.
+// Far longer than any wait below, even on a loaded machine.
 const FOREVER: Duration = Duration::from_secs(60);
 
 fn pool(threads: usize) -> Pool {
@@ -181,15 +181,16 @@ fn a_helper_stuck_in_its_chunk_delays_nothing_else() {
     const CHUNKS: usize = 64;
     let pool = pool(2);
     let caller = std::thread::current().id();
-    let (by_caller, helper_came) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let by_caller = AtomicUsize::new(0);
+    let helper_came = AtomicBool::new(false);
     pool.run(CHUNKS, Chunk::of(1), |_| {
         if std::thread::current().id() == caller {
-            // The helper shall have its chunk: otherwise there is nothing to see.
+            // Wait until the helper has its chunk: otherwise the test would show nothing.
             wait_until("the helper's claim", || helper_came.load(SeqCst));
             by_caller.fetch_add(1, SeqCst);
         } else {
             helper_came.store(true, SeqCst);
-            // Ends only if the caller does all the rest meanwhile.
+            // Ends only if the caller runs all other chunks meanwhile.
             wait_until("the caller's share", || by_caller.load(SeqCst) == CHUNKS - 1);
         }
     });
@@ -235,7 +236,8 @@ fn jobs_of_two_pools_inside_each_other_do_not_deadlock() {
 #[test]
 fn callers_at_the_same_time_do_not_wait_for_each_other() {
     let pool = pool(2);
-    let (inside, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let inside = AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             pool.run(2, Chunk::of(1), |_| {
@@ -252,7 +254,8 @@ fn callers_at_the_same_time_do_not_wait_for_each_other() {
 
 #[test]
 fn every_helper_is_set_up_before_its_first_work_and_the_caller_never() {
-    let (set_up, helped) = (Arc::new(Mutex::new(HashSet::new())), Mutex::new(HashSet::new()));
+    let set_up = Arc::new(Mutex::new(HashSet::new()));
+    let helped = Mutex::new(HashSet::new());
     let setup = {
         let set_up = Arc::clone(&set_up);
         HelperSetup::new(move || assert!(set_up.lock().unwrap().insert(std::thread::current().id()), "twice"))
@@ -299,7 +302,7 @@ fn callers_at_the_same_time_get_their_own_results() {
     });
 }
 
-/// The message of the panic that `run` passed on.
+/// The message of the panic that `run` resumed.
 fn message_of(run: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(run)).expect_err("a panic was swallowed");
     payload.downcast::<&str>().map_or_else(|_| "another".into(), |message| (*message).into())
@@ -309,7 +312,8 @@ fn message_of(run: impl FnOnce()) -> String {
 fn a_panic_in_the_caller_goes_on_after_helpers_have_ended() {
     let pool = pool(2);
     let caller = std::thread::current().id();
-    let (helper_came, helper_ended) = (AtomicBool::new(false), AtomicBool::new(false));
+    let helper_came = AtomicBool::new(false);
+    let helper_ended = AtomicBool::new(false);
     let message = message_of(|| {
         pool.run(50, Chunk::of(1), |_| {
             if std::thread::current().id() == caller {

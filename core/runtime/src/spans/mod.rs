@@ -1,14 +1,14 @@
-//! Where time goes: spans with stable names and monotonic times, and counters, for whoever listens.
+//! Where time goes: spans with stable names and monotonic times, and counters, reported to attached listeners.
 //!
-//! Code that works opens a [`Span`] and lets it drop; a [`SpanListener`] that is [attached](attach) hears when each
-//! begins and ends. That is the seam for the tracers of the platforms: a listener maps [`SpanName::name`] to
+//! Code that does work opens a [`Span`] and drops it at the end; every [`SpanListener`] that is [attached](attach) is
+//! called when a span begins and ends. Platform tracers connect here: a listener maps [`SpanName::name`] to
 //! `ATrace_beginSection` and `ATrace_endSection` (Perfetto), or [`Begun::id`] to an `OSSignpostID`. [`Recorder`] is the
 //! listener of profiles.
 //!
-//! Listeners hear the whole process: two models at work at once are told apart by nothing but their threads.
+//! Listeners hear the whole process: spans of two models that run at once differ only in their threads.
 //!
-//! Cost: one relaxed load for each span and each count while nobody listens, nothing is allocated then or later. With a
-//! listener a read lock, the clock twice and what the listener does. Spans are coarse, some tens per second of audio.
+//! Cost without a listener: one relaxed load per span and per count. With one: a read lock, two readings of the clock,
+//! and the listener's own work. Nothing is allocated in either case. Spans are coarse, some tens per second of audio.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,15 +39,15 @@ pub use recorder::{Recorded, Recorder, SpanTotal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SpanName {
-    /// Reading a model until it can work.
+    /// Loading a model, until it is ready.
     Load,
     /// Log-mel features of audio that has been read.
     Mel,
-    /// The encoder over one window, with what the decoder keeps of it.
+    /// The encoder over one window, and the keys and values of its output that the decoder keeps.
     Encode,
-    /// The text of one window, all attempts.
+    /// Decoding the text of one window, with all attempts.
     Decode,
-    /// Times of words, by one more pass of the decoder where none was recorded; lies inside no other span.
+    /// Word times, by one more pass of the decoder when none was recorded. Lies inside no other span.
     Align,
 }
 
@@ -55,7 +55,7 @@ impl SpanName {
     /// All names, in the order in which the work is done.
     pub const ALL: [Self; 5] = [Self::Load, Self::Mel, Self::Encode, Self::Decode, Self::Align];
 
-    /// What tracers and reports show.
+    /// The name in tracers and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -72,15 +72,16 @@ impl SpanName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Counter {
-    /// Bytes of model files that loads have read or mapped.
+    /// Bytes of model files that were read or mapped while loading.
     LoadedBytes,
-    /// Bytes of weights, and of keys and values of the audio, that decoding had to read: by reckoning, per token.
+    /// Bytes of weights, and of the audio's keys and values, that decoding had to read: computed per token, not
+    /// measured.
     DecoderBytes,
-    /// Bytes that were taken out of memory budgets.
+    /// Bytes reserved from memory budgets.
     ReservedBytes,
-    /// Bytes that were given back to memory budgets.
+    /// Bytes given back to memory budgets.
     ReleasedBytes,
-    /// Helper threads that were woken from sleep, a system call each.
+    /// Helper threads that were woken from sleep; each costs a system call.
     HelperWakeups,
 }
 
@@ -89,7 +90,7 @@ impl Counter {
     pub const ALL: [Self; 5] =
         [Self::LoadedBytes, Self::DecoderBytes, Self::ReservedBytes, Self::ReleasedBytes, Self::HelperWakeups];
 
-    /// What tracers and reports show.
+    /// The name in tracers and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -113,11 +114,11 @@ pub struct Begun {
     pub at: Instant,
 }
 
-/// Hears spans and counts, on the threads that work: return at once, never block, and call neither [`attach`] nor drop
-/// an [`Attached`].
+/// Receives spans and counts, on the threads that do the work. Methods must return at once, never block, and neither
+/// call [`attach`] nor drop an [`Attached`].
 ///
-/// Spans of one thread end in the reverse order of their beginnings. A listener hears the end of every span whose
-/// beginning it heard, unless it is detached before; and of none that began before it was attached.
+/// Spans of one thread end in the reverse order of their beginnings. A listener receives the end of every span whose
+/// beginning it received, unless it is detached before, and of no span that began before it was attached.
 pub trait SpanListener: Send + Sync {
     /// A span begins on this thread.
     fn begin(&self, span: Begun);
@@ -125,23 +126,24 @@ pub trait SpanListener: Send + Sync {
     /// A span ends, on the thread where it began.
     fn end(&self, span: Begun, at: Instant);
 
-    /// `by` more of something.
+    /// A counter grew by `by`.
     fn count(&self, counter: Counter, by: u64);
 }
 
-/// How many listeners there are: all that is looked at while there are none.
+/// Number of listeners: the only thing that is read while there are none.
 static LISTENING: AtomicUsize = AtomicUsize::new(0);
 static LISTENERS: RwLock<Vec<Listener>> = RwLock::new(Vec::new());
-/// Numbers for listeners and spans alike.
+/// Numbers of listeners and spans, from one sequence.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 struct Listener {
-    /// Spans with smaller numbers began before it was attached.
+    /// Spans with smaller numbers began before this listener was attached.
     number: u64,
     listener: Arc<dyn SpanListener>,
 }
 
-/// Tells `listener` of all spans and counts of this process until what is returned is dropped. Several may listen.
+/// Reports all spans and counts of this process to `listener` until the returned value is dropped. Several listeners
+/// may be attached.
 #[must_use = "the listener is detached when this is dropped"]
 pub fn attach(listener: Arc<dyn SpanListener>) -> Attached {
     let mut listeners = LISTENERS.write().unwrap_or_else(PoisonError::into_inner);
@@ -151,7 +153,7 @@ pub fn attach(listener: Arc<dyn SpanListener>) -> Attached {
     Attached { number }
 }
 
-/// A listener hears as long as this lives. Dropping it waits until no thread is telling the listener anything.
+/// Keeps a listener attached. Dropping it waits until no thread is calling a listener.
 #[derive(Debug)]
 pub struct Attached {
     number: u64,
@@ -165,7 +167,7 @@ impl Drop for Attached {
     }
 }
 
-/// Begins a span that ends when what is returned is dropped, on this thread.
+/// Begins a span, which ends when the returned value is dropped, on this thread.
 #[inline]
 #[must_use = "the span ends when this is dropped"]
 pub fn span(name: SpanName) -> Span {
@@ -173,7 +175,7 @@ pub fn span(name: SpanName) -> Span {
     Span { begun, on_this_thread: PhantomData }
 }
 
-/// Counts `by` more of something.
+/// Adds `by` to a counter.
 #[inline]
 pub fn count(counter: Counter, by: u64) {
     if LISTENING.load(Ordering::Relaxed) != 0 {
@@ -181,10 +183,10 @@ pub fn count(counter: Counter, by: u64) {
     }
 }
 
-/// A piece of work that goes on; ends on drop.
+/// A running span; ends on drop.
 pub struct Span {
     begun: Option<Begun>,
-    /// Tracers stack spans by thread.
+    /// Not `Send`: tracers stack spans by thread.
     on_this_thread: PhantomData<*const ()>,
 }
 
@@ -209,7 +211,7 @@ impl Drop for Span {
 
 #[cold]
 fn begin(name: SpanName) -> Begun {
-    // The number is taken under the lock: whoever is in the list hears the beginning and has a smaller one.
+    // The number is taken under the lock: a listener in the list receives the beginning and has a smaller number.
     let listeners = LISTENERS.read().unwrap_or_else(PoisonError::into_inner);
     let span = Begun { name, id: NEXT.fetch_add(1, Ordering::Relaxed), at: Instant::now() };
     listeners.iter().for_each(|entry| entry.listener.begin(span));

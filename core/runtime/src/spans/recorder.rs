@@ -1,4 +1,4 @@
-//! The listener of profiles: keeps the last spans, and sums of all.
+//! The listener of profiles: keeps the most recent spans, and the sums of all.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,27 +9,27 @@ use super::{Begun, Counter, SpanListener, SpanName};
 /// A span that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
-    /// What it was about.
+    /// Name of the span.
     pub name: SpanName,
-    /// When it began, from the start of the recording.
+    /// When it began, relative to the start of the recording.
     pub start: Duration,
     /// How long it took.
     pub duration: Duration,
 }
 
-/// All spans of one name.
+/// Totals of all spans of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SpanTotal {
-    /// How many have ended.
+    /// How many spans have ended.
     pub count: u64,
-    /// How long they took together; spans of several threads may overlap.
+    /// Sum of their durations; spans of several threads may overlap.
     pub total: Duration,
-    /// The longest.
+    /// Duration of the longest.
     pub longest: Duration,
 }
 
-/// Records spans and counts. Its memory is taken when it is made and does not grow: when it is full the oldest spans
-/// go, while [`total`](Self::total) and [`count_of`](Self::count_of) still know of them.
+/// Records spans and counts. Allocates its memory when it is made and never grows: when it is full, the oldest spans
+/// are dropped, but [`total`](Self::total) and [`count_of`](Self::count_of) still include them.
 #[derive(Debug)]
 pub struct Recorder {
     origin: Instant,
@@ -43,7 +43,7 @@ struct Ring {
     /// Never longer than `capacity`.
     spans: Vec<Recorded>,
     capacity: usize,
-    /// Where the oldest is, once the ring is full.
+    /// Index of the oldest span, once the ring is full.
     oldest: usize,
     lost: u64,
 }
@@ -62,26 +62,26 @@ impl Recorder {
         self.origin
     }
 
-    /// The spans that are kept, in the order in which they ended.
+    /// The kept spans, in the order in which they ended.
     #[must_use]
     pub fn spans(&self) -> Vec<Recorded> {
         let ring = lock(&self.spans);
         ring.spans[ring.oldest..].iter().chain(&ring.spans[..ring.oldest]).copied().collect()
     }
 
-    /// How many spans were kept no longer.
+    /// How many spans were dropped to make room.
     #[must_use]
     pub fn lost(&self) -> u64 {
         lock(&self.spans).lost
     }
 
-    /// Number and time of all spans of a name.
+    /// Number and durations of all spans of one name, dropped ones included.
     #[must_use]
     pub fn total(&self, name: SpanName) -> SpanTotal {
         lock(&self.totals)[name as usize]
     }
 
-    /// What a counter has come to.
+    /// The sum of a counter.
     #[must_use]
     pub fn count_of(&self, counter: Counter) -> u64 {
         self.counters[counter as usize].load(Ordering::Relaxed)
@@ -121,6 +121,6 @@ impl Ring {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Sums and whole spans: no panic leaves them half-written.
+    // The data are sums and whole spans: no panic leaves them half-written.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
