@@ -114,7 +114,9 @@ mod tests {
             for format in FORMATS {
                 let mut expected = Vec::new();
                 format.decode(&bytes, &mut expected);
-                let (mut raw, mut out, mut left) = (RawBytes::new(format), Vec::new(), bytes.as_slice());
+                let mut raw = RawBytes::new(format);
+                let mut out = Vec::new();
+                let mut left = bytes.as_slice();
                 // Random bytes begin as a file once in many thousand cases.
                 raw.head = None;
                 for &cut in &cuts {

@@ -21,7 +21,9 @@ const WORTH_A_THREAD: usize = 1 << 20;
 /// # Panics
 /// When the shapes do not fit each other.
 pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: bool, threads: Threads) {
-    let (m, k, n) = (a.rows(), a.cols(), b.cols());
+    let m = a.rows();
+    let k = a.cols();
+    let n = b.cols();
     assert_eq!((k, m, n), (b.rows(), out.rows(), out.cols()), "[{m}, {k}] · [{}, {n}]", b.rows());
     if m == 0 || n == 0 {
         return;

@@ -152,9 +152,10 @@ impl<'a> MatMut<'a> {
 
 /// Unsafe code relies on it: a size that does not fit the address space must not wrap to one that does.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize) {
-    let end = match rows == 0 || cols == 0 {
-        true => Some(0),
-        false => (rows - 1).checked_mul(row_stride).and_then(|last| last.checked_add(cols)),
+    let end = if rows == 0 || cols == 0 {
+        Some(0)
+    } else {
+        (rows - 1).checked_mul(row_stride).and_then(|last| last.checked_add(cols))
     };
     assert!(end.is_some_and(|end| end <= len), "{rows} rows of {cols} values, {row_stride} apart, end beyond {len}");
 }

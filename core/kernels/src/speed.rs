@@ -18,7 +18,8 @@ pub fn multiply_adds_per_second(set: KernelSet) -> f64 {
     let input: Vec<f32> = (0..ROWS * DEPTH).map(|i| ((i * 37 % 1000) as f32 - 500.0) * 0.01).collect();
     let norm = Norm::Layer { weight: &[1.0; DEPTH], bias: &[0.0; DEPTH], epsilon: 1e-5 };
     let epilogue = Epilogue { activation: Activation::Gelu, ..Epilogue::default() };
-    let (mut activations, mut out) = (set.activations(ROWS, DEPTH), vec![0.0; ROWS * COLUMNS]);
+    let mut activations = set.activations(ROWS, DEPTH);
+    let mut out = vec![0.0; ROWS * COLUMNS];
     let mut once = || {
         let start = Instant::now();
         set.quantize(MatRef::new(&input, ROWS, DEPTH), &norm, &mut activations);

@@ -66,7 +66,8 @@ fn attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
     let (k, v) = (random.floats(keys * heads.width(), 3.0), random.floats(keys * heads.width(), 1.0));
     let mut panels = KeyValuePanels::new(heads, keys);
     panels.fill(MatRef::new(&k, keys, heads.width()), MatRef::new(&v, keys, heads.width()));
-    let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(heads.head_width()));
+    let mut out = vec![0.0; q.len()];
+    let mut scratch = AttentionScratch::new(heads.head_width());
     set.attend(MatRef::new(&q, rows, heads.width()), &panels, BlockMut::new(&mut out, heads.width()), &mut scratch);
     digest.add(&out);
     let mut cache = HalfCache::new(heads, keys);
@@ -107,7 +108,8 @@ fn quantized_attention(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
 /// Frames of noise, and of noise that is almost silent.
 fn spectrogram(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
     let filters: Vec<f32> = random.floats(20 * 201, 1.0).iter().map(|x| x.abs()).collect();
-    let (plan, mut scratch) = (Spectrogram::new(160, &filters), SpectrogramScratch::default());
+    let plan = Spectrogram::new(160, &filters);
+    let mut scratch = SpectrogramScratch::default();
     for (frames, loudest) in [(1, 1.0), (11, 0.3), (16, 1e-5)] {
         let samples = random.floats(plan.samples(frames), loudest);
         let mut out = vec![0.0; frames * plan.filters()];
@@ -119,7 +121,8 @@ fn spectrogram(set: KernelSet, random: &mut Lcg, digest: &mut Digest) {
 #[test]
 fn every_architecture_has_the_same_spectrogram() {
     for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
-        let (mut random, mut digest) = (Lcg::new(2028), Digest(0xcbf2_9ce4_8422_2325));
+        let mut random = Lcg::new(2028);
+        let mut digest = Digest(0xcbf2_9ce4_8422_2325);
         spectrogram(set, &mut random, &mut digest);
         assert_eq!(format!("{:016x}", digest.0), EXPECTED_SPECTROGRAM, "{set:?}");
     }
@@ -128,7 +131,8 @@ fn every_architecture_has_the_same_spectrogram() {
 #[test]
 fn every_architecture_attends_in_int8_with_the_same_bits() {
     for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
-        let (mut random, mut digest) = (Lcg::new(2027), Digest(0xcbf2_9ce4_8422_2325));
+        let mut random = Lcg::new(2027);
+        let mut digest = Digest(0xcbf2_9ce4_8422_2325);
         quantized_attention(set, &mut random, &mut digest);
         assert_eq!(format!("{:016x}", digest.0), EXPECTED_INT8, "{set:?}");
     }
@@ -137,7 +141,8 @@ fn every_architecture_attends_in_int8_with_the_same_bits() {
 #[test]
 fn every_architecture_gives_the_same_bits() {
     for set in std::iter::once(KernelSet::scalar()).chain(sets()) {
-        let (mut random, mut digest) = (Lcg::new(2026), Digest(0xcbf2_9ce4_8422_2325));
+        let mut random = Lcg::new(2026);
+        let mut digest = Digest(0xcbf2_9ce4_8422_2325);
         products(set, &mut random, &mut digest);
         functions(set, &mut random, &mut digest);
         attention(set, &mut random, &mut digest);

@@ -50,7 +50,8 @@ fn encoder_attention_is_right_and_agrees_on_all_sets() {
             let mut panels = KeyValuePanels::new(heads, 40);
             let [k, v] = [&k, &v].map(|values| MatRef::new(values, keys, heads.key_value_width()));
             panels.fill(k, v);
-            let (mut out, mut scratch) = (vec![0.0; q.len()], AttentionScratch::new(head));
+            let mut out = vec![0.0; q.len()];
+            let mut scratch = AttentionScratch::new(head);
             let queries = MatRef::new(&q, rows, heads.width());
             set.attend(queries, &panels, BlockMut::new(&mut out, heads.width()), &mut scratch);
             out
@@ -139,7 +140,8 @@ fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
     }
     for (keys, count, key_values, head) in shapes {
         let heads = Heads::grouped(count, key_values, head);
-        let (q, kv_width) = (random.floats(heads.width(), 2.0), heads.key_value_width());
+        let q = random.floats(heads.width(), 2.0);
+        let kv_width = heads.key_value_width();
         let [k, v] = [2.0, 1.0].map(|range| random.floats(keys * kv_width, range));
         let pairs = k.chunks_exact(kv_width).zip(v.chunks_exact(kv_width));
         let projected: Vec<f32> = pairs.flat_map(|(k, v)| [k, v].concat()).collect();
@@ -228,8 +230,9 @@ fn decoder_attention_is_right_and_agrees_on_all_sets() {
             }
             let mut copy = HalfCache::new(heads, capacity);
             copy.copy_from(&cache);
-            let (mut weights, mut out, mut again) =
-                (vec![0.0; 5 * count], vec![0.0; heads.width()], vec![0.0; heads.width()]);
+            let mut weights = vec![0.0; 5 * count];
+            let mut out = vec![0.0; heads.width()];
+            let mut again = vec![0.0; heads.width()];
             set.attend_first(5, &q, &cache, &mut weights, &mut again);
             cache.truncate(5);
             set.attend_cached(&q, &cache, &mut weights, &mut out);

@@ -289,7 +289,8 @@ fn a_product_in_parts_equals_the_whole() {
     for set in sets() {
         let epilogue = Epilogue { bias: Some(&case.bias), activation: Activation::Gelu, accumulate: false };
         let whole = case.run(set, epilogue);
-        let (packed, mut activations) = (case.pack(set), set.activations(0, 0));
+        let packed = case.pack(set);
+        let mut activations = set.activations(0, 0);
         let input = MatRef::new(&case.input, case.rows, case.depth);
         set.quantize(input, &Norm::None, &mut activations);
         let (mut out, mut half) = (vec![0.0; 50 * 150], vec![0; 50 * 150]);
@@ -615,7 +616,9 @@ proptest! {
         let mut random = Lcg::new(seed);
         let input = random.floats(rows * depth, 2f32.powi(magnitude));
         let (weights, scales) = (random.weights(columns * depth), random.floats(columns, 0.1));
-        let (gain, shift, bias) = (random.floats(depth, 1.0), random.floats(depth, 1.0), random.floats(columns, 1.0));
+        let gain = random.floats(depth, 1.0);
+        let shift = random.floats(depth, 1.0);
+        let bias = random.floats(columns, 1.0);
         let norm = match norm {
             0 => Norm::None,
             1 => Norm::Layer { weight: &gain, bias: &shift, epsilon: 1e-5 },

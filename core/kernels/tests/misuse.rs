@@ -46,7 +46,8 @@ fn a_chunk_of_another_layer_is_refused() {
 fn rows_that_were_not_quantized_for_4_bit_weights_are_refused_on_every_set() {
     for set in KernelSet::all_available() {
         let weights = Int4Matrix::pack(set.layout(), BLOCK, &[1; 3 * BLOCK], &[0x3c00; 3]).expect("valid shapes");
-        let (values, mut activations) = ([1.0; 2 * BLOCK], set.activations(2, BLOCK));
+        let values = [1.0; 2 * BLOCK];
+        let mut activations = set.activations(2, BLOCK);
         let product = |activations: &_| {
             let mut out = [0.0; 6];
             set.product_int4(activations, &weights, Epilogue::default(), BlockMut::new(&mut out, 3));

@@ -91,7 +91,9 @@ fn a_llama_with_real_weights_tells_the_story_that_candles_tells() {
     // The story as a draft, wrong in one place, is the same story in fewer passes.
     let mut draft = story.clone();
     draft[70] = 5;
-    let (cancel, memory, scorer) = (CancelToken::new(), &mut SearchMemory::default(), Plain { end: 1 });
+    let cancel = CancelToken::new();
+    let memory = &mut SearchMemory::default();
+    let scorer = Plain { end: 1 };
     let mut search = Search { hypotheses: &mut ours, memory, scorer: &scorer, settings: SETTINGS, cancel: &cancel };
     let mut recording = Recording::new(&[]);
     let fed = Draft::feed(&mut search, &[1], &draft, &mut recording).unwrap();
@@ -137,7 +139,9 @@ fn candles_texts(tensors: &networks::Tensors) -> Vec<(Vec<f32>, Vec<u32>)> {
     let text = |sentence: &Vec<u32>| {
         network.reset_kv_cache();
         let source = network.encoder().forward(&row(sentence), 0).unwrap();
-        let (mut first, mut tokens, mut token) = (Vec::new(), Vec::new(), START);
+        let mut first = Vec::new();
+        let mut tokens = Vec::new();
+        let mut token = START;
         for position in 0..LONGEST {
             let logits = values(&network.decode(&row(&[token]), &source, position).unwrap());
             token = argmax(&logits) as u32;
@@ -237,7 +241,9 @@ fn a_shortlist_that_has_the_words_of_a_text_gives_that_text() {
     let settings = SearchSettings { max_tokens: LONGEST, ..SETTINGS };
     let first = first(&mut inference, &[START], LONGEST);
     assert_eq!(first.len(), shortlist.len());
-    let (cancel, memory, scorer) = (CancelToken::new(), &mut SearchMemory::default(), Shortlist(shortlist));
+    let cancel = CancelToken::new();
+    let memory = &mut SearchMemory::default();
+    let scorer = Shortlist(shortlist);
     let mut search = Search { hypotheses: &mut inference, memory, scorer: &scorer, settings, cancel: &cancel };
     assert_eq!(search.greedy(&first).unwrap().tokens, expected);
 }

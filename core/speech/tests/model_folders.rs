@@ -363,9 +363,10 @@ fn the_early_tokenizer_of_tiny_en_is_english_with_timestamps() {
     // With the settings, and as early revisions were, without.
     for settings in [true, false] {
         let generation = folder.path().join("generation_config.json");
-        match settings {
-            true => drop(std::fs::copy(original.join("generation_config.json"), &generation).unwrap()),
-            false => std::fs::remove_file(&generation).unwrap(),
+        if settings {
+            std::fs::copy(original.join("generation_config.json"), &generation).unwrap();
+        } else {
+            std::fs::remove_file(&generation).unwrap();
         }
         let tokenizer = |name: &str| {
             std::fs::copy(original.join(name), folder.path().join("tokenizer.json")).unwrap();

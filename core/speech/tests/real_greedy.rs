@@ -77,14 +77,15 @@ fn timestamps_are_those_of_transformers() {
     let golden = golden("greedy_timestamps");
     let clips = golden["clips"].as_array().unwrap();
     let long = long_tests();
-    let chosen: Vec<Value> = match long {
-        true => clips.clone(),
-        false => clips
+    let chosen: Vec<Value> = if long {
+        clips.clone()
+    } else {
+        clips
             .iter()
             .filter(|clip| clip["file"].as_str().unwrap().starts_with("synthetic"))
             .step_by(5)
             .cloned()
-            .collect(),
+            .collect()
     };
     assert_eq!(chosen.len(), if long { 140 } else { 20 });
     let options = TranscribeOptions {

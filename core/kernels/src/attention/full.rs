@@ -54,7 +54,9 @@ impl KeyValuePanels {
     /// # Panics
     /// When the shapes differ from each other or from the heads, or rows are empty.
     pub fn fill(&mut self, keys: MatRef<'_>, values: MatRef<'_>) {
-        let (len, width, head_width) = (keys.rows(), self.heads.key_value_width(), self.heads.head_width());
+        let len = keys.rows();
+        let width = self.heads.key_value_width();
+        let head_width = self.heads.head_width();
         assert_eq!((keys.cols(), values.rows(), values.cols()), (width, len, width), "keys and values");
         self.reshape(len);
         if len == 0 || width == 0 {
@@ -74,7 +76,8 @@ impl KeyValuePanels {
                 }
             }
         }
-        let (dim_blocks, padded_len) = (head_width.div_ceil(LANES), self.padded_len());
+        let dim_blocks = head_width.div_ceil(LANES);
+        let padded_len = self.padded_len();
         for (h, panel) in self.values.chunks_exact_mut(dim_blocks * padded_len).enumerate() {
             for (first, rows) in (0..head_width).step_by(LANES).zip(panel.chunks_exact_mut(padded_len)) {
                 let dims = LANES.min(head_width - first);
@@ -241,7 +244,8 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], (max, total): (&mut f32, &mut f32)) 
         *total *= lanes[0];
         *max = greatest;
     }
-    let (shift, mut sum) = (s.splat(*max), s.splat(0.0));
+    let shift = s.splat(*max);
+    let mut sum = s.splat(0.0);
     let (blocks, _) = scores.as_chunks_mut::<LANES>();
     for block in blocks {
         let y = math::exp(s, s.sub(s.load(block), shift));

@@ -64,7 +64,8 @@ pub fn attend_row(q: &[f32], k: &[f32], v: &[f32], heads: Heads, out: &mut [f32]
     assert!(q.len() == width && out.len() == width && k.len() == s * kv_width && v.len() == k.len());
     weights.resize(heads.count() * s, 0.0);
     for h in 0..heads.count() {
-        let (range, kv_start) = (h * head..(h + 1) * head, heads.key_value_of(h) * head);
+        let range = h * head..(h + 1) * head;
+        let kv_start = heads.key_value_of(h) * head;
         let kv_range = kv_start..kv_start + head;
         let row = &mut weights[h * s..(h + 1) * s];
         for (score, key) in row.iter_mut().zip(k.chunks_exact(kv_width)) {

@@ -59,7 +59,9 @@ impl Int8 for Avx2 {
         // SAFETY: `self` proves AVX2. `depth / 16` steps read 16 bytes of the row and 128 of each half's 8 · `depth`. A
         // prefetch may name any address. Sixteen sums are written, below the end checked above.
         unsafe {
-            let (mut a, mut left, mut right) = (row, weights, weights.add(8 * depth));
+            let mut a = row;
+            let mut left = weights;
+            let mut right = weights.add(8 * depth);
             let ones = _mm256_set1_epi16(1);
             let mut acc = [[_mm256_setzero_si256(); 2]; 4];
             for _ in 0..depth / 16 {

@@ -153,7 +153,8 @@ unsafe fn finished_tile<T: Element>(
     const ROWS: usize = Avx512Vnni::TILE_ROWS;
     let Finish { row_scales, column_scales, bias, accumulate, mut out } = finish;
     let (row_scales, _) = row_scales.split_at(ROWS);
-    let (column_scales, bias) = (column_scales.as_chunks::<LANES>().0, bias.as_chunks::<LANES>().0);
+    let column_scales = column_scales.as_chunks::<LANES>().0;
+    let bias = bias.as_chunks::<LANES>().0;
     let (column_scales, bias) = (&column_scales[..2], &bias[..2]);
     debug_assert!(out.rows() == ROWS && out.columns() == 32);
     let (mut to, stride) = out.as_mut_ptr_and_stride();

@@ -174,7 +174,8 @@ impl PackedMatrix {
     pub fn column(&self, column: usize, out: &mut [f32]) {
         assert!(column < self.columns && out.len() == self.depth);
         let (panel, scale) = (self.panel(column / self.layout.panel()), self.scales()[column]);
-        let (padded_depth, offset) = (Layout::padded_depth(self.depth), self.layout.offset());
+        let padded_depth = Layout::padded_depth(self.depth);
+        let offset = self.layout.offset();
         for (k, out) in out.iter_mut().enumerate() {
             let code = panel[self.layout.index(padded_depth, column % self.layout.panel(), k)];
             *out = f32::from(code.wrapping_sub(offset) as i8) * scale;

@@ -199,7 +199,9 @@ fn int8_weights(set: KernelSet, Shape { depth, columns, .. }: Shape) -> PackedMa
 fn ranked(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
     let Shape { depth, columns, .. } = shape;
     let weights = int8_weights(set, shape);
-    let (input, mut out, mut best) = (values(depth, 0), vec![0.0; columns], TopK::new(8));
+    let input = values(depth, 0);
+    let mut out = vec![0.0; columns];
+    let mut best = TopK::new(8);
     let mut activations = set.activations(1, depth);
     set.quantize(MatRef::new(&input, 1, depth), &Norm::None, &mut activations);
     timed(repeats, shape.macs(), (depth * columns) as u64, || {
@@ -210,7 +212,9 @@ fn ranked(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
 fn int8(set: KernelSet, shape: Shape, activation: Activation, quantize: bool, repeats: usize) -> Figure {
     let Shape { rows, depth, columns } = shape;
     let weights = int8_weights(set, shape);
-    let (input, bias, mut out) = (values(rows * depth, 0), vec![0.5; columns], vec![0.0; rows * columns]);
+    let input = values(rows * depth, 0);
+    let bias = vec![0.5; columns];
+    let mut out = vec![0.0; rows * columns];
     let mut activations = set.activations(rows, depth);
     set.quantize(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);
     let epilogue = Epilogue { bias: Some(&bias), activation, accumulate: false };
@@ -228,7 +232,8 @@ fn int4(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
     // 2^-7 as a half float.
     let weights = Int4Matrix::pack(set.layout(), depth, &weights, &vec![0x2000; columns * depth / 32]);
     let weights = weights.expect("valid shapes");
-    let (input, mut out) = (values(rows * depth, 0), vec![0.0; rows * columns]);
+    let input = values(rows * depth, 0);
+    let mut out = vec![0.0; rows * columns];
     let mut activations = set.activations(rows, depth);
     timed(repeats, shape.macs(), weights.bytes().len() as u64, || {
         set.quantize_for_int4(MatRef::new(&input, rows, depth), &Norm::None, &mut activations);
@@ -246,7 +251,8 @@ fn encoder(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
     let [q, k, v] = [0, 1, 2].map(|seed| values(rows * width, seed));
     let view = |values| MatRef::new(values, rows, width);
     let mut panels = KeyValuePanels::new(heads, rows);
-    let (mut out, mut scratch) = (vec![0.0; rows * width], AttentionScratch::new(heads.head_width()));
+    let mut out = vec![0.0; rows * width];
+    let mut scratch = AttentionScratch::new(heads.head_width());
     timed(repeats, encoder_macs(heads), (8 * rows * width) as u64, || {
         panels.fill(view(&k), view(&v));
         set.attend(view(&q), &panels, BlockMut::new(&mut out, width), &mut scratch);
@@ -272,8 +278,9 @@ fn decoder(set: KernelSet, heads: Heads, rows: usize, repeats: usize) -> Figure 
     let [k, v] = [1, 2].map(|seed| values(rows * heads.width(), seed));
     let mut cache = HalfCache::new(heads, rows);
     set.append(&mut cache, &k, &v);
-    let (q, mut out, mut weights) =
-        (values(heads.width(), 3), vec![0.0; heads.width()], vec![0.0; heads.count() * rows]);
+    let q = values(heads.width(), 3);
+    let mut out = vec![0.0; heads.width()];
+    let mut weights = vec![0.0; heads.count() * rows];
     let macs = (2 * rows * heads.width()) as u64;
     timed(repeats, macs, 2 * macs, || set.attend_cached(&q, &cache, &mut weights, &mut out))
 }
@@ -286,8 +293,9 @@ fn audio(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
         let range = chunk.rows();
         set.fill_quantized(view.rows_range(range.start, range.len()), chunk);
     }
-    let (q, mut out, mut scratch) =
-        (values(heads.width(), 3), vec![0.0; heads.width()], QuantizedRowScratch::default());
+    let q = values(heads.width(), 3);
+    let mut out = vec![0.0; heads.width()];
+    let mut scratch = QuantizedRowScratch::default();
     let macs = (2 * STATES * heads.width()) as u64;
     timed(repeats, macs, macs, || set.attend_quantized_row(&q, &layer, None, &mut out, &mut scratch))
 }
@@ -314,8 +322,10 @@ fn spectrogram(set: KernelSet, repeats: usize) -> Figure {
     let frames = 2 * STATES;
     let filters: Vec<f32> =
         (0..FILTERS * 201).map(|i| if (i % 201).abs_diff(2 * (i / 201)) < 3 { 0.1 } else { 0.0 }).collect();
-    let (plan, mut scratch) = (Spectrogram::new(160, &filters), SpectrogramScratch::default());
-    let (samples, mut out) = (values(plan.samples(frames), 0), vec![0.0; frames * FILTERS]);
+    let plan = Spectrogram::new(160, &filters);
+    let mut scratch = SpectrogramScratch::default();
+    let samples = values(plan.samples(frames), 0);
+    let mut out = vec![0.0; frames * FILTERS];
     timed(repeats, (5 * out.len()) as u64, (4 * samples.len()) as u64, || {
         set.log_spectrogram(&plan, &samples, &mut scratch, &mut out);
     })

@@ -227,7 +227,8 @@ fn sum<S: Simd>(s: S, row: &[f32]) -> f32 {
 #[inline(always)]
 fn sum_of_squares<S: Simd>(s: S, row: &[f32], mean: f32) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
-    let (mut lanes, shift) = (s.splat(0.0), s.splat(mean));
+    let mut lanes = s.splat(0.0);
+    let shift = s.splat(mean);
     for block in blocks {
         let d = s.sub(s.load(block), shift);
         lanes = s.fma(d, d, lanes);

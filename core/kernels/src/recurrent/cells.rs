@@ -49,7 +49,9 @@ mod tests {
 
     #[test]
     fn a_long_short_term_memory_does_what_its_equations_say() {
-        let (gates, mut cell, mut hidden) = ([0.5f32, -1.0, 2.0, 0.3, -0.7, 1.1, 0.2, 0.9], [0.4f32, -0.8], [0.0; 2]);
+        let gates = [0.5f32, -1.0, 2.0, 0.3, -0.7, 1.1, 0.2, 0.9];
+        let mut cell = [0.4f32, -0.8];
+        let mut hidden = [0.0; 2];
         let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp());
         let of = |i: usize, cell: f32| {
             let cell = sigmoid(gates[2 + i]) * f64::from(cell) + sigmoid(gates[i]) * f64::from(gates[4 + i]).tanh();
@@ -63,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_gated_unit_keeps_or_renews_its_state_as_its_gates_say() {
-        let (input, state, mut hidden) = ([0.1f32, 3.0, -0.4], [0.7f32, -1.0, 0.6], [0.25f32]);
+        let input = [0.1f32, 3.0, -0.4];
+        let state = [0.7f32, -1.0, 0.6];
+        let mut hidden = [0.25f32];
         let sigmoid = |x: f32| 1.0 / (1.0 + (-f64::from(x)).exp());
         let (reset, update) = (sigmoid(0.8), sigmoid(2.0));
         let new = (f64::from(-0.4f32) + reset * f64::from(0.6f32)).tanh();

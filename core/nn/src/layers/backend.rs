@@ -194,7 +194,8 @@ mod tests {
     fn few_rows_are_divided_by_columns() {
         for (threads, columns) in [(2, 1000), (2, 51_864), (3, 40), (40, 51_864), (1, 1000)] {
             let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
-            let (pieces, mut out) = (Mutex::new(Vec::new()), vec![0.0; 5 * columns]);
+            let pieces = Mutex::new(Vec::new());
+            let mut out = vec![0.0; 5 * columns];
             backend.by_columns(BlockMut::new(&mut out, columns), |first, piece| {
                 assert_eq!(piece.rows(), 5);
                 pieces.lock().unwrap().push(first..first + piece.columns());

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn products_of_turned_rows_depend_on_their_distance() {
-        let (query, key) = ([0.3, -1.2, 0.7, 0.1, 2.0, 0.4, -0.6, 1.1], [1.0, 0.2, -0.4, 0.9, -0.1, 0.5, 0.8, -1.0]);
+        let query = [0.3, -1.2, 0.7, 0.1, 2.0, 0.4, -0.6, 1.1];
+        let key = [1.0, 0.2, -0.4, 0.9, -0.1, 0.5, 0.8, -1.0];
         for pairs in [RotaryPairs::Neighbours, RotaryPairs::Halves] {
             let rotary = Rotary::new(pairs, 8, 30, 10_000.0);
             let product = |of_query: usize, of_key: usize| -> f32 {

@@ -152,7 +152,10 @@ impl MatrixRequest<'_> {
         weight_type: WeightType,
     ) -> Result<QuantizedWeights, WeightError> {
         let depth = self.depth();
-        let (mut values, mut scales, mut block_scales, mut bias) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut values = Vec::new();
+        let mut scales = Vec::new();
+        let mut block_scales = Vec::new();
+        let mut bias = Vec::new();
         for part in self.parts {
             let rows = self.rows_of(source, part)?;
             match weight_type {

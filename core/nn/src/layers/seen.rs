@@ -67,7 +67,9 @@ impl Backend {
         out: &mut [f32],
     ) {
         let SeenRows { rows, positions, memories, block } = seen;
-        let (width, kv_width, kernels) = (heads.width(), heads.key_value_width(), self.kernels());
+        let width = heads.width();
+        let kv_width = heads.key_value_width();
+        let kernels = self.kernels();
         let stride = width + 2 * kv_width;
         for (row, parts) in rows.iter().zip(projected.chunks_exact(stride)) {
             let (key, value) = parts[width..].split_at(kv_width);
@@ -108,10 +110,12 @@ mod tests {
         let heads = Heads::grouped(6, 2, 64);
         let (width, stride) = (heads.width(), heads.width() + 2 * heads.key_value_width());
         let rows: Vec<Row> = (0..160).map(|i| Row { hypothesis: i / 3 % 2, source: 0, token: 0 }).collect();
-        let (projected, mut out) = (values(rows.len() * stride), vec![0.0; rows.len() * width]);
+        let projected = values(rows.len() * stride);
+        let mut out = vec![0.0; rows.len() * width];
         let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));
         let mut memories = [0, 0].map(|_| HalfMemory::new(1, rows.len(), heads));
-        let (weights, mut positions) = (Stash::new(), Positions::default());
+        let weights = Stash::new();
+        let mut positions = Positions::default();
         let parts = projected.chunks(pieces * stride).zip(out.chunks_mut(pieces * width));
         for (rows, (projected, out)) in rows.chunks(pieces).zip(parts) {
             let positions = positions.place(rows, &memories);

@@ -52,9 +52,10 @@ impl ModelSource {
             Self::Memory(file) => Opened::Other(OtherFile::Memory(file.clone())),
             Self::File(range) => {
                 let io = |source| LoadError::Io { path: range.name().into(), source };
-                match begins_as_safetensors(&range.start::<SAFETENSORS_START>().map_err(io)?) {
-                    true => Opened::Packed(PackedModel::open_range(range)?),
-                    false => Opened::Other(OtherFile::Range(range.clone())),
+                if begins_as_safetensors(&range.start::<SAFETENSORS_START>().map_err(io)?) {
+                    Opened::Packed(PackedModel::open_range(range)?)
+                } else {
+                    Opened::Other(OtherFile::Range(range.clone()))
                 }
             }
         })
@@ -80,7 +81,8 @@ pub fn check_task(model: &PackedModel, expected: &'static str) -> Result<(), Loa
 /// # Errors
 /// [`LoadError::Weights`].
 pub fn open_folder_weights(folder: &Path) -> Result<Option<Weights>, LoadError> {
-    let (single, index) = (folder.join("model.safetensors"), folder.join("model.safetensors.index.json"));
+    let single = folder.join("model.safetensors");
+    let index = folder.join("model.safetensors.index.json");
     Ok(match () {
         () if single.is_file() => Some(Weights::open_safetensors(&single)?),
         () if index.is_file() => Some(Weights::open_safetensors_sharded(&index)?),

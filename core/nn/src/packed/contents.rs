@@ -146,7 +146,9 @@ impl Contents {
 
     /// The header and the bytes behind it.
     fn laid_out(&self) -> (Vec<u8>, Vec<Cow<'_, [u8]>>) {
-        let (mut places, mut tensors, mut start) = (Vec::new(), Vec::new(), 0);
+        let mut places = Vec::new();
+        let mut tensors = Vec::new();
+        let mut start = 0;
         let mut place = |name: String, kind, shape, bytes: Cow<'_, [u8]>| {
             places.push(Place { name, kind, shape, start, end: start + bytes.len() });
             start += bytes.len();

@@ -80,10 +80,7 @@ impl PackedModel {
     /// How the matrices are quantized: with 4 bits, if any is.
     #[must_use]
     pub fn weight_type(&self) -> WeightType {
-        match self.weights.names().any(is_int4) {
-            true => WeightType::Int4,
-            false => WeightType::Int8,
-        }
+        if self.weights.names().any(is_int4) { WeightType::Int4 } else { WeightType::Int8 }
     }
 
     /// Order of the quantized weights.
@@ -152,10 +149,7 @@ impl PackedModel {
     /// # Errors
     /// [`WeightError::Changed`].
     pub fn check_unchanged(&self) -> Result<(), WeightError> {
-        match self.weights.has_its_length() {
-            true => Ok(()),
-            false => Err(WeightError::Changed { file: self.name().to_owned() }),
-        }
+        if self.weights.has_its_length() { Ok(()) } else { Err(WeightError::Changed { file: self.name().to_owned() }) }
     }
 
     fn expect_kind(&self, name: &str, found: &str, expected: &str) -> Result<(), WeightError> {
@@ -194,7 +188,9 @@ impl PackedModel {
     }
 
     fn mapped_int4(&self, request: &MatrixRequest<'_>) -> Result<Int4Matrix, WeightError> {
-        let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
+        let layout = self.layout;
+        let columns = request.columns();
+        let depth = request.depth();
         let name = format!("{}.{INT4}", request.name());
         let length = Int4Matrix::packed_len(layout, columns, depth).map_err(|problem| self.unfit(&name, problem))?;
         let panels = columns.div_ceil(layout.panel());
@@ -210,7 +206,9 @@ impl PackedModel {
     }
 
     fn mapped_int8(&self, request: &MatrixRequest<'_>) -> Result<PackedMatrix, WeightError> {
-        let (layout, columns, depth) = (self.layout, request.columns(), request.depth());
+        let layout = self.layout;
+        let columns = request.columns();
+        let depth = request.depth();
         let (name, scales) = (format!("{}.{INT8}", request.name()), format!("{}.{SCALES}", request.name()));
         // Refuses what has no size before sizes are computed with.
         PackedMatrix::packed_len(layout, columns, depth).map_err(|problem| self.unfit(&name, problem))?;

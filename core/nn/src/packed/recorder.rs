@@ -130,9 +130,10 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
     fn quantized(&self, _: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         self.cancel.check()?;
         let (name, published) = (request.name(), self.is_published(request));
-        let weights = match published {
-            true => request.quantized(self.source, self.layout, (self.weight_type)(&name))?,
-            false => self.source.quantized(self.layout, request)?,
+        let weights = if published {
+            request.quantized(self.source, self.layout, (self.weight_type)(&name))?
+        } else {
+            self.source.quantized(self.layout, request)?
         };
         self.cancel.check()?;
         let error = published.then(|| self.error(request, &weights.matrix)).transpose()?;

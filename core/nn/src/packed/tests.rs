@@ -147,7 +147,8 @@ fn as_f32_a_matrix_is_what_its_weights_stand_for() {
     for layout in Layout::ALL {
         let packed = open(&file(layout)).unwrap();
         for request in [STACKED, CONV, EMBED] {
-            let (found, original) = (packed.matrix(&request).unwrap(), source.matrix(&request).unwrap());
+            let found = packed.matrix(&request).unwrap();
+            let original = source.matrix(&request).unwrap();
             assert_eq!(found.bias, original.bias);
             let int8 = packed.quantized(layout, &request).unwrap().matrix;
             let mut column = vec![0.0; request.depth()];
@@ -267,7 +268,8 @@ fn errors_are_measured_against_the_source() {
     assert_eq!(names, ["a.q+k", "conv", "embed"]);
     // Uniform rounding by half a step of 1/127: 1/127/√12 over the sine's root mean square of 0.7.
     assert!(errors.iter().all(|error| (0.001..0.006).contains(&error.relative())), "{errors:?}");
-    let (packed, cancel) = (open(&file(Layout::Pairs)).unwrap(), CancelToken::new());
+    let packed = open(&file(Layout::Pairs)).unwrap();
+    let cancel = CancelToken::new();
     let again = Recorder::new(&packed, Layout::Octets, &|_| WeightType::Int4, &cancel);
     load(&again, Layout::Columns).unwrap();
     let (contents, errors) = again.finish();

@@ -232,7 +232,9 @@ mod tests {
     #[test]
     fn the_best_steps_are_those_of_the_sorted_row_with_what_a_preference_brings() {
         let (plain, wishing) = (Plain { end: 299 }, Wishing(Plain { end: 299 }));
-        let (mut rng, mut top, mut weighed) = (Rng::new(3), TopK::new(6), Vec::new());
+        let mut rng = Rng::new(3);
+        let mut top = TopK::new(6);
+        let mut weighed = Vec::new();
         for scorer in [&plain as &dyn Scorer, &wishing] {
             for text in [&[][..], &[10], &[10, 11], &[10, 11, 12], &[40], &[5]] {
                 for _ in 0..100 {

@@ -178,7 +178,8 @@ mod tests {
         };
         let once = [9, 8, 1, 2, 3];
         let looped: Vec<u32> = once.iter().chain([1, 2, 3].iter().cycle().take(12)).copied().collect();
-        let (mut cut, expected) = (text(&looped), text(&once));
+        let mut cut = text(&looped);
+        let expected = text(&once);
         assert!(cut.cut_loop());
         assert_eq!(cut.avg_logprob(), expected.avg_logprob());
         assert_eq!(cut, Candidate { looped: true, ..expected });

@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn hypotheses_continue_the_prompt_each_with_its_own_source_and_take_it_along() {
-        let (mut inference, cancel) = (Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE), CancelToken::new());
+        let mut inference = Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE);
+        let cancel = CancelToken::new();
         let sources = |_: &Toy, _: &mut _, sources: &mut Vec<u32>| -> Result<(), ()> {
             sources.extend([0, 3]);
             Ok(())

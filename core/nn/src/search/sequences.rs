@@ -86,8 +86,9 @@ impl Search<'_> {
         // Reserved once: the steady state allocates nothing.
         let mut active: Vec<(usize, Candidate)> =
             (0..count).map(|index| (index, Candidate::with_room(max_tokens))).collect();
-        let (mut next, mut parents, mut ongoing) =
-            (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut next = Vec::with_capacity(count);
+        let mut parents = Vec::with_capacity(count);
+        let mut ongoing = Vec::with_capacity(count);
         let columns = first.len() / count.max(1);
         let mut logits = first;
         for step in 1..=max_tokens {
@@ -175,7 +176,8 @@ mod tests {
 
     /// The sources' texts behind `first`, each alone or all at once.
     fn texts(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Vec<u32>> {
-        let (mut inference, cancel) = (Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE), CancelToken::new());
+        let mut inference = Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE);
+        let cancel = CancelToken::new();
         let make = |_: &Toy, _: &mut _, kept: &mut Vec<u32>| -> Result<(), ()> {
             kept.extend(sources);
             Ok(())

@@ -155,7 +155,8 @@ mod tests {
     fn a_locked_file_is_shared_by_readers_and_kept_from_a_writer() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"weights").unwrap();
-        let (one, two) = (MappedFile::open_locked(file.path()).unwrap(), MappedFile::open_locked(file.path()).unwrap());
+        let one = MappedFile::open_locked(file.path()).unwrap();
+        let two = MappedFile::open_locked(file.path()).unwrap();
         assert!(matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock)));
         drop((one, two));
         file.as_file().try_lock().unwrap();

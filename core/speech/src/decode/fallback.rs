@@ -60,9 +60,10 @@ pub(crate) fn decode_with_fallback(
     }
     let stuttered = doubted.iter().position(|&(_, stutters)| stutters);
     let whole = stuttered.or_else(|| doubted.iter().rposition(|(attempt, _)| !attempt.looped)).unwrap_or(0);
-    Ok(match doubted.is_empty() {
-        true => judge(Candidate::default(), window.no_speech_prob, 0.0, window.tokenizer, compressor),
-        false => doubted.swap_remove(whole).0,
+    Ok(if doubted.is_empty() {
+        judge(Candidate::default(), window.no_speech_prob, 0.0, window.tokenizer, compressor)
+    } else {
+        doubted.swap_remove(whole).0
     })
 }
 

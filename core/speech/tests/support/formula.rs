@@ -222,9 +222,6 @@ fn byte_alphabet() -> Vec<char> {
     let printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut others = 0x100..;
     (0..=255u8)
-        .map(|byte| match printable(&byte) {
-            true => char::from(byte),
-            false => char::from_u32(others.next().unwrap()).unwrap(),
-        })
+        .map(|byte| if printable(&byte) { char::from(byte) } else { char::from_u32(others.next().unwrap()).unwrap() })
         .collect()
 }

@@ -109,7 +109,9 @@ type Expanded = (Vec<u32>, Vec<u8>, Vec<[u32; 4]>);
 
 fn expanded(pairs: &[u8], first: usize, lengths: &[u8], bytes: &[u8]) -> Result<Expanded, &'static str> {
     let (before, behind) = lengths.split_at_checked(first).ok_or("its header is impossible")?;
-    let (mut starts, mut all, mut rules) = (vec![0], Vec::with_capacity(4 * bytes.len()), Vec::new());
+    let mut starts = vec![0];
+    let mut all = Vec::with_capacity(4 * bytes.len());
+    let mut rules = Vec::new();
     let mut rest = bytes;
     let mut single = |length: u8, all: &mut Vec<u8>, starts: &mut Vec<u32>| {
         let (token, after) = rest.split_at_checked(usize::from(length)).ok_or("its tokens do not fit")?;
@@ -135,8 +137,5 @@ fn expanded(pairs: &[u8], first: usize, lengths: &[u8], bytes: &[u8]) -> Result<
         starts.push(all.len() as u32);
     }
     behind.iter().try_for_each(|&length| single(length, &mut all, &mut starts))?;
-    match rest.is_empty() {
-        true => Ok((starts, all, rules)),
-        false => Err("its tokens do not fill it"),
-    }
+    if rest.is_empty() { Ok((starts, all, rules)) } else { Err("its tokens do not fill it") }
 }

@@ -141,9 +141,10 @@ impl BytePairTokenizer {
         let parts = Parts::read(&all, name)?;
         check(&parts).map_err(damaged)?;
         let Settings { preparation, listed_merges, whole_piece_first } = parts.settings;
-        let merges = match listed_merges {
-            false => Merges::ByToken,
-            true => Merges::Listed { rules: Rules::from_table(parts.rules), whole_piece_first },
+        let merges = if listed_merges {
+            Merges::Listed { rules: Rules::from_table(parts.rules), whole_piece_first }
+        } else {
+            Merges::ByToken
         };
         let vocabulary = Vocabulary::from_tables(parts.starts, parts.by_bytes, parts.kinds, parts.bytes);
         Ok(Self::new(vocabulary, merges, preparation))

@@ -177,7 +177,9 @@ impl Vocabulary {
         if (first..end).any(|id| self.kind(id as u32) != Kind::Absent) {
             return None;
         }
-        let (mut bytes, mut starts, mut kinds) = (Vec::new(), vec![0], Vec::new());
+        let mut bytes = Vec::new();
+        let mut starts = vec![0];
+        let mut kinds = Vec::new();
         for id in 0..self.len().max(end) {
             let (token, kind) = match id.checked_sub(first).and_then(|step| names.get(step)) {
                 Some(name) => (name.as_bytes(), Kind::Series.number()),

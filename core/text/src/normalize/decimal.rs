@@ -94,7 +94,8 @@ fn scaled(text: &str, zeros: usize) -> Option<String> {
     let ascii = |digits: &str| -> Option<String> {
         digits.chars().map(|c| super::scan::digit(c).and_then(|value| char::from_digit(value, 10))).collect()
     };
-    let (mut digits, fraction) = (ascii(integer)?, ascii(fraction)?);
+    let mut digits = ascii(integer)?;
+    let fraction = ascii(fraction)?;
     let fraction = fraction.trim_end_matches('0');
     let missing = zeros.checked_sub(fraction.len())?;
     digits.push_str(fraction);

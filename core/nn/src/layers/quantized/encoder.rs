@@ -143,7 +143,9 @@ impl EncoderStack {
 
     /// Attention and feed-forward layer, piece by piece of the rows.
     fn attend(&self, block: &EncoderBlock, x: &mut [f32], buffers: &mut EncoderBuffers) {
-        let (backend, heads, width) = (&self.backend, self.heads, block.attention.out.outputs());
+        let backend = &self.backend;
+        let heads = self.heads;
+        let width = block.attention.out.outputs();
         let EncoderBuffers { projected, threads } = &*buffers;
         let all = x.len() / width;
         backend.blocks(x, width, Chunk::of(Self::ROWS), |rows, x| {

@@ -203,7 +203,9 @@ fn exact_decoder(family: Family, x: &mut [f32], recorded: bool) -> Vec<Vec<f32>>
         feed_forward: family.exact_feed_forward(&format!("{index}.ff")),
     };
     let stack = exact::DecoderStack { blocks: (0..2).map(block).collect(), positions: POSITIONS };
-    let (cancel, rows, mut buffers) = (CancelToken::new(), rows(), exact::BlockBuffers::default());
+    let cancel = CancelToken::new();
+    let rows = rows();
+    let mut buffers = exact::BlockBuffers::default();
     let source = |states: &[f32]| stack.project(states, None, Threads::ONE, &cancel).unwrap();
     let sources = sources().map(|states| source(&states));
     let mut memories = [20, 20, 20].map(|positions| stack.memory(positions));
@@ -233,7 +235,9 @@ fn quantized_decoder(
         feed_forward: family.feed_forward(&backend, &format!("{index}.ff")),
     };
     let stack = DecoderStack::new(&backend, (0..2).map(block).collect(), family.heads, POSITIONS, precision);
-    let (cancel, rows, mut buffers) = (CancelToken::new(), rows(), stack.buffers());
+    let cancel = CancelToken::new();
+    let rows = rows();
+    let mut buffers = stack.buffers();
     // Memory of a longer source before it is used again.
     let sources = sources().map(|states| {
         let kept = stack.project(&values(40 * WIDTH, 3), None, &buffers, &cancel).unwrap();

@@ -92,9 +92,10 @@ impl<'a> Reader<'a> {
         let bytes = count.checked_mul(4).ok_or_else(|| self.damaged(format!("{what} overflow")))?;
         let values: Vec<f32> =
             self.take(bytes, what)?.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
-        match values.iter().all(|value| value.is_finite()) {
-            true => Ok(values),
-            false => Err(self.damaged(format!("{what} are not finite"))),
+        if values.iter().all(|value| value.is_finite()) {
+            Ok(values)
+        } else {
+            Err(self.damaged(format!("{what} are not finite")))
         }
     }
 

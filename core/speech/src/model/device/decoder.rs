@@ -74,9 +74,10 @@ impl Decoder {
 
     /// As [`Whisper::bytes_per_token`], of what computes right now.
     pub(super) fn bytes_per_token<N: Whisper>(&self, cpu: &N, dimensions: &Dimensions) -> u64 {
-        match self.switch.is_on() {
-            true => self.device.weight_bytes() * (token_weights(dimensions) + cross_values(dimensions)),
-            false => cpu.bytes_per_token(dimensions),
+        if self.switch.is_on() {
+            self.device.weight_bytes() * (token_weights(dimensions) + cross_values(dimensions))
+        } else {
+            cpu.bytes_per_token(dimensions)
         }
     }
 

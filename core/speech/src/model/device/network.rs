@@ -224,9 +224,10 @@ impl Decoder {
         };
         let positions = tensors.tensor("decoder.embed_positions.weight", &[text_context, width])?;
         let tokens = tensors.embedding("decoder.embed_tokens", vocabulary, width)?;
-        let output = match dimensions.tied_output {
-            true => tokens.embeddings().clone(),
-            false => tensors.embedding("proj_out", vocabulary, width)?.embeddings().clone(),
+        let output = if dimensions.tied_output {
+            tokens.embeddings().clone()
+        } else {
+            tensors.embedding("proj_out", vocabulary, width)?.embeddings().clone()
         };
         Ok(Self {
             device: positions.device().clone(),

@@ -58,10 +58,8 @@ impl BytePairTokenizer {
         let unsupported = |what| TextError::Unsupported { file: name.to_owned(), what, supported: SUPPORTED };
         let preparation = preparation(&json).map_err(unsupported)?;
         let characters = preparation.alphabet == Alphabet::Characters;
-        let mut builder = match characters {
-            true => spaces::builder(name, json.model.vocab.ids(), SUPPORTED)?,
-            false => builder(name, &json)?,
-        };
+        let mut builder =
+            if characters { spaces::builder(name, json.model.vocab.ids(), SUPPORTED)? } else { builder(name, &json)? };
         for token in &json.added_tokens.0 {
             let marks = marks(token, &preparation).map_err(unsupported)?;
             let kind = if token.special { Kind::Special } else { Kind::Text };
