@@ -1,13 +1,14 @@
-//! Bytes that start on a cache line.
+//! Byte buffers that start on a cache line.
 
 #![allow(unsafe_code)]
 
-/// Alignment of packed weights and panels: a cache line of every CPU we run on, and the widest vector register.
+/// Alignment of packed weights and panels: one cache line on every supported CPU, and the width of the widest vector
+/// register.
 pub const ALIGNMENT: usize = 64;
 
-/// What packed weights that somebody else owns are aligned to at least, to be read where they lie: an f32. All kernels
-/// load from any address; a load that crosses a cache line takes longer on some cores. Files inside an Android package
-/// lie on multiples of 4.
+/// Minimum alignment of packed weights that are read in place from memory owned by someone else, such as a mapped file:
+/// that of an f32. All kernels load from any address; a load that crosses a cache line is slower on some cores. Files
+/// inside an Android package start at multiples of 4.
 pub const IN_PLACE: usize = 4;
 
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +30,7 @@ impl AlignedBytes {
         Self { lines: vec![ZERO; len.div_ceil(ALIGNMENT)], len }
     }
 
-    /// Makes the length `len`; keeps what is there, fills with zeros. Allocates only beyond the capacity.
+    /// Changes the length to `len`; keeps the contents and fills with zeros. Allocates only beyond the capacity.
     pub(crate) fn resize(&mut self, len: usize) {
         self.lines.resize(len.div_ceil(ALIGNMENT), ZERO);
         self.len = len;
@@ -60,33 +61,35 @@ impl AsRef<[u8]> for AlignedBytes {
     }
 }
 
-/// Bytes as f32 values, where they lie aligned for that; the rest that fills no value is left out.
+/// The bytes as f32 values, or `None` when they are not aligned for that; trailing bytes that fill no value are left
+/// out.
 pub(crate) fn as_floats(bytes: &[u8]) -> Option<&[f32]> {
     // SAFETY: every bit pattern is a valid f32; `align_to` keeps to the aligned middle.
     let (before, values, _) = unsafe { bytes.align_to::<f32>() };
     before.is_empty().then_some(values)
 }
 
-/// Bytes as the bits of half floats, where they lie aligned for that; the rest that fills no value is left out.
+/// The bytes as half-precision bit patterns, or `None` when they are not aligned for that; a trailing odd byte is left
+/// out.
 pub(crate) fn as_halves(bytes: &[u8]) -> Option<&[u16]> {
     // SAFETY: every bit pattern is a valid u16; `align_to` keeps to the aligned middle.
     let (before, values, _) = unsafe { bytes.align_to::<u16>() };
     before.is_empty().then_some(values)
 }
 
-/// i8 values as the bytes that they are stored as.
+/// The i8 values as bytes.
 pub(crate) fn as_bytes(values: &[i8]) -> &[u8] {
     // SAFETY: i8 and u8 have one size and alignment, and every bit pattern is valid in both.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
-/// Bytes as the i8 values that they hold.
+/// The bytes as i8 values.
 pub(crate) fn as_i8(bytes: &[u8]) -> &[i8] {
     // SAFETY: i8 and u8 have one size and alignment, and every bit pattern is valid in both.
     unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
-/// Bytes as the i8 values that they hold.
+/// The bytes as i8 values.
 pub(crate) fn as_i8_mut(bytes: &mut [u8]) -> &mut [i8] {
     // SAFETY: i8 and u8 have one size and alignment, every bit pattern is valid in both, and the borrow is unique.
     unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }

@@ -1,12 +1,12 @@
-//! A writable block of rows that can be cut in both directions, so that threads can share one output.
+//! A writable block of rows that can be split by rows and by columns, so that threads can share one output.
 
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// `rows × columns` values inside a slice, rows `stride` apart: like a mutable slice, but it can be cut between
-/// columns.
+/// `rows × columns` values inside a slice, whose rows start `stride` values apart. Like a mutable slice, but it can be
+/// split between columns.
 #[derive(Debug)]
 pub struct BlockMut<'a, T = f32> {
     start: *mut T,
@@ -22,10 +22,10 @@ unsafe impl<T: Send> Send for BlockMut<'_, T> {}
 unsafe impl<T: Send> Sync for BlockMut<'_, T> {}
 
 impl<'a, T> BlockMut<'a, T> {
-    /// All of `data` as rows of `columns` values.
+    /// All of `data`, as rows of `columns` values.
     ///
     /// # Panics
-    /// When `data` is not whole rows.
+    /// When `data` is not a whole number of rows.
     #[must_use]
     pub fn new(data: &'a mut [T], columns: usize) -> Self {
         let rows = data.len().checked_div(columns).unwrap_or(0);
@@ -74,7 +74,7 @@ impl<'a, T> BlockMut<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.columns) }
     }
 
-    /// Some columns of some rows.
+    /// A block of some columns of some rows.
     ///
     /// # Panics
     /// When they do not lie in the block.
@@ -87,14 +87,14 @@ impl<'a, T> BlockMut<'a, T> {
         BlockMut { start, rows: rows.len(), columns: columns.len(), ..*self }
     }
 
-    /// Where the first value lies, and how many values later the next row.
+    /// Pointer to the first value, and the distance between rows in values.
     #[inline]
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
     pub(crate) fn as_mut_ptr_and_stride(&mut self) -> (*mut T, usize) {
         (self.start, self.stride)
     }
 
-    /// The first `row` rows, and the others.
+    /// Splits into the first `row` rows and the others.
     ///
     /// # Panics
     /// When there are fewer rows.
@@ -107,7 +107,7 @@ impl<'a, T> BlockMut<'a, T> {
         (Self { rows: row, ..self }, Self { start, rows: self.rows - row, ..self })
     }
 
-    /// The first `column` columns of all rows, and the others.
+    /// Splits into the first `column` columns and the others.
     ///
     /// # Panics
     /// When there are fewer columns.

@@ -20,19 +20,19 @@ pub const ISA_VARIABLE: &str = "SOTTO_ISA";
 /// All kernels of one instruction set that the running CPU has.
 ///
 /// A value exists only where the CPU can execute the set, so every method is safe. Sets differ in speed, never in
-/// results: each operation has one defined order, and all sets give the same bits for finite input. (Which NaN results
-/// from NaN or infinite input may differ.) Copying is free; all methods may be called from any thread.
+/// results: each operation has one defined order, so all sets give the same bits for finite input. (From NaN or
+/// infinite input, different NaNs may result.) Copying is free; all methods may be called from any thread.
 #[derive(Clone, Copy)]
 pub struct KernelSet {
     pub(crate) table: &'static Table,
 }
 
-/// Why the set in use is not the one that [`ISA_VARIABLE`] asks for, or not the fastest that the CPU reports. Worth
-/// showing once, never fatal.
+/// Why the set in use is not the one named by [`ISA_VARIABLE`], or not the fastest that the CPU reports. Never fatal;
+/// an application may show it once.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsaNotice {
-    /// No instruction set has the name.
+    /// The variable names no known instruction set.
     #[error("{ISA_VARIABLE} is no known instruction set; using {used}")]
     Unknown {
         /// What is used instead.
@@ -46,7 +46,7 @@ pub enum IsaNotice {
         /// What is used instead.
         used: Isa,
     },
-    /// The CPU says that it has the set, but it computed wrong results in the test at the start.
+    /// The CPU reports the set, but failed its self-test.
     #[error(
         "this CPU reports {failed}, but computes wrong results with it; using {used}, which is slower. Please report \
          the device"
@@ -59,13 +59,13 @@ pub enum IsaNotice {
     },
 }
 
-/// The set of a process.
+/// The set that a process uses.
 #[derive(Debug)]
 struct Choice {
     set: KernelSet,
-    /// By [`ISA_VARIABLE`].
+    /// Whether [`ISA_VARIABLE`] named it.
     is_asked_for: bool,
-    /// Why it is not the set that was asked for.
+    /// Why it is not the set that was asked for, or not the fastest.
     notice: Option<IsaNotice>,
 }
 
@@ -76,20 +76,21 @@ impl KernelSet {
     /// The set of this process: the fastest that the CPU has, or the one that [`ISA_VARIABLE`] names. Chosen at the
     /// first call; later changes of the variable have no effect.
     ///
-    /// Before a set is chosen it computes some small operations whose results are known, in well below a millisecond.
-    /// One that gets them wrong is passed over for the next, and [`notice`](Self::notice) tells of it.
+    /// A set must pass a self-test first: small operations with known results, less than a millisecond per set. A set
+    /// that fails is skipped, and [`notice`](Self::notice) says so.
     #[must_use]
     pub fn best() -> Self {
         Self::chosen().set
     }
 
-    /// Why [`best`](Self::best) is not the set that was asked for, or not the fastest that the CPU reports, if so.
+    /// Why [`best`](Self::best) is not the set that was asked for, or not the fastest that the CPU reports; `None` if
+    /// it is.
     #[must_use]
     pub fn notice() -> Option<&'static IsaNotice> {
         Self::chosen().notice.as_ref()
     }
 
-    /// Whether [`best`](Self::best) is what [`ISA_VARIABLE`] asks for by name.
+    /// Whether [`best`](Self::best) was named by [`ISA_VARIABLE`].
     #[must_use]
     pub fn is_asked_for() -> bool {
         Self::chosen().is_asked_for
@@ -102,9 +103,9 @@ impl KernelSet {
         })
     }
 
-    /// What a process chooses of these sets, the fastest last, where the variable has this value.
+    /// Chooses from `available`, the fastest last; `wanted` is the value of the variable.
     fn choose(available: &[Self], wanted: Option<&str>) -> Choice {
-        // The portable set is the specification: there is nothing to hold it to.
+        // The portable set is the specification: there is nothing to compare it with.
         let is_right = |set: &Self| set.isa() == Isa::Scalar || self_test::passes(*set);
         let in_order = big_cores_are_in_order();
         let fastest = available.last().copied().unwrap_or_else(Self::scalar).ordered(in_order);
@@ -124,7 +125,7 @@ impl KernelSet {
         }
     }
 
-    /// The same instructions in the order for such cores, where there is one.
+    /// The variant of this set that is scheduled for in-order cores, if there is one and `in_order` asks for it.
     fn ordered(self, in_order: bool) -> Self {
         let ordered = (in_order && self.isa() == Isa::Dotprod).then(|| Self::new(Isa::DotprodInOrder));
         ordered.flatten().unwrap_or(self)
@@ -153,22 +154,23 @@ impl KernelSet {
         Some(Self { table })
     }
 
-    /// The portable kernels, which every CPU has: the specification of all others.
+    /// The portable kernels, for every CPU: the specification of all others.
     #[must_use]
     pub fn scalar() -> Self {
         Self { table: &table::scalar::TABLE }
     }
 
-    /// All sets that the CPU has, the scalar one first, the fastest last: what detection says. Executes no kernel.
+    /// All sets that the CPU reports, the scalar one first, the fastest last. Executes no kernel.
     #[must_use]
     pub fn all_available() -> Vec<Self> {
         Isa::ALL.into_iter().filter_map(Self::new).collect()
     }
 
-    /// The set for weights that lie packed as `layout`: [`best`](Self::best) where it reads them, otherwise the fastest
-    /// other set of the CPU that does, the portable one left out: repacking is faster than computing with it.
+    /// The set for weights packed in `layout`: [`best`](Self::best) if it reads that layout, otherwise the fastest
+    /// other set of the CPU that does. The portable set is left out: repacking the weights is faster than computing
+    /// with it.
     ///
-    /// `None` where there is none, or where [`ISA_VARIABLE`] has chosen a set that reads another layout.
+    /// `None` when there is no such set, or when [`ISA_VARIABLE`] has chosen a set that reads another layout.
     #[must_use]
     pub fn reading(layout: Layout) -> Option<Self> {
         let best = Self::best();
@@ -189,13 +191,13 @@ impl KernelSet {
         self.table.isa
     }
 
-    /// The order of int8 weights that this set reads.
+    /// The layout of int8 weights that this set reads.
     #[must_use]
     pub fn layout(self) -> Layout {
         self.table.layout
     }
 
-    /// Room for quantized rows, reserved for `rows × depth` values; grows when more come.
+    /// An empty buffer for quantized rows, with memory for `rows × depth` values; grows when more are needed.
     #[must_use]
     pub fn activations(self, rows: usize, depth: usize) -> Activations {
         Activations::new(self.table.form, rows, depth)
@@ -203,9 +205,9 @@ impl KernelSet {
 
     /// Normalises each row of `input` and quantizes it to int8 with a scale of its own.
     ///
-    /// `input` is `[rows, depth]`, its rows may overlap (a convolution over time is a product with such rows). Per row:
-    /// scale = greatest magnitude / 127; value = `x · (127 / greatest magnitude)` rounded to nearest, ties to even.
-    /// Rows whose magnitudes stay below 1e-30 become zeros.
+    /// `input` is `[rows, depth]`; its rows may overlap (a convolution over time is a product with such rows). Per row:
+    /// scale = `max|x| / 127`; value = `x · (127 / max|x|)` rounded to nearest, ties to even. A row with `max|x|` below
+    /// 1e-30 becomes zeros.
     ///
     /// # Panics
     /// When the norm's parameters do not have `depth` values, or `out` belongs to another set.
@@ -219,11 +221,11 @@ impl KernelSet {
 
     /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
     ///
-    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`, in f32 or half precision: a [`BlockMut`] of either. One
-    /// row reads each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`; the output is a [`BlockMut`] of f32 or of half precision.
+    /// One row reads each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
     ///
     /// # Panics
-    /// When shapes do not fit, or activations or weights belong to another set.
+    /// When the shapes do not match, or activations or weights belong to another kernel set.
     pub fn product<'a>(
         self,
         activations: &Activations,
@@ -236,12 +238,13 @@ impl KernelSet {
         self.product_part(activations, weights, epilogue, (0, 0), out);
     }
 
-    /// The part of a product that `out` holds: rows and columns from `start = (row, column)` on. For threads that share
-    /// one product: `row` is a multiple of [`row_step`](Self::row_step), `column` of
+    /// Computes the part of a product that `out` holds: rows and columns from `start = (row, column)` on. For threads
+    /// that share one product. `row` must be a multiple of [`row_step`](Self::row_step), `column` of
     /// [`column_step`](Self::column_step).
     ///
     /// # Panics
-    /// As [`product`](Self::product), and when `start` lies elsewhere.
+    /// As [`product`](Self::product), and when `start` is not at such a multiple or the part ends outside of the
+    /// product.
     pub fn product_part<'a>(
         self,
         activations: &Activations,
@@ -259,8 +262,8 @@ impl KernelSet {
         unsafe { (self.table.product)(&job, out) }
     }
 
-    /// [`product`](Self::product) of one row that also finds its greatest values while they are in the cache: the
-    /// logits of a vocabulary with the candidates for the next token.
+    /// [`product`](Self::product) of one row that also finds its largest values while they are in the cache: logits
+    /// over a vocabulary, and the candidates for the next token.
     ///
     /// # Panics
     /// As [`product`](Self::product), and unless there is exactly one row.
@@ -279,8 +282,8 @@ impl KernelSet {
         unsafe { (self.table.product_ranked)(&job, out, best) }
     }
 
-    /// As [`quantize`](Self::quantize), for products with 4-bit weights: the same values, and what some sets need
-    /// beside them.
+    /// As [`quantize`](Self::quantize), for products with 4-bit weights: the same values, and the block sums that some
+    /// sets need.
     ///
     /// # Panics
     /// As [`quantize`](Self::quantize).
@@ -289,15 +292,15 @@ impl KernelSet {
         out.prepare_for_int4(self.layout());
     }
 
-    /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights; the definition is that of `int4`'s module: exact
-    /// sums of blocks, one multiply-add per block, in order.
+    /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights, as the module `int4` defines it: exact sums per
+    /// block, then one multiply-add per block, in order.
     ///
     /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once; up to 48 rows share the
     /// unpacking.
     ///
     /// # Panics
-    /// When shapes do not fit, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4), or
-    /// activations or weights belong to another set.
+    /// When the shapes do not match, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4),
+    /// or activations or weights belong to another kernel set.
     pub fn product_int4<'a>(
         self,
         activations: &Activations,
@@ -310,10 +313,10 @@ impl KernelSet {
         self.product_int4_part(activations, weights, epilogue, (0, 0), out);
     }
 
-    /// The part of a product that `out` holds, as [`product_part`](Self::product_part).
+    /// Computes the part of a product that `out` holds, as [`product_part`](Self::product_part).
     ///
     /// # Panics
-    /// As [`product_int4`](Self::product_int4), and when `start` lies elsewhere.
+    /// As [`product_int4`](Self::product_int4), and for `start` as [`product_part`](Self::product_part).
     pub fn product_int4_part<'a>(
         self,
         activations: &Activations,
@@ -347,8 +350,8 @@ impl KernelSet {
         Job { activations, row, weights, column, epilogue }
     }
 
-    /// Checks what a product reads, and the place and rows and columns of its part, against the weights' layout,
-    /// columns and depth.
+    /// Checks the activations, and the position and size of the output part, against the weights' layout, columns and
+    /// depth.
     fn check_part(
         self,
         activations: &Activations,
@@ -373,19 +376,19 @@ impl KernelSet {
         }
     }
 
-    /// Rows of a tile: products are cut between multiples of it.
+    /// Rows per tile. Products are split at multiples of it.
     #[must_use]
     pub fn row_step(self) -> usize {
         self.table.form.rows
     }
 
-    /// Columns of a panel: products are cut between multiples of it.
+    /// Columns per panel. Products are split at multiples of it.
     #[must_use]
     pub fn column_step(self) -> usize {
         self.layout().panel()
     }
 
-    /// Finds the greatest values of a row.
+    /// Finds the largest values of a row.
     pub fn rank(self, row: &[f32], best: &mut TopK) {
         // SAFETY: `self` exists, so the CPU has the set.
         unsafe { (self.table.rank)(row, best) }
@@ -394,7 +397,7 @@ impl KernelSet {
     /// Normalises each row of `input`, `columns` values long, into `out`.
     ///
     /// # Panics
-    /// When the lengths differ, are not whole rows or do not fit the norm.
+    /// When the lengths differ, are not whole rows, or do not match the norm's parameters.
     pub fn normalize(self, norm: &Norm<'_>, columns: usize, input: &[f32], out: &mut [f32]) {
         norm.check(columns);
         assert!(columns > 0 && input.len() == out.len() && input.len().is_multiple_of(columns), "whole rows");
@@ -416,20 +419,21 @@ impl KernelSet {
         }
     }
 
-    /// Log-probabilities of one row of scores in place, summed in f64. `-inf` stays; a row of only `-inf` too.
+    /// Turns one row of scores into log-probabilities, in place; the sum is in f64. `-inf` stays, also in a row of only
+    /// `-inf`.
     pub fn log_softmax(self, row: &mut [f32]) {
         // SAFETY: `self` exists, so the CPU has the set.
         unsafe { (self.table.log_softmax)(row) }
     }
 
-    /// Place of the greatest value, the first of equals; 0 where there is none. NaN is never it.
+    /// Index of the largest value, the first of equal ones; 0 if there is none. NaN is never chosen.
     #[must_use]
     pub fn argmax(self, row: &[f32]) -> usize {
         // SAFETY: `self` exists, so the CPU has the set.
         unsafe { (self.table.argmax)(row) }
     }
 
-    /// Rounds to IEEE half precision, ties to even.
+    /// Rounds to IEEE half precision (bit patterns), ties to even.
     ///
     /// # Panics
     /// When the lengths differ.
@@ -439,7 +443,7 @@ impl KernelSet {
         unsafe { (self.table.narrow)(values, out) }
     }
 
-    /// Widens IEEE half precision, exactly.
+    /// Widens IEEE half precision (bit patterns), exactly.
     ///
     /// # Panics
     /// When the lengths differ.
@@ -450,7 +454,7 @@ impl KernelSet {
     }
 }
 
-/// What a whole product writes has as many rows as the activations and as many columns as the weights.
+/// Checks that the output of a whole product has as many rows as the activations and as many columns as the weights.
 fn assert_whole(out: &OutputMut<'_>, activations: &Activations, columns: usize) {
     assert_eq!((out.rows(), out.columns()), (activations.rows(), columns), "rows and columns of the output");
 }
@@ -478,7 +482,7 @@ elementwise! {
     tanh;
     /// Logistic function `1 / (1 + e^-x)` in place.
     sigmoid;
-    /// `x · Φ(x)` in place, the exact form of GELU.
+    /// GELU in place, `x · Φ(x)`, the exact form.
     gelu;
     /// `max(x, 0)` in place.
     relu;
@@ -515,7 +519,7 @@ mod tests {
         );
     }
 
-    /// A set that claims to be the fastest and gets one operation wrong.
+    /// The fastest set, with one operation that computes wrong results.
     fn broken(breaking: impl FnOnce(&mut Table)) -> KernelSet {
         let fastest = KernelSet::all_available().last().copied().unwrap_or_else(KernelSet::scalar);
         let isa = if fastest.isa() == Isa::Scalar { Isa::Neon } else { fastest.isa() };
@@ -552,10 +556,10 @@ mod tests {
                 assert_eq!((choice.set.isa(), choice.is_asked_for), (Isa::Scalar, false), "{index}");
                 assert_eq!(choice.notice, notice, "{index}");
             }
-            // One that works is in between.
+            // A set that works lies between them.
             let choice = KernelSet::choose(&[scalar, sound, set], None);
             assert!(std::ptr::eq(choice.set.table, sound.table), "{index}");
-            // Asking for another set has nothing to do with it.
+            // Naming another set causes no notice.
             let choice = KernelSet::choose(&[scalar, set], Some("scalar"));
             assert_eq!((choice.is_asked_for, choice.notice), (true, None), "{index}");
         }

@@ -1,4 +1,4 @@
-//! f32 parameters of a layer: its own, or read in place from a mapped file.
+//! f32 parameters of a layer: owned, or read in place from a mapped file.
 
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::aligned::as_floats;
 use crate::storage::SharedBytes;
 
-/// Biases, norms and positions; dereferences to the values. Cheap to share between threads; a clone of mapped values
-/// copies nothing.
+/// The f32 values of a bias, a norm or position embeddings; dereferences to a slice. Cheap to share between threads; a
+/// clone of mapped values copies nothing.
 #[derive(Clone)]
 pub struct Floats(Storage);
 
@@ -19,8 +19,8 @@ enum Storage {
 }
 
 impl Floats {
-    /// Little-endian values in `range` of `bytes`, read in place. `None` where that lies beyond the bytes, is no whole
-    /// number of values or does not lie aligned for them.
+    /// Little-endian values in `range` of `bytes`, read in place. `None` when the range ends beyond the bytes, is not a
+    /// whole number of values, or is not aligned for f32.
     ///
     /// The bytes must not change while the values exist.
     #[must_use]
@@ -42,7 +42,7 @@ impl Deref for Floats {
     fn deref(&self) -> &[f32] {
         match &self.0 {
             Storage::Owned(values) => values,
-            // `get`: a foreign `AsRef` might give other bytes on a later call.
+            // `get`, because a foreign `AsRef` might return other bytes on a later call.
             Storage::Shared(bytes, range) => (**bytes).as_ref().get(range.clone()).and_then(as_floats).unwrap_or(&[]),
         }
     }

@@ -1,26 +1,25 @@
-//! Instruction sets, and values that prove that the CPU has one.
+//! Instruction sets, and proof values: whoever holds one knows that the CPU has the set.
 //!
-//! Every unsafe kernel takes such a value. It is made by run-time detection alone, so code that holds one may execute
-//! the instructions; nothing is compiled with `target-cpu`, and one binary serves all CPUs of an architecture.
+//! Every unsafe kernel takes such a value. Only run-time detection makes it, so code that holds one may execute the
+//! instructions. Nothing is compiled with `target-cpu`; one binary serves all CPUs of an architecture.
 
 #![allow(unsafe_code)]
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An instruction set with kernels of its own. Each gives the same bits; they differ in speed only.
+/// An instruction set with its own kernels. All give the same bits; they differ only in speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Isa {
-    /// Portable Rust, one value at a time: the specification of all others, and what runs where nothing better is
-    /// known.
+    /// Portable Rust, one value at a time: the specification of all others, and the fallback.
     Scalar,
     /// Advanced SIMD of ARMv8.0: every 64-bit ARM core.
     Neon,
     /// Neon with the int8 dot product `sdot` (ARMv8.2, most phones since 2018).
     Dotprod,
-    /// The instructions of [`Dotprod`](Self::Dotprod), in an order for cores that do not reorder them (Cortex-A55 and
-    /// its like: all cores of the cheapest phones).
+    /// The instructions of [`Dotprod`](Self::Dotprod), scheduled for in-order cores (Cortex-A55 and similar: all cores
+    /// of the cheapest phones).
     DotprodInOrder,
     /// Neon with the int8 matrix product `smmla` (ARMv8.6, flagship phones since 2022).
     I8mm,
@@ -31,8 +30,8 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them, the slower before the faster on each architecture. The order for cores that do not reorder comes
-    /// before its like: only on such cores is it the faster one.
+    /// All sets, slower before faster on each architecture. The in-order variant comes before its sibling, because it
+    /// is faster only on in-order cores.
     pub const ALL: [Self; 7] =
         [Self::Scalar, Self::Neon, Self::DotprodInOrder, Self::Dotprod, Self::I8mm, Self::Avx2, Self::Avx512Vnni];
 
@@ -57,7 +56,7 @@ impl fmt::Display for Isa {
     }
 }
 
-/// A name that no instruction set has.
+/// The name is not that of an instruction set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no such instruction set; one of {} is wanted", Isa::ALL.map(Isa::name).join(", "))]
 pub struct UnknownIsa;
@@ -71,7 +70,7 @@ impl FromStr for Isa {
     }
 }
 
-/// Portable Rust: needs no proof, but has the same form as the others.
+/// Portable Rust: needs no proof, but has the same interface as the others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scalar(());
 
@@ -87,8 +86,8 @@ impl Scalar {
     }
 }
 
-/// Declares a proof type: `new` detects all the features, `assume` is for code that is reached through such a proof
-/// only.
+/// Declares a proof type. `new` detects all its features; `assume` is for code that can only be reached through such a
+/// proof.
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 macro_rules! proof {
     ($(#[$doc:meta])* $name:ident, $detect:ident: $($feature:tt)+) => {
@@ -97,7 +96,7 @@ macro_rules! proof {
         pub(crate) struct $name(());
 
         impl $name {
-            /// The proof, where the running CPU has all the features.
+            /// The proof, if the running CPU has all the features.
             pub(crate) fn new() -> Option<Self> {
                 ($(std::arch::$detect!($feature))&&+).then_some(Self(()))
             }
@@ -105,7 +104,8 @@ macro_rules! proof {
             /// The proof without detection.
             ///
             /// # Safety
-            /// [`new`](Self::new) has returned a value in this process, or that of another proof of all these features.
+            /// In this process, `new` of this type, or of another proof type with all these features, has returned a
+            /// value.
             #[inline(always)]
             pub(crate) unsafe fn assume() -> Self {
                 Self(())

@@ -1,12 +1,12 @@
 //! Numeric kernels of Sotto's networks.
 //!
 //! [`KernelSet`] holds the kernels of one instruction set, chosen at run time: int8 and 4-bit products, norms,
-//! activations. All sets give the same bits. The functions beside it are the f32 path: matrix product, attention, norms
-//! and activations.
+//! activations. All sets give the same bits. The free functions are the f32 path: matrix product, attention, norms and
+//! activations.
 //!
-//! The layers of `sotto-nn` reach compute only through this crate. Functions take slices or views whose bounds were
-//! checked when they were made, write into memory of the caller, and allocate nothing that outlives the call. Shapes
-//! that do not fit are a bug of the caller and panic; weights and input are checked above.
+//! The layers of `sotto-nn` compute only through this crate. Functions take slices, or views whose bounds were checked
+//! when they were made, write into memory of the caller, and keep no memory after the call. Mismatched shapes are a bug
+//! of the caller and panic; files and user input are validated in the crates above.
 
 #![deny(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! Matrix product in f32, for networks whose weights stay as they were published.
+//! Matrix product in f32, for networks with unquantized weights.
 //!
-//! The `gemm` crate computes it (AVX2/AVX-512/NEON chosen at run time, threads of its own): fast enough for a
-//! reference, but its order of sums depends on the CPU. The quantized kernels are what models run on, and give the same
-//! bits everywhere.
+//! The `gemm` crate computes it (AVX2, AVX-512 or NEON chosen at run time, with its own threads). That is fast enough
+//! for a reference, but the order of its sums depends on the CPU. Models normally run on the quantized kernels, which
+//! give the same bits everywhere.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ use sotto_runtime::Threads;
 
 use crate::{MatMut, MatRef};
 
-// Below about a million multiply-adds, waking a second thread costs more than it brings.
+// Below about a million multiply-adds, waking a second thread costs more than it saves.
 const WORTH_A_THREAD: usize = 1 << 20;
 
 /// `out = a · b`, or `out += a · b` with `accumulate`.
@@ -19,7 +19,7 @@ const WORTH_A_THREAD: usize = 1 << 20;
 /// Shapes `[m, k] · [k, n] → [m, n]`. Uses up to `threads` threads when the product is large.
 ///
 /// # Panics
-/// When the shapes do not fit each other.
+/// When the shapes do not match.
 pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: bool, threads: Threads) {
     let m = a.rows();
     let k = a.cols();
@@ -67,8 +67,8 @@ pub fn matmul(a: MatRef<'_>, b: MatRef<'_>, mut out: MatMut<'_>, accumulate: boo
     }
 }
 
-// A general product packs all of `b` first. For the one row of a decoder step, or the few of a beam, that costs more
-// than the product: the weights are then read once, in place.
+// A general product packs all of `b` first. For the one row of a decoder step, or the few rows of a beam, that costs
+// more than the product itself, so the weights are read once, in place.
 const FEW_ROWS: usize = 8;
 
 /// `out (+)= a · bᵀ` by inner products: `a` is `[m, k]`, `b` is `[n, k]`, each row of `b` serves all rows of `a`.
@@ -83,8 +83,8 @@ fn few_rows(a: &[f32], b: &[f32], k: usize, out: &mut MatMut<'_>, accumulate: bo
 
 const LANES: usize = 16;
 
-/// Inner product, summed in 16 lanes and a fixed tree, so that the compiler can vectorise it and every CPU gets the
-/// same bits.
+/// Inner product, summed in 16 lanes that are folded in a fixed tree, so that the compiler can vectorise it and every
+/// CPU gives the same bits.
 ///
 /// # Panics
 /// When the lengths differ.

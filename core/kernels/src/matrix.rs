@@ -1,8 +1,8 @@
-//! Views of matrices inside flat slices, with any strides, bounds checked once.
+//! Views of matrices inside flat slices, with strides; bounds are checked once.
 
 /// A read-only matrix inside a slice.
 ///
-/// Rows may overlap (a convolution over time reads windows that share samples): only reading is allowed.
+/// Read-only, so rows may overlap: a convolution over time reads windows that share samples.
 #[derive(Debug, Clone, Copy)]
 pub struct MatRef<'a> {
     data: &'a [f32],
@@ -51,10 +51,10 @@ impl<'a> MatRef<'a> {
         self.cols
     }
 
-    /// One row, where its columns lie side by side.
+    /// One row, whose columns must lie side by side.
     ///
     /// # Panics
-    /// When there is no such row, or the matrix is a transposed one.
+    /// When there is no such row, or the matrix is transposed.
     #[inline]
     pub(crate) fn row(&self, row: usize) -> &'a [f32] {
         assert!(row < self.rows && self.col_stride == 1);
@@ -78,12 +78,12 @@ impl<'a> MatRef<'a> {
         Self { data: &self.data[start..], cols: count, ..*self }
     }
 
-    /// Distance between rows, distance between columns.
+    /// Distance between rows and distance between columns, in values.
     pub(crate) fn strides(&self) -> (isize, isize) {
         (self.row_stride as isize, self.col_stride as isize)
     }
 
-    /// The values in row-major order, where they lie so without gaps.
+    /// The values in row-major order, or `None` if there are gaps or the matrix is transposed.
     pub(crate) fn dense_rows(&self) -> Option<&'a [f32]> {
         (self.col_stride == 1 && self.row_stride == self.cols).then(|| &self.data[..self.rows * self.cols])
     }
@@ -150,7 +150,7 @@ impl<'a> MatMut<'a> {
     }
 }
 
-/// Unsafe code relies on it: a size that does not fit the address space must not wrap to one that does.
+/// Unsafe code relies on this check: a size that does not fit the address space must not wrap around to one that does.
 fn check(len: usize, rows: usize, cols: usize, row_stride: usize) {
     let end = if rows == 0 || cols == 0 {
         Some(0)

@@ -1,18 +1,17 @@
-//! Where a product writes, and in which type.
+//! The output of a product, in f32 or half precision.
 
 use crate::BlockMut;
 use crate::simd::{LANES, Simd};
 
-/// Outputs of a product: the last step of its epilogue rounds them to the type of the block.
+/// The output block of a product; the last step of the epilogue rounds to its type.
 ///
-/// A block of either type turns into one.
+/// A [`BlockMut`] of either type converts into one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OutputMut<'a> {
-    /// As they were computed.
+    /// f32, as computed.
     F32(BlockMut<'a>),
-    /// The bits of IEEE half precision, rounded to nearest, ties to even: for caches of keys and values, which are read
-    /// in it.
+    /// Bit patterns of IEEE half precision, rounded to nearest, ties to even: for KV caches, which hold half precision.
     F16(BlockMut<'a, u16>),
 }
 
@@ -48,7 +47,7 @@ impl<'a> From<BlockMut<'a, u16>> for OutputMut<'a> {
     }
 }
 
-/// Evaluates an expression with the block of an [`OutputMut`], whose type is then known to the compiler.
+/// Evaluates an expression for either type of block in an [`OutputMut`], so that the compiler knows the type.
 macro_rules! with_block {
     ($output:expr, $block:ident => $call:expr) => {
         match $output {
@@ -59,7 +58,7 @@ macro_rules! with_block {
 }
 pub(crate) use with_block;
 
-/// What a block of outputs may hold.
+/// Value type of an output block.
 pub(crate) trait Element: Copy + Default {
     fn load<S: Simd>(s: S, from: &[Self; LANES]) -> S::F;
     fn store<S: Simd>(s: S, x: S::F, to: &mut [Self; LANES]);
@@ -90,7 +89,7 @@ impl Element for u16 {
     }
 }
 
-/// Stores the first `count` lanes, at most sixteen, or as many as `out` has room for.
+/// Stores the first `count` lanes, at most sixteen, or as many as fit into `out`.
 #[inline(always)]
 pub(crate) fn store<S: Simd, T: Element>(s: S, y: S::F, count: usize, accumulate: bool, out: &mut [T]) {
     if count == LANES
@@ -98,7 +97,7 @@ pub(crate) fn store<S: Simd, T: Element>(s: S, y: S::F, count: usize, accumulate
     {
         return store_all(s, y, accumulate, out);
     }
-    // Where a panel is not whole vectors its count is known to the compiler, and with it the length of the copies.
+    // For the last vector of a panel the compiler knows `count`, and so the length of the copies.
     match out.split_at_mut_checked(count) {
         Some((out, _)) => store_some(s, y, accumulate, out),
         None => store_some(s, y, accumulate, out),

@@ -1,11 +1,10 @@
-//! Whether a kernel set computes what it should on this CPU: small operations whose results are known, before the set
-//! is chosen.
+//! Self-test of a kernel set on this CPU: small operations with known results, run before the set is chosen.
 //!
-//! Detection says that a CPU has instructions; it does not say that they work: emulators, errata and systems that do
-//! not save all registers have given wrong numbers. The test takes well below a millisecond, once per process. It
-//! cannot help where an instruction is refused: such a process ends with SIGILL, and no handler is installed for it,
-//! which is the application's to do. [`KernelSet::all_available`] executes no kernel, so that an application can note
-//! what was detected before it asks for the best set.
+//! Detection says that a CPU has instructions, not that they work: emulators, errata and systems that do not save all
+//! registers have given wrong numbers. The test takes less than a millisecond, once per process. It does not help when
+//! an instruction is refused: the process then ends with SIGILL. No handler is installed for that; it is up to the
+//! application. [`KernelSet::all_available`] executes no kernel, so an application can log what was detected before it
+//! asks for the best set.
 
 use crate::{BLOCK, BlockMut, Epilogue, Int4Matrix, KernelSet, MatRef, Norm, PackedMatrix, TopK, quantize_int4};
 
@@ -19,7 +18,7 @@ pub(crate) fn passes(set: KernelSet) -> bool {
     has_known_products(set) && (set.isa() == portable.isa() || floats(set) == floats(portable))
 }
 
-/// Integers of ±127, every greatest magnitude among them in each row: they quantize to themselves with a scale of 1.
+/// Integers within ±127, with ±127 in every row, so that they quantize to themselves with a scale of 1.
 fn integers(rows: usize) -> Vec<i8> {
     let value = |i: usize| match i % DEPTH {
         0 => 127,
@@ -29,7 +28,7 @@ fn integers(rows: usize) -> Vec<i8> {
     (0..rows * DEPTH).map(|i| value(i) as i8).collect()
 }
 
-/// Products of integers, which no rounding touches: of a tile and more, and of one row.
+/// Checks products of integers, in which nothing is rounded: of more than a tile, and of one row.
 fn has_known_products(set: KernelSet) -> bool {
     let (input, weights) = (integers(ROWS), integers(COLUMNS));
     let Ok(packed) = PackedMatrix::pack(set.layout(), DEPTH, &weights, &[0.5; COLUMNS]) else { return false };
@@ -55,7 +54,7 @@ fn has_known_products(set: KernelSet) -> bool {
     out == known[..COLUMNS]
 }
 
-/// Bits of what rounds: 4-bit products, norms, softmax, activations, half precision.
+/// Bits of the results of operations that round: 4-bit products, norms, softmax, activations, half precision.
 fn floats(set: KernelSet) -> Vec<u32> {
     let (input, weights) = (integers(ROWS), integers(COLUMNS));
     let input: Vec<f32> = input.iter().map(|&value| f32::from(value) * 0.037).collect();

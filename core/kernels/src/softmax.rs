@@ -1,4 +1,4 @@
-//! Softmax, its logarithm and the greatest value of one row, on the kernels of this CPU: the same bits on every one.
+//! Softmax, log-softmax and argmax of one row, with the best kernels of this CPU: the same bits on every CPU.
 
 use crate::KernelSet;
 
@@ -14,7 +14,7 @@ pub fn log_softmax(row: &mut [f32]) {
     KernelSet::best().log_softmax(row);
 }
 
-/// Place of the greatest value: see [`KernelSet::argmax`].
+/// Index of the largest value: see [`KernelSet::argmax`].
 #[must_use]
 pub fn argmax(row: &[f32]) -> usize {
     KernelSet::best().argmax(row)

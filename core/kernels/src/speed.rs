@@ -1,12 +1,12 @@
-//! How fast a set is on this CPU, in a few milliseconds: for who must decide before there is anything to compute.
+//! A quick measurement of a kernel set's speed on this CPU, for decisions before a model is loaded.
 
 use std::time::Instant;
 
 use crate::{Activation, BlockMut, Epilogue, KernelSet, MatRef, Norm, PackedMatrix};
 
-/// Int8 multiply-adds per second of one thread, as layers have them: with rows that are normalised and quantized
-/// before, and an activation behind. Takes half a million of them three times: 2 ms at a billion per second, 20 ms at a
-/// hundred million.
+/// Int8 multiply-adds per second of one thread, measured as in a layer: with the norm and quantization of its rows, and
+/// an activation. Runs about half a million multiply-adds three times: 2 ms at a billion per second, 20 ms at a hundred
+/// million.
 #[must_use]
 pub fn multiply_adds_per_second(set: KernelSet) -> f64 {
     const ROWS: usize = 12;
@@ -26,7 +26,7 @@ pub fn multiply_adds_per_second(set: KernelSet) -> f64 {
         set.product(&activations, &packed, epilogue, BlockMut::new(&mut out, COLUMNS));
         start.elapsed()
     };
-    // The first one touches everything for the first time; of the others one may have been interrupted.
+    // The first run warms up; of the other two, one may have been interrupted.
     once();
     let shortest = once().min(once());
     (ROWS * DEPTH * COLUMNS) as f64 / shortest.as_secs_f64().max(1e-9)

@@ -1,17 +1,17 @@
-//! Where packed weights lie: in memory of our own, or in bytes that somebody else owns.
+//! Storage of packed weights: owned memory, or bytes owned by someone else.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::aligned::{ALIGNMENT, AlignedBytes, IN_PLACE};
 
-/// Greatest depth of a product: up to here a sum of products of int8 values fits i32 (131,072 · 127² < 2³¹).
+/// Maximum depth of a product: up to here a sum of products of int8 values fits i32 (131,072 · 127² < 2³¹).
 pub const MAX_DEPTH: usize = 1 << 17;
 
-/// Bytes that somebody else owns, a mapped file for instance.
+/// Bytes owned by someone else, such as a mapped file.
 pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Weights that cannot be packed, or bytes that are no packed weights.
+/// Why weights cannot be packed, or bytes are not packed weights.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {
@@ -33,10 +33,10 @@ pub enum PackError {
         /// How many the shape needs.
         expected: usize,
     },
-    /// A weight is −128, which has no positive counterpart: kernels are exact for ±127 only.
+    /// A weight is −128, which has no positive counterpart (kernels are exact only for ±127), or does not fit 4 bits.
     #[error("weight {index} is -128; symmetric int8 weights lie within ±127, quantize again")]
     OutOfRange {
-        /// Place of the first such weight in the row-major input.
+        /// Index of the first such weight in the row-major input.
         index: usize,
     },
     /// The bytes end before the matrix does, or start beyond them.
@@ -46,10 +46,10 @@ pub enum PackError {
         start: usize,
         /// Byte after the last.
         end: usize,
-        /// Bytes there are.
+        /// Length of the bytes.
         available: usize,
     },
-    /// The bytes do not start on a cache line of their file, or in memory not even where an f32 may.
+    /// The offset in the file is not a multiple of a cache line, or the address in memory is not aligned for f32.
     #[error(
         "packed weights at byte {start} lie on no multiple of {ALIGNMENT} in the file or of {IN_PLACE} in memory; \
          pack the model again"
@@ -60,8 +60,8 @@ pub enum PackError {
     },
 }
 
-/// Bytes of ours, which start on a cache line, or of somebody else's, at least on a multiple of [`IN_PLACE`]. A clone
-/// copies none of them.
+/// Owned bytes, which start on a cache line, or shared ones, which start at a multiple of [`IN_PLACE`]. A clone copies
+/// no bytes.
 #[derive(Clone)]
 pub(crate) enum Storage {
     Owned(Arc<AlignedBytes>),
@@ -88,7 +88,7 @@ impl Storage {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Owned(bytes) => bytes.bytes(),
-            // `get`: a foreign `AsRef` might give other bytes on a later call.
+            // `get`, because a foreign `AsRef` might return other bytes on a later call.
             Self::Shared(bytes, range) => (**bytes).as_ref().get(range.clone()).unwrap_or(&[]),
         }
     }

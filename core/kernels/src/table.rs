@@ -1,4 +1,4 @@
-//! One table of functions per instruction set: every generic kernel compiled with that set's features.
+//! One table of functions per instruction set: every generic kernel, compiled with that set's features.
 
 #![allow(unsafe_code)]
 
@@ -15,8 +15,8 @@ use crate::{BlockMut, Isa, MatRef, OutputMut};
 /// The kernels of one instruction set.
 ///
 /// # Safety
-/// Each function may be called only on a CPU that has the set, which the set's proof type attests; shapes must have
-/// been checked as the function says.
+/// Each function may be called only on a CPU that has the set, as its proof type shows, and only with shapes that
+/// fulfil the conditions below.
 pub(crate) struct Table {
     pub(crate) isa: Isa,
     pub(crate) layout: Layout,
@@ -51,9 +51,9 @@ pub(crate) struct Table {
     /// Query and output are one row; the recorded attention has a value per head and key; the scratch was fitted; there
     /// are keys.
     pub(crate) attend_quantized_row: unsafe fn(&RowQuery<'_>, Option<&mut [f32]>, &mut [f32], &mut QuantizedRowScratch),
-    /// Query and output are one row; the weights hold `stride` values per head; the query sees rows.
+    /// Query and output are one row; the weights hold `stride` values per head; the query attends to at least one row.
     pub(crate) attend_cached: unsafe fn(&CachedQuery<'_>, &mut [f32], usize, &mut [f32]),
-    /// Whole frames of output, and the samples that they take.
+    /// The output is a whole number of frames, and there are enough samples for them.
     pub(crate) log_spectrogram: unsafe fn(&Spectrogram, &[f32], &mut SpectrogramScratch, &mut [f32]),
     /// Both have the same length.
     pub(crate) narrow: unsafe fn(&[f32], &mut [u16]),
@@ -65,8 +65,8 @@ const fn form<S: Int8>(isa: Isa) -> Form {
     Form { isa, rows: S::TILE_ROWS, group: S::GROUP, unit: S::UNIT }
 }
 
-/// Declares a module with the table of one set. The functions carry the set's features, so that everything generic is
-/// inlined and compiled with them.
+/// Declares a module with the table of one set. Its functions enable the set's features, so that all generic code is
+/// inlined into them and compiled with these features.
 macro_rules! table {
     ($module:ident, $isa:ident $(, $features:literal)?) => {
         pub(crate) mod $module {

@@ -1,4 +1,5 @@
-//! The same bits on x86 and on ARM: all operations on fixed input, their results as one number that stands here.
+//! The same bits on x86 and on ARM: all operations on fixed input, with a digest of their results as the expected
+//! value.
 
 mod cases;
 
@@ -8,7 +9,7 @@ use sotto_kernels::{
     PackedMatrix, QuantizedRowScratch, Spectrogram, SpectrogramScratch,
 };
 
-/// FNV-1a over the bits of all results, in the order in which they come.
+/// FNV-1a over the bits of all results, in order.
 struct Digest(u64);
 
 impl Digest {
@@ -150,7 +151,7 @@ fn every_architecture_gives_the_same_bits() {
     }
 }
 
-/// From the scalar set on x86-64; a change of any operation's definition changes it, and nothing else may.
+/// The digest of the scalar set on x86-64. It may change only when the definition of an operation changes.
 const EXPECTED: &str = "800a7df776499a1a";
 
 /// As [`EXPECTED`].

@@ -1,4 +1,4 @@
-//! Attention on every instruction set that the CPU has: near its definition, and compared with the scalar set bit for
+//! Attention on every instruction set that the CPU has: close to its definition, and equal to the scalar set bit for
 //! bit.
 
 mod cases;
@@ -86,7 +86,7 @@ fn panels_can_be_filled_again_with_another_length() {
     }
 }
 
-/// Self-attention in int8 on one set; queries, keys and values have as many rows.
+/// Self-attention in int8 on one set; queries, keys and values have the same number of rows.
 fn quantized_attention(set: KernelSet, heads: Heads, q: &[f32], k: &[f32], v: &[f32]) -> Vec<f32> {
     let (width, rows) = (heads.width(), q.len() / heads.width());
     let parts = q.chunks_exact(width).zip(k.chunks_exact(width)).zip(v.chunks_exact(width));
@@ -97,7 +97,7 @@ fn quantized_attention(set: KernelSet, heads: Heads, q: &[f32], k: &[f32], v: &[
         set.fill_quantized(MatRef::new(&projected, rows, 3 * width).rows_range(range.start, range.len()), chunk);
     }
     let mut out = vec![0.0; q.len()];
-    // In two parts: rows do not depend on what else is computed.
+    // Computed in two parts: a row does not depend on which other rows are computed.
     let middle = (rows / 2).next_multiple_of(set.row_step()).min(rows);
     let (top, bottom) = out.split_at_mut(middle * width);
     let mut scratch = set.quantized_scratch(heads);
@@ -121,7 +121,7 @@ fn quantized_encoder_attention_is_near_and_agrees_on_all_sets() {
         let (k, v) = (random.floats(rows * heads.width(), 2.0), random.floats(rows * heads.width(), 1.0));
         let expected = quantized_attention(KernelSet::scalar(), heads, &q, &k, &v);
         for (found, exact) in expected.iter().zip(exact_attention(&q, &k, &v, heads)) {
-            // Queries, keys and weights in steps of about 1/127 of their greatest value.
+            // Queries, keys and weights are rounded to about 1/127 of their largest value.
             assert!((f64::from(*found) - exact).abs() < 0.03, "{found} {exact}, {rows}, {heads:?}");
         }
         for set in sets() {
@@ -173,7 +173,8 @@ fn quantized_decoder_attention_is_near_and_agrees_on_all_sets() {
 
 #[test]
 fn quantized_attention_to_one_of_many_keys_is_that_value() {
-    // One key that fits far better than 400 others, in a chunk of its own greatest weight; and queries of zeros.
+    // One key scores far higher than 400 others, so that its chunk has a far larger maximum; and some queries are
+    // zeros.
     let heads = Heads::new(1, 16);
     let (mut k, mut v) = (vec![0.0; 401 * 16], vec![0.0; 401 * 16]);
     k[200 * 16..201 * 16].fill(8.0);

@@ -1,4 +1,4 @@
-//! Every operation on every instruction set that the CPU has, compared with the scalar set bit for bit; attention has a
+//! Every operation on every instruction set that the CPU has, compared bit for bit with the scalar set. Attention has a
 //! file of its own.
 
 mod cases;
@@ -12,10 +12,10 @@ use sotto_kernels::{
     PackedMatrix, SharedBytes, TopK, quantize_int4,
 };
 
-/// Miri interprets: it sees a sample of the values, all other machines see all.
+/// Miri interprets, so it tests only a sample of the values.
 const STEP: usize = if cfg!(miri) { 97 } else { 1 };
 
-/// Everything that a product reads.
+/// The inputs of a product.
 struct Case {
     rows: usize,
     depth: usize,
@@ -55,7 +55,7 @@ impl Case {
         out
     }
 
-    /// The definition, term by term, in 64-bit integers and single float steps.
+    /// The definition of the product, term by term, in 64-bit integers and single float steps.
     fn expected(&self, epilogue: Epilogue<'_>) -> Vec<f32> {
         let mut out = self.before.clone();
         for (row, out) in self.input.chunks_exact(self.depth).zip(out.chunks_exact_mut(self.columns)) {
@@ -90,7 +90,7 @@ fn shapes() -> Vec<(usize, usize, usize)> {
     shapes
 }
 
-/// 4-bit values of the case's weights, and the bits of a scale per block.
+/// The case's weights as 4-bit values, and the bits of one scale per block.
 fn int4_weights(case: &Case) -> (Vec<i8>, Vec<u16>) {
     let blocks = case.depth.div_ceil(BLOCK);
     let (mut values, mut scales) = (vec![0; case.weights.len()], vec![0; case.columns * blocks]);
@@ -112,7 +112,7 @@ fn run_int4(case: &Case, set: KernelSet, epilogue: Epilogue<'_>) -> Vec<f32> {
     out
 }
 
-/// The definition, term by term.
+/// The definition of the 4-bit product, term by term.
 fn expected_int4(case: &Case, epilogue: Epilogue<'_>) -> Vec<f32> {
     let (values, scales) = int4_weights(case);
     let blocks = case.depth.div_ceil(BLOCK);
@@ -210,7 +210,7 @@ fn products_agree_on_all_sets_for_all_shapes_and_epilogues() {
     }
 }
 
-/// What outputs of these halves hold, before or after a product, in f32.
+/// Half-precision values as f32.
 fn widened(halves: &[u16]) -> Vec<f32> {
     halves.iter().map(|&x| half::f16::from_bits(x).to_f32()).collect()
 }
@@ -244,7 +244,7 @@ fn products_in_half_precision_are_those_in_f32_rounded_once() {
 #[test]
 #[cfg_attr(miri, ignore = "millions of products")]
 fn the_greatest_sums_are_exact() {
-    // 131,072 products of ±127 · 127: next to the end of i32.
+    // 131,072 products of ±127 · 127: close to the limits of i32.
     let depth = sotto_kernels::MAX_DEPTH;
     for (input, weight) in [(1.0, 127), (-1.0, 127), (1.0, -127), (-1.0, -127)] {
         let weights = vec![weight; 3 * depth];
@@ -263,7 +263,7 @@ fn the_greatest_sums_are_exact() {
     }
 }
 
-/// A product of 150 columns in four parts.
+/// Computes a product with 150 columns in four parts.
 fn product_in_parts<T>(
     set: KernelSet,
     activations: &Activations,
@@ -301,7 +301,7 @@ fn a_product_in_parts_equals_the_whole() {
     }
 }
 
-/// As a file lies in an Android package: on some multiple of four bytes.
+/// Files inside an Android package start at multiples of four bytes.
 #[test]
 fn weights_that_lie_on_any_multiple_of_four_bytes_give_the_same_products() {
     let case = Case::new(if cfg!(miri) { 3 } else { 14 }, 96, 70);
@@ -344,7 +344,7 @@ fn the_best_logits_are_those_of_the_sorted_row() {
     let shapes = if cfg!(miri) { vec![(31, 40)] } else { vec![(64, 1000), (31, 5), (384, 777)] };
     for (depth, columns) in shapes {
         let mut case = Case::new(1, depth, columns);
-        // Ties: equal columns give equal logits.
+        // Equal columns, to get ties among the logits.
         case.weights.copy_within(0..depth, (columns - 1) * depth);
         case.scales[columns - 1] = case.scales[0];
         for set in sets() {
@@ -359,7 +359,7 @@ fn the_best_logits_are_those_of_the_sorted_row() {
             order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
             let found: Vec<usize> = best.best().iter().map(|ranked| ranked.index as usize).collect();
             assert_eq!(found, order[..8.min(columns)], "{set:?}");
-            // A shortlist gives the very logits of its columns.
+            // A shortlist gives exactly the logits of its columns.
             let shortlist: Vec<u32> = (0..columns as u32).filter(|column| column % 3 != 1).collect();
             let mut some = vec![0.0; shortlist.len()];
             let selected = packed.select(&shortlist).unwrap();
@@ -438,7 +438,7 @@ fn elementwise_functions_agree_on_all_sets_over_the_whole_range() {
             let mut found = values.clone();
             function(set, &mut found);
             assert_eq!(bits(&found), bits(&expected), "{name} {set:?}");
-            // Results do not depend on where a value stands.
+            // Results do not depend on the position of a value.
             let mut shifted = values[3..].to_vec();
             function(set, &mut shifted);
             assert_eq!(bits(&shifted), bits(&expected[3..]), "{name} {set:?}");
@@ -496,7 +496,7 @@ fn norms_follow_their_definitions() {
     let mut random = Lcg::new(13);
     let columns = 100;
     let (weight, bias) = (random.floats(columns, 1.0), random.floats(columns, 1.0));
-    // A row far from zero, and one of tiny values, where epsilon counts.
+    // A row far from zero, and a row of tiny values, where epsilon matters.
     let mut input: Vec<f32> = random.floats(columns, 2.0).iter().map(|x| x + 3.0).collect();
     input.extend(random.floats(columns, 1e-3));
     let mean =

@@ -1,9 +1,9 @@
-//! No set may be excused: the other tests run on whatever sets the CPU has, so one that is not found would not be
-//! missed.
+//! Checks that all expected sets are detected. The other tests run on the sets that the CPU has, so a set that is not
+//! detected would go unnoticed.
 
 use sotto_kernels::KernelSet;
 
-/// Names of the sets that the CPU has and no others, separated by spaces; `scripts/test.sh` states them for every CPU
+/// Names of exactly the sets that the CPU has, separated by spaces; `scripts/test.sh` sets the variable for every CPU
 /// that it knows.
 const VARIABLE: &str = "SOTTO_EXPECT_ISAS";
 

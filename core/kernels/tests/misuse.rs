@@ -1,4 +1,4 @@
-//! What safe code does wrong is refused before unsafe code relies on it.
+//! Misuse by safe code is refused before unsafe code relies on it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

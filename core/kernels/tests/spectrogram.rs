@@ -9,7 +9,7 @@ const HOP: usize = 160;
 const WINDOW: usize = 400;
 const BINS: usize = 201;
 
-/// Triangles that overlap, one that is a single bin, one of all bins, and an empty one.
+/// Overlapping triangles, a filter of a single bin, one of all bins, and an empty one.
 fn filters() -> Vec<f32> {
     let triangle = |centre: usize, width: usize| {
         (0..BINS).map(move |bin| (1.0 - bin.abs_diff(centre) as f32 / width as f32).max(0.0))

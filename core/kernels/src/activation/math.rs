@@ -1,11 +1,12 @@
-//! Exponential, error function, hyperbolic tangent and what is built on them, on sixteen values at a time.
+//! Exponential, error function, hyperbolic tangent and the activations built on them, sixteen values at a time.
 
 use crate::simd::Simd;
 
-// 1.5 · 2^23: adding it rounds a small f32 to the nearest integer, ties to even, which then stands in the low bits.
+// 1.5 · 2^23: adding it to a small f32 rounds that to the nearest integer, ties to even, and leaves the integer in the
+// low bits.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
-/// A polynomial of `x`, the coefficient of the highest power first (Horner's scheme).
+/// Evaluates a polynomial at `x` by Horner's scheme; the coefficient of the highest power comes first.
 #[inline(always)]
 fn horner<S: Simd, const N: usize>(s: S, x: S::F, coefficients: [f32; N]) -> S::F {
     let mut sum = s.splat(coefficients[0]);
@@ -24,7 +25,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     let clamped = s.min(s.max(x, lowest), s.splat(88.3));
     let shifted = s.fma(clamped, s.splat(std::f32::consts::LOG2_E), s.splat(ROUND));
     let n = s.sub(shifted, s.splat(ROUND));
-    // ln 2 in two parts, the first with few enough bits that n times it is exact.
+    // ln 2 in two parts; the first has so few bits that its product with n is exact.
     let r = s.fma(n, s.splat(-0.693_359_4), clamped);
     let r = s.fma(n, s.splat(2.121_944_4e-4), r);
     let p = horner(s, r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
@@ -36,8 +37,8 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
 // `2^r` on [-1/2, 1/2] to 8e-5: minimax polynomial of degree 3 (Remez), the highest power first.
 const EXP2: [f32; 4] = [5.517_167e-2, 2.426_111_2e-1, 6.932_61e-1, 9.999_281e-1];
 
-/// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower, NaN included. For weights that are
-/// rounded to 1/255.
+/// `2^x` for `x ≤ 0`, relative error below 8e-5; `2^-120` for anything lower and for NaN. For softmax weights that are
+/// then rounded to 1/255.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
     let (mantissa, power) = exp2_parts(s, x, EXP2);
@@ -50,15 +51,15 @@ pub(crate) fn exp2<S: Simd>(s: S, x: S::F) -> S::F {
 pub(crate) fn weight_step<S: Simd>(s: S, x: S::F) -> S::F {
     const SCALED: [f32; 4] = [255.0 * EXP2[0], 255.0 * EXP2[1], 255.0 * EXP2[2], 255.0 * EXP2[3]];
     let (mantissa, power) = exp2_parts(s, x, SCALED);
-    // One rounding, in the addition.
+    // Rounded once, in the addition.
     s.fma(mantissa, power, s.splat(ROUND - 128.0))
 }
 
-/// The exponential of the fraction, by `polynomial`, and the power of two of the rest: the last product can be fused
-/// with what follows.
+/// Splits `2^x` into `polynomial` of the fraction and a power of two, so that the caller can fuse their product with
+/// the next operation.
 #[inline(always)]
 fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
-    // With the exponent's bias, so that the low bits are the exponent as it is stored.
+    // Includes the exponent's bias, so that the low bits are the exponent as it is stored.
     const BIASED: f32 = ROUND + 127.0;
     let x = s.max(x, s.splat(-120.0));
     let shifted = s.add(x, s.splat(BIASED));
@@ -66,13 +67,13 @@ fn exp2_parts<S: Simd>(s: S, x: S::F, polynomial: [f32; 4]) -> (S::F, S::F) {
     (horner(s, r, polynomial), s.biased_power_of_two(shifted))
 }
 
-/// Decimal logarithm of positive normal numbers, absolute error below 1e-6 up to ±10 and 2.5e-6 beyond; infinity
-/// counts as the greatest f32.
+/// Decimal logarithm of positive normal numbers. Absolute error below 1e-6 for results up to ±10, 2.5e-6 beyond.
+/// Infinity counts as the largest finite f32.
 ///
-/// Exponent and mantissa apart; `ln(1 + x) = x - x²/2 + x³ · p(x)`, `p` of degree 8 (Cephes `logf`).
+/// Splits off the exponent; `ln(1 + x) = x - x²/2 + x³ · p(x)`, `p` of degree 8 (Cephes `logf`).
 #[inline(always)]
 pub(crate) fn log10<S: Simd>(s: S, x: S::F) -> S::F {
-    // log10 of 2 in two parts: the first, times an exponent, is exact.
+    // log10 of 2 in two parts; the product of the first with an exponent is exact.
     const LOG10_2: [f32; 2] = [0.301_025_4, 4.605_039e-6];
     let (mantissa, exponent) = s.split(s.min(x, s.splat(f32::MAX)));
     let x = s.sub(mantissa, s.splat(1.0));
@@ -97,7 +98,7 @@ pub(crate) fn log10<S: Simd>(s: S, x: S::F) -> S::F {
     s.fma(exponent, s.splat(LOG10_2[0]), rest)
 }
 
-/// Error function, absolute error below 5e-7: the rational minimax approximation on [-4, 4] that Eigen and XLA use.
+/// Error function, absolute error below 5e-7: the rational minimax approximation on [-4, 4] used by Eigen and XLA.
 #[inline(always)]
 pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
     let x = s.min(s.max(x, s.splat(-4.0)), s.splat(4.0));
@@ -111,10 +112,10 @@ pub(crate) fn erf<S: Simd>(s: S, x: S::F) -> S::F {
     s.div(s.mul(x, p), q)
 }
 
-/// Hyperbolic tangent, relative error below 5e-7: the rational minimax approximation that Eigen uses.
+/// Hyperbolic tangent, relative error below 5e-7: the rational minimax approximation used by Eigen.
 #[inline(always)]
 pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
-    // Beyond, the quotient would leave [-1, 1].
+    // Outside this range the quotient would leave [-1, 1].
     let x = s.min(s.max(x, s.splat(-7.998_811_7)), s.splat(7.998_811_7));
     let square = s.mul(x, x);
     let p = horner(
@@ -147,21 +148,21 @@ pub(crate) fn silu<S: Simd>(s: S, x: S::F) -> S::F {
     s.div(x, s.add(s.splat(1.0), exp(s, s.sub(s.splat(0.0), x))))
 }
 
-/// `x / 2 · (1 + erf(x / √2))`, the exact form.
+/// `x / 2 · (1 + erf(x / √2))`, the exact form of GELU.
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     let half = s.mul(x, s.splat(0.5));
     s.fma(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
-/// [`gelu`] to 4e-5, above 8 to 2e-6 of `x`, for values that are then rounded to 8 bits: little more than half the
-/// work, and no division. As good as 0 for NaN.
+/// An approximation of [`gelu`] for values that are then rounded to 8 bits. Absolute error 4e-5; above 8, relative
+/// error 2e-6. Costs little more than half as much and has no division. NaN gives almost 0.
 ///
-/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], minimax of the error of `x · Φ(x)` among those that end
-/// in 0 and 1 (linear programming: `scripts/goldens/gelu_fit.py`).
+/// `Φ(x)` by an odd polynomial of degree 17 on [-4.4, 4.4], the one with the least maximal error of `x · Φ(x)` among
+/// those that reach 0 and 1 at the ends (linear programming: `scripts/goldens/gelu_fit.py`).
 #[inline(always)]
 pub(crate) fn gelu_short<S: Simd>(s: S, x: S::F) -> S::F {
-    // Below, the factor is as good as 0; what rounding leaves of it must not meet a great number.
+    // Below -4.4 the factor is almost 0; its rounding error must not be multiplied by a large number.
     let x = s.max(x, s.splat(-4.4));
     let t = s.min(x, s.splat(4.4));
     let square = s.mul(t, t);
@@ -189,8 +190,8 @@ pub(crate) fn relu<S: Simd>(s: S, x: S::F) -> S::F {
     s.max(x, s.splat(0.0))
 }
 
-/// A function of one value, applied to sixteen at a time. A trait and not a closure: a closure is compiled without the
-/// features of the caller wherever the compiler decides not to inline it.
+/// An elementwise function, applied to sixteen values at a time. A trait and not a closure: where the compiler does not
+/// inline a closure, it compiles it without the caller's CPU features.
 pub(crate) trait Function: Copy {
     fn apply<S: Simd>(self, s: S, x: S::F) -> S::F;
 }
@@ -229,7 +230,7 @@ functions! {
     Silu = silu;
 }
 
-/// [`log10`] of `x`, or of `floor` where `x` is not greater.
+/// [`log10`] of `x`, or of `floor` if that is greater.
 #[derive(Clone, Copy)]
 pub(crate) struct Log10 {
     pub(crate) floor: f32,

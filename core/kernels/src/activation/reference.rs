@@ -1,4 +1,4 @@
-//! The functions of one value, as polynomials that vectorise: for networks in f32, and to compare the kernels with.
+//! Elementwise functions as polynomials that vectorise: for f32 networks, and as the reference of the kernels.
 //!
 //! `libm` costs a call per element; these run in SIMD registers on every target and give the same bits everywhere.
 
@@ -7,7 +7,7 @@ use crate::Activation;
 // 2^23 + 2^22: adding it rounds a small f32 to the nearest integer in its low mantissa bits.
 const ROUND: f32 = 12_582_912.0;
 
-/// `e^x`, relative error below 2.5e-7 on [-87, 88]; 0 below, saturating above.
+/// `e^x`, relative error below 2.5e-7 on [-87, 88]; 0 below, saturates above.
 ///
 /// Cody–Waite reduction to `2^n · e^r`, degree-7 polynomial for `e^r` (Cephes `expf`).
 #[inline]
@@ -24,7 +24,7 @@ pub fn exp(x: f32) -> f32 {
     p = p * r + 1.666_666_5e-1;
     p = p * r + 0.5;
     let mantissa = p * r * r + r + 1.0;
-    // The low bits of `shifted` are n; all others fall out of the shift.
+    // The low bits of `shifted` are n; the shift drops all others.
     let exponent = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     let value = mantissa * exponent;
     if x < -87.3 { 0.0 } else { value }
@@ -73,7 +73,7 @@ pub fn silu(values: &mut [f32]) {
 }
 
 impl Activation {
-    /// Applies it to values in f32, in place.
+    /// Applies the activation to f32 values, in place.
     pub fn apply(self, values: &mut [f32]) {
         match self {
             Self::Identity => {}

@@ -1,4 +1,4 @@
-//! Decoder attention: one query row to the rows of a half-precision cache.
+//! Decoder self-attention: one query row attends to the rows of a half-precision KV cache.
 
 use crate::attention::Heads;
 use crate::float::rows::softmax;
@@ -13,14 +13,14 @@ impl HalfBlock {
     const ZERO: Self = Self([0; LANES]);
 }
 
-/// Blocks of keys whose scores are summed at once, to hide the latency of the multiply-add.
+/// Blocks of keys whose scores are summed at the same time, to hide the latency of the multiply-add.
 const TOGETHER: usize = 4;
 
-/// Keys and values of one layer and one hypothesis, rounded to half precision: half the memory traffic of f32, which is
-/// what a decoder step waits for.
+/// Keys and values of one layer and one hypothesis, in half precision: half the memory traffic of f32, which is the
+/// limit of a decoder step.
 ///
-/// Keys: `[key/value heads][blocks of 16 rows][head width]` of sixteen rows; values: `[key/value heads][rows]` of the
-/// head width, padded to sixteen. Allocates once, for `capacity` rows.
+/// Layout of the keys: `[key/value heads][blocks of 16 rows][head width][16 rows]`; of the values: `[key/value
+/// heads][rows][head width, padded to a multiple of 16]`. Allocates once, for `capacity` rows.
 #[derive(Debug, Clone)]
 pub struct HalfCache {
     heads: Heads,
@@ -28,7 +28,7 @@ pub struct HalfCache {
     len: usize,
     keys: Vec<HalfBlock>,
     values: Vec<HalfBlock>,
-    /// A key and a value on their way in.
+    /// Scratch for one key and one value while they are appended.
     row: Vec<u16>,
 }
 
@@ -36,7 +36,7 @@ impl HalfCache {
     /// An empty cache for at most `capacity` rows.
     #[must_use]
     pub fn new(heads: Heads, capacity: usize) -> Self {
-        // Whole groups of blocks: attention reads as many at a time.
+        // A multiple of the rows that attention reads at once.
         let capacity = capacity.next_multiple_of(TOGETHER * LANES);
         let keys = heads.key_values() * capacity / LANES * heads.head_width();
         let values = heads.key_values() * capacity * heads.head_width().div_ceil(LANES);
@@ -57,7 +57,7 @@ impl HalfCache {
         2 * heads.key_values() * capacity * (heads.head_width() + heads.head_width().next_multiple_of(LANES))
     }
 
-    /// Most rows that it has room for.
+    /// Maximum number of rows.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.capacity
@@ -80,7 +80,7 @@ impl HalfCache {
         self.len = self.len.min(len);
     }
 
-    /// Takes over the rows of another cache of the same shape: a beam that continues another hypothesis.
+    /// Copies the rows of another cache of the same shape: needed when a beam continues another hypothesis.
     ///
     /// # Panics
     /// When heads or capacity differ.
@@ -98,9 +98,9 @@ impl HalfCache {
         }
     }
 
-    /// Appends one row, `[width]` each, rounded by `narrow`.
+    /// Appends one key and one value, `[key/value width]` each, rounded by `narrow`.
     pub(crate) fn append_rounded(&mut self, key: &[f32], value: &[f32], narrow: impl Fn(&[f32], &mut [u16])) {
-        // Before the row is taken out: a panic must not lose it.
+        // Checked before the scratch row is taken: a panic must not lose it.
         self.assert_room();
         let mut row = std::mem::take(&mut self.row);
         let (key_halves, value_halves) = row.split_at_mut(self.heads.key_value_width());
@@ -110,8 +110,9 @@ impl HalfCache {
         self.row = row;
     }
 
-    /// Appends one row of bits of half precision, `[width]` each, as products write them to an
-    /// [`OutputMut::F16`](crate::OutputMut::F16). Other rows: [`KernelSet::append`](crate::KernelSet::append).
+    /// Appends one key and one value, `[key/value width]` each, as half-precision bit patterns, the form that products
+    /// write to an [`OutputMut::F16`](crate::OutputMut::F16). For f32 rows see
+    /// [`KernelSet::append`](crate::KernelSet::append).
     ///
     /// # Panics
     /// When the lengths differ, or the cache is full.
@@ -147,18 +148,18 @@ impl HalfCache {
     }
 }
 
-/// One query row and the cache it attends to.
+/// One query row and the cache that it attends to.
 #[derive(Clone, Copy)]
 pub(crate) struct CachedQuery<'a> {
     /// `[width]`.
     pub(crate) query: &'a [f32],
     pub(crate) cache: &'a HalfCache,
-    /// How many of the cache's rows it sees, from the first one on: at least one.
+    /// How many of the cache's rows it attends to, from the first one on: at least one.
     pub(crate) seen: usize,
 }
 
-/// Attention of one row, all heads. `weights` is `[heads, stride]` with `stride` at least the rows that it sees; so
-/// many values of each head receive its attention. The caller has checked the shapes.
+/// Attention of one query row, all heads. `weights` is `[heads, stride]`; the first `seen` values of each head receive
+/// its attention weights. The caller has checked the shapes.
 #[inline(always)]
 pub(crate) fn attend_cached<S: Simd>(
     s: S,
@@ -184,7 +185,7 @@ pub(crate) fn attend_cached<S: Simd>(
     }
 }
 
-/// Scores of up to 64 keys: products in the order of the dimensions, then the scale.
+/// Scores of up to 64 keys: products summed in the order of the dimensions, then scaled.
 #[inline(always)]
 fn scores<S: Simd>(s: S, query: &[f32], scale: f32, keys: &[HalfBlock], out: &mut [f32]) {
     let depth = query.len();

@@ -1,4 +1,4 @@
-//! The safe entries: shapes are checked here, once.
+//! The safe entry points: shapes are checked here, once.
 
 #![allow(unsafe_code)]
 
@@ -16,7 +16,7 @@ impl KernelSet {
     /// `q` and `out` are `[rows, width]`. Without keys the output is zero. Scores must be finite.
     ///
     /// # Panics
-    /// When shapes do not fit, or `scratch` is for another head width.
+    /// When the shapes do not match, or `scratch` is for another head width.
     pub fn attend(self, q: MatRef<'_>, panels: &KeyValuePanels, out: BlockMut<'_>, scratch: &mut AttentionScratch) {
         let (heads, head_width) = (panels.heads(), panels.heads().head_width());
         assert_eq!((q.cols(), out.columns()), (heads.width(), heads.width()), "columns of queries and output");
@@ -28,8 +28,8 @@ impl KernelSet {
         }
     }
 
-    /// [`attend`](Self::attend) for one head, or some query rows of it: what one thread does. `q` and `out` are
-    /// `[rows, head width]`.
+    /// [`attend`](Self::attend) for one head, or for some query rows of it: a unit of work for one thread. `q` and
+    /// `out` are `[rows, head width]`.
     ///
     /// # Panics
     /// When shapes do not fit, there is no such head, or `scratch` is for another head width.
@@ -54,7 +54,8 @@ impl KernelSet {
         unsafe { (self.table.attend)(&Query { rows: q, panels, head }, out, scratch) }
     }
 
-    /// Room for a layer of quantized self-attention on these kernels, empty.
+    /// An empty buffer for the quantized queries, keys and values of one self-attention layer, in the layout of these
+    /// kernels.
     ///
     /// # Panics
     /// When there are fewer key/value heads than query heads.
@@ -63,23 +64,23 @@ impl KernelSet {
         QuantizedAttention::new(heads, self.layout(), self.table.form, true)
     }
 
-    /// Room for quantized keys and values of a layer, without queries.
+    /// An empty buffer for the quantized keys and values of one layer, without queries.
     #[must_use]
     pub fn quantized_key_values(self, heads: Heads) -> QuantizedAttention {
         QuantizedAttention::new(heads, self.layout(), self.table.form, false)
     }
 
-    /// Scratch of one thread for [`attend_quantized`](Self::attend_quantized).
+    /// Scratch memory of one thread for [`attend_quantized`](Self::attend_quantized).
     #[must_use]
     pub fn quantized_scratch(self, heads: Heads) -> QuantizedScratch {
         QuantizedScratch::new(self.table.form, self.layout(), heads.head_width())
     }
 
-    /// Quantizes the rows of a chunk: queries, keys and values side by side, `[rows of the chunk, 3 · width]`, or keys
-    /// and values, where the layer has no queries.
+    /// Quantizes the rows of a chunk. `projected` holds queries, keys and values side by side, `[rows of the chunk, 3 ·
+    /// width]`, or only keys and values when the layer has no queries.
     ///
     /// # Panics
-    /// When the shapes do not fit, or the chunk belongs to another set.
+    /// When the shapes do not match, or the chunk belongs to another kernel set.
     pub fn fill_quantized(self, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
         assert_eq!(chunk.form(), self.table.form, "a chunk of another kernel set");
         let shape = (chunk.rows().len(), chunk.columns());
@@ -88,12 +89,12 @@ impl KernelSet {
         unsafe { (self.table.fill_quantized)(projected, chunk) }
     }
 
-    /// The query rows `rows` attend to all rows of the layer in int8: [`attend`](Self::attend) up to rounding, twice as
-    /// fast. `out` is `[rows, width]`.
+    /// The query rows `rows` attend to all rows of the layer, in int8. The same as [`attend`](Self::attend) up to
+    /// rounding, and twice as fast. `out` is `[rows, width]`.
     ///
     /// # Panics
-    /// When there are no such rows, they do not begin at a multiple of [`row_step`](Self::row_step), shapes do not fit,
-    /// or layer or scratch belong to another set.
+    /// When there are no such rows, they do not begin at a multiple of [`row_step`](Self::row_step), the shapes do not
+    /// match, or layer or scratch belong to another kernel set.
     pub fn attend_quantized(
         self,
         rows: Range<usize>,
@@ -117,11 +118,11 @@ impl KernelSet {
         }
     }
 
-    /// One query row attends to all rows of a quantized layer, head by head. `q` and `out` are `[width]`; `recorded`,
-    /// where it is wanted, receives each head's attention, `[heads, rows of the layer]`. An empty layer gives zeros.
+    /// One query row attends to all rows of a quantized layer, head by head. `q` and `out` are `[width]`. `recorded`,
+    /// if given, receives the attention weights, `[heads, rows of the layer]`. An empty layer gives zeros.
     ///
     /// # Panics
-    /// When the lengths do not fit, the layer belongs to another set, or a chunk to another layer.
+    /// When the lengths do not match, the layer belongs to another kernel set, or a chunk to another layer.
     pub fn attend_quantized_row(
         self,
         q: &[f32],
@@ -142,12 +143,12 @@ impl KernelSet {
         }
     }
 
-    /// [`attend_quantized_row`](Self::attend_quantized_row) for one head: what one thread does. `q` and `out` are
-    /// `[head width]`, `recorded` has a value per row of the layer.
+    /// [`attend_quantized_row`](Self::attend_quantized_row) for one head: a unit of work for one thread. `q` and `out`
+    /// are `[head width]`; `recorded` has one value per row of the layer.
     ///
     /// # Panics
-    /// When the lengths do not fit, there is no such head, the layer belongs to another set, or a chunk to another
-    /// layer.
+    /// When the lengths do not match, there is no such head, the layer belongs to another kernel set, or a chunk to
+    /// another layer.
     pub fn attend_quantized_row_head(
         self,
         q: &[f32],
@@ -190,9 +191,9 @@ impl KernelSet {
 
     /// One query row attends to the rows of a cache, head by head.
     ///
-    /// `q` and `out` are `[width]`. `weights` receives each head's attention, `[heads, stride]`, where `stride` is its
-    /// length over the number of heads; the first [`HalfCache::rows`] values of each are written. An empty cache gives
-    /// zeros.
+    /// `q` and `out` are `[width]`. `weights` receives the attention weights, `[heads, stride]`, where `stride` is its
+    /// length divided by the number of heads; the first [`HalfCache::rows`] values of each head are written. An empty
+    /// cache gives zeros.
     ///
     /// # Panics
     /// When the lengths do not fit.
@@ -200,8 +201,8 @@ impl KernelSet {
         self.attend_first(cache.rows(), q, cache, weights, out);
     }
 
-    /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only: those behind are later tokens of one text
-    /// that is fed at once.
+    /// [`attend_cached`](Self::attend_cached) to the first `seen` rows only (causal attention): when several tokens are
+    /// fed at once, a token must not attend to later ones.
     ///
     /// # Panics
     /// When the lengths do not fit, or the cache has fewer rows.

@@ -1,8 +1,8 @@
-//! Encoder attention: every query row to every key, streaming softmax, in f32.
+//! Encoder attention in f32: every query row attends to every key, with a streaming softmax.
 //!
-//! `out = softmax(q · kᵀ / √head) · v`, head by head. Keys come in chunks of 128; each row keeps its greatest score so
-//! far, the sum of its exponentials and its weighted values, and rescales them when a greater score comes (Milakov and
-//! Gimelshein 2018). Scores never leave the L1 cache.
+//! `out = softmax(q · kᵀ / √head) · v`, head by head. Keys are processed in chunks of 128. Each row keeps its maximum
+//! score so far, the sum of its exponentials and the weighted sum of its values, and rescales both sums when a larger
+//! score comes (Milakov and Gimelshein 2018). Scores never leave the L1 cache.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ use crate::float::tile::{self, MAX_ROWS};
 use crate::simd::{LANES, Simd};
 use crate::{BlockMut, MatRef};
 
-/// Keys of a chunk. Part of the definition of the result: the order of the sums depends on it.
+/// Keys per chunk. Part of the definition of the result, because the order of the sums depends on it.
 const CHUNK: usize = 128;
 
-/// Query rows that share one pass over keys and values: 48 rows · 64 values · 4 bytes and as much of scores fit L1.
+/// Query rows per pass over keys and values: 48 rows · 64 values · 4 bytes and their scores fit the L1 cache.
 const QUERY_BLOCK: usize = 48;
 
 /// Keys and values of one layer, all heads, in the order in which attention reads them.
 ///
-/// Keys: `[key/value heads][blocks of 16 keys][head width]` of sixteen keys; values: `[key/value heads][blocks of 16
-/// dimensions][keys]` of sixteen dimensions; padded with zeros. Memory grows to the longest sequence seen.
+/// Layout of the keys: `[key/value heads][blocks of 16 keys][head width][16 keys]`; of the values: `[key/value
+/// heads][blocks of 16 dimensions][keys][16 dimensions]`; padded with zeros. Memory grows to the longest sequence seen.
 #[derive(Debug, Clone)]
 pub struct KeyValuePanels {
     heads: Heads,
@@ -49,10 +49,10 @@ impl KeyValuePanels {
         self.values.resize(self.heads.key_values() * blocks, FloatBlock::ZERO);
     }
 
-    /// Stores keys and values, both `[len, key/value width]`; what was there is lost.
+    /// Stores keys and values, both `[len, key/value width]`, and replaces the previous contents.
     ///
     /// # Panics
-    /// When the shapes differ from each other or from the heads, or rows are empty.
+    /// When the shapes differ from each other, do not match the heads, or have no rows.
     pub fn fill(&mut self, keys: MatRef<'_>, values: MatRef<'_>) {
         let len = keys.rows();
         let width = self.heads.key_value_width();
@@ -112,7 +112,7 @@ impl KeyValuePanels {
     }
 }
 
-/// Scratch of one thread's attention; allocated once per head width.
+/// Scratch memory of one thread; allocated once per head width.
 #[derive(Debug, Clone)]
 pub struct AttentionScratch {
     /// Scaled queries `[QUERY_BLOCK, head width]`.
@@ -141,7 +141,7 @@ impl AttentionScratch {
     }
 }
 
-/// Query rows of one head, `[rows, head width]`, and what they attend to.
+/// Query rows of one head, `[rows, head width]`, and the keys and values that they attend to.
 #[derive(Clone, Copy)]
 pub(crate) struct Query<'a> {
     pub(crate) rows: MatRef<'a>,
@@ -182,7 +182,7 @@ pub(crate) fn attend<S: Simd>(s: S, query: &Query<'_>, mut out: BlockMut<'_>, sc
     }
 }
 
-/// Brings some rows' maxima, totals and weighted values up to date with one chunk of keys.
+/// Updates the maxima, totals and weighted values of some rows with one chunk of keys.
 #[inline(always)]
 fn attend_chunk<S: Simd>(
     s: S,
@@ -230,8 +230,8 @@ fn attend_chunk<S: Simd>(
     tile::product(s, weights, values, &mut sums);
 }
 
-/// Turns one row's scores into weights relative to the greatest score so far, and brings maximum and total up to date.
-/// Returns the factor for what was summed before, `None` where it is 1.
+/// Turns one row's scores into weights relative to the largest score so far, and updates maximum and total. Returns the
+/// factor by which earlier sums must be rescaled; `None` when it is 1.
 #[inline(always)]
 fn weigh<S: Simd>(s: S, scores: &mut [f32], (max, total): (&mut f32, &mut f32)) -> Option<f32> {
     let greatest = reduce::row_max(s, scores);

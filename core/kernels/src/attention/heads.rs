@@ -1,7 +1,7 @@
-//! How rows of queries, keys and values are cut into heads.
+//! How rows of queries, keys and values are split into heads.
 
-/// Query heads, key/value heads and the width of each. Where there are fewer key/value heads, as many query heads in a
-/// row share one (grouped-query attention, Ainslie et al. 2023).
+/// Number of query heads, number of key/value heads, and values per head. With fewer key/value heads, consecutive query
+/// heads share one (grouped-query attention, Ainslie et al. 2023).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
     count: usize,
@@ -10,7 +10,7 @@ pub struct Heads {
 }
 
 impl Heads {
-    /// As many key/value heads as query heads, in rows of `width` values.
+    /// As many key/value heads as query heads; rows have `width` values in all.
     ///
     /// # Panics
     /// When there is no head, or the width is not a multiple of their number.
@@ -20,10 +20,10 @@ impl Heads {
         Self { count, key_values: count, head_width: width / count }
     }
 
-    /// Query heads, key/value heads, and values per head.
+    /// Number of query heads, number of key/value heads, and values per head.
     ///
     /// # Panics
-    /// When there is no head, or the query heads are not a multiple of the others.
+    /// When there is no head, or the number of query heads is not a multiple of that of key/value heads.
     #[must_use]
     pub fn grouped(count: usize, key_values: usize, head_width: usize) -> Self {
         let fit = count > 0 && key_values > 0 && count.is_multiple_of(key_values);
@@ -31,13 +31,13 @@ impl Heads {
         Self { count, key_values, head_width }
     }
 
-    /// Query heads.
+    /// Number of query heads.
     #[must_use]
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// Key/value heads.
+    /// Number of key/value heads.
     #[must_use]
     pub fn key_values(self) -> usize {
         self.key_values
@@ -49,13 +49,13 @@ impl Heads {
         self.head_width
     }
 
-    /// Values of a row of queries, and of the output.
+    /// Values per row of queries, and of the output.
     #[must_use]
     pub fn width(self) -> usize {
         self.count * self.head_width
     }
 
-    /// Values of a row of keys, and of values.
+    /// Values per row of keys, and of values.
     #[must_use]
     pub fn key_value_width(self) -> usize {
         self.key_values * self.head_width

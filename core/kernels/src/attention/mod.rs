@@ -1,9 +1,8 @@
-//! Attention: all rows to all rows (encoder, in f32 or int8) and one row to a cache of earlier ones (decoder, in half
-//! precision).
+//! Attention: of all rows to all rows (encoder, in f32 or int8), and of one row to a cache of earlier rows (decoder, in
+//! half precision or int8).
 //!
-//! Keys are stored sixteen side by side and values sixteen dimensions side by side, so that both products are
-//! vectorised over their outputs and accumulate in sequence with fused multiply-adds: one order, the same bits
-//! everywhere.
+//! Sixteen keys lie side by side, and sixteen dimensions of a value. So both products are vectorised over their outputs
+//! and accumulate in sequence with fused multiply-adds: one order of operations, the same bits everywhere.
 
 mod cache;
 mod entry;
@@ -26,7 +25,7 @@ pub use reference::{attend_full, attend_row};
 
 use crate::simd::LANES;
 
-/// Sixteen f32 on a cache line.
+/// Sixteen f32 on one cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(crate) struct FloatBlock(pub(crate) [f32; LANES]);

@@ -1,12 +1,12 @@
-//! Encoder attention in int8: both products run on the tiles of the int8 product, the softmax between them in f32.
+//! Encoder attention in int8: both products use the tiles of the int8 product; the softmax between them is in f32.
 //!
 //! Queries, keys and values come in chunks of [`CHUNK`] rows. Queries and keys are quantized per row and head, values
-//! per dimension and chunk. In a chunk, each score becomes a weight `2^(score - greatest of the chunk)` in steps of
-//! 1/255; the chunk's weighted values are exact integers, and enter the row's result with one f32 factor (streaming
-//! softmax, Milakov and Gimelshein 2018). So a chunk's rounding is relative to its own greatest weight, and the order
-//! of all float operations is one: the same bits on every instruction set.
+//! per dimension and chunk. Within a chunk, each score becomes a weight `2^(score - maximum of the chunk)`, rounded to
+//! 1/255. The chunk's weighted values are exact integer sums, which enter the row's result with one f32 factor
+//! (streaming softmax, Milakov and Gimelshein 2018). So rounding is relative to the largest weight of the chunk, and
+//! all float operations have one order: the same bits on every instruction set.
 //!
-//! Weights are stored as `weight - 128`, the range of i8; what that takes off is 128 times the sum of the chunk's
+//! Weights are stored as `weight - 128`, the range of i8; the product is corrected by 128 times the sum of the chunk's
 //! values.
 
 use std::ops::Range;
@@ -20,14 +20,14 @@ use crate::norm::Norm;
 use crate::simd::LANES;
 use crate::{BlockMut, MatRef};
 
-/// Keys of a chunk: whole panels of every layout (12, 16 or 32 columns) and whole steps of depth. Part of the
+/// Keys per chunk: a multiple of every layout's panel width (12, 16 or 32 columns) and of the depth step. Part of the
 /// definition of the result.
 pub(crate) const CHUNK: usize = 192;
 
-/// Keys and values of one layer, all heads, and the queries where it is self-attention of all rows: quantized for the
-/// int8 kernels of one instruction set.
+/// Keys and values of one layer, all heads, quantized for the int8 kernels of one instruction set. Holds the queries
+/// too in self-attention of all rows.
 ///
-/// Filled chunk by chunk, so that rows can be quantized while they are in the cache, and by several threads. Memory
+/// Filled chunk by chunk, so that rows can be quantized while they are in the CPU cache, and by several threads. Memory
 /// grows to the longest sequence seen.
 #[derive(Debug, Clone)]
 pub struct QuantizedAttention {
@@ -81,22 +81,24 @@ impl Shape {
         self.query_bytes() + self.key_bytes() + self.value_bytes()
     }
 
-    /// Floats that belong to one head of a chunk, all but the first part with spare lanes behind it.
+    /// Number of floats of one head of a chunk: see [`AttentionChunk`]. All parts but the first are followed by spare
+    /// lanes.
     fn head_floats(self) -> usize {
         CHUNK + CHUNK + LANES + 2 * (self.dimensions() + LANES)
     }
 }
 
-/// Some rows of [`QuantizedAttention`]: filled by one thread.
+/// Some consecutive rows of [`QuantizedAttention`]; filled by one thread.
 #[derive(Debug, Clone)]
 pub struct AttentionChunk {
     shape: Shape,
     rows: Range<usize>,
-    /// Of each head: queries, keys, values.
+    /// Per head: queries, keys, values.
     bytes: AlignedBytes,
-    /// Of each head: scales of queries, scales of keys, scales of values, 128 times the sums of values.
+    /// Per head: scales of the queries, of the keys and of the values, then 128 times the sum of each dimension's int8
+    /// values.
     floats: Vec<f32>,
-    /// Sums of the queries' values, `[heads, CHUNK]`.
+    /// Sum of each query's int8 values, `[heads, CHUNK]`.
     sums: Vec<i32>,
 }
 
@@ -111,7 +113,7 @@ pub(super) struct HeadChunk<'a> {
     pub(super) value_scales: &'a [f32],
     /// 128 times the sum of each dimension's values.
     pub(super) value_sums: &'a [f32],
-    /// Sums of the queries' values.
+    /// Sum of each query's int8 values.
     query_sums: &'a [i32],
 }
 
@@ -127,13 +129,13 @@ impl AttentionChunk {
         }
     }
 
-    /// The rows of the layer that belong to it.
+    /// The rows of the layer that this chunk holds.
     #[must_use]
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// Values per row of what fills it: queries, keys and values, or keys and values.
+    /// Values per input row: those of queries, keys and values, or of keys and values.
     pub(crate) fn columns(&self) -> usize {
         self.shape.heads.key_value_width() * if self.shape.queries { 3 } else { 2 }
     }
@@ -167,7 +169,7 @@ impl QuantizedAttention {
         self.shape
     }
 
-    /// Whether all chunks have the shape of the layer: they are handed out as `&mut`, so a caller could have exchanged
+    /// Whether all chunks have the shape of the layer: they are handed out as `&mut`, so a caller could have replaced
     /// one.
     pub(super) fn is_whole(&self) -> bool {
         self.filled().all(|(_, chunk)| chunk.shape == self.shape)
@@ -198,8 +200,8 @@ impl QuantizedAttention {
         self.shape.form
     }
 
-    /// Prepares for `len` rows, and gives the chunks to be filled; what was there is lost. All must be filled before
-    /// anything attends.
+    /// Prepares for `len` rows and returns the chunks to fill; the previous contents are lost. All must be filled
+    /// before anything attends.
     pub fn chunks_mut(&mut self, len: usize) -> &mut [AttentionChunk] {
         self.len = len;
         let chunks = len.div_ceil(CHUNK);
@@ -218,7 +220,7 @@ pub(super) fn depth(rows: usize) -> usize {
     Layout::padded_depth(rows)
 }
 
-/// Quantizes the rows of one chunk: queries where it keeps them, keys and values side by side.
+/// Quantizes the rows of one chunk: queries (if it keeps them), keys and values side by side.
 #[inline(always)]
 pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionChunk) {
     let AttentionChunk { rows, shape, bytes, floats, sums } = chunk;
@@ -229,7 +231,7 @@ pub(crate) fn fill<S: Int8>(s: S, projected: MatRef<'_>, chunk: &mut AttentionCh
     let all_sums = sums.chunks_exact_mut(CHUNK);
     for (head, ((bytes, floats), sums)) in all_bytes.zip(all_floats).zip(all_sums).enumerate() {
         let (queries, bytes) = bytes.split_at_mut(shape.query_bytes());
-        // Columns and depth that fill up a panel are zeros.
+        // Padding columns and padding depth are zeros.
         bytes.fill(shape.layout.offset());
         let (keys, values) = bytes.split_at_mut(shape.key_bytes());
         let (query_scales, floats) = floats.split_at_mut(CHUNK);
@@ -299,7 +301,7 @@ fn fill_values<S: Int8>(
         let (factors, low, high) = (s.load(&factors), s.splat(-127.0), s.splat(127.0));
         let mut total = s.splat(0.0);
         for first in (0..rows).step_by(4) {
-            // Four rows side by side, as the panels want them.
+            // Four rows side by side, the order in a panel.
             let mut four = [[0i8; LANES]; 4];
             for (four, row) in four.iter_mut().zip(first..rows) {
                 let x = s.min(s.max(s.mul(sixteen(s, &values.row(row)[dimension..]), factors), low), high);
@@ -352,12 +354,12 @@ fn sixteen<S: Int8>(s: S, row: &[f32]) -> S::F {
     }
 }
 
-/// Scratch of one thread's attention; allocated once per head width and instruction set.
+/// Scratch memory of one thread; allocated once per head width and instruction set.
 #[derive(Debug, Clone)]
 pub struct QuantizedScratch {
     form: Form,
     head_width: usize,
-    /// One panel of weights.
+    /// One panel of attention weights.
     weights: Activations,
     /// Scores `[MAX_ROWS, SCORES]`, in units of the query's scale.
     scores: Vec<f32>,
@@ -379,33 +381,33 @@ impl QuantizedScratch {
         }
     }
 
-    /// Whether it was made for heads of this width and the same kernels.
+    /// Whether it was made for heads of this width and for the same kernel set.
     #[must_use]
     pub fn fits(&self, panels: &QuantizedAttention) -> bool {
         self.form == panels.form() && self.head_width == panels.heads().head_width()
     }
 }
 
-/// Some query rows of one head, and what they attend to: all rows of the layer.
+/// Some query rows of one head; they attend to all rows of the layer.
 #[derive(Clone)]
 pub(crate) struct QuantizedQuery<'a> {
-    /// Begins with a panel.
+    /// Starts at a panel boundary.
     pub(crate) rows: Range<usize>,
     pub(crate) layer: &'a QuantizedAttention,
     pub(crate) head: usize,
 }
 
-/// What the rows of a tile have seen so far, a lane for each.
+/// Running softmax state of the rows of a tile, one lane per row.
 struct Seen {
-    /// From scores, in units of the query's scale, to exponents of two.
+    /// Factor from scores, which are in units of the query's scale, to exponents of two.
     unit: [f32; LANES],
-    /// Greatest score.
+    /// Largest score so far.
     max: [f32; LANES],
-    /// Sum of the weights relative to it, 255 times.
+    /// Sum of the weights relative to `max`, times 255.
     total: [f32; LANES],
-    /// Greatest score of the chunk at hand.
+    /// Largest score of the current chunk.
     greatest: [f32; LANES],
-    /// What the weights of the chunk at hand count relative to `max`.
+    /// Factor of the current chunk's weights relative to `max`.
     weight: [f32; LANES],
 }
 
@@ -415,7 +417,7 @@ struct Seen {
 pub(crate) fn attend<S: Int8>(s: S, query: &QuantizedQuery<'_>, mut out: BlockMut<'_>, scratch: &mut QuantizedScratch) {
     let QuantizedQuery { rows, layer, head } = query.clone();
     let (dimensions, query_panel) = (layer.shape.dimensions(), layer.shape.query_panel());
-    // From scores to exponents of two.
+    // Factor from scores to exponents of two.
     let unit = layer.shape.heads.scale() * std::f32::consts::LOG2_E;
     for first in rows.clone().step_by(S::TILE_ROWS) {
         let own = layer.chunks[first / CHUNK].head(head);
@@ -461,11 +463,11 @@ pub(crate) fn attend<S: Int8>(s: S, query: &QuantizedQuery<'_>, mut out: BlockMu
 #[derive(Clone, Copy)]
 struct Queries<'a> {
     panel: &'a [u8],
-    /// Sum of each row's values.
+    /// Sum of each row's int8 values.
     sums: &'a [i32],
 }
 
-/// Scores of the queries with a chunk of keys, in units of the queries' scales; `-inf` behind the last key.
+/// Scores of the queries for a chunk of keys, in units of the queries' scales; `-inf` after the last key.
 #[inline(always)]
 fn score<S: Int8>(s: S, queries: Queries<'_>, keys: usize, head: HeadChunk<'_>, scratch: &mut QuantizedScratch) {
     let QuantizedScratch { scores, sums, .. } = scratch;
@@ -478,7 +480,7 @@ fn score<S: Int8>(s: S, queries: Queries<'_>, keys: usize, head: HeadChunk<'_>, 
             for column in (0..width).step_by(LANES) {
                 let sum = s.load_i32(lanes(&sums.0[row * width + column..]));
                 let score = s.mul(sum, s.load(lanes(&head.key_scales[panel * width + column..])));
-                // Lanes beyond the panel are the next one's, or spare.
+                // Lanes beyond the panel belong to the next panel, or are spare.
                 s.store(score, lanes_mut(&mut scores[row * SCORES + panel * width + column..]));
             }
         }
@@ -488,12 +490,12 @@ fn score<S: Int8>(s: S, queries: Queries<'_>, keys: usize, head: HeadChunk<'_>, 
     }
 }
 
-/// Brings maxima, totals and sums of values up to date with the greatest scores of a new chunk.
+/// Updates maxima with the largest scores of a new chunk, and rescales the totals and sums of values.
 #[inline(always)]
 fn look_back<S: Int8>(s: S, rows: usize, seen: &mut Seen, dimensions: usize, values: &mut [f32]) {
     let (before, greatest, unit) = (s.load(&seen.max), s.load(&seen.greatest), s.load(&seen.unit));
     let max = s.max(greatest, before);
-    // 2^-inf = 0 before the first chunk, and lanes without a row give anything but are not read.
+    // 2^-inf = 0 before the first chunk. Lanes without a row may hold anything; they are not read.
     let mut factors = [0.0; LANES];
     s.store(math::exp2(s, s.mul(s.sub(before, max), unit)), &mut factors);
     s.store(math::exp2(s, s.mul(s.sub(greatest, max), unit)), &mut seen.weight);
@@ -510,11 +512,12 @@ fn look_back<S: Int8>(s: S, rows: usize, seen: &mut Seen, dimensions: usize, val
     s.store(max, &mut seen.max);
 }
 
-/// Rows whose weights are made side by side: their chains of operations overlap, and they are neighbours in the panel.
+/// Rows whose weights are computed side by side: their chains of operations overlap, and they are neighbours in the
+/// panel.
 const TOGETHER: usize = 4;
 
-/// The scores of `TOGETHER` rows from `first` on, block by block; rows that are not there have old ones, and nobody
-/// reads what comes of them.
+/// The scores of `TOGETHER` rows from `first` on, block by block. Missing rows hold stale scores; their results are not
+/// read.
 #[inline(always)]
 fn blocks_of_rows(
     scores: &[f32],
@@ -526,7 +529,7 @@ fn blocks_of_rows(
     left.zip(right).map(|((a, b), (c, d))| [a, b, c, d])
 }
 
-/// Greatest scores of `TOGETHER` rows.
+/// Finds the largest score of each of `TOGETHER` rows.
 #[inline(always)]
 fn find_greatest<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scores: &[f32]) {
     let mut lanes = [s.splat(f32::NEG_INFINITY); TOGETHER];
@@ -540,7 +543,7 @@ fn find_greatest<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, sco
     }
 }
 
-/// Turns the scores of `TOGETHER` rows into weights relative to the greatest of the chunk.
+/// Turns the scores of `TOGETHER` rows into weights relative to the largest of the chunk.
 #[inline(always)]
 fn weigh<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scratch: &mut QuantizedScratch) {
     let QuantizedScratch { weights, scores, .. } = scratch;
@@ -566,7 +569,7 @@ fn weigh<S: Int8>(s: S, first: usize, depth: usize, seen: &mut Seen, scratch: &m
     }
 }
 
-/// What is added to an exponent so that that of the greatest score, `greatest`, is not positive, whatever was rounded.
+/// The shift that makes the exponent of the largest score, `greatest`, not positive, despite rounding.
 #[inline(always)]
 pub(super) fn exponent_shift(greatest: f32) -> f32 {
     -greatest - greatest.abs() * (2.0 * f32::EPSILON)
@@ -623,7 +626,7 @@ fn add_values<S: Int8>(
     }
 }
 
-/// Values from one row of scores to the next: a vector that begins inside a chunk may reach beyond it.
+/// Stride of the score rows: a vector that begins inside a chunk may reach beyond it.
 const SCORES: usize = CHUNK + LANES;
 
 #[inline(always)]

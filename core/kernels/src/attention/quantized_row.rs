@@ -1,8 +1,7 @@
-//! Decoder attention in int8: one query row to the quantized keys and values of the audio, half the bytes of half
-//! precision.
+//! Decoder cross-attention in int8: one query row attends to the quantized keys and values of the audio, which take
+//! half the bytes of half precision.
 //!
-//! Rounds as the encoder's attention does ([`super::quantized`]), but knows the greatest score of all chunks
-//! beforehand.
+//! Rounds like the encoder's attention ([`super::quantized`]), but relative to the largest score of all chunks.
 
 use super::quantized::{CHUNK, HeadChunk, QuantizedAttention, depth, exponent_shift, lanes, lanes_mut};
 use crate::activation::math;
@@ -12,7 +11,7 @@ use crate::norm::Norm;
 use crate::simd::LANES;
 use crate::{MatRef, aligned};
 
-/// Scratch of one thread's attention of single rows.
+/// Scratch memory of one thread.
 #[derive(Debug, Clone)]
 pub struct QuantizedRowScratch {
     query: Vec<u8>,
@@ -37,7 +36,7 @@ impl Default for QuantizedRowScratch {
 }
 
 impl QuantizedRowScratch {
-    /// Grows to what a layer needs, so that attention to it allocates nothing.
+    /// Grows to the size that a layer needs, so that attention to it allocates nothing.
     pub fn fit(&mut self, layer: &QuantizedAttention) {
         let shape = layer.shape();
         self.query.resize(Layout::padded_depth(shape.heads.head_width()), 0);
@@ -46,7 +45,7 @@ impl QuantizedRowScratch {
     }
 }
 
-/// One head of a query row, `[head width]`, and what it attends to.
+/// One head of a query row, `[head width]`, and the layer that it attends to.
 #[derive(Clone, Copy)]
 pub(crate) struct RowQuery<'a> {
     pub(crate) query: &'a [f32],
@@ -54,8 +53,8 @@ pub(crate) struct RowQuery<'a> {
     pub(crate) head: usize,
 }
 
-/// Attention of one head of a row into `out`, `[head width]`. Where `recorded` is asked for, `[keys]`, it receives the
-/// attention. The caller has checked the shapes and fitted the scratch; there is at least one key.
+/// Attention of one head of a row into `out`, `[head width]`. `recorded`, if given, receives the attention weights,
+/// `[keys]`. The caller has checked the shapes and fitted the scratch; there is at least one key.
 #[inline(always)]
 pub(crate) fn attend<S: Int8>(
     s: S,
@@ -78,7 +77,7 @@ pub(crate) fn attend<S: Int8>(
     }
 }
 
-/// Scores of all keys of one key/value head, in units of the query's scale, which is returned.
+/// Computes the scores of all keys of one key/value head, in units of the query's scale; returns that scale.
 #[inline(always)]
 fn score<S: Int8>(
     s: S,
@@ -99,7 +98,7 @@ fn score<S: Int8>(
             for column in (0..width).step_by(LANES) {
                 let sum = s.load_i32(lanes(&sums.0[column..]));
                 let score = s.mul(sum, s.load(lanes(&chunk.key_scales[panel * width + column..])));
-                // Lanes beyond the panel are the next one's, or spare.
+                // Lanes beyond the panel belong to the next panel, or are spare.
                 s.store(score, lanes_mut(&mut scores[index * CHUNK + panel * width + column..]));
             }
         }
@@ -108,7 +107,7 @@ fn score<S: Int8>(
     scale[0]
 }
 
-/// The weighted mean of one key/value head's values, left in the scratch.
+/// Writes the weighted mean of one key/value head's values into the scratch.
 #[inline(always)]
 fn add_values<S: Int8>(
     s: S,
@@ -155,7 +154,7 @@ fn add_values<S: Int8>(
     crate::float::rows::map(s, values, math::Scale(1.0 / all));
 }
 
-/// Weights of a chunk in steps of 1/255 of the greatest, less 128; returns their sum.
+/// Weights of a chunk in steps of 1/255 of the largest, minus 128; returns their sum.
 #[inline(always)]
 fn weigh<S: Int8>(s: S, scores: &[f32], greatest: f32, unit: f32, weights: &mut [i8]) -> i32 {
     let (shift, unit) = (s.splat(exponent_shift(greatest * unit)), s.splat(unit));

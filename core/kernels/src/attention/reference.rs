@@ -1,5 +1,5 @@
-//! Attention in f32, as it is defined: all rows at once, and row by row. What quantized attention is compared with, and
-//! what networks in f32 compute with.
+//! Attention in f32, as it is defined: all rows at once, and row by row. Used by f32 networks, and the reference of
+//! quantized attention.
 
 use sotto_runtime::Threads;
 
@@ -16,7 +16,7 @@ const QUERY_BLOCK: usize = 128;
 /// to at most `128 × s` values.
 ///
 /// # Panics
-/// When the lengths are not whole rows or do not fit each other.
+/// When the lengths are not whole rows or do not match.
 pub fn attend_full(
     q: &[f32],
     k: &[f32],
@@ -53,11 +53,11 @@ pub fn attend_full(
 
 /// One query row attends to `s` cached rows: `out = softmax(q · kᵀ / √head) · v`.
 ///
-/// `q` and `out` are `[width]`, `k` and `v` are `[s, key/value width]`. `weights` receives the attention of every head,
-/// `[count, s]`: callers that align words to audio read it, others reuse it as scratch.
+/// `q` and `out` are `[width]`, `k` and `v` are `[s, key/value width]`. `weights` receives the attention weights,
+/// `[heads, s]`: callers that align words to audio read them, others reuse the vector as scratch.
 ///
 /// # Panics
-/// When the lengths do not fit each other.
+/// When the lengths do not match.
 pub fn attend_row(q: &[f32], k: &[f32], v: &[f32], heads: Heads, out: &mut [f32], weights: &mut Vec<f32>) {
     let (width, kv_width, head) = (heads.width(), heads.key_value_width(), heads.head_width());
     let s = k.len() / kv_width;

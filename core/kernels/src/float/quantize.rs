@@ -1,8 +1,8 @@
-//! Dynamic quantization of rows to int8, with a norm before it where one is wanted.
+//! Dynamic quantization of rows to int8, optionally after a norm.
 //!
-//! Per row: `amax` is the greatest magnitude; scale = `amax / 127`; values = `x · (127 / amax)` rounded to
-//! nearest, ties to even. A row with `amax` below 1e-30 is zero, its scale too: the factor would overflow.
-//! The norm is computed twice instead of stored: a few multiply-adds cost less than the round trip through memory.
+//! Per row: `amax` is the largest absolute value; scale = `amax / 127`; values = `x · (127 / amax)` rounded to nearest,
+//! ties to even. A row with `amax` below 1e-30 becomes zeros with scale 0: the factor would overflow. The norm is
+//! computed twice instead of being stored: a few multiply-adds cost less than a round trip through memory.
 
 use super::reduce;
 use crate::MatRef;
@@ -32,7 +32,7 @@ pub(crate) fn quantize<S: Int8>(s: S, input: MatRef<'_>, norm: &Norm<'_>, mut ou
     }
 }
 
-/// Quantizes the whole blocks of one row, and the rest behind them with the column where it begins.
+/// Quantizes one row: its whole blocks, and the rest behind them, given with its first column.
 #[inline(always)]
 fn quantize_row<S: Int8>(s: S, blocks: impl Blocks<S>, rest: Option<(usize, S::F)>, row: usize, out: &mut RowsMut<'_>) {
     let mut lanes = rest.map_or(s.splat(0.0), |(_, y)| s.abs(y));
@@ -70,17 +70,17 @@ fn quantize_row<S: Int8>(s: S, blocks: impl Blocks<S>, rest: Option<(usize, S::F
     out.sums[row] = reduce::sum(s, sum) as i32;
 }
 
-/// Quantizes sixteen values; returns them as floats. No product exceeds 127 by as much as rounding forgives: the factor
-/// is 127 over the greatest magnitude.
+/// Quantizes sixteen values; also returns them as floats. No clamping is needed: the factor is 127 divided by the
+/// largest absolute value, so a product exceeds 127 by less than rounding removes.
 #[inline(always)]
 fn step<S: Simd>(s: S, y: S::F, factor: S::F, to: &mut [i8; LANES]) -> S::F {
-    // Rounds to the nearest integer, which then stands in the low bits.
+    // Rounds to the nearest integer, which is then in the low bits.
     let shifted = s.add(s.mul(y, factor), s.splat(math::ROUND));
     s.store_shifted_i8(shifted, to);
     s.sub(shifted, s.splat(math::ROUND))
 }
 
-/// What values with this greatest magnitude are multiplied with, and what the result stands for.
+/// The factor that quantizes values with this largest absolute value, and the scale of the result.
 #[inline(always)]
 pub(crate) fn factor_and_scale(peak: f32) -> (f32, f32) {
     if peak < SMALLEST { (0.0, 0.0) } else { (127.0 / peak, peak / 127.0) }

@@ -1,4 +1,4 @@
-//! Sums and maxima in sixteen lanes and a fixed tree.
+//! Sums and maxima over sixteen lanes, folded in a fixed tree.
 
 use crate::activation::math::ROUND;
 use crate::simd::{LANES, Simd};
@@ -24,13 +24,13 @@ pub(crate) fn sum<S: Simd>(s: S, x: S::F) -> f32 {
     fold(s, x, |a, b| a + b)
 }
 
-/// Greatest lane.
+/// Largest lane.
 #[inline(always)]
 pub(crate) fn max<S: Simd>(s: S, x: S::F) -> f32 {
     fold(s, x, |a, b| if a > b { a } else { b })
 }
 
-/// The sum of `count` integers `n`, given that of their `n + 1.5 · 2^23` as [`Simd::add_bits`] adds them.
+/// The sum of `count` integers `n`, given the sum of the values `n + 1.5 · 2^23` as [`Simd::add_bits`] adds them.
 #[inline(always)]
 pub(crate) fn sum_shifted<S: Simd>(s: S, total: S::F, count: usize) -> i32 {
     let mut lanes = [0.0; LANES];
@@ -39,7 +39,7 @@ pub(crate) fn sum_shifted<S: Simd>(s: S, total: S::F, count: usize) -> i32 {
     sum.wrapping_sub(ROUND.to_bits().wrapping_mul(count as u32)) as i32
 }
 
-/// The end of a row that fills no vector, padded.
+/// The end of a row that does not fill a vector, padded.
 #[inline(always)]
 pub(crate) fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
     let mut block = [padding; LANES];
@@ -47,7 +47,7 @@ pub(crate) fn padded(rest: &[f32], padding: f32) -> [f32; LANES] {
     block
 }
 
-/// Greatest magnitude of a row.
+/// Largest absolute value of a row.
 #[inline(always)]
 pub(crate) fn row_peak<S: Simd>(s: S, row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();
@@ -58,7 +58,7 @@ pub(crate) fn row_peak<S: Simd>(s: S, row: &[f32]) -> f32 {
     max(s, lanes)
 }
 
-/// Greatest value of a row, `-inf` for an empty one.
+/// Largest value of a row, `-inf` for an empty one.
 #[inline(always)]
 pub(crate) fn row_max<S: Simd>(s: S, row: &[f32]) -> f32 {
     let (blocks, rest) = row.as_chunks::<LANES>();

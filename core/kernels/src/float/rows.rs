@@ -20,7 +20,7 @@ pub(crate) fn map<S: Simd>(s: S, values: &mut [f32], function: impl Function) {
     }
 }
 
-/// Softmax of one row in place: `e^(x - max)` over their sum. A row of only `-inf` becomes zeros.
+/// Softmax of one row in place: `e^(x - max)`, divided by their sum. A row of only `-inf` becomes zeros.
 #[inline(always)]
 pub(crate) fn softmax<S: Simd>(s: S, row: &mut [f32]) {
     let max = reduce::row_max(s, row);
@@ -34,7 +34,7 @@ pub(crate) fn softmax<S: Simd>(s: S, row: &mut [f32]) {
 
 /// Log-probabilities of one row of scores in place. A row of only `-inf` stays as it is.
 ///
-/// Sums of 1,024 exponentials each are added up in f64: vocabularies of 50,000 words lose digits in f32.
+/// Partial sums of 1,024 exponentials are added in f64: over a vocabulary of 50,000 tokens an f32 sum loses digits.
 #[inline(always)]
 pub(crate) fn log_softmax<S: Simd>(s: S, row: &mut [f32]) {
     let max = reduce::row_max(s, row);
@@ -55,11 +55,11 @@ pub(crate) fn log_softmax<S: Simd>(s: S, row: &mut [f32]) {
         }
         total += f64::from(reduce::sum(s, lanes));
     }
-    // The system's logarithm may differ in the last bit from that of another one.
+    // `libm`, because the last bit of a system's logarithm may differ between systems.
     map(s, row, Add(-(max + libm::log(total) as f32)));
 }
 
-/// Place of the greatest value, the first of equals; 0 where there is none. NaN is never it.
+/// Index of the largest value, the first of equal ones; 0 if there is none. NaN is never chosen.
 #[inline(always)]
 pub(crate) fn argmax<S: Simd>(s: S, row: &[f32]) -> usize {
     let max = reduce::row_max(s, row);

@@ -1,11 +1,11 @@
-//! Small f32 products on registers: the core of attention.
+//! Small f32 products in registers: the core of f32 attention.
 
 #![allow(unsafe_code)]
 
 use crate::attention::FloatBlock;
 use crate::simd::{LANES, Simd};
 
-/// Most rows of a tile on any instruction set.
+/// Maximum rows of a tile on any instruction set.
 pub(crate) const MAX_ROWS: usize = 6;
 
 /// Some rows of f32 that start `stride` values apart.
@@ -16,7 +16,7 @@ pub(crate) struct Rows<'a> {
     pub(crate) count: usize,
 }
 
-/// Columns, sixteen side by side in blocks: `depth` blocks for each sixteen columns, which start `stride` blocks apart.
+/// Columns in blocks of sixteen: `depth` blocks for each sixteen columns; these groups start `stride` blocks apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a> {
     pub(crate) blocks: &'a [FloatBlock],
@@ -55,7 +55,7 @@ pub(crate) fn product<S: Simd>(s: S, rows: Rows<'_>, columns: Columns<'_>, out: 
     }
 }
 
-/// Blocks of columns of a tile where the registers hold as many.
+/// Column blocks per tile on sets with enough registers.
 const WIDE: usize = 4;
 
 /// One tile of `R` rows and `C` blocks of columns, from column block `first` on.
@@ -68,7 +68,7 @@ fn tile<S: Simd, const R: usize, const C: usize>(
     out: &mut Outputs<'_>,
 ) {
     let depth = columns.depth;
-    // Checked once: a check per row and step would cost as much as the products, and spill their sums.
+    // Checked once: a bounds check per row and step would cost as much as the products and spill their sums.
     let blocks: [&[FloatBlock]; C] = std::array::from_fn(|c| &columns.blocks[(first + c) * columns.stride..][..depth]);
     let rows: [&[f32]; R] = std::array::from_fn(|r| &rows.values[r * rows.stride..][..depth]);
     let place = |r: usize, c: usize| r * out.row + (first + c) * out.column;

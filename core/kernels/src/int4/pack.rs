@@ -14,8 +14,8 @@ pub const BLOCK: usize = 32;
 
 /// 4-bit weights `[columns, depth]` with one f16 scale per column and [`BLOCK`] values, in the order of one [`Layout`].
 ///
-/// Stored as one run of bytes: `[panels][blocks]` of the codes of all the panel's columns, two to a byte, and their
-/// scales. A code is a value plus 8; the low halves of a block's bytes are the first half of its int8 form in the
+/// Stored as one run of bytes: `[panels][blocks]`, each the codes of all the panel's columns, two per byte, followed by
+/// their scales. A code is a value plus 8. The low halves of a block's bytes are the first half of its int8 form in the
 /// layout's order, the high halves the second. Cheap to share between threads; a clone copies no weights.
 #[derive(Clone)]
 pub struct Int4Matrix {
@@ -54,7 +54,7 @@ impl Int4Matrix {
                 let (codes, tail) = rest.split_at_mut(width * block_depth / 2);
                 let (scale_bytes, tail) = tail.split_at_mut(scales_len(layout));
                 rest = tail;
-                // Zeros where there are no weights.
+                // The code of zero, for padding.
                 codes.fill(0x88);
                 for column in 0..width.min(columns - panel * width) {
                     let row = (panel * width + column) * depth + block * BLOCK;
@@ -71,7 +71,7 @@ impl Int4Matrix {
         Ok(Self { layout, columns, depth, storage: bytes.into() })
     }
 
-    /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
+    /// Packed weights in `bytes` from `start` on, read in place: nothing is copied.
     ///
     /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are
     /// meaningful. The bytes must not change while the matrix exists.
@@ -89,7 +89,7 @@ impl Int4Matrix {
         Ok(Self { layout, columns, depth, storage: Storage::shared(bytes, start, len)? })
     }
 
-    /// Bytes that a packed matrix of this shape takes: 4.5 to 4.67 bits per weight.
+    /// Size in bytes of a packed matrix of this shape: 4.5 to 4.67 bits per weight.
     ///
     /// # Errors
     /// [`PackError::Shape`], also when the size does not fit the address space.
@@ -101,12 +101,12 @@ impl Int4Matrix {
         columns.div_ceil(layout.panel()).checked_mul(panel_len(layout, depth)).ok_or(wrong)
     }
 
-    /// The same weights in the order of another layout. Exact: values and scales do not change.
+    /// The same weights in another layout. Exact: values and scales do not change.
     ///
-    /// Copies where the layout differs, otherwise it shares the bytes. Cost: one pass over the weights.
+    /// Copies if the layout differs (one pass over the weights), otherwise shares the bytes.
     ///
     /// # Errors
-    /// Those of [`pack`](Self::pack), for sizes that do not fit the address space.
+    /// [`PackError::Shape`] when the size does not fit the address space.
     pub fn repacked(&self, layout: Layout) -> Result<Self, PackError> {
         if layout == self.layout {
             return Ok(self.clone());
@@ -127,7 +127,7 @@ impl Int4Matrix {
         self.gathered(self.layout, columns.iter().map(|&column| column as usize))
     }
 
-    /// Some columns in the order of a layout.
+    /// The given columns, packed in a layout.
     fn gathered(&self, layout: Layout, columns: impl ExactSizeIterator<Item = usize>) -> Result<Self, PackError> {
         let (depth, width) = (self.depth, self.layout.panel());
         let mut values = vec![0i8; columns.len().saturating_mul(depth)];
@@ -158,13 +158,13 @@ impl Int4Matrix {
         self.columns
     }
 
-    /// Length of the rows that it multiplies.
+    /// Length of the rows that the matrix is multiplied with.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The packed form, as [`from_shared`](Self::from_shared) reads it.
+    /// The packed bytes, as [`from_shared`](Self::from_shared) reads them.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.storage.bytes()
@@ -181,8 +181,8 @@ impl Int4Matrix {
         self.panel(column / width).block(k / BLOCK).value(self.layout, column % width, k % BLOCK)
     }
 
-    /// Where in [`bytes`](Self::bytes) the first scale stands that is infinite or not a number, and would spoil every
-    /// sum that it takes part in. Cost: reads all scales, and so a part of every page.
+    /// Offset in [`bytes`](Self::bytes) of the first scale that is infinite or NaN, if there is one: it would make
+    /// every sum of its column infinite or NaN. Cost: reads all scales, and so touches every page.
     #[must_use]
     pub fn scale_not_finite(&self) -> Option<usize> {
         let start = self.bytes().as_ptr().addr();
@@ -194,7 +194,7 @@ impl Int4Matrix {
         })
     }
 
-    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    /// Writes the dequantized weights of one column, `[depth]`: a row of an embedding.
     ///
     /// # Panics
     /// When there is no such column or `out` has another length.
@@ -226,7 +226,7 @@ pub(crate) struct Panel<'a> {
     depth: usize,
 }
 
-/// Codes `[depth · columns / 2]` of one block of a panel, and the scales of its columns, padded to whole vectors.
+/// One block of a panel: its codes, `[depth · columns / 2]`, and the scales of its columns, padded to whole vectors.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
     pub(crate) codes: &'a [u8],
@@ -241,7 +241,7 @@ impl<'a> Panel<'a> {
         // Only the last block is shorter.
         let start = index * (width * BLOCK / 2 + scales_len(self.layout));
         let (codes, rest) = self.bytes[start..].split_at(width * depth / 2);
-        // Panels and blocks are of even length, and the first starts on a line.
+        // Panels and blocks have even lengths, and the first starts on a cache line.
         let scales = as_halves(&rest[..scales_len(self.layout)]).unwrap_or_else(|| unreachable!("blocks lie aligned"));
         Block { codes, scales, depth }
     }
@@ -255,13 +255,13 @@ impl Block<'_> {
     }
 }
 
-/// Byte of a block's codes that holds a value, and how far to the left it stands there.
+/// Index of the byte that holds a code, and the shift of the code within it.
 fn place(layout: Layout, block_depth: usize, column: usize, k: usize) -> (usize, usize) {
     let (place, half) = (layout.index(block_depth, column, k), layout.panel() * block_depth / 2);
     (place % half, place / half * 4)
 }
 
-/// Values per column of block `block`: 32, or 16 at the end of a depth that is padded to no more.
+/// Values per column of block `block`: 32, or 16 in the last block when the padded depth ends there.
 pub(crate) const fn block_depth(depth: usize, block: usize) -> usize {
     let left = Layout::padded_depth(depth) - block * BLOCK;
     if left < BLOCK { left } else { BLOCK }
@@ -276,15 +276,15 @@ const fn panel_len(layout: Layout, depth: usize) -> usize {
     layout.panel() * Layout::padded_depth(depth) / 2 + depth.div_ceil(BLOCK) * scales_len(layout)
 }
 
-/// Quantizes one row of weights to 4-bit values and the bits of one f16 scale per [`BLOCK`], in the form of ggml's
-/// q4_0.
+/// Quantizes one row of weights to 4-bit values and one f16 scale (its bits) per [`BLOCK`], as in ggml's q4_0.
 ///
-/// ggml gives the value of greatest magnitude the code -8. Here nine other steps are tried as well, each with the scale
-/// that fits its codes best (least squares), and the one of the least squared error is kept: a block of ggml's own
-/// comes out as it went in. Weights must be finite; scales beyond f16 are cut. Deterministic: sums in order, in f64.
+/// ggml gives the weight of largest absolute value the code -8. Here nine other steps are tried too, each with the
+/// scale that fits its codes best (least squares), and the one with the least squared error is kept. A block that ggml
+/// has quantized is reproduced exactly. Weights must be finite; scales beyond the f16 range are clamped. Deterministic:
+/// sums run in order, in f64.
 ///
 /// # Panics
-/// When `values` has another length than `row`, or `scales` not one per block.
+/// When `values` has another length than `row`, or `scales` does not have one value per block.
 pub fn quantize_int4(row: &[f32], values: &mut [i8], scales: &mut [u16]) {
     assert!(values.len() == row.len() && scales.len() == row.len().div_ceil(BLOCK), "one value and scale for each");
     for ((row, values), scale) in row.chunks(BLOCK).zip(values.chunks_mut(BLOCK)).zip(scales) {
@@ -292,11 +292,11 @@ pub fn quantize_int4(row: &[f32], values: &mut [i8], scales: &mut [u16]) {
     }
 }
 
-/// Codes that the value of greatest magnitude is tried with, ggml's first: of equal errors the first step stays. Beyond
-/// -8 the value is cut, so that the others get finer steps.
+/// Codes tried for the weight of largest absolute value. ggml's comes first, because the first of equal errors wins.
+/// Beyond 8 that weight is clamped, so that the others get finer steps.
 const PEAKS: [f32; 10] = [8.0, 7.0, 7.25, 7.5, 7.75, 8.25, 8.5, 8.75, 9.0, 9.5];
 
-/// Codes of a block, and the bits of its scale.
+/// Writes the codes of a block; returns the bits of its scale.
 fn quantize_block(row: &[f32], values: &mut [i8]) -> u16 {
     let largest = row.iter().fold(0.0f32, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
     let mut best = (f64::INFINITY, 0u16, 0.0f32);
@@ -407,7 +407,7 @@ mod tests {
                 let broken = Int4Matrix::pack(layout, depth, &values, &scales).unwrap();
                 let differs = broken.bytes().iter().zip(sound.bytes()).position(|(broken, sound)| broken != sound);
                 let found = broken.scale_not_finite().unwrap();
-                // Of its two bytes the first may be the same.
+                // The first of its two bytes may be unchanged.
                 assert!(differs.is_some_and(|differs| (found..found + 2).contains(&differs)), "{layout:?}: {found}");
                 scales[at] = before;
             }
@@ -432,7 +432,7 @@ mod tests {
         let (values, scales) = quantized(&row);
         for (i, (&x, &value)) in row.iter().zip(&values).enumerate() {
             let scale = f16::from_bits(scales[i / BLOCK]).to_f32();
-            // The end opposite to the greatest value is cut at 7 steps.
+            // On the side opposite to the largest weight, values are clamped at 7 steps.
             assert!((x - f32::from(value) * scale).abs() <= scale.abs() * 1.01, "{x} {value} {scale}");
         }
     }

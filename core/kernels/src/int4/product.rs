@@ -10,20 +10,20 @@ use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
 use crate::{BlockMut, OutputMut};
 
-/// Bytes ahead of the reads: what hides an access to memory behind the work on eight blocks.
+/// Prefetch distance in bytes: hides a memory access behind the work on eight blocks.
 const PREFETCH: usize = 4096;
 
-/// Tiles that share an unpacked block: 48 rows at most.
+/// Tiles that share an unpacked block: at most 48 rows.
 const TILES: usize = 4;
 
-/// What the loops over a panel's blocks keep.
+/// Buffers of the loops over a panel's blocks.
 #[repr(align(64))]
 struct Work {
     /// Sums so far of `TILES` tiles, row after row, panels padded to whole vectors.
     totals: [f32; TILES * MAX_ROWS * MAX_PANEL],
-    /// The block at hand in int8.
+    /// The current block, unpacked to int8.
     unpacked: [u8; BLOCK * MAX_PANEL],
-    /// Sums of one tile with the block.
+    /// Integer sums of one tile with the current block.
     sums: Sums,
     /// Biases of the panel's columns.
     bias: [f32; MAX_PANEL + LANES],
@@ -38,7 +38,7 @@ impl Work {
     };
 }
 
-/// Computes `job` into `out`. Beside what every job promises, the activations have the sums of their blocks.
+/// Computes `job` into `out`. The activations must have the sums of their blocks.
 #[inline(always)]
 pub(crate) fn product<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, out: OutputMut<'_>) {
     with_activation!(job.epilogue.activation, function => panels(s, job, function, out))
@@ -69,7 +69,7 @@ fn panels<S: Int8>(s: S, job: &Job<'_, Int4Matrix>, activation: impl Function, m
     }
 }
 
-/// Two values a byte to one, as the int8 loops want them.
+/// Unpacks two values per byte to one, in the order of the int8 loops.
 #[inline(always)]
 fn unpack<S: Int8>(codes: &[u8], out: &mut [u8]) {
     let shift = S::LAYOUT.offset().wrapping_sub(8);
@@ -98,7 +98,7 @@ fn tiles<S: Int8>(
     work: &mut Work,
 ) {
     let Work { totals, unpacked, sums, .. } = work;
-    // Bytes of a panel of activations per value of depth.
+    // Bytes of an activation panel per step of depth.
     let step = S::TILE_ROWS * S::UNIT / S::GROUP;
     let stride = S::LAYOUT.panel().next_multiple_of(LANES);
     for (tile, start) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
@@ -130,7 +130,7 @@ fn add<S: Int8>(s: S, sums: &Sums, rows: usize, scales: &[u16], totals: &mut [f3
     }
 }
 
-/// Scales of the rows, bias, activation and residual.
+/// Applies row scales, bias, activation and accumulation.
 #[inline(always)]
 fn finish<S: Int8, T: Element>(
     s: S,

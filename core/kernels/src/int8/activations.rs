@@ -1,4 +1,4 @@
-//! Rows quantized to int8, in the order in which the tiles of one instruction set read them.
+//! Rows quantized to int8, in the memory order that the tiles of one instruction set read.
 
 use std::ops::Range;
 
@@ -7,15 +7,15 @@ use crate::Isa;
 use crate::aligned::{AlignedBytes, as_i8};
 use crate::int4::BLOCK;
 
-/// How an instruction set wants its activations.
+/// The memory layout of activations for an instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) isa: Isa,
     /// Rows of a panel.
     pub(crate) rows: usize,
-    /// Values that lie side by side.
+    /// Consecutive values of a row that lie side by side.
     pub(crate) group: usize,
-    /// Bytes that they take.
+    /// Bytes that such a group takes.
     pub(crate) unit: usize,
 }
 
@@ -26,11 +26,11 @@ impl Form {
     }
 }
 
-/// int8 rows with one scale each: the left side of a product, made by the `quantize` functions of a
-/// [`KernelSet`](crate::KernelSet), reused from call to call.
+/// int8 rows with one scale each: the left operand of a product. Made by the `quantize` functions of a
+/// [`KernelSet`](crate::KernelSet), and reused from call to call.
 ///
-/// One row is stored plainly, more in panels. Memory grows to the largest shape seen, so that the steady state
-/// allocates nothing; [`KernelSet::activations`](crate::KernelSet::activations) reserves for a known shape.
+/// A single row is stored as it is, several rows in panels. Memory grows to the largest shape seen, so that the steady
+/// state allocates nothing; [`KernelSet::activations`](crate::KernelSet::activations) reserves for a known shape.
 #[derive(Debug, Clone)]
 pub struct Activations {
     pub(crate) form: Form,
@@ -39,13 +39,15 @@ pub struct Activations {
     bytes: AlignedBytes,
     scales: Vec<f32>,
     sums: Vec<i32>,
-    /// Sums of 32 values each, `[blocks][rows]`, for products with 4-bit weights; empty where no set asks for them.
+    /// Sums of blocks of 32 values, `[blocks][rows]`, for products with 4-bit weights; empty for sets that do not need
+    /// them.
     block_sums: Vec<i32>,
-    /// Whether they were quantized for 4-bit weights, on sets without sums too: a mistake shows on all.
+    /// Whether the rows were quantized for 4-bit weights. Set on every instruction set, so that misuse panics on all of
+    /// them.
     for_int4: bool,
 }
 
-/// Rows of [`Activations`] that one thread fills: whole panels, or a single plain row.
+/// Rows of [`Activations`] to be filled: whole panels, or a single plain row.
 pub(crate) struct RowsMut<'a> {
     pub(crate) rows: usize,
     /// `None` for one plain row.
@@ -64,14 +66,14 @@ impl Activations {
         new
     }
 
-    /// Room for one panel of rows, whatever their number: it is never stored plainly.
+    /// A buffer for one panel of rows; even a single row is stored as a panel.
     pub(crate) fn panel(form: Form, depth: usize) -> Self {
         let mut new = Self::new(form, form.rows.max(2), depth);
         new.reshape(form.rows.max(2), depth);
         new
     }
 
-    /// The bytes and the rows' sums of what [`panel`](Self::panel) made.
+    /// The bytes and row sums of a buffer made by [`panel`](Self::panel).
     pub(crate) fn panel_and_sums_mut(&mut self) -> (&mut [u8], &mut [i32]) {
         (self.bytes.bytes_mut(), &mut self.sums)
     }
@@ -100,7 +102,7 @@ impl Activations {
         &self.sums
     }
 
-    /// Prepares for `rows × depth` values; what was there is lost.
+    /// Prepares for `rows × depth` values; the previous contents are lost.
     pub(crate) fn reshape(&mut self, rows: usize, depth: usize) {
         (self.rows, self.depth) = (rows, depth);
         let panels = if rows == 1 { 1 } else { rows.div_ceil(self.form.rows) };
@@ -111,7 +113,7 @@ impl Activations {
         self.for_int4 = false;
     }
 
-    /// Readies the rows that came for products with 4-bit weights.
+    /// Prepares the quantized rows for products with 4-bit weights.
     pub(crate) fn prepare_for_int4(&mut self, layout: Layout) {
         if !layout.is_signed() {
             self.sum_blocks();
@@ -119,12 +121,12 @@ impl Activations {
         self.for_int4 = true;
     }
 
-    /// Whether the rows may meet 4-bit weights.
+    /// Whether the rows were prepared for 4-bit weights.
     pub(crate) fn are_for_int4(&self) -> bool {
         self.for_int4
     }
 
-    /// Sums up blocks of 32 values of every row.
+    /// Sums blocks of 32 values of every row.
     fn sum_blocks(&mut self) {
         let Form { rows: panel_rows, group, unit, .. } = self.form;
         let (rows, blocks) = (self.rows, self.depth.div_ceil(BLOCK));
@@ -150,7 +152,7 @@ impl Activations {
         }
     }
 
-    /// The sum of block `block` of a row, for layouts with an offset; else 0.
+    /// The sum of block `block` of a row; 0 for layouts without an offset.
     pub(crate) fn block_sum(&self, block: usize, row: usize) -> i32 {
         self.block_sums.get(block * self.rows + row).copied().unwrap_or(0)
     }

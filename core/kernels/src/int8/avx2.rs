@@ -1,9 +1,9 @@
 //! Sums with AVX2: a 6 × 8 tile on 16-bit products, twice per panel.
 //!
-//! Tiles widen both sides to i16 and use `vpmaddwd`: exact for every int8, and one instruction fewer per 32 products
-//! than `vpmaddubsw`, which also needs a sign moved from one side to the other; activations are widened when they are
-//! quantized. A single row reads every weight once, so there `vpmaddubsw` on unwidened bytes wins: with the row's
-//! magnitude as the unsigned side and its sign on the weights, two products of ±127 · 127 fit i16.
+//! Tiles widen both operands to i16 and use `vpmaddwd`. That is exact for every int8, and takes one instruction fewer
+//! per 32 products than `vpmaddubsw`, which needs the sign moved from one operand to the other. Activations are widened
+//! when they are quantized. A single row reads every weight once, so there `vpmaddubsw` on bytes is faster: the row's
+//! absolute value is the unsigned operand, its sign is applied to the weights, and two products of ±127 · 127 fit i16.
 
 #![allow(unsafe_code)]
 
@@ -13,14 +13,14 @@ use super::{Int8, Layout};
 use crate::isa::Avx2;
 use crate::simd::LANES;
 
-// Bytes ahead of the reads: a page, what hides a DRAM access behind the work on 4 KB.
+// Prefetch distance in bytes: a page, so that a DRAM access is hidden behind the work on 4 KB.
 const PREFETCH: usize = 4096;
 
 impl Int8 for Avx2 {
     const LAYOUT: Layout = Layout::Pairs;
     const TILE_ROWS: usize = 6;
     const GROUP: usize = 4;
-    /// Four i16.
+    /// A group: four i16.
     const UNIT: usize = 8;
 
     #[inline(always)]
@@ -91,7 +91,7 @@ impl Int8 for Avx2 {
     }
 }
 
-/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+/// [`Int8::tile`] as a function of its own: inlined, its sums would compete for registers with the caller's values.
 ///
 /// # Safety
 /// As [`Int8::tile`], and the CPU has the features.

@@ -1,8 +1,8 @@
 //! Sums with AVX-512 VNNI: a 12 × 32 tile of `vpdpbusd`.
 //!
-//! The instruction multiplies an unsigned with a signed side. Weights are stored as themselves + 128 and serve as the
-//! unsigned one; the excess, 128 times the sum of the row's values, is taken off at the start. Sums wrap on the way at
-//! great depth and are exact in the end.
+//! The instruction multiplies an unsigned with a signed operand. Weights are stored as weight + 128 and are the
+//! unsigned one. The excess, 128 times the sum of the row's values, is subtracted at the start. At great depth
+//! intermediate sums wrap around; the final ones are exact.
 
 #![allow(unsafe_code)]
 
@@ -14,7 +14,7 @@ use crate::isa::Avx512Vnni;
 use crate::output::{Element, store_all};
 use crate::simd::{LANES, Simd};
 
-// Bytes ahead of the reads: a page, what hides a DRAM access behind the work on 4 KB.
+// Prefetch distance in bytes: a page, so that a DRAM access is hidden behind the work on 4 KB.
 const PREFETCH: usize = 4096;
 
 impl Int8 for Avx512Vnni {
@@ -23,8 +23,8 @@ impl Int8 for Avx512Vnni {
     const GROUP: usize = 4;
     const UNIT: usize = 4;
 
-    /// Packing four rows of 32-bit integers twice leaves each 128-bit lane as the panel wants it: four values of each
-    /// row.
+    /// Packing four rows of 32-bit integers twice leaves each 128-bit lane in the order of the panel: four values of
+    /// each row.
     #[inline(always)]
     fn write_shifted(self, shifted: [Self::F; 4], panel: &mut [u8], row: usize, k: usize) {
         const STRIDE: usize = Avx512Vnni::TILE_ROWS * Avx512Vnni::UNIT;
@@ -110,7 +110,7 @@ impl Int8 for Avx512Vnni {
     }
 }
 
-/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+/// [`Int8::tile`] as a function of its own: inlined, its sums would compete for registers with the caller's values.
 ///
 /// # Safety
 /// As [`Int8::tile`], and the CPU has the features.
@@ -135,7 +135,7 @@ unsafe fn tile<const M: usize>(
     }
 }
 
-/// [`Int8::finished_tile`], apart for the same reason.
+/// [`Int8::finished_tile`], as a function of its own for the same reason.
 ///
 /// # Safety
 /// As [`Int8::finished_tile`], and the CPU has the features.
@@ -159,7 +159,7 @@ unsafe fn finished_tile<T: Element>(
     debug_assert!(out.rows() == ROWS && out.columns() == 32);
     let (mut to, stride) = out.as_mut_ptr_and_stride();
     // SAFETY: the caller vouches for all that `registers` asks for, and for `ROWS` rows of 32 values at `to`, `stride`
-    // apart, that nobody else reaches while `out` lives.
+    // apart, that no one else accesses while `out` lives.
     unsafe {
         let acc = registers::<ROWS>(activations, weights, depth, row_sums);
         for (acc, &row_scale) in acc.iter().zip(row_scales) {
@@ -168,7 +168,7 @@ unsafe fn finished_tile<T: Element>(
                 let y = activation.apply(s, s.fma(_mm512_cvtepi32_ps(sum), scale, s.load(&bias[i])));
                 store_all(s, y, accumulate, &mut *to.add(LANES * i).cast::<[T; LANES]>());
             }
-            // Behind the last row it may point outside of the output: it is not used there.
+            // After the last row it may point outside of the output; it is not used then.
             to = to.wrapping_add(stride);
         }
     }
@@ -195,8 +195,8 @@ unsafe fn registers<const M: usize>(
         for (acc, &sum) in acc.iter_mut().zip(row_sums) {
             *acc = [_mm512_set1_epi32(sum.wrapping_mul(-128)); 2];
         }
-        // Four steps at a time: what counts them takes issue slots from the products (84 % of the peak one by one, 89 %
-        // so).
+        // Four steps per iteration: the loop counter takes issue slots from the products (84 % of the peak one by one,
+        // 89 % unrolled).
         for _ in 0..depth / 16 {
             for step in 0..4 {
                 let w = w.add(128 * step);

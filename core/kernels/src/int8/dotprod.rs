@@ -11,7 +11,7 @@ use super::neon::prefetch;
 use super::{Int8, Layout};
 use crate::isa::Dotprod;
 
-/// `acc += weights · lane of values`, four products per 32-bit lane.
+/// `acc += weights · values[lane]`, four products per 32-bit lane.
 macro_rules! sdot_lane {
     ($acc:expr, $weights:expr, $values:expr, $lane:literal) => {
         asm!(
@@ -78,7 +78,7 @@ impl Int8 for Dotprod {
     }
 }
 
-/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+/// [`Int8::tile`] as a function of its own: inlined, its sums would compete for registers with the caller's values.
 ///
 /// # Safety
 /// As [`Int8::tile`], and the CPU has the features.

@@ -1,11 +1,11 @@
-//! Sums with `sdot` on cores that do not reorder: the 8 × 12 tile of [`Dotprod`], with every load long before its first
+//! Sums with `sdot` on in-order cores: the 8 × 12 tile of [`Dotprod`], with every load issued long before its first
 //! use.
 //!
-//! A Cortex-A55 issues two instructions a cycle in program order. One 128-bit `sdot` a cycle is its limit; beside it
-//! goes a 64-bit load or an insertion, while a 128-bit load stops both pipes for two cycles (measured by the authors of
-//! onnxruntime, ncnn and XNNPACK, whose kernels for it load in halves too). So each operand comes as two halves and an
-//! insertion, one of them behind a product, and is overwritten as soon as its last product is issued.
-//! `scripts/peers/arm_loops.py` counts the cycles.
+//! A Cortex-A55 issues two instructions a cycle in program order. Its limit is one 128-bit `sdot` a cycle, with which
+//! it can issue a 64-bit load or an insertion; a 128-bit load stalls both pipes for two cycles (measured by the authors
+//! of onnxruntime, ncnn and XNNPACK, whose kernels for it load in halves too). So each operand is loaded as two halves
+//! and joined by an insertion, one of these beside each product, and its register is reused as soon as its last product
+//! is issued. `scripts/peers/arm_loops.py` counts the cycles.
 
 #![allow(unsafe_code)]
 
@@ -15,9 +15,9 @@ use std::arch::asm;
 use super::{Int8, Layout};
 use crate::isa::{Dotprod, DotprodInOrder};
 
-/// Four depths of the tile: 24 products, and the loads of the next four depths. `$upper` and `$lower` are the rows at
-/// hand; those of the next step come to `$next_upper` and `$next_lower` from `$rows`, the columns from `$columns`.
-/// `$right` gets its upper half, `$rest`, in the step that uses it.
+/// Four depths of the tile: 24 products, and the loads for the next four depths. `$upper` and `$lower` hold the current
+/// rows; the next ones are loaded from `$rows` into `$next_upper` and `$next_lower`, the columns from `$columns`. The
+/// upper half of `$right`, `$rest`, is inserted in the step that uses it.
 macro_rules! step {
     ($sums:ident, $columns:expr, [$left:ident $middle:ident $right:ident $rest:ident],
      $rows:expr, [$upper:ident $lower:ident] => [$next_upper:ident $next_lower:ident]) => {

@@ -63,7 +63,7 @@ impl Int8 for I8mm {
         // `depth` each. A prefetch may name any address. Twelve sums are written, below the end checked above.
         unsafe {
             let (mut a, mut w) = (row, weights.cast::<i8>());
-            // Two sets of sums, two columns in each register.
+            // Two sets of sums; each register holds two columns.
             let mut acc = [[vdupq_n_s32(0); 6]; 2];
             for _ in 0..depth / 16 {
                 let values = vreinterpretq_s64_s8(vld1q_s8(a));
@@ -88,7 +88,7 @@ impl Int8 for I8mm {
     }
 }
 
-/// [`Int8::tile`], apart: inlined, its sums would compete for registers with what the caller keeps.
+/// [`Int8::tile`] as a function of its own: inlined, its sums would compete for registers with the caller's values.
 ///
 /// # Safety
 /// As [`Int8::tile`], and the CPU has the features.

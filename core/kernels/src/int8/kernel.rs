@@ -8,17 +8,17 @@ use crate::activation::math::Function;
 use crate::output::Element;
 use crate::simd::{LANES, Simd};
 
-/// What turns the sums of a whole tile into its outputs: `activation(fma(f32(sum), row scale · column scale, bias))`,
-/// plus what the output holds where it accumulates.
+/// Operands that turn the sums of a whole tile into outputs: `activation(fma(f32(sum), row scale · column scale,
+/// bias))`, plus the previous output if it accumulates.
 #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only sets of x86 finish tiles"))]
 pub(crate) struct Finish<'a, T> {
     pub(crate) row_scales: &'a [f32],
-    /// Of the panel's columns, and more.
+    /// Scales of the panel's columns; may be followed by others.
     pub(crate) column_scales: &'a [f32],
-    /// Of the panel's columns, and more.
+    /// Biases of the panel's columns; may be followed by others.
     pub(crate) bias: &'a [f32],
     pub(crate) accumulate: bool,
-    /// `TILE_ROWS` rows of a panel's columns.
+    /// `TILE_ROWS` rows of the panel's columns.
     pub(crate) out: BlockMut<'a, T>,
 }
 
@@ -28,13 +28,13 @@ pub(crate) trait Int8: Simd {
     const LAYOUT: Layout;
     /// Rows of a tile.
     const TILE_ROWS: usize;
-    /// Values that lie side by side for one row of a panel of activations.
+    /// Consecutive values of a row that lie side by side in a panel of activations.
     const GROUP: usize;
-    /// Bytes that they take.
+    /// Bytes that such a group takes.
     const UNIT: usize;
 
-    /// Stores sixteen values of row `row`, from depth `k` on, in a panel of activations: by default as they are,
-    /// `[depth / GROUP][TILE_ROWS][GROUP]`.
+    /// Stores sixteen values of row `row`, from depth `k` on, in a panel of activations. By default as bytes, `[depth /
+    /// GROUP][TILE_ROWS][GROUP]`.
     #[inline(always)]
     fn write(self, values: &[i8; LANES], panel: &mut [u8], row: usize, k: usize) {
         let stride = Self::TILE_ROWS * Self::UNIT;
@@ -46,8 +46,8 @@ pub(crate) trait Int8: Simd {
         }
     }
 
-    /// [`write`](Self::write) of four rows from `row` on, each value the integer `n` from `n + 1.5 · 2^23`,
-    /// `-128 ≤ n ≤ 127`; rows beyond the panel are dropped.
+    /// [`write`](Self::write) for four rows from `row` on. Each lane holds an integer `n` as `n + 1.5 · 2^23`, `-128 ≤
+    /// n ≤ 127`. Rows beyond the panel are dropped.
     #[inline(always)]
     fn write_shifted(self, shifted: [Self::F; 4], panel: &mut [u8], row: usize, k: usize) {
         for (row, shifted) in (row..Self::TILE_ROWS).zip(shifted) {
@@ -73,11 +73,11 @@ pub(crate) trait Int8: Simd {
         sums: &mut [i32],
     );
 
-    /// Whether there is a [`finished_tile`](Self::finished_tile): where sums do not fit the registers beside what
-    /// finishes them, they go through memory.
+    /// Whether [`finished_tile`](Self::finished_tile) is implemented: only on sets whose registers hold the sums and
+    /// the operands of the epilogue. On others the sums go through memory.
     const FINISHES: bool = false;
 
-    /// [`tile`](Self::tile) of `TILE_ROWS` rows whose sums become outputs before they leave the registers.
+    /// [`tile`](Self::tile) of `TILE_ROWS` rows, whose sums become outputs before they leave the registers.
     ///
     /// # Safety
     /// As [`tile`](Self::tile), and `finish.out` has `TILE_ROWS` rows of a panel's columns.

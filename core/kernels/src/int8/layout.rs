@@ -1,13 +1,12 @@
-//! Where the weight of output column `n` at depth `k` lies in a packed matrix.
+//! The position of the weight of output column `n` at depth `k` in a packed matrix.
 
 use std::fmt;
 
-/// The order of int8 weights in memory that an instruction set reads from front to back.
+/// A memory order of int8 weights: the one that an instruction set reads from front to back.
 ///
-/// All layouts cut the columns into panels and the depth, padded with zeros to a multiple of 16, into groups; a panel
-/// holds its groups one after another, a group holds `group` consecutive values of each of its columns:
-/// `[panels][depth / group][columns][group]`. One exception: [`Pairs`](Self::Pairs) stores the two halves of a panel's
-/// columns after each other.
+/// All layouts split the columns into panels, and the depth, padded with zeros to a multiple of 16, into groups:
+/// `[panels][depth / group][columns][group]`. A group holds `group` consecutive values of each column of its panel. One
+/// exception: [`Pairs`](Self::Pairs) stores the two halves of a panel's columns one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Layout {
@@ -15,7 +14,7 @@ pub enum Layout {
     Columns,
     /// Panels of 2 × 8 columns, groups of 4, for AVX2.
     Pairs,
-    /// Panels of 32 columns, groups of 4, each weight stored as itself + 128, for AVX-512 VNNI.
+    /// Panels of 32 columns, groups of 4, each weight stored as weight + 128, for AVX-512 VNNI.
     Vnni,
     /// Panels of 12 columns, groups of 4, for NEON and `sdot`.
     Quads,
@@ -23,17 +22,17 @@ pub enum Layout {
     Octets,
 }
 
-/// Multiple to which the depth is padded: what the widest inner loop takes at a time.
+/// The depth is padded to a multiple of this: the step of the widest inner loop.
 pub(crate) const DEPTH_STEP: usize = 16;
 
-/// Most columns that a panel of any layout has.
+/// Maximum columns of a panel in any layout.
 pub(crate) const MAX_PANEL: usize = 32;
 
 impl Layout {
-    /// All of them.
+    /// All layouts.
     pub const ALL: [Self; 5] = [Self::Columns, Self::Pairs, Self::Vnni, Self::Quads, Self::Octets];
 
-    /// Number that names the layout in files. Never changes meaning; a changed layout gets a new one.
+    /// Number of the layout in files. A number never changes its meaning; a changed layout gets a new one.
     #[must_use]
     pub const fn id(self) -> u32 {
         match self {
@@ -45,13 +44,13 @@ impl Layout {
         }
     }
 
-    /// The layout that a file names, if we know it.
+    /// The layout with this number, if it is known.
     #[must_use]
     pub fn from_id(id: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|layout| layout.id() == id)
     }
 
-    /// Name in files' metadata, on command lines and in messages.
+    /// Name in file metadata, on command lines and in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,7 +62,7 @@ impl Layout {
         }
     }
 
-    /// Columns of a panel.
+    /// Columns per panel.
     #[must_use]
     pub const fn panel(self) -> usize {
         match self {
@@ -78,7 +77,7 @@ impl Layout {
         depth.next_multiple_of(DEPTH_STEP)
     }
 
-    /// What is added to a weight before it is stored as a byte.
+    /// Added to a weight before it is stored as a byte.
     pub(crate) const fn offset(self) -> u8 {
         match self {
             Self::Vnni => 128,
@@ -86,19 +85,19 @@ impl Layout {
         }
     }
 
-    /// Whether weights are stored as int8; otherwise as bytes that are 128 too large.
+    /// Whether weights are stored as int8; otherwise as the unsigned byte weight + 128.
     #[must_use]
     pub const fn is_signed(self) -> bool {
         self.offset() == 0
     }
 
-    /// Bytes of one panel of columns that are `depth` long.
+    /// Bytes of one panel whose columns are `depth` long.
     #[must_use]
     pub const fn panel_len(self, depth: usize) -> usize {
         self.panel() * Self::padded_depth(depth)
     }
 
-    /// Place of one weight inside its panel; `column` counts from the panel's first.
+    /// Index of one weight inside its panel; `column` counts from the panel's first.
     pub(crate) const fn index(self, padded_depth: usize, column: usize, k: usize) -> usize {
         match self {
             Self::Columns => column * padded_depth + k,

@@ -1,13 +1,13 @@
-//! Product of f32 rows with int8 weights: rows are quantized on the fly, sums are exact integers, and each output takes
-//! one float rounding step that is the same on every instruction set.
+//! Product of f32 rows with int8 weights. Rows are quantized on the fly, sums are exact integers, and the float step
+//! that makes an output of a sum is the same on every instruction set.
 //!
-//! For row `r` and column `c`, with `q` the int8 values and `s` their scales:
-//! `out[r, c] = activation(fma(f32(Σₖ q[r, k] · q[c, k]), s[r] · s[c], bias[c]))`, then plus what was in `out` where a
-//! residual is asked for. The sum is exact in i32 (depth at most [`MAX_DEPTH`]), its conversion and the product of the
-//! scales are rounded to nearest, the multiply-add is rounded once, a missing bias is `+0`. Where the output is in half
-//! precision, what was in it is widened exactly, and the result is rounded once more, to nearest, ties to even.
+//! For row `r` and column `c`, with `q` the int8 values and `s` their scales: `out[r, c] = activation(fma(f32(Σₖ q[r,
+//! k] · q[c, k]), s[r] · s[c], bias[c]))`, plus the previous value of `out` with `accumulate`. The sum is exact in i32
+//! (depth at most [`MAX_DEPTH`]). Its conversion to f32 and the product of the scales are rounded to nearest; the
+//! multiply-add is rounded once; a missing bias is `+0`. For outputs in half precision, the previous value is widened
+//! exactly, and the result is rounded once more, to nearest, ties to even.
 //!
-//! The instruction sets differ in the inner loops alone, [`Int8::tile`] and [`Int8::row`], one file each.
+//! The instruction sets differ only in the inner loops, [`Int8::tile`] and [`Int8::row`], in one file per set.
 
 mod activations;
 mod kernel;
@@ -43,11 +43,11 @@ pub use ranking::{Ranked, TopK};
 
 use crate::simd::LANES;
 
-/// Most rows that a tile of any instruction set has.
+/// Maximum rows of a tile on any instruction set.
 pub(crate) const MAX_ROWS: usize = 12;
 
-/// Sums of one tile, row after row, [`Layout::panel`] values each. A row's last vector may reach into the next row,
-/// which is written later, and past the last row into the spare lanes.
+/// Sums of one tile, row after row, [`Layout::panel`] values each. The last vector of a row may reach into the next
+/// row, which is written later; that of the last row reaches into the spare lanes.
 #[repr(align(64))]
 #[derive(Debug, Clone)]
 pub(crate) struct Sums(pub(crate) [i32; MAX_ROWS * layout::MAX_PANEL + LANES]);

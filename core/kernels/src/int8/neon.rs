@@ -1,14 +1,13 @@
 //! Sums with ARMv8.0 NEON: a 4 × 12 tile of widening multiplies, two rows at a time.
 //!
-//! Two products of ±127 · 127 fit i16, so `smull` and `smlal2` make sixteen of them before `sadalp` widens. It reads
-//! the layout of `sdot`, two groups of four at a time, so that one packed file serves both; activations store each
-//! group twice, to stand beside the weights of two columns.
+//! Two products of ±127 · 127 fit i16, so `smull` and `smlal2` compute sixteen products before `sadalp` widens their
+//! sums. The tile reads the layout of `sdot`, two groups of four at a time, so that one packed file serves both sets.
+//! Activations store each group twice, to match the weights of two columns.
 //!
-//! One order serves cores that reorder and those that do not (Cortex-A53). Operands come as two halves of 64 bits,
-//! which puts the first and the second four depths of two columns side by side without a shuffle; each is there long
-//! before its first use. Results wait four products or more for the next instruction of their chain. Two rows leave
-//! registers for that, where four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the
-//! cycles.
+//! One instruction order serves out-of-order and in-order cores (Cortex-A53). Operands are loaded as two halves of 64
+//! bits, which puts the first and the second four depths of two columns side by side without a shuffle; each load is
+//! issued long before its first use. Four or more products lie between dependent instructions. Two rows at a time leave
+//! registers for that; four would use all 32 for sums and weights. `scripts/peers/arm_loops.py` counts the cycles.
 
 #![allow(unsafe_code)]
 
@@ -19,8 +18,8 @@ use super::{Int8, Layout};
 use crate::isa::Neon;
 use crate::simd::LANES;
 
-/// Asks for the cache line 1 KB ahead: a row's weights come from memory once each, and prefetchers of small cores look
-/// less far ahead than that.
+/// Prefetches the cache line 1 KB ahead: in a one-row product every weight is read from memory once, and the hardware
+/// prefetchers of small cores look less far ahead.
 macro_rules! prefetch {
     ($from:expr) => {
         asm!("prfm pldl1keep, [{from}, #1024]", from = in(reg) $from, options(nostack, preserves_flags, readonly))
@@ -28,13 +27,13 @@ macro_rules! prefetch {
 }
 pub(super) use prefetch;
 
-/// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads of the next eight depths.
-/// `$v` are the rows at hand, `$n` get those of the next step from `$rows`. Of the weights `$w`, which come from
-/// `$next` after their last products, the last pair of columns and the upper half of the one before come from
-/// `$columns`, those of this step.
+/// Eight depths of two rows: twelve chains of `smull`, `smlal2` and `sadalp`, and the loads for the next eight depths.
+/// `$v` hold the current rows; the next ones are loaded from `$rows` into `$n`. The weights `$w` are reloaded from
+/// `$next` after their last products, except the last pair of columns and the upper half of the one before: those are
+/// loaded from `$columns`, in the step that uses them.
 ///
-/// The last three chains end in the step that follows, which therefore needs `$t` and `$w[5]` as this step leaves them
-/// and, as its second `$n`, this step's second `$v`. Zeros there, before the first step, add nothing.
+/// The last three chains are finished by the following step, which therefore needs `$t` and `$w[5]` as this step leaves
+/// them and, as its second `$n`, this step's second `$v`. Before the first step these are zeros, which add nothing.
 macro_rules! step {
     (
         $sums:ident, $w:ident, $t:ident, $columns:expr, $next:expr,
@@ -123,7 +122,7 @@ impl Int8 for Neon {
     const LAYOUT: Layout = Layout::Quads;
     const TILE_ROWS: usize = 4;
     const GROUP: usize = 8;
-    /// Both groups of four twice.
+    /// Two groups of four, each stored twice.
     const UNIT: usize = 16;
 
     #[inline(always)]
@@ -193,7 +192,8 @@ impl Int8 for Neon {
 /// Bytes from one step of eight depths to the next, of the activations and of the weights.
 const STEP: (usize, usize) = (Neon::TILE_ROWS * Neon::UNIT, 96);
 
-/// [`Int8::tile`] of two rows, apart: inlined, its sums would compete for registers with what the caller keeps.
+/// [`Int8::tile`] of two rows, as a function of its own: inlined, its sums would compete for registers with the
+/// caller's values.
 ///
 /// # Safety
 /// As [`Int8::tile`] of a panel that begins with the two rows, and the CPU has the features.
@@ -210,7 +210,7 @@ unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, 
     unsafe {
         let (mut a, mut w) = (activations.cast::<i8>(), weights.cast::<i8>());
         let mut acc = [[vdupq_n_s32(0); 6]; 2];
-        // The step before the first one: its products are with zero.
+        // State of a step before the first: its products are zero.
         let mut products = [vdupq_n_s16(0); 4];
         let mut columns = [vdupq_n_s8(0); 6];
         for (pair, columns) in columns[..5].iter_mut().enumerate() {
@@ -226,7 +226,7 @@ unsafe fn tile_of_two(activations: *const u8, weights: *const u8, depth: usize, 
             }
             step!(acc, columns, products, middle, w, [next_first next_second], a => [first second]);
         }
-        // What the last step has begun.
+        // Finishes the chains that the last step has begun.
         products[3] = vmlal_high_s8(products[3], columns[5], next_second);
         acc[1][4] = vpadalq_s16(acc[1][4], products[1]);
         acc[0][5] = vpadalq_s16(acc[0][5], products[2]);

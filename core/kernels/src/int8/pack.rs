@@ -1,4 +1,4 @@
-//! Packed int8 weights: made once from row-major values, or read in place from a mapped file.
+//! Packed int8 weights: packed once from row-major values, or read in place from a mapped file.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::storage::{MAX_DEPTH, PackError, SharedBytes, Storage};
 
 /// int8 weights `[columns, depth]` of a linear layer with one f32 scale per column, in the order of one [`Layout`].
 ///
-/// Stored as one run of bytes: all panels, then the scales of all panels' columns as little-endian f32. Columns and
-/// depth that fill up a panel are zero. Cheap to share between threads; a clone copies no weights.
+/// Stored as one run of bytes: all panels, then the scales of all panels' columns as little-endian f32. Padding columns
+/// and padding depth are zero. Cheap to share between threads; a clone copies no weights.
 #[derive(Clone)]
 pub struct PackedMatrix {
     layout: Layout,
@@ -50,7 +50,7 @@ impl PackedMatrix {
         Ok(Self { layout, columns, depth, storage: bytes.into() })
     }
 
-    /// Weights that lie packed in `bytes` from `start` on, read in place: nothing is copied.
+    /// Packed weights in `bytes` from `start` on, read in place: nothing is copied.
     ///
     /// Any content is memory-safe; only weights from [`bytes`](Self::bytes) of the same layout and shape are
     /// meaningful. The bytes must not change while the matrix exists.
@@ -68,7 +68,7 @@ impl PackedMatrix {
         Ok(Self { layout, columns, depth, storage: Storage::shared(bytes, start, len)? })
     }
 
-    /// Bytes that a packed matrix of this shape takes.
+    /// Size in bytes of a packed matrix of this shape.
     ///
     /// # Errors
     /// [`PackError::Shape`], also when the size does not fit the address space.
@@ -83,7 +83,7 @@ impl PackedMatrix {
 
     /// The columns named by `columns`, in that order, as a matrix of their own: a vocabulary shortlist.
     ///
-    /// Copies bytes only; made once per sentence, then used for each of its words.
+    /// Copies bytes, without requantizing. Meant to be made once per sentence and used for each of its tokens.
     ///
     /// # Errors
     /// [`PackError::Shape`] for an empty list.
@@ -112,9 +112,9 @@ impl PackedMatrix {
         Ok(Self { layout, columns: columns.len(), depth, storage: bytes.into() })
     }
 
-    /// The same weights in the order of another layout. Exact: int8 values and scales do not change.
+    /// The same weights in another layout. Exact: int8 values and scales do not change.
     ///
-    /// Copies where the layout differs, otherwise it shares the bytes. Cost: one pass over the weights.
+    /// Copies if the layout differs (one pass over the weights), otherwise shares the bytes.
     ///
     /// # Errors
     /// [`PackError::OutOfRange`] for mapped weights that [`pack`](Self::pack) would have refused.
@@ -147,13 +147,13 @@ impl PackedMatrix {
         self.columns
     }
 
-    /// Length of the rows that it multiplies.
+    /// Length of the rows that the matrix is multiplied with.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The packed form, as [`from_shared`](Self::from_shared) reads it.
+    /// The packed bytes, as [`from_shared`](Self::from_shared) reads them.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.storage.bytes()
@@ -167,7 +167,7 @@ impl PackedMatrix {
         self.panel(column / self.layout.panel())[place].wrapping_sub(self.layout.offset()) as i8
     }
 
-    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    /// Writes the dequantized weights of one column, `[depth]`: a row of an embedding.
     ///
     /// # Panics
     /// When there is no such column or `out` has another length.
@@ -198,10 +198,10 @@ impl PackedMatrix {
         &self.bytes()[first * len..self.panels() * len]
     }
 
-    /// Scales of all panels' columns, those of padding zero.
+    /// Scales of all panels' columns; zero for padding columns.
     pub(crate) fn scales(&self) -> &[f32] {
         let start = self.panels() * self.layout.panel_len(self.depth);
-        // Aligned: the whole is, and panels are whole lines.
+        // Aligned, because the bytes are, and panels are a multiple of 64 bytes long.
         as_floats(&self.bytes()[start..]).unwrap_or(&[])
     }
 }

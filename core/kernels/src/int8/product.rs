@@ -12,14 +12,14 @@ use crate::output::{Element, store, with_block};
 use crate::simd::LANES;
 use crate::{BlockMut, OutputMut};
 
-/// Function that follows a linear layer.
+/// Activation function after a linear layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Activation {
-    /// None.
+    /// No activation.
     #[default]
     Identity,
-    /// `x · Φ(x)`, to 4e-5: the next layer rounds its rows to 8 bits.
+    /// GELU, `x · Φ(x)`, with an error of 4e-5, because the next layer rounds its rows to 8 bits.
     Gelu,
     /// `max(x, 0)`.
     Relu,
@@ -27,19 +27,19 @@ pub enum Activation {
     Silu,
 }
 
-/// What happens to the sums of a product before they are stored.
+/// Operations on the sums of a product before they are stored.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
-    /// One summand per column of the weights.
+    /// Bias: one value per column of the weights.
     pub bias: Option<&'a [f32]>,
     /// Applied after the bias.
     pub activation: Activation,
-    /// Add to what the output holds, after the activation, instead of replacing it.
+    /// Adds the result to the output (a residual connection) instead of replacing it.
     pub accumulate: bool,
 }
 
 /// One product, or the part of it that lies in one output block: rows from `row` on, columns from `column` on. The
-/// caller has checked the shapes, that `row` starts a panel of the activations and `column` one of the weights.
+/// caller has checked the shapes, and that `row` starts a panel of the activations and `column` one of the weights.
 pub(crate) struct Job<'a, Weights = PackedMatrix> {
     pub(crate) activations: &'a Activations,
     pub(crate) row: usize,
@@ -48,12 +48,12 @@ pub(crate) struct Job<'a, Weights = PackedMatrix> {
     pub(crate) epilogue: Epilogue<'a>,
 }
 
-// What stays in the L2 cache together, rows and weights: of 512 KB in a Cortex-A76 or A78, of 1 to 2 MB in x86 cores
-// with VNNI. All weights of a small model's layer fit the latter: they are read from further away once.
+// Sizes of the blocks of rows and of weights that share the L2 cache: 512 KB in a Cortex-A76 or A78, 1 to 2 MB in x86
+// cores with VNNI. All weights of a small model's layer fit the latter and are read from beyond it only once.
 const ROW_BLOCK_BYTES: usize = 128 << 10;
 const COLUMN_BLOCK_BYTES: usize = if cfg!(target_arch = "x86_64") { 1 << 20 } else { 256 << 10 };
-// Rows that stay in the L1 cache while the panels of a column block pass over them. Few, so that the lines and pages
-// that are written lie close together.
+// Size of the strip of rows that stays in the L1 cache while it is multiplied with the panels of a column block. Small,
+// so that the output lines and pages lie close together.
 const STRIP_BYTES: usize = 12 << 10;
 
 /// Scales and biases of one panel's columns, padded with zeros to whole vectors.
@@ -66,7 +66,7 @@ struct Columns {
 impl Columns {
     const ZERO: Self = Self { scales: [0.0; MAX_PANEL + LANES], bias: [0.0; MAX_PANEL + LANES] };
 
-    /// Takes over those of panel `panel`.
+    /// Reads scales and biases of panel `panel`.
     #[inline(always)]
     fn read(&mut self, scales: &[f32], bias: Option<&[f32]>, panel: usize, width: usize) {
         self.scales[..width].copy_from_slice(&scales[panel * width..][..width]);
@@ -76,7 +76,7 @@ impl Columns {
     }
 }
 
-/// Biases of panel `panel`. What lies behind a bias that ends inside the panel is never stored.
+/// Reads the biases of panel `panel`. Lanes beyond the last bias keep stale values; their outputs are never stored.
 #[inline(always)]
 pub(crate) fn read_bias(bias: &[f32], panel: usize, width: usize, to: &mut [f32]) {
     let bias = &bias[panel * width..];
@@ -86,7 +86,7 @@ pub(crate) fn read_bias(bias: &[f32], panel: usize, width: usize, to: &mut [f32]
     }
 }
 
-/// Evaluates an expression with the function of an [`Activation`], which is then known to the compiler.
+/// Evaluates an expression for each [`Activation`], so that the compiler knows the function.
 macro_rules! with_activation {
     ($activation:expr, $function:ident => $call:expr) => {
         match $activation {
@@ -120,7 +120,7 @@ pub(crate) fn product<S: Int8>(s: S, job: &Job<'_>, out: OutputMut<'_>) {
     with_activation!(job.epilogue.activation, function => tiles(s, job, function, out))
 }
 
-/// Strips of rows below blocks of columns, so that each cache holds what is read again.
+/// Loops over blocks of columns and, inside, strips of rows, so that each cache level holds what is read again.
 #[inline(always)]
 fn tiles<S: Int8>(s: S, job: &Job<'_>, activation: impl Function, mut out: OutputMut<'_>) {
     let rows_of = |bytes: usize| (bytes / job.activations.panel_len()).max(1) * S::TILE_ROWS;
@@ -135,13 +135,13 @@ fn tiles<S: Int8>(s: S, job: &Job<'_>, activation: impl Function, mut out: Outpu
     }
 }
 
-/// `range` in pieces of `len`.
+/// Splits `range` into pieces of `len`.
 fn cut(range: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
     let end = range.end;
     range.step_by(len).map(move |start| start..(start + len).min(end))
 }
 
-/// Tile after tile: each panel of weights passes over the strip while both are in the L1 cache.
+/// Tile after tile: each panel of weights is multiplied with the strip while both are in the L1 cache.
 #[inline(always)]
 fn strip_tiles<S: Int8>(
     s: S,
@@ -177,7 +177,7 @@ fn strip_tiles<S: Int8>(
     }
 }
 
-/// Computes the one row of `job` and keeps its greatest values.
+/// Computes the one row of `job` and keeps its largest values in `best`.
 #[inline(always)]
 pub(crate) fn product_ranked<S: Int8>(s: S, job: &Job<'_>, out: BlockMut<'_>, best: &mut TopK) {
     best.clear();
@@ -217,7 +217,7 @@ fn row_panels<S: Int8>(
     }
 }
 
-/// Tells the memory which lines a tile will write: their way into the cache overlaps with the sums.
+/// Prefetches the lines that a tile will write, while its sums are computed.
 #[inline(always)]
 fn expect_stores<S: Int8, T>(s: S, rows: Range<usize>, column: usize, width: usize, out: &mut BlockMut<'_, T>) {
     let values = ALIGNMENT / size_of::<T>();
@@ -248,7 +248,7 @@ pub(crate) fn tile_sums<S: Int8>(s: S, activations: &[u8], weights: &[u8], row_s
     with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
-/// A whole tile whose sums become outputs in the registers.
+/// Computes a whole tile; its sums become outputs in the registers.
 #[inline(always)]
 fn finished_tile<S: Int8, T: Element>(
     s: S,
@@ -281,7 +281,7 @@ pub(crate) fn row_sums<S: Int8>(s: S, row: &[i8], weights: &[u8], row_sum: i32, 
     unsafe { s.row(row.as_ptr(), weights.as_ptr(), row.len(), row_sum, &mut sums.0) }
 }
 
-/// Where the outputs of a tile go.
+/// Position of a tile's outputs.
 #[derive(Clone, Copy)]
 struct Part {
     row: usize,
@@ -289,7 +289,7 @@ struct Part {
     accumulate: bool,
 }
 
-/// The one float step per output, the activation and the residual, from the sums straight to the output.
+/// Turns sums into outputs: the one float step, the activation and the accumulation.
 #[inline(always)]
 fn finish<S: Int8, T: Element>(
     s: S,
@@ -308,7 +308,7 @@ fn finish<S: Int8, T: Element>(
             let sum = s.load_i32(chunk(&sums.0, row * width + column));
             let scale = s.mul(row_scale, s.load(chunk(&columns.scales, column)));
             let y = activation.apply(s, s.fma(sum, scale, s.load(chunk(&columns.bias, column))));
-            // Known to the compiler but for the last vector of a panel that is not whole vectors.
+            // A constant to the compiler, except for the last vector of a panel that is not a whole number of vectors.
             let count = LANES.min(width - column);
             let Some(out) = out.get_mut(column..) else { break };
             store(s, y, count, part.accumulate, out);

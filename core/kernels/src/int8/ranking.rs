@@ -1,17 +1,17 @@
-//! The best few of many values: candidates for the next token.
+//! The largest few of many values: candidates for the next token.
 
-/// One value and its place.
+/// One value and its index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranked {
-    /// Column, or position in the row.
+    /// Index in the row: the column.
     pub index: u32,
-    /// The value there.
+    /// The value.
     pub value: f32,
 }
 
-/// The `k` greatest values of a row, greatest first; of equal values the first.
+/// The `k` largest values of a row in descending order; equal values in the order of the row.
 ///
-/// NaN is never among them. Holds fewer than `k` when the row is shorter. Allocates once.
+/// NaN is never included. Holds fewer than `k` values when the row is shorter. Allocates once.
 #[derive(Debug, Clone)]
 pub struct TopK {
     best: Vec<Ranked>,
@@ -19,14 +19,14 @@ pub struct TopK {
 }
 
 impl TopK {
-    /// Room for `k ≥ 1` values.
+    /// An empty list for at most `k ≥ 1` values.
     #[must_use]
     pub fn new(k: usize) -> Self {
         let k = k.max(1);
         Self { best: Vec::with_capacity(k), k }
     }
 
-    /// The values found, greatest first.
+    /// The values found, in descending order.
     #[must_use]
     pub fn best(&self) -> &[Ranked] {
         &self.best
@@ -36,13 +36,13 @@ impl TopK {
         self.best.clear();
     }
 
-    /// What a value must exceed to be taken.
+    /// The value that a candidate must exceed; `None` while there is room.
     #[inline(always)]
     fn threshold(&self) -> Option<f32> {
         (self.best.len() == self.k).then(|| self.best[self.k - 1].value)
     }
 
-    /// Offers values whose places count from `start`; values of lower places must have been offered before.
+    /// Offers values whose indices count from `start`. Values of lower indices must have been offered before.
     #[inline(always)]
     pub(crate) fn offer(&mut self, start: usize, values: &[f32]) {
         if let Some(threshold) = self.threshold()
@@ -61,7 +61,7 @@ impl TopK {
     }
 }
 
-/// Finds the greatest values of a row.
+/// Finds the largest values of a row.
 #[inline(always)]
 pub(crate) fn rank(row: &[f32], best: &mut TopK) {
     best.clear();

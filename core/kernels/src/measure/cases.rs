@@ -19,7 +19,7 @@ enum Operation {
         activation: Activation,
         quantize: bool,
     },
-    /// One row, and its eight greatest values.
+    /// A product of one row, with its eight largest values.
     Ranked(Shape),
     Int4(Shape),
     Encoder {
@@ -30,7 +30,7 @@ enum Operation {
         heads: usize,
         rows: usize,
     },
-    /// One row to the audio's keys and values in int8.
+    /// Cross-attention of one row to the audio's keys and values, in int8.
     Audio {
         heads: usize,
     },
@@ -39,7 +39,7 @@ enum Operation {
         rows: usize,
         depth: usize,
     },
-    /// Of one row.
+    /// Log-softmax of one row.
     LogSoftmax {
         columns: usize,
     },
@@ -60,16 +60,16 @@ enum Attention {
 }
 
 const HEAD_WIDTH: usize = 64;
-/// States of a window of 30 s.
+/// Encoder states of a window of 30 s.
 const STATES: usize = 1500;
-/// Mel bins of Whisper tiny and base, as if each were five bins of the spectrum wide.
+/// Mel filters of Whisper tiny and base, here each five bins of the spectrum wide.
 const FILTERS: usize = 80;
 
 const fn shape(rows: usize, depth: usize, columns: usize) -> Shape {
     Shape { rows, depth, columns }
 }
 
-/// Whisper tiny and base: feed-forward layers of a window, vocabulary, one token, 20 and 4 beams.
+/// Shapes of Whisper tiny and base: feed-forward layers over a window, the vocabulary, one token, 20 and 4 beams.
 const INT8: [Shape; 7] = [
     shape(STATES, 384, 1536),
     shape(STATES, 512, 2048),
@@ -80,14 +80,14 @@ const INT8: [Shape; 7] = [
     VOCABULARY,
 ];
 
-/// Of Whisper tiny, for one token.
+/// Logits of Whisper tiny for one token.
 const VOCABULARY: Shape = shape(1, 384, 51_865);
 
 /// A language model of a billion weights: one token, four, a prompt of 64.
 const INT4: [Shape; 4] = [shape(1, 2048, 5632), shape(1, 2048, 32_000), shape(4, 2048, 5632), shape(64, 2048, 5632)];
 
 impl Case {
-    /// All of them.
+    /// All cases.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let int8 = |activation, quantize| INT8.map(|shape| Operation::Int8 { shape, activation, quantize });
@@ -111,8 +111,8 @@ impl Case {
             .collect()
     }
 
-    /// Whether the instruction set's int8 multiply-adds limit it, so that its share of the [`peak`](super::peak) says
-    /// something. One row, the decoder and f32 are limited by other things.
+    /// Whether the int8 multiply-adds of the instruction set limit this case, so that its share of the
+    /// [`peak`](super::peak) is meaningful. One-row products, the decoder and f32 cases are limited otherwise.
     #[must_use]
     pub fn is_bound_by_int8_peak(&self) -> bool {
         match self.0 {
@@ -127,7 +127,8 @@ impl Case {
         }
     }
 
-    /// Runs it `repeats` times with these kernels. Values are made up; no speed depends on them.
+    /// Measures it `repeats` times with the kernels of `set`. The values are made up; the speed does not depend on
+    /// them.
     #[must_use]
     pub fn measure(&self, set: KernelSet, repeats: usize) -> Figure {
         match self.0 {
@@ -241,7 +242,7 @@ fn int4(set: KernelSet, shape: Shape, repeats: usize) -> Figure {
     })
 }
 
-/// Scores and results of all heads of one layer.
+/// Multiply-accumulates of the scores and results of all heads of one layer.
 fn encoder_macs(heads: Heads) -> u64 {
     (2 * STATES * STATES * heads.width()) as u64
 }
@@ -300,7 +301,7 @@ fn audio(set: KernelSet, heads: Heads, repeats: usize) -> Figure {
     timed(repeats, macs, macs, || set.attend_quantized_row(&q, &layer, None, &mut out, &mut scratch))
 }
 
-/// Counts a multiply-add per value: the scaling of the norm.
+/// Counts one multiply-add per value: the scaling of the norm.
 fn quantize(set: KernelSet, rows: usize, depth: usize, repeats: usize) -> Figure {
     let (input, ones) = (values(rows * depth, 0), vec![1.0; depth]);
     let mut activations = set.activations(rows, depth);
@@ -310,14 +311,14 @@ fn quantize(set: KernelSet, rows: usize, depth: usize, repeats: usize) -> Figure
     })
 }
 
-/// Counts a multiply-add per value; every run starts from the results of the one before, which are log-probabilities
+/// Counts one multiply-add per value. Every run works on the results of the one before, which are log-probabilities
 /// too.
 fn log_softmax(set: KernelSet, columns: usize, repeats: usize) -> Figure {
     let mut row = values(columns, 0);
     timed(repeats, columns as u64, (4 * columns) as u64, || set.log_softmax(&mut row))
 }
 
-/// The log-mel of a window of 30 s. Its multiply-adds are those of the filters.
+/// The log-mel spectrogram of a window of 30 s. Only the multiply-adds of the filters are counted.
 fn spectrogram(set: KernelSet, repeats: usize) -> Figure {
     let frames = 2 * STATES;
     let filters: Vec<f32> =
@@ -344,7 +345,7 @@ mod tests {
         assert_eq!(names.len(), cases.len());
     }
 
-    /// What a figure says follows from its shape and its time.
+    /// The counts of a figure follow from the shape of its case.
     #[test]
     fn figures_count_what_was_done() {
         let figure = Case(Operation::Int8 { shape: shape(2, 32, 48), activation: Activation::Gelu, quantize: true })

@@ -1,8 +1,9 @@
-//! Speed of the kernels on this machine, beside what its processor and its memory allow. With the cargo feature
-//! `measure`: nothing that ships to phones has it.
+//! Speed of the kernels on this machine, compared with the limits of its processor and memory. Behind the cargo feature
+//! `measure`, which is not enabled in phone builds.
 //!
-//! One thread, the caller's. A [`Case`] is one operation in a shape that a network has; [`peak`] and [`read_bandwidth`]
-//! are the two limits that it is held against, to be measured in the same run: clocks and neighbours change.
+//! Everything runs on one thread, the caller's. A [`Case`] is one operation in a shape that occurs in a network.
+//! [`peak`] and [`read_bandwidth`] are the limits to compare it with; measure them in the same run, because clock speed
+//! and other load change.
 //!
 //! ```
 //! use sotto_kernels::{KernelSet, measure};
@@ -23,12 +24,12 @@ use std::time::{Duration, Instant};
 pub use cases::Case;
 pub use peak::peak;
 
-/// What one call of a [`Case`] took and did.
+/// Time and work of one call of a [`Case`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figure {
-    /// Time of the fastest call: what the code can do.
+    /// Time of the fastest call: the least disturbed by other work.
     pub best: Duration,
-    /// Median over the repeats: what it got beside the machine's other work.
+    /// Median time over the repeats: includes disturbance by other work.
     pub median: Duration,
     /// Multiply-accumulates of one call.
     pub macs: u64,
@@ -37,21 +38,21 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Multiply-accumulates per second at best.
+    /// Multiply-accumulates per second of the fastest call.
     #[must_use]
     pub fn macs_per_second(&self) -> f64 {
         self.macs as f64 / self.best.as_secs_f64()
     }
 
-    /// Bytes of weights per second at best.
+    /// Bytes per second of the fastest call.
     #[must_use]
     pub fn bytes_per_second(&self) -> f64 {
         self.bytes as f64 / self.best.as_secs_f64()
     }
 }
 
-/// Bytes per second that one thread reads from `bytes` bytes, over and over, at best: from the cache that they fit in,
-/// or from memory. Takes about 20 times as long as one reading.
+/// Best read bandwidth of one thread, in bytes per second, over a buffer of `bytes` bytes: that of the cache that it
+/// fits in, or of memory. Reads the buffer about 20 times.
 #[must_use]
 pub fn read_bandwidth(bytes: usize) -> f64 {
     let words: Vec<u64> = (0..bytes.max(64) as u64 / 8).collect();
@@ -71,7 +72,8 @@ pub fn read_bandwidth(bytes: usize) -> f64 {
     (words.len() * 8) as f64 / fastest.as_secs_f64()
 }
 
-/// Times `call`, which does `macs` and reads `bytes`: `repeats` times, each at least 2 ms long.
+/// Times `call`, which does `macs` multiply-accumulates and reads `bytes` bytes. Takes `repeats` measurements of at
+/// least 2 ms.
 fn timed(repeats: usize, macs: u64, bytes: u64, mut call: impl FnMut()) -> Figure {
     call();
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! Multiply-adds per second of the instructions alone, on registers: what no product can exceed.
+//! Multiply-adds per second of the bare instructions, on registers: the upper bound of any product.
 
 #![allow(unsafe_code)]
 
@@ -16,8 +16,8 @@ use crate::isa::{Dotprod, I8mm, Neon};
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 const STEPS: u64 = 100_000;
 
-/// int8 multiply-adds per second that `isa` does at best on this machine, in one thread; takes some tens of
-/// milliseconds. `None` for the scalar set, and where the CPU lacks the set.
+/// Best int8 multiply-adds per second of `isa` on this machine, on one thread; takes some tens of milliseconds. `None`
+/// for the scalar set, and for sets that the CPU lacks.
 #[must_use]
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 pub fn peak(isa: Isa) -> Option<f64> {
@@ -47,7 +47,7 @@ fn fastest<Proof: Copy>(proof: Proof, run: fn(Proof, u64)) -> f64 {
     seconds.fold(f64::INFINITY, f64::min)
 }
 
-/// No set but the scalar one here: `None`.
+/// This architecture has only the scalar set: `None`.
 #[must_use]
 #[cfg(not(any(target_arch = "aarch64", target_arch = "x86_64")))]
 pub fn peak(_: Isa) -> Option<f64> {

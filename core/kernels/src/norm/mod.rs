@@ -7,11 +7,11 @@ pub use reference::{layer_norm, rms_norm};
 use crate::float::reduce::{self, padded};
 use crate::simd::{LANES, Simd};
 
-/// What happens to a row before it is used.
+/// The normalisation of a row before it is used.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Norm<'a> {
-    /// Nothing.
+    /// No normalisation.
     None,
     /// `(x - mean) / √(variance + epsilon) · weight + bias` (Ba et al. 2016).
     Layer {
@@ -19,14 +19,14 @@ pub enum Norm<'a> {
         weight: &'a [f32],
         /// One summand per column.
         bias: &'a [f32],
-        /// Keeps a constant row from dividing by zero; 1e-5 in Whisper and Marian.
+        /// Prevents a division by zero for a constant row; 1e-5 in Whisper and Marian.
         epsilon: f32,
     },
     /// `x / √(mean of squares + epsilon) · weight` (Zhang and Sennrich 2019).
     RootMeanSquare {
         /// One factor per column.
         weight: &'a [f32],
-        /// Keeps a zero row from dividing by zero.
+        /// Prevents a division by zero for a zero row.
         epsilon: f32,
     },
 }
@@ -44,7 +44,7 @@ impl Norm<'_> {
         }
     }
 
-    /// What is subtracted from all values of a row, and what they are multiplied with then.
+    /// The offset that is subtracted from the values of a row, and the factor that they are then multiplied with.
     #[inline(always)]
     fn moments<S: Simd>(&self, s: S, row: &[f32]) -> (f32, f32) {
         let count = row.len() as f32;
@@ -58,7 +58,7 @@ impl Norm<'_> {
         }
     }
 
-    /// Sixteen values of the normalised row from `column` on; zeros behind its end. (No closure for each block: one
+    /// Sixteen values of the normalised row from `column` on; zeros after its end. (Not a closure per block: a closure
     /// that the compiler does not inline is compiled without the CPU's features.)
     #[inline(always)]
     pub(crate) fn block<S: Simd>(&self, s: S, row: &Normed<'_, S>, column: usize) -> S::F {
@@ -77,7 +77,7 @@ impl Norm<'_> {
     }
 }
 
-/// A row with the moments that its norm needs.
+/// A row with the mean and scale that its norm needs.
 pub(crate) struct Normed<'a, S: Simd> {
     values: &'a [f32],
     mean: S::F,
@@ -92,7 +92,7 @@ impl<'a, S: Simd> Normed<'a, S> {
     }
 }
 
-/// The whole blocks of a normalised row, with one check for all of them.
+/// The whole blocks of a normalised row, with one bounds check for all of them.
 pub(crate) trait Blocks<S: Simd>: Copy {
     /// Number of whole blocks.
     fn count(self) -> usize;
@@ -202,7 +202,7 @@ fn block<S: Simd>(s: S, values: &[f32], column: usize) -> S::F {
     }
 }
 
-/// The first `count` lanes, zeros after them: lanes beyond the row hold what normalisation makes of the padding.
+/// Keeps the first `count` lanes and zeroes the others, which hold normalised padding.
 #[inline(always)]
 fn keep<S: Simd>(s: S, x: S::F, count: usize) -> S::F {
     let mut lanes = [0.0; LANES];

@@ -1,7 +1,7 @@
-//! Norms in f32, as they are defined: for networks in f32, and to compare the kernels with.
+//! Norms in f32, as they are defined: for f32 networks, and as the reference of the kernels.
 
 /// Normalises each row of `width = weight.len()` values to zero mean and unit variance, then scales and shifts it (Ba
-/// et al. 2016). `epsilon` keeps a constant row from dividing by zero.
+/// et al. 2016). `epsilon` prevents a division by zero for a constant row.
 ///
 /// # Panics
 /// When `input` and `out` differ in length or are not whole rows.
@@ -19,7 +19,7 @@ pub fn layer_norm(input: &[f32], weight: &[f32], bias: &[f32], epsilon: f32, out
 }
 
 /// Divides each row of `width = weight.len()` values by its root mean square, then scales it (Zhang and Sennrich 2019).
-/// `epsilon` keeps a zero row from dividing by zero.
+/// `epsilon` prevents a division by zero for a zero row.
 ///
 /// # Panics
 /// When `input` and `out` differ in length or are not whole rows.
@@ -34,7 +34,7 @@ pub fn rms_norm(input: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     }
 }
 
-/// Sum of `f(x)` in 16 lanes, so that it vectorises and rounds the same everywhere.
+/// Sum of `f(x)` in 16 lanes, so that it vectorises and rounds in the same way everywhere.
 fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; 16];
     let (blocks, rest) = values.as_chunks::<16>();

@@ -1,9 +1,9 @@
-//! What a recurrent cell does with the products of its input and its state.
+//! Recurrent cells: they update a state from the products of input and state with the weights.
 
 use crate::sigmoid;
 
-/// Long short-term memory (Hochreiter and Schmidhuber 1997) as PyTorch orders it: `gates` are the sums of input and
-/// state for the input gate, the forget gate, the cell and the output gate, one behind the other. Advances `cell` and
+/// Long short-term memory (Hochreiter and Schmidhuber 1997) in PyTorch's order: `gates` holds the summed products of
+/// input and state for the input gate, the forget gate, the cell and the output gate, `[4, width]`. Updates `cell` and
 /// `hidden`.
 ///
 /// # Panics
@@ -18,9 +18,9 @@ pub fn lstm_cell(gates: &[f32], cell: &mut [f32], hidden: &mut [f32]) {
     }
 }
 
-/// Gated recurrent unit (Cho et al. 2014) as PyTorch defines it: the reset gate works on the state's product, its bias
-/// included. `of_input` and `of_state` are the products for the reset gate, the update gate and the new state, one
-/// behind the other. Advances `hidden`.
+/// Gated recurrent unit (Cho et al. 2014) as PyTorch defines it: the reset gate scales the product of the state, its
+/// bias included. `of_input` and `of_state` are the products for the reset gate, the update gate and the new state,
+/// `[3, width]`. Updates `hidden`.
 ///
 /// # Panics
 /// When there are not three gates for each value of the state.

@@ -1,8 +1,8 @@
-//! Recurrent cells, and the small products that feed them: networks that take a step of some milliseconds at a time,
-//! such as voice activity detectors.
+//! Recurrent cells and the small products that feed them, for networks that advance in steps of some milliseconds, such
+//! as voice activity detectors.
 //!
-//! One form for all CPUs: loops that the compiler vectorises over the outputs, with one order of sums, so that the bits
-//! are the same everywhere.
+//! One implementation for all CPUs: loops that the compiler vectorises over the outputs, with one order of sums, so
+//! that the bits are the same everywhere.
 
 mod cells;
 mod panels;

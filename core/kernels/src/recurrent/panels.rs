@@ -1,13 +1,12 @@
-//! Weight matrices cut into panels of eight outputs, and their product with a few input rows at once.
+//! Weight matrices in panels of eight outputs, and their product with a few input rows at once.
 //!
-//! A panel's eight sums per row stay in registers while the inputs are walked in order, so the loops vectorise over
-//! outputs and every sum has one defined order: the same bits on every CPU.
+//! The eight sums per row stay in registers while the loop goes through the inputs in order. So the loops vectorise
+//! over outputs, and every sum has one defined order: the same bits on every CPU.
 
 /// Outputs per panel: two SSE or NEON registers, one of AVX.
 const LANES: usize = 8;
 
-/// A matrix `[outputs, inputs]` with biases, packed as `[panel][input][lane]`; missing outputs of the last panel are
-/// zero.
+/// A matrix `[outputs, inputs]` with biases, packed as `[panel][input][lane]`; the last panel is padded with zeros.
 #[derive(Debug)]
 pub struct Panels {
     weights: Vec<[f32; LANES]>,
@@ -38,7 +37,7 @@ impl Panels {
         }
     }
 
-    /// Writes `weights · row + bias` for each of `R` rows. `out` takes the outputs of each row.
+    /// Writes `weights · row + bias` for each of `R` rows, one slice of `out` per row.
     ///
     /// # Panics
     /// When a row is not of the width that the matrix was packed for.
@@ -49,7 +48,7 @@ impl Panels {
         let mut out = out;
         for (panel, (weights, bias)) in self.weights.chunks_exact(self.inputs).zip(&self.biases).enumerate() {
             let mut sums = [*bias; R];
-            // Of the length of the panel, so that the compiler sees that no index is out of bounds.
+            // Cut to the length of the panel, so that the compiler sees that no index is out of bounds.
             let rows = rows.map(|row| &row[..weights.len()]);
             for (input, weights) in weights.iter().enumerate() {
                 for (sums, row) in sums.iter_mut().zip(rows) {

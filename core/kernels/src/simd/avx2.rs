@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
 use crate::isa::Avx2;
 
-/// Both halves through a two-register expression. The one place where an intrinsic is called.
+/// Applies a one-register expression to both halves.
 macro_rules! halves {
     ($half:ident => $body:expr) => {{
         // SAFETY: a value of `Avx2` proves AVX2, FMA and F16C; the expression touches registers only, or the halves of
@@ -72,8 +72,8 @@ impl Simd for Avx2 {
         halves!(H => _mm256_fmadd_ps(a[H], b[H], c[H]))
     }
 
-    // `vmaxps` and `vminps` are exactly the comparison and selection that the trait asks for: the second operand wins
-    // unless the first is strictly greater (less).
+    // `vmaxps` and `vminps` are exactly the comparison and selection that the trait defines: they return the second
+    // operand unless the first is strictly greater (less).
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
         halves!(H => _mm256_max_ps(a[H], b[H]))

@@ -63,13 +63,13 @@ impl Simd for Avx512Vnni {
 
     #[inline(always)]
     fn max(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: `self` proves AVX-512F. The second operand wins unless the first is strictly greater.
+        // SAFETY: `self` proves AVX-512F. It returns the second operand unless the first is strictly greater.
         unsafe { _mm512_max_ps(a, b) }
     }
 
     #[inline(always)]
     fn min(self, a: Self::F, b: Self::F) -> Self::F {
-        // SAFETY: `self` proves AVX-512F. The second operand wins unless the first is strictly less.
+        // SAFETY: `self` proves AVX-512F. It returns the second operand unless the first is strictly less.
         unsafe { _mm512_min_ps(a, b) }
     }
 

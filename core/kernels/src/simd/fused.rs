@@ -1,9 +1,9 @@
 //! `a · b + c` rounded once, in plain arithmetic, for CPUs without the instruction.
 //!
-//! On 32-bit ARM a fused multiply-add is a call of the C library, which takes it apart by bits or switches rounding
-//! modes. The product of two f32 is exact in f64, so that the sum there is rounded once too often only where it comes
-//! to lie half-way between two f32, or where the result has fewer bits than an f32 has. There the sum is rounded to odd
-//! first (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums", IEEE Trans. Computers 57, 2008).
+//! On 32-bit ARM a fused multiply-add is a slow call of the C library. The product of two f32 is exact in f64. The sum
+//! is then rounded twice, to f64 and to f32, which matters only when the f64 sum lies half-way between two f32, or when
+//! the result is subnormal. In these cases the sum is first rounded to odd (Boldo and Melquiond, "Emulation of a FMA
+//! and correctly rounded sums", IEEE Trans. Computers 57, 2008).
 
 /// The same bits as [`f32::mul_add`].
 #[inline(always)]
@@ -11,7 +11,7 @@ pub(crate) fn fused(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(target_arch = "arm") { by_doubles(a, b, c) } else { a.mul_add(b, c) }
 }
 
-/// Bits of an f64 behind those of an f32.
+/// Mantissa bits of an f64 beyond those of an f32.
 const BEHIND: u64 = (1 << 29) - 1;
 
 #[inline(always)]
@@ -25,10 +25,11 @@ fn by_doubles(a: f32, b: f32, c: f32) -> f32 {
     sum as f32
 }
 
-/// The sum with its last bit set where it is not exact: what lies half-way then says on which side of it the truth is.
+/// The sum rounded to odd: its last bit is set if it is not exact, so that a value half-way between two f32 shows on
+/// which side the exact sum lies.
 #[cold]
 fn rounded_to_odd(product: f64, addend: f64, sum: f64) -> f64 {
-    // What the sum lacks, exactly (Knuth's two-sum).
+    // The exact rounding error of the sum (Knuth's two-sum).
     let of_addend = sum - product;
     let lacks = (product - (sum - of_addend)) + (addend - of_addend);
     let bits = sum.to_bits();
@@ -76,7 +77,7 @@ mod tests {
             assert_same(f32::from_bits(a), f32::from_bits(b), f32::from_bits(c));
         }
 
-        /// Sums near half-way between two f32, from both sides, and results with few bits.
+        /// Sums close to half-way between two f32, on both sides, and results with few bits.
         #[test]
         fn what_a_second_rounding_would_spoil_is_right(
             a in 1u32 << 23..1 << 24, b in 1u32 << 23..1 << 24, exponent in -150i32..-60,

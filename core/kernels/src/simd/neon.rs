@@ -1,4 +1,4 @@
-//! Sixteen lanes as four NEON registers. The later instruction sets of ARM compute floats with the same instructions.
+//! Sixteen lanes as four NEON registers. ARM's later sets use the same float instructions.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use std::arch::asm;
 use super::{Doubles, FRAMES, LANES, SQRT_HALF_BITS, Simd};
 use crate::isa::{Dotprod, DotprodInOrder, I8mm, Neon};
 
-/// All four quarters through a one-register expression.
+/// Applies a one-register expression to all four quarters.
 macro_rules! quarters {
     ($quarter:ident => $body:expr) => {{
         // SAFETY: the value that the method is called on proves NEON; the expression touches registers only, or the
@@ -178,7 +178,7 @@ macro_rules! implement {
                 }
             }
 
-            // The conversions are in ARMv8.0, but their intrinsics take a type that is not stable yet.
+            // ARMv8.0 has these conversions, but their intrinsics need a type that is not stable yet.
             #[inline(always)]
             fn load_f16(self, from: &[u16; LANES]) -> Self::F {
                 quarters!(Q => {

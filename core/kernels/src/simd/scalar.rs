@@ -17,10 +17,10 @@ fn each(mut lane: impl FnMut(usize) -> f32) -> [f32; LANES] {
     out
 }
 
-/// To the nearest integer, ties to even, for magnitudes of some hundreds.
+/// Rounds to the nearest integer, ties to even, for absolute values up to some hundreds.
 #[inline(always)]
 fn rounded(x: f32) -> f32 {
-    // 32-bit ARM has no instruction for it. Beyond it an f32 has no fractions: the addition rounds.
+    // 32-bit ARM has no instruction for rounding. Numbers of this size have no fraction bits, so the addition rounds.
     const BEYOND: f32 = 12_582_912.0;
     if cfg!(target_arch = "arm") { (x + BEYOND) - BEYOND } else { x.round_ties_even() }
 }

@@ -1,4 +1,4 @@
-//! The safe entry: shapes are checked here, once.
+//! The safe entry point: shapes are checked here, once.
 
 #![allow(unsafe_code)]
 
@@ -6,15 +6,14 @@ use super::{Spectrogram, SpectrogramScratch};
 use crate::KernelSet;
 
 impl KernelSet {
-    /// log10 of the energies of the plan's filters, frame by frame: `out` is `[frames, filters]`, `samples` hold the
-    /// [`samples`](Spectrogram::samples) of as many frames.
+    /// log10 of the filter energies, frame by frame: `out` is `[frames, filters]`; `samples` holds at least
+    /// [`Spectrogram::samples`] of that many frames.
     ///
-    /// Energies are at least 1e-10 and at most the greatest f32; that of a sample that is NaN counts as the least.
-    /// Absolute error of the logarithm below 1e-6. One thread; 0.7 µs per frame with AVX-512, in groups of eight
-    /// frames.
+    /// Energies are clamped to 1e-10 and the largest finite f32; frames with NaN samples get the minimum. Absolute
+    /// error of the logarithm below 1e-6. One thread; 0.7 µs per frame with AVX-512, in groups of eight frames.
     ///
     /// # Panics
-    /// When `out` is not whole frames or there are fewer samples than they take.
+    /// When `out` is not a whole number of frames, or there are too few samples for them.
     pub fn log_spectrogram(
         self,
         plan: &Spectrogram,

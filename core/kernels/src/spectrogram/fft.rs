@@ -1,8 +1,9 @@
-//! Power spectrum of 400 real samples, by a complex FFT of 200.
+//! Power spectrum of 400 real samples, by a complex FFT of length 200.
 //!
-//! Even samples are real parts, odd ones imaginary. 200 = 8 · 25: the two factors have no divisor in common, so the
-//! transform is eight of length 25 and then 25 of length 8, with nothing to multiply between them (I. J. Good, "The
-//! interaction algorithm and practical Fourier analysis", 1958); 25 is two rounds of five (Cooley and Tukey, 1965).
+//! Even samples are the real parts, odd ones the imaginary parts. 200 = 8 · 25 with coprime factors, so the transform
+//! is eight transforms of length 25 and then 25 of length 8, without twiddle factors between them (I. J. Good, "The
+//! interaction algorithm and practical Fourier analysis", 1958). Length 25 is two rounds of five (Cooley and Tukey,
+//! 1965).
 
 use super::roots::unit_root;
 use super::{BINS, WINDOW};
@@ -12,7 +13,7 @@ const HALF: usize = WINDOW / 2;
 const ROWS: usize = 8;
 const COLUMNS: usize = 25;
 
-/// Complex values of one part of the lanes.
+/// Complex values in one part of the lanes.
 #[derive(Debug, Clone, Copy)]
 struct Complex<D> {
     re: D,
@@ -28,7 +29,7 @@ pub(super) struct Tables {
     untangle: Vec<(f64, f64)>,
 }
 
-/// Complex values between the rounds, real and imaginary parts apart.
+/// Complex values between the rounds, real and imaginary parts in separate arrays.
 #[derive(Debug, Clone)]
 pub(super) struct Scratch {
     re: Vec<[f64; FRAMES]>,
@@ -67,8 +68,8 @@ impl Default for Scratch {
     }
 }
 
-/// |FFT|² of the windowed samples of one part of the lanes. `window` holds half the window's weights: the sums and
-/// differences that take the two interleaved transforms apart are then those of the transforms themselves.
+/// |FFT|² of the windowed samples of one part of the lanes. `window` holds half the window's weights, so that the sums
+/// and differences that separate the two interleaved transforms need no division by 2.
 #[inline(always)]
 pub(super) fn power<S: Doubles>(
     s: S,
@@ -95,8 +96,8 @@ pub(super) fn power<S: Doubles>(
     untangle(s, part, tables, scratch, power);
 }
 
-/// Transform of 25 values, to `start` and the places behind it.
-// The loops look clumsy but are unrolled as they are; others took a quarter longer.
+/// Transform of 25 values, written from `start` on.
+// The compiler unrolls loops of this form; other forms took a quarter longer.
 #[inline(always)]
 fn dft25<S: Doubles>(
     s: S,
@@ -139,7 +140,7 @@ fn dft5<S: Doubles>(s: S, x: [Complex<S::D>; 5]) -> [Complex<S::D>; 5] {
     [constant, minus_i(s, even_1, odd_1), minus_i(s, even_2, odd_2), plus_i(s, even_2, odd_2), plus_i(s, even_1, odd_1)]
 }
 
-/// Transform over the rows of one column, in place: bin `k` of it comes to row `k`.
+/// Transform over the rows of one column, in place: bin `k` is written to row `k`.
 #[inline(always)]
 fn dft8<S: Doubles>(s: S, part: usize, scratch: &mut Scratch, column: usize) {
     let mut x = [Complex { re: s.splat_f64(0.0), im: s.splat_f64(0.0) }; ROWS];
@@ -148,7 +149,7 @@ fn dft8<S: Doubles>(s: S, part: usize, scratch: &mut Scratch, column: usize) {
     }
     let even = dft4(s, [x[0], x[2], x[4], x[6]]);
     let odd = dft4(s, [x[1], x[3], x[5], x[7]]);
-    // Times e^(-2πi k / 8), first or second power of the diagonal; the turn by a quarter lies in the last step.
+    // Multiplication by e^(-2πi k / 8) for k = 1 and 3; the factor -i of k = 2 is part of the last step.
     let one = scale(s, minus_i(s, odd[1], odd[1]), std::f64::consts::FRAC_1_SQRT_2);
     let three = scale(s, plus_i(s, odd[3], odd[3]), -std::f64::consts::FRAC_1_SQRT_2);
     let out = [
@@ -175,13 +176,13 @@ fn dft4<S: Doubles>(s: S, x: [Complex<S::D>; 4]) -> [Complex<S::D>; 4] {
     ]
 }
 
-/// Power of the real transform's bins from the complex transform of half the length.
+/// Power of the real transform's bins, from the complex transform of half the length.
 #[inline(always)]
 fn untangle<S: Doubles>(s: S, part: usize, tables: &Tables, scratch: &Scratch, power: &mut [[f64; FRAMES]]) {
     let power = &mut power[..BINS];
     for (k, &root) in tables.untangle.iter().enumerate() {
         let (a, b) = (scratch.load(s, part, place(k)), scratch.load(s, part, place((HALF - k) % HALF)));
-        // Transforms of the even samples, and of the odd ones times i.
+        // Transforms of the even samples, and of the odd samples times i.
         let even = Complex { re: s.add_f64(a.re, b.re), im: s.sub_f64(a.im, b.im) };
         let odd = multiply(s, Complex { re: s.sub_f64(a.re, b.re), im: s.add_f64(a.im, b.im) }, root);
         s.store_f64(square(s, plus_i(s, even, odd)), &mut power[HALF - k], part);
@@ -189,7 +190,7 @@ fn untangle<S: Doubles>(s: S, part: usize, tables: &Tables, scratch: &Scratch, p
     }
 }
 
-/// Where bin `k` of the complex transform lies: 176 is 1 modulo 25, and 25 is 1 modulo 8.
+/// Position of bin `k` of the complex transform: 176 is 1 modulo 25, and 25 is 1 modulo 8.
 #[inline(always)]
 fn place(k: usize) -> usize {
     k % ROWS * COLUMNS + k % COLUMNS

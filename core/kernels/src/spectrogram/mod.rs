@@ -1,9 +1,9 @@
 //! Log-spectrogram: windowed frames of samples, their power spectrum by a real FFT, energies of filters, log10. The
 //! front end of speech models.
 //!
-//! In f64 up to the energies: those of the quietest filters lie 80 dB below the loudest, where an FFT in f32 keeps two
-//! digits. Eight frames are computed side by side, one per lane; lanes never meet, so a frame does not depend on those
-//! beside it, and sets whose registers hold fewer lanes give the same bits.
+//! Computed in f64 up to the energies: the quietest filters lie 80 dB below the loudest, where an f32 FFT keeps only
+//! two digits. Eight frames are computed side by side, one per lane; lanes never meet, so a frame does not depend on
+//! its neighbours, and sets with narrower registers give the same bits.
 
 mod entry;
 mod fft;
@@ -13,31 +13,32 @@ use crate::activation::math::Log10;
 use crate::float::rows;
 use crate::simd::{Doubles, FRAMES, Simd};
 
-/// Samples under the window of one frame.
+/// Samples per frame (window length).
 pub(crate) const WINDOW: usize = 400;
-/// Bins of its spectrum, the constant one and that of half the sampling rate included.
+/// Bins of its spectrum, from 0 to half the sampling rate, both included.
 pub(crate) const BINS: usize = WINDOW / 2 + 1;
 
-/// The smallest energy that is told from silence.
+/// The minimum energy: silence.
 const FLOOR: f32 = 1e-10;
 
-/// Windows of 400 samples (periodic Hann), `hop` samples apart, and filters over the 201 bins of their power spectrum.
+/// The plan of a log-spectrogram: windows of 400 samples (periodic Hann), `hop` samples apart, and filters over the 201
+/// bins of their power spectrum.
 #[derive(Debug, Clone)]
 pub struct Spectrogram {
     hop: usize,
-    /// Rounded to f32 as the reference's window is, and halved: see `fft::power`.
+    /// The window, rounded to f32 like the reference's, and halved: see `fft::power`.
     window: Vec<f64>,
     tables: fft::Tables,
     /// First bin and number of weights of each filter.
     spans: Vec<(usize, usize)>,
-    /// Weights of all filters without the zeros at their ends.
+    /// Weights of all filters, without leading and trailing zeros.
     weights: Vec<f64>,
 }
 
-/// Memory of one thread's spectrograms.
+/// Scratch memory of one thread.
 #[derive(Debug, Clone)]
 pub struct SpectrogramScratch {
-    /// Samples of the frames at hand, side by side.
+    /// Samples of the current frames, side by side.
     samples: Vec<[f32; FRAMES]>,
     fft: fft::Scratch,
     /// Power of each bin.
@@ -48,7 +49,7 @@ impl Spectrogram {
     /// Frames `hop` samples apart, and `filters` of shape `[filters, 201]`.
     ///
     /// # Panics
-    /// When `hop` is 0 or the filters are not whole rows.
+    /// When `hop` is 0 or `filters` is not a whole number of rows.
     #[must_use]
     pub fn new(hop: usize, filters: &[f32]) -> Self {
         assert!(hop > 0 && filters.len().is_multiple_of(BINS), "a hop, and whole filters");
@@ -70,19 +71,19 @@ impl Spectrogram {
         }
     }
 
-    /// Values of one frame.
+    /// Values per frame: the number of filters.
     #[must_use]
     pub fn filters(&self) -> usize {
         self.spans.len()
     }
 
-    /// Samples from one frame to the next.
+    /// Distance between frames in samples.
     #[must_use]
     pub fn hop(&self) -> usize {
         self.hop
     }
 
-    /// Samples that `frames` frames take.
+    /// Samples needed for `frames` frames.
     #[must_use]
     pub fn samples(&self, frames: usize) -> usize {
         if frames == 0 { 0 } else { (frames - 1) * self.hop + WINDOW }
@@ -126,7 +127,7 @@ pub(crate) fn log_spectrogram<S: Simd + Doubles>(
     rows::map(s, out, Log10 { floor: FLOOR });
 }
 
-/// Energies of the filters in the frames of one part of the lanes, to their rows of `out`.
+/// Energies of the filters in the frames of one part of the lanes, written to their rows of `out`.
 #[inline(always)]
 fn energies<S: Doubles>(s: S, part: usize, plan: &Spectrogram, power: &[[f64; FRAMES]], out: &mut [f32]) {
     let filters = plan.filters();

@@ -1,8 +1,8 @@
-//! Roots of unity that are the same on every system: a C library's sine is not.
+//! Roots of unity that have the same bits on every system; the sine of a C library does not.
 
-/// Cosine and sine of `2π · k / n`, to the last digit or two, by additions and multiplications alone.
+/// Cosine and sine of `2π · k / n`, accurate to the last digit or two, by additions and multiplications only.
 pub(super) fn unit_root(k: usize, n: usize) -> (f64, f64) {
-    // Eighths of a turn; an odd one is measured from its far end, so that angles stay below a quarter of π.
+    // Octants; the angle in an odd octant is measured from its far end, so that angles stay below π/4.
     let eighths = 8 * (k % n);
     let (eighth, rest) = (eighths / n, eighths % n);
     let rest = if eighth % 2 == 0 { rest } else { n - rest };
@@ -20,7 +20,8 @@ pub(super) fn unit_root(k: usize, n: usize) -> (f64, f64) {
     }
 }
 
-/// Taylor series of the cosine (`first` is 1, of degree 0) or the sine (the angle, degree 1), smallest terms first.
+/// Taylor series of the cosine (`first` is 1, `degree` 0) or the sine (`first` is the angle, `degree` 1), summed from
+/// the smallest term.
 fn series(first: f64, degree: u32, angle: f64) -> f64 {
     const TERMS: usize = 11;
     let mut terms = [first; TERMS];

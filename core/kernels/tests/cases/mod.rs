@@ -1,4 +1,4 @@
-//! Random cases that are the same on every machine, and comparison by bits.
+//! Random cases that are the same on every machine, and bitwise comparison.
 #![allow(dead_code, reason = "every test file uses a part")]
 
 use sotto_kernels::KernelSet;
@@ -21,17 +21,17 @@ impl Lcg {
         (0..count).map(|_| (self.next() as f32 / 8_388_608.0 - 1.0) * range).collect()
     }
 
-    /// int8 weights in ±127, both ends included often.
+    /// int8 weights within ±127; both ends occur often.
     pub fn weights(&mut self, count: usize) -> Vec<i8> {
         (0..count).map(|_| ((self.next() % 280) as i32 - 140).clamp(-127, 127) as i8).collect()
     }
 }
 
-/// Names of sets, separated by spaces: where it is set, tests run these alone. `scripts/test.sh aarch64` leaves out
-/// what an older CPU has run already, since the same instructions give the same bits there.
+/// Names of instruction sets, separated by spaces; if this variable is set, tests run only these. `scripts/test.sh
+/// aarch64` leaves out the sets that were already tested on an older CPU.
 const VARIABLE: &str = "SOTTO_TEST_ISAS";
 
-/// The sets to test: all but scalar, and scalar itself where there is no other; or those that are asked for.
+/// The sets to test: those that the variable names, or all but the scalar one, or that one if there is no other.
 pub fn sets() -> Vec<KernelSet> {
     let all = KernelSet::all_available();
     let asked = std::env::var(VARIABLE).unwrap_or_default();
@@ -46,7 +46,7 @@ pub fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// The bits of half precision of f32 values.
+/// The values as half-precision bit patterns.
 pub fn halves(values: &[f32]) -> Vec<u16> {
     values.iter().map(|&x| half::f16::from_f32(x).to_bits()).collect()
 }
