@@ -1,5 +1,5 @@
-//! The bridge to candle: layers of a network on one of its devices, read from the same sources of tensors as our own
-//! layers, so that every file that Sotto reads can be computed there.
+//! The bridge to candle: candle layers on one of its devices, loaded from the same tensor sources as Sotto's own
+//! layers, so that every model file that Sotto reads can run there.
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{Conv1d, Conv1dConfig, Embedding, LayerNorm, Linear};
@@ -8,25 +8,25 @@ use crate::layers::{Biased, ConvShape, FloatWeights, MatrixRequest, Part, Stored
 use crate::load::ComputeDevice;
 use crate::weights::WeightError;
 
-// OpenAI's and Hugging Face's layer norms.
+// The epsilon of OpenAI's and Hugging Face's layer norms.
 const EPSILON: f64 = 1e-5;
 
 /// Why a layer could not be put on a device.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BridgeError {
-    /// The model's file is at fault.
+    /// The model file is damaged or does not match.
     #[error(transparent)]
     Weights(#[from] WeightError),
-    /// The device refused: out of memory, or not there.
+    /// The device failed: it is missing, or out of memory.
     #[error("the device cannot hold the weights: {0}")]
     Device(#[from] candle_core::Error),
 }
 
-/// The device that a network was asked to compute on; `None` is the CPU with our own kernels.
+/// Opens the device that a network shall compute on; `None` is the CPU with Sotto's own kernels.
 ///
 /// # Errors
-/// When there is no such device, or the build has no code for it.
+/// When there is no such device, or this build does not support it.
 pub fn open(device: ComputeDevice) -> candle_core::Result<Option<Device>> {
     match device {
         ComputeDevice::Cpu => Ok(None),
@@ -35,7 +35,7 @@ pub fn open(device: ComputeDevice) -> candle_core::Result<Option<Device>> {
     }
 }
 
-/// A source of tensors seen from a device: what it hands out lies in the device's memory.
+/// Loads tensors of a source into the memory of a device.
 #[derive(Debug)]
 pub struct DeviceTensors<'a, S> {
     source: &'a S,
@@ -44,7 +44,7 @@ pub struct DeviceTensors<'a, S> {
 }
 
 impl<'a, S: TensorSource> DeviceTensors<'a, S> {
-    /// `element` is what weights are held in, and layers compute in: [`DType::F32`] or [`DType::F16`].
+    /// `element` is the type in which weights are held and layers compute: [`DType::F32`] or [`DType::F16`].
     #[must_use]
     pub fn new(source: &'a S, device: &'a Device, element: DType) -> Self {
         Self { source, device, element }
@@ -53,12 +53,12 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
     /// A tensor of this shape.
     ///
     /// # Errors
-    /// When it is missing, has another shape, or the device has no room.
+    /// When it is missing, has another shape, or does not fit the device's memory.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, BridgeError> {
         self.upload(self.source.tensor(name, shape)?, shape)
     }
 
-    /// Projections of the same input, side by side; those without a bias get a zero one.
+    /// Linear layers of the same input, stacked side by side; those without a bias get a zero bias.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
@@ -88,7 +88,7 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
         let rows = StoredRows::Convolution { inputs, kernel };
         let FloatWeights { rows, bias } =
             self.source.matrix(&MatrixRequest { parts: &[Part { name, biased: Biased::Yes, outputs }], rows })?;
-        // In a matrix frames follow each other; candle wants channels first.
+        // The matrix is ordered by frame, then channel; candle expects the channel first.
         let weight = self.upload(rows, &[outputs, kernel, inputs])?.transpose(1, 2)?.contiguous()?;
         let bias = bias.map(|bias| self.upload(bias, &[outputs])).transpose()?;
         let config = Conv1dConfig { padding: kernel / 2, stride, ..Conv1dConfig::default() };
@@ -107,7 +107,7 @@ impl<'a, S: TensorSource> DeviceTensors<'a, S> {
     }
 
     fn upload(&self, values: Vec<f32>, shape: &[usize]) -> Result<Tensor, BridgeError> {
-        // Converted on the CPU, so that the device never holds both forms.
+        // Converted on the CPU, so that the device never holds both types.
         let values = Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(self.element)?;
         Ok(values.to_device(self.device)?)
     }

@@ -1,4 +1,4 @@
-//! The same model through both loaders: the real tiny.en as safetensors, and as a whisper.cpp file written from it.
+//! The same model through both loaders: the real tiny.en as safetensors, and a whisper.cpp file written from it.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -36,11 +36,11 @@ fn floats_are_equal_bit_for_bit() {
     }
 }
 
-/// Largest error of a value, in parts of its block's step: half a step by rounding, a whole one where the range of
-/// signed codes has one less above zero than below, and what the scale and the minimum lose as f16.
+/// Largest allowed error of a value: half a step of its block by rounding, or a whole step at the end of the signed
+/// range that has one code less, plus the rounding of scale and minimum to f16.
 fn bound(kind: GgmlType, block: &[f32]) -> f32 {
     const F16: f32 = 1.0 / 2048.0;
-    // Below this, f16 has no full precision.
+    // The smallest step of f16 (subnormal).
     const SMALLEST: f32 = 1.0 / 16_777_216.0;
     let extreme = block.iter().fold(0.0f32, |extreme, value| extreme.max(value.abs()));
     let minimum = block.iter().copied().fold(f32::INFINITY, f32::min);

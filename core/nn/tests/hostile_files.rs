@@ -20,7 +20,7 @@ fn open_ggml(bytes: &[u8]) -> Result<Weights, WeightError> {
     Weights::from_ggml_bytes(Cow::Owned(bytes.to_vec()), "hostile.bin").map(|(_, weights)| weights)
 }
 
-/// The message, after checking that it came in time and names the file.
+/// The error message; checks that it came in time and names the file.
 fn refusal(open: fn(&[u8]) -> Result<Weights, WeightError>, bytes: &[u8]) -> String {
     let names = |weights: Weights| weights.names().count();
     let error = assert_soon(|| open(bytes).map(names)).expect_err("a hostile file must be refused");
@@ -153,7 +153,7 @@ fn shard_indices_that_lie_are_refused_in_time_and_memory() {
     assert_eq!(shards, [("a", 2), ("b", 1)]);
 }
 
-/// `good_ggml` with other bytes at a place.
+/// `good_ggml` with other bytes at an offset.
 fn patched(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut file = good_ggml();
     file[at..at + bytes.len()].copy_from_slice(bytes);
@@ -211,8 +211,8 @@ fn a_cut_file_is_refused_wherever_it_is_cut() {
     let file = good_ggml();
     let mut complete = 0;
     for length in 0..file.len() {
-        // Between two tensor records a cut cannot be told from the end: the missing tensor is found when it is asked
-        // for.
+        // A cut between two tensor records looks like the end of the file: the missing tensor is noticed only when it
+        // is requested.
         match open_ggml(&file[..length]) {
             Err(_) => {}
             Ok(weights) => {

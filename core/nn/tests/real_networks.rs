@@ -1,5 +1,5 @@
-//! The seams carry more than Whisper: a Llama with real weights and a Marian with random ones run on the crate's layers
-//! and search, and write what candle's networks write: logits to 1e-4, greedy token for token.
+//! Layers and search are not specific to Whisper: a Llama with real weights and a Marian with random ones run on them
+//! and agree with candle's networks: logits to 1e-4, greedy texts token for token.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
@@ -35,14 +35,14 @@ fn values(logits: &Tensor) -> Vec<f32> {
     logits.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Logits behind a prompt, and with them what a search begins with.
+/// Feeds a prompt and returns the logits after it.
 fn first<N: Network>(inference: &mut Inference<N>, prompt: &[u32], room: usize) -> Vec<f32> {
     inference.begin(prompt.len() + room);
     inference.extend(prompt, None, &CancelToken::new()).unwrap();
     inference.logits(&[prompt.len() - 1]).to_vec()
 }
 
-/// A greedy text behind a prompt.
+/// The greedy continuation of a prompt.
 fn greedy<N: Network>(inference: &mut Inference<N>, prompt: &[u32], scorer: &dyn Scorer) -> Vec<u32> {
     let first = first(inference, prompt, SETTINGS.max_tokens);
     let (cancel, memory) = (CancelToken::new(), &mut SearchMemory::default());
@@ -71,7 +71,7 @@ fn a_llama_with_real_weights_tells_the_story_that_candles_tells() {
     let theirs = llama2_c::Llama::load(weights, config).unwrap();
     let mut ours = Inference::new(Arc::new(Llama::load(&tensors, sizes).unwrap()), Threads::ONE);
 
-    // The beginning of a text, and a prompt that is fed at once.
+    // The start of a text, and a longer prompt fed in one pass.
     let prompt = [1, 403, 407, 261, 378];
     let input = Tensor::new(&prompt[..], &Device::Cpu).unwrap().unsqueeze(0).unwrap();
     let logits = values(&theirs.forward(&input, 0, &mut cache).unwrap());
@@ -88,7 +88,7 @@ fn a_llama_with_real_weights_tells_the_story_that_candles_tells() {
     let found = greedy(&mut ours, &[1], &Plain { end: 1 });
     assert_eq!(found, story);
 
-    // The story as a draft, wrong in one place, is the same story in fewer passes.
+    // With a draft of the story that is wrong in one place, the result is the same, in fewer passes.
     let mut draft = story.clone();
     draft[70] = 5;
     let cancel = CancelToken::new();
@@ -110,7 +110,7 @@ fn sentences() -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// candle's texts, each alone, with the logits of their first tokens.
+/// The texts of candle's network, one sentence at a time, with the logits of their first tokens.
 fn candles_texts(tensors: &networks::Tensors) -> Vec<(Vec<f32>, Vec<u32>)> {
     let config = candle_marian::Config {
         vocab_size: marian::VOCABULARY,
@@ -174,7 +174,7 @@ const LONGEST: usize = 40;
 fn a_marian_translates_a_batch_each_sentence_with_its_own_source_as_candles_does_one_by_one() {
     let tensors = marian::random_weights(3);
     let expected = candles_texts(&tensors);
-    // Texts differ, or nothing was shown.
+    // The texts must differ, or the test would show nothing.
     assert!(expected.iter().any(|(_, text)| *text != expected[0].1));
     let network = Arc::new(Marian::load(&tensors).unwrap());
     let mut inference = Inference::new(Arc::clone(&network), Threads::ONE);
@@ -194,7 +194,7 @@ fn a_marian_translates_a_batch_each_sentence_with_its_own_source_as_candles_does
     for (found, (_, expected)) in found.iter().zip(&expected) {
         assert_eq!(found.tokens, *expected);
     }
-    // A beam is never worse than greedy by the measure that it is searched with, and its texts come best first.
+    // A beam search is never worse than greedy decoding by its own score, and its texts are sorted best first.
     for (place, greedy) in found.iter().enumerate().filter(|(_, text)| text.tokens.len() < LONGEST) {
         let mut alone = Inference::new(Arc::clone(&network), Threads::ONE);
         let sentence = &sentences()[place];
@@ -209,7 +209,7 @@ fn a_marian_translates_a_batch_each_sentence_with_its_own_source_as_candles_does
     }
 }
 
-/// Scores the tokens of a shortlist.
+/// A scorer over a shortlist.
 #[derive(Debug)]
 struct Shortlist(Vec<u32>);
 

@@ -10,37 +10,38 @@ use super::{QuantizedMatrix, WeightType};
 
 /// Where quantized layers compute: a kernel set and a pool, chosen when a model is loaded.
 ///
-/// Divides rows and products among the threads of its pool; what comes out does not depend on their number. Cheap to
-/// clone; clones share the pool.
+/// Divides rows and products among the threads of its pool; the results do not depend on their number. Cheap to clone;
+/// clones share the pool.
 #[derive(Debug, Clone)]
 pub struct Backend {
     kernels: KernelSet,
     pool: Arc<Pool>,
 }
 
-// Multiply-adds that take a thread about 10 µs: less is not worth waking another one for.
+// Multiply-adds that take one thread about 10 µs: for less it is not worth waking another thread.
 const WORTH_DIVIDING: usize = 1 << 20;
 
-// Bytes that a thread reads in about 10 µs: few rows wait for their weights.
+// Bytes that one thread reads in about 10 µs: the limit of products of few rows, whose time is that of reading the
+// weights.
 const WORTH_READING: usize = 1 << 18;
 
-// Pieces that a product of few rows is cut into at most, each some columns.
+// Maximum number of column ranges that a product of few rows is split into.
 const MOST_PIECES: usize = 32;
 
 impl Backend {
-    /// Chosen kernels, for tests that compare them.
+    /// The given kernels with a pool of their own, for tests that compare kernels.
     #[must_use]
     pub fn with_kernels(kernels: KernelSet, threads: Threads) -> Self {
         Self::with_pool(kernels, Pool::new(threads))
     }
 
-    /// Chosen kernels on the threads of a pool, which may be shared with other models.
+    /// The given kernels on the threads of a pool, which may be shared with other models.
     #[must_use]
     pub fn with_pool(kernels: KernelSet, pool: impl Into<Arc<Pool>>) -> Self {
         Self { kernels, pool: pool.into() }
     }
 
-    /// The kernels, for what is too small to be divided.
+    /// The kernels, for work that is too small to be divided.
     #[must_use]
     pub fn kernels(&self) -> KernelSet {
         self.kernels
@@ -49,7 +50,7 @@ impl Backend {
     /// Normalises and quantizes rows for a product with weights of this type: see [`KernelSet::quantize`].
     ///
     /// # Panics
-    /// When the norm's parameters do not have as many values as the rows.
+    /// When the norm's parameters do not have as many values as a row.
     pub(super) fn quantize(&self, input: MatRef<'_>, norm: &Norm<'_>, weights: WeightType, out: &mut Activations) {
         match weights {
             WeightType::Int8 => self.kernels.quantize(input, norm, out),
@@ -57,11 +58,10 @@ impl Backend {
         }
     }
 
-    /// `out = activation(x · W + bias)`, or added to `out`, in f32 or as bits of half precision: see
-    /// [`KernelSet::product`].
+    /// Writes `activation(x · W + bias)` to `out`, or adds it, in f32 or half precision: see [`KernelSet::product`].
     ///
     /// # Panics
-    /// When the shapes do not fit, or weights have 4 bits and the rows were not quantized for such.
+    /// When the shapes do not match, or the weights have 4 bits and the rows were not quantized for 4-bit weights.
     pub(super) fn product<T: Send>(
         &self,
         x: &Activations,
@@ -93,8 +93,8 @@ impl Backend {
         }
     }
 
-    /// Calls `part` with pieces of `out`, some columns each, and their first column: where there are fewer panels of
-    /// rows than threads could take, as in a beam's step, whose time is that of reading the weights.
+    /// Splits `out` by columns and calls `part` with each piece and its first column. For products with too few rows to
+    /// be divided among the threads, as in a beam step, whose time is that of reading the weights.
     fn by_columns<T: Send>(&self, out: BlockMut<'_, T>, part: impl Fn(usize, BlockMut<'_, T>) + Sync) {
         let (columns, step) = (out.columns(), self.kernels.column_step());
         let width = self.share(columns, step).max(columns.div_ceil(MOST_PIECES).next_multiple_of(step));
@@ -116,11 +116,11 @@ impl Backend {
         });
     }
 
-    /// Calls `f` with chunks of the rows of `values`, each row `width` values, on the threads of the pool. What `f`
-    /// computes with this backend stays on the thread of its chunk.
+    /// Calls `f` with chunks of the rows of `values`, `width` values each, on the threads of the pool. Calls of this
+    /// backend inside `f` run on the thread of the chunk alone.
     ///
     /// # Panics
-    /// When `values` is not whole rows, and when `f` panics.
+    /// When `values` is not a whole number of rows, or `f` panics.
     pub fn blocks<T: Send>(
         &self,
         values: &mut [T],
@@ -131,13 +131,13 @@ impl Backend {
         self.pool.run_rows(values, width, chunk, f);
     }
 
-    /// How to cut `items` that together read so many bytes: not at all where that is not worth waking a thread.
+    /// How to divide `items` that together read `bytes` bytes: one chunk if it is not worth waking a thread.
     #[must_use]
     pub fn chunk_of_reading(&self, items: usize, bytes: usize) -> Chunk {
         if bytes < WORTH_READING { Chunk::of(items) } else { Chunk::Automatic }
     }
 
-    /// About a quarter of a thread's share of `items`, in whole steps of the kernels.
+    /// About a quarter of a thread's share of `items`, as a multiple of the kernels' step.
     fn share(&self, items: usize, step: usize) -> usize {
         let parts = match self.pool.threads().count() {
             1 => 1,
@@ -146,7 +146,7 @@ impl Backend {
         items.div_ceil(parts).next_multiple_of(step)
     }
 
-    /// Threads that may work on a job.
+    /// Number of threads that may work on a job.
     #[must_use]
     pub fn threads(&self) -> Threads {
         self.pool.threads()
@@ -165,7 +165,7 @@ mod tests {
         (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 as i8)
     }
 
-    /// A whole product of a matrix that is worth dividing.
+    /// A product with a matrix that is large enough to be divided.
     fn product(rows: usize, threads: usize) -> Vec<f32> {
         let (depth, columns) = (512, 1000);
         let backend = Backend::with_kernels(KernelSet::best(), Threads::new(threads));

@@ -1,4 +1,4 @@
-//! Sizes of a convolution over time, and the order in which its weights lie.
+//! Sizes of a one-dimensional convolution, and the memory order of its weights.
 
 /// Sizes of a one-dimensional convolution.
 #[derive(Debug, Clone, Copy)]
@@ -7,20 +7,20 @@ pub struct ConvShape {
     pub inputs: usize,
     /// Channels per output frame.
     pub outputs: usize,
-    /// Frames per window; odd.
+    /// Frames per window (kernel size); odd.
     pub kernel: usize,
-    /// Frames between two windows.
+    /// Distance between windows in frames.
     pub stride: usize,
 }
 
 impl ConvShape {
-    /// Frames that come out for `frames` going in.
+    /// Number of output frames for `frames` input frames.
     pub(crate) fn output_frames(&self, frames: usize) -> usize {
         (frames + 2 * (self.kernel / 2)).checked_sub(self.kernel).map_or(0, |last| last / self.stride + 1)
     }
 
-    /// `[outputs, inputs, kernel]` as stored → `[outputs, kernel, inputs]`: the order in which a window of frames lies
-    /// in memory.
+    /// Reorders weights from `[outputs, inputs, kernel]`, as stored, to `[outputs, kernel, inputs]`, the memory order
+    /// of a window of frames.
     pub(crate) fn in_order_of_frames(&self, stored: &[f32]) -> Vec<f32> {
         let (inputs, kernel) = (self.inputs, self.kernel);
         let mut weight = vec![0.0; stored.len()];

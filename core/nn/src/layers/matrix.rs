@@ -1,4 +1,4 @@
-//! A matrix of quantized weights, whatever their number of bits.
+//! A matrix of quantized weights, of 8 or 4 bits.
 
 use sotto_kernels::{Int4Matrix, Layout, PackError, PackedMatrix};
 
@@ -8,21 +8,22 @@ pub enum WeightType {
     /// 8 bits, one scale per output.
     #[default]
     Int8,
-    /// 4 bits in blocks of 32, one scale per block: about half the bytes, for layers whose time is reading.
+    /// 4 bits in blocks of 32, one scale per block: about half the bytes, for layers whose time is that of reading the
+    /// weights.
     Int4,
 }
 
 /// Quantized weights `[columns, depth]`, packed for kernels. A clone copies no weights.
 #[derive(Debug, Clone)]
 pub enum QuantizedMatrix {
-    /// In 8 bits.
+    /// 8-bit weights.
     Int8(PackedMatrix),
-    /// In 4 bits.
+    /// 4-bit weights.
     Int4(Int4Matrix),
 }
 
 impl WeightType {
-    /// Name in files' metadata, on command lines and in messages.
+    /// Name in file metadata, on command lines and in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,7 +43,7 @@ impl QuantizedMatrix {
         }
     }
 
-    /// Order of the weights.
+    /// Memory layout of the weights.
     #[must_use]
     pub fn layout(&self) -> Layout {
         match self {
@@ -60,7 +61,7 @@ impl QuantizedMatrix {
         }
     }
 
-    /// Length of the rows that it multiplies.
+    /// Length of the rows that the matrix is multiplied with.
     #[must_use]
     pub fn depth(&self) -> usize {
         match self {
@@ -69,7 +70,7 @@ impl QuantizedMatrix {
         }
     }
 
-    /// The packed form, scales included: what a product of one row reads.
+    /// The packed bytes, scales included: what a product of one row reads.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -78,7 +79,7 @@ impl QuantizedMatrix {
         }
     }
 
-    /// Writes the real weights of one column, `[depth]`: a row of an embedding.
+    /// Writes the dequantized weights of one column, `[depth]`: a row of an embedding.
     ///
     /// # Panics
     /// When there is no such column or `out` has another length.
@@ -103,10 +104,10 @@ impl QuantizedMatrix {
         })
     }
 
-    /// The same weights in the order of another layout; shares the bytes where it is the same.
+    /// The same weights in another layout; shares the bytes if the layout is the same.
     ///
     /// # Errors
-    /// [`PackError::OutOfRange`] for mapped weights that could not have been packed.
+    /// [`PackError::OutOfRange`] for mapped weights that [`PackedMatrix::pack`] would have refused.
     pub fn repacked(&self, layout: Layout) -> Result<Self, PackError> {
         Ok(match self {
             Self::Int8(matrix) => Self::Int8(matrix.repacked(layout)?),

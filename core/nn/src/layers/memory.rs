@@ -1,4 +1,4 @@
-//! Keys and values of the positions that were decoded already.
+//! KV caches: keys and values of the positions that were already decoded.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use crate::search::Memory;
 
 /// Key/value cache of one attention layer and one hypothesis: `[len, width]` each, growing up to a fixed capacity.
 ///
-/// Memory is taken once, at the capacity; copying between hypotheses copies the used rows only.
+/// Memory for the full capacity is allocated once; copying between hypotheses copies only the used rows.
 #[derive(Debug)]
 pub struct KvCache {
     keys: Vec<f32>,
@@ -48,7 +48,7 @@ impl KvCache {
     }
 }
 
-/// Keys and values of one layer and one hypothesis, in whatever precision: what a [`BlockMemory`] has of each block.
+/// The KV cache of one layer and one hypothesis, in any precision: one element of a [`BlockMemory`].
 pub trait LayerCache: Debug + Send {
     /// Positions stored.
     fn rows(&self) -> usize;
@@ -56,7 +56,7 @@ pub trait LayerCache: Debug + Send {
     /// Forgets all positions from `len` on.
     fn truncate(&mut self, len: usize);
 
-    /// Becomes a copy of `other`, a cache of the same shape, without new memory.
+    /// Becomes a copy of `other`, a cache of the same shape; allocates nothing.
     fn copy_from(&mut self, other: &Self);
 }
 
@@ -92,14 +92,14 @@ impl LayerCache for HalfCache {
     }
 }
 
-/// What a network with attention keeps of one hypothesis: one cache per block.
+/// The KV caches of one hypothesis: one per block.
 #[derive(Debug)]
 pub struct BlockMemory<C>(Vec<C>);
 
 /// Keys and values in f32.
 pub type KvMemory = BlockMemory<KvCache>;
 
-/// Keys and values in half precision: those of a network with quantized weights.
+/// Keys and values in half precision, for networks with quantized weights.
 pub type HalfMemory = BlockMemory<HalfCache>;
 
 impl KvMemory {

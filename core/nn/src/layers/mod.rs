@@ -1,7 +1,7 @@
-//! Layers of the networks, written against the kernels only.
+//! Layers of the networks; they compute only through `sotto-kernels`.
 //!
 //! Each layer owns its weights in the layout that its kernel reads, checks their shapes when it is built, and writes
-//! its result into memory of the caller. A layer that exists has consistent shapes; nothing in it fails afterwards.
+//! its result into the caller's memory. A layer that exists has consistent shapes, so its passes cannot fail.
 
 mod backend;
 mod conv;

@@ -1,6 +1,6 @@
-//! Which norm a layer has, and where it stands.
+//! The kind of a layer's norm, and its place before or after the layer.
 
-/// A norm and what keeps it from dividing by zero.
+/// A kind of norm, with the epsilon that prevents a division by zero.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NormKind {
     /// To zero mean and unit variance, with scale and shift (Ba et al. 2016).
@@ -16,11 +16,11 @@ pub enum NormKind {
 }
 
 impl NormKind {
-    /// Layer normalisation as PyTorch, Whisper and Marian have it.
+    /// Layer normalisation as in PyTorch, Whisper and Marian.
     pub const LAYER: Self = Self::Layer { epsilon: 1e-5 };
 }
 
-/// Where the norm of a layer with a residual connection stands.
+/// The place of the norm of a layer with a residual connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormPlace {
     /// `x + layer(norm(x))`, as in Whisper and Llama.

@@ -1,7 +1,8 @@
-//! Positions: sinusoids that are added to rows, and rotations of queries and keys.
+//! Position embeddings: sinusoids that are added to rows, and rotations of queries and keys.
 
-/// Sines in the first half of each row, cosines in the second, `[positions, width]`; the wavelength of pair `i` is
-/// `2π · 10,000^(2i / width)` (Vaswani et al. 2017, §3.5, in the order of tensor2tensor and Marian).
+/// Sinusoidal embeddings, `[positions, width]`: sines in the first half of each row, cosines in the second; the
+/// wavelength of pair `i` is `2π · 10,000^(2i / width)` (Vaswani et al. 2017, §3.5, in the order of tensor2tensor and
+/// Marian).
 #[must_use]
 pub fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     let half = width / 2;
@@ -15,17 +16,17 @@ pub fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     table
 }
 
-/// Which two values of a head turn together.
+/// Which two values of a head are rotated as a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotaryPairs {
-    /// Neighbours, as in the published Llama and GGUF's `llama`.
+    /// Neighbours, as in Meta's Llama and GGUF's `llama`.
     Neighbours,
-    /// One of each half, as in Hugging Face's models and GGUF's `qwen2` and `gemma`.
+    /// One from each half, as in Hugging Face's models and GGUF's `qwen2` and `gemma`.
     Halves,
 }
 
-/// Turns pairs of each head's values by angles that grow with the position (Su et al. 2021): scores of queries and keys
-/// then depend on their distance.
+/// Rotary position embedding (Su et al. 2021): rotates pairs of each head's values by angles proportional to the
+/// position, so that the scores of queries and keys depend on their distance.
 #[derive(Debug, Clone)]
 pub struct Rotary {
     pairs: RotaryPairs,
@@ -35,7 +36,8 @@ pub struct Rotary {
 }
 
 impl Rotary {
-    /// For heads of `head_width` values and so many positions; `base` is 10,000 in Llama and up to a million in others.
+    /// A table for heads of `head_width` values and the given number of positions; `base` is 10,000 in Llama and up to
+    /// a million in other models.
     #[must_use]
     pub fn new(pairs: RotaryPairs, head_width: usize, positions: usize, base: f64) -> Self {
         let half = head_width / 2;
@@ -47,10 +49,10 @@ impl Rotary {
         Self { pairs, turns, half }
     }
 
-    /// Turns every head of a row.
+    /// Rotates every head of a row, in place.
     ///
     /// # Panics
-    /// When there is no such position, or heads have another width.
+    /// When there is no such position, or `head_width` is not the one that the table was made for.
     pub fn turn(&self, row: &mut [f32], head_width: usize, position: usize) {
         assert_eq!(head_width / 2, self.half, "a rotation for heads of another width");
         let turns = &self.turns[position * self.half..(position + 1) * self.half];

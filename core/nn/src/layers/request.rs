@@ -1,4 +1,5 @@
-//! What a layer asks of a source of tensors: a matrix, in whatever form the source and the layer have it.
+//! What a layer requests of a tensor source: a matrix, independent of how the source stores it and the layer computes
+//! with it.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use crate::weights::WeightError;
 pub enum Biased {
     /// `{name}.bias` must exist.
     Yes,
-    /// There is none.
+    /// There is no bias.
     No,
 }
 
@@ -24,7 +25,7 @@ pub enum StoredRows {
         /// Values per row.
         inputs: usize,
     },
-    /// `[outputs, inputs, kernel]`; in the matrix frames follow each other.
+    /// `[outputs, inputs, kernel]`; a row of the matrix is ordered by frame, then channel.
     Convolution {
         /// Channels per frame.
         inputs: usize,
@@ -33,27 +34,27 @@ pub enum StoredRows {
     },
 }
 
-/// One of the layers whose rows a matrix holds.
+/// One of the layers that are stacked in a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<'a> {
     /// Its name; `{name}.weight` and `{name}.bias` are its tensors.
     pub name: &'a str,
     /// Whether it has a bias.
     pub biased: Biased,
-    /// Its rows: as many as it has outputs.
+    /// Its outputs: its number of rows.
     pub outputs: usize,
 }
 
-/// One matrix of weights: the layers whose rows it holds one below the other.
+/// One matrix of weights: one layer, or several stacked one below the other.
 #[derive(Debug, Clone, Copy)]
 pub struct MatrixRequest<'a> {
-    /// The layers. Grouped heads have fewer rows of keys and values than of queries.
+    /// The layers. With grouped heads, those of keys and values have fewer rows than that of queries.
     pub parts: &'a [Part<'a>],
     /// How each part is stored.
     pub rows: StoredRows,
 }
 
-/// Weights of a layer in f32, `[columns, depth]` row by row, and one bias per row as in [`QuantizedWeights`].
+/// Weights of a layer in f32, row-major `[columns, depth]`, and biases as in [`QuantizedWeights`].
 #[derive(Debug, Clone)]
 pub struct FloatWeights {
     /// The weights.
@@ -62,7 +63,7 @@ pub struct FloatWeights {
     pub bias: Option<Vec<f32>>,
 }
 
-/// Weights of a layer and one bias per row; zero for parts without one, `None` where no part has one.
+/// Quantized weights of a layer, and one bias per output: zero for parts without a bias; `None` if no part has one.
 #[derive(Debug, Clone)]
 pub struct QuantizedWeights {
     /// The weights.
@@ -72,7 +73,7 @@ pub struct QuantizedWeights {
 }
 
 impl MatrixRequest<'_> {
-    /// Rows of the matrix: the layer's outputs.
+    /// Rows of the matrix: the outputs of all parts.
     #[must_use]
     pub fn columns(&self) -> usize {
         self.parts.iter().map(|part| part.outputs).sum()
@@ -87,20 +88,20 @@ impl MatrixRequest<'_> {
         }
     }
 
-    /// Biases of the source: parts without one get zeros beside parts with one, which are not counted.
+    /// Number of biases in the source. The zeros for parts without a bias are not counted.
     #[must_use]
     pub fn biases(&self) -> usize {
         self.parts.iter().filter(|part| part.biased == Biased::Yes).map(|part| part.outputs).sum()
     }
 
-    /// Whether there are biases.
+    /// Whether any part has a bias.
     #[must_use]
     pub fn has_bias(&self) -> bool {
         self.biases() > 0
     }
 
-    /// One name for all parts: the first, then the last components of the others where they differ in nothing else
-    /// (`layer.q_proj+k_proj+v_proj`).
+    /// One name for all parts: the name of the first, followed by the last components of the others if they differ in
+    /// nothing else (`layer.q_proj+k_proj+v_proj`).
     #[must_use]
     pub fn name(&self) -> String {
         let Some((Part { name: first, .. }, others)) = self.parts.split_first() else { return String::new() };
@@ -112,7 +113,7 @@ impl MatrixRequest<'_> {
         name
     }
 
-    /// The rows of one part as f32, in the order of the matrix.
+    /// The weights of one part as f32, in the order of the matrix.
     ///
     /// # Errors
     /// When the tensor is missing or has another shape.
@@ -127,7 +128,7 @@ impl MatrixRequest<'_> {
         }
     }
 
-    /// The f32 tensors of all parts.
+    /// The f32 weights and biases of all parts.
     ///
     /// # Errors
     /// When a tensor is missing or has another shape.
@@ -140,7 +141,7 @@ impl MatrixRequest<'_> {
         Ok(FloatWeights { rows, bias: self.has_bias().then_some(bias) })
     }
 
-    /// Quantizes f32 tensors and packs them: in 8 bits symmetrically with one scale per row, in 4 bits as
+    /// Quantizes the f32 tensors and packs them: with 8 bits symmetrically with one scale per row, with 4 bits as
     /// [`quantize_int4`] does.
     ///
     /// # Errors
@@ -182,7 +183,7 @@ fn bias_of<S: TensorSource + ?Sized>(source: &S, part: &Part<'_>, bias: &mut Vec
     Ok(())
 }
 
-// Below it a scale has no finite inverse: such a row counts as zeros, as such rows of activations do.
+// Below this a scale has no finite inverse; such a row becomes zeros, as with activations.
 const TINY: f32 = 1e-30;
 
 /// Appends rows of `depth` weights as int8, with a scale each.

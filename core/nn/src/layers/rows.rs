@@ -1,6 +1,6 @@
 //! Rows of a pass.
 
-/// Copies the rows `picked` of `x`, `[rows, width]`, into `out`: those whose next token is asked for.
+/// Copies the rows `picked` of `x`, `[rows, width]`, into `out`: those whose logits are needed.
 ///
 /// # Panics
 /// When there is no such row.

@@ -1,4 +1,4 @@
-//! Attention of tokens to what their texts have seen: where each of them stands, and, in half precision, the attention
+//! Decoder self-attention over the KV caches: the position of each token and, for half-precision caches, the attention
 //! itself on all threads.
 
 use sotto_kernels::{HalfCache, Heads};
@@ -6,33 +6,33 @@ use sotto_kernels::{HalfCache, Heads};
 use super::{Backend, BlockMemory, Stash};
 use crate::search::{Memory, Row};
 
-/// Tokens that attend to what their texts have seen, themselves included; `C` is the cache of a block.
+/// Tokens that attend to the KV caches of their texts, up to and including themselves; `C` is the cache of one block.
 #[derive(Debug)]
 pub struct SeenRows<'a, C> {
-    /// The tokens; those of one text in order.
+    /// The tokens; those of one text are in order.
     pub rows: &'a [Row],
     /// The position of each: see [`Positions`].
     pub positions: &'a [usize],
-    /// What the texts have seen.
+    /// The KV caches of the texts.
     pub memories: &'a mut [BlockMemory<C>],
     /// The block that attends.
     pub block: usize,
 }
 
-/// Positions of the tokens of a pass: each stands behind what its text has seen and behind the text's rows before it.
-/// Reuses its memory from pass to pass.
+/// Positions of the tokens of a pass: each follows the cached tokens of its text and the earlier rows of that text in
+/// the pass. Reuses its memory from pass to pass.
 #[derive(Debug, Default)]
 pub struct Positions {
-    /// Where the next token of each text goes.
+    /// Position of the next token of each text.
     next: Vec<usize>,
     of_rows: Vec<usize>,
 }
 
 impl Positions {
-    /// Finds the position of each row, before any of them is fed.
+    /// Computes the position of each row. Call it before feeding the rows.
     ///
     /// # Panics
-    /// When a row continues a text that has no memory.
+    /// When a row continues a text that has no cache.
     pub fn place(&mut self, rows: &[Row], memories: &[impl Memory]) -> &[usize] {
         self.next.clear();
         self.next.extend(memories.iter().map(Memory::len));
@@ -44,7 +44,7 @@ impl Positions {
         &self.of_rows
     }
 
-    /// What the last [`place`](Self::place) found.
+    /// The positions computed by the last [`place`](Self::place).
     #[must_use]
     pub fn placed(&self) -> &[usize] {
         &self.of_rows
@@ -52,12 +52,12 @@ impl Positions {
 }
 
 impl Backend {
-    /// Appends keys and values to the texts' memories, then lets every row attend to what its text has seen up to
-    /// itself, on the threads of the pool where that is worth it. `projected` has queries, keys and values of each row
-    /// side by side, `out` gets `[rows, width]`; `weights` is scratch of the threads.
+    /// Appends keys and values to the caches of the texts, then lets every row attend to its text up to itself, on the
+    /// threads of the pool if there is enough work. `projected` has queries, keys and values of each row side by side;
+    /// `out` is `[rows, width]`; `weights` is scratch memory of the threads.
     ///
     /// # Panics
-    /// When lengths do not fit, or a memory is full.
+    /// When the lengths do not match, or a cache is full.
     pub fn attend_seen(
         &self,
         projected: &[f32],
@@ -87,7 +87,7 @@ impl Backend {
                 }
             });
         };
-        // Keys and values in two bytes each.
+        // Keys and values take two bytes each.
         let bytes = positions.iter().map(|position| 4 * kv_width * (position + 1)).sum();
         self.blocks(out, width, self.chunk_of_reading(rows.len(), bytes), work);
     }
@@ -105,7 +105,7 @@ mod tests {
         (0..len).map(|i| ((i * 7919) % 613) as f32 / 306.5 - 1.0).collect()
     }
 
-    /// What rows of two texts give, fed in pieces of so many.
+    /// The outputs of rows of two texts, fed in pieces of the given size.
     fn attended(pieces: usize, threads: usize) -> Vec<f32> {
         let heads = Heads::grouped(6, 2, 64);
         let (width, stride) = (heads.width(), heads.width() + 2 * heads.key_value_width());

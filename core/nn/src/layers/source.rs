@@ -1,14 +1,14 @@
-//! Where layers get their tensors from.
+//! The source of a layer's tensors.
 
 use sotto_kernels::{Floats, Layout};
 
 use super::{FloatWeights, MatrixRequest, QuantizedWeights, WeightType};
 use crate::weights::{WeightError, Weights};
 
-/// Hands out named tensors as f32, and matrices of quantized weights.
+/// Provides named tensors as f32, and matrices of quantized weights.
 ///
-/// [`Weights`] is one; a model that knows several naming schemes wraps it and translates the names. A packed model is
-/// one too: what it hands out lies in the mapped file.
+/// [`Weights`] is one; a model with several naming schemes wraps it and translates the names. A packed model is
+/// another; its tensors stay in the mapped file.
 pub trait TensorSource {
     /// The values of tensor `name`, row-major, exactly of `shape`.
     ///
@@ -19,7 +19,7 @@ pub trait TensorSource {
     /// Whether a tensor of that name exists.
     fn contains(&self, name: &str) -> bool;
 
-    /// As [`tensor`](Self::tensor), without a copy where the values lie ready.
+    /// As [`tensor`](Self::tensor), without a copy if the values are stored as aligned f32.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
@@ -27,8 +27,8 @@ pub trait TensorSource {
         Ok(self.tensor(name, shape)?.into())
     }
 
-    /// Quantized weights for kernels that read `layout`: in 8 bits from f32 tensors, or as they lie ready, without a
-    /// copy.
+    /// Quantized weights for kernels that read `layout`: f32 tensors are quantized to 8 bits; packed weights are used
+    /// without a copy.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).
@@ -36,8 +36,7 @@ pub trait TensorSource {
         request.quantized(self, layout, WeightType::Int8)
     }
 
-    /// A matrix as f32: for processors that have no int8 kernels of ours. From a packed model what its quantized
-    /// weights stand for.
+    /// A matrix as f32, for processors without int8 kernels of Sotto. A packed model returns its dequantized weights.
     ///
     /// # Errors
     /// As [`tensor`](Self::tensor).

@@ -1,9 +1,9 @@
-//! Scratch that threads take and give back.
+//! Scratch memory that threads borrow and give back.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Scratch of threads that work on one job: each takes a piece and gives it back, so that the steady state allocates
-/// nothing. As many pieces are kept as were ever used at once.
+/// Scratch memory for the threads of one job: each borrows a piece and gives it back, so that the steady state
+/// allocates nothing. Keeps as many pieces as were ever in use at the same time.
 #[derive(Debug, Default)]
 pub struct Stash<T>(Mutex<Vec<T>>);
 
@@ -14,7 +14,7 @@ impl<T> Stash<T> {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// A stash of pieces that are there from the start.
+    /// A stash with these pieces.
     #[must_use]
     pub fn of(pieces: impl IntoIterator<Item = T>) -> Self {
         Self(Mutex::new(pieces.into_iter().collect()))
@@ -25,7 +25,7 @@ impl<T> Stash<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(f);
     }
 
-    /// Calls `work` with a piece that nobody else uses meanwhile; `make` makes one where all are in use.
+    /// Calls `work` with a piece for its exclusive use; calls `make` for a new one if all are in use.
     pub fn with<R>(&self, make: impl FnOnce() -> T, work: impl FnOnce(&mut T) -> R) -> R {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut piece = kept.unwrap_or_else(make);

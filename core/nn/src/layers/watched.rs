@@ -1,4 +1,4 @@
-//! Loading that can be watched and cancelled: between any two tensors.
+//! Loading with progress and cancellation between any two tensors.
 
 use std::cell::Cell;
 
@@ -8,7 +8,7 @@ use sotto_runtime::CancelToken;
 use crate::layers::{FloatWeights, MatrixRequest, QuantizedWeights, TensorSource};
 use crate::weights::WeightError;
 
-/// A source that looks at a token before each tensor and counts the weights that it has handed out.
+/// A tensor source that polls a cancellation token before each tensor and counts the weights that were loaded.
 pub struct Watched<'a, S> {
     source: &'a S,
     cancel: &'a CancelToken,
@@ -17,7 +17,7 @@ pub struct Watched<'a, S> {
 }
 
 impl<'a, S: TensorSource> Watched<'a, S> {
-    /// Watches `source`; `on_weights` hears the number of weights so far after each tensor.
+    /// Wraps `source`; after each tensor, calls `on_weights` with the number of weights so far.
     #[must_use]
     pub fn new(source: &'a S, cancel: &'a CancelToken, on_weights: &'a dyn Fn(u64)) -> Self {
         Self { source, cancel, on_weights, weights: Cell::new(0) }

@@ -1,20 +1,20 @@
-//! Whether a model's second processor computes, and why not.
+//! Whether a model's second processor is in use, and if not, why.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a model's networks compute on.
+/// The device that a model's networks compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum ComputeDevice {
-    /// Our kernels on the CPU.
+    /// Sotto's kernels on the CPU.
     #[default]
     Cpu,
-    /// The GPU of Apple devices, with the CPU behind it; needs the cargo feature `metal`. Only while the app is in the
-    /// foreground, of which the model has to be told. A model in [`Precision::F32`](super::Precision::F32) computes in
-    /// f32 there, any other in f16. Costs memory for a second copy of the weights.
+    /// The GPU of Apple devices, with the CPU as fallback; needs the cargo feature `metal`. Used only while the app is
+    /// in the foreground; the app has to report that to the model. A model in [`Precision::F32`](super::Precision::F32)
+    /// computes in f32 there, any other in f16. Costs memory for a second copy of the weights.
     Metal,
-    /// What would run on a GPU, on the CPU by candle's own products: slow, for tests on machines without one. Needs the
-    /// cargo feature `candle`.
+    /// The code of the GPU, run on the CPU by candle: slow, for tests on machines without a GPU. Needs the cargo
+    /// feature `candle`.
     CandleCpu,
 }
 
@@ -22,35 +22,35 @@ pub enum ComputeDevice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceStatus {
-    /// None was asked for: the CPU computes.
+    /// No other device was asked for: the CPU computes.
     Cpu,
     /// The device computes.
     Running,
     /// The app is in the background: the CPU computes.
     Paused,
-    /// The device failed: the CPU computes, and nothing was lost. It is tried again the next time that the app comes to
-    /// the foreground, unless it never worked.
+    /// The device failed: the CPU computes, and no result was lost. The device is tried again the next time that the
+    /// app comes to the foreground, unless it could not even load the networks.
     Failed {
-        /// What the device said.
+        /// The device's error message.
         reason: String,
     },
 }
 
-/// Whether the second processor may be used: shared by a model's networks and who holds the model.
+/// Whether the second processor may be used; shared by a model's networks and the owner of the model.
 #[derive(Debug, Clone)]
 pub struct Switch(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     status: DeviceStatus,
-    /// Whether the networks lie on the device.
+    /// Whether the networks are loaded on the device.
     loaded: bool,
     #[cfg(feature = "reference")]
     passes_to_failure: Option<usize>,
 }
 
 impl Switch {
-    /// On, if a device was asked for.
+    /// A switch that is on if a device was asked for.
     #[must_use]
     pub fn new(asked: bool) -> Self {
         let status = if asked { DeviceStatus::Running } else { DeviceStatus::Cpu };
@@ -66,7 +66,7 @@ impl Switch {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What became of the device.
+    /// The state of the device.
     #[must_use]
     pub fn status(&self) -> DeviceStatus {
         self.with(|state| state.status.clone())
@@ -78,20 +78,21 @@ impl Switch {
         self.with(|state| state.status == DeviceStatus::Running)
     }
 
-    /// The device could not do a pass.
+    /// Records that the device failed in a pass.
     pub fn fail(&self, reason: &dyn std::fmt::Display) {
         // candle's errors have a backtrace behind the first line.
         let reason = reason.to_string().lines().next().unwrap_or_default().to_owned();
         self.with(|state| state.status = DeviceStatus::Failed { reason });
     }
 
-    /// The device could not take the networks: it is not tried again.
+    /// Records that the device could not load the networks; it is not tried again.
     pub fn give_up(&self, reason: &dyn std::fmt::Display) {
         self.fail(reason);
         self.with(|state| state.loaded = false);
     }
 
-    /// Tells whether the application is in the foreground: a device is used there only, and tried again.
+    /// Sets whether the application is in the foreground. The device is used only there; coming to the foreground lets
+    /// a failed device be tried again.
     pub fn set_foreground(&self, foreground: bool) {
         self.with(|state| {
             if state.loaded {
@@ -100,7 +101,7 @@ impl Switch {
         });
     }
 
-    /// Whether a test wants the pass that begins to fail.
+    /// Whether a test asked for the pass that begins to fail.
     #[cfg(feature = "reference")]
     #[must_use]
     pub fn fails_now(&self) -> bool {
@@ -114,7 +115,7 @@ impl Switch {
         })
     }
 
-    /// From the pass after the next `passes` on, the device fails.
+    /// For tests: after the next `passes` passes, the device fails.
     #[cfg(feature = "reference")]
     pub fn fail_after(&self, passes: Option<usize>) {
         self.with(|state| state.passes_to_failure = passes);

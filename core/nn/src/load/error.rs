@@ -1,4 +1,4 @@
-//! Why a model could not be loaded, whatever its task.
+//! Why a model could not be loaded, for every task.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -8,32 +8,32 @@ use sotto_runtime::{Cancelled, OutOfBudget};
 
 use crate::weights::WeightError;
 
-/// What is wrong with a model in the words of its task, which knows its type: `ConfigError` of speech-to-text, say.
+/// An error of the model's task, for example `ConfigError` of speech-to-text; the task knows its type.
 pub type TaskError = Box<dyn Error + Send + Sync>;
 
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The kernels that were asked for need instructions that this CPU lacks.
+    /// The requested kernels need instructions that this CPU lacks.
     #[error("this CPU has no {isa}; leave the instruction set open to take the best one it has")]
     UnsupportedIsa {
-        /// What was asked for.
+        /// The requested instruction set.
         isa: Isa,
     },
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// The model is larger than what is left of the memory budget.
+    /// The model needs more than what is left of the memory budget.
     #[error("{model}: {refused}")]
     OutOfBudget {
         /// Which model.
         model: String,
-        /// What was asked for and what is left.
+        /// The bytes that were requested and that were left.
         refused: OutOfBudget,
     },
-    /// On this device, which has no vector instructions that Sotto computes with, the model would take longer to do its
-    /// work than a user waits. Nothing was loaded.
+    /// The model would be too slow on this device, which has no vector instructions that Sotto uses. Nothing was
+    /// loaded.
     #[error(
         "{model}: too slow for this device, which would take about {seconds:.1} s for each {unit}; choose a smaller \
          model, or allow slow devices when you load it"
@@ -41,27 +41,27 @@ pub enum LoadError {
     TooSlow {
         /// Which model.
         model: String,
-        /// What the time is for: `second of speech`.
+        /// The unit of work that the time is for, such as `second of speech`.
         unit: &'static str,
-        /// Seconds that one of it would take, measured and computed before anything was loaded.
+        /// Estimated seconds per unit, from a measurement made before anything was loaded.
         seconds: f64,
     },
-    /// There is no model at that place.
+    /// There is no model at that path.
     #[error("{path}: {problem}; expected {expected}")]
     NotAModel {
-        /// The place.
+        /// The path.
         path: PathBuf,
-        /// What is there instead.
+        /// What was found instead.
         problem: String,
-        /// What models of the task look like.
+        /// What a model of the task looks like.
         expected: &'static str,
     },
-    /// The packed model is one of another task.
+    /// The packed model belongs to another task.
     #[error("{model}: a packed model for `{found}`, not for `{expected}`; load it for its own task")]
     OtherTask {
         /// Which model.
         model: String,
-        /// The task that the file names; its letters and digits only.
+        /// The task named in the file, reduced to letters and digits.
         found: String,
         /// The task that it was loaded for.
         expected: &'static str,
@@ -74,15 +74,15 @@ pub enum LoadError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The settings are not those of a network of the task.
+    /// The model's settings are not valid for a network of the task.
     #[error("{model}: {problem}")]
     Config {
         /// Which model.
         model: String,
-        /// What is wrong with it: see [`LoadError::config_problem`].
+        /// What is wrong: see [`LoadError::config_problem`].
         problem: TaskError,
     },
-    /// A packed model holds quantized weights only.
+    /// f32 was asked for, but a packed model holds only quantized weights.
     #[error(
         "{model}: packed in int8, so it cannot compute in f32; leave the precision open, or load the original model"
     )]
@@ -90,10 +90,10 @@ pub enum LoadError {
         /// Which model.
         model: String,
     },
-    /// The weights are damaged or of another model.
+    /// The weights are damaged or belong to another model.
     #[error(transparent)]
     Weights(WeightError),
-    /// The vocabulary is damaged or of another model.
+    /// The vocabulary is damaged or belongs to another model.
     #[error("{0}")]
     Vocabulary(TaskError),
 }
@@ -108,18 +108,18 @@ impl From<WeightError> for LoadError {
 }
 
 impl LoadError {
-    /// Says of which model the settings are wrong.
+    /// Makes a [`LoadError::Config`] for a model, for use with `map_err`.
     pub fn config<E: Error + Send + Sync + 'static>(model: &str) -> impl Fn(E) -> Self + use<E> {
         let model = model.to_owned();
         move |problem| Self::Config { model: model.clone(), problem: Box::new(problem) }
     }
 
-    /// What is wrong with a model's vocabulary.
+    /// Makes a [`LoadError::Vocabulary`].
     pub fn vocabulary(problem: impl Error + Send + Sync + 'static) -> Self {
         Self::Vocabulary(Box::new(problem))
     }
 
-    /// What is wrong with the model's settings, where that is of the task's type `E`.
+    /// The problem of [`LoadError::Config`], if its type is `E`.
     #[must_use]
     pub fn config_problem<E: Error + 'static>(&self) -> Option<&E> {
         match self {

@@ -1,10 +1,10 @@
-//! The tensors that a network consists of, known from its sizes alone.
+//! The tensors of a network, computed from its sizes.
 
 use crate::layers::NormKind;
 use crate::weights::WeightError;
 
-/// Name and shape of every tensor of a network, in the order in which they are loaded: what a task declares of its
-/// network. A file is checked against it before a tensor is converted, and memory is estimated from it.
+/// Name and shape of every tensor of a network, in loading order. A task declares it for its network; files are checked
+/// against it before any tensor is converted, and memory is estimated from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory(Vec<(String, Vec<usize>)>);
 
@@ -14,13 +14,14 @@ impl Inventory {
         self.0.push((name.into(), shape.to_vec()));
     }
 
-    /// Adds `{name}.weight` of a layer, and `{name}.bias` with a value for each of its outputs: the first size.
+    /// Adds `{name}.weight` of a layer and, if it has one, `{name}.bias` with one value per output (the first size of
+    /// the shape).
     pub fn biased(&mut self, name: &str, shape: &[usize]) {
         self.tensor(format!("{name}.weight"), shape);
         self.tensor(format!("{name}.bias"), &shape[..1]);
     }
 
-    /// Adds what a norm of this kind has.
+    /// Adds the tensors of a norm of this kind.
     pub fn norm(&mut self, name: &str, kind: NormKind, width: usize) {
         self.tensor(format!("{name}.weight"), &[width]);
         if let NormKind::Layer { .. } = kind {
@@ -33,16 +34,16 @@ impl Inventory {
         self.0.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()))
     }
 
-    /// Weights of the tensors whose name is asked for.
+    /// Number of weights of the tensors whose names are selected.
     pub fn count(&self, of: impl Fn(&str) -> bool) -> u64 {
         let weights = |shape: &[usize]| shape.iter().map(|&size| size as u64).product::<u64>();
         self.tensors().filter(|(name, _)| of(name)).map(|(_, shape)| weights(shape)).sum()
     }
 
-    /// Asks `check` for each tensor.
+    /// Calls `check` for each tensor.
     ///
     /// # Errors
-    /// The first that is missing or has another shape.
+    /// The first error of `check`: a tensor is missing or has another shape.
     pub fn check(&self, check: impl Fn(&str, &[usize]) -> Result<(), WeightError>) -> Result<(), WeightError> {
         self.tensors().try_for_each(|(name, shape)| check(name, shape))
     }

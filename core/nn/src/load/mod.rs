@@ -1,4 +1,4 @@
-//! Loading, as every model needs it: where it comes from, with which kernels, threads, memory and devices it computes.
+//! Loading, for all tasks: where a model comes from, and the kernels, threads, memory and device that it uses.
 
 mod device;
 mod error;

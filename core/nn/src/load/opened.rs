@@ -1,4 +1,4 @@
-//! What a source holds, told by what is there.
+//! What a model source contains, detected from its content.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -10,35 +10,35 @@ use super::{LoadError, ModelBytes, ModelSource};
 use crate::packed::{PackedModel, TASK};
 use crate::weights::{FileRange, MemoryFile, Weights};
 
-/// What a [`ModelSource`] holds.
+/// What a [`ModelSource`] contains.
 #[derive(Debug)]
 pub enum Opened {
-    /// A folder of a model's publisher.
+    /// A folder as its publisher ships it.
     Folder(PathBuf),
     /// The files of such a folder in memory.
     Files(ModelBytes),
     /// A packed model.
     Packed(PackedModel),
-    /// A file of another format, which the task knows: ggml, GGUF, Marian's.
+    /// A file of another format, for the task to read: ggml, GGUF or Marian's.
     Other(OtherFile),
 }
 
-/// A file that is no safetensors file.
+/// A file that is not a safetensors file.
 #[derive(Debug)]
 pub enum OtherFile {
-    /// One on disk.
+    /// A file on disk.
     Path(PathBuf),
-    /// One in memory.
+    /// A file in memory.
     Memory(MemoryFile),
-    /// One that is open, or a part of one.
+    /// An open file, or a part of one.
     Range(FileRange),
 }
 
 impl ModelSource {
-    /// Tells what the source holds. A packed model is opened and its index checked.
+    /// Detects what the source contains. A packed model is opened and its index is checked.
     ///
     /// # Errors
-    /// [`LoadError::Io`] where an open file cannot be read, [`LoadError::Weights`] for a damaged packed model.
+    /// [`LoadError::Io`] when an open file cannot be read, [`LoadError::Weights`] when a packed model is damaged.
     pub fn open(&self) -> Result<Opened, LoadError> {
         Ok(match self {
             Self::Bytes(bytes) => Opened::Files(*bytes),
@@ -62,7 +62,7 @@ impl ModelSource {
     }
 }
 
-/// Checks that a packed model is one of the task `expected`.
+/// Checks that a packed model belongs to the task `expected`.
 ///
 /// # Errors
 /// [`LoadError::OtherTask`].
@@ -75,8 +75,8 @@ pub fn check_task(model: &PackedModel, expected: &'static str) -> Result<(), Loa
     Err(LoadError::OtherTask { model: model.name().to_owned(), found, expected })
 }
 
-/// The weights of a Hugging Face folder, `model.safetensors` or what `model.safetensors.index.json` names; `None` where
-/// there is neither.
+/// Opens the weights of a Hugging Face folder: `model.safetensors`, or the shards that `model.safetensors.index.json`
+/// lists. `None` if there is neither.
 ///
 /// # Errors
 /// [`LoadError::Weights`].
@@ -90,7 +90,7 @@ pub fn open_folder_weights(folder: &Path) -> Result<Option<Weights>, LoadError> 
     })
 }
 
-/// Reads a file of settings into memory: as many bytes as one ever has. `None` for a longer file.
+/// Reads a settings file into memory. `None` if the file is longer than settings can be.
 ///
 /// # Errors
 /// [`LoadError::Io`].

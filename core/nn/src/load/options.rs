@@ -1,4 +1,4 @@
-//! How a model is loaded, whatever its task: threads, memory, kernels, devices.
+//! Loading options of all tasks: threads, memory, kernels, devices.
 
 use std::sync::Arc;
 
@@ -15,53 +15,54 @@ use crate::weights::WeightError;
 pub struct LoadOptions {
     /// Threads that the model computes with.
     pub threads: Threads,
-    /// What a helper thread of a pool calls when it starts: for its priority. The caller's thread calls nothing.
+    /// Called by every helper thread of a pool when it starts, for example to set its priority. Not called on the
+    /// caller's thread.
     pub helper_setup: HelperSetup,
-    /// Threads that several models share: one pool for all of an application, as [`threads`](Self::threads) of which
-    /// they are. `None` makes the model a pool of its own.
+    /// A pool that the model shares with others: one for all of an application. [`threads`](Self::threads) should then
+    /// be the pool's number of threads. `None` gives the model a pool of its own.
     pub pool: Option<Arc<Pool>>,
-    /// The account that the model's memory is taken from.
+    /// The budget that the model's memory is reserved from.
     pub budget: MemoryBudget,
-    /// How the model computes; `None` is int8, whatever the source. The reference, [`Precision::F32`], is asked for by
-    /// name.
+    /// How the model computes; `None` is int8, for every kind of source. The reference, [`Precision::F32`], must be
+    /// asked for.
     pub precision: Option<Precision>,
-    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or what `SOTTO_ISA` names. All give
-    /// the same bits: choosing is for comparing them.
+    /// Instruction set of the int8 kernels; `None` takes the best one of this CPU, or the one named by `SOTTO_ISA`. All
+    /// give the same bits; choosing one is for comparisons.
     pub isa: Option<Isa>,
-    /// What happens to a packed model whose weights lie in an order that the kernels do not read.
+    /// What to do with a packed model whose layout the kernels do not read.
     pub other_layout: OtherLayout,
-    /// What happens to a model that is too slow for a device without vector kernels.
+    /// What to do with a model that is too slow for a device without vector kernels.
     pub slow_device: SlowDevice,
-    /// What computes. Where a device cannot be used the model loads all the same and computes on the CPU; ask
-    /// the model what became of it.
+    /// The device to compute on. If it cannot be used, the model still loads and computes on the CPU; the model reports
+    /// the state of its device.
     pub device: ComputeDevice,
 }
 
-/// What happens to a packed model that was packed for another kind of CPU. Where this CPU has slower kernels for its
-/// layout (those for `sdot` on a CPU with `smmla`), they are used; this is for where it has none.
+/// What to do with a packed model for another kind of CPU. If this CPU has slower kernels for the file's layout (those
+/// for `sdot` on a CPU with `smmla`), they are used instead; this option applies if it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherLayout {
-    /// The weights are copied into the order of the best kernels, exactly. Takes their size in memory, which the
-    /// estimate counts, and some time.
+    /// Copies the weights into the layout of the best kernels, exactly. Takes memory for the copy, which the estimate
+    /// includes, and some time.
     #[default]
     Repack,
-    /// [`WeightError::KernelLayout`]: an app that ships files per CPU wants to hear of a mistake.
+    /// Fails with [`WeightError::KernelLayout`]: for apps that ship one file per CPU and want to notice a mistake.
     Refuse,
 }
 
-/// What happens to a model that would take longer to do its work than a user waits, a recording than it is long, on a
-/// device for which there are no vector kernels: 32-bit ARM.
+/// What to do with a model that would be too slow (a recording would take longer than its length) on a device without
+/// vector kernels: 32-bit ARM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SlowDevice {
-    /// An error, with the figure.
+    /// Fails, with the estimated time in the error.
     #[default]
     Refuse,
-    /// It is loaded all the same, for who has time: recordings that are transcribed over night.
+    /// Loads it all the same: for apps with time, such as one that transcribes recordings overnight.
     Allow,
 }
 
 impl LoadOptions {
-    /// The kernels that were asked for, or the best.
+    /// The requested kernels, or the best of this CPU.
     ///
     /// # Errors
     /// [`LoadError::UnsupportedIsa`].
@@ -72,10 +73,11 @@ impl LoadOptions {
         }
     }
 
-    /// The kernels that were asked for, else those that read the file in place, else the best.
+    /// The requested kernels, else those that read the file in place, else the best of this CPU.
     ///
     /// # Errors
-    /// [`LoadError::UnsupportedIsa`], and [`WeightError::KernelLayout`] where the file may not be repacked.
+    /// [`LoadError::UnsupportedIsa`], and [`WeightError::KernelLayout`] when the file would have to be repacked but may
+    /// not.
     pub fn kernels_for(&self, model: &PackedModel) -> Result<KernelSet, LoadError> {
         let found = model.layout();
         let kernels = match self.isa {
@@ -89,7 +91,7 @@ impl LoadOptions {
         Ok(kernels)
     }
 
-    /// Where layers compute: these kernels, on the shared pool or on one of the model's own.
+    /// The backend of the layers: these kernels, on the shared pool or on a pool of the model's own.
     #[must_use]
     pub fn backend(&self, kernels: KernelSet) -> Backend {
         let own = || Arc::new(Pool::with_setup(self.threads, self.helper_setup.clone()));

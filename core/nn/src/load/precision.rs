@@ -6,17 +6,17 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Precision {
-    /// f32 throughout: the reference, token for token that of other f32 implementations.
+    /// f32 throughout: the reference; gives the same tokens as other f32 implementations.
     F32,
-    /// int8 weights and activations with exact sums, attention of the encoder in f32.
+    /// int8 weights and activations with exact sums; encoder attention in f32.
     Mixed,
-    /// int8 weights and activations with exact sums, attention of the encoder included: many times as fast in a quarter
-    /// of the memory, and the same text on every processor. The word error rate is in `docs/PERFORMANCE.md`.
+    /// int8 weights and activations with exact sums; encoder attention in int8 too. Several times as fast as f32 in a
+    /// quarter of the memory, with the same text on every CPU. `docs/PERFORMANCE.md` has the word error rates.
     #[default]
     Int8,
 }
 
-/// `f32`, `mixed`, `int8`: as the command line and reports name them.
+/// Prints `f32`, `mixed` or `int8`, the names on the command line and in reports.
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -27,17 +27,17 @@ impl fmt::Display for Precision {
     }
 }
 
-/// How a network with quantized weights computes: [`Precision`] without f32.
+/// [`Precision`] of a network with quantized weights: without f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QuantizedPrecision {
-    /// Attention of the encoder in f32, keys and values of a source in half precision.
+    /// Encoder attention in f32; keys and values of a source in half precision.
     Mixed,
     /// Both in int8.
     Int8,
 }
 
 impl Precision {
-    /// The form with quantized weights; `None` for the network in f32.
+    /// The precision of a network with quantized weights; `None` for f32.
     #[must_use]
     pub fn quantized(self) -> Option<QuantizedPrecision> {
         match self {

@@ -10,31 +10,31 @@ use crate::weights::{FileRange, MemoryFile};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// A Hugging Face folder (`config.json`, `model.safetensors`, `tokenizer.json` or `vocab.json` with `merges.txt`,
-    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`); files
-    /// are told by what they contain.
+    /// `generation_config.json` if there is one), a whisper.cpp `.bin` file or a packed model (`sotto quantize`). Files
+    /// are recognised by their content.
     Path(PathBuf),
     /// The files of a Hugging Face folder, compiled into the application.
     Bytes(ModelBytes),
-    /// A packed model, compiled into the application: used where it lies if it starts on a multiple of 4 bytes, else
-    /// copied once.
+    /// A packed model, compiled into the application. Used in place if it starts at a multiple of 4 bytes, else copied
+    /// once.
     PackedBytes {
         /// Name for messages.
         name: &'static str,
         /// The file.
         bytes: &'static [u8],
     },
-    /// A whisper.cpp file or a packed model that the application has in memory, and that stays there as long as the
-    /// model: a packed one is used where it lies if it starts on a multiple of 4 bytes, else copied once.
+    /// A whisper.cpp file or a packed model in the application's memory; kept as long as the model. A packed model is
+    /// used in place if it starts at a multiple of 4 bytes, else copied once.
     Memory(MemoryFile),
-    /// A whisper.cpp file or a packed model that is open already, or a part of a larger file, such as an asset of an
-    /// Android package. A packed one is mapped, like a file of its own: in place if it begins at a multiple of 4 bytes,
-    /// as files in a package do that are not compressed, else it is copied once
+    /// A whisper.cpp file or a packed model that is already open, or a part of a larger file, such as an asset of an
+    /// Android package. A packed model is mapped like a separate file: used in place if it begins at a multiple of 4
+    /// bytes, as uncompressed files in a package do, else copied once
     /// ([`PackedModel::is_copied`](crate::packed::PackedModel::is_copied)).
     File(FileRange),
 }
 
 impl ModelSource {
-    /// What messages call it: the path, or the name that was given to it.
+    /// Its name in messages: the path, or the name that it was given.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -86,17 +86,17 @@ impl From<&Path> for ModelSource {
     }
 }
 
-/// Bytes that tell safetensors from ggml.
+/// Number of bytes that distinguish safetensors from other formats.
 pub const SAFETENSORS_START: usize = 9;
 
-/// Whether there is a file that begins as safetensors do.
+/// Whether `path` is a file that begins like a safetensors file.
 #[must_use]
 pub fn is_safetensors(path: &Path) -> bool {
     let mut start = [0; SAFETENSORS_START];
     File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && begins_as_safetensors(&start)
 }
 
-/// Whether a file begins as safetensors do: a length, then JSON.
+/// Whether the bytes begin like a safetensors file: a length, then JSON.
 #[must_use]
 pub fn begins_as_safetensors(bytes: &[u8]) -> bool {
     bytes.get(SAFETENSORS_START - 1) == Some(&b'{')

@@ -1,4 +1,4 @@
-//! What a packed model holds, and how it becomes a file.
+//! The contents of a packed model, and writing them to a file.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use sotto_runtime::{CancelToken, Cancelled};
 
 use super::header::{self, CHECKSUM_KEY, FORMAT, FORMAT_KEY, LAYOUT_KEY, NO_CHECKSUM, Place};
 
-/// Tensors and metadata of a packed model, in the order in which they will lie in the file.
+/// Tensors and metadata of a packed model, in the order of the file.
 #[derive(Debug)]
 pub struct Contents {
     metadata: BTreeMap<String, String>,
@@ -24,7 +24,7 @@ pub struct Contents {
 pub(super) enum Data {
     /// The panels of a matrix.
     Weights(PackedMatrix),
-    /// The scales of a matrix; right behind its panels.
+    /// The scales of a matrix; stored right after its panels.
     Scales(PackedMatrix),
     /// The panels of a matrix of 4-bit weights, with their scales.
     Int4(Int4Matrix),
@@ -39,14 +39,14 @@ pub(super) enum Data {
     Bytes(Vec<u8>),
 }
 
-/// Why a packed model could not be written. Nothing is left behind.
+/// Why a packed model could not be written. No partial file is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// There is a file already.
+    /// The file exists already.
     #[error("{path}: exists already; choose another name, or ask for it to be replaced")]
     Exists {
         /// The file.
@@ -57,12 +57,12 @@ pub enum WriteError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-// Bytes between two looks at the cancellation token.
+// Bytes between two polls of the cancellation token.
 const CHUNK: usize = 1 << 20;
 
 impl Contents {
@@ -76,35 +76,35 @@ impl Contents {
         Self { metadata, tensors: Vec::new() }
     }
 
-    /// Adds a tensor, unless there is one of that name: layers may read one tensor twice.
+    /// Adds a tensor unless there is one of that name: several layers may read the same tensor.
     pub(super) fn add(&mut self, name: String, data: Data) {
         if self.tensors.iter().all(|(known, _)| *known != name) {
             self.tensors.push((name, data));
         }
     }
 
-    /// Adds bytes that are no tensor of the network.
+    /// Adds bytes that are not a tensor of the network.
     pub fn add_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         self.add(name.to_owned(), Data::Bytes(bytes));
     }
 
-    /// Takes a tensor out, if there is one of that name.
+    /// Removes the tensor of that name, if there is one.
     pub fn remove(&mut self, name: &str) {
         self.tensors.retain(|(known, _)| known != name);
     }
 
-    /// Sets one entry of the metadata. The entries of the packed form itself cannot be set.
+    /// Sets one entry of the metadata. The entries of the packed format itself cannot be set.
     pub fn set_metadata(&mut self, key: &str, value: String) {
         if ![FORMAT_KEY, LAYOUT_KEY, CHECKSUM_KEY].contains(&key) {
             self.metadata.insert(key.to_owned(), value);
         }
     }
 
-    /// Writes the file: under another name first, then renamed into place, so that there is a whole file or none.
-    /// `on_bytes` gets the bytes written so far and all there are. `replace` allows to take the place of another file.
+    /// Writes the file under a temporary name and then renames it into place, so that there is a complete file or none.
+    /// `on_bytes` gets the bytes written so far and the total. `replace` allows replacing an existing file.
     ///
     /// # Errors
-    /// [`WriteError`]; what was written is removed.
+    /// [`WriteError`]; the temporary file is then removed.
     pub fn write(
         &self,
         path: &Path,
@@ -113,7 +113,7 @@ impl Contents {
         cancel: &CancelToken,
     ) -> Result<u64, WriteError> {
         let io = |source| WriteError::Io { path: path.to_owned(), source };
-        // Looked at first, so that nobody waits for a file that cannot be kept; the link below decides.
+        // Checked early, so that nobody waits for a file that cannot be kept; the link below decides.
         if !replace && fs::symlink_metadata(path).is_ok() {
             return Err(WriteError::Exists { path: path.to_owned() });
         }
@@ -144,7 +144,7 @@ impl Contents {
         file
     }
 
-    /// The header and the bytes behind it.
+    /// The header, and the tensors after it.
     fn laid_out(&self) -> (Vec<u8>, Vec<Cow<'_, [u8]>>) {
         let mut places = Vec::new();
         let mut tensors = Vec::new();
@@ -172,7 +172,7 @@ impl Contents {
 }
 
 impl Data {
-    /// Element type, shape and bytes.
+    /// Element type, shape and bytes as stored.
     fn stored(&self) -> (&'static str, Vec<usize>, Cow<'_, [u8]>) {
         let halves = |matrix: &PackedMatrix| {
             let panels = matrix.columns().div_ceil(matrix.layout().panel());
@@ -205,10 +205,10 @@ impl Data {
     }
 }
 
-/// Unfinished files of one name and process that are passed over.
+/// How many temporary names of one file and process are tried.
 const MOST_PARTS: usize = 1000;
 
-/// A file that is removed unless it is moved into its place.
+/// A temporary file that is removed unless it is moved into place.
 struct Part {
     file: File,
     path: PathBuf,
@@ -225,8 +225,8 @@ impl Part {
             hidden.push(name);
             hidden.push(format!(".{}.{attempt}.part", std::process::id()));
             let path = target.with_file_name(hidden);
-            // Never one that is there: it may be another packing's, or, left behind by a crash, a second name of a
-            // model in use.
+            // Never an existing file: it may belong to another packing, or be a leftover of a crash that is a second
+            // name (hard link) of a model in use.
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(Self { file, path }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < MOST_PARTS => attempt += 1,
@@ -240,7 +240,7 @@ impl Part {
         if replace {
             return fs::rename(&self.path, target).map_err(io);
         }
-        // A link never takes another file's place, a rename does; file systems without links get the rename.
+        // A hard link never replaces an existing file, a rename does. The rename is for file systems without links.
         match fs::hard_link(&self.path, target) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -253,7 +253,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Gone already where it was renamed; and nothing can be done where it cannot be removed.
+        // After a rename it no longer exists; a failure to remove it cannot be handled here.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -6,30 +6,30 @@ use sotto_kernels::Layout;
 
 use crate::weights::{WeightError, Weights, printable};
 
-/// Version of the packed form that is written and read. Counts up when older programs could not read a file.
+/// Version of the packed format that is written and read. It increases when older programs could not read a file.
 pub const FORMAT: u32 = 1;
 
 pub(super) const FORMAT_KEY: &str = "sotto.format";
 pub(super) const LAYOUT_KEY: &str = "sotto.layout";
 pub(super) const CHECKSUM_KEY: &str = "sotto.checksum";
 
-/// Bytes of the length in front of a safetensors header.
+/// Size of the length field in front of a safetensors header.
 pub(super) const LENGTH: usize = 8;
 
-// As it stands in the header; inside a value its quotes would be escaped.
+// The field as it appears in the header; inside a value its quotes would be escaped.
 const CHECKSUM_FIELD: &[u8] = b"\"sotto.checksum\":\"";
 
 /// Hexadecimal digits of a checksum.
 const DIGITS: usize = 16;
 
-/// What stands in place of the checksum while it is computed.
+/// Placeholder for the checksum while it is computed.
 pub(super) const NO_CHECKSUM: &str = "0000000000000000";
 
-/// Layout of a packed file, after its header was found to be what was written.
+/// Checks version and checksum of a header; returns the layout of the packed file.
 pub(super) fn check(file: &[u8], weights: &Weights) -> Result<Layout, WeightError> {
     let name = || weights.name().to_owned();
     let Some(format) = weights.metadata(FORMAT_KEY) else { return Err(WeightError::NotPacked { file: name() }) };
-    // Later versions may have other checksums: the version comes first.
+    // The version is checked first: later versions may have other checksums.
     if format != FORMAT.to_string() {
         return Err(WeightError::PackedVersion { file: name(), found: printable(format), known: FORMAT });
     }
@@ -42,12 +42,12 @@ pub(super) fn check(file: &[u8], weights: &Weights) -> Result<Layout, WeightErro
     layout.ok_or_else(|| WeightError::UnknownLayout { file: name(), found: printable(stated) })
 }
 
-/// How `sotto.layout` states a layout.
+/// The value of `sotto.layout` for a layout.
 pub(super) fn layout_value(layout: Layout) -> String {
     format!("{} {layout}", layout.id())
 }
 
-/// The header of a file whose tensors lie in `places`, padded so that what follows starts on a cache line.
+/// The header of a file whose tensors lie in `places`, padded so that the first tensor starts on a cache line.
 pub(super) fn write(metadata: &BTreeMap<String, String>, places: &[Place]) -> Vec<u8> {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let metadata: Vec<String> = metadata.iter().map(|(key, value)| format!("{}:{}", text(key), text(value))).collect();
@@ -65,7 +65,7 @@ pub(super) fn write(metadata: &BTreeMap<String, String>, places: &[Place]) -> Ve
     header
 }
 
-/// A tensor's name, type, shape and place behind the header.
+/// Name, type, shape and position of a tensor; positions count from the end of the header.
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) kind: &'static str,
@@ -74,8 +74,8 @@ pub(super) struct Place {
     pub(super) end: usize,
 }
 
-/// Writes the checksum of a changed header anew, for tests of what lies behind it; `false` where there is none to
-/// write.
+/// Recomputes the checksum of a changed header, for tests of the checks after it. Returns `false` if the header has no
+/// checksum field.
 pub fn reseal(file: &mut [u8]) -> bool {
     let Some(sum) = json(file).and_then(checksum) else { return false };
     let at = LENGTH + field(&file[LENGTH..]).unwrap_or_default();
@@ -83,19 +83,20 @@ pub fn reseal(file: &mut [u8]) -> bool {
     true
 }
 
-/// The header without its length, where the file holds all of it.
+/// The JSON of the header, if the file contains all of it.
 fn json(file: &[u8]) -> Option<&[u8]> {
     let (length, rest) = file.split_first_chunk::<LENGTH>()?;
     rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
-/// Where the digits of the checksum stand.
+/// Index of the checksum's digits.
 fn field(json: &[u8]) -> Option<usize> {
     let at = json.windows(CHECKSUM_FIELD.len()).position(|window| window == CHECKSUM_FIELD)? + CHECKSUM_FIELD.len();
     (at + DIGITS <= json.len()).then_some(at)
 }
 
-/// FNV-1a of a header, its own checksum read as zeros: any one changed byte changes it, and it needs no table.
+/// FNV-1a of a header, with its own checksum read as zeros. Every change of a single byte changes it, and it needs no
+/// table.
 fn checksum(json: &[u8]) -> Option<[u8; DIGITS]> {
     let at = field(json)?;
     let (before, rest) = json.split_at(at);

@@ -1,4 +1,4 @@
-//! A packed model, opened: tensors that are read where they lie.
+//! An opened packed model: its tensors are read in place.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,9 +13,9 @@ use super::{INT4, INT8, SCALES, header};
 use crate::layers::{FloatWeights, MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightType};
 use crate::weights::{FileRange, MemoryFile, WeightError, Weights, printable};
 
-/// A packed model file, mapped, or an image of one in memory.
+/// A packed model: a mapped file, or one in memory.
 ///
-/// What it hands out keeps the file mapped, so it may be dropped before the layers. Immutable, `Send + Sync`.
+/// Weights taken from it keep the file mapped, so it may be dropped before the layers. Immutable, `Send + Sync`.
 #[derive(Debug)]
 pub struct PackedModel {
     weights: Weights,
@@ -23,16 +23,16 @@ pub struct PackedModel {
 }
 
 impl PackedModel {
-    /// Maps a packed model. Reads its header, and of the rest nothing.
+    /// Maps a packed model. Reads only its header.
     ///
     /// # Errors
-    /// [`WeightError`] when it cannot be read, is no packed model, is of an unknown version or layout, or when its
+    /// [`WeightError`] when it cannot be read, is not a packed model, has an unknown version or layout, or when its
     /// header is damaged.
     pub fn open(path: &Path) -> Result<Self, WeightError> {
         Self::checked(Weights::open_to_keep(path)?)
     }
 
-    /// Uses a packed model in memory; `name` stands for the path in messages. Copied once where it does not start on a
+    /// Uses a packed model in memory; `name` replaces the path in messages. Copied once if it does not start at a
     /// multiple of [`IN_PLACE`] bytes.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl PackedModel {
         Self::checked(Weights::keep_bytes(bytes, name)?)
     }
 
-    /// As [`from_bytes`](Self::from_bytes), for a file that the application has in memory.
+    /// As [`from_bytes`](Self::from_bytes), for a file in the application's memory.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -49,7 +49,7 @@ impl PackedModel {
         Self::checked(Weights::keep_memory(file)?)
     }
 
-    /// Maps a packed model that is a part of an open file. It is used where it lies if it begins at a multiple of
+    /// Maps a packed model that is a part of an open file. It is used in place if it begins at a multiple of
     /// [`IN_PLACE`] bytes, as files inside an Android package do; else it is copied once
     /// ([`is_copied`](Self::is_copied)).
     ///
@@ -71,37 +71,37 @@ impl PackedModel {
         Ok(model)
     }
 
-    /// Path of the file, or the name that was given to the bytes; for messages.
+    /// Path of the file, or the name given to the bytes; for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         self.weights.name()
     }
 
-    /// How the matrices are quantized: with 4 bits, if any is.
+    /// How the matrices are quantized: [`WeightType::Int4`] if any matrix has 4 bits.
     #[must_use]
     pub fn weight_type(&self) -> WeightType {
         if self.weights.names().any(is_int4) { WeightType::Int4 } else { WeightType::Int8 }
     }
 
-    /// Order of the quantized weights.
+    /// Layout of the quantized weights.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Length of the file.
+    /// Length of the file in bytes.
     #[must_use]
     pub fn bytes_on_disk(&self) -> u64 {
         self.weights.bytes_on_disk()
     }
 
-    /// Whether a tensor of that name is there in half precision.
+    /// Whether there is a tensor of that name in half precision.
     #[must_use]
     pub fn is_half(&self, name: &str) -> bool {
         self.weights.stored(name).is_ok_and(|stored| stored.kind == "F16")
     }
 
-    /// Bytes of the half-precision tensors as f32, which they become when they are loaded.
+    /// Size of all half-precision tensors as f32, to which they are converted when they are loaded.
     #[must_use]
     pub fn widened_bytes(&self) -> u64 {
         let halves = self.tensors().filter(|(_, kind, _)| *kind == "F16");
@@ -122,7 +122,7 @@ impl PackedModel {
         })
     }
 
-    /// The whole file, and where the bytes of a tensor that is no part of the network lie in it.
+    /// The whole file, and the range in it of a tensor that is not part of the network.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::ElementType`].
@@ -132,22 +132,22 @@ impl PackedModel {
         Ok((self.weights.shared(), stored.range))
     }
 
-    /// Whether the file was copied into memory of our own, because it does not lie aligned for its tensors.
+    /// Whether the file was copied into memory, because it is not aligned for its tensors.
     #[must_use]
     pub fn is_copied(&self) -> bool {
         self.weights.is_copied()
     }
 
-    /// Gives the mapped pages back to the system, which reads them again when they are touched; nothing of a model that
-    /// is in memory. Returns the bytes of the map.
+    /// Gives the mapped pages back to the system, which reads them again when they are accessed. Does nothing for a
+    /// model in memory. Returns the size of the mapping in bytes.
     pub fn release_pages(&self) -> Bytes {
         Bytes(self.weights.release_pages())
     }
 
-    /// Looks whether the file still has the length that was mapped: one system call.
+    /// Checks that the file still has the length that was mapped. Cost: one system call.
     ///
     /// # Errors
-    /// [`WeightError::Changed`].
+    /// [`WeightError::Changed`] when it has not.
     pub fn check_unchanged(&self) -> Result<(), WeightError> {
         if self.weights.has_its_length() { Ok(()) } else { Err(WeightError::Changed { file: self.name().to_owned() }) }
     }
@@ -179,7 +179,7 @@ impl PackedModel {
         WeightError::Packed { file: self.name().to_owned(), name: printable(name), problem }
     }
 
-    /// The matrix as it lies in the file.
+    /// The matrix as stored in the file.
     fn mapped(&self, request: &MatrixRequest<'_>) -> Result<QuantizedMatrix, WeightError> {
         match self.weights.shape(&format!("{}.{INT4}", request.name())) {
             Some(_) => self.mapped_int4(request).map(QuantizedMatrix::Int4),
@@ -210,7 +210,7 @@ impl PackedModel {
         let columns = request.columns();
         let depth = request.depth();
         let (name, scales) = (format!("{}.{INT8}", request.name()), format!("{}.{SCALES}", request.name()));
-        // Refuses what has no size before sizes are computed with.
+        // Refuses a shape without a valid size before sizes are computed from it.
         PackedMatrix::packed_len(layout, columns, depth).map_err(|problem| self.unfit(&name, problem))?;
         let panels = columns.div_ceil(layout.panel());
         let stored = self.weights.stored(&name)?;
@@ -247,7 +247,7 @@ impl TensorSource for PackedModel {
     fn floats(&self, name: &str, shape: &[usize]) -> Result<Floats, WeightError> {
         let stored = self.weights.stored(name)?;
         if stored.kind == "F16" {
-            // Not in place: what computes with them reads f32.
+            // Not in place: layers read f32.
             return Ok(self.weights.tensor(name, shape)?.into());
         }
         self.expect_kind(name, stored.kind, "F32")?;
@@ -261,7 +261,7 @@ impl TensorSource for PackedModel {
         }
     }
 
-    /// In place where the file has that layout; otherwise repacked, which copies the weights and changes none.
+    /// In place if the file has that layout; otherwise repacked, which copies the weights and changes none.
     fn quantized(&self, layout: Layout, request: &MatrixRequest<'_>) -> Result<QuantizedWeights, WeightError> {
         let matrix = self.mapped(request)?;
         let matrix = matrix.repacked(layout).map_err(|problem| self.unfit(&request.name(), problem))?;

@@ -1,7 +1,7 @@
-//! Packing: a model of its publisher becomes one file of quantized weights that is mapped and used where it lies.
+//! Packing: converts a published model into one file of quantized weights that can be mapped and used in place.
 //!
-//! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. What
-//! else belongs into the file, settings and a vocabulary, its task adds.
+//! The network is loaded once from a [`Recorder`], so that the file contains exactly what loading needs. The task adds
+//! the rest: settings and a vocabulary.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -15,56 +15,56 @@ use super::{
 use crate::layers::{Backend, TensorSource, Watched, WeightType};
 use crate::weights::WeightError;
 
-/// A model that can be packed, as its task declares it.
+/// A model that can be packed; implemented by its task.
 pub trait Packable {
-    /// The task that the file names: [`TASK`].
+    /// The value of [`TASK`] in the file's metadata.
     const TASK: &'static str;
 
-    /// Kinds of layers, for the errors of quantization: patterns of the names of matrices, in which a `*` stands for a
-    /// number, with the names of the kinds.
+    /// Kinds of layers, to report quantization errors by: pairs of a pattern of matrix names, in which `*` stands for a
+    /// number, and the name of the kind.
     const CLASSES: &'static [(&'static str, &'static str)];
 
-    /// What messages call it.
+    /// Its name in messages.
     fn name(&self) -> &str;
 
     /// Its tensors.
     fn tensors(&self) -> impl TensorSource;
 
-    /// The packed model, where it is packed already: it gets another layout, its weights do not change.
+    /// The packed model, if it is already packed: then only its layout changes, not its weights.
     fn packed(&self) -> Option<&PackedModel>;
 
-    /// The form of most of its weights: `safetensors F16`, `ggml q8_0`.
+    /// The format of most of its weights, such as `safetensors F16` or `ggml q8_0`.
     fn format(&self) -> String;
 
-    /// Weights of the network, for the progress.
+    /// Number of weights of the network, for progress.
     fn weights(&self) -> u64;
 
     /// Loads the network with quantized weights from these tensors, and drops it.
     ///
     /// # Errors
-    /// What is wrong with the tensors.
+    /// The error of the tensor that is missing or damaged.
     fn load(&self, tensors: &impl TensorSource, backend: &Backend) -> Result<(), WeightError>;
 }
 
 /// How a model is packed.
 pub struct PackOptions<'a> {
-    /// Order of the weights: that of the kernels which will read them.
+    /// Layout of the weights: that of the kernels that will read them.
     pub layout: Layout,
-    /// Bits of the weights of each matrix, by its name. A packed model keeps those it has.
+    /// Weight type of each matrix, by its name. A packed model keeps its own.
     pub weight_type: &'a dyn Fn(&str) -> WeightType,
-    /// The same for all of them together, as the file says it.
+    /// A description of the weight types of all matrices, for the metadata.
     pub weights: &'a dyn Display,
-    /// Which f32 tensors are stored as half floats, if that loses nothing. A packed model keeps what it has.
+    /// Selects f32 tensors to be stored in half precision, if that is exact. A packed model keeps its own.
     pub is_half: &'a dyn Fn(&str) -> bool,
-    /// Where the model comes from. A packed model keeps what it says.
+    /// Where the model comes from. A packed model keeps its own provenance.
     pub provenance: &'a Provenance,
-    /// Measured figures for the file: the text of a JSON object.
+    /// Measured figures for the metadata, as the text of a JSON object.
     pub measured: Option<&'a str>,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
 }
 
-/// Why a model could not be packed. Nothing is left behind.
+/// Why a model could not be packed. No partial file is left.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
     /// The weights cannot be read.
@@ -73,7 +73,7 @@ pub enum PackError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The measured figures are no JSON object.
+    /// The measured figures are not a JSON object.
     #[error("the measured figures are not a JSON object: {problem}")]
     Measured {
         /// Where the parser stopped, and why.
@@ -81,15 +81,15 @@ pub enum PackError {
     },
 }
 
-/// Packs `model` into the file `destination`. `complete` adds to the tensors what else belongs to the model. Returns
-/// the length of the file, and how far its weights are from the source's: nothing for a model that was packed before.
-/// The same input gives the same bytes.
+/// Packs `model` into the file `destination`. `complete` adds the task's settings and vocabulary to the tensors.
+/// Returns the length of the file in bytes and the quantization errors, which are empty for a model that was already
+/// packed. The same input gives the same bytes.
 ///
-/// Holds the packed weights in memory. Progress counts weights ([`Stage::Quantize`]), then bytes ([`Stage::Write`]);
-/// `cancel` is looked at before each tensor and each megabyte.
+/// Holds the packed weights in memory. Progress counts weights ([`Stage::Quantize`]), then bytes ([`Stage::Write`]).
+/// Polls `cancel` before each tensor and each megabyte.
 ///
 /// # Errors
-/// [`PackError`], and those of `complete`. There is a whole file at `destination` or, after an error, none.
+/// [`PackError`], and the errors of `complete`. An error leaves no partial file at `destination`.
 pub fn pack<M: Packable, E: From<PackError>>(
     model: &M,
     options: &PackOptions<'_>,
@@ -116,7 +116,7 @@ pub fn pack<M: Packable, E: From<PackError>>(
     Ok((Bytes(bytes), quality))
 }
 
-/// Loads the network and keeps what it is made of.
+/// Loads the network and records its tensors.
 fn record(
     model: &impl Packable,
     options: &PackOptions<'_>,
@@ -135,7 +135,7 @@ fn record(
     let tensors = model.tensors();
     let recorder = Recorder::new(&tensors, options.layout, options.weight_type, cancel).with_halves(&is_half);
     let source = Watched::new(&recorder, cancel, &report);
-    // It does not compute: the weights may lie in an order that this CPU's kernels do not read.
+    // Only for loading, never for computing: the recorded layout may be one that this CPU's kernels do not read.
     let backend = Backend::with_kernels(KernelSet::scalar(), Threads::ONE);
     model.load(&source, &backend)?;
     Ok(recorder.finish())

@@ -1,5 +1,4 @@
-//! What a packed model says of itself: where it comes from, under which licence, and how far its weights are from the
-//! source's.
+//! Metadata of a packed model: its origin, its licence and its quantization error.
 
 use std::fmt::Display;
 
@@ -7,20 +6,20 @@ use serde_json::{Map, Value, json};
 
 use super::{Contents, PackedModel, TensorError};
 
-/// Metadata: bits of the weights.
+/// Metadata key: types of the weights.
 const WEIGHTS: &str = "sotto.weights";
-/// Metadata: what is known of the source, a JSON object.
+/// Metadata key: what is known of the source, a JSON object.
 pub const SOURCE: &str = "sotto.source";
-/// Metadata: the licence, as short as its publisher states it.
+/// Metadata key: the licence, in the publisher's short form.
 pub const LICENCE: &str = "sotto.licence";
-/// Metadata: the text of the licence.
+/// Metadata key: the text of the licence.
 const LICENCE_TEXT: &str = "sotto.licence_text";
-/// Metadata: how far the weights are from the source's and what was measured, a JSON object.
+/// Metadata key: quantization error and measured figures, a JSON object.
 pub const QUALITY: &str = "sotto.quality";
-/// Metadata: the program that wrote the file.
+/// Metadata key: the program that wrote the file.
 const WRITER: &str = "sotto.writer";
 
-/// Where a model comes from, as far as it is known. It ends up in the packed file word for word.
+/// Where a model comes from, as far as it is known. It is copied into the packed file verbatim.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// SHA-256 of the weight file, in hexadecimal digits.
@@ -29,7 +28,7 @@ pub struct Provenance {
     pub repository: Option<String>,
     /// Commit of the repository.
     pub revision: Option<String>,
-    /// Licence, as short as its publisher states it.
+    /// Licence, in the publisher's short form.
     pub licence: Option<String>,
     /// Text of the licence.
     pub licence_text: Option<String>,
@@ -38,31 +37,31 @@ pub struct Provenance {
 /// Quantization error of a group of weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassError {
-    /// What the weights belong to.
+    /// Kind of layer, or name of the matrix.
     pub name: String,
-    /// Root mean square of the differences over that of the weights: 0.005 is half a percent.
+    /// Root mean square of the differences, divided by that of the weights: 0.005 is half a percent.
     pub relative: f64,
 }
 
-/// How far quantized weights are from the source's.
+/// Quantization error: how far the weights are from the source's.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Quality {
     /// By kind of layer.
     pub classes: Vec<ClassError>,
-    /// The matrix that is farthest.
+    /// The matrix with the largest relative error.
     pub worst: Option<ClassError>,
 }
 
 impl Quality {
-    /// Sums the errors of all matrices by kind. `classes` are patterns of their names with the names of the kinds; a
-    /// `*` stands for a number.
+    /// Sums the errors of all matrices by kind of layer. `classes` pairs patterns of matrix names, in which `*` stands
+    /// for a number, with the names of the kinds.
     #[must_use]
     pub fn of(errors: &[TensorError], classes: &[(&str, &str)]) -> Self {
         Self { classes: by_class(errors, classes), worst: worst(errors) }
     }
 }
 
-/// What a model about to be packed will say of itself.
+/// The metadata of a model that is being packed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     entries: Vec<(&'static str, String)>,
@@ -71,7 +70,7 @@ pub struct Description {
 }
 
 impl Description {
-    /// Of a model as it was published; `format` is the form that most of its weights have.
+    /// The metadata of a published model; `format` is the format of most of its weights.
     #[must_use]
     pub fn new(format: &str, provenance: &Provenance, quality: Quality) -> Self {
         let Provenance { sha256, repository, revision, licence, licence_text } = provenance;
@@ -97,7 +96,7 @@ impl Description {
         Self { entries, notes, quality }
     }
 
-    /// What a model that is packed already says of itself.
+    /// The metadata of a model that is already packed.
     #[must_use]
     pub fn kept(model: &PackedModel) -> Self {
         let entry = |key| model.metadata(key).map(|value| (key, value.to_owned()));
@@ -106,20 +105,20 @@ impl Description {
         Self { entries, notes, quality: Quality::default() }
     }
 
-    /// Adds measured figures, where there are any.
+    /// Adds measured figures, if there are any.
     pub fn measured(&mut self, figures: Map<String, Value>) {
         if !figures.is_empty() {
             self.notes.insert("measured".into(), figures.into());
         }
     }
 
-    /// How far the weights are from the source's; nothing for a model that was packed before.
+    /// The quantization error; empty for a model that was already packed.
     #[must_use]
     pub fn quality(&self) -> &Quality {
         &self.quality
     }
 
-    /// Writes everything down, and the bits of the weights.
+    /// Writes everything, and the types of the weights, to the metadata.
     pub fn write(self, weights: impl Display, contents: &mut Contents) {
         contents.set_metadata(WEIGHTS, weights.to_string());
         contents.set_metadata(WRITER, concat!("sotto ", env!("CARGO_PKG_VERSION")).to_owned());
@@ -130,20 +129,20 @@ impl Description {
     }
 }
 
-/// Measured figures out of the text of a JSON object; none without text.
+/// Parses measured figures from the text of a JSON object; empty without text.
 ///
 /// # Errors
-/// When it is no JSON object.
+/// When the text is not a JSON object.
 pub fn figures(json: Option<&str>) -> Result<Map<String, Value>, serde_json::Error> {
     json.map_or_else(|| Ok(Map::new()), serde_json::from_str)
 }
 
-/// Six digits say enough, and the same on every machine.
+/// Rounds to six digits, which are enough, and the same on every machine.
 fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// The errors of all matrices of each kind together.
+/// The error of each kind of layer, over all its matrices.
 fn by_class(errors: &[TensorError], classes: &[(&str, &str)]) -> Vec<ClassError> {
     let is_of = |name: &str, pattern: &str| match pattern.split_once('*') {
         None => name.starts_with(pattern),

@@ -1,4 +1,4 @@
-//! Makes the content of a packed model by watching layers load.
+//! Makes the contents of a packed model by recording what layers load.
 
 use std::cell::RefCell;
 
@@ -11,10 +11,10 @@ use super::{INT4, INT8, SCALES};
 use crate::layers::{MatrixRequest, QuantizedMatrix, QuantizedWeights, TensorSource, WeightType};
 use crate::weights::WeightError;
 
-/// A source of tensors that keeps what it hands out, packed for one layout.
+/// A tensor source that records what is loaded from it, packed for one layout.
 ///
-/// Load a network from it, then take the [`Contents`] and the errors that quantization made. The network that was
-/// loaded is packed for the recorder's layout, whatever kernels it was loaded for: drop it.
+/// Load a network from it, then take the [`Contents`] and the quantization errors. Drop that network: its weights are
+/// in the recorder's layout, whatever kernels it was loaded for.
 pub struct Recorder<'a, S> {
     source: &'a S,
     layout: Layout,
@@ -29,7 +29,7 @@ struct State {
     errors: Vec<TensorError>,
 }
 
-/// How far the quantized weights of one matrix are from the source's.
+/// Quantization error of one matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TensorError {
     /// Name of the matrix.
@@ -41,7 +41,7 @@ pub struct TensorError {
 }
 
 impl TensorError {
-    /// Root of error over weights: 0 is exact, 0.005 half a percent.
+    /// Relative error, `√(squared error / squared weights)`: 0 is exact, 0.005 is half a percent.
     #[must_use]
     pub fn relative(&self) -> f64 {
         match self.squared_weights {
@@ -52,9 +52,9 @@ impl TensorError {
 }
 
 impl<'a, S: TensorSource> Recorder<'a, S> {
-    /// Watches `source`; looks at `cancel` before each tensor, and before a matrix is compared with its source.
+    /// Wraps `source`. Polls `cancel` before each tensor, and before a matrix is compared with its source.
     ///
-    /// `weight_type` says how the matrix of a name is quantized. A source that is packed itself keeps what it has.
+    /// `weight_type` gives the weight type of a matrix by its name. A packed source keeps its own.
     #[must_use]
     pub fn new(
         source: &'a S,
@@ -66,25 +66,25 @@ impl<'a, S: TensorSource> Recorder<'a, S> {
         Self { source, layout, weight_type, is_half: &|_| false, cancel, state: RefCell::new(state) }
     }
 
-    /// Stores the floats of the names that `is_half` picks in half precision, if each of them is a half float already.
+    /// Stores the f32 tensors whose names `is_half` selects in half precision, if that is exact.
     #[must_use]
     pub fn with_halves(self, is_half: &'a dyn Fn(&str) -> bool) -> Self {
         Self { is_half, ..self }
     }
 
-    /// What was handed out, and the error of each matrix that was made from f32 tensors.
+    /// The recorded contents, and the error of each matrix that was quantized from f32 tensors.
     #[must_use]
     pub fn finish(self) -> (Contents, Vec<TensorError>) {
         let State { contents, errors, .. } = self.state.into_inner();
         (contents, errors)
     }
 
-    /// Whether the source has the tensors of a matrix as they were published; otherwise it is packed itself.
+    /// Whether the source has the unquantized tensors of a matrix; otherwise the source is packed.
     fn is_published(&self, request: &MatrixRequest<'_>) -> bool {
         request.parts.iter().all(|part| self.source.contains(&format!("{}.weight", part.name)))
     }
 
-    /// Compares a finished matrix with the source.
+    /// Computes the error of a quantized matrix against the source.
     fn error(&self, request: &MatrixRequest<'_>, matrix: &QuantizedMatrix) -> Result<TensorError, WeightError> {
         let mut error = TensorError { name: request.name(), squared_error: 0.0, squared_weights: 0.0 };
         let mut quantized = vec![0.0; request.depth()];
@@ -156,7 +156,7 @@ impl<S: TensorSource> TensorSource for Recorder<'_, S> {
     }
 }
 
-/// The values as half floats; `None` where one would change.
+/// The values in half precision; `None` if a value would change.
 fn exact_halves(values: &[f32]) -> Option<Vec<f16>> {
     let half = |&value: &f32| Some(f16::from_f32(value)).filter(|half| half.to_f32() == value);
     values.iter().map(half).collect()

@@ -1,4 +1,4 @@
-//! The packed form: what is written, that it is used in place, and what happens to damaged files.
+//! The packed format: what is written, that it is used in place, and how damaged files are refused.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -65,7 +65,7 @@ const CONV: MatrixRequest<'_> =
     MatrixRequest { parts: &[part("conv", Biased::Yes, 5)], rows: StoredRows::Convolution { inputs: 4, kernel: 3 } };
 const EMBED: MatrixRequest<'_> = MatrixRequest { parts: &[part("embed", Biased::No, 50)], rows: LINEAR };
 
-/// All that a network asks for.
+/// Loads everything that a network would.
 fn load(source: &impl TensorSource, layout: Layout) -> Result<(Vec<QuantizedWeights>, Vec<f32>), WeightError> {
     let norm = source.floats("norm.weight", &[7])?.to_vec();
     let matrices =
@@ -165,7 +165,7 @@ fn as_f32_a_matrix_is_what_its_weights_stand_for() {
     }
 }
 
-/// All matrices but the convolution with 4-bit weights.
+/// A file with 4-bit weights in all matrices except the convolution.
 fn int4_file(layout: Layout) -> Vec<u8> {
     let weight_type = |name: &str| if name == "conv" { WeightType::Int8 } else { WeightType::Int4 };
     contents_as(layout, &weight_type).0.to_bytes()
@@ -189,7 +189,7 @@ fn four_bit_weights_are_the_same_in_every_layout() {
             assert!(matches!(packed.quantized(to, &CONV).unwrap().matrix, QuantizedMatrix::Int8(_)));
         }
         let (rows, original) = (packed.matrix(&EMBED).unwrap().rows, source.matrix(&EMBED).unwrap().rows);
-        // Half a step of a block whose greatest weight is 1 has 1/16; the end that is cut a little more.
+        // Half a step is 1/16 in a block whose largest weight is 1; at the clamped end the error is a little larger.
         assert!(rows.iter().zip(&original).all(|(found, original)| (found - original).abs() < 0.15), "{from}");
     }
 }
@@ -232,7 +232,7 @@ fn four_bit_weights_of_another_shape_or_type_are_refused() {
 fn four_bit_weights_with_a_scale_that_is_not_finite_are_refused() {
     let mut bytes = int4_file(Layout::Vnni);
     let embed = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("embed.int4").unwrap().data().as_ptr();
-    // Behind the codes of the first block.
+    // After the codes of the first block.
     let at = embed.addr() - bytes.as_ptr().addr() + 32 * 32 / 2;
     bytes[at..at + 2].copy_from_slice(&0x7c00u16.to_le_bytes());
     let error = open(&bytes).unwrap().quantized(Layout::Vnni, &EMBED).map(|_| ()).unwrap_err();
@@ -296,7 +296,7 @@ fn a_file_is_replaced_only_on_demand_and_nothing_else_is_left() {
     assert_eq!((std::fs::read(&path).unwrap(), only_file()), (b"mine".to_vec(), 1));
     write(&contents, &path, true).unwrap();
     assert_eq!((std::fs::read(&path).unwrap() == contents.to_bytes(), only_file()), (true, 1));
-    // A loaded model keeps the file that it was loaded from.
+    // A loaded model keeps its own file.
     let model = PackedModel::open(&path).unwrap();
     let matrix = model.quantized(Layout::Columns, &EMBED).unwrap().matrix;
     let before: Vec<u8> = matrix.bytes().to_vec();
@@ -334,7 +334,7 @@ fn a_file_that_is_cut_under_a_model_is_noticed() {
     assert!(matches!(model.check_unchanged(), Err(WeightError::Changed { .. })));
 }
 
-/// The message of a refusal, which names the file.
+/// The message of a refusal; checks that it names the file.
 fn refusal(bytes: &[u8]) -> String {
     let message = open(bytes).map(|_| ()).unwrap_err().to_string();
     assert!(message.contains("model.sotto") && message.len() < 600, "{message}");
@@ -380,7 +380,7 @@ fn unknown_versions_and_layouts_are_named() {
     assert!(matches!(open(&changed("\"4 quads\"", "\"9 quads\"")), Err(WeightError::UnknownLayout { .. })));
     assert!(matches!(open(&changed("sotto.format", "other.format")), Err(WeightError::NotPacked { .. })));
     assert!(matches!(open(&changed("sotto.checksum", "sotto.checksun")), Err(WeightError::Checksum { .. })));
-    // The name is for people, the number counts.
+    // Only the number counts; the name is for people.
     assert!(open(&changed("\"4 quads\"", "\"4 other\"")).is_ok());
 }
 
@@ -401,7 +401,7 @@ fn tensors_of_another_kind_shape_or_place_are_refused() {
     assert!(matches!(model.floats("words", &[10]), Err(WeightError::ElementType { .. })));
     assert!(matches!(model.bytes("norm.weight"), Err(WeightError::ElementType { .. })));
     assert!(matches!(model.bytes("absent"), Err(WeightError::Missing { .. })));
-    // Weights that say they are stored with an offset, in a layout without one.
+    // Weights with the type of an offset layout, in a layout without an offset.
     let kind = changed("\"embed.int8\":{\"dtype\":\"I8\"", "\"embed.int8\":{\"dtype\":\"U8\"");
     assert!(matches!(open(&kind).unwrap().quantized(Layout::Quads, &EMBED), Err(WeightError::ElementType { .. })));
     // Scales under another name than the weights before them.
@@ -433,7 +433,7 @@ fn weights_beyond_the_file_overlapping_or_misaligned_are_refused() {
         let message = refusal(&changed(from, to));
         assert!(message.contains(cause), "{message}");
     }
-    // A file of sound tensors whose header is not padded: the first one starts between two lines.
+    // Valid tensors, but an unpadded header: the first tensor does not start on a cache line.
     let metadata = HashMap::from([
         ("sotto.format".to_owned(), "1".to_owned()),
         ("sotto.layout".to_owned(), "4 quads".to_owned()),
@@ -471,7 +471,7 @@ fn values_that_are_not_finite_are_refused() {
     }
 }
 
-/// Reads every weight; the number of columns that are not zeros.
+/// Reads every weight; returns the number of columns that are not all zero.
 fn filled_columns(matrix: &QuantizedMatrix) -> usize {
     let mut weights = vec![0.0; matrix.depth()];
     let mut is_filled = |column| {
@@ -482,7 +482,7 @@ fn filled_columns(matrix: &QuantizedMatrix) -> usize {
 }
 
 proptest! {
-    /// Whatever a header with a sound checksum says, a model opens and reads inside the file, or is refused.
+    /// For any header with a valid checksum, opening either fails or gives a model that reads only inside the file.
     #[test]
     fn damaged_files_never_read_out_of_bounds(
         changes in prop::collection::vec((0..file(Layout::Quads).len(), any::<u8>()), 1..4),

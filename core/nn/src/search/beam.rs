@@ -1,7 +1,7 @@
-//! Beam search: the likeliest texts, followed at once (openai/whisper `decoding.py`, `BeamSearchDecoder`).
+//! Beam search: follows the most likely texts in parallel (openai/whisper `decoding.py`, `BeamSearchDecoder`).
 //!
-//! Cost per step: one row of the vocabulary is compared per hypothesis, with a preference copied as well, and a text is
-//! copied per continuation. Nothing is allocated: hypotheses change places between two sets.
+//! Cost per step: one comparison of a row of logits per hypothesis (with a [`Preference`](super::Preference) also a
+//! copy), and a copy of the tokens per continuation. Nothing is allocated: hypotheses move between two sets.
 
 use sotto_kernels::{KernelSet, Ranked, TopK};
 use sotto_runtime::Cancelled;
@@ -9,19 +9,19 @@ use sotto_runtime::Cancelled;
 use super::candidate::{Candidate, Share};
 use super::{Scorer, Search, SearchSettings};
 
-/// What a beam search fills again at every step, kept from window to window.
+/// Buffers of a beam search, reused from step to step and from window to window.
 #[derive(Debug, Default)]
 pub(super) struct BeamMemory {
     /// Best first.
     active: Vec<Hypothesis>,
-    /// What the active ones become in the step at hand, best first.
+    /// The active hypotheses after the current step, best first.
     grown: Vec<Hypothesis>,
-    /// Texts that reached their end, in the order in which they did.
+    /// Complete texts, in the order in which they ended.
     finished: Vec<Hypothesis>,
-    /// Hypotheses that were given up, for their memory.
+    /// Discarded hypotheses, kept to reuse their memory.
     spare: Vec<Hypothesis>,
     steps: Vec<Step>,
-    /// For each of the active hypotheses: which one it continues, and by which token.
+    /// For each active hypothesis, the index of the one that it continues; `tokens` has the token.
     parents: Vec<usize>,
     tokens: Vec<u32>,
 }
@@ -30,7 +30,7 @@ pub(super) struct BeamMemory {
 #[derive(Debug, Default)]
 struct Hypothesis {
     candidate: Candidate,
-    /// Log-probability plus what a preference brought; the beam is sorted by it.
+    /// Log-probability plus the bonus of a preference; the beam is sorted by it.
     score: f64,
 }
 
@@ -42,13 +42,13 @@ struct Step {
     /// Score of the hypothesis with this token.
     score: f64,
     share: Share,
-    /// Place among all before they are sorted: of equals the first counts.
+    /// Position before sorting: of equal steps the first wins.
     place: usize,
 }
 
 impl Search<'_> {
-    /// The best texts behind the prompt, best first: as many as the beam is wide, where so many were found. `first` are
-    /// the logits behind the prompt.
+    /// The best continuations of the prompt, best first: up to the width of the beam. `first` holds the logits after
+    /// the prompt.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -61,11 +61,11 @@ impl Search<'_> {
         texts
     }
 
-    /// Searches until enough texts are complete, or none goes on.
+    /// Searches until enough texts are complete or no hypothesis is left.
     fn follow(&mut self, first: &[f32], beam: &mut BeamMemory) -> Result<(), Cancelled> {
         let Self { hypotheses, memory, scorer, settings, cancel } = self;
         beam.start(settings.max_tokens);
-        // One more than the width: one of them may be the end of the text.
+        // One more than the width, because one of them may be the end of the text.
         let mut top = TopK::new(settings.beam + 1);
         hypotheses.fork(&[0]);
         memory.first.clear();
@@ -98,7 +98,7 @@ impl BeamMemory {
         active.push(first);
     }
 
-    /// Complete texts, and those that did not get so far where there are too few; best first, of equals the first.
+    /// Complete texts, and unfinished ones if there are too few; best first; of equal ones the first found.
     fn best(&mut self, settings: SearchSettings) -> Vec<Candidate> {
         let Self { active, finished, .. } = self;
         let missing = settings.beam.saturating_sub(finished.len()).min(active.len());
@@ -112,7 +112,7 @@ impl BeamMemory {
         texts
     }
 
-    /// The best ways to continue each active hypothesis, given the logits of its next token.
+    /// Collects the best continuations of each active hypothesis, given the logits of its next token.
     fn weigh<'s>(
         &mut self,
         scorer: &dyn Scorer,
@@ -140,11 +140,11 @@ impl BeamMemory {
                 steps.push(Step { parent, token, score, share, place: steps.len() });
             }
         }
-        // In place, where a stable sort would allocate.
+        // Unstable, because a stable sort would allocate; `place` breaks ties.
         steps.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.place.cmp(&b.place)));
     }
 
-    /// Takes the best steps: the texts that go on are active now, complete ones join those that are wanted.
+    /// Takes the best steps: continued texts become the active ones, complete ones are added to the finished.
     fn grow(&mut self, end: u32, settings: SearchSettings) {
         let Self { active, grown, finished, spare, steps, parents, tokens, .. } = self;
         parents.clear();
@@ -176,7 +176,7 @@ impl BeamMemory {
 }
 
 impl SearchSettings {
-    /// Complete texts that end a beam.
+    /// Number of complete texts that end a beam search.
     fn wanted(&self) -> usize {
         ((self.beam as f32 * self.patience).round() as usize).max(1)
     }
@@ -189,7 +189,7 @@ mod tests {
 
     const VOCABULARY: usize = 300;
 
-    /// Brings something for tokens that the text of before begins, and takes it back otherwise.
+    /// A preference that gives a bonus for some tokens and takes it back for others, depending on the text.
     #[derive(Debug)]
     struct Wish;
 
@@ -238,21 +238,21 @@ mod tests {
         for scorer in [&plain as &dyn Scorer, &wishing] {
             for text in [&[][..], &[10], &[10, 11], &[10, 11, 12], &[40], &[5]] {
                 for _ in 0..100 {
-                    // Coarse, so that there are equals.
+                    // Coarse steps, so that there are equal values.
                     let coarse = |x: u64| if x == 0 { f32::NEG_INFINITY } else { -((x % 40) as f32) / 3.0 };
                     let mut scores: Vec<f32> = (0..VOCABULARY).map(|_| coarse(rng.next_u64() % 200)).collect();
                     let mut memory = BeamMemory::default();
                     memory.start(10);
                     memory.active[0].candidate.tokens = text.to_vec();
                     memory.weigh(scorer, std::iter::once(&mut scores[..]), &mut top, &mut weighed);
-                    // Log-probabilities now.
+                    // `scores` holds log-probabilities now.
                     let mut expected = scores.clone();
                     if let Some(wish) = scorer.preference() {
                         wish.favour_with_refund(text, &scores, &mut expected);
                     }
                     let mut order: Vec<usize> =
                         (0..VOCABULARY).filter(|&token| scores[token] > f32::NEG_INFINITY).collect();
-                    // Stable: the first of equals stays first.
+                    // A stable sort: the first of equal values stays first.
                     order.sort_by(|&a, &b| expected[b].total_cmp(&expected[a]));
                     order.truncate(6);
                     let step = |&token: &usize| (token as u32, f64::from(expected[token]), scores[token]);

@@ -1,19 +1,20 @@
-//! A text that a search came up with, and how texts compare.
+//! A text found by a search, and how texts are ranked.
 
 use super::repetition::looped_tail;
 
-/// A text that a search came up with.
+/// A text found by a search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Candidate {
-    /// Sampled tokens without the end of the text.
+    /// Sampled tokens, without the end-of-text token.
     pub tokens: Vec<u32>,
-    /// What each of them added to the sums.
+    /// What each token added to the sums.
     shares: Vec<Share>,
-    /// Sum of their log-probabilities, the end of the text included.
+    /// Sum of their log-probabilities, that of the end-of-text token included.
     pub sum_logprob: f64,
-    /// What a [`Preference`](super::Preference) brought: counts where texts compete, not where one is judged.
+    /// Bonus of a [`Preference`](super::Preference): it counts when texts compete, not when the quality of one is
+    /// judged.
     pub bonus: f64,
-    /// Whether it was given up because it loops; the loop is cut to its first round.
+    /// Whether decoding stopped because the text loops; the loop is then cut to its first round.
     pub looped: bool,
 }
 
@@ -21,32 +22,33 @@ pub struct Candidate {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Share {
     pub(super) logprob: f32,
-    /// What a preference brings, or takes back.
+    /// The bonus of a preference; negative if it is taken back.
     pub(super) bonus: f32,
 }
 
 impl Share {
-    /// Of a token with this log-probability and this score.
+    /// The share of a token with this log-probability and score.
     pub(super) fn of(logprob: f32, score: f32) -> Self {
-        // Infinite ones have no difference.
+        // The difference of infinite values would be NaN.
         Self { logprob, bonus: if score == logprob { 0.0 } else { score - logprob } }
     }
 }
 
-/// How sums of log-probabilities of texts of different lengths compare: the longer a text, the lower its sum.
+/// Length normalisation: makes the log-probabilities of texts of different lengths comparable; the sum falls with every
+/// token.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum LengthNorm {
-    /// Per token (openai/whisper, `MaximumLikelihoodRanker`).
+    /// Divides by the length (openai/whisper, `MaximumLikelihoodRanker`).
     #[default]
     Mean,
-    /// Over `((5 + length) / 6)^exponent` (Wu et al. 2016, equation 14).
+    /// Divides by `((5 + length) / 6)^exponent` (Wu et al. 2016, equation 14).
     Gnmt(f32),
-    /// Over `length^exponent` (Marian's `--normalize`).
+    /// Divides by `length^exponent` (Marian's `--normalize`).
     Power(f32),
 }
 
 impl LengthNorm {
-    /// What the sum of a text of `length` tokens is divided by.
+    /// The divisor for a text of `length` tokens.
     fn divisor(self, length: usize) -> f64 {
         let length = length.max(1) as f64;
         match self {
@@ -65,7 +67,7 @@ impl Candidate {
         candidate
     }
 
-    /// Probabilities of the tokens.
+    /// Probability of each token.
     pub fn probabilities(&self) -> impl Iterator<Item = f32> {
         self.shares.iter().map(|share| sotto_kernels::exp(share.logprob))
     }
@@ -94,13 +96,13 @@ impl Candidate {
         self.end(share);
     }
 
-    /// Counts the end of the text, which is not kept.
+    /// Adds the end-of-text token to the sums; the token itself is not kept.
     pub(super) fn end(&mut self, Share { logprob, bonus }: Share) {
         self.sum_logprob += f64::from(logprob);
         self.bonus += f64::from(bonus);
     }
 
-    /// Cuts a loop at the end to its first round, and what it added; `true` if there was one.
+    /// Cuts a loop at the end to its first round and corrects the sums. Returns whether there was a loop.
     pub(super) fn cut_loop(&mut self) -> bool {
         let tail = looped_tail(&self.tokens);
         let kept = self.tokens.len() - tail;
@@ -113,7 +115,7 @@ impl Candidate {
         tail > 0
     }
 
-    /// Mean log-probability per token, the end of the text counted as one.
+    /// Mean log-probability per token, the end-of-text token included.
     #[must_use]
     pub fn avg_logprob(&self) -> f32 {
         (self.sum_logprob / (self.tokens.len() + 1) as f64) as f32
@@ -125,7 +127,7 @@ impl Candidate {
     }
 }
 
-/// The best by [`Candidate::rank`]; the first of equals.
+/// The candidate with the highest [`Candidate::rank`]; of equal ones the first.
 pub(super) fn best_of<'a>(
     candidates: impl IntoIterator<Item = &'a Candidate>,
     length: LengthNorm,
@@ -170,7 +172,7 @@ mod tests {
     fn a_text_whose_loop_was_cut_is_judged_by_what_is_left() {
         let text = |tokens: &[u32]| {
             let mut candidate = Candidate::default();
-            // Each token has a share of its own; powers of two add up exactly.
+            // Each token has a different share; powers of two add up exactly.
             for (place, &token) in tokens.iter().enumerate() {
                 candidate.push(token, Share { logprob: -0.25 * (place + 1) as f32, bonus: 0.5 });
             }
@@ -183,7 +185,7 @@ mod tests {
         assert!(cut.cut_loop());
         assert_eq!(cut.avg_logprob(), expected.avg_logprob());
         assert_eq!(cut, Candidate { looped: true, ..expected });
-        // With the end of the text, which is no part of the loop.
+        // Followed by the end of the text, which is not part of the loop.
         let end = Share { logprob: -3.0, bonus: 0.0 };
         let [mut cut, mut expected] = [text(&looped), text(&once)];
         cut.end(end);

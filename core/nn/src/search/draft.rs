@@ -1,8 +1,8 @@
-//! A draft of the text is fed at once, and only what the network says otherwise is decoded token by token (speculative
-//! decoding, Leviathan et al. 2023; the draft may be the last hypothesis of live text).
+//! Speculative decoding (Leviathan et al. 2023): a draft of the text is fed in one pass, and only where the network
+//! disagrees are tokens decoded one by one. The draft may be the last hypothesis of live text.
 //!
-//! The text is that of greedy decoding. Cost: a pass of the network per place where the draft is wrong, and one per
-//! token that is new.
+//! The result is that of greedy decoding. Cost: one pass of the network per wrong place in the draft, and one per new
+//! token.
 
 use sotto_runtime::Cancelled;
 
@@ -12,25 +12,24 @@ use super::recording::Recording;
 use super::sampling::argmax;
 use super::sequences::pick;
 
-// Rows of the vocabulary product at a time: their logits are 1.7 MB, and rows behind the first wrong one are not
-// needed.
+// Rows of logits that are computed at a time: they take 1.7 MB, and rows after the first wrong one are not needed.
 const ROWS: usize = 8;
 
-// A text that differs in more places is another one.
+// A draft that is wrong in more places is not worth following.
 const ROUNDS: usize = 4;
 
-/// A prompt that was fed together with what most likely follows it.
+/// A prompt that was fed together with its likely continuation.
 #[derive(Debug)]
 pub struct Draft<'d> {
-    /// Tokens of the prompt.
+    /// Number of tokens of the prompt.
     prompt: usize,
-    /// Tokens that were fed behind it.
+    /// Draft tokens that were fed after it.
     ahead: &'d [u32],
 }
 
 impl<'d> Draft<'d> {
-    /// Feeds `prompt` and `draft`; logits of all their rows are there afterwards. A network whose memories cannot be
-    /// cut gets no draft.
+    /// Feeds `prompt` and `draft`; the logits of all their rows are then available. The draft is left out for a network
+    /// whose memory cannot be truncated.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -48,8 +47,8 @@ impl<'d> Draft<'d> {
         Ok(Self { prompt: prompt.len(), ahead })
     }
 
-    /// Verifies the draft and goes on behind it, recording the attention of every token that is fed and stays: of the
-    /// prompt and of all tokens but a last one that nothing followed.
+    /// Verifies the draft and continues after it. Records the attention of every token that was fed and kept: of the
+    /// prompt and of all tokens, except a last one that nothing followed.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -71,8 +70,8 @@ impl<'d> Draft<'d> {
 }
 
 impl Search<'_> {
-    /// Takes tokens as long as they are those `ahead`, whose logits begin at row `row` of what was fed last. `None` at
-    /// the end of the text; otherwise the token that is not ahead, and how many before it were.
+    /// Accepts tokens as long as they equal those in `ahead`; the logits start at row `row` of the last pass. Returns
+    /// `None` at the end of the text; otherwise the first token that differs, and how many were accepted before it.
     fn verify(&mut self, row: usize, ahead: &[u32], text: &mut Candidate) -> Option<(u32, usize)> {
         let rows: Vec<usize> = (row..=row + ahead.len()).collect();
         for (chunk, rows) in rows.chunks(ROWS).enumerate() {
@@ -97,7 +96,7 @@ impl Search<'_> {
                 }
             }
         }
-        // Not reached: the last row has nothing ahead.
+        // Not reached: the last row has no draft token.
         None
     }
 }

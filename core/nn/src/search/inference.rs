@@ -1,4 +1,4 @@
-//! A network at work: the memories of the texts that it was fed, behind calls that know nothing of their types.
+//! A network with the memories of its texts, behind an interface without their types.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,22 +8,21 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 use super::network::{Memory, Network, Pass, Row};
 use super::recording::Recording;
 
-// Memories have room for multiples of this many tokens, so that those of one text fit the next.
+// Memories are sized in multiples of this many tokens, so that those of one text can be reused for the next.
 const ROOM_STEP: usize = 128;
 
-/// Texts that a network was fed: first one, the *prompt*, then hypotheses that all continue it.
+/// The texts of a search: first one, the *prompt*, then hypotheses that all continue it.
 pub trait Hypotheses: Debug {
-    /// Begins an empty prompt; it and what continues it have room for `room` tokens. What was there before is
-    /// forgotten.
+    /// Begins an empty prompt; it and its continuations may have up to `room` tokens. Earlier texts are dropped.
     fn begin(&mut self, room: usize);
 
-    /// Feeds more tokens of the prompt, which attends to the first source, and records the attention of chosen heads.
+    /// Feeds more tokens of the prompt, which attends to the first source. Records the attention of chosen heads.
     ///
     /// # Errors
-    /// [`Cancelled`] when `cancel` fires; the prompt is to be begun anew then.
+    /// [`Cancelled`] when `cancel` fires; the prompt must then be begun again.
     ///
     /// # Panics
-    /// When a token is beyond the vocabulary, or the prompt beyond its room.
+    /// When a token is outside the vocabulary, or the prompt exceeds its room.
     fn extend(
         &mut self,
         tokens: &[u32],
@@ -31,25 +30,25 @@ pub trait Hypotheses: Debug {
         cancel: &CancelToken,
     ) -> Result<(), Cancelled>;
 
-    /// Tokens of the prompt.
+    /// Number of tokens of the prompt.
     fn len(&self) -> usize;
 
-    /// Whether nothing was fed yet.
+    /// Whether the prompt has no tokens.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether [`truncate`](Self::truncate) works and costs nothing.
+    /// Whether [`truncate`](Self::truncate) is supported; it then costs nothing.
     fn cuts(&self) -> bool;
 
-    /// Forgets all tokens of the prompt from `len` on.
+    /// Drops all tokens of the prompt from `len` on.
     fn truncate(&mut self, len: usize);
 
-    /// Scores of the next token after each of the rows `picked` of what was fed last: `[picked, columns]`.
+    /// Logits of the next token after each of the rows `picked` of the last call that fed tokens: `[picked, columns]`.
     fn logits(&mut self, picked: &[usize]) -> &mut [f32];
 
-    /// Makes hypotheses that continue the prompt; hypothesis `i` attends to source `sources[i]`. Hypotheses of before
-    /// are given up.
+    /// Makes hypotheses that continue the prompt; hypothesis `i` attends to source `sources[i]`. Earlier hypotheses are
+    /// dropped.
     fn fork(&mut self, sources: &[usize]);
 
     /// Feeds one token to each hypothesis and returns the logits of the next ones, `[hypotheses, columns]`.
@@ -58,19 +57,19 @@ pub trait Hypotheses: Debug {
     /// [`Cancelled`] when `cancel` fires.
     ///
     /// # Panics
-    /// When a token is beyond the vocabulary, a hypothesis beyond its room, or there are not as many tokens as
+    /// When a token is outside the vocabulary, a hypothesis exceeds its room, or there are not as many tokens as
     /// hypotheses.
     fn step(&mut self, tokens: &[u32], cancel: &CancelToken) -> Result<&mut [f32], Cancelled>;
 
-    /// Hypothesis `i` continues what was hypothesis `parents[i]`; memories are copied unless `parents` ascends, each
-    /// named once at most.
+    /// Hypothesis `i` becomes a continuation of the previous hypothesis `parents[i]`. Memories are copied, unless
+    /// `parents` is strictly ascending.
     fn reorder(&mut self, parents: &[usize]);
 
-    /// Gives the hypotheses up.
+    /// Drops the hypotheses.
     fn release(&mut self);
 }
 
-/// A network with its memories: what one transcription or translation holds.
+/// A network with its memories: the state of one transcription or translation.
 #[derive(Debug)]
 pub struct Inference<N: Network> {
     network: Arc<N>,
@@ -81,9 +80,9 @@ pub struct Inference<N: Network> {
     prompt: Vec<N::Memory>,
     hypotheses: Vec<N::Memory>,
     hypothesis_sources: Vec<usize>,
-    /// Memories of hypotheses that were not continued, for the next step.
+    /// Memories of hypotheses that were not continued, to be reused in the next step.
     spare: Vec<N::Memory>,
-    /// Memories that nobody uses, with room for `room` tokens.
+    /// Unused memories, with room for `room` tokens.
     free: Vec<N::Memory>,
     room: usize,
     rows: Vec<Row>,
@@ -92,7 +91,7 @@ pub struct Inference<N: Network> {
 }
 
 impl<N: Network> Inference<N> {
-    /// A network at rest. `threads` is for a network that has no pool of its own.
+    /// A network without texts. `threads` is for a network that has no pool of its own.
     #[must_use]
     pub fn new(network: Arc<N>, threads: Threads) -> Self {
         let scratch = network.scratch();
@@ -119,11 +118,11 @@ impl<N: Network> Inference<N> {
         &self.network
     }
 
-    /// Sets what texts attend to from here on. `make` gets the network, its scratch, and the sources of before, whose
-    /// memory it may use.
+    /// Sets the sources that texts attend to. `make` gets the network, its scratch memory, and the previous sources,
+    /// whose memory it may reuse.
     ///
     /// # Errors
-    /// Those of `make`; there are no sources then.
+    /// Those of `make`; there are then no sources.
     pub fn attend_to<E>(
         &mut self,
         make: impl FnOnce(&N, &mut N::Scratch, &mut Vec<N::Source>) -> Result<(), E>,
@@ -223,7 +222,7 @@ impl<N: Network> Hypotheses for Inference<N> {
         self.parent_sources.extend(parents.iter().map(|&parent| self.hypothesis_sources[parent]));
         std::mem::swap(&mut self.hypothesis_sources, &mut self.parent_sources);
         if parents.is_sorted_by(|earlier, later| earlier < later) {
-            // Each goes on at most once: those that do move up.
+            // Each hypothesis is continued at most once: those that are continued move up.
             parents.iter().enumerate().for_each(|(target, &parent)| self.hypotheses.swap(target, parent));
             self.spare.extend(self.hypotheses.drain(parents.len()..));
             return;
@@ -266,13 +265,13 @@ mod tests {
         inference.truncate(1);
         inference.extend(&[3], None, &cancel).unwrap();
         inference.fork(&[0, 1]);
-        // The sum of what was fed, and of the source.
+        // The sum of the fed tokens and of the source.
         assert_eq!(Toy::best(inference.step(&[0, 0], &cancel).unwrap()), [4, 7]);
         inference.reorder(&[1, 1, 0]);
         assert_eq!(Toy::best(inference.step(&[0, 1, 1], &cancel).unwrap()), [7, 0, 5]);
         inference.reorder(&[0, 2]);
         assert_eq!(Toy::best(inference.step(&[2, 2], &cancel).unwrap()), [1, 7]);
-        // The prompt is as it was.
+        // The prompt is unchanged.
         inference.fork(&[0]);
         assert_eq!(Toy::best(inference.step(&[2], &cancel).unwrap()), [6]);
         inference.begin(300);

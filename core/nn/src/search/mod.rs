@@ -1,8 +1,8 @@
-//! From a network that predicts one token to whole texts: greedy, beam and sampled search, the same for every task.
+//! Search: from a network that predicts one token to whole texts. Greedy, beam and sampled search, shared by all tasks.
 //!
-//! A task brings a [`Network`], which is fed tokens and gives logits, and a [`Scorer`], which says what may come next.
-//! An [`Inference`] keeps the network's memories; a [`Search`] follows texts in it. The search knows neither the
-//! network's types nor what its tokens mean.
+//! A task provides a [`Network`], which is fed tokens and returns logits, and a [`Scorer`], which says which tokens may
+//! come next. An [`Inference`] holds the network's memories; a [`Search`] decodes texts with it. The search knows
+//! neither the network's types nor the meaning of its tokens.
 
 mod beam;
 mod candidate;
@@ -29,52 +29,53 @@ pub use scorer::{Plain, Preference, Scorer};
 use beam::BeamMemory;
 use sotto_runtime::CancelToken;
 
-/// What a search looks for.
+/// Settings of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SearchSettings {
-    /// Hypotheses that a beam search follows at once.
+    /// Number of hypotheses of a beam search.
     pub beam: usize,
     /// A beam search ends once `beam × patience` texts are complete (Kasai et al. 2022).
     pub patience: f32,
-    /// How texts of different lengths compare.
+    /// Length normalisation, for ranking texts of different lengths.
     pub length: LengthNorm,
-    /// Most tokens to sample, the end of the text included.
+    /// Maximum number of sampled tokens, the end-of-text token included.
     pub max_tokens: usize,
-    /// Whether a text that loops is given up, and cut to the loop's first round.
+    /// Whether decoding stops when a text loops; the loop is then cut to its first round.
     pub stop_loops: bool,
 }
 
-/// What a search fills again at every step, kept from search to search: the steady state allocates nothing.
+/// Buffers of a search, reused from search to search, so that the steady state allocates nothing.
 #[derive(Debug, Default)]
 pub struct SearchMemory {
     beam: BeamMemory,
-    /// Logits of the first token, for every hypothesis.
+    /// Logits of the first token, copied for every hypothesis.
     first: Vec<f32>,
-    /// A row of log-probabilities with what a [`Preference`] brings.
+    /// A row of log-probabilities with the bonus of a [`Preference`].
     weighed: Vec<f32>,
-    /// Tokens sampled so far, all attempts and hypotheses.
+    /// Number of tokens sampled so far, over all attempts and hypotheses.
     sampled: usize,
 }
 
 impl SearchMemory {
-    /// Tokens sampled since it was made, all attempts and hypotheses; a draft counts one per pass over the vocabulary.
+    /// Number of tokens sampled so far, over all attempts and hypotheses. A draft counts one per product with the
+    /// vocabulary.
     #[must_use]
     pub fn sampled(&self) -> usize {
         self.sampled
     }
 }
 
-/// A search at work: see [`greedy`](Self::greedy), [`drawn`](Self::drawn), [`beam`](Self::beam) and [`Draft`].
+/// A search: see [`greedy`](Self::greedy), [`drawn`](Self::drawn), [`beam`](Self::beam) and [`Draft`].
 #[derive(Debug)]
 pub struct Search<'a> {
-    /// The network and the texts that it was fed.
+    /// The network and its texts.
     pub hypotheses: &'a mut dyn Hypotheses,
-    /// What is kept from search to search.
+    /// Buffers that are reused from search to search.
     pub memory: &'a mut SearchMemory,
-    /// What may come next.
+    /// Which tokens may come next.
     pub scorer: &'a dyn Scorer,
-    /// What is looked for.
+    /// Settings of the search.
     pub settings: SearchSettings,
-    /// Observed at least once per token.
+    /// Polled at least once per token.
     pub cancel: &'a CancelToken,
 }

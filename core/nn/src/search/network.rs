@@ -1,4 +1,4 @@
-//! The seam between search and computing: what a network has to be able to do.
+//! The interface between search and networks.
 
 use std::fmt::Debug;
 
@@ -6,20 +6,20 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::recording::Recording;
 
-/// One token to feed: it continues hypothesis `hypothesis`, at the position after the last one fed.
+/// One token to feed: it continues hypothesis `hypothesis`, at the position after its last token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
-    /// Which of a pass' memories it continues.
+    /// Index into the pass's memories: the hypothesis that the token continues.
     pub hypothesis: usize,
-    /// Which of a pass' sources it attends to.
+    /// Index into the pass's sources: the source that the token attends to.
     pub source: usize,
     /// The token.
     pub token: u32,
 }
 
-/// What a network keeps of one hypothesis: keys and values of its attention, or the cells of a recurrent layer.
+/// The state of a network for one hypothesis: a KV cache, or the cells of a recurrent layer.
 pub trait Memory: Debug + Send {
-    /// Tokens fed so far.
+    /// Number of tokens fed so far.
     fn len(&self) -> usize;
 
     /// Whether nothing was fed yet.
@@ -30,35 +30,35 @@ pub trait Memory: Debug + Send {
     /// Forgets everything.
     fn clear(&mut self);
 
-    /// Becomes a copy of `other`, in its own memory.
+    /// Becomes a copy of `other`, reusing its own memory.
     fn copy_from(&mut self, other: &Self);
 
-    /// Forgets all tokens from `len` on; never called where [`Network::CUTS`] is `false`.
+    /// Forgets all tokens from `len` on. Only called when [`Network::CUTS`] is `true`.
     fn truncate(&mut self, len: usize);
 }
 
-/// What one call of a network reads and writes, but its scratch.
+/// The arguments of one pass of a network, without its scratch memory.
 #[derive(Debug)]
 pub struct Pass<'a, 'r, N: Network + ?Sized> {
-    /// Tokens to feed; those of one hypothesis follow each other in order.
+    /// Tokens to feed; those of one hypothesis are in order.
     pub rows: &'a [Row],
     /// Memories of the hypotheses.
     pub memories: &'a mut [N::Memory],
-    /// What the rows attend to.
+    /// The sources that rows attend to.
     pub sources: &'a [N::Source],
-    /// Where attention to the source is kept, where it is wanted.
+    /// Records the attention to the source, if given.
     pub recording: Option<&'a mut Recording<'r>>,
-    /// Threads of a network that has no pool of its own.
+    /// Threads for a network that has no pool of its own.
     pub threads: Threads,
-    /// Observed at least once per block of the network.
+    /// Polled at least once per block of the network.
     pub cancel: &'a CancelToken,
 }
 
 impl<'a, N: Network + ?Sized> Pass<'a, '_, N> {
-    /// The source of a network whose rows all attend to one.
+    /// The only source, for networks whose rows all attend to the same one.
     ///
     /// # Panics
-    /// When there is none, or a row attends to another.
+    /// When there is no source, or a row attends to another one.
     #[must_use]
     pub fn shared_source(&self) -> &'a N::Source {
         assert!(self.rows.iter().all(|row| row.source == 0), "this network attends to one source at a time");
@@ -68,35 +68,35 @@ impl<'a, N: Network + ?Sized> Pass<'a, '_, N> {
 
 /// A network that is fed tokens and predicts the one after each of them.
 ///
-/// It is shared by all who compute with it and never changes; what changes has a type of the network's own.
+/// A network is shared by all its users and never changes; the state that changes has associated types.
 pub trait Network: Debug + Send + Sync {
-    /// What it keeps of one hypothesis.
+    /// The state of one hypothesis.
     type Memory: Memory;
-    /// What hypotheses attend to: encoded audio, an encoded sentence; `()` for a network that has its text only.
+    /// What hypotheses attend to: encoded audio, an encoded sentence; `()` for a network without a source.
     type Source: Debug + Send + Sync;
-    /// Memory that it reuses from pass to pass.
+    /// Scratch memory, reused from pass to pass.
     type Scratch: Debug + Send;
 
-    /// Whether a memory can forget its last tokens at no cost: keys and values can, recurrent cells cannot.
+    /// Whether a memory can be truncated at no cost: a KV cache can, recurrent cells cannot.
     const CUTS: bool;
 
-    /// Memory for its passes.
+    /// Scratch memory for its passes.
     fn scratch(&self) -> Self::Scratch;
 
-    /// An empty memory for one hypothesis of at most `positions` tokens, or as many as the network has positions for.
+    /// An empty memory for one hypothesis of at most `positions` tokens, limited to the network's own maximum.
     fn memory(&self, positions: usize) -> Self::Memory;
 
-    /// Feeds tokens; what they give stays in `scratch` for [`logits`](Self::logits). Several hypotheses advance in one
-    /// pass: each may have a source of its own.
+    /// Feeds tokens; the results stay in `scratch` for [`logits`](Self::logits). Several hypotheses advance in one
+    /// pass; each may have its own source.
     ///
     /// # Errors
-    /// [`Cancelled`] when the pass' token fires; what was fed of it is undefined then.
+    /// [`Cancelled`] when the pass's cancellation token fires; the memories are then unspecified.
     ///
     /// # Panics
-    /// When a token is beyond the vocabulary or a hypothesis beyond its memory: callers check both.
+    /// When a token is outside the vocabulary or a hypothesis exceeds its memory; callers check both.
     fn feed(&self, pass: Pass<'_, '_, Self>, scratch: &mut Self::Scratch) -> Result<(), Cancelled>;
 
-    /// Scores of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, columns]`.
-    /// A column is a token, or a place in a shortlist ([`Scorer::token`](super::Scorer::token)).
+    /// Logits of the next token after each of the rows `picked` of the last [`feed`](Self::feed): `[picked, columns]`.
+    /// A column is a token, or an index into a shortlist ([`Scorer::token`](super::Scorer::token)).
     fn logits<'s>(&self, picked: &[usize], scratch: &'s mut Self::Scratch, threads: Threads) -> &'s mut [f32];
 }

@@ -1,4 +1,4 @@
-//! Attention to the source, kept while tokens are fed: it says which part of the source a token belongs to.
+//! Recorded cross-attention: it shows which part of the source a token belongs to.
 
 use sotto_kernels::Heads;
 
@@ -7,9 +7,9 @@ use sotto_kernels::Heads;
 pub struct Recording<'a> {
     /// The chosen heads, as `(block, head)`.
     pub heads: &'a [(usize, usize)],
-    /// What was kept of each.
+    /// The recorded rows of each head.
     pub weights: Vec<Vec<f32>>,
-    /// How many rows were recorded.
+    /// Number of recorded rows.
     pub rows: usize,
 }
 
@@ -20,12 +20,12 @@ impl<'a> Recording<'a> {
         Self { heads, weights: vec![Vec::new(); heads.len()], rows: 0 }
     }
 
-    /// As many rows come with the next pass.
+    /// Announces the number of rows of the next pass.
     pub(super) fn expect(&mut self, rows: usize) {
         self.rows += rows;
     }
 
-    /// Forgets all rows from `len` on.
+    /// Drops all rows from `len` on.
     pub fn truncate(&mut self, len: usize) {
         let rows = self.rows.max(1);
         for weights in &mut self.weights {
@@ -34,8 +34,8 @@ impl<'a> Recording<'a> {
         self.rows = self.rows.min(len);
     }
 
-    /// Keeps one row of the chosen heads of block `block` out of attention weights: `heads.count()` rows, `states`
-    /// values of each.
+    /// Records one row of the chosen heads of block `block`. `weights` holds the attention weights of all heads,
+    /// `[heads, stride]`, of which the first `states` values per head count.
     pub fn take(&mut self, block: usize, weights: &[f32], heads: Heads, states: usize) {
         let stride = weights.len() / heads.count();
         for (head, kept) in self.of_block(block) {
@@ -43,7 +43,7 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// The chosen heads of block `block`, and what was kept of each.
+    /// The chosen heads of block `block`, each with its recorded rows.
     pub fn of_block(&mut self, block: usize) -> impl Iterator<Item = (usize, &mut Vec<f32>)> {
         let chosen = self.heads.iter().zip(&mut self.weights);
         chosen.filter_map(move |(&(of, head), kept)| (of == block).then_some((head, kept)))

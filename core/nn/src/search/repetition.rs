@@ -1,13 +1,13 @@
-//! Loops: a decoder that lost the thread writes the same words again and again.
+//! Loop detection: a decoder that has gone wrong writes the same words again and again.
 
 // Four rounds and a dozen tokens: "no, no, no" is speech, the fourth line of the same chorus is not.
 const ROUNDS: usize = 4;
 const TOKENS: usize = 12;
 
-// Longer loops are left to the compression ratio.
+// Longer loops are detected by the compression ratio.
 const MAX_PERIOD: usize = 40;
 
-/// How many tokens at the end of `tokens` only repeat what stands before them; 0 where nothing loops.
+/// Number of tokens at the end of `tokens` that only repeat earlier ones; 0 if there is no loop.
 pub(super) fn looped_tail(tokens: &[u32]) -> usize {
     (1..=MAX_PERIOD.min(tokens.len() / ROUNDS))
         .map(|period| (period, repeated(tokens, period)))
@@ -17,16 +17,16 @@ pub(super) fn looped_tail(tokens: &[u32]) -> usize {
         .unwrap_or(0)
 }
 
-/// Whether three tokens in a row come twice: in a sentence or two of speech a sign that the text goes on after the
-/// audio.
+/// Whether any three consecutive tokens occur twice: within a sentence or two of speech a sign that the text continues
+/// after the end of the audio.
 #[must_use]
 pub fn repeats(tokens: &[u32]) -> bool {
     let triples = || tokens.windows(3).enumerate();
     triples().any(|(index, triple)| triples().skip(index + 1).any(|(_, later)| later == triple))
 }
 
-/// Whether a word or a few come again and again anywhere in the text, "light light light light light": mostly the
-/// decoder's stammer, seldom a speaker's.
+/// Whether a word or a few words repeat many times anywhere in the text, as in "light light light light light": mostly
+/// an error of the decoder, seldom of the speaker.
 #[must_use]
 pub fn stutters(tokens: &[u32]) -> bool {
     [(1, 5), (2, 4), (3, 4)].into_iter().any(|(period, rounds)| {
@@ -39,8 +39,8 @@ pub fn stutters(tokens: &[u32]) -> bool {
     })
 }
 
-/// Makes the tokens of `recent` less likely, before logits become probabilities: a positive logit is divided by
-/// `penalty`, a negative one multiplied (CTRL, Keskar et al. 2019, §4.1). 1 changes nothing. Each token counts once.
+/// Repetition penalty (CTRL, Keskar et al. 2019, §4.1): makes the tokens of `recent` less likely. A positive logit is
+/// divided by `penalty`, a negative one multiplied. 1 changes nothing. Each token counts once.
 pub fn penalize(logits: &mut [f32], recent: &[u32], penalty: f32) {
     for (place, token) in recent.iter().enumerate() {
         if recent[..place].contains(token) {
@@ -52,7 +52,7 @@ pub fn penalize(logits: &mut [f32], recent: &[u32], penalty: f32) {
     }
 }
 
-/// Length of the longest tail whose every token equals the one `period` before it.
+/// Length of the longest tail in which every token equals the one `period` before it.
 fn repeated(tokens: &[u32], period: usize) -> usize {
     let later = tokens.iter().rev();
     let earlier = tokens[..tokens.len() - period].iter().rev();

@@ -1,11 +1,12 @@
 //! Choosing a token from scores.
 
-/// A small, fast, seedable generator (SplitMix64, Steele et al. 2014): sampling must repeat for a seed, not be secret.
+/// A small, fast, seedable generator (SplitMix64, Steele et al. 2014). Sampling must be reproducible for a seed; it
+/// need not be secret.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator whose whole sequence follows from `seed`.
+    /// A generator whose sequence is determined by `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -43,7 +44,7 @@ pub fn sample(scores: &[f32], temperature: f32, rng: &mut Rng) -> usize {
     drawn(scores.iter().enumerate().map(|(index, &score)| (index, weight(score))), rng).unwrap_or(best)
 }
 
-/// One of the indices, each with the probability that its weight has among all; `None` where rounding leaves none.
+/// Draws an index with a probability proportional to its weight; `None` if rounding leaves none.
 fn drawn(weighted: impl Iterator<Item = (usize, f64)> + Clone, rng: &mut Rng) -> Option<usize> {
     let mut left = rng.next_f64() * weighted.clone().map(|(_, weight)| weight).sum::<f64>();
     let mut weighted = weighted;
@@ -54,29 +55,29 @@ fn drawn(weighted: impl Iterator<Item = (usize, f64)> + Clone, rng: &mut Rng) ->
     Some(index)
 }
 
-/// How a token is drawn: a temperature, and which tokens are left out before. Filters act in the order of their fields,
-/// on probabilities at this temperature; the likeliest token is never left out.
+/// How a token is drawn: the temperature, and filters that exclude tokens. Filters apply in the order of the fields, to
+/// the probabilities at this temperature; the most likely token is never excluded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Scores are divided by it: 0 takes the likeliest, 1 follows the network.
+    /// Logits are divided by it: 0 takes the most likely token, 1 samples from the network's distribution.
     pub temperature: f32,
-    /// So many of the likeliest stay (Fan et al. 2018).
+    /// Keeps this many of the most likely tokens (Fan et al. 2018).
     pub top_k: Option<usize>,
-    /// The fewest of the likeliest stay that together have this probability (Holtzman et al. 2020).
+    /// Keeps the smallest set of most likely tokens that together have this probability (Holtzman et al. 2020).
     pub top_p: Option<f32>,
-    /// Those stay that have this part of the likeliest one's probability (Nguyen et al. 2024).
+    /// Keeps tokens with at least this fraction of the probability of the most likely one (Nguyen et al. 2024).
     pub min_p: Option<f32>,
 }
 
 impl Sampling {
-    /// At a temperature, from all tokens.
+    /// Samples from all tokens at a temperature.
     #[must_use]
     pub fn at(temperature: f32) -> Self {
         Self { temperature, top_k: None, top_p: None, min_p: None }
     }
 
-    /// Draws an index. Scores are log-probabilities or logits; `-inf` is never drawn. Sorts the scores where there are
-    /// filters.
+    /// Draws an index. Scores are log-probabilities or logits; `-inf` is never drawn. Cost: one pass over the scores,
+    /// and a sort if there are filters.
     #[must_use]
     pub fn draw(&self, scores: &[f32], rng: &mut Rng) -> usize {
         let Self { temperature, top_k, top_p, min_p } = *self;
@@ -99,7 +100,7 @@ impl Sampling {
             weights.truncate(kept.map_or(weights.len(), |last| last + 1));
         }
         if let Some(min_p) = min_p {
-            // The likeliest has weight 1.
+            // The most likely token has weight 1.
             let kept = weights.iter().take_while(|&&weight| weight >= f64::from(min_p)).count();
             weights.truncate(kept.max(1));
         }
@@ -111,7 +112,7 @@ impl Sampling {
 mod tests {
     use super::*;
 
-    /// Which of four tokens with the probabilities 0.4, 0.3, 0.2 and 0.1 are drawn at all.
+    /// The tokens that are ever drawn of four with the probabilities 0.4, 0.3, 0.2 and 0.1.
     fn drawn(sampling: Sampling) -> Vec<usize> {
         let scores = [0.2f32.ln(), 0.4f32.ln(), f32::NEG_INFINITY, 0.1f32.ln(), 0.3f32.ln()];
         let mut rng = Rng::new(11);
@@ -133,9 +134,9 @@ mod tests {
         assert_eq!(drawn(Sampling { min_p: Some(0.6), ..all }), [1, 4]);
         assert_eq!(drawn(Sampling { min_p: Some(0.4), ..all }), [0, 1, 4]);
         assert_eq!(drawn(Sampling { min_p: Some(2.0), ..all }), [1]);
-        // Of the two that stay, 0.57 and 0.43, the first alone is enough.
+        // Of the two that are kept, with 0.57 and 0.43, the first alone is enough.
         assert_eq!(drawn(Sampling { top_k: Some(2), top_p: Some(0.5), ..all }), [1]);
-        // At a low temperature the likeliest has nearly all.
+        // At a low temperature the most likely token has nearly all the probability.
         assert_eq!(drawn(Sampling { top_p: Some(0.9), temperature: 0.1, ..all }), [1]);
         assert_eq!(drawn(Sampling { top_k: Some(3), temperature: 0.0, ..all }), [1]);
         assert_eq!(Sampling { top_k: Some(3), ..all }.draw(&[f32::NEG_INFINITY; 3], &mut Rng::new(1)), 0);

@@ -1,4 +1,4 @@
-//! What may come next, and what is preferred: the part of a search that a task writes.
+//! Which tokens may come next, and which are preferred: the part of a search that a task implements.
 
 use std::fmt::Debug;
 
@@ -9,35 +9,36 @@ pub trait Scorer: Debug {
     /// The token that ends a text.
     fn end(&self) -> u32;
 
-    /// Turns logits of the token after `text` into log-probabilities, in place: `-inf` for what may not come.
+    /// Turns the logits of the token after `text` into log-probabilities, in place: `-inf` for tokens that are not
+    /// allowed.
     fn log_probabilities(&self, logits: &mut [f32], text: &[u32]);
 
-    /// The token of a column of the logits; a shortlist maps its columns to the vocabulary.
+    /// The token of a column of the logits. A shortlist maps its columns to the vocabulary.
     fn token(&self, column: usize) -> u32 {
         column as u32
     }
 
-    /// What is preferred over what the network says.
+    /// A preference that is added to the network's scores, if there is one.
     fn preference(&self) -> Option<&dyn Preference> {
         None
     }
 }
 
-/// Adds to the scores of some tokens: words that a user expects. It decides which text wins, and not how far a text can
-/// be trusted: sums of log-probabilities stay as they are.
+/// Adds a bonus to the scores of some tokens, such as words that a user expects. It influences which text wins, not the
+/// confidence in a text: sums of log-probabilities do not include it.
 pub trait Preference: Debug {
-    /// Writes log-probabilities of the columns to `weighed`, with what each token after `text` brings.
+    /// Writes the log-probabilities of the columns, `scores`, to `weighed`, plus the bonus of each token after `text`.
     fn favour(&self, text: &[u32], scores: &[f32], weighed: &mut Vec<f32>);
 
-    /// As [`favour`](Self::favour), for hypotheses that compete: a token that breaks off what `text` had begun also
-    /// loses what that had brought.
+    /// As [`favour`](Self::favour), for competing hypotheses: a token that breaks off a phrase begun in `text` also
+    /// loses the bonus that the phrase had received.
     fn favour_with_refund(&self, text: &[u32], scores: &[f32], weighed: &mut Vec<f32>);
 
-    /// What `token` brings behind `text`, or takes back.
+    /// The bonus of `token` after `text`; negative if it takes back an earlier one.
     fn bonus(&self, text: &[u32], token: u32) -> f32;
 }
 
-/// Everything may come, as the network says.
+/// Allows every token, with the network's probabilities.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain {
     /// The token that ends a text.

@@ -1,4 +1,4 @@
-//! Texts that go on one token at a time, each on its own: the likeliest next token, or one that is drawn.
+//! Texts that are decoded independently, token by token: by the most likely next token, or by sampling.
 
 use sotto_runtime::Cancelled;
 
@@ -7,7 +7,8 @@ use super::sampling::{Rng, Sampling, argmax};
 use super::{Scorer, Search};
 
 impl Search<'_> {
-    /// The prompt's text with always the likeliest next token. `first` are the logits behind the prompt.
+    /// Greedy decoding: continues the prompt with always the most likely next token. `first` holds the logits after the
+    /// prompt.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -16,7 +17,7 @@ impl Search<'_> {
         Ok(self.sequences(first, 1, &mut choose)?.pop().unwrap_or_default())
     }
 
-    /// Draws `count` texts and keeps the likeliest. `first` are the logits behind the prompt.
+    /// Samples `count` texts and returns the most likely. `first` holds the logits after the prompt.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -32,8 +33,8 @@ impl Search<'_> {
         Ok(best_of(&texts, self.settings.length).cloned().unwrap_or_default())
     }
 
-    /// For each of `count` sources the likeliest text behind `first`, one token that begins all: sentences of a batch
-    /// advance in one pass, those that end leave it. The prompt is empty.
+    /// Greedy decoding of a batch: for each of `count` sources the text that follows the start token `first`. All texts
+    /// advance in one pass; those that end leave it. The prompt is empty.
     ///
     /// # Errors
     /// [`Cancelled`] when the token fires.
@@ -55,8 +56,8 @@ impl Search<'_> {
         Ok(texts.into_iter().map(|(_, text)| text).collect())
     }
 
-    /// `count` independent texts behind the prompt, in the order in which they ended, each token picked by `choose`
-    /// from log-probabilities.
+    /// `count` independent continuations of the prompt, in the order in which they ended; `choose` picks each token
+    /// from its log-probabilities.
     fn sequences(
         &mut self,
         first: &[f32],
@@ -73,7 +74,8 @@ impl Search<'_> {
         Ok(texts?.into_iter().map(|(_, text)| text).collect())
     }
 
-    /// Follows `count` hypotheses, whose next tokens have the logits `first`, to their ends; with the number of each.
+    /// Decodes `count` hypotheses, whose first tokens have the logits `first`, to their ends. Returns each with its
+    /// number.
     fn advance(
         &mut self,
         first: &mut [f32],
@@ -83,7 +85,7 @@ impl Search<'_> {
         let Self { hypotheses, memory, scorer, settings, cancel } = self;
         let max_tokens = settings.max_tokens;
         let mut finished = Vec::with_capacity(count);
-        // Reserved once: the steady state allocates nothing.
+        // Reserved once, so that the steady state allocates nothing.
         let mut active: Vec<(usize, Candidate)> =
             (0..count).map(|index| (index, Candidate::with_room(max_tokens))).collect();
         let mut next = Vec::with_capacity(count);
@@ -124,7 +126,7 @@ impl Search<'_> {
     }
 }
 
-/// Turns logits into log-probabilities in place and picks a token, with what is preferred in its favour.
+/// Turns logits into log-probabilities in place and picks a token, with the bonus of the preference.
 pub(super) fn pick(
     scorer: &dyn Scorer,
     text: &[u32],
@@ -174,7 +176,7 @@ mod tests {
         }
     }
 
-    /// The sources' texts behind `first`, each alone or all at once.
+    /// The texts of the sources after `first`, each alone or as a batch.
     fn texts(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Vec<u32>> {
         let mut inference = Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE);
         let cancel = CancelToken::new();

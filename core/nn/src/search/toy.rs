@@ -1,4 +1,4 @@
-//! A network whose answer can be counted on fingers: the likeliest next token is the sum of all fed so far and of the
+//! A network whose output is easy to compute: the most likely next token is the sum of all fed tokens and of the
 //! source, modulo the size of the vocabulary.
 
 use sotto_runtime::{Cancelled, Threads};
@@ -32,7 +32,7 @@ impl Memory for Tokens {
 }
 
 impl Toy {
-    /// The likeliest token of each row.
+    /// The most likely token of each row.
     pub(super) fn best(logits: &[f32]) -> Vec<usize> {
         logits.chunks_exact(8).map(super::argmax).collect()
     }
@@ -68,7 +68,7 @@ impl Network for Toy {
         logits.clear();
         for &row in picked {
             let best = sums[row] as usize % self.columns;
-            // Further away is less likely.
+            // Tokens further away are less likely.
             logits.extend((0..self.columns).map(|column| -(column.abs_diff(best) as f32)));
         }
         logits

@@ -1,4 +1,4 @@
-//! JSON objects of unknown length: hostile ones end at a bound instead of in memory.
+//! JSON objects of bounded length: a hostile one is refused instead of filling memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-/// An object of at most `MOST` strings.
+/// A JSON object with at most `MOST` string values.
 pub(super) struct BoundedMap<const MOST: usize>(pub(super) BTreeMap<String, String>);
 
 impl<'de, const MOST: usize> Deserialize<'de> for BoundedMap<MOST> {

@@ -1,7 +1,7 @@
 //! Element types of tensors and their conversion to f32.
 //!
-//! The block formats are ggml's (`ggml-common.h`, `dequantize_row_*`): 32 values share one f16 scale, 4- and 5-bit
-//! values lie as the low nibbles of values 0..16 and the high nibbles of values 16..32, fifth bits in one little-endian
+//! The block formats are ggml's (`ggml-common.h`, `dequantize_row_*`): 32 values share one f16 scale. In 4- and 5-bit
+//! types, the low nibbles hold values 0..16 and the high nibbles values 16..32; fifth bits are in one little-endian
 //! word.
 
 use half::f16;
@@ -19,21 +19,21 @@ pub(super) enum Element {
     Bf16,
     /// Needs the scales of a companion tensor.
     I8,
-    /// Two values per byte, the first in the low half, each 8 too large. Needs the scales of a companion tensor.
+    /// Two values per byte, the first in the low half, stored as value + 8. Needs the scales of a companion tensor.
     I4,
     Q4_0,
     Q4_1,
     Q5_0,
     Q5_1,
     Q8_0,
-    /// Named types that no layer reads; their bits per element place them in the file.
+    /// Known types that no layer reads; only their size is needed, to check the file's layout.
     Other {
         name: &'static str,
         bits: usize,
     },
 }
 
-/// Types that have a size but no conversion, as safetensors names them.
+/// Types with a size but no conversion to f32, by their names in safetensors.
 const OTHERS: [(&str, usize); 16] = [
     ("F4", 4),
     ("F6_E2M3", 6),
@@ -88,7 +88,7 @@ impl Element {
         matches!(self, Self::I8 | Self::I4)
     }
 
-    /// Name for messages.
+    /// Its name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::F64 => "F64",
@@ -106,7 +106,7 @@ impl Element {
         }
     }
 
-    /// Values that are stored together: a row must hold a whole number of blocks.
+    /// Values per block: a row must hold a whole number of blocks.
     pub(super) fn block(self) -> usize {
         match self {
             Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => BLOCK,
@@ -133,7 +133,7 @@ impl Element {
         bits.is_multiple_of(8).then_some(bits / 8)
     }
 
-    /// Converts the bytes of a tensor. Integers come out unscaled; `None` for types without a conversion.
+    /// Converts the bytes of a tensor to f32. Integers are not scaled. `None` for types without a conversion.
     pub(super) fn to_f32(self, bytes: &[u8]) -> Option<Vec<f32>> {
         Some(match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
@@ -156,7 +156,7 @@ fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f
     bytes.as_chunks::<N>().0.iter().map(|value| convert(*value)).collect()
 }
 
-/// Goes through `half`'s slice conversion: the CPU's own instruction where there is one, eight values at a time.
+/// Uses `half`'s slice conversion, which uses the CPU's instruction if there is one, eight values at a time.
 fn f16_to_f32(bytes: &[u8]) -> Vec<f32> {
     const PIECE: usize = 1024;
     let values = bytes.as_chunks::<2>().0;

@@ -1,4 +1,4 @@
-//! What can be wrong with a model file.
+//! Errors of model files.
 
 use sotto_kernels::{Layout, PackError};
 use sotto_runtime::{Bytes, Cancelled};
@@ -12,17 +12,17 @@ pub enum WeightError {
     Io {
         /// Path of the file.
         file: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is of another kind.
+    /// The file has another format.
     #[error("{file}: not a {format} file ({problem}); choose the file of a {format} model")]
     OtherFormat {
         /// Path or name of the file.
         file: String,
         /// The format that was expected.
         format: &'static str,
-        /// How it can be told.
+        /// How that was detected.
         problem: &'static str,
     },
     /// The file claims more than it holds.
@@ -42,20 +42,20 @@ pub enum WeightError {
     Damaged {
         /// Path or name of the file.
         file: String,
-        /// What is wrong, with the tensor where it concerns one.
+        /// What is wrong, with the name of the tensor if it concerns one.
         problem: String,
     },
-    /// Two tensors share bytes of the file, or leave bytes between them that belong to none.
+    /// Two tensors overlap, or there is a gap between them.
     #[error("{file}: damaged: tensor `{name}` {problem}; download it again")]
     Layout {
         /// Path or name of the file.
         file: String,
         /// The tensor.
         name: String,
-        /// What is wrong with its place.
+        /// What is wrong with its position.
         problem: String,
     },
-    /// Two tensors have one name.
+    /// Two tensors have the same name.
     #[error("{file}: tensor `{name}` occurs twice; convert the model again")]
     Duplicate {
         /// Path or name of the file.
@@ -82,7 +82,7 @@ pub enum WeightError {
         name: String,
         /// Its shape in the file.
         found: Vec<usize>,
-        /// The shape that was asked for.
+        /// The shape that is needed.
         expected: Vec<usize>,
     },
     /// A tensor has an element type that cannot be read as f32.
@@ -95,7 +95,7 @@ pub enum WeightError {
         /// The element type as the file calls it.
         found: String,
     },
-    /// A tensor holds a value that is infinite or not a number.
+    /// A tensor holds a value that is infinite or NaN.
     #[error(
         "{file}: tensor `{name}` is not finite at element {index}; the model is broken, download or convert it again"
     )]
@@ -107,33 +107,33 @@ pub enum WeightError {
         /// Row-major index of the first such value.
         index: usize,
     },
-    /// The file is sound safetensors but was not written by the packer.
+    /// The file is valid safetensors but not a packed model.
     #[error("{file}: a safetensors file, but not a packed model; name the folder of the model, or pack it")]
     NotPacked {
         /// Path or name of the file.
         file: String,
     },
-    /// The file is packed in a form that this version does not know.
+    /// The file is packed in a format version that this version of Sotto does not know.
     #[error(
         "{file}: packed in format {found}, this version of Sotto reads {known}; pack the model again or update Sotto"
     )]
     PackedVersion {
         /// Path or name of the file.
         file: String,
-        /// The version that the file names.
+        /// The version in the file.
         found: String,
-        /// The version that is read.
+        /// The version that can be read.
         known: u32,
     },
-    /// The file's weights lie in an order that this version does not know.
+    /// The file's weights have a layout that this version of Sotto does not know.
     #[error("{file}: packed for unknown kernels (layout {found}); pack the model again or update Sotto")]
     UnknownLayout {
         /// Path or name of the file.
         file: String,
-        /// The layout that the file names.
+        /// The layout in the file.
         found: String,
     },
-    /// The file's weights lie in another order than the kernels read, and repacking was not wanted.
+    /// The file's weights have another layout than the kernels read, and repacking was not allowed.
     #[error("{file}: packed as `{found}`, the kernels of this CPU read `{expected}`; pack the model for this CPU")]
     KernelLayout {
         /// Path or name of the file.
@@ -159,7 +159,7 @@ pub enum WeightError {
         /// What is wrong with it.
         problem: PackError,
     },
-    /// The file lost or gained bytes since it was opened.
+    /// The length of the file changed since it was opened.
     #[error("{file}: the file was changed while it was in use; load the model again, and replace models by renaming")]
     Changed {
         /// Path or name of the file.
@@ -170,7 +170,7 @@ pub enum WeightError {
     Cancelled(#[from] Cancelled),
 }
 
-/// A name out of a file as messages show it: one line, bounded.
+/// A name from a file, for messages: on one line, with bounded length.
 pub(crate) fn printable(name: &str) -> String {
     const LIMIT: usize = 100;
     let mut shown: String = name.chars().take(LIMIT).flat_map(char::escape_debug).collect();

@@ -1,14 +1,15 @@
-//! Where the tensors of a file lie.
+//! Index of the tensors of a file.
 
 use super::element::Element;
 
 /// More tensors than any model of this project has (large-v3 has 1,259); bounds the memory of a hostile index.
 pub(super) const MAX_TENSORS: usize = 1 << 14;
 
-/// Dimensions per tensor.
+/// Maximum number of dimensions of a tensor.
 pub(super) const MAX_RANK: usize = 8;
 
-/// Type, shape and place of one tensor. `start..end` lies inside the file and has the length that type and shape need.
+/// Type, shape and position of one tensor. `start..end` lies inside the file and has the length given by type and
+/// shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) element: Element,
@@ -19,8 +20,8 @@ pub(super) struct Entry {
 
 /// Product of the dimensions, unless it overflows.
 pub(super) fn elements(shape: &[usize]) -> Option<usize> {
-    // A zero anywhere makes the product zero, however large the others are: still overflow is refused, since row
-    // lengths are computed from parts of the shape.
+    // A zero makes the product zero, however large the other dimensions are. Overflow of the others is refused all the
+    // same, because row lengths are computed from parts of the shape.
     shape.iter().try_fold(1usize, |product, &dimension| product.checked_mul(dimension.max(1)))?;
     Some(shape.iter().product())
 }

@@ -1,16 +1,16 @@
-//! A model file whose bytes the application has in memory.
+//! A model file in the application's memory.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A file in memory: compiled into the application, or read or received by it. Clones share the bytes.
+/// A model file in memory: compiled into the application, read or received by it. Clones share the bytes.
 #[derive(Clone)]
 pub struct MemoryFile {
     name: Arc<str>,
     bytes: MemoryBytes,
 }
 
-/// Bytes of a [`MemoryFile`]; made `from` a `Vec<u8>`, an `Arc<[u8]>` or a `&'static [u8]`, none of which copies.
+/// The bytes of a [`MemoryFile`]; converted from a `Vec<u8>`, an `Arc<[u8]>` or a `&'static [u8]` without a copy.
 #[derive(Clone)]
 pub struct MemoryBytes(Kind);
 
@@ -56,19 +56,19 @@ impl AsRef<[u8]> for MemoryBytes {
 }
 
 impl MemoryFile {
-    /// `name` stands for the path in messages.
+    /// `name` replaces the path in messages.
     #[must_use]
     pub fn new(name: &str, bytes: impl Into<MemoryBytes>) -> Self {
         Self { name: name.into(), bytes: bytes.into() }
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file.
+    /// The bytes of the file.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_ref()
@@ -81,7 +81,7 @@ impl AsRef<[u8]> for MemoryFile {
     }
 }
 
-/// The same bytes in the same place.
+/// Equal if both are the same bytes at the same address.
 impl PartialEq for MemoryFile {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.bytes(), other.bytes())

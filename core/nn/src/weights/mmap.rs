@@ -1,4 +1,5 @@
-//! A file, or a part of one, mapped read-only, and descriptors of the application's: all unsafe code of this crate.
+//! Read-only maps of files or parts of files, and duplicates of the application's file descriptors. Holds all unsafe
+//! code of this crate.
 #![allow(unsafe_code)]
 
 use std::fs::{File, TryLockError};
@@ -10,25 +11,25 @@ use memmap2::{Mmap, MmapOptions};
 
 use super::range::FileRange;
 
-/// A mapped file; dereferences to its bytes. Pages come in when they are touched and can be dropped by the system.
+/// A mapped file; dereferences to its bytes. Pages are read when they are accessed, and the system may drop them again.
 #[derive(Debug)]
 pub(super) struct MappedFile {
     map: Option<Mmap>,
-    /// Kept to look at its length again; it holds the shared lock where there is one.
+    /// Kept to check its length again; holds the shared lock, if there is one.
     file: Arc<File>,
-    /// Bytes of the whole file when it was mapped.
+    /// Length of the whole file when it was mapped.
     length: u64,
 }
 
 impl MappedFile {
-    /// Maps a regular file. Folders, pipes and devices are refused: their length says nothing.
+    /// Maps a regular file. Folders, pipes and devices are refused: their length is meaningless.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Self::whole(open_regular(path)?)
     }
 
-    /// Maps a file that stays mapped, and holds a shared lock on it meanwhile: programs that ask for an exclusive one
-    /// before they write in place are kept out. Locks are advice on most systems, and some file systems have none; then
-    /// there is none.
+    /// Maps a file and holds a shared lock on it while it is mapped. That blocks programs that take an exclusive lock
+    /// before they write in place. Locks are advisory on most systems; file systems without locks are mapped without
+    /// one.
     pub(super) fn open_locked(path: &Path) -> io::Result<Self> {
         let file = open_regular(path)?;
         match file.try_lock_shared() {
@@ -40,12 +41,12 @@ impl MappedFile {
         Self::whole(file)
     }
 
-    /// Maps a part of an open file, wherever it begins. Takes no lock: those of a duplicated descriptor are the
-    /// application's.
+    /// Maps a part of an open file, at any offset. Takes no lock: a duplicated descriptor shares the application's
+    /// locks.
     pub(super) fn of_range(range: &FileRange) -> io::Result<Self> {
         let file = Arc::clone(range.file());
         let length = file.metadata()?.len();
-        // It may have become shorter since the range was made.
+        // The file may have become shorter since the range was made.
         if range.offset().checked_add(range.length()).is_none_or(|end| end > length) {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -60,17 +61,17 @@ impl MappedFile {
         Ok(Self { map: map(&file, 0, length)?, file: Arc::new(file), length })
     }
 
-    /// Whether the file still has the length that was mapped. A shorter one has lost pages.
+    /// Whether the file still has the length that it had when it was mapped. A shorter file has lost pages.
     pub(super) fn has_its_length(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.len() == self.length)
     }
 
-    /// Gives the pages that are in memory back to the system; those that are touched again are read again. Returns the
-    /// bytes that were mapped.
+    /// Gives the pages back to the system; they are read again when they are accessed. Returns the mapped size in
+    /// bytes.
     pub(super) fn release_pages(&self) -> usize {
         let Some(map) = &self.map else { return 0 };
-        // SAFETY: the pages of a read-only map that is shared with its file hold nothing but the file's bytes: whoever
-        // reads through a reference afterwards finds the same ones, as long as nobody writes to the file (`map` below).
+        // SAFETY: the pages of a read-only map that is shared with its file hold nothing but the file's bytes: a later
+        // read through a reference gives the same bytes, as long as nobody writes to the file (`map` below).
         #[cfg(unix)]
         let released = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) }.is_ok();
         #[cfg(not(unix))]
@@ -79,19 +80,17 @@ impl MappedFile {
     }
 }
 
-/// A descriptor of our own for the file behind one of the application's.
+/// Duplicates a descriptor of the application.
 ///
-/// The number is not checked to be the application's to give: it comes out of another language, where numbers are all
-/// there is. One that is not open is refused by the system; one that is open names a file of this process, of which
-/// nothing but what a caller asks for is read.
+/// The number comes from another language and cannot be checked to be the right one. If it is not open, the system
+/// returns an error; if it is open, it names a file of this process, which is only read.
 #[cfg(unix)]
 pub(super) fn duplicate(descriptor: std::os::fd::RawFd) -> io::Result<File> {
     use std::os::fd::BorrowedFd;
     if descriptor < 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a negative number is no descriptor"));
     }
-    // SAFETY: it is not -1, and borrowed for the one system call that duplicates it, which answers with an error where
-    // it is not open.
+    // SAFETY: it is not -1, and is borrowed only for the system call that duplicates it, which fails if it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
     Ok(File::from(borrowed.try_clone_to_owned()?))
 }
@@ -108,22 +107,22 @@ fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Maps some bytes of a file; `None` for none, since some systems refuse to map nothing. Begins in the page below where
-/// `offset` is inside one.
+/// Maps a range of a file; `None` for an empty range, which some systems refuse to map. An `offset` inside a page is
+/// mapped from the start of that page.
 fn map(file: &File, offset: u64, length: u64) -> io::Result<Option<Mmap>> {
     if length == 0 {
         return Ok(None);
     }
     let too_large = |_| io::Error::new(io::ErrorKind::FileTooLarge, "larger than what this CPU can address");
     let length = usize::try_from(length).map_err(too_large)?;
-    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. What is left to the caller,
-    // as with every mapped file, is that nobody writes to the file or cuts it meanwhile: bytes that change behind a
-    // reference are undefined behaviour, and a lost page is a SIGBUS. Loading documents this duty. Sotto's own programs
-    // keep to it: the model store and the packer never write in place, they rename finished files into position, which
-    // leaves existing maps intact; packed models hold a shared lock and look at the length again before they are used,
-    // others look at it again before each tensor is converted. Should another program write all the same, what is read
-    // later is checked again wherever it leads somewhere (the vocabulary looks tokens up with bounds), and weights lead
-    // nowhere: wrong numbers are then the likely end.
+    // SAFETY: the map is read-only and lives as long as `Mmap`; no reference outlives it. As with every mapped file,
+    // the user must ensure that nobody writes to the file or truncates it meanwhile: bytes that change behind a
+    // reference are undefined behaviour, and a lost page is a SIGBUS. The documentation of loading states this duty.
+    // Sotto's own programs fulfil it: the model store and the packer never write in place; they rename finished files
+    // into position, which leaves existing maps intact. Packed models hold a shared lock and check the length again
+    // before they are used; others check it before each tensor is converted. If another program writes all the same,
+    // everything that is used as an index later is bounds-checked (the vocabulary looks up tokens with bounds), and
+    // changed weights only give wrong numbers.
     Ok(Some(unsafe { MmapOptions::new().offset(offset).len(length).map(file)? }))
 }
 

@@ -1,11 +1,11 @@
-//! Model files: safetensors (one file or shards) and ggml, opened without reading the tensors.
+//! Model files: safetensors (one file or shards) and ggml. Opening one does not read the tensors.
 //!
-//! Opening maps the file and checks its whole index: names, element types, shapes and places. A [`Weights`] that exists
-//! has tensors that lie inside the file and do not overlap. Values are converted to f32, and checked to be finite, one
-//! tensor at a time when a layer asks for it; the mapped pages they came from can be dropped by the system afterwards.
+//! Opening maps the file and checks its whole index: names, element types, shapes and positions. So the tensors of a
+//! [`Weights`] lie inside the file and do not overlap. A tensor is converted to f32, and checked to be finite, when a
+//! layer loads it; the system may drop its mapped pages afterwards.
 //!
-//! Nothing is allocated because a file claims to be large: memory is bounded by a small multiple of the bytes that are
-//! really there, and the index by its limits on tensors and header size.
+//! Nothing is allocated because a file claims to be large: memory is bounded by a small multiple of the file's real
+//! size, and the index by limits on the number of tensors and the header size.
 
 mod bounded;
 mod element;
@@ -39,7 +39,7 @@ pub(crate) use error::printable;
 use index::Entry;
 use mmap::MappedFile;
 
-/// An opened model file, or an image of one in memory.
+/// An opened model file: mapped, or in memory.
 ///
 /// Immutable and safe to share between threads.
 #[derive(Debug)]
@@ -50,10 +50,10 @@ pub struct Weights {
     metadata: BTreeMap<String, String>,
 }
 
-/// A tensor as it lies in the file.
+/// A tensor as stored in the file.
 #[derive(Debug)]
 pub(crate) struct Stored<'a> {
-    /// Element type as safetensors names it.
+    /// Element type, by its name in safetensors.
     pub(crate) kind: &'static str,
     pub(crate) shape: &'a [usize],
     pub(crate) range: Range<usize>,
@@ -91,7 +91,7 @@ impl Image {
         MappedFile::of_range(range).map(Self::Mapped).map_err(io)
     }
 
-    /// The same bytes where their tensors can be read in place: copied where they cannot.
+    /// The same bytes, aligned so that tensors can be read in place: copied if they are not.
     fn in_place(self) -> Self {
         match self.bytes().as_ptr().align_offset(IN_PLACE) {
             0 => self,
@@ -125,7 +125,7 @@ impl Weights {
         Self::safetensors(Image::map(path)?, path.display().to_string())
     }
 
-    /// Opens the shards that a `model.safetensors.index.json` names; they lie beside it.
+    /// Opens the shards that a `model.safetensors.index.json` lists; they must be in the same folder.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors), for the index and for each shard.
@@ -133,8 +133,8 @@ impl Weights {
         sharded::open(index_json)
     }
 
-    /// Uses a safetensors file that is in memory already, for instance compiled into the application. `name` stands
-    /// for the path in messages.
+    /// Uses a safetensors file in memory, such as one compiled into the application. `name` replaces the path in
+    /// messages.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
@@ -143,7 +143,7 @@ impl Weights {
     }
 
     /// Opens a Whisper model of whisper.cpp (`ggml-*.bin`; f32, f16, q4_0, q4_1, q5_0, q5_1, q8_0). Tensors have
-    /// OpenAI's names (`encoder.blocks.0.attn.query.weight`); shapes are row-major.
+    /// OpenAI's names (`encoder.blocks.0.attn.query.weight`) and row-major shapes.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
@@ -151,7 +151,7 @@ impl Weights {
         Self::ggml(Image::map(path)?, path.display().to_string(), ggml::whisper)
     }
 
-    /// As [`open_ggml`](Self::open_ggml), for bytes that are in memory already.
+    /// As [`open_ggml`](Self::open_ggml), for bytes in memory.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
@@ -167,7 +167,7 @@ impl Weights {
         Self::ggml(Image::map_range(range)?, range.name().to_owned(), ggml::whisper)
     }
 
-    /// As [`open_ggml`](Self::open_ggml), for a file that the application has in memory.
+    /// As [`open_ggml`](Self::open_ggml), for a file in the application's memory.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
@@ -183,7 +183,7 @@ impl Weights {
         Self::ggml(Image::map(path)?, path.display().to_string(), ggml::silero)
     }
 
-    /// As [`open_silero_ggml`](Self::open_silero_ggml), for bytes that are in memory already.
+    /// As [`open_silero_ggml`](Self::open_silero_ggml), for bytes in memory.
     ///
     /// # Errors
     /// As [`open_safetensors`](Self::open_safetensors).
@@ -198,28 +198,27 @@ impl Weights {
         Self::safetensors(image, path.display().to_string())
     }
 
-    /// Uses a safetensors file in memory whose tensors are read in place: copied where it does not lie aligned for
-    /// them.
+    /// Uses a safetensors file in memory whose tensors are read in place; copied if it is not aligned for that.
     pub(crate) fn keep_bytes(bytes: Cow<'static, [u8]>, name: &str) -> Result<Self, WeightError> {
         Self::safetensors(Image::Memory(bytes).in_place(), name.to_owned())
     }
 
-    /// As [`keep_bytes`](Self::keep_bytes), for a file that the application has in memory.
+    /// As [`keep_bytes`](Self::keep_bytes), for a file in the application's memory.
     pub(crate) fn keep_memory(file: &MemoryFile) -> Result<Self, WeightError> {
         Self::safetensors(Image::Shared(file.clone()).in_place(), file.name().to_owned())
     }
 
-    /// As [`open_to_keep`](Self::open_to_keep), for a part of an open file: copied where it begins at an odd place.
+    /// As [`open_to_keep`](Self::open_to_keep), for a part of an open file; copied if it is not aligned.
     pub(crate) fn keep_range(range: &FileRange) -> Result<Self, WeightError> {
         Self::safetensors(Image::map_range(range)?.in_place(), range.name().to_owned())
     }
 
-    /// Whether the file was copied, because it did not lie aligned for its tensors.
+    /// Whether the file was copied because it was not aligned for its tensors.
     pub(crate) fn is_copied(&self) -> bool {
         self.images.iter().any(|image| matches!(**image, Image::Aligned(_)))
     }
 
-    /// Gives mapped pages back to the system; they are read again when they are touched. Returns their bytes.
+    /// Gives mapped pages back to the system; they are read again when they are accessed. Returns their size in bytes.
     pub(crate) fn release_pages(&self) -> u64 {
         let pages = |image: &Arc<Image>| match &**image {
             Image::Mapped(file) => file.release_pages() as u64,
@@ -228,7 +227,7 @@ impl Weights {
         self.images.iter().map(pages).sum()
     }
 
-    /// The whole file, as long as it is one.
+    /// The whole file; `None` for shards.
     pub(crate) fn shared(&self) -> SharedBytes {
         match self.images.first() {
             Some(image) => Arc::clone(image) as SharedBytes,
@@ -236,7 +235,7 @@ impl Weights {
         }
     }
 
-    /// Type, shape and place of a tensor in [`shared`](Self::shared).
+    /// Type, shape and position of a tensor in [`shared`](Self::shared).
     pub(crate) fn stored(&self, name: &str) -> Result<Stored<'_>, WeightError> {
         let Entry { element, ref shape, start, end } = self.find(name)?.entry;
         Ok(Stored { kind: element.name(), shape, range: start..end })
@@ -262,7 +261,7 @@ impl Weights {
         Self { name, images: vec![Arc::new(image)], tensors, metadata }
     }
 
-    /// Path of the file, or the name that was given to the bytes; for messages.
+    /// Path of the file, or the name given to the bytes; for messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -279,7 +278,7 @@ impl Weights {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Length of the file, or of all shards together.
+    /// Length in bytes of the file, or of all shards together.
     #[must_use]
     pub fn bytes_on_disk(&self) -> u64 {
         self.images.iter().map(|image| image.bytes().len() as u64).sum()
@@ -291,7 +290,7 @@ impl Weights {
         self.tensors.get(name).map(|tensor| tensor.entry.shape.as_slice())
     }
 
-    /// How the file calls the type of a tensor's elements; `None` when there is no such tensor.
+    /// The file's name of a tensor's element type; `None` when there is no such tensor.
     #[must_use]
     pub fn element(&self, name: &str) -> Option<&'static str> {
         self.tensors.get(name).map(|tensor| tensor.entry.element.name())
@@ -301,8 +300,8 @@ impl Weights {
     ///
     /// F64 is rounded, F16 and BF16 are widened, ggml's block formats are dequantised, and I8 is multiplied with the
     /// scales of the companion tensor `<name>_scale`: one per row (`[rows]` or `[rows, 1]`), as compressed-tensors
-    /// stores them. U8 with such a companion holds 4-bit values: byte `i` of a row is value `2i` in its low half and
-    /// `2i + 1` in its high half, each 8 too large; the stored second dimension is half of `shape[1]`, and every 32
+    /// stores them. U8 with such a companion holds 4-bit values: byte `i` of a row holds value `2i` in its low half and
+    /// `2i + 1` in its high half, stored as value + 8; the stored second dimension is half of `shape[1]`, and every 32
     /// values of a flattened row share a scale (`[rows, width / 32]`; one per row where rows are no multiple of 32).
     /// Cost: one pass over the stored bytes and one allocation of four bytes per value.
     ///
@@ -321,8 +320,8 @@ impl Weights {
         }
     }
 
-    /// Checks that [`tensor`](Self::tensor) would find the tensor in this shape, without reading it: whether a file is
-    /// for a network is then known before any of it is converted.
+    /// Checks that there is a tensor of this name and shape, without reading it, so that a wrong file is noticed before
+    /// any tensor is converted.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::Shape`].
@@ -330,8 +329,8 @@ impl Weights {
         self.shaped(name, shape).map(|_| ())
     }
 
-    /// Whether two tensors have one shape and the same values, bit by bit where they are stored alike. Reads both, up
-    /// to the first difference where they are.
+    /// Whether two tensors have the same shape and values. Tensors of the same type are compared bit by bit, up to the
+    /// first difference; others are converted first.
     ///
     /// # Errors
     /// [`WeightError::Missing`], [`WeightError::ElementType`].
@@ -368,7 +367,7 @@ impl Weights {
 
     fn values(&self, tensor: &Tensor, name: &str) -> Result<Vec<f32>, WeightError> {
         let Entry { element, start, end, .. } = tensor.entry;
-        // A file that was cut has lost pages: reading them would end the process.
+        // A truncated file has lost pages; reading them would end the process.
         if !self.images[tensor.image].has_its_length() {
             return Err(WeightError::Changed { file: self.name.clone() });
         }
@@ -379,11 +378,11 @@ impl Weights {
         })
     }
 
-    /// Multiplies the values of a tensor of `rows` rows with its companion's scales.
+    /// Multiplies the values of a tensor, `rows` rows, with the scales of its companion.
     fn scale(&self, values: &mut [f32], name: &str, rows: usize, element: Element) -> Result<(), WeightError> {
         let companion = format!("{name}_scale");
         let scale = self.find(&companion)?;
-        // An int8 tensor of int8 scales would ask for scales for ever.
+        // Otherwise int8 scales would themselves need scales, without end.
         if scale.entry.element.is_scaled_apart() {
             return Err(WeightError::ElementType {
                 file: self.name.clone(),

@@ -1,13 +1,13 @@
-//! A file that is open already, or a part of one: what Android hands over for an asset, and systems for a document.
+//! An open file, or a part of one: the form in which Android provides an asset, and other systems a document.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-/// Bytes `offset..offset + length` of an open regular file. Clones share the descriptor, which is closed with the last
-/// of them; the one that the application has may be closed at any time.
+/// Bytes `offset..offset + length` of an open regular file. Clones share a descriptor, which is closed with the last of
+/// them. The application's own descriptor may be closed at any time.
 ///
-/// Reading never moves the position of the application's descriptor.
+/// Reading never changes the position of the application's descriptor.
 #[derive(Debug, Clone)]
 pub struct FileRange {
     name: Arc<str>,
@@ -16,7 +16,7 @@ pub struct FileRange {
     length: u64,
 }
 
-/// Why a descriptor does not name a file that can be read. Nothing was kept of it.
+/// Why a file range cannot be used. The descriptor was not kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileRangeError {
@@ -25,19 +25,19 @@ pub enum FileRangeError {
         "{name}: the file descriptor cannot be used: {source}; open the file again and hand over what that returns"
     )]
     Descriptor {
-        /// What messages call the file.
+        /// Name of the file in messages.
         name: String,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// A folder, a pipe, a socket or a device.
     #[error("{name}: {found}, not a regular file; copy the content into a file, or hand over its bytes")]
     NotAFile {
-        /// What messages call the file.
+        /// Name of the file in messages.
         name: String,
-        /// What it is.
+        /// What it is instead.
         found: &'static str,
-        /// Whether bytes come out of it that can be read once, in order: a pipe, a socket or a character device.
+        /// Whether it can be read as a stream, once and in order: a pipe, a socket or a character device.
         streams: bool,
     },
     /// The range does not lie in the file.
@@ -46,24 +46,24 @@ pub enum FileRangeError {
          length from whoever opened it"
     )]
     OutOfRange {
-        /// What messages call the file.
+        /// Name of the file in messages.
         name: String,
-        /// First byte that was asked for.
+        /// Requested first byte.
         offset: u64,
-        /// Bytes that were asked for.
+        /// Requested length.
         length: u64,
-        /// Bytes of the file.
+        /// Length of the file.
         available: u64,
     },
 }
 
 impl FileRange {
-    /// A part of `file`: `length` bytes from `offset` on, up to its end where `length` is `None`. `name` stands for the
+    /// A part of `file`: `length` bytes from `offset` on, or up to its end if `length` is `None`. `name` replaces the
     /// path in messages.
     ///
     /// # Errors
-    /// [`FileRangeError::NotAFile`], [`FileRangeError::OutOfRange`], or [`FileRangeError::Descriptor`] where the system
-    /// tells nothing of the file.
+    /// [`FileRangeError::NotAFile`], [`FileRangeError::OutOfRange`], or [`FileRangeError::Descriptor`] when the system
+    /// cannot describe the file.
     pub fn new(file: File, offset: u64, length: Option<u64>, name: &str) -> Result<Self, FileRangeError> {
         let descriptor = |source| FileRangeError::Descriptor { name: name.to_owned(), source };
         let metadata = file.metadata().map_err(descriptor)?;
@@ -78,7 +78,7 @@ impl FileRange {
         Ok(Self { name: name.into(), file: Arc::new(file), offset, length })
     }
 
-    /// As [`new`](Self::new), with a descriptor of which the application stays the owner: it is duplicated.
+    /// As [`new`](Self::new), with a descriptor that the application keeps: it is duplicated.
     ///
     /// On Android that is `AssetFileDescriptor` (`parcelFileDescriptor.fd`, `startOffset`, `length`; -1, its
     /// `UNKNOWN_LENGTH`, is `None` here) or the `ParcelFileDescriptor` of a content URI.
@@ -97,25 +97,25 @@ impl FileRange {
         Self::new(file, offset, length, name)
     }
 
-    /// What messages call it.
+    /// Its name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it begins in the file.
+    /// Offset in the file in bytes.
     #[must_use]
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Its length in bytes.
+    /// Length in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Its first bytes, zeros behind the last.
+    /// The first bytes of the range, padded with zeros.
     ///
     /// # Errors
     /// When the system cannot read them.
@@ -130,7 +130,8 @@ impl FileRange {
         Ok(bytes)
     }
 
-    /// Reads some bytes from `at` on, counted from where the range begins; 0 at its end. Moves no position.
+    /// Reads up to `out.len()` bytes from `at` on, relative to the start of the range. Returns the number of bytes
+    /// read, 0 at the end. Changes no file position.
     ///
     /// # Errors
     /// When the system cannot read them.
@@ -140,7 +141,7 @@ impl FileRange {
         read_at(&self.file, &mut out[..wanted], self.offset.saturating_add(at))
     }
 
-    /// The whole file.
+    /// Reads the whole range.
     #[must_use]
     pub fn file(&self) -> &Arc<File> {
         &self.file
@@ -155,7 +156,7 @@ pub struct FileRangeReader {
 }
 
 impl FileRange {
-    /// A reader of these bytes.
+    /// A reader of the range.
     #[must_use]
     pub fn reader(&self) -> FileRangeReader {
         FileRangeReader { range: self.clone(), position: 0 }
@@ -183,7 +184,7 @@ impl Seek for FileRangeReader {
     }
 }
 
-/// The same bytes of the same file, as far as the system tells.
+/// Equal if both are the same bytes of the same file, as far as the system can tell.
 impl PartialEq for FileRange {
     fn eq(&self, other: &Self) -> bool {
         let range = |range: &Self| (range.offset, range.length);
@@ -215,7 +216,7 @@ fn is_same_file(_: &File, _: &File) -> bool {
     false
 }
 
-/// What something is that is no regular file, and whether bytes come out of it in order.
+/// The kind of a file that is not a regular file, and whether it can be read as a stream.
 fn other_than_file(metadata: &Metadata) -> Option<(&'static str, bool)> {
     if metadata.is_file() {
         return None;
@@ -239,18 +240,18 @@ fn other_than_file(metadata: &Metadata) -> Option<(&'static str, bool)> {
     Some(("this is a device", false))
 }
 
-/// A descriptor of our own for what is behind one of the application's, which stays open. For what is read as a stream;
-/// files are better named by [`FileRange::of_descriptor`].
+/// Duplicates a descriptor of the application, which stays open. For streams; for files use
+/// [`FileRange::of_descriptor`].
 ///
 /// # Errors
-/// What the system says where the descriptor is not open.
+/// The system's error when the descriptor is not open.
 #[cfg(unix)]
 pub fn duplicate_descriptor(descriptor: std::os::fd::RawFd) -> io::Result<File> {
     super::mmap::duplicate(descriptor)
 }
 
 impl FileRangeError {
-    /// The reason without the name, for errors that have a name of their own.
+    /// The reason without the file name, for errors that add their own.
     #[must_use]
     pub fn into_io(self) -> io::Error {
         let problem = match self {

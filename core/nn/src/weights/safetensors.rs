@@ -1,8 +1,8 @@
 //! The index of a safetensors file (github.com/huggingface/safetensors, "Format").
 //!
-//! Eight bytes of header length, a JSON header, then the tensors without holes. The index is read here and not by the
-//! `safetensors` crate because messages have to name the tensor at fault and because the crate lets the last of two
-//! tensors with one name win; tests hold both readers together.
+//! Eight bytes of header length, a JSON header, then the tensors without gaps. The index is not read by the
+//! `safetensors` crate, because messages must name the wrong tensor and because the crate accepts two tensors with the
+//! same name (the last wins). Tests compare both readers.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use super::index::{Entry, MAX_RANK, MAX_TENSORS, elements};
 
 const FORMAT: &str = "safetensors";
 
-/// Bytes of the length in front of the header.
+/// Size of the length field in front of the header.
 const LENGTH: usize = 8;
 
 /// A header is about 120 bytes per tensor (large-v3: 140 kB); this bounds the time and memory of a hostile one.
 const MAX_HEADER: usize = 2 << 20;
 
-/// Packed models have a dozen.
+/// Maximum number of metadata entries; packed models have about a dozen.
 const MAX_METADATA: usize = 1024;
 
 pub(super) struct Header {
@@ -57,8 +57,8 @@ pub(super) fn read(file: &[u8], name: &str) -> Result<Header, WeightError> {
     Ok(Header { entries, metadata })
 }
 
-/// Bytes with a tensor of scales beside them are pairs of 4-bit values along the second dimension: safetensors has no
-/// such type of its own.
+/// Treats U8 tensors that have a tensor of scales as pairs of 4-bit values along the second dimension: safetensors has
+/// no 4-bit type.
 fn recognise_nibbles(entries: &mut BTreeMap<String, Entry>) {
     let scaled: Vec<String> = entries
         .iter()
@@ -76,7 +76,7 @@ fn recognise_nibbles(entries: &mut BTreeMap<String, Entry>) {
     }
 }
 
-/// The JSON header, and the bytes behind it.
+/// The JSON header, and the bytes after it.
 fn split<'a>(file: &'a [u8], name: &str) -> Result<(&'a [u8], &'a [u8]), WeightError> {
     let other = |problem| WeightError::OtherFormat { file: name.to_owned(), format: FORMAT, problem };
     if file.is_empty() {
@@ -86,7 +86,7 @@ fn split<'a>(file: &'a [u8], name: &str) -> Result<(&'a [u8], &'a [u8]), WeightE
         return Err(other("it is shorter than a header length"));
     };
     let length = u64::from_le_bytes(*length);
-    // Checked before the length: any other file begins with eight bytes that make an absurd one.
+    // Checked before the length: the first eight bytes of any other file make an absurd length.
     if rest.first().is_some_and(|&first| first != b'{') {
         return Err(other("it does not begin with a JSON header"));
     }
@@ -144,7 +144,8 @@ fn entry(tensor: &str, raw: &RawTensor<'_>, available: usize, first: usize, file
     Ok(Entry { element, shape, start: first + begin as usize, end: first + end as usize })
 }
 
-/// Tensors follow each other without holes, and nothing follows the last. Leaves them in the order of the file.
+/// Checks that the tensors follow each other without gaps and that nothing follows the last. Leaves them in the order
+/// of the file.
 fn check_layout(placed: &mut [(String, Entry)], first: usize, length: usize, file: &str) -> Result<(), WeightError> {
     placed.sort_unstable_by_key(|(_, entry)| (entry.start, entry.end));
     let mut previous: Option<&str> = None;
@@ -172,7 +173,7 @@ fn damaged(file: &str, problem: String) -> WeightError {
     WeightError::Damaged { file: file.to_owned(), problem }
 }
 
-/// A JSON error quotes what it read: that may be long and of any content.
+/// A JSON error quotes its input, which may be long and have any content.
 fn bounded(error: &serde_json::Error) -> String {
     printable(&error.to_string())
 }
@@ -196,7 +197,7 @@ impl<'de> Deserialize<'de> for RawHeader<'de> {
     }
 }
 
-/// Keeps tensors as a list, so that a name that occurs twice is still there to be found.
+/// Keeps tensors as a list, so that duplicate names can be detected.
 struct HeaderVisitor;
 
 impl<'de> Visitor<'de> for HeaderVisitor {

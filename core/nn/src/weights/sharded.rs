@@ -13,21 +13,21 @@ use super::error::{WeightError, printable};
 use super::index::MAX_TENSORS;
 use super::{Tensor, Weights};
 
-/// An index is about 80 bytes per tensor.
+/// Maximum size of an index, which has about 80 bytes per tensor.
 const MAX_INDEX: u64 = 4 << 20;
 
 /// Which shard holds which tensor: the content of a `model.safetensors.index.json`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardIndex {
-    /// File name → tensors. Every name is that of a file in the folder of the index.
+    /// File name → tensors. Every file is in the folder of the index.
     shards: BTreeMap<String, Vec<String>>,
 }
 
 impl ShardIndex {
-    /// Reads an index; `name` stands for it in messages.
+    /// Reads an index; `name` is its name in messages.
     ///
     /// # Errors
-    /// [`WeightError::Damaged`] when it is not JSON of that form, too long, or names a file elsewhere.
+    /// [`WeightError::Damaged`] when it is not JSON of that form, is too long, or names a file in another folder.
     pub fn parse(json: &[u8], name: &str) -> Result<Self, WeightError> {
         let damaged = |problem: String| WeightError::Damaged { file: name.to_owned(), problem };
         if json.len() as u64 > MAX_INDEX {
@@ -37,7 +37,7 @@ impl ShardIndex {
             serde_json::from_slice(json).map_err(|error| damaged(printable(&error.to_string())))?;
         let mut shards: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (tensor, shard) in weight_map.0 {
-            // A path in an index could point anywhere on this machine.
+            // A path in an index could point to any file of the system.
             let mut parts = Path::new(&shard).components();
             if !matches!((parts.next(), parts.next()), (Some(Component::Normal(only)), None) if only == &*shard) {
                 return Err(damaged(format!("shard `{}` is not the name of a file", printable(&shard))));
@@ -47,7 +47,7 @@ impl ShardIndex {
         Ok(Self { shards })
     }
 
-    /// The names of the shards, in alphabetical order, each with the tensors that it should hold.
+    /// The names of the shards, in alphabetical order, each with its tensors.
     pub fn shards(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.shards.iter().map(|(shard, tensors)| (shard.as_str(), tensors.as_slice()))
     }
@@ -79,7 +79,7 @@ pub(super) fn open(index_json: &Path) -> Result<Weights, WeightError> {
     Ok(all)
 }
 
-/// The file, or one byte more than an index may have.
+/// The file; of a file that is too long, one byte more than an index may have.
 fn read(path: &Path, name: &str) -> Result<Vec<u8>, WeightError> {
     let io = |source| WeightError::Io { file: name.to_owned(), source };
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! What the two readers share: conversion on demand, int8 scales, shards, real files.
+//! Tests of both readers: conversion on demand, int8 scales, shards, real files.
 
 use std::borrow::Cow;
 

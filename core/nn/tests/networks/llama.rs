@@ -1,5 +1,5 @@
-//! A Llama: root-mean-square norms before the layers, rotary positions, grouped heads, a gated SiLU, nothing but its
-//! own text to attend to (Touvron et al. 2023).
+//! A Llama: RMS norms before the layers, rotary positions, grouped heads, a gated SiLU, self-attention only (Touvron et
+//! al. 2023).
 
 use std::io::Read;
 use std::path::Path;
@@ -131,7 +131,7 @@ impl Network for Llama {
     }
 }
 
-/// A file of llama2.c: seven sizes, then tensors in f32, those of all blocks one behind the other.
+/// Reads a file of llama2.c: seven sizes, then f32 tensors, each for all blocks one after the other.
 pub fn read_llama2c(path: &Path) -> (Sizes, Tensors) {
     let mut file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
     let mut number = || {

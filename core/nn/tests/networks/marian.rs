@@ -1,5 +1,5 @@
-//! A Marian: norms behind the layers, ReLU, sinusoids, an encoder whose sentence each hypothesis attends to, an output
-//! layer with a bias of its own (Junczys-Dowmunt et al. 2018).
+//! A Marian: norms after the layers, ReLU, sinusoidal positions, an encoder with cross-attention, an output layer with
+//! a bias (Junczys-Dowmunt et al. 2018).
 
 use sotto_kernels::{Activation, Heads};
 use sotto_nn::layers::exact::{
@@ -26,7 +26,7 @@ pub struct Marian {
     positions: Vec<f32>,
     encoder: EncoderStack,
     decoder: DecoderStack,
-    /// What the output layer scores: all tokens, or those of a shortlist.
+    /// The output layer: over all tokens, or over a shortlist.
     output: Embedding,
 }
 
@@ -86,13 +86,13 @@ impl Marian {
         })
     }
 
-    /// The same network, of which only the tokens of a shortlist are scored.
+    /// The same network with an output layer over a shortlist only.
     pub fn with_shortlist(mut self, tokens: &[u32]) -> Self {
         self.output = self.output.select(tokens).expect("tokens of the vocabulary");
         self
     }
 
-    /// A sentence, as the decoder attends to it.
+    /// Encodes a sentence to the keys and values of the decoder's cross-attention.
     pub fn encode(&self, sentence: &[u32], threads: Threads) -> Vec<KeyValues> {
         let mut x = Vec::new();
         (0..).zip(sentence).for_each(|(position, &token)| self.embed(token, position, &mut x));
@@ -140,7 +140,7 @@ impl Network for Marian {
     }
 }
 
-/// Random weights, large enough that texts differ.
+/// Random weights, large enough that different sentences give different texts.
 pub fn random_weights(seed: u64) -> Tensors {
     let (mut tensors, mut rng) = (Tensors::default(), Rng::new(seed));
     let (mut add, range) = (

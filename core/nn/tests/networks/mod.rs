@@ -1,4 +1,4 @@
-//! Two networks that are no Whisper, each written in a page on the layers and the search of the crate.
+//! Two networks other than Whisper, each written in about a page with the layers and the search of the crate.
 
 pub mod llama;
 pub mod marian;
@@ -26,7 +26,7 @@ impl Tensors {
         self.insert(name, shape, values);
     }
 
-    /// As candle takes them.
+    /// The tensors in the form of candle.
     pub fn candle(&self) -> HashMap<String, candle_core::Tensor> {
         let tensor = |(name, (shape, values)): (&String, &(Vec<usize>, Vec<f32>))| {
             let tensor = candle_core::Tensor::from_slice(values, &shape[..], &candle_core::Device::Cpu).unwrap();

@@ -1,4 +1,5 @@
-//! Multi-head attention of a transformer block: to all rows, to what a text has seen, or to a source.
+//! Multi-head attention of a transformer block: self-attention over all rows, self-attention over a KV cache, or
+//! cross-attention.
 
 use sotto_kernels::{Heads, attend_full, attend_row};
 use sotto_runtime::Threads;
@@ -7,31 +8,31 @@ use super::{Linear, Norm};
 use crate::layers::{KvCache, NormPlace, Rotary, SeenRows};
 use crate::search::{Recording, Row};
 
-/// The four projections of an attention, with its norm and the residual connection.
+/// The four projections of an attention layer, with its norm and the residual connection.
 #[derive(Debug)]
 pub struct Attention {
     /// The norm.
     pub norm: Norm,
-    /// Where it stands.
+    /// Whether the norm is before or after the layer.
     pub place: NormPlace,
     /// Queries, `[heads · head width]`.
     pub query: Linear,
     /// Keys, `[key/value heads · head width]`.
     pub key: Linear,
-    /// Values, as the keys.
+    /// Values, with the shape of the keys.
     pub value: Linear,
-    /// Back to the width of the rows.
+    /// Output projection, back to the width of the rows.
     pub out: Linear,
-    /// How rows are cut into heads.
+    /// How rows are split into heads.
     pub heads: Heads,
-    /// How queries and keys turn with their position, where they do.
+    /// Rotary position embedding of queries and keys, if the network has one.
     pub rotary: Option<Rotary>,
 }
 
-/// Memory of an [`Attention`] pass.
+/// Scratch memory of an [`Attention`] pass.
 #[derive(Debug, Default)]
 pub struct AttentionBuffers {
-    /// What is projected, then what was attended to.
+    /// The input of the projections; after them the output of the attention.
     rows: Vec<f32>,
     query: Vec<f32>,
     key: Vec<f32>,
@@ -39,21 +40,21 @@ pub struct AttentionBuffers {
     weights: Vec<f32>,
 }
 
-/// Keys and values of a source, for one block.
+/// Keys and values of a source (cross-attention), for one block.
 #[derive(Debug, Default)]
 pub struct KeyValues {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
 
-// From so many rows on a source is read once per block of rows instead of once per row.
+// From this many rows on, a source is read once per block of rows instead of once per row.
 const MANY_ROWS: usize = 4;
 
 impl Attention {
-    /// Projects states `[states, width]` to keys and values of a source, in the memory of `into`.
+    /// Projects encoder states, `[states, width]`, to the keys and values of a source; reuses the memory of `into`.
     ///
     /// # Panics
-    /// When `states` is not whole rows.
+    /// When `states` is not a whole number of rows.
     pub fn project(&self, states: &[f32], into: &mut KeyValues, threads: Threads) {
         let count = states.len() / self.out.outputs();
         into.keys.resize(count * self.heads.key_value_width(), 0.0);
@@ -62,10 +63,10 @@ impl Attention {
         self.value.forward(states, &mut into.values, threads);
     }
 
-    /// Every row of `x`, `[rows, width]`, attends to all: an encoder's attention. Row `i` has position `i`.
+    /// Encoder self-attention: every row of `x`, `[rows, width]`, attends to all rows. Row `i` has position `i`.
     ///
     /// # Panics
-    /// When `x` is not whole rows, or has more of them than there are rotary positions.
+    /// When `x` is not a whole number of rows, or has more rows than there are rotary positions.
     pub fn attend_all(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
         self.take_input(x, buffers);
         self.project_rows(0.., buffers, threads);
@@ -75,10 +76,11 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// Every row of `x`, `[rows, width]`, attends to what its text has seen, which it joins: a decoder's attention.
+    /// Decoder self-attention: every row of `x`, `[rows, width]`, is appended to the KV cache of its text and attends
+    /// to the cache up to itself.
     ///
     /// # Panics
-    /// When `x` has another number of rows than `seen`, or a memory is full.
+    /// When `x` has another number of rows than `seen`, or a cache is full.
     pub fn attend_seen(
         &self,
         x: &mut [f32],
@@ -103,8 +105,8 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// Every row of `x`, `[rows, width]`, attends to its source, of which `sources[source][block]` are the keys and
-    /// values; chosen heads are recorded.
+    /// Cross-attention: every row of `x`, `[rows, width]`, attends to its source, whose keys and values are
+    /// `sources[source][block]`. The attention weights of chosen heads are recorded.
     ///
     /// # Panics
     /// When `x` has another number of rows than `rows`, or there is no such source.
@@ -143,7 +145,7 @@ impl Attention {
         self.give_output(x, buffers, threads);
     }
 
-    /// What the projections read: the rows, normalised where the norm stands before.
+    /// The input of the projections: the rows, normalised if the norm comes before the layer.
     fn take_input(&self, x: &[f32], buffers: &mut AttentionBuffers) {
         buffers.rows.resize(x.len(), 0.0);
         match self.place {
@@ -152,7 +154,7 @@ impl Attention {
         }
     }
 
-    /// Queries, keys and values of the input, turned to their positions.
+    /// Queries, keys and values of the input, with the rotary embedding of their positions.
     fn project_rows(&self, positions: impl Iterator<Item = usize>, buffers: &mut AttentionBuffers, threads: Threads) {
         let AttentionBuffers { rows: input, query, key, value, .. } = buffers;
         let (width, kv_width) = (self.heads.width(), self.heads.key_value_width());
@@ -171,7 +173,7 @@ impl Attention {
         }
     }
 
-    /// Adds what was attended to to the rows, and normalises them where the norm stands after.
+    /// Adds the attention's output to the rows, and normalises them if the norm comes after the layer.
     fn give_output(&self, x: &mut [f32], buffers: &mut AttentionBuffers, threads: Threads) {
         let AttentionBuffers { rows: attended, query: copy, .. } = buffers;
         self.out.forward_add(attended, x, threads);

@@ -1,4 +1,4 @@
-//! The blocks of a transformer, one behind the other (Vaswani et al. 2017, §3.1).
+//! Stacks of transformer blocks (Vaswani et al. 2017, §3.1).
 
 use sotto_runtime::{CancelToken, Cancelled, Threads};
 
@@ -6,21 +6,21 @@ use super::{Attention, AttentionBuffers, FeedForward, FeedForwardBuffers, KeyVal
 use crate::layers::{KvMemory, Positions, SeenRows};
 use crate::search::{Network, Pass, Row};
 
-/// A block of an encoder: every row attends to all.
+/// An encoder block: every row attends to all rows.
 #[derive(Debug)]
 pub struct EncoderBlock {
-    /// Attention to all rows.
+    /// Self-attention over all rows.
     pub attention: Attention,
     /// The feed-forward layer.
     pub feed_forward: FeedForward,
 }
 
-/// A block of a decoder: every token attends to what its text has seen and, where there is one, to its source.
+/// A decoder block: every token attends to the earlier tokens of its text and, if there is one, to its source.
 #[derive(Debug)]
 pub struct DecoderBlock {
-    /// Attention to the text.
+    /// Self-attention over the text.
     pub own: Attention,
-    /// Attention to the source, in all blocks or, in a network that has its text only, in none.
+    /// Cross-attention to the source: in all blocks, or in none of a network without a source.
     pub cross: Option<Attention>,
     /// The feed-forward layer.
     pub feed_forward: FeedForward,
@@ -36,11 +36,11 @@ pub struct EncoderStack(pub Vec<EncoderBlock>);
 pub struct DecoderStack {
     /// The blocks.
     pub blocks: Vec<DecoderBlock>,
-    /// Most tokens of a text.
+    /// Maximum number of tokens of a text.
     pub positions: usize,
 }
 
-/// Memory of the blocks of an encoder or a decoder.
+/// Scratch memory of an encoder or decoder stack.
 #[derive(Debug, Default)]
 pub struct BlockBuffers {
     positions: Positions,
@@ -49,24 +49,24 @@ pub struct BlockBuffers {
 }
 
 impl BlockBuffers {
-    /// Finds the position of each row before any of them is fed to a decoder.
+    /// Computes the position of each row. Call it before feeding the rows to a decoder.
     ///
     /// # Panics
-    /// When a row continues a text that has no memory.
+    /// When a row continues a text that has no cache.
     pub fn place(&mut self, rows: &[Row], memories: &[KvMemory]) -> &[usize] {
         self.positions.place(rows, memories)
     }
 }
 
 impl EncoderStack {
-    /// Sends the rows of `x`, `[rows, width]`, through all blocks. Row `i` has position `i`. Looks at `cancel` before
-    /// every half block.
+    /// Sends the rows of `x`, `[rows, width]`, through all blocks, in place. Row `i` has position `i`. Polls `cancel`
+    /// before every half block.
     ///
     /// # Errors
-    /// [`Cancelled`]; what is in `x` is undefined then.
+    /// [`Cancelled`]; the contents of `x` are then unspecified.
     ///
     /// # Panics
-    /// When `x` is not whole rows, or has more of them than there are rotary positions.
+    /// When `x` is not a whole number of rows, or has more rows than there are rotary positions.
     pub fn forward(
         &self,
         x: &mut [f32],
@@ -85,21 +85,21 @@ impl EncoderStack {
 }
 
 impl DecoderStack {
-    /// Empty caches for one hypothesis: room for `positions` tokens, at most those of a longest text.
+    /// Empty KV caches for one hypothesis of up to `positions` tokens, limited to the longest text.
     #[must_use]
     pub fn memory(&self, positions: usize) -> KvMemory {
         let width = self.blocks.first().map_or(0, |block| block.own.heads.key_value_width());
         KvMemory::new(self.blocks.len(), positions.min(self.positions), width)
     }
 
-    /// Projects states of a source, `[states, width]`, to the keys and values of every block that attends to it, in the
-    /// memory of `kept`. Looks at `cancel` before every block.
+    /// Projects encoder states, `[states, width]`, to the keys and values of every block with cross-attention; reuses
+    /// the memory of `kept`. Polls `cancel` before every block.
     ///
     /// # Errors
     /// [`Cancelled`].
     ///
     /// # Panics
-    /// When `states` is not whole rows.
+    /// When `states` is not a whole number of rows.
     pub fn project(
         &self,
         states: &[f32],
@@ -117,14 +117,14 @@ impl DecoderStack {
         Ok(layers)
     }
 
-    /// Sends the rows of `x`, `[rows, width]`, through all blocks; [`BlockBuffers::place`] was called for them. Looks at
-    /// the pass' token before every block.
+    /// Sends the rows of `x`, `[rows, width]`, through all blocks, in place. [`BlockBuffers::place`] must have been
+    /// called for them. Polls the pass's cancellation token before every block.
     ///
     /// # Errors
-    /// [`Cancelled`]; what is in `x` and in the memories is undefined then.
+    /// [`Cancelled`]; the contents of `x` and of the caches are then unspecified.
     ///
     /// # Panics
-    /// When `x` has another number of rows than the pass, a memory is full, or there is no such source.
+    /// When `x` has another number of rows than the pass, a cache is full, or there is no such source.
     pub fn feed<N>(&self, x: &mut [f32], pass: Pass<'_, '_, N>, buffers: &mut BlockBuffers) -> Result<(), Cancelled>
     where
         N: Network<Memory = KvMemory, Source = Vec<KeyValues>>,

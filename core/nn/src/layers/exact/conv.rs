@@ -9,7 +9,7 @@ use crate::weights::WeightError;
 /// One-dimensional convolution over `[frames, inputs]` with zero padding of `kernel / 2` frames on both sides.
 #[derive(Debug)]
 pub struct Conv1d {
-    /// `[outputs, kernel, inputs]`: the order in which a window of frames lies in memory.
+    /// `[outputs, kernel, inputs]`: the memory order of a window of frames.
     weight: Vec<f32>,
     bias: Vec<f32>,
     shape: ConvShape,
@@ -27,7 +27,7 @@ impl Conv1d {
         Ok(Self { weight: shape.in_order_of_frames(&stored), bias, shape })
     }
 
-    /// Frames that come out for `frames` going in.
+    /// Number of output frames for `frames` input frames.
     #[must_use]
     pub fn output_frames(&self, frames: usize) -> usize {
         self.shape.output_frames(frames)
@@ -36,7 +36,7 @@ impl Conv1d {
     /// Convolves `[frames, inputs]` into `out`, `[output_frames, outputs]`; `padded` is scratch.
     ///
     /// # Panics
-    /// When `x` is not whole frames or `out` has another length.
+    /// When `x` is not a whole number of frames, or `out` has another length.
     pub fn forward(&self, x: &[f32], padded: &mut Vec<f32>, out: &mut [f32], threads: Threads) {
         let ConvShape { inputs, outputs, kernel, stride } = self.shape;
         let frames = x.len() / inputs;

@@ -1,4 +1,4 @@
-//! Token embedding, also used the other way round as output layer.
+//! Token embedding, also used transposed as the output layer (tied weights).
 
 use sotto_kernels::{MatMut, MatRef, matmul};
 use sotto_runtime::Threads;
@@ -10,7 +10,7 @@ use crate::weights::WeightError;
 #[derive(Debug)]
 pub struct Embedding {
     table: Vec<f32>,
-    /// Added to the scores of the tokens.
+    /// Added to the logits.
     bias: Option<Vec<f32>>,
     vocabulary: usize,
     width: usize,
@@ -25,8 +25,7 @@ impl Embedding {
         Ok(Self { table: source.tensor(name, &[vocabulary, width])?, bias: None, vocabulary, width })
     }
 
-    /// The same table with a bias for the scores of each token: the tensor `name` of this shape, with as many values as
-    /// there are tokens.
+    /// Adds a bias to the logits: the tensor `name` of this shape, with one value per token.
     ///
     /// # Errors
     /// When it is missing or has another shape.
@@ -34,8 +33,8 @@ impl Embedding {
         Ok(Self { bias: Some(source.tensor(name, shape)?), ..self })
     }
 
-    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. `None`
-    /// where there is no such token.
+    /// The rows of some tokens, in the given order, as a table of its own: a vocabulary shortlist. `None` if a token
+    /// does not exist.
     #[must_use]
     pub fn select(&self, tokens: &[u32]) -> Option<Self> {
         let rows = tokens.iter().map(|&token| self.row(token as usize)).collect::<Option<Vec<&[f32]>>>()?;
@@ -55,10 +54,10 @@ impl Embedding {
         self.table.chunks_exact(self.width).nth(token)
     }
 
-    /// Scores of every token: `[rows, width]` → `[rows, vocabulary]`, the tied output layer.
+    /// Logits of every token, the tied output layer: `[rows, width]` → `[rows, vocabulary]`.
     ///
     /// # Panics
-    /// When the lengths are not the same number of rows.
+    /// When the lengths are not those of the same number of rows.
     pub fn logits(&self, x: &[f32], out: &mut [f32], threads: Threads) {
         let rows = x.len() / self.width;
         let table = MatRef::new(&self.table, self.vocabulary, self.width).transposed();

@@ -12,19 +12,19 @@ use crate::layers::NormPlace;
 pub struct FeedForward {
     /// The norm.
     pub norm: Norm,
-    /// Where it stands.
+    /// Whether the norm is before or after the layer.
     pub place: NormPlace,
-    /// To the hidden layer.
+    /// Projection to the hidden layer.
     pub inner: Linear,
-    /// What the hidden layer is multiplied with, where there is a gate; the activation is the gate's then.
+    /// The gate that the hidden layer is multiplied with, if there is one. The activation is then applied to the gate.
     pub gate: Option<Linear>,
-    /// What is applied to each hidden value.
+    /// The activation of the hidden layer.
     pub activation: Activation,
-    /// Back to the width of the rows.
+    /// Projection back to the width of the rows.
     pub outer: Linear,
 }
 
-/// Memory of a [`FeedForward`] pass.
+/// Scratch memory of a [`FeedForward`] pass.
 #[derive(Debug, Default)]
 pub struct FeedForwardBuffers {
     normed: Vec<f32>,
@@ -39,7 +39,7 @@ impl FeedForward {
     /// Adds the layer's result to `x`, `[rows, width]`. The buffers grow to 256 rows.
     ///
     /// # Panics
-    /// When `x` is not whole rows.
+    /// When `x` is not a whole number of rows.
     pub fn forward_add(&self, x: &mut [f32], buffers: &mut FeedForwardBuffers, threads: Threads) {
         for rows in x.chunks_mut(ROWS * self.outer.outputs()) {
             buffers.normed.resize(rows.len(), 0.0);
@@ -59,7 +59,7 @@ impl FeedForward {
         }
     }
 
-    /// The hidden layer of the rows in `normed`.
+    /// Computes the hidden layer of the rows in `normed`.
     fn hidden(&self, buffers: &mut FeedForwardBuffers, threads: Threads) {
         let FeedForwardBuffers { normed, hidden, gate } = buffers;
         hidden.resize(normed.len() / self.outer.outputs() * self.inner.outputs(), 0.0);

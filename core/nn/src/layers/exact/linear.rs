@@ -57,7 +57,7 @@ impl Linear {
         self.multiply(x, out, threads);
     }
 
-    /// Adds `x · Wᵀ + b` to `out`: the residual connection without a copy.
+    /// Adds `x · Wᵀ + b` to `out`: a residual connection without a copy.
     ///
     /// # Panics
     /// When the lengths are not the same number of rows.

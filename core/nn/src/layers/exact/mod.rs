@@ -1,4 +1,4 @@
-//! Layers in f32: what every other form of a network is compared with, to the token.
+//! Layers in f32: the reference that every other form of a network is compared with.
 
 mod attention;
 mod blocks;

@@ -1,4 +1,4 @@
-//! Norms with their learned scale and shift, in f32.
+//! Norms with learned scale and shift, in f32.
 
 use crate::layers::{NormKind, TensorSource};
 use crate::weights::WeightError;
@@ -8,12 +8,12 @@ use crate::weights::WeightError;
 pub struct Norm {
     kind: NormKind,
     weight: Vec<f32>,
-    /// Empty where the kind has none.
+    /// Empty for a kind without a bias.
     bias: Vec<f32>,
 }
 
 impl Norm {
-    /// Reads `{name}.weight` and, where the kind has one, `{name}.bias`.
+    /// Reads `{name}.weight` and, if the kind has a bias, `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.

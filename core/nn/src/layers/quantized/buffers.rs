@@ -1,16 +1,15 @@
-//! Memory that layers reuse from pass to pass.
+//! Scratch memory that layers reuse from pass to pass.
 
 use sotto_kernels::Activations;
 
 use crate::layers::Backend;
 
-/// Memory of one thread for rows on their way through a block. What a network does in front of its blocks or behind
-/// them may use it as well.
+/// Scratch memory of one thread for the rows of a block. A network may also use it before and after its blocks.
 #[derive(Debug)]
 pub struct BlockBuffers {
-    /// What a layer reads.
+    /// The quantized input of a layer.
     pub quantized: Activations,
-    /// A hidden layer.
+    /// The hidden layer of a feed-forward layer.
     pub hidden: Vec<f32>,
     pub(super) gate: Vec<f32>,
     pub(super) projected: Vec<f32>,
@@ -18,7 +17,7 @@ pub struct BlockBuffers {
 }
 
 impl BlockBuffers {
-    /// Empty ones; they grow with what they are used for.
+    /// Empty buffers; they grow when they are used.
     #[must_use]
     pub fn new(backend: &Backend) -> Self {
         Self {

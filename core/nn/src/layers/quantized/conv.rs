@@ -7,7 +7,8 @@ use crate::layers::{
 };
 use crate::weights::WeightError;
 
-/// One-dimensional convolution over time with quantized weights, followed by GELU: a product on overlapping rows.
+/// One-dimensional convolution over time with quantized weights, followed by GELU; computed as a product on overlapping
+/// rows.
 #[derive(Debug)]
 pub struct Conv1d {
     weights: QuantizedMatrix,
@@ -33,23 +34,23 @@ impl Conv1d {
         Ok(Self { weights: matrix, bias, shape })
     }
 
-    /// Frames that come out for `frames` going in.
+    /// Number of output frames for `frames` input frames.
     #[must_use]
     pub fn output_frames(&self, frames: usize) -> usize {
         self.shape.output_frames(frames)
     }
 
-    /// Values of zero that lie before and after the frames in the input of [`forward`](Self::forward).
+    /// Number of zeros before and after the frames in the input of [`forward`](Self::forward).
     #[must_use]
     pub fn margin(&self) -> usize {
         self.shape.kernel / 2 * self.shape.inputs
     }
 
-    /// Convolves frames that lie between two [`margin`](Self::margin)s of zeros in `padded` into `out`,
-    /// `[output frames, outputs]`: those from output frame `first` on.
+    /// Convolves the frames in `padded`, which lie between two [`margin`](Self::margin)s of zeros. Writes the output
+    /// frames from `first` on to `out`, `[output frames, outputs]`.
     ///
     /// # Panics
-    /// When the shapes do not fit.
+    /// When the shapes do not match.
     pub fn forward(
         &self,
         backend: &Backend,

@@ -1,4 +1,4 @@
-//! Attention of a text to its source: encoded audio, an encoded sentence.
+//! Cross-attention: of a text to its source, such as encoded audio or an encoded sentence.
 
 use sotto_kernels::{Activation, Activations, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch};
 use sotto_runtime::Chunk;
@@ -8,20 +8,20 @@ use crate::layers::{Backend, NormPlace, Stash};
 use crate::load::QuantizedPrecision;
 use crate::search::{Recording, Row};
 
-/// The projections of an attention to a source, with its norm and the residual connection.
+/// The projections of a cross-attention layer, with its norm and the residual connection.
 #[derive(Debug)]
 pub struct CrossAttention {
     /// The norm.
     pub norm: Norm,
-    /// Where it stands.
+    /// Whether the norm is before or after the layer.
     pub place: NormPlace,
-    /// Queries.
+    /// Projection to queries.
     pub query: Linear,
-    /// Keys and values of the source side by side.
+    /// Projection of the source to keys and values, side by side.
     pub projections: Linear,
-    /// Back to the width of the rows.
+    /// Output projection, back to the width of the rows.
     pub out: Linear,
-    /// How rows are cut into heads, as many of keys and values as of queries.
+    /// How rows are split into heads; there are as many key/value heads as query heads.
     pub heads: Heads,
 }
 
@@ -35,17 +35,17 @@ enum Form {
     Int8(QuantizedAttention),
 }
 
-/// Memory for attending to sources.
+/// Scratch memory of cross-attention.
 #[derive(Debug)]
 pub(super) struct CrossBuffers {
     weights: Vec<f32>,
-    /// For projecting keys and values: one per thread.
+    /// For projecting keys and values; one per thread.
     sources: Stash<SourceBuffers>,
-    /// For attending to them: one per thread.
+    /// For attending to them; one per thread.
     rows: Stash<QuantizedRowScratch>,
 }
 
-/// Quantized states, and keys and values in f32 or half precision.
+/// Quantized encoder states, and their keys and values in f32 or half precision.
 #[derive(Debug)]
 struct SourceBuffers {
     quantized: Activations,
@@ -53,11 +53,11 @@ struct SourceBuffers {
     halves: Vec<u16>,
 }
 
-// States that are projected at a time for a half-precision cache: their keys and values stay in L2.
+// Number of states that are projected at a time for a half-precision cache: their keys and values stay in the L2 cache.
 const SOURCE_ROWS: usize = 192;
 
 impl KeyValues {
-    /// Room for the keys and values of `rows` states.
+    /// An empty cache for the keys and values of `rows` states.
     pub(super) fn new(backend: &Backend, heads: Heads, precision: QuantizedPrecision, rows: usize) -> Self {
         Self(match precision {
             QuantizedPrecision::Int8 => Form::Int8(backend.kernels().quantized_key_values(heads)),
@@ -73,7 +73,7 @@ impl KeyValues {
         }
     }
 
-    /// States that it was made from.
+    /// Number of states that it holds.
     fn states(&self) -> usize {
         match &self.0 {
             Form::Half(cache) => cache.rows(),
@@ -92,7 +92,7 @@ impl CrossBuffers {
         }
     }
 
-    /// Makes room for attending to `source`, so that no token has to.
+    /// Grows to the size that attention to `source` needs, so that no decoding step allocates.
     pub(super) fn fit(&self, source: &KeyValues) {
         if let Form::Int8(layer) = &source.0 {
             self.rows.for_each(|scratch| scratch.fit(layer));
@@ -107,13 +107,14 @@ impl SourceBuffers {
 }
 
 impl CrossAttention {
-    /// Bytes of the matrices that each token reads: those of keys and values are read once per source.
+    /// Bytes of the matrices that each token reads. The key and value projections are not counted: they are read once
+    /// per source.
     #[must_use]
     pub fn bytes_per_token(&self) -> usize {
         self.query.bytes() + self.out.bytes()
     }
 
-    /// Projects states `[states, width]` to keys and values.
+    /// Projects encoder states, `[states, width]`, to keys and values.
     pub(super) fn project(&self, backend: &Backend, states: &[f32], into: &mut KeyValues, buffers: &CrossBuffers) {
         match &mut into.0 {
             Form::Int8(layer) => self.project_int8(backend, states, layer, &buffers.sources),
@@ -160,8 +161,8 @@ impl CrossAttention {
         buffers.with(|| SourceBuffers::new(backend), work);
     }
 
-    /// Every row of `x`, `[rows, width]`, attends to its source, of which `sources[source][block]` are the keys and
-    /// values; chosen heads are recorded.
+    /// Every row of `x`, `[rows, width]`, attends to its source, whose keys and values are `sources[source][block]`.
+    /// The attention weights of chosen heads are recorded.
     ///
     /// # Panics
     /// When `x` has another number of rows than `rows`, or there is no such source.

@@ -1,4 +1,4 @@
-//! The blocks of a decoder, one behind the other.
+//! The stack of decoder blocks.
 
 use sotto_kernels::Heads;
 use sotto_runtime::{CancelToken, Cancelled};
@@ -9,19 +9,19 @@ use crate::layers::{Backend, HalfMemory, Positions, SeenRows, Stash};
 use crate::load::QuantizedPrecision;
 use crate::search::{Network, Pass, Row};
 
-/// A block of a decoder: every token attends to what its text has seen and, where there is one, to its source.
+/// A decoder block: every token attends to the earlier tokens of its text and, if there is one, to its source.
 #[derive(Debug)]
 pub struct DecoderBlock {
-    /// Attention to the text.
+    /// Self-attention over the text.
     pub own: SelfAttention,
-    /// Attention to the source, in all blocks or, in a network that has its text only, in none.
+    /// Cross-attention to the source: in all blocks, or in none of a network without a source.
     pub cross: Option<CrossAttention>,
     /// The feed-forward layer.
     pub feed_forward: FeedForward,
 }
 
-/// The blocks of a decoder (Vaswani et al. 2017, §3.1): a half-precision cache of the text, and the source's keys and
-/// values in 8 bits or half precision. Computes on the pool of its backend.
+/// The blocks of a decoder (Vaswani et al. 2017, §3.1), with a half-precision KV cache of the text and the source's
+/// keys and values in 8 bits or half precision. Computes on the pool of its backend.
 ///
 /// Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 #[derive(Debug)]
@@ -29,18 +29,18 @@ pub struct DecoderStack {
     backend: Backend,
     blocks: Vec<DecoderBlock>,
     heads: Heads,
-    /// Most tokens of a text.
+    /// Maximum number of tokens of a text.
     positions: usize,
     precision: QuantizedPrecision,
 }
 
-/// Memory of a [`DecoderStack`].
+/// Scratch memory of a [`DecoderStack`].
 #[derive(Debug)]
 pub struct DecoderBuffers {
-    /// Rows on their way through a block.
+    /// For the rows of a block.
     pub rows: BlockBuffers,
     positions: Positions,
-    /// Attention weights of one row: one per thread.
+    /// Attention weights of one row; one per thread.
     seen: Stash<Vec<f32>>,
     cross: CrossBuffers,
 }
@@ -55,17 +55,17 @@ impl DecoderBlock {
 }
 
 impl DecoderBuffers {
-    /// Finds the position of each row before any of them is fed.
+    /// Computes the position of each row. Call it before feeding the rows.
     ///
     /// # Panics
-    /// When a row continues a text that has no memory.
+    /// When a row continues a text that has no cache.
     pub fn place(&mut self, rows: &[Row], memories: &[HalfMemory]) -> &[usize] {
         self.positions.place(rows, memories)
     }
 }
 
 impl DecoderStack {
-    /// Blocks whose attention to the text has these heads, for texts of at most `positions` tokens.
+    /// A stack of `blocks` whose self-attention has these heads, for texts of at most `positions` tokens.
     #[must_use]
     pub fn new(
         backend: &Backend,
@@ -83,7 +83,7 @@ impl DecoderStack {
         self.blocks.iter().map(DecoderBlock::bytes_per_token).sum()
     }
 
-    /// Memory for its passes.
+    /// Scratch memory for its passes.
     #[must_use]
     pub fn buffers(&self) -> DecoderBuffers {
         let weights = |_| vec![0.0; self.heads.count() * self.positions];
@@ -95,20 +95,20 @@ impl DecoderStack {
         }
     }
 
-    /// Empty caches for one hypothesis: room for `positions` tokens, at most those of a longest text.
+    /// Empty KV caches for one hypothesis of up to `positions` tokens, limited to the longest text.
     #[must_use]
     pub fn memory(&self, positions: usize) -> HalfMemory {
         HalfMemory::new(self.blocks.len(), positions.min(self.positions), self.heads)
     }
 
-    /// Projects states of a source, `[states, width]`, to the keys and values of every block that attends to it, in the
-    /// memory of `kept`. Looks at `cancel` before every block.
+    /// Projects encoder states, `[states, width]`, to the keys and values of every block with cross-attention; reuses
+    /// the memory of `kept`. Polls `cancel` before every block.
     ///
     /// # Errors
     /// [`Cancelled`].
     ///
     /// # Panics
-    /// When `states` is not whole rows.
+    /// When `states` is not a whole number of rows.
     pub fn project(
         &self,
         states: &[f32],
@@ -130,14 +130,14 @@ impl DecoderStack {
         Ok(layers)
     }
 
-    /// Sends the rows of `x`, `[rows, width]`, through all blocks; [`DecoderBuffers::place`] was called for them.
-    /// Looks at the pass' token before every block.
+    /// Sends the rows of `x`, `[rows, width]`, through all blocks, in place. [`DecoderBuffers::place`] must have been
+    /// called for them. Polls the pass's cancellation token before every block.
     ///
     /// # Errors
-    /// [`Cancelled`]; what is in `x` and in the memories is undefined then.
+    /// [`Cancelled`]; the contents of `x` and of the caches are then unspecified.
     ///
     /// # Panics
-    /// When `x` has another number of rows than the pass, a memory is full, or there is no such source.
+    /// When `x` has another number of rows than the pass, a cache is full, or there is no such source.
     pub fn feed<N>(&self, x: &mut [f32], pass: Pass<'_, '_, N>, buffers: &mut DecoderBuffers) -> Result<(), Cancelled>
     where
         N: Network<Memory = HalfMemory, Source = Vec<KeyValues>>,

@@ -1,4 +1,4 @@
-//! Tokens to rows, and rows to scores of tokens.
+//! Token embedding and tied output layer.
 
 use sotto_kernels::{Activations, Epilogue, Floats, PackError};
 
@@ -6,11 +6,11 @@ use super::{Norm, rows_for};
 use crate::layers::{Backend, Biased, MatrixRequest, Part, QuantizedMatrix, StoredRows, TensorSource};
 use crate::weights::WeightError;
 
-/// Token embedding with quantized weights, also used the other way round as output layer.
+/// Token embedding with quantized weights, also used transposed as the output layer (tied weights).
 #[derive(Debug)]
 pub struct Embedding {
     table: QuantizedMatrix,
-    /// Added to the scores of the tokens.
+    /// Added to the logits.
     bias: Option<Floats>,
 }
 
@@ -31,8 +31,7 @@ impl Embedding {
         Ok(Self { table: source.quantized(backend.kernels().layout(), &request)?.matrix, bias: None })
     }
 
-    /// The same table with a bias for the scores of each token: the tensor `name` of this shape, with as many values as
-    /// there are tokens.
+    /// Adds a bias to the logits: the tensor `name` of this shape, with one value per token.
     ///
     /// # Errors
     /// When it is missing or has another shape.
@@ -40,8 +39,8 @@ impl Embedding {
         Ok(Self { bias: Some(source.floats(name, shape)?), ..self })
     }
 
-    /// The rows of some tokens, in that order, as a table of their own: a shortlist of what a text may contain. Cost: a
-    /// copy of those rows.
+    /// The rows of some tokens, in the given order, as a table of its own: a vocabulary shortlist. Cost: a copy of
+    /// those rows.
     ///
     /// # Errors
     /// [`PackError::Shape`] for an empty list.
@@ -62,12 +61,12 @@ impl Embedding {
     /// Normalises and quantizes the rows of `x`, `[rows, width]`, for [`logits`](Self::logits).
     ///
     /// # Panics
-    /// When `x` is not whole rows, or the norm has another width.
+    /// When `x` is not a whole number of rows, or the norm has another width.
     pub fn quantize_normed(&self, backend: &Backend, norm: &Norm, x: &[f32], out: &mut Activations) {
         backend.quantize(rows_for(&self.table, x), &norm.kernel(), self.table.weight_type(), out);
     }
 
-    /// Bytes that scoring all tokens reads.
+    /// Bytes that computing the logits of all tokens reads.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.table.bytes().len()
@@ -81,10 +80,10 @@ impl Embedding {
         self.table.column(token, out);
     }
 
-    /// Scores of every token: `[rows, width]` → `[rows, vocabulary]`, the tied output layer.
+    /// Logits of every token, the tied output layer: `[rows, width]` → `[rows, vocabulary]`.
     ///
     /// # Panics
-    /// When the shapes do not fit.
+    /// When the shapes do not match.
     pub fn logits(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
         backend.product(x, &self.table, Epilogue { bias: self.bias.as_deref(), ..Epilogue::default() }, out);
     }

@@ -1,4 +1,4 @@
-//! The blocks of an encoder, one behind the other.
+//! The stack of encoder blocks.
 
 use sotto_kernels::{AttentionScratch, BlockMut, Heads, KeyValuePanels, MatRef, QuantizedAttention, QuantizedScratch};
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
@@ -7,10 +7,10 @@ use super::{BlockBuffers, FeedForward, SelfAttention};
 use crate::layers::{Backend, Stash};
 use crate::load::QuantizedPrecision;
 
-/// A block of an encoder: every row attends to all.
+/// An encoder block: every row attends to all rows.
 #[derive(Debug)]
 pub struct EncoderBlock {
-    /// Attention to all rows.
+    /// Self-attention over all rows.
     pub attention: SelfAttention,
     /// The feed-forward layer.
     pub feed_forward: FeedForward,
@@ -25,15 +25,15 @@ pub struct EncoderStack {
     precision: QuantizedPrecision,
 }
 
-/// Memory of an [`EncoderStack`].
+/// Scratch memory of an [`EncoderStack`].
 #[derive(Debug)]
 pub struct EncoderBuffers {
     projected: Projected,
-    /// One per thread that works on a piece of the rows.
+    /// One per thread that works on some of the rows.
     threads: Stash<ThreadBuffers>,
 }
 
-/// Queries, keys and values of the block at hand.
+/// Queries, keys and values of the current block.
 #[derive(Debug)]
 enum Projected {
     Int8(QuantizedAttention),
@@ -48,20 +48,20 @@ struct ThreadBuffers {
 }
 
 impl EncoderStack {
-    /// Rows that one thread takes at a time: 96 rows of Whisper tiny's widest layer are 590 kB and stay in L2 from one
-    /// product to the next. A multiple of every kernel's tile.
+    /// Rows that one thread processes at a time: 96 rows of Whisper tiny's widest layer are 590 kB and stay in the L2
+    /// cache from one product to the next. A multiple of every kernel's tile.
     pub const ROWS: usize = 96;
 
-    /// Blocks whose attention has these heads.
+    /// A stack of `blocks` whose attention has these heads.
     #[must_use]
     pub fn new(backend: &Backend, blocks: Vec<EncoderBlock>, heads: Heads, precision: QuantizedPrecision) -> Self {
         Self { backend: backend.clone(), blocks, heads, precision }
     }
 
-    /// Memory for its passes.
+    /// Scratch memory for its passes.
     ///
     /// # Panics
-    /// In int8, when there are fewer key/value heads than query heads.
+    /// In int8 attention, when there are fewer key/value heads than query heads.
     #[must_use]
     pub fn buffers(&self) -> EncoderBuffers {
         let projected = match self.precision {
@@ -73,7 +73,7 @@ impl EncoderStack {
         EncoderBuffers { projected, threads: Stash::new() }
     }
 
-    /// Calls `work` with the memory of one thread: for what a network does with pieces of its rows in front of the
+    /// Calls `work` with the scratch memory of one thread: for what a network does with some of its rows before the
     /// blocks.
     pub fn with_buffers<R>(&self, buffers: &EncoderBuffers, work: impl FnOnce(&mut BlockBuffers) -> R) -> R {
         buffers.threads.with(|| self.thread_buffers(), |buffers| work(&mut buffers.rows))
@@ -87,14 +87,14 @@ impl EncoderStack {
         }
     }
 
-    /// Sends the rows of `x`, `[rows, width]`, through all blocks. Row `i` has position `i`. Looks at `cancel` before
-    /// every half block.
+    /// Sends the rows of `x`, `[rows, width]`, through all blocks, in place. Row `i` has position `i`. Polls `cancel`
+    /// before every half block.
     ///
     /// # Errors
-    /// [`Cancelled`]; what is in `x` is undefined then.
+    /// [`Cancelled`]; the contents of `x` are then unspecified.
     ///
     /// # Panics
-    /// When `x` is not whole rows, or has more of them than there are rotary positions.
+    /// When `x` is not a whole number of rows, or has more rows than there are rotary positions.
     pub fn forward(&self, x: &mut [f32], buffers: &mut EncoderBuffers, cancel: &CancelToken) -> Result<(), Cancelled> {
         for block in &self.blocks {
             cancel.check()?;
@@ -105,7 +105,7 @@ impl EncoderStack {
         Ok(())
     }
 
-    /// Queries, keys and values of all rows.
+    /// Computes queries, keys and values of all rows.
     fn project(&self, block: &EncoderBlock, x: &[f32], buffers: &mut EncoderBuffers) {
         let (backend, attention) = (&self.backend, &block.attention);
         let (width, columns) = (attention.out.outputs(), attention.projections.outputs());
@@ -141,7 +141,7 @@ impl EncoderStack {
         }
     }
 
-    /// Attention and feed-forward layer, piece by piece of the rows.
+    /// Attention and feed-forward layer, chunk by chunk of the rows.
     fn attend(&self, block: &EncoderBlock, x: &mut [f32], buffers: &mut EncoderBuffers) {
         let backend = &self.backend;
         let heads = self.heads;

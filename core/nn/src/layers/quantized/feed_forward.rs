@@ -11,23 +11,24 @@ use crate::layers::{Backend, NormPlace};
 pub struct FeedForward {
     /// The norm.
     pub norm: Norm,
-    /// Where it stands.
+    /// Whether the norm is before or after the layer.
     pub place: NormPlace,
-    /// To the hidden layer.
+    /// Projection to the hidden layer.
     pub inner: Linear,
-    /// What the hidden layer is multiplied with, where there is a gate; the activation is the gate's then.
+    /// The gate that the hidden layer is multiplied with, if there is one. The activation is then applied to the gate.
     pub gate: Option<Linear>,
-    /// What is applied to each hidden value.
+    /// The activation of the hidden layer.
     pub activation: Activation,
-    /// Back to the width of the rows.
+    /// Projection back to the width of the rows.
     pub outer: Linear,
 }
 
-// Rows per pass: the hidden layer of 96 rows of Whisper tiny is 590 kB and stays in L2 between the two products.
+// Rows per pass: the hidden layer of 96 rows of Whisper tiny is 590 kB and stays in the L2 cache between the two
+// products.
 const ROWS: usize = 96;
 
 impl FeedForward {
-    /// Bytes of the matrices.
+    /// Bytes of the layer's matrices.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.inner.bytes() + self.gate.as_ref().map_or(0, Linear::bytes) + self.outer.bytes()
@@ -36,7 +37,7 @@ impl FeedForward {
     /// Adds the layer's result to `x`, `[rows, width]`. The buffers grow to 96 rows.
     ///
     /// # Panics
-    /// When `x` is not whole rows.
+    /// When `x` is not a whole number of rows.
     pub fn forward_add(&self, backend: &Backend, x: &mut [f32], buffers: &mut BlockBuffers) {
         for rows in x.chunks_mut(ROWS * self.outer.outputs()) {
             self.hidden(backend, rows, buffers);
@@ -47,7 +48,7 @@ impl FeedForward {
         }
     }
 
-    /// The hidden layer of these rows.
+    /// Computes the hidden layer of these rows.
     fn hidden(&self, backend: &Backend, rows: &[f32], buffers: &mut BlockBuffers) {
         let BlockBuffers { quantized, hidden, gate, .. } = buffers;
         self.norm.input(self.place, &self.inner, backend, rows, quantized);
@@ -56,7 +57,7 @@ impl FeedForward {
             return self.inner.forward(backend, quantized, self.activation, hidden);
         };
         self.inner.forward(backend, quantized, Activation::Identity, hidden);
-        // Its weights may have other bits, and want other rows.
+        // `layer` may have weights of another type, which need rows quantized for it.
         self.norm.input(self.place, layer, backend, rows, quantized);
         gate.resize(hidden.len(), 0.0);
         layer.forward(backend, quantized, self.activation, gate);

@@ -8,7 +8,7 @@ use crate::layers::{
 };
 use crate::weights::WeightError;
 
-/// `y = x · Wᵀ + b` with quantized weights; several projections of the same input may be stacked to one.
+/// `y = x · Wᵀ + b` with quantized weights. Several projections of the same input may be stacked into one layer.
 #[derive(Debug)]
 pub struct Linear {
     weights: QuantizedMatrix,
@@ -31,7 +31,7 @@ impl Linear {
     }
 
     /// Stacks projections of the same input: their results lie side by side in one row. Those without a bias get a zero
-    /// one.
+    /// bias.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -52,10 +52,10 @@ impl Linear {
         self.weights.columns()
     }
 
-    /// Quantizes the rows of `x`, `[rows, inputs]`, as they are, for this layer.
+    /// Quantizes the rows of `x`, `[rows, inputs]`, without a norm, for this layer.
     ///
     /// # Panics
-    /// When `x` is not whole rows.
+    /// When `x` is not a whole number of rows.
     pub fn quantize(&self, backend: &Backend, x: &[f32], out: &mut Activations) {
         backend.quantize(rows_for(&self.weights, x), &kernels::Norm::None, self.weights.weight_type(), out);
     }
@@ -63,7 +63,7 @@ impl Linear {
     /// [`quantize`](Self::quantize) of normalised rows.
     ///
     /// # Panics
-    /// When `x` is not whole rows, or the norm has another width.
+    /// When `x` is not a whole number of rows, or the norm has another width.
     pub fn quantize_normed(&self, backend: &Backend, norm: &Norm, x: &[f32], out: &mut Activations) {
         backend.quantize(rows_for(&self.weights, x), &norm.kernel(), self.weights.weight_type(), out);
     }
@@ -77,13 +77,13 @@ impl Linear {
     /// Writes `activation(x · Wᵀ + b)` to `out`, `[rows, outputs]`.
     ///
     /// # Panics
-    /// When the shapes do not fit, or the rows were quantized for 8-bit weights and these have 4.
+    /// When the shapes do not match, or the weights have 4 bits and the rows were quantized for 8-bit weights.
     pub fn forward(&self, backend: &Backend, x: &Activations, activation: Activation, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation, accumulate: false };
         backend.product(x, &self.weights, epilogue, out);
     }
 
-    /// [`forward`](Self::forward) in half precision, its bits: for caches that are read in it.
+    /// [`forward`](Self::forward) with an output in half precision (bit patterns), for caches in half precision.
     ///
     /// # Panics
     /// As [`forward`](Self::forward).
@@ -92,10 +92,10 @@ impl Linear {
         backend.product(x, &self.weights, epilogue, out);
     }
 
-    /// Adds `x · Wᵀ + b` to `out`: the residual connection without a copy.
+    /// Adds `x · Wᵀ + b` to `out`: a residual connection without a copy.
     ///
     /// # Panics
-    /// When the shapes do not fit.
+    /// When the shapes do not match.
     pub fn forward_add(&self, backend: &Backend, x: &Activations, out: &mut [f32]) {
         let epilogue = Epilogue { bias: self.bias.as_deref(), activation: Activation::Identity, accumulate: true };
         backend.product(x, &self.weights, epilogue, out);

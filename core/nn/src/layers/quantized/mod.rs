@@ -1,8 +1,8 @@
-//! Layers with quantized weights on the kernels of one instruction set.
+//! Layers with quantized weights, for the kernels of one instruction set.
 //!
-//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32; activations have 8, symmetric per row
-//! and made on the way in; sums are exact in 32 bits. Every kernel set gives the same bits. Inputs arrive as
-//! [`Activations`](sotto_kernels::Activations), which the layer itself has quantized as its weights want them.
+//! Weights have 8 bits, symmetric per output channel, or 4 bits in blocks of 32. Activations are quantized on the fly
+//! to 8 bits, symmetric per row. Sums are exact in 32 bits. Every kernel set gives the same bits. Inputs are
+//! [`Activations`](sotto_kernels::Activations), which the layer that reads them has quantized for its type of weights.
 
 mod buffers;
 mod conv;
@@ -32,7 +32,7 @@ use sotto_kernels::MatRef;
 
 use super::QuantizedMatrix;
 
-/// `x` as rows for a product with these weights.
+/// `x` as a matrix of rows for a product with these weights.
 fn rows_for<'a>(weights: &QuantizedMatrix, x: &'a [f32]) -> MatRef<'a> {
     MatRef::new(x, x.len() / weights.depth(), weights.depth())
 }

@@ -1,4 +1,4 @@
-//! A norm whose result goes to quantized rows.
+//! Norms in networks with quantized weights.
 
 use sotto_kernels::{self as kernels, Activations, Floats};
 
@@ -6,17 +6,17 @@ use super::Linear;
 use crate::layers::{Backend, NormKind, NormPlace, TensorSource};
 use crate::weights::WeightError;
 
-/// A norm whose result goes to int8 rows.
+/// A norm whose result is quantized to int8 rows.
 #[derive(Debug)]
 pub struct Norm {
     kind: NormKind,
     weight: Floats,
-    /// Empty where the kind has none.
+    /// Empty for a kind without a bias.
     bias: Floats,
 }
 
 impl Norm {
-    /// Reads `{name}.weight` and, where the kind has one, `{name}.bias`.
+    /// Reads `{name}.weight` and, if the kind has a bias, `{name}.bias`.
     ///
     /// # Errors
     /// When one of them is missing or has another shape.
@@ -37,8 +37,8 @@ impl Norm {
         backend.kernels().normalize(&self.kernel(), self.weight.len(), x, out);
     }
 
-    /// Quantizes what a layer reads to which this norm belongs: normalised rows where it stands before the layer, else
-    /// the rows as they are.
+    /// Quantizes the input of this norm's layer: normalised rows if the norm comes before the layer, else the rows as
+    /// they are.
     pub(super) fn input(
         &self,
         place: NormPlace,
@@ -53,8 +53,8 @@ impl Norm {
         }
     }
 
-    /// Normalises rows to which the layer has added its result, where this norm stands after the layer. `copy` is
-    /// overwritten.
+    /// If this norm comes after its layer, normalises the rows to which the layer has added its result. `copy` is
+    /// scratch.
     pub(super) fn output(&self, place: NormPlace, backend: &Backend, x: &mut [f32], copy: &mut Vec<f32>) {
         if place == NormPlace::After {
             copy.clear();
@@ -63,7 +63,7 @@ impl Norm {
         }
     }
 
-    /// The norm as kernels take it.
+    /// The norm in the form of the kernels.
     pub(super) fn kernel(&self) -> kernels::Norm<'_> {
         match self.kind {
             NormKind::Layer { epsilon } => kernels::Norm::Layer { weight: &self.weight, bias: &self.bias, epsilon },

@@ -1,39 +1,39 @@
-//! Attention of rows to each other: to all of them, or to what a text has seen.
+//! Self-attention: over all rows (encoder) or over a KV cache (decoder).
 
 use sotto_kernels::{Activation, Activations, HalfCache, Heads};
 
 use super::{BlockBuffers, Linear, Norm};
 use crate::layers::{Backend, NormPlace, Rotary, SeenRows, Stash};
 
-/// The projections of an attention, with its norm and the residual connection.
+/// The projections of a self-attention layer, with its norm and the residual connection.
 #[derive(Debug)]
 pub struct SelfAttention {
     /// The norm.
     pub norm: Norm,
-    /// Where it stands.
+    /// Whether the norm is before or after the layer.
     pub place: NormPlace,
     /// Queries, keys and values side by side, `[(heads + 2 · key/value heads) · head width]`.
     pub projections: Linear,
-    /// Back to the width of the rows.
+    /// Output projection, back to the width of the rows.
     pub out: Linear,
-    /// How rows are cut into heads.
+    /// How rows are split into heads.
     pub heads: Heads,
-    /// How queries and keys turn with their position, where they do.
+    /// Rotary position embedding of queries and keys, if the network has one.
     pub rotary: Option<Rotary>,
 }
 
 impl SelfAttention {
-    /// Bytes of the matrices.
+    /// Bytes of the layer's matrices.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.projections.bytes() + self.out.bytes()
     }
 
-    /// Every row of `x`, `[rows, width]`, attends to what its text has seen, which it joins: a decoder's attention.
-    /// `weights` is scratch of the threads.
+    /// Decoder self-attention: every row of `x`, `[rows, width]`, is appended to the KV cache of its text and attends
+    /// to the cache up to itself. `weights` is scratch memory of the threads.
     ///
     /// # Panics
-    /// When `x` has another number of rows than `seen`, or a memory is full.
+    /// When `x` has another number of rows than `seen`, or a cache is full.
     pub fn attend_seen(
         &self,
         backend: &Backend,
@@ -50,7 +50,7 @@ impl SelfAttention {
         self.give_output(backend, x, buffers);
     }
 
-    /// Queries, keys and values of the rows of `x`, turned to their positions, into `out`.
+    /// Computes queries, keys and values of the rows of `x`, with the rotary embedding of their positions, into `out`.
     pub(super) fn project(
         &self,
         backend: &Backend,
@@ -68,7 +68,7 @@ impl SelfAttention {
         }
     }
 
-    /// Adds what was attended to to the rows, and normalises them where the norm stands after.
+    /// Adds the attention's output to the rows, and normalises them if the norm comes after the layer.
     pub(super) fn give_output(&self, backend: &Backend, x: &mut [f32], buffers: &mut BlockBuffers) {
         let BlockBuffers { quantized, attended, .. } = buffers;
         self.out.quantize(backend, attended, quantized);

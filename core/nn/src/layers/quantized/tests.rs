@@ -1,4 +1,4 @@
-//! Blocks of every shape beside the same blocks in f32.
+//! Quantized blocks of every family, compared with the same blocks in f32.
 
 use sotto_kernels::{Activation, Heads, KernelSet};
 use sotto_runtime::{CancelToken, Cancelled, Threads};
@@ -11,7 +11,7 @@ use crate::load::QuantizedPrecision;
 use crate::search::{Memory, Network, Pass, Recording, Rng, Row};
 use crate::weights::WeightError;
 
-/// What distinguishes the families of transformers.
+/// The choices in which families of transformers differ.
 #[derive(Debug, Clone, Copy)]
 struct Family {
     heads: Heads,
@@ -153,7 +153,7 @@ impl Family {
     }
 }
 
-/// Names the memories and sources of a decoder's pass; the blocks are fed without it.
+/// Only names the types of memory and source of a decoder pass; the blocks are fed directly.
 #[derive(Debug)]
 struct Types<M, S>(std::marker::PhantomData<(M, S)>);
 
@@ -179,23 +179,23 @@ impl<M: Memory + Sync, S: std::fmt::Debug + Send + Sync> Network for Types<M, S>
     }
 }
 
-/// The cosine of the angle between two results.
+/// Cosine similarity of two results.
 fn likeness(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     product(found, expected) / (product(found, found) * product(expected, expected)).sqrt()
 }
 
-// Rounding to eight bits in two blocks turns results by one or two degrees.
+// Rounding to eight bits in two blocks changes the direction of results by one or two degrees.
 const ALIKE: f64 = 0.999;
 
-/// Rows of three texts that go on by turns; the first two attend to one source, the third to another.
+/// Interleaved rows of three texts; the first two texts attend to one source, the third to another.
 fn rows() -> Vec<Row> {
     let row = |hypothesis| Row { hypothesis, source: hypothesis / 2, token: 0 };
     [0, 0, 1, 0, 1, 2, 2, 2].map(row).to_vec()
 }
 
-/// What rows of a text become in f32, with what the heads (0, 1) and (1, 0) saw of the source.
+/// Outputs in f32, and the recorded cross-attention of the heads (0, 1) and (1, 0).
 fn exact_decoder(family: Family, x: &mut [f32], recorded: bool) -> Vec<Vec<f32>> {
     let block = |index: usize| exact::DecoderBlock {
         own: family.exact_attention(&format!("{index}.own"), family.rotary()),
@@ -238,7 +238,7 @@ fn quantized_decoder(
     let cancel = CancelToken::new();
     let rows = rows();
     let mut buffers = stack.buffers();
-    // Memory of a longer source before it is used again.
+    // Reuses the memory of a longer source.
     let sources = sources().map(|states| {
         let kept = stack.project(&values(40 * WIDTH, 3), None, &buffers, &cancel).unwrap();
         stack.project(&states, Some(kept), &buffers, &cancel).unwrap()
@@ -291,7 +291,7 @@ fn decoder_blocks_of_every_family_compute_what_f32_computes() {
 fn encoder_blocks_of_every_family_compute_what_f32_computes() {
     let cancel = CancelToken::new();
     for family in families() {
-        // Grouped heads are a decoder's.
+        // Only decoders have grouped heads.
         let family = Family { heads: Heads::new(family.heads.count(), WIDTH), ..family };
         let start = values(POSITIONS * WIDTH, 2);
         let block = |index: usize| exact::EncoderBlock {

@@ -1,4 +1,5 @@
-//! A cursor over the bytes of a ggml file; every read says what it is for, so that a cut file can be described.
+//! A cursor over the bytes of a ggml file. Every read states its purpose, so that the error for a truncated file can
+//! name it.
 
 use std::fmt::Display;
 
@@ -9,7 +10,7 @@ use crate::weights::error::WeightError;
 /// "ggml" as whisper.cpp writes it.
 const MAGIC: u32 = 0x6767_6d6c;
 
-/// First words of the formats that a `.bin` or `.gguf` file may have instead.
+/// Magic numbers of other formats that a `.bin` or `.gguf` file may have.
 const OTHER_MAGICS: [(u32, &str); 4] = [
     (0x4655_4747, "it is a GGUF file"),
     (0x6767_6d66, "it is an old language-model file (ggmf)"),
@@ -24,7 +25,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A cursor behind the magic number, if that is the right one.
+    /// A cursor after the magic number; an error if that is wrong.
     pub(super) fn after_magic(bytes: &'a [u8], file: &'a str, format: &'static str) -> Result<Self, WeightError> {
         let other = |problem| WeightError::OtherFormat { file: file.to_owned(), format, problem };
         if bytes.is_empty() {
@@ -67,19 +68,19 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// A signed number, as all of the format are.
+    /// A signed number; all numbers of the format are signed.
     pub(super) fn int(&mut self, what: impl Display) -> Result<i32, WeightError> {
         let bytes = self.take(4, what)?;
         Ok(i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
-    /// A number that counts something: not negative.
+    /// A count: not negative.
     pub(super) fn count(&mut self, what: impl Display + Copy) -> Result<usize, WeightError> {
         let number = self.int(what)?;
         usize::try_from(number).map_err(|_| self.damaged(format!("{what} is {number}")))
     }
 
-    /// A number that must be between 1 and `limit`.
+    /// A size: between 1 and `limit`.
     pub(super) fn size(&mut self, what: &str, limit: usize) -> Result<usize, WeightError> {
         let number = self.int(what)?;
         match usize::try_from(number) {

@@ -14,7 +14,8 @@ const MAX_DIMENSIONS: usize = 4;
 
 const MAX_NAME: usize = 1024;
 
-/// Reads records up to the end of the file. None at all is no error: whisper.cpp's test files end behind their header.
+/// Reads records up to the end of the file. A file without records is valid: whisper.cpp's test files end after their
+/// header.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<BTreeMap<String, Entry>, WeightError> {
     let mut entries = BTreeMap::new();
     while reader.remaining() > 0 {

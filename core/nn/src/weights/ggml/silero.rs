@@ -24,7 +24,7 @@ pub struct SileroConv {
     pub kernel: usize,
 }
 
-/// What a Silero ggml file holds in front of its tensors.
+/// The header of a Silero ggml file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SileroGgml {
     /// Kind of model: `silero-16k`.
@@ -33,9 +33,9 @@ pub struct SileroGgml {
     pub version: [usize; 3],
     /// Samples per step (512).
     pub window: usize,
-    /// Samples of the previous step in front of each (64).
+    /// Samples of the previous step that precede each window (64).
     pub context: usize,
-    /// Convolutions behind the spectrum.
+    /// Convolutions after the spectrogram.
     pub encoder: Vec<SileroConv>,
     /// Inputs of the LSTM.
     pub lstm_input: usize,
@@ -54,7 +54,7 @@ pub(in crate::weights) fn read(bytes: &[u8], file: &str) -> Result<(SileroGgml, 
 }
 
 fn header(reader: &mut Reader<'_>) -> Result<SileroGgml, WeightError> {
-    // In a Whisper file the size of the vocabulary stands here.
+    // In a Whisper file, this is the size of the vocabulary.
     let length = reader.size("length of the model's kind", 64)?;
     let kind = std::str::from_utf8(reader.take(length, "the model's kind")?)
         .map_err(|_| reader.damaged("the model's kind is not UTF-8".to_owned()))?

@@ -7,8 +7,8 @@ use super::records;
 use crate::weights::error::WeightError;
 use crate::weights::index::Entry;
 
-/// Larger than any size in a Whisper header (the vocabulary of large-v3 has 51,866 entries); keeps products of two
-/// sizes far from overflow.
+/// Larger than any size in a Whisper header (the vocabulary of large-v3 has 51,866 entries); products of two sizes stay
+/// far below overflow.
 const MAX_SIZE: usize = 1 << 20;
 
 /// One token is a few bytes; the longest of GPT-2's vocabulary has 128.
@@ -17,7 +17,7 @@ const MAX_TOKEN: usize = 4096;
 /// Quantized files carry `1000 * version` on top of the type in `ftype` (`GGML_QNT_VERSION_FACTOR`).
 const QUANTIZATION_VERSION: usize = 1000;
 
-/// Sizes of a Whisper model as its ggml file states them; all at least 1.
+/// Sizes of a Whisper model from its ggml file; all at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WhisperHeader {
     /// Rows of the token embedding.
@@ -46,7 +46,7 @@ pub struct WhisperHeader {
     pub quantization_version: usize,
 }
 
-/// What a Whisper ggml file holds in front of its tensors.
+/// The header of a Whisper ggml file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WhisperGgml {
     /// Sizes of the model.
@@ -55,8 +55,8 @@ pub struct WhisperGgml {
     pub mel_filters: Vec<f32>,
     /// Frequency bins per filter (201).
     pub mel_filter_bins: usize,
-    /// Bytes of each token, by id. Tokens are pieces of UTF-8, not always valid alone. Fewer than `n_vocab`: the
-    /// special tokens are not listed.
+    /// Bytes of each token, by id. A token is a piece of UTF-8, which need not be valid alone. There are fewer than
+    /// `n_vocab`: special tokens are not listed.
     pub vocabulary: Vec<Vec<u8>>,
 }
 
@@ -104,7 +104,7 @@ fn vocabulary(reader: &mut Reader<'_>, n_vocab: usize) -> Result<Vec<Vec<u8>>, W
     if count > n_vocab {
         return Err(reader.damaged(format!("{count} tokens in a vocabulary of {n_vocab}")));
     }
-    // Each token takes at least its length, so the file bounds what is reserved.
+    // Each token takes at least its length field, so the file size bounds the reservation.
     let mut tokens = Vec::with_capacity(count.min(reader.remaining() / 4));
     for id in 0..count {
         let what = format_args!("token {id}");
