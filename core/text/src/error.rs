@@ -1,8 +1,8 @@
-//! What can be wrong with a vocabulary file. Messages name the file and the cause, never the text of a user.
+//! Errors of vocabulary files. Messages name the file and the cause, never a user's text.
 
 use std::path::PathBuf;
 
-/// A vocabulary that cannot be used. `file` is the path, or the name that the caller gave to bytes in memory.
+/// Why a vocabulary cannot be used. `file` is the path, or the caller's name for bytes in memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextError {
@@ -11,7 +11,7 @@ pub enum TextError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is larger than any vocabulary.
@@ -19,9 +19,9 @@ pub enum TextError {
     TooLarge {
         /// The file.
         file: String,
-        /// Its size, or the first size that was too large.
+        /// Its size, or the number of bytes at which reading stopped.
         bytes: u64,
-        /// The largest size that is read.
+        /// The maximum size.
         limit: u64,
     },
     /// The file is not JSON, or not the JSON of a tokenizer.
@@ -32,7 +32,7 @@ pub enum TextError {
         /// Where it breaks, and why.
         problem: String,
     },
-    /// One line of a text vocabulary cannot be understood.
+    /// A line of a text vocabulary is invalid.
     #[error("{file}: line {line}: {cause}")]
     Line {
         /// The file.
@@ -42,7 +42,7 @@ pub enum TextError {
         /// What is wrong with it.
         cause: &'static str,
     },
-    /// The file is sound but asks for something that the tokenizers it is read for do not have.
+    /// The file is valid but needs a setting that is not supported.
     #[error("{file}: {what}; {supported}")]
     Unsupported {
         /// The file.
@@ -52,7 +52,7 @@ pub enum TextError {
         /// What is supported instead.
         supported: &'static str,
     },
-    /// The file is a sound tokenizer of another type.
+    /// The file is a valid tokenizer of another type.
     #[error("{file}: a tokenizer of type {kind}; a tokenizer.json is read for models of type BPE only")]
     Kind {
         /// The file.
@@ -98,15 +98,15 @@ pub enum TextError {
         /// What is wrong with it.
         cause: &'static str,
     },
-    /// A token without which no Whisper model can be run is missing.
+    /// A token that every Whisper model needs is missing.
     #[error("{file}: special token {token} is missing; is this the tokenizer of a Whisper model?")]
     MissingSpecial {
         /// The file.
         file: String,
-        /// Its content.
+        /// The token.
         token: &'static str,
     },
-    /// Timestamp tokens are not one unbroken run of 0.02 s steps.
+    /// Timestamp tokens are not a contiguous run of 0.02 s steps.
     #[error("{file}: timestamp token {token} does not follow the one before it in steps of 0.02 s")]
     Timestamps {
         /// The file.
@@ -114,16 +114,16 @@ pub enum TextError {
         /// The id of the token that is out of place.
         token: u32,
     },
-    /// The number of tokens fits no Whisper model.
+    /// The number of tokens does not match a Whisper model.
     #[error("{file}: {listed} tokens listed for a vocabulary of {vocabulary}; {expected}")]
     Size {
         /// The file.
         file: String,
         /// Tokens in the file.
         listed: usize,
-        /// Size that the model's header or configuration states.
+        /// Vocabulary size in the model's header or configuration.
         vocabulary: usize,
-        /// What would fit.
+        /// What is expected.
         expected: &'static str,
     },
     /// The packed vocabulary inside a model file is damaged.

@@ -1,47 +1,47 @@
 //! Word and character error rate with alignment counts (Levenshtein 1966; reference: jiwer).
 //!
-//! The rate is errors over the length of the reference. Which text is compared is the caller's decision: recognition
-//! results are usually normalised first (see [`normalize`](crate::normalize)). Time grows with the product of both
-//! lengths, memory with the reference: one row of 16 bytes per item. An hour of
-//! speech (10,000 words) takes well under a second.
+//! The rate is the number of errors divided by the length of the reference. The caller decides what is compared;
+//! recognition results are usually normalised first (see [`normalize`](crate::normalize)). Time is proportional to the
+//! product of both lengths, memory to the reference (16 bytes per item). An hour of speech (10,000 words) takes well
+//! under a second.
 
 use std::collections::HashMap;
 use std::ops::{Add, AddAssign};
 
-/// Counts of a minimal alignment between a reference and a hypothesis. Sums are corpus-level counts.
+/// Counts of a minimal alignment between a reference and a hypothesis. Add them for corpus-level counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErrorCounts {
-    /// Reference items that the hypothesis has.
+    /// Reference items that are also in the hypothesis.
     pub hits: u64,
-    /// Reference items in whose place the hypothesis has another.
+    /// Reference items that are replaced by another item.
     pub substitutions: u64,
-    /// Reference items that the hypothesis lacks.
+    /// Reference items that are missing in the hypothesis.
     pub deletions: u64,
-    /// Hypothesis items that the reference lacks.
+    /// Hypothesis items that are not in the reference.
     pub insertions: u64,
 }
 
 impl ErrorCounts {
-    /// Substitutions, deletions and insertions: the edit distance.
+    /// The edit distance: substitutions + deletions + insertions.
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.substitutions + self.deletions + self.insertions
     }
 
-    /// Items of the reference.
+    /// Number of items of the reference.
     #[must_use]
     pub fn reference_len(&self) -> u64 {
         self.hits + self.substitutions + self.deletions
     }
 
-    /// Items of the hypothesis.
+    /// Number of items of the hypothesis.
     #[must_use]
     pub fn hypothesis_len(&self) -> u64 {
         self.hits + self.substitutions + self.insertions
     }
 
-    /// Errors per reference item; above 1 when much is inserted. An empty reference gives 0 for an empty hypothesis and
-    /// infinity otherwise.
+    /// Errors per reference item; above 1 if there are many insertions. An empty reference gives 0 for an empty
+    /// hypothesis and infinity otherwise.
     #[must_use]
     pub fn rate(&self) -> f64 {
         match (self.errors(), self.reference_len()) {
@@ -76,7 +76,7 @@ impl std::iter::Sum for ErrorCounts {
     }
 }
 
-/// Word errors between two texts; words are what white space separates.
+/// Word errors between two texts. Words are separated by white space.
 ///
 /// ```
 /// let counts = sotto_text::metrics::word_errors("turn the light on", "turn a light on now");
@@ -90,7 +90,7 @@ pub fn word_errors(reference: &str, hypothesis: &str) -> ErrorCounts {
         let next = numbers.len();
         *numbers.entry(word).or_insert(next)
     };
-    // Numbered once, words compare as integers in the quadratic part.
+    // Words are numbered, so that the quadratic part compares integers.
     let reference: Vec<usize> = reference.split_whitespace().map(&mut number).collect();
     let hypothesis: Vec<usize> = hypothesis.split_whitespace().map(&mut number).collect();
     align(&reference, &hypothesis)
@@ -111,7 +111,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// Fewer errors first. Of equally good alignments the one with more hits, so that counts are well defined: errors,
+    /// Prefers fewer errors; of equally good alignments the one with more hits. So the counts are well defined: errors,
     /// hits and both lengths determine all three kinds of error.
     fn better(self, other: Self) -> Self {
         match (self.errors.cmp(&other.errors), self.hits >= other.hits) {
@@ -121,7 +121,7 @@ impl Cell {
     }
 }
 
-/// Counts of the best alignment; of several, the one with the most hits.
+/// Counts of the best alignment of any items; of several, the one with the most hits.
 pub fn align<T: PartialEq>(reference: &[T], hypothesis: &[T]) -> ErrorCounts {
     let mut row: Vec<Cell> = (0..=reference.len() as u64).map(|errors| Cell { errors, hits: 0 }).collect();
     for (index, word) in hypothesis.iter().enumerate() {
@@ -151,7 +151,8 @@ fn counts(best: Cell, reference: u64, hypothesis: u64) -> ErrorCounts {
     }
 }
 
-/// Whether the words of `phrase` stand side by side in `text`. Both must be normalised alike, words apart by one space.
+/// Whether the words of `phrase` occur consecutively in `text`. Both must be normalised in the same way, with single
+/// spaces between words.
 ///
 /// ```
 /// use sotto_text::metrics::contains_phrase;

@@ -1,14 +1,14 @@
-//! Where sentences end: what cuts a transcript into segments, subtitles and paragraphs.
+//! Finds the ends of sentences, to split a transcript into segments, subtitles and paragraphs.
 //!
-//! Rules and short lists, no model: a stop ends a sentence unless it belongs to a title, an initial, an abbreviation,
-//! a number or an ellipsis that goes on. Abbreviations that may end a sentence ("a.m.", "etc.", "U.S.") do so where
-//! the next word looks like a beginning. English, German, French, Spanish, Italian and Portuguese abbreviations are
-//! known; the stops of other scripts (。, ？, ।, ؟, …) are too. Speech recognisers capitalise the beginnings of
-//! sentences, so a small letter behind a stop means that the sentence goes on.
+//! Rules and short lists, no model. A stop ends a sentence unless it belongs to a title, an initial, an abbreviation, a
+//! number or an ellipsis inside the sentence. Abbreviations that may end a sentence ("a.m.", "etc.", "U.S.") do so if
+//! the next word looks like the beginning of one. English, German, French, Spanish, Italian and Portuguese
+//! abbreviations are known, and the stops of other scripts (。, ？, ।, ؟, …). Speech recognisers capitalise the first
+//! word of a sentence, so a lower-case letter after a stop means that the sentence continues.
 //!
-//! Cost: one look at the words around each stop, no allocation beyond a lower-case copy of them.
+//! Cost: a check of the words around each stop; allocates only lower-case copies of them.
 
-/// Titles before a name: the sentence always goes on. Only as written here or in capitals: "gen" is a word, "Gen" is
+/// Titles before a name: the sentence always continues. Only as written here or in capitals: "gen" is a word, "Gen" is
 /// not.
 const TITLES: &[&str] = &[
     "Mr", "Mrs", "Ms", "Mx", "Dr", "Drs", "Prof", "Gen", "Col", "Maj", "Capt", "Cpt", "Lt", "Sgt", "Cpl", "Pvt", "Adm",
@@ -22,23 +22,23 @@ const INNER: &[&str] = &[
     "bzw", "ca", "sog", "vgl", "evtl", "ggf", "p.ej", "p.ex", "c.-à-d", "núm", "prov", "dept", "est", "ext", "tel",
 ];
 
-/// Abbreviations before a number: the sentence goes on where one follows.
+/// Abbreviations before a number: the sentence continues if a number follows.
 const BEFORE_NUMBERS: &[&str] = &[
     "no", "nos", "nr", "fig", "figs", "vol", "vols", "p", "pp", "pg", "ch", "chap", "sec", "art", "abs", "kap", "bd",
     "pág", "cap", "eq", "par", "op", "rev", "ver", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept",
     "oct", "okt", "nov", "dec", "dez",
 ];
 
-/// Abbreviations that may end a sentence, and do so before a word that begins one.
+/// Abbreviations that end a sentence only before a word from [`BEGINNINGS`].
 const BEFORE_BEGINNINGS: &[&str] = &[
     "inc", "ltd", "co", "corp", "llc", "plc", "gmbh", "jr", "sr", "st", "ave", "blvd", "rd", "hwy", "ph.d", "esq",
     "cie", "sgt",
 ];
 
-/// Abbreviations that may end a sentence, and do so before any capital that is no name of a day or month.
+/// Abbreviations that end a sentence before any capitalised word except the name of a day or month.
 const BEFORE_CAPITALS: &[&str] = &["etc", "usw", "a.m", "p.m", "am", "pm", "ecc", "et al", "al", "ff"];
 
-/// Words that follow a time or date within one sentence, though they are written with a capital.
+/// Capitalised words that may follow a time or date within a sentence.
 const CALENDAR: &[&str] = &[
     "monday",
     "tuesday",
@@ -80,7 +80,7 @@ const CALENDAR: &[&str] = &[
     "jänner",
 ];
 
-/// Words that begin sentences and are no names.
+/// Words that often begin sentences and are not names.
 const BEGINNINGS: &[&str] = &[
     "the", "a", "an", "this", "that", "these", "those", "he", "she", "it", "it's", "we", "you", "they", "i", "i'm",
     "i'll", "there", "there's", "here", "in", "on", "at", "if", "when", "while", "what", "where", "who", "why", "how",
@@ -94,11 +94,11 @@ const BEGINNINGS: &[&str] = &[
     "è", "ma", "um", "uma", "mas", "os",
 ];
 
-/// Whether a sentence ends where `before` ends and `after` goes on.
+/// Whether a sentence ends between `before` and `after`.
 ///
-/// `before` is the text up to there from the beginning of its sentence (or from anywhere before that); `after` is what
-/// follows, of which the next word is looked at. Where `after` is empty the text ends, or is not known yet: titles and
-/// initials end nothing even then. White space may stand at the end of `before` or the beginning of `after`.
+/// `before` is the text from the beginning of the sentence (or earlier); `after` is the following text, of which only
+/// the next word matters. An empty `after` means that the text ends or is not known yet; titles and initials do not end
+/// a sentence even then. There may be white space at the end of `before` or the beginning of `after`.
 ///
 /// ```
 /// use sotto_text::sentences::sentence_ends;
@@ -114,7 +114,7 @@ pub fn sentence_ends(before: &str, after: &str) -> bool {
     let Some(stop) = body.chars().next_back() else { return false };
     let next = after.trim_start();
     if stops_without_space(stop) {
-        // A second stop or a closing bracket still belongs to this sentence.
+        // A second stop or a closing bracket belongs to the same sentence.
         return !next.starts_with(|c| stops_without_space(c) || (closes(c) && !opens(c)));
     }
     let apart = trimmed.len() < before.len() || next.len() < after.len() || next.is_empty();
@@ -129,7 +129,7 @@ pub fn sentence_ends(before: &str, after: &str) -> bool {
     stop != '.' || full_stop_ends(body.strip_suffix('.').unwrap_or(body), next)
 }
 
-/// Sentences of `text` in order. Joined they are the text again: each keeps the white space before it.
+/// The sentences of `text` in order. Joined, they are the text: each keeps the white space before it.
 ///
 /// ```
 /// let text = "Mr. Jones came at 10 a.m. and left. Why?";
@@ -148,7 +148,7 @@ pub fn sentences(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Where the first sentence of `text` ends; white space behind the last one belongs to it.
+/// End of the first sentence of `text` in bytes; white space after the last sentence belongs to it.
 fn first_end(text: &str) -> usize {
     let mut characters = text.char_indices().peekable();
     while let Some((at, c)) = characters.next() {
@@ -167,7 +167,8 @@ fn first_end(text: &str) -> usize {
     text.len()
 }
 
-/// Whether the full stop behind `body` ends a sentence that `next` would follow; `next` begins with no small letter.
+/// Whether the full stop after `body` ends a sentence before the word `next`, which does not begin with a lower-case
+/// letter.
 fn full_stop_ends(body: &str, next: &str) -> bool {
     if body.ends_with('.') {
         return true;
@@ -208,7 +209,8 @@ fn full_stop_ends(body: &str, next: &str) -> bool {
     true
 }
 
-/// A number with a full stop counts items at the beginning of a text and days before a month.
+/// Whether a full stop after a number ends a sentence: not if it numbers an item at the beginning of a text, or a day
+/// before a month.
 fn number_ends(body: &str, number: &str, next: &str) -> bool {
     let first = body.trim_start().len() == number.len();
     !(number.len() <= 2 && (first || is_calendar(next)))
@@ -218,7 +220,7 @@ fn is_calendar(word: &str) -> bool {
     CALENDAR.contains(&bare(word).as_str())
 }
 
-/// Whether `word` begins sentences: "A. Smith" has an initial.
+/// Whether `word` often begins a sentence; if not, "A." as in "A. Smith" is an initial.
 fn begins(word: &str) -> bool {
     !word.ends_with('.') && BEGINNINGS.contains(&bare(word).as_str())
 }
@@ -227,17 +229,17 @@ fn bare(word: &str) -> String {
     word.trim_end_matches(|c: char| !c.is_alphanumeric()).replace('’', "'").to_lowercase()
 }
 
-/// Stops that a space follows.
+/// Stops that are followed by a space.
 pub(crate) fn stops(c: char) -> bool {
     matches!(c, '.' | '!' | '?' | '…' | '‼' | '⁇' | '⁈' | '⁉' | '؟' | '۔' | '।' | '॥' | '։' | '።' | '။' | '។')
 }
 
-/// Stops of scripts that write no space behind them.
+/// Stops of scripts that write no space after them.
 pub(crate) fn stops_without_space(c: char) -> bool {
     matches!(c, '。' | '！' | '？' | '｡' | '．')
 }
 
-/// Quotes and brackets that close behind a stop.
+/// Closing quotes and brackets after a stop.
 fn closes(c: char) -> bool {
     matches!(
         c,
@@ -245,7 +247,7 @@ fn closes(c: char) -> bool {
     )
 }
 
-/// Marks of [`closes`] that open as well.
+/// Marks of [`closes`] that may also open.
 fn opens(c: char) -> bool {
     matches!(c, '"' | '\'' | '“' | '«' | '‹' | '»' | '›')
 }
@@ -260,11 +262,11 @@ mod tests {
         found.into_iter().map(str::trim).collect()
     }
 
-    /// `|` stands where a sentence ends.
+    /// `|` marks the end of a sentence.
     #[test]
     fn sentences_end_where_a_reader_says_so() {
         for marked in [
-            // The text of the issue.
+            // Several kinds of abbreviations in one text.
             "Dr. Smith met Mr. Jones at 10 a.m. in the U.S. office of AT&T.| They talked.",
             "It is late.| We go home.| Why?| Because!",
             // Titles.
@@ -355,7 +357,7 @@ mod tests {
         assert!(!sentence_ends("好！", "？"));
     }
 
-    /// Whatever the text, its sentences are the text, and none but the last is blank.
+    /// The sentences of any text, joined, are the text, and none but the last is blank.
     #[test]
     fn nothing_is_lost_between_sentences() {
         let pieces = [

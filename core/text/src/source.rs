@@ -1,11 +1,11 @@
-//! Reading vocabulary files: whole, but never more than a vocabulary can be.
+//! Reading vocabulary files as a whole, with a limit on their size.
 
 use crate::TextError;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// All bytes of the file, at most `limit`. The stated size is not trusted: pipes and devices state none.
+/// All bytes of the file, at most `limit`. The size in its metadata is not trusted: pipes and devices have none.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
     let failed = |source| TextError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
@@ -17,7 +17,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
     Ok(bytes)
 }
 
-/// Refuses sources that no vocabulary can have.
+/// Refuses sources that are larger than any vocabulary.
 pub(crate) fn check_size(file: &str, bytes: u64, limit: u64) -> Result<(), TextError> {
     if bytes > limit {
         return Err(TextError::TooLarge { file: file.to_owned(), bytes, limit });

@@ -1,42 +1,42 @@
-//! What a task needs of a tokenizer, whatever its kind, and text of a token stream as soon as it is certain.
+//! The interface of all tokenizers, and a decoder of token streams.
 
-/// Text to tokens and back, for one model's vocabulary.
+/// Converts text to tokens and back, for one model's vocabulary.
 ///
-/// Token ids are those of the model's logits. Implementations are immutable; one value serves any number of threads.
-/// The trait can be used as `dyn Tokenizer`.
+/// Token ids are indices of the model's logits. Implementations are immutable and can be shared between threads. The
+/// trait can be used as `dyn Tokenizer`.
 pub trait Tokenizer: Send + Sync {
-    /// Tokens of `text`. Never a control token: `<|im_start|>` in a text is just these characters. This is how what
-    /// users write is encoded.
+    /// Tokens of `text`. Never gives a control token: `<|im_start|>` in a text is just these characters. Use it for
+    /// text written by users.
     ///
-    /// O(n log n) in the length of the longest piece. Does not fail: bytes that a small vocabulary cannot spell are
-    /// left out; models' vocabularies have all.
+    /// O(n log n) in the length of the longest piece. Cannot fail: bytes without a token are left out, which only
+    /// happens with small vocabularies for tests.
     fn encode(&self, text: &str) -> Vec<u32>;
 
-    /// Bytes of one token: for text possibly a part of a character, for control tokens their name. Empty for ids that
-    /// no token has.
+    /// Bytes of one token: text, possibly only part of a character, or the name of a control token. Empty for unused
+    /// ids.
     fn token_bytes(&self, token: u32) -> &[u8];
 
-    /// Whether `token` is part of the text: no control token, no timestamp, no gap in the numbering.
+    /// Whether `token` is text: not a control token, a timestamp or an unused id.
     fn is_text(&self, token: u32) -> bool;
 
-    /// One past the largest token id. Logits of some models are padded beyond it.
+    /// One past the largest token id. Some models have more logits (padding).
     fn vocab_size(&self) -> usize;
 
-    /// The control token of this name, such as `<|endoftext|>`. Looks through the vocabulary: keep the id.
+    /// The control token of this name, such as `<|endoftext|>`. Searches the vocabulary: store the id.
     fn special_token(&self, name: &str) -> Option<u32>;
 
-    /// Bytes that `token` adds to a text: none for control tokens.
+    /// Bytes that `token` adds to a text; empty for control tokens.
     fn text_bytes(&self, token: u32) -> &[u8] {
         if self.is_text(token) { self.token_bytes(token) } else { &[] }
     }
 
-    /// Whether the first space of a text that is decoded is left out, since encoding adds one.
+    /// Whether decoding removes the first space of a text, because encoding adds one.
     fn strips_space(&self) -> bool {
         false
     }
 
-    /// Text of `tokens`; control tokens, timestamps and unknown ids are left out. Bytes that are not UTF-8 become
-    /// U+FFFD, as in the references. [`IncrementalDecoder`] does it token by token.
+    /// Text of `tokens`; control tokens, timestamps and unknown ids are left out. Invalid UTF-8 becomes U+FFFD, as in
+    /// the references. [`IncrementalDecoder`] does the same token by token.
     fn decode(&self, tokens: &[u32]) -> String {
         let mut bytes = Vec::with_capacity(tokens.len() * 4);
         for &token in tokens {
@@ -46,10 +46,10 @@ pub trait Tokenizer: Send + Sync {
     }
 }
 
-/// Decodes tokens one at a time; what it has given out never changes, and no character is ever cut.
+/// Decodes tokens one at a time. Returned text never changes, and no character is ever split.
 ///
-/// Pieces joined equal [`Tokenizer::decode`] of all tokens. Holds at most three bytes; no allocation besides the
-/// strings that it returns.
+/// The joined pieces equal [`Tokenizer::decode`] of all tokens. Holds at most three bytes; allocates only the returned
+/// strings.
 #[derive(Debug, Clone, Default)]
 pub struct IncrementalDecoder {
     pending: Vec<u8>,
@@ -57,13 +57,13 @@ pub struct IncrementalDecoder {
 }
 
 impl IncrementalDecoder {
-    /// Nothing decoded yet.
+    /// A decoder at the beginning of a text.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Text that became certain with `token`: empty while a character is incomplete and for control tokens.
+    /// The text that `token` completes: empty while a character is incomplete, and for control tokens.
     #[must_use]
     pub fn push(&mut self, tokenizer: &(impl Tokenizer + ?Sized), token: u32) -> String {
         let mut bytes = tokenizer.text_bytes(token);
@@ -78,7 +78,7 @@ impl IncrementalDecoder {
         text
     }
 
-    /// Ends the stream: an incomplete character becomes U+FFFD. The decoder is as new afterwards.
+    /// Ends the text: an incomplete character becomes U+FFFD. The decoder can then be used for another text.
     #[must_use]
     pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.pending).into_owned();
@@ -87,7 +87,7 @@ impl IncrementalDecoder {
     }
 }
 
-/// `bytes` without a space at the start, where that is wanted.
+/// `bytes`, without a space at the start if `wanted`.
 pub(crate) fn without_space(mut bytes: Vec<u8>, wanted: bool) -> Vec<u8> {
     if wanted && bytes.first() == Some(&b' ') {
         bytes.remove(0);
@@ -95,12 +95,12 @@ pub(crate) fn without_space(mut bytes: Vec<u8>, wanted: bool) -> Vec<u8> {
     bytes
 }
 
-/// `bytes` as text; what is no UTF-8 becomes U+FFFD.
+/// `bytes` as text; invalid UTF-8 becomes U+FFFD.
 pub(crate) fn lossy(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// Bytes at the end that are the start of a character and nothing wrong so far.
+/// Number of bytes at the end that are a valid but incomplete character.
 fn incomplete_tail(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     loop {

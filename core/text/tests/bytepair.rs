@@ -1,5 +1,5 @@
-//! Byte pairs as the `tokenizers` crate has them, with the pre-tokenizers that models publish, on vocabularies trained
-//! here from this repository's text, and on real ones where `SOTTO_DATA` has them.
+//! Byte-pair encoding compared with the `tokenizers` crate, with the pre-tokenizers of published models, on
+//! vocabularies trained here from this repository's text, and on real ones if `SOTTO_DATA` has them.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::path::PathBuf;
@@ -61,7 +61,7 @@ struct Pair {
     json: String,
     ours: BytePairTokenizer,
     oracle: tokenizers::Tokenizer,
-    /// The oracle, told that control tokens in a text are text.
+    /// The oracle, set to treat control tokens in a text as text.
     plain: tokenizers::Tokenizer,
 }
 
@@ -117,7 +117,7 @@ fn trained(pre_tokenizer: &Value, normalizer: &Value) -> Value {
     serde_json::from_str(&tokenizer.to_string(false).unwrap()).unwrap()
 }
 
-/// A model of characters with bytes to fall back to, as it comes from SentencePiece.
+/// A SentencePiece model: characters with byte fallback.
 fn with_characters(normalizer: Value, pre_tokenizer: Value, strips: bool) -> Value {
     let words = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true });
     let mut json = trained(&words, &Value::Null);
@@ -163,14 +163,14 @@ fn characters_pairs() -> Vec<Pair> {
     ]
 }
 
-/// What files differ in beside the pre-tokenizer.
+/// Differences between files other than the pre-tokenizer.
 #[derive(Clone, Copy, Default)]
 struct Form {
     ignore_merges: bool,
     rules_as_strings: bool,
     /// Ids with gaps, the added tokens among them.
     odd_ids: bool,
-    /// No added token is looked for in normalised text.
+    /// No added token is matched in normalised text.
     never_normalized: bool,
 }
 
@@ -336,7 +336,7 @@ fn a_packed_tokenizer_is_the_one_that_was_packed() {
     }
 }
 
-/// Texts in many languages, where there are any.
+/// Texts in many languages, if the data folder has them.
 fn lines(data: &std::path::Path) -> Vec<String> {
     let tables = ["speech/manifest.tsv", "speech/synthetic.tsv", "speech/formats/en-sample.txt"];
     let text = tables.iter().filter_map(|table| std::fs::read_to_string(data.join(table)).ok());
@@ -364,7 +364,7 @@ fn real_vocabularies_have_the_tokens_of_the_tokenizers_crate() {
     }
 }
 
-/// Whether both Unicode tables say the same of `c`; the crate's are older.
+/// Whether both Unicode tables agree on `c`; those of the crate are older.
 fn agreed(c: char) -> bool {
     static CLASSES: LazyLock<Vec<(SysRegex, Vec<GeneralCategory>)>> = LazyLock::new(|| {
         use GeneralCategory as G;
@@ -471,7 +471,7 @@ fn fragments() -> impl Strategy<Value = String> {
     prop::collection::vec(fragment, 0..24).prop_map(|parts| parts.concat())
 }
 
-/// Any characters of which both Unicode tables say the same; composed they are as the older table has them.
+/// Any characters on which both Unicode tables agree, also after composition.
 fn characters() -> impl Strategy<Value = String> {
     let c = prop_oneof![
         2 => any::<char>(),

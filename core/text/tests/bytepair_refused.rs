@@ -1,5 +1,5 @@
-//! A tokenizer.json that asks for what byte pairs here do not do, or that is damaged: an error that names the file and
-//! the cause, in time and memory, and never a panic.
+//! A tokenizer.json that is damaged or needs unsupported settings: an error that names the file and the cause, within
+//! limits of time and memory, and never a panic.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ fn with(part: &str, other: &str) -> String {
     SMALL.replacen(part, other, 1)
 }
 
-/// The error of a file that must be refused, soon, by its name.
+/// The error of a file that must be refused; checks the time and that the error names the file.
 fn refused(json: &str) -> TextError {
     let error = assert_soon(|| open(json).map(|_| ())).unwrap_err();
     let message = error.to_string();
@@ -46,7 +46,7 @@ fn what_is_supported_opens() {
     assert_eq!(tokenizer.pre_tokenizer(), &PreTokenizer::new(&[Split::Qwen2]).unwrap());
     assert_eq!(tokenizer.encode("ab<|end|> <x>ab"), [6, 0, 2, 2, 1, 7, 10, 6], "letters without a token are left out");
     assert_eq!(tokenizer.encode_with_controls("ab<|end|> <x>ab"), [6, 9, 10, 6]);
-    // Old files do not name the type; one prefers pairs; all may say what matches is to be kept.
+    // Old files do not name the type; some write rules as pairs; all may say that matches are kept.
     for json in [
         with(r#""type":"BPE","#, ""),
         with(r#"["a b"]"#, r#"[["a","b"]]"#),
@@ -125,7 +125,7 @@ fn settings_that_would_change_tokens_are_refused_by_name() {
     }
 }
 
-/// Characters with bytes to fall back to.
+/// Characters with byte fallback.
 const CHARACTERS: &str = r#"{"normalizer":null,
 "pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false},
 "decoder":{"type":"Sequence","decoders":[{"type":"Strip","content":" ","start":1,"stop":0}]},
@@ -226,7 +226,7 @@ fn a_packed_tokenizer_is_refused_wherever_it_is_cut() {
         let error = BytePairTokenizer::from_packed(Arc::new(cut), 0..length, "model.sotto").unwrap_err();
         assert!(matches!(error, TextError::Packed { .. }), "{error}");
     }
-    // A pre-tokenizer that no rule has, and settings that nobody gave.
+    // Unknown pre-tokenizers and unknown settings.
     for (at, byte) in [(25, 8), (26, 1), (27, 0x11), (24, 0x40)] {
         let mut other = packed.clone();
         other[at] = byte;
@@ -259,7 +259,7 @@ proptest! {
     }
 }
 
-/// The fuzzer starts from what opens.
+/// The seeds of the fuzz targets must be valid.
 #[test]
 fn the_seeds_of_the_fuzz_targets_open() {
     let folder = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(name);

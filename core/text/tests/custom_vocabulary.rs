@@ -1,4 +1,4 @@
-//! Small vocabularies with Whisper's control tokens: what the starter recognizer and tests use.
+//! Small vocabularies with Whisper's control tokens, as used by the starter recognizer and tests.
 
 use sotto_text::whisper::WhisperTokenizer;
 use sotto_text::{TextError, Tokenizer};
@@ -138,7 +138,7 @@ fn unreadable_files_and_folders_are_named() {
 #[test]
 fn a_file_larger_than_any_vocabulary_is_refused_unread() {
     let path = std::env::temp_dir().join(format!("sotto-huge-{}.json", std::process::id()));
-    // Sparse: a gigabyte is claimed, nothing is written.
+    // A sparse file: a gigabyte long, but nothing is written.
     std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
     let started = std::time::Instant::now();
     let error = WhisperTokenizer::from_hugging_face(&path).unwrap_err();

@@ -55,7 +55,7 @@ fn tokens_equal_openai_whisper() {
     }
 }
 
-/// Ours are cut at spaces and by scripts only, so each is made of whole words of the reference, and of whole
+/// Words here are split only at spaces and by scripts, so each consists of whole words of the reference, and of whole
 /// characters.
 #[test]
 fn words_are_made_of_whole_words_of_openai_whisper() {

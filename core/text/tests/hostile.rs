@@ -47,7 +47,7 @@ fn a_packed_vocabulary_of_tokens_that_are_found_whole_is_not_whispers() {
     let sound = packed();
     for (id, kind) in [(3, 0x11), (6, 0xB4), (0, 0x92)] {
         let mut packed = sound.clone();
-        // Kinds lie before the bytes of the 8 tokens.
+        // The kinds are stored before the bytes of the 8 tokens.
         let bytes = u32::from_le_bytes(packed[20..24].try_into().unwrap()) as usize;
         let at = packed.len() - bytes - 8 + id;
         packed[at] = kind;
@@ -56,7 +56,7 @@ fn a_packed_vocabulary_of_tokens_that_are_found_whole_is_not_whispers() {
     }
 }
 
-/// Two single tokens, `rules` that follow from them, and control tokens: a vocabulary that has a compact form.
+/// Two single tokens, `rules` merge rules and control tokens: a vocabulary with a compact form.
 fn compact(rules: usize) -> Vec<u8> {
     let mut tokens = vec!["a".to_owned(), "b".to_owned(), "ab".to_owned()];
     let mut merges = vec![r#""a b""#.to_owned()];
@@ -92,7 +92,7 @@ fn a_compact_vocabulary_is_refused_wherever_it_is_cut() {
 #[test]
 fn rules_that_double_and_double_again_are_refused_in_time_and_memory() {
     let mut packed = compact(60);
-    // Each rule joins what the one before it made with itself.
+    // Each rule joins the result of the one before with itself.
     for rank in 1..60_u16 {
         let at = 28 + 4 * usize::from(rank);
         let last = (rank + 1).to_le_bytes();
@@ -106,7 +106,7 @@ fn rules_that_double_and_double_again_are_refused_in_time_and_memory() {
     assert!(open(packed).unwrap_err().to_string().contains("later"));
 }
 
-/// The message of a file that must be refused, soon, by its name.
+/// The error message of a file that must be refused; checks the time and that the message names the file.
 fn refused(json: &str) -> String {
     let open = || WhisperTokenizer::from_hugging_face_bytes(json.as_bytes(), "hostile.json").map(|_| ());
     let message = assert_soon(open).unwrap_err().to_string();

@@ -1,5 +1,5 @@
-//! One tokenizer, whatever it was read from: Hugging Face, whisper.cpp and OpenAI files of the same model agree.
-//! Needs the files of `SOTTO_DATA`; skips with a message without them.
+//! Hugging Face, whisper.cpp and OpenAI files of the same model give the same tokenizer. Needs the files of
+//! `SOTTO_DATA`; skips with a message without them.
 
 use serde_json::Value;
 use sotto_text::Tokenizer;
@@ -106,7 +106,7 @@ fn a_vocabulary_with_merges_is_the_tokenizer_file_in_parts() {
     }
 }
 
-/// Indented by four, one line per value, and everything but ASCII escaped: as `json.dumps` writes it when told so.
+/// Indented by four, one line per value, with non-ASCII characters escaped: like `json.dumps` with `indent=4`.
 fn indented_and_escaped(json: &Value) -> String {
     let mut pretty = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
@@ -146,7 +146,7 @@ fn timestamps_that_a_file_leaves_out_are_those_of_the_window() {
         let early = WhisperTokenizer::from_hugging_face(&folder.join("tokenizer.early.json")).unwrap();
         let late = WhisperTokenizer::from_hugging_face(&folder.join("tokenizer.json")).unwrap();
         assert_eq!((early.special().timestamp_begin, early.is_multilingual()), (None, false));
-        // No room, or none of them is wanted.
+        // They do not fit the vocabulary, or the count is invalid.
         for (n_vocab, count) in [(n_vocab - 1, 1501), (n_vocab, 1502), (n_vocab, 0), (n_vocab, usize::MAX)] {
             assert_eq!(early.clone().with_timestamps(n_vocab, count).special().timestamp_begin, None);
         }
@@ -294,7 +294,7 @@ fn vocabularies_of_whisper_cpp_files_agree_with_the_rank_files() {
             if std::str::from_utf8(expected).is_ok() || expected.len() == 1 {
                 assert_eq!(found, expected, "token {id}");
             } else {
-                // These test files were written by a converter that replaced what is no UTF-8.
+                // These test files were written by a converter that replaced invalid UTF-8.
                 assert_eq!(found, String::from_utf8_lossy(expected).as_bytes(), "token {id}");
                 lossy += 1;
             }
@@ -318,7 +318,7 @@ fn encoding_equals_the_tokenizers_crate() {
     let oracle = tokenizers::Tokenizer::from_file(&path).unwrap();
     eprintln!("the tokenizers crate loads tokenizer.json in {:?}", started.elapsed());
     let ours = WhisperTokenizer::from_hugging_face(&path).unwrap();
-    // The oracle looks for control tokens in text, so this one is left out.
+    // The oracle matches control tokens in text, so such texts are left out.
     for text in TEXTS.into_iter().filter(|text| !text.contains("<|")) {
         let expected = oracle.encode_fast(text, false).unwrap();
         assert_eq!(ours.encode(text), expected.get_ids(), "{text:?}");
@@ -338,7 +338,7 @@ fn a_packed_vocabulary_is_the_one_that_was_packed() {
     for tokenizer in [json, ranks] {
         let packed = tokenizer.to_packed();
         assert!(packed == tokenizer.to_packed(), "the same tokenizer gives the same bytes");
-        // Somewhere inside a file, on an odd address.
+        // In the middle of a file, at an odd address.
         let (start, end) = (3, 3 + packed.len());
         let file = [&[7; 3][..], &packed, &[7; 5]].concat();
         let started = std::time::Instant::now();
@@ -375,7 +375,7 @@ fn the_compact_form_opens_as_the_same_tokenizer() {
 
 #[test]
 fn what_has_no_compact_form_keeps_its_full_one() {
-    // Ids that do not follow the merge rules; and ranks instead of rules.
+    // Ids that do not follow the merge rules, and a vocabulary with ranks instead of rules.
     let odd = r#"{"added_tokens":[{"id":0,"content":"<|endoftext|>","special":true},
         {"id":1,"content":"<|startoftranscript|>","special":true}],"pre_tokenizer":{"type":"ByteLevel"},
         "model":{"type":"BPE","vocab":{"a":2,"ab":3,"b":4,"abb":5},"merges":["a b","ab b"]}}"#;

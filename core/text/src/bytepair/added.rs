@@ -1,17 +1,17 @@
-//! Tokens that are looked for in text as a whole, before it is cut into pieces: control tokens such as `<|im_start|>`,
-//! and words that somebody added to a trained vocabulary.
+//! Added tokens, which are matched as a whole before text is split into pieces: control tokens such as `<|im_start|>`,
+//! and words that were added to a trained vocabulary.
 
 use super::vocabulary::{Marks, Vocabulary};
 
-/// Ids of such tokens, ordered by their bytes. The longest one at the leftmost place is found.
+/// Ids of the added tokens, ordered by their bytes. The leftmost match wins; of several there, the longest.
 #[derive(Debug, Clone)]
 pub(super) struct AddedTokens {
     ids: Vec<u32>,
-    /// Bytes that one of them begins with: most places in a text are passed over by this.
+    /// The first bytes of all tokens: most positions in a text are skipped by this.
     first: [bool; 256],
 }
 
-/// A stretch of text.
+/// A part of a text: plain text, or an added token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part<'t> {
     Text(&'t str),
@@ -19,7 +19,8 @@ pub(super) enum Part<'t> {
 }
 
 impl AddedTokens {
-    /// Those of `vocabulary` that are looked for in normalised text, or those that are looked for before.
+    /// The added tokens of `vocabulary` that are matched in normalised text, or those that are matched before
+    /// normalisation.
     pub(super) fn new(vocabulary: &Vocabulary, normalized: bool) -> Self {
         let wanted =
             |&id: &u32| vocabulary.marks(id).has(Marks::NORMALIZED) == normalized && !vocabulary.token(id).is_empty();
@@ -32,7 +33,8 @@ impl AddedTokens {
         Self { ids, first }
     }
 
-    /// Calls `each` with the stretches of `text` in order; control tokens are text unless `controls` are wanted.
+    /// Calls `each` with the parts of `text` in order. Unless `controls` is set, names of control tokens are plain
+    /// text.
     pub(super) fn split<'t>(
         &self,
         vocabulary: &Vocabulary,
@@ -40,10 +42,10 @@ impl AddedTokens {
         controls: bool,
         each: &mut dyn FnMut(Part<'t>),
     ) {
-        // Where the text begins that no part has yet.
+        // Start of the text that was not yet passed to `each`.
         let mut begin = 0;
         let mut at = 0;
-        // The end of the white space that the last token took: it is not looked through again.
+        // End of the white space stripped by the last token, so that it is not scanned again.
         let mut stripped = 0;
         while !self.ids.is_empty() && at < text.len() {
             let Some(id) = self.longest(vocabulary, &text.as_bytes()[at..]) else {
@@ -52,7 +54,7 @@ impl AddedTokens {
             };
             let (mut start, mut end) = (at, at + vocabulary.token(id).len());
             at = end;
-            // A damaged table may have tokens that end inside a character; nothing begins inside one.
+            // A damaged table may have tokens that begin or end inside a character.
             let (true, true) = (text.is_char_boundary(start), text.is_char_boundary(end)) else { continue };
             if !controls && !vocabulary.kind(id).is_text() {
                 continue;
@@ -76,12 +78,13 @@ impl AddedTokens {
         }
     }
 
-    /// The longest token that `text` begins with.
+    /// The longest added token that `text` begins with.
     fn longest(&self, vocabulary: &Vocabulary, text: &[u8]) -> Option<u32> {
         if !self.first[usize::from(*text.first()?)] {
             return None;
         }
-        // Tokens that have the first `depth` bytes of the text; the one without any further bytes comes first.
+        // The range of tokens that share the first `depth` bytes of the text; a token of exactly that length comes
+        // first.
         let (mut low, mut high) = (0, self.ids.len());
         let mut best = None;
         for (depth, byte) in text.iter().enumerate() {

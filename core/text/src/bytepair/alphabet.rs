@@ -1,5 +1,5 @@
-//! GPT-2's alphabet: each byte stands as one printable character in vocabulary files, so that a token of arbitrary
-//! bytes can be written as text (source of the table: openai/gpt-2 `encoder.py`, `bytes_to_unicode`).
+//! GPT-2's alphabet: vocabulary files write each byte as one printable character, so that a token of arbitrary bytes
+//! can be written as text (source of the table: openai/gpt-2 `encoder.py`, `bytes_to_unicode`).
 //!
 //! Printable Latin-1 bytes stand for themselves, the other 68 for U+0100 and following, in byte order. The same order
 //! (printable ones first) numbers the first 256 tokens of every vocabulary that OpenAI made.
@@ -32,7 +32,7 @@ const fn token_order() -> [u8; 256] {
     order
 }
 
-// 256 characters, 188 of them for themselves.
+// 188 of the 256 characters stand for themselves.
 const PRINTABLE: usize = 188;
 
 /// The byte that `c` stands for, `None` for characters outside the alphabet.

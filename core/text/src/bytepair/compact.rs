@@ -1,5 +1,5 @@
-//! The packed form of a vocabulary without what follows from its merge rules: a seventh of the bytes, and some
-//! milliseconds to open.
+//! The compact packed form of a vocabulary: tables that follow from the merge rules are left out. It has a seventh of
+//! the bytes and takes some milliseconds to open.
 //!
 //! ```text
 //! "STOK", version, tokens, single tokens, merge rules, bytes, settings  7 little-endian u32, as in the full form
@@ -9,9 +9,9 @@
 //! bytes       of these tokens
 //! ```
 //!
-//! The single tokens have the first ids, then comes what the first rule makes, the second, and so on, as byte-pair
-//! encoding learns them; control tokens and timestamps follow. Vocabularies that are numbered otherwise have no such
-//! form.
+//! The single tokens have the first ids; then come the tokens made by the first rule, the second, and so on, as
+//! byte-pair encoding learns them; control tokens and timestamps follow. Vocabularies with another numbering have no
+//! compact form.
 
 use super::merging::{Merges, Rules};
 use super::packed::{MAGIC, NUMBERS, Settings};
@@ -20,16 +20,17 @@ use super::tokenizer::BytePairTokenizer;
 use super::vocabulary::{Kind, Vocabulary};
 use crate::TextError;
 
-/// Counts up with every change of the form above; the full form has numbers of its own.
+/// Increases with every change of the format above. The full form has other numbers.
 pub(super) const VERSION: u32 = 2;
 
-/// Most bytes of all tokens together: rules that double and double again would fill any memory. Whisper's have 0.4 MB.
+/// Maximum size of all tokens together, because rules that double a token repeatedly would fill any memory. Whisper's
+/// tokens have 0.4 MB.
 const MAX_BYTES: usize = 4 << 20;
 
 impl BytePairTokenizer {
-    /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed), in the smallest form it has: tables that
-    /// follow from the merge rules are left out where they do, and made anew on opening. Tiny.en's take 0.2 MB instead
-    /// of 1.6, and 1.6 MB of memory once opened, which a mapped file would not.
+    /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed), in its smallest form: if possible, tables
+    /// that follow from the merge rules are left out and rebuilt on opening. Those of tiny.en take 0.2 MB instead of
+    /// 1.6 MB, but 1.6 MB of memory once opened, while the full form can stay in a mapped file.
     #[must_use]
     pub fn to_packed_compact(&self) -> Vec<u8> {
         let full = self.to_packed();
@@ -40,7 +41,8 @@ impl BytePairTokenizer {
         self.derivable().filter(same).unwrap_or(full)
     }
 
-    /// The form above, if the vocabulary may have one; what it opens as is for the caller to check.
+    /// The compact form, if the vocabulary has the required numbering. The caller must check that it opens as the same
+    /// tokenizer.
     fn derivable(&self) -> Option<Vec<u8>> {
         let Merges::Listed { rules, .. } = self.merges() else { return None };
         let vocabulary = self.vocabulary();
@@ -71,12 +73,12 @@ impl BytePairTokenizer {
         Some(packed)
     }
 
-    /// The tokenizer that lies in `all` in the form above.
+    /// Opens a tokenizer from `all`, in the compact form.
     pub(super) fn from_compact(all: &Table, name: &str) -> Result<Self, TextError> {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
         let number = |index: usize| all.word(index).unwrap_or_default();
         let [tokens, first, rules, bytes] = [2, 3, 4, 5].map(|index| number(index) as usize);
-        // Numbers of 32 bits: no sum of these leaves 64.
+        // The numbers have 32 bits, so no sum overflows 64.
         let made = first as u64..first as u64 + rules as u64;
         let possible = tokens <= usize::from(u16::MAX) + 1 && made.end <= tokens as u64 && bytes <= MAX_BYTES;
         let settings = Settings::from_number(number(6)).filter(|_| possible);
@@ -124,7 +126,7 @@ fn expanded(pairs: &[u8], first: usize, lengths: &[u8], bytes: &[u8]) -> Result<
     for (rank, pair) in pairs.as_chunks::<4>().0.iter().enumerate() {
         let parts = [[pair[0], pair[1]], [pair[2], pair[3]]].map(|part| usize::from(u16::from_le_bytes(part)));
         for part in parts {
-            // A rule joins what there is before it.
+            // A rule joins tokens that come before its own.
             let (Some(&start), Some(&end)) = (starts.get(part), starts.get(part + 1)) else {
                 return Err("a rule joins tokens that come later");
             };

@@ -1,7 +1,7 @@
 //! Byte-pair encoding of one piece of text (Sennrich et al. 2016; references: tiktoken, Hugging Face tokenizers).
 //!
-//! The pair of the lowest rank is merged first, the leftmost of equals. A heap over a linked list keeps this at
-//! O(n log n) for any piece, where the textbook loop is quadratic in a long word that somebody pasted.
+//! The pair of the lowest rank is merged first; of equal ranks, the leftmost. A heap over a linked list takes O(n log
+//! n) for every piece; the textbook loop would be quadratic for long pasted words.
 
 use super::table::Table;
 use super::vocabulary::Vocabulary;
@@ -11,18 +11,18 @@ use std::collections::BinaryHeap;
 /// Which pairs may be merged, and in which order.
 #[derive(Debug, Clone)]
 pub(crate) enum Merges {
-    /// The rank of a pair is the id of the token that both bytes make together (tiktoken).
+    /// The rank of a pair is the id of the token that it makes (tiktoken).
     ByToken,
     /// Listed rules (Hugging Face).
     Listed {
         /// Rules by pair.
         rules: Rules,
-        /// A piece that is one token is that token, without asking the rules.
+        /// A piece that equals a token becomes that token, without using the rules.
         whole_piece_first: bool,
     },
 }
 
-/// Merge rules `(left, right)` → `(rank, merged token)`, ordered by pair: four numbers each.
+/// Merge rules `(left, right)` → `(rank, merged token)`, ordered by pair; four numbers each.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules(Table);
 
@@ -30,14 +30,14 @@ impl Rules {
     /// Bytes of a rule.
     pub(crate) const BYTES: usize = 16;
 
-    /// Rules in the order of their ranks. Of two for one pair the later counts.
+    /// Builds the table from rules in the order of their ranks. Of two rules for the same pair the later wins.
     pub(crate) fn new(mut rules: Vec<[u32; 4]>) -> Self {
         rules.sort_unstable_by_key(|&[left, right, rank, _]| (left, right, Reverse(rank)));
         rules.dedup_by_key(|&mut [left, right, ..]| (left, right));
         Self(Table::of_words(rules.into_iter().flatten()))
     }
 
-    /// Rules that lie ready, as [`bytes`](Self::bytes) gives them.
+    /// A ready table, as written by [`bytes`](Self::bytes).
     pub(crate) fn from_table(table: Table) -> Self {
         Self(table)
     }
@@ -64,7 +64,7 @@ impl Rules {
         Some((rank, merged))
     }
 
-    /// Left, right, rank and merged token of a rule as it lies in the table.
+    /// Left, right, rank and merged token of a rule in the table.
     #[inline]
     fn numbers(rule: &[u8; Self::BYTES]) -> [u32; 4] {
         let (numbers, _) = rule.as_chunks::<4>();
@@ -72,13 +72,13 @@ impl Rules {
     }
 }
 
-/// What a piece consists of before pairs are merged.
+/// The symbols of a piece before pairs are merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Alphabet {
     /// Its bytes.
     #[default]
     Bytes,
-    /// Its characters; those that are no token are their bytes, which have tokens of their own for that.
+    /// Its characters; a character without a token becomes its bytes, which have special tokens.
     Characters,
 }
 
@@ -92,24 +92,25 @@ struct Symbol {
     next: usize,
 }
 
-// A merge that was possible when it was queued: the lowest rank first, then the leftmost.
+// A merge that was possible when it was queued; ordered by rank, then by position.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
     rank: u32,
     left: usize,
     token: u32,
-    // Bytes that the pair covered; differs from the present when one of the two has been merged since.
+    // Bytes that the pair covered when it was queued; differs from the current length if one of the two was merged
+    // since.
     len: usize,
 }
 
 const NONE: usize = usize::MAX;
 
-/// The encoder's parts that depend on the vocabulary only.
+/// The parts of the encoder that depend only on the vocabulary.
 #[derive(Debug, Clone)]
 pub(crate) struct BytePairs {
     merges: Merges,
     alphabet: Alphabet,
-    // Token of each single byte; small vocabularies may lack some.
+    // The token of each single byte; small vocabularies may lack some.
     bytes: Vec<Option<u32>>,
 }
 
@@ -126,7 +127,7 @@ impl BytePairs {
         Self { merges, alphabet, bytes }
     }
 
-    /// Appends the tokens of `piece`. What has no token in the vocabulary is left out.
+    /// Appends the tokens of `piece`. Bytes without a token are left out.
     pub(crate) fn encode(&self, vocabulary: &Vocabulary, piece: &str, tokens: &mut Vec<u32>) {
         let whole = match &self.merges {
             Merges::ByToken => true,
@@ -201,7 +202,7 @@ impl<'a> Merging<'a> {
             Merges::Listed { rules, .. } => rules.get(a.token, b.token),
         };
         let Some((rank, token)) = rule else { return };
-        // A file may list a rule that makes a control token: text never becomes one.
+        // A file may list a rule that makes a control token; text must never become one.
         if self.vocabulary.kind(token).is_text() {
             self.queue.push(Reverse(Candidate { rank, left, token, len }));
         }
@@ -220,7 +221,7 @@ impl<'a> Merging<'a> {
             return;
         }
         let right = self.symbols[left.next];
-        // Symbols only grow, so the pair is unchanged exactly when it still covers as many bytes as when queued.
+        // Symbols only grow, so the pair is unchanged exactly if it still covers as many bytes as when it was queued.
         if left.len + right.len != candidate.len {
             return;
         }
@@ -250,7 +251,7 @@ mod tests {
         builder.build()
     }
 
-    /// The textbook loop: look at every pair, merge the leftmost of the lowest rank, start again.
+    /// The textbook loop: compare all pairs, merge the leftmost of the lowest rank, repeat.
     fn textbook(vocabulary: &Vocabulary, piece: &[u8]) -> Vec<u32> {
         let mut parts: Vec<Vec<u8>> =
             piece.iter().filter(|byte| vocabulary.find(&[**byte]).is_some()).map(|byte| vec![*byte]).collect();

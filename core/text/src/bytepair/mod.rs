@@ -1,11 +1,10 @@
-//! Byte-pair encoding (Sennrich et al. 2016; references: tiktoken, Hugging Face tokenizers): what the vocabularies of
-//! GPT-2, Whisper, Llama 3, Qwen and their like have in common.
+//! Byte-pair encoding (Sennrich et al. 2016; references: tiktoken, Hugging Face tokenizers): the common part of the
+//! vocabularies of GPT-2, Whisper, Llama 3, Qwen and similar models.
 //!
-//! Text is prepared (normalised, cut into pieces by a [`PreTokenizer`]), then the bytes of each piece, or its
-//! characters with bytes for what no token spells, are merged by the vocabulary's rules. What differs between models is
-//! values, not code: tokens with any ids, rules in the order of their ranks or ranks that are ids, control tokens,
-//! pre-tokenizers. Sources: a Hugging Face `tokenizer.json`, and the packed form of any vocabulary, which is used where
-//! it lies.
+//! Text is normalised and split into pieces by a [`PreTokenizer`]. Then the bytes of each piece, or its characters with
+//! byte fallback, are merged by the vocabulary's rules. Models differ only in values, not in code: token ids, merge
+//! rules (listed, or ranks that are ids), control tokens, pre-tokenizers. Sources: a Hugging Face `tokenizer.json`, and
+//! the packed form of any vocabulary, which is used in place.
 
 mod added;
 mod alphabet;

@@ -1,4 +1,4 @@
-//! A loaded vocabulary as one run of bytes that is used in place: nothing is parsed, nothing is copied.
+//! The packed form of a vocabulary: one run of bytes that is used in place, without parsing or copying.
 //!
 //! ```text
 //! "STOK", version, tokens, text tokens, merge rules, bytes of all tokens, settings   7 little-endian u32
@@ -10,14 +10,14 @@
 //! bytes       of all tokens
 //! ```
 //!
-//! Settings: 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC, 16 characters rather than
-//! bytes, 32 decoding leaves the first space out, 64 (with 1) and 128 how the space before the text comes; from bit 8
-//! on the pre-tokenizer, where 0 is GPT-2's.
+//! Settings (bits): 1 a space before the text, 2 rules are listed, 4 whole pieces first, 8 NFC, 16 characters instead
+//! of bytes, 32 decoding removes the first space, 64 (with 1) and 128 when the space before the text is added; from bit
+//! 8 on the pre-tokenizer, where 0 is GPT-2's.
 //!
-//! `compact` has a smaller form that is not used in place.
+//! The module `compact` has a smaller form, which is not used in place.
 //!
-//! What decoding reads (starts, kinds, bytes) is checked on opening. The encoder's tables (by_bytes, rules) are left
-//! alone until text is encoded: wrong content there gives other tokens, never a token that is not text.
+//! The tables for decoding (starts, kinds, bytes) are checked on opening. Those of the encoder (by_bytes, rules) are
+//! not: wrong content there gives other tokens, but never one that is not text.
 
 use std::ops::Range;
 
@@ -32,10 +32,10 @@ use crate::{TextError, source};
 
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"STOK");
 
-/// Counts up with every change of the form above.
+/// Increases with every change of the format above.
 const VERSION: u32 = 1;
 
-/// Numbers in front of the tables.
+/// Number of u32 values before the tables.
 pub(super) const NUMBERS: usize = 7;
 
 const PREFIX_SPACE: u32 = 1;
@@ -49,7 +49,7 @@ const FIRST_SPACE: u32 = PREFIX_SPACE | FIRST;
 const ALWAYS: u32 = 128;
 const PRE_TOKENIZER_AT: u32 = 8;
 
-/// What the last number of the header says.
+/// The settings in the last number of the header.
 pub(super) struct Settings {
     pub(super) preparation: Preparation,
     listed_merges: bool,
@@ -124,14 +124,15 @@ impl BytePairTokenizer {
         packed
     }
 
-    /// A tokenizer that lies packed in `range` of `shared`, used in place; `name` stands for the file in errors.
+    /// Opens a packed tokenizer in `range` of `shared`, used in place; `name` is the file's name in errors.
     ///
-    /// Takes well under a millisecond for vocabularies of Whisper's size, some milliseconds in the form of
-    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the
+    /// Takes well under a millisecond for vocabularies of Whisper's size; some milliseconds for the form of
+    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are rebuilt. The bytes must not change while the
     /// tokenizer exists.
     ///
     /// # Errors
-    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write.
+    /// [`TextError::Packed`] for bytes that were not written by [`to_packed`](Self::to_packed) or
+    /// [`to_packed_compact`](Self::to_packed_compact).
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let damaged = |cause| TextError::Packed { file: name.to_owned(), cause };
         let all = Table::new(shared, range).ok_or_else(|| damaged("it lies beyond the file"))?;
@@ -200,7 +201,7 @@ impl Parts {
     }
 }
 
-/// What decoding relies on.
+/// Checks everything that decoding relies on.
 fn check(parts: &Parts) -> Result<(), &'static str> {
     let starts = parts.starts.bytes().as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
     let mut last = 0;

@@ -1,13 +1,13 @@
-//! Tables of a vocabulary: made when a file is parsed, or lying ready in a mapped file.
+//! Tables of a vocabulary: built when a file is parsed, or read in place from a mapped file.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Bytes that somebody else owns, a mapped file for instance.
+/// Bytes owned by someone else, such as a mapped file.
 pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Bytes, or little-endian u32 numbers without any alignment. A clone copies nothing.
+/// Bytes, or little-endian u32 numbers of any alignment. A clone copies nothing.
 #[derive(Clone)]
 pub(crate) struct Table {
     shared: SharedBytes,
@@ -15,7 +15,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// `range` of `shared`; `None` where it lies beyond.
+    /// `range` of `shared`; `None` if it ends beyond the bytes.
     pub(crate) fn new(shared: SharedBytes, range: Range<usize>) -> Option<Self> {
         (*shared).as_ref().get(range.clone())?;
         Some(Self { shared, range })
@@ -37,11 +37,11 @@ impl Table {
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        // `get`: a foreign `AsRef` might give other bytes on a later call.
+        // `get`, because a foreign `AsRef` might return other bytes on a later call.
         (*self.shared).as_ref().get(self.range.clone()).unwrap_or(&[])
     }
 
-    /// Whole u32 numbers in it.
+    /// Number of whole u32 values.
     pub(crate) fn words(&self) -> usize {
         self.bytes().len() / 4
     }

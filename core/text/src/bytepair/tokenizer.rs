@@ -1,4 +1,4 @@
-//! The tokenizer itself: what all sources have in common once they are loaded.
+//! The tokenizer, independent of the source that it was loaded from.
 
 use std::borrow::Cow;
 
@@ -22,32 +22,32 @@ pub struct BytePairTokenizer {
     added_normalized: AddedTokens,
 }
 
-/// What is done to text before byte pairs are merged.
+/// How text is prepared before byte pairs are merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Preparation {
-    /// Text becomes NFC.
+    /// Text is normalised to NFC.
     pub(crate) nfc: bool,
     pub(crate) prefix: Prefix,
     pub(crate) alphabet: Alphabet,
-    /// The first space of a text that is decoded is left out: encoding added it.
+    /// Decoding removes the first space, which encoding added.
     pub(crate) strips_space: bool,
     pub(crate) pre_tokenizer: PreTokenizer,
 }
 
-/// Whether a text begins with a space more than it has, as if it stood inside a sentence.
+/// Whether encoding adds a space before a text, as if it were inside a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Prefix {
     #[default]
     Never,
-    /// Where it has none, also behind a token that was found as a whole.
+    /// If there is none; also after an added token.
     UnlessSpace,
-    /// Where it has none, at the very start.
+    /// If there is none, and only at the very start.
     FirstUnlessSpace,
-    /// Also where it has one, also behind a token that was found as a whole.
+    /// Even if there is one; also after an added token.
     Always,
 }
 
-/// GPT-2's.
+/// GPT-2's preparation.
 impl Default for Preparation {
     fn default() -> Self {
         Self {
@@ -79,19 +79,19 @@ impl BytePairTokenizer {
         &self.preparation
     }
 
-    /// With the series of control tokens `names` at `first` and following; `None` where one of these ids is taken.
+    /// Adds the control tokens `names` with consecutive ids from `first` on; `None` if one of these ids is taken.
     pub(crate) fn with_series(&self, first: usize, names: &[String]) -> Option<Self> {
         Some(Self { vocabulary: self.vocabulary.with_series(first, names)?, ..self.clone() })
     }
 
-    /// How text is cut before pairs are merged.
+    /// How text is split before pairs are merged.
     #[must_use]
     pub fn pre_tokenizer(&self) -> &PreTokenizer {
         &self.preparation.pre_tokenizer
     }
 
-    /// Tokens of `text`, in which the names of control tokens are these tokens: for prompts that a chat template has
-    /// written, never for what users write, which [`Tokenizer::encode`] is for.
+    /// Tokens of `text`, in which names of control tokens become these tokens. For prompts from a chat template; never
+    /// for text written by users, for which there is [`Tokenizer::encode`].
     #[must_use]
     pub fn encode_with_controls(&self, text: &str) -> Vec<u32> {
         self.encoded(text, true)
@@ -119,7 +119,7 @@ impl BytePairTokenizer {
     fn normalized<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match &self.preparation {
             Preparation { nfc: true, .. } if !is_nfc(text) => text.nfc().collect::<String>().into(),
-            // Where characters are the alphabet, files write spaces as this sign: both are the same.
+            // With an alphabet of characters, this sign and the space are the same.
             Preparation { alphabet: Alphabet::Characters, .. } if text.contains(SPACE_SIGN) => {
                 text.replace(SPACE_SIGN, " ").into()
             }
@@ -127,7 +127,7 @@ impl BytePairTokenizer {
         }
     }
 
-    /// Appends the tokens of text in which no token is looked for as a whole.
+    /// Appends the tokens of text without added tokens.
     fn encode_part(&self, text: &str, first: bool, tokens: &mut Vec<u32>) {
         let Preparation { prefix, pre_tokenizer, .. } = &self.preparation;
         let wanted = match prefix {
@@ -140,7 +140,7 @@ impl BytePairTokenizer {
         pre_tokenizer.cut(&text, &mut |piece| self.pairs.encode(&self.vocabulary, piece, tokens));
     }
 
-    /// Text of `tokens` with control tokens written out.
+    /// Text of `tokens`, with the names of control tokens.
     #[must_use]
     pub fn decode_with_controls(&self, tokens: &[u32]) -> String {
         let mut bytes = Vec::with_capacity(tokens.len() * 4);
@@ -182,5 +182,5 @@ impl Tokenizer for BytePairTokenizer {
     }
 }
 
-/// Stands for a space in vocabularies that come from SentencePiece.
+/// The sign for a space in vocabularies from SentencePiece.
 pub(super) const SPACE_SIGN: char = '▁';

@@ -1,12 +1,13 @@
-//! Token bytes by id and ids by bytes: one arena, two index arrays.
+//! Token bytes by id, and ids by bytes: one arena, two index arrays.
 
 use super::table::Table;
 use crate::TextError;
 
-/// Ids are below this. The largest vocabularies in use have 262,144; the bound keeps a hostile id from claiming memory.
+/// Bound for ids. The largest vocabularies in use have 262,144 tokens; the bound limits the memory that a hostile id
+/// can claim.
 pub(crate) const MAX_TOKENS: u32 = 1 << 20;
 
-/// What a token is for.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A gap in the numbering: no token has this id.
@@ -17,14 +18,14 @@ pub(crate) enum Kind {
     Special,
     /// Control token of a numbered series, such as Whisper's `<|0.00|>` and following.
     Series,
-    /// Part of the text that is not found by its bytes: a single byte for what no other token spells.
+    /// Part of the text, but not found by its bytes: a single byte for byte fallback.
     Byte,
 }
 
 impl Kind {
     const ALL: [Self; 5] = [Self::Absent, Self::Text, Self::Special, Self::Series, Self::Byte];
 
-    /// The kind that a table stores as its place in [`ALL`](Self::ALL), beside its [`Marks`].
+    /// The kind stored in a table: its index in [`ALL`](Self::ALL), combined with [`Marks`].
     pub(crate) fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number & !Marks::ALL)).copied()
     }
@@ -38,18 +39,18 @@ impl Kind {
     }
 }
 
-/// How a token is looked for in text, beside its kind.
+/// How an added token is matched in text; stored with its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Marks(u8);
 
 impl Marks {
-    /// Looked for as a whole, before text is cut into pieces.
+    /// Matched as a whole, before text is split into pieces.
     pub(crate) const ADDED: Self = Self(0x10);
     /// White space before it belongs to it.
     pub(crate) const STRIPS_LEFT: Self = Self(0x20);
-    /// White space behind it belongs to it.
+    /// White space after it belongs to it.
     pub(crate) const STRIPS_RIGHT: Self = Self(0x40);
-    /// Looked for in normalised text, not in the text as it came.
+    /// Matched in normalised text, not in the original text.
     pub(crate) const NORMALIZED: Self = Self(0x80);
 
     const ALL: u8 = 0xF0;
@@ -58,26 +59,26 @@ impl Marks {
         self.0 & mark.0 != 0
     }
 
-    /// These marks, and `mark` where `wanted`.
+    /// These marks, plus `mark` if `wanted`.
     pub(crate) fn with(self, mark: Self, wanted: bool) -> Self {
         if wanted { Self(self.0 | mark.0) } else { self }
     }
 }
 
-/// All tokens of a model, ids dense from 0 (gaps are [`Kind::Absent`] and empty).
+/// All tokens of a model; ids are dense from 0 (gaps are [`Kind::Absent`] and empty).
 #[derive(Debug, Clone)]
 pub(crate) struct Vocabulary {
     bytes: Table,
-    // Numbers: token `id` is `bytes[starts[id]..starts[id + 1]]`.
+    // u32 values: token `id` is `bytes[starts[id]..starts[id + 1]]`.
     starts: Table,
-    // One byte per token, `Kind::number` and its `Marks`.
+    // One byte per token: `Kind::number` and its `Marks`.
     kinds: Table,
-    // Numbers: ids of text tokens ordered by their bytes. Half the memory of a hash map, and only prompts are looked
-    // up.
+    // u32 values: ids of text tokens, ordered by their bytes. Half the memory of a hash map, and only prompts are
+    // looked up.
     by_bytes: Table,
 }
 
-/// Collects tokens in any order of ids.
+/// Collects tokens, in any order of ids.
 #[derive(Debug, Default)]
 pub(crate) struct VocabularyBuilder {
     bytes: Vec<u8>,
@@ -95,7 +96,7 @@ struct Slot {
 const ABSENT: Slot = Slot { start: 0, end: 0, kind: Kind::Absent, marks: Marks(0) };
 
 impl VocabularyBuilder {
-    /// Adds one token. A second token with the same id must be the same bytes; then its kind replaces the first one's
+    /// Adds one token. A second token with the same id must have the same bytes; its kind then replaces the first one's
     /// (Hugging Face lists `<|endoftext|>` of English-only models twice).
     pub(crate) fn insert(&mut self, file: &str, id: u64, token: &[u8], kind: Kind) -> Result<(), TextError> {
         let Some(index) = u32::try_from(id).ok().filter(|id| *id < MAX_TOKENS) else {
@@ -115,7 +116,7 @@ impl VocabularyBuilder {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(token);
-        // Sources are bounded far below 4 GiB before they come here (`source::check_size`).
+        // The size of sources was limited to far below 4 GiB before (`source::check_size`).
         let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(self.bytes.len())) else {
             let limit = u64::from(u32::MAX);
             return Err(TextError::TooLarge { file: file.to_owned(), bytes: limit + 1, limit });
@@ -124,14 +125,14 @@ impl VocabularyBuilder {
         Ok(())
     }
 
-    /// Marks a token that is there; no other id has marks.
+    /// Marks an existing token.
     pub(crate) fn mark(&mut self, id: u64, marks: Marks) {
         if let Some(slot) = usize::try_from(id).ok().and_then(|id| self.slots.get_mut(id)) {
             slot.marks = marks;
         }
     }
 
-    /// Orders the tokens by id and indexes the text tokens. Of equal text tokens the first is found by its bytes.
+    /// Orders the tokens by id and indexes the text tokens. Of text tokens with equal bytes the first is found.
     pub(crate) fn build(self) -> Vocabulary {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         let mut starts = Vec::with_capacity(self.slots.len() + 1);
@@ -145,7 +146,8 @@ impl VocabularyBuilder {
 }
 
 impl Vocabulary {
-    /// Tokens in the order of their ids; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
+    /// A vocabulary from tokens in the order of their ids. The caller has checked that `starts` ascends and ends at the
+    /// length of `bytes`, and that all `kinds` are known.
     pub(crate) fn indexed(bytes: Vec<u8>, starts: Vec<u32>, kinds: Vec<u8>) -> Self {
         let mut vocabulary = Self {
             bytes: Table::of_bytes(bytes),
@@ -161,17 +163,19 @@ impl Vocabulary {
         vocabulary
     }
 
-    /// Tables that lie ready; `starts` ascends and ends at the length of `bytes`, `kinds` are known.
+    /// A vocabulary from ready tables. The caller has checked that `starts` ascends and ends at the length of `bytes`,
+    /// and that all `kinds` are known.
     pub(crate) fn from_tables(starts: Table, by_bytes: Table, kinds: Table, bytes: Table) -> Self {
         Self { bytes, starts, kinds, by_bytes }
     }
 
-    /// Starts, ids by bytes, kinds and bytes, as [`from_tables`](Self::from_tables) takes them.
+    /// Starts, ids by bytes, kinds and bytes, in the form of [`from_tables`](Self::from_tables).
     pub(crate) fn tables(&self) -> [&[u8]; 4] {
         [self.starts.bytes(), self.by_bytes.bytes(), self.kinds.bytes(), self.bytes.bytes()]
     }
 
-    /// This vocabulary with the series `names` at `first` and following; `None` where one of these ids is taken.
+    /// This vocabulary with the series `names` added, with consecutive ids from `first` on; `None` if one of these ids
+    /// is taken.
     pub(crate) fn with_series(&self, first: usize, names: &[String]) -> Option<Self> {
         let end = first + names.len();
         if (first..end).any(|id| self.kind(id as u32) != Kind::Absent) {
@@ -189,7 +193,7 @@ impl Vocabulary {
             starts.push(bytes.len() as u32);
             kinds.push(kind);
         }
-        // A series is no text: nothing changes for looking up bytes.
+        // A series is not text, so the index by bytes does not change.
         let by_bytes = self.by_bytes.clone();
         Some(Self {
             bytes: Table::of_bytes(bytes),
@@ -204,7 +208,7 @@ impl Vocabulary {
         self.kinds.bytes().len()
     }
 
-    /// Bytes of token `id`; empty for ids that no token has.
+    /// Bytes of token `id`; empty for unused ids.
     pub(crate) fn token(&self, id: u32) -> &[u8] {
         let id = id as usize;
         match (self.starts.word(id), self.starts.word(id + 1)) {
@@ -225,21 +229,21 @@ impl Vocabulary {
         Marks(self.kind_number(id) & Marks::ALL)
     }
 
-    /// Ids of the tokens that are looked for as a whole.
+    /// Ids of the added tokens, which are matched as a whole.
     pub(crate) fn added(&self) -> impl Iterator<Item = u32> {
         (0..self.len() as u32).filter(|&id| self.marks(id).has(Marks::ADDED) && self.kind(id) != Kind::Absent)
     }
 
-    /// The text token that consists of exactly `bytes`.
+    /// The text token with exactly these bytes.
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<u32> {
         let (ids, _) = self.by_bytes.bytes().as_chunks::<4>();
         let index = ids.binary_search_by(|id| self.token(u32::from_le_bytes(*id)).cmp(bytes)).ok()?;
         let id = u32::from_le_bytes(ids[index]);
-        // A packed table is not looked through when it is opened.
+        // A packed table is not checked when it is opened.
         (self.kind(id) == Kind::Text).then_some(id)
     }
 
-    /// The token of each byte for what no other token spells.
+    /// The byte-fallback token of each byte.
     pub(super) fn fallback(&self) -> Vec<Option<u32>> {
         let mut bytes = vec![None; 256];
         for id in (0..self.len() as u32).filter(|&id| self.kind(id) == Kind::Byte) {
@@ -250,7 +254,7 @@ impl Vocabulary {
         bytes
     }
 
-    /// Tokens that are not text, with their ids, ascending.
+    /// Tokens that are not text, ascending by id.
     pub(crate) fn controls(&self) -> impl Iterator<Item = (u32, &[u8])> {
         (0..self.len() as u32)
             .filter(|&id| matches!(self.kind(id), Kind::Special | Kind::Series))

@@ -3,14 +3,14 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-/// Drops `[…]`, `<…>` (either may close the other) and `(…)` with what is inside.
+/// Removes `[…]`, `<…>` (either may close the other) and `(…)` with their contents.
 pub(super) fn remove_brackets(text: &str) -> String {
     let text = remove_spans(text, &['<', '['], &['>', ']'], 0);
     // Unlike the others, an empty pair of parentheses stays.
     remove_spans(&text, &['('], &[')'], 1)
 }
 
-/// Drops spans from an opening to the next closing character with at least `inside` bytes between.
+/// Removes spans from an opening to the next closing character with at least `inside` bytes between them.
 fn remove_spans(text: &str, open: &[char], close: &[char], inside: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -28,7 +28,7 @@ fn remove_spans(text: &str, open: &[char], close: &[char], inside: usize) -> Str
     out + rest
 }
 
-// Letters that compatibility decomposition does not take apart.
+// Letters that compatibility decomposition does not decompose.
 fn plain_letter(c: char) -> Option<&'static str> {
     Some(match c {
         'œ' => "oe",
@@ -53,7 +53,7 @@ fn is_symbol(c: char) -> bool {
     matches!(c.general_category_group(), Mark | Punctuation | Symbol)
 }
 
-/// Symbols and punctuation become spaces, accents vanish; characters of `keep` stay.
+/// Replaces symbols and punctuation by spaces and removes accents; keeps the characters of `keep`.
 pub(super) fn remove_symbols_and_diacritics(text: &str, keep: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.nfkd() {
@@ -68,7 +68,7 @@ pub(super) fn remove_symbols_and_diacritics(text: &str, keep: &str) -> String {
     out
 }
 
-/// Symbols, punctuation and combining marks become spaces; accented letters stay where they are one character.
+/// Replaces symbols, punctuation and combining marks by spaces; precomposed accented letters stay.
 pub(super) fn remove_symbols(text: &str) -> String {
     text.nfkc().map(|c| if is_symbol(c) { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! Whole numbers of any size as decimal digits: spoken numbers go up to decillions, read ones have no limit.
+//! Whole numbers of any size as decimal digits: number words go up to decillions, and digits have no limit.
 
 /// A number while its words are being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,12 @@ impl Number {
         Self { text: format!("1{}", "0".repeat(zeros)), whole: true }
     }
 
-    /// Digits to be read one by one: never computed with.
+    /// Digits that are read one by one and never computed with.
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), whole: false }
     }
 
-    /// A number written in digits: whole if there is nothing but zeros after the point.
+    /// A number written in digits; whole if there are only zeros after the point.
     pub(super) fn written(text: &str) -> Self {
         match scaled(text, 0) {
             Some(digits) => Self { text: digits, whole: true },
@@ -43,7 +43,7 @@ impl Number {
         &self.text
     }
 
-    /// Writes `digits` behind the number.
+    /// Appends `digits` to the number.
     pub(super) fn append(mut self, digits: &str) -> Self {
         self.text.push_str(digits);
         self.whole = false;
@@ -57,12 +57,12 @@ impl Number {
         self
     }
 
-    /// Whether the whole number ends in `zeros` zeros, so that a number of as many digits can be put there.
+    /// Whether the whole number ends in `zeros` zeros, so that a number of that many digits can take their place.
     pub(super) fn is_round(&self, zeros: usize) -> bool {
         self.text == "0" || (self.text.len() > zeros && self.text.bytes().rev().take(zeros).all(|digit| digit == b'0'))
     }
 
-    /// Adds a number below 100 to a number that is round enough for it.
+    /// Adds a number below 100 to a number that ends in enough zeros.
     pub(super) fn plus(mut self, small: u32) -> Self {
         let digits = small.to_string();
         self.text.truncate(self.text.len().saturating_sub(digits.len()));
@@ -70,7 +70,7 @@ impl Number {
         self
     }
 
-    /// A spoken multiplier applies to what was said since the last thousand: `two thousand three` + `hundred` is 2300.
+    /// Applies a spoken multiplier to the part since the last thousand: `two thousand three` + `hundred` is 2300.
     pub(super) fn multiply_last_thousand(self, zeros: usize) -> Self {
         let split = self.text.len().saturating_sub(3);
         let (before, residual) = self.text.split_at(split);

@@ -4,7 +4,7 @@ use super::clean::{remove_brackets, remove_symbols_and_diacritics};
 use super::scan::{collapse_spaces, digit, is_space, replace_word};
 use super::{numbers, spelling};
 
-// Sounds that a transcript may or may not write down.
+// Filler sounds, which transcripts may or may not contain.
 const FILLERS: [&str; 6] = ["hmm", "mm", "mhm", "mmm", "uh", "um"];
 
 // Whole words first, then endings, in this order: `won't` before `n't`, `'s been` before `'s`.
@@ -62,10 +62,10 @@ const ENDINGS: [(&str, &str); 14] = [
     ("'m", " am"),
 ];
 
-// Characters that belong to numbers and stay until the end.
+// Characters that belong to numbers and are kept until the end.
 const NUMERIC: &str = ".%$¢€£";
 
-/// Normalises English text as Whisper's evaluation does. Idempotence is not promised, nor that the ends have no space.
+/// Normalises English text like Whisper's evaluation. Not idempotent in all cases, and the ends may have spaces.
 ///
 /// ```
 /// let text = sotto_text::normalize::english("Mr. Smith won't pay twenty-five dollars, [laughs] he said.");
@@ -96,7 +96,7 @@ fn replace(text: &mut String, literal: &str, whole: bool, replacement: &str) {
     }
 }
 
-/// No space before an apostrophe.
+/// Removes spaces before apostrophes.
 fn join_apostrophes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -108,8 +108,8 @@ fn join_apostrophes(text: &str) -> String {
     out
 }
 
-/// Drops commas between digits. A digit can be the right neighbour of one comma or the left one of the next, not both:
-/// `1,2,3` becomes `12,3`, as in the reference.
+/// Removes commas between digits. A digit can be the right neighbour of one comma or the left one of the next, not
+/// both: `1,2,3` becomes `12,3`, as in the reference.
 fn remove_digit_commas(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let is_digit = |index: usize| chars.get(index).is_some_and(|c| digit(*c).is_some());
@@ -126,7 +126,7 @@ fn remove_digit_commas(text: &str) -> String {
     out
 }
 
-/// A period becomes a space unless a digit follows; the character behind it is passed over.
+/// Replaces a period by a space unless a digit follows; the character after it is not examined.
 fn remove_sentence_periods(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -141,7 +141,7 @@ fn remove_sentence_periods(text: &str) -> String {
     out
 }
 
-/// Drops currency signs and points that no digit follows, and percent signs that no digit precedes.
+/// Removes currency signs and points without a digit after them, and percent signs without a digit before them.
 fn remove_stray_signs(text: &str) -> String {
     let mut before = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();

@@ -1,16 +1,16 @@
-//! Whisper's text normalisers: what makes two transcripts comparable before words are counted
-//! (Radford et al. 2022, appendix C; reference: openai/whisper `normalizers/`).
+//! Whisper's text normalisers, which make transcripts comparable before errors are counted (Radford et al. 2022,
+//! appendix C; reference: openai/whisper `normalizers/`).
 //!
 //! [`english`] lower-cases, drops brackets, fillers and punctuation, opens contractions, writes numbers and money as
-//! digits and British words the American way. [`basic`] does the part that holds for any language. Both equal the
-//! reference on the goldens of this crate, quirks included (`1.5` becomes `one.5`).
+//! digits, and uses American spelling. [`basic`] does the part that applies to any language. Both equal the reference
+//! on the goldens of this crate, quirks included (`1.5` becomes `one.5`).
 //!
-//! One difference is deliberate. The reference replaces British spellings by a list of 1,739 words; here the same comes
-//! from rules and word stems of our own. The two agree on the 5,000 most common English words and on all test texts; on
-//! rarer words they may differ, in both directions, which touches an error rate only where the two texts that are
-//! compared are spelled differently.
+//! One difference is deliberate. The reference replaces British spellings by a list of 1,739 words; here they follow
+//! from rules and word stems. The two agree on the 5,000 most common English words and on all test texts. They may
+//! differ, in both directions, on rarer words; that affects an error rate only if the compared texts spell such a word
+//! differently.
 //!
-//! Cost: a few passes over the text, linear for texts of words.
+//! Cost: a few passes over the text; linear for ordinary text.
 
 mod clean;
 mod decimal;
@@ -26,17 +26,17 @@ use clean::{remove_brackets, remove_symbols, remove_symbols_and_diacritics};
 use scan::collapse_spaces;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// What [`basic`] does beyond dropping brackets and symbols. Default: neither.
+/// Options of [`basic`]; both are off by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BasicOptions {
-    /// Letters lose their accents (`é` → `e`).
+    /// Removes accents (`é` → `e`).
     pub remove_diacritics: bool,
-    /// Every letter becomes a word, for languages without spaces.
+    /// Makes a word of every letter, for languages without spaces.
     pub split_letters: bool,
 }
 
-/// Normalises text of any language: lower case, brackets and symbols dropped, runs of white space one space. Spaces at
-/// the ends stay, as in the reference.
+/// Normalises text of any language: lower case, without brackets and symbols, runs of white space as one space. Spaces
+/// at the ends stay, as in the reference.
 ///
 /// ```
 /// use sotto_text::normalize::{BasicOptions, basic};

@@ -1,13 +1,13 @@
 //! The words of English numbers (vocabulary of the reference, its gaps included: it knows `nineth`, not `ninth`).
 
-/// What a word means inside a number.
+/// The meaning of a word inside a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Word {
     /// `zero`, `oh`, `o`.
     Zero,
     /// One to nineteen.
     Ones(u32),
-    /// `third`, `sixes`: value and what is written behind it.
+    /// `third`, `sixes`: the value and its written suffix.
     OnesSuffixed(u32, &'static str),
     /// Twenty to ninety.
     Tens(u32),
@@ -27,7 +27,7 @@ pub(super) enum Word {
     Percent,
     /// `and`.
     And,
-    /// `double`, `triple`: how often the next digit is written.
+    /// `double`, `triple`: how many times the next digit is written.
     Repeat(usize),
     /// `point`.
     Point,
@@ -119,7 +119,7 @@ fn multiplier_suffixed(word: &str) -> Option<Word> {
 }
 
 impl Word {
-    /// What `word` (lower case) means in a number, `None` for all other words.
+    /// The meaning of `word` (lower case) in a number; `None` for all other words.
     pub(super) fn of(word: &str) -> Option<Self> {
         let single = match word {
             "o" | "oh" | "zero" => Some(Self::Zero),

@@ -1,14 +1,14 @@
 //! Spoken numbers become digits (reference: openai/whisper `normalizers/english.py`, `EnglishNumberNormalizer`).
 //!
 //! `twenty one` → `21`, `nineteen ninety` → `1990`, `one oh one` → `101`, `two point five million dollars` →
-//! `$2500000`, `twenty first` → `21st`. The order of the cases is the reference's: it decides what a word adds to the
-//! number before it, and its surprises belong to published error rates.
+//! `$2500000`, `twenty first` → `21st`. The order of the cases is that of the reference. It determines how a word
+//! continues the number before it; its quirks are part of published error rates.
 
 use super::decimal::Number;
 use super::number_words::Word;
 use super::scan::{digit, is_boundary, is_space, words};
 
-/// Replaces spoken numbers in lower-case text; words come out separated by single spaces.
+/// Replaces spoken numbers in lower-case text. Words are then separated by single spaces.
 pub(super) fn standardize(text: &str) -> String {
     let text = preprocess(text);
     let words: Vec<&str> = words(&text).collect();
@@ -39,13 +39,13 @@ impl Context<'_> {
         self.next_text.is_some_and(is_numeric)
     }
 
-    /// Whether the number can go on with the next word.
+    /// Whether the next word can continue the number.
     fn goes_on(&self) -> bool {
         self.next.is_some() || self.next_is_numeric()
     }
 }
 
-/// Reads words one by one; holds the number that is not finished yet.
+/// Reads words one by one; holds the unfinished number.
 #[derive(Default)]
 struct Reader {
     out: Vec<String>,
@@ -71,7 +71,7 @@ impl Reader {
         self.out.join(" ")
     }
 
-    /// Ends the number with `text` (which may be another word that takes its prefix).
+    /// Ends the number and writes `text` with its prefix (`text` may be another word).
     fn emit(&mut self, text: &str) {
         self.value = None;
         match self.prefix.take() {
@@ -91,18 +91,18 @@ impl Reader {
         }
     }
 
-    /// Ends the number and passes the word on.
+    /// Ends the number and copies the word.
     fn pass(&mut self, text: &str) {
         self.flush();
         self.emit(text);
     }
 
-    /// What has been read, to write digits behind; a bare zero counts as nothing.
+    /// The number so far, to append digits to; a bare zero counts as empty.
     fn digits_so_far(&mut self) -> Number {
         self.value.take().filter(|value| !value.is_zero()).unwrap_or_else(|| Number::text(""))
     }
 
-    /// Reads one word. Returns whether the next one has been used too.
+    /// Reads one word. Returns whether the next word was consumed too.
     fn word(&mut self, context: &Context<'_>, meaning: Option<Word>) -> bool {
         let bare = context.text.strip_prefix(is_prefix).unwrap_or(context.text);
         if is_numeric(bare) {
@@ -150,7 +150,7 @@ impl Reader {
             Word::Per => return self.per(context),
             Word::And | Word::Repeat(_) | Word::Point if !context.goes_on() => self.pass(context.text),
             Word::And => {
-                // Inside a number only after a multiplier: `one hundred and one`.
+                // Part of a number only after a multiplier: `one hundred and one`.
                 if !matches!(context.previous, Some(Word::Multiplier(_))) {
                     self.pass(context.text);
                 }
@@ -165,7 +165,7 @@ impl Reader {
         false
     }
 
-    /// A number in digits; behind `1.` it continues that one (decimals, addresses).
+    /// A number in digits; after `1.` it continues that number (decimals, addresses).
     fn written(&mut self, text: &str, bare: &str) {
         match self.value.take() {
             Some(value) if !value.is_whole() && value.as_str().ends_with('.') => {
@@ -181,12 +181,12 @@ impl Reader {
         self.value = Some(Number::written(bare));
     }
 
-    /// The number with one to nineteen read behind it.
+    /// The number followed by one to nineteen.
     fn with_ones(&mut self, context: &Context<'_>, ones: u32) -> Number {
         let Some(value) = self.value.take() else { return Number::whole(ones) };
         if !value.is_whole() || matches!(context.previous, Some(Word::Ones(_))) {
             return match context.previous {
-                // The zero of the tens makes room.
+                // Replaces the zero of the tens.
                 Some(Word::Tens(_)) if ones < 10 => value.with_last(ones),
                 _ => value.append(&ones.to_string()),
             };
@@ -245,7 +245,7 @@ impl Reader {
     }
 }
 
-/// `… and a half` becomes `… point five` behind a number; letters and digits are parted, suffixes rejoined.
+/// Replaces `… and a half` by `… point five` after a number, separates letters from digits, and rejoins suffixes.
 fn preprocess(text: &str) -> String {
     join_suffixes(&part_letters_and_digits(&read_halves(text)))
 }
@@ -265,7 +265,7 @@ fn read_halves(text: &str) -> String {
     results.join(" ")
 }
 
-/// Parts of the text around `and a half`.
+/// The parts of the text around `and a half`.
 fn split_at_halves(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut start = 0;
@@ -283,7 +283,7 @@ fn split_at_halves(text: &str) -> Vec<&str> {
     parts
 }
 
-/// What follows the given words, each with white space before it.
+/// The text after the expected words, each with white space before it.
 fn after_words<'a>(text: &'a str, expected: &[&str]) -> Option<&'a str> {
     expected.iter().try_fold(text, |rest, word| {
         let trimmed = rest.trim_start_matches(is_space);
@@ -331,7 +331,7 @@ fn postprocess(text: &str) -> String {
     write_ones(&rewrite_money(&rewrite_money(text, dollars_and_cents), cents_only))
 }
 
-/// Applies `rule` (replacement and bytes used) wherever a currency sign stands.
+/// Applies `rule`, which returns a replacement and the bytes that it replaces, at every currency sign.
 fn rewrite_money(text: &str, rule: fn(&str) -> Option<(String, usize)>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -372,14 +372,14 @@ fn dollars_and_cents(text: &str) -> Option<(String, usize)> {
 fn cents_only(text: &str) -> Option<(String, usize)> {
     let sign = text.chars().next()?.len_utf8();
     let tail = text[sign..].strip_prefix('0')?;
-    // Any separator, as in the reference, whose pattern has a bare dot here.
+    // Any separator, like the bare dot in the reference's pattern.
     let separator = tail.chars().next().filter(|c| *c != '\n')?;
     let tail = &tail[separator.len_utf8()..];
     let (value, length) = cents(tail)?;
     Some((format!("¢{value}"), text.len() - tail.len() + length))
 }
 
-/// A 1 that stands alone, also before `s`, becomes `one`.
+/// Replaces a single 1, also before `s`, by `one`.
 fn write_ones(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut previous = None;

@@ -1,4 +1,4 @@
-//! Python's notions of words, digits and space, and the few replacements that need them.
+//! Python's definitions of words, digits and white space, and the replacements that need them.
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
@@ -24,17 +24,17 @@ pub(super) fn digit(c: char) -> Option<u32> {
     if !decimal(c) {
         return None;
     }
-    // Unicode encodes each script's ten digits in a row, from zero up; rows may follow each other.
+    // Unicode encodes the ten digits of a script consecutively, from zero up; several such rows may be adjacent.
     let before = (0..u32::from(c)).rev().take_while(|&code| char::from_u32(code).is_some_and(decimal));
     Some(before.count() as u32 % 10)
 }
 
-/// Words as `str.split` cuts them.
+/// Words as split by `str.split`.
 pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// Every run of white space becomes one space.
+/// Replaces every run of white space by one space.
 pub(super) fn collapse_spaces(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_space = false;
@@ -50,12 +50,12 @@ pub(super) fn collapse_spaces(text: &str) -> String {
     out
 }
 
-/// Whether a word ends (or starts) between these two: `\b` beside a word character.
+/// Whether there is a word boundary (`\b`) between a word character and `neighbour`.
 pub(super) fn is_boundary(neighbour: Option<char>) -> bool {
     !neighbour.is_some_and(is_word)
 }
 
-/// Replaces `literal` where no word character follows and, when it starts with a word character and `whole` is set,
+/// Replaces `literal` where no word character follows it and, if it starts with a word character and `whole` is set,
 /// none precedes it.
 pub(super) fn replace_word(text: &str, literal: &str, whole: bool, replacement: &str) -> Option<String> {
     let mut out = String::new();

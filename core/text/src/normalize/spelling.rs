@@ -1,10 +1,10 @@
-//! British spelling to American spelling, by word families (stems and endings of our own; why no list: see the module
-//! documentation of [`normalize`](super)).
+//! British spelling to American spelling, by families of words with stems and endings (why not by a list: see
+//! [`normalize`](super)).
 
 use super::scan::words;
 use std::borrow::Cow;
 
-/// Words with one of `stems`, the British middle and one of `endings` get the American middle.
+/// Words of one of `stems`, the British middle and one of `endings` get the American middle.
 struct Family {
     british: &'static str,
     american: &'static str,
@@ -215,7 +215,7 @@ const FAMILIES: [Family; 7] = [
     Family { british: "ence", american: "ense", stems: &["def", "lic", "off", "pret"], endings: &["", "s", "less"] },
 ];
 
-/// Words on their own.
+/// Single words.
 const WORDS: &[(&str, &str)] = &[
     ("aeroplane", "airplane"),
     ("aeroplanes", "airplanes"),
@@ -285,7 +285,7 @@ const WORDS: &[(&str, &str)] = &[
     ("worshipping", "worshiping"),
 ];
 
-/// Replaces word by word; words come out separated by single spaces.
+/// Replaces word by word. Words are then separated by single spaces.
 pub(super) fn standardize(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for word in words(text) {

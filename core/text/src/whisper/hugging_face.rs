@@ -1,7 +1,7 @@
 //! Hugging Face's `tokenizer.json` of a Whisper model.
 //!
-//! Only what Whisper's tokenizers consist of is accepted; every other setting that would change tokens is refused by
-//! name instead of being ignored. The file's post-processor is not used: prompts are built by the decoder.
+//! Only the settings of Whisper's tokenizers are accepted; every other setting that would change tokens is refused by
+//! name. The file's post-processor is ignored: the decoder builds the prompts.
 
 use super::WhisperTokenizer;
 use super::special::{is_control, timestamp_steps};
@@ -10,10 +10,10 @@ use crate::bytepair::{Kind, builder, merges, parse, preparation};
 use crate::{TextError, source};
 use std::path::Path;
 
-/// Most bytes of a file. The tokenizer.json of the multilingual models is 1.7 MB as published, 6.1 MiB indented by four
-/// and with everything but ASCII escaped.
+/// Maximum file size. The tokenizer.json of the multilingual models has 1.7 MB as published, and 6.1 MiB if indented by
+/// four and with non-ASCII characters escaped.
 pub(super) const MAX_FILE: u64 = 16 << 20;
-/// More than any of Whisper's vocabularies has: a hostile list ends here instead of in memory.
+/// More entries than any of Whisper's vocabularies has, so that a hostile list cannot fill memory.
 pub(super) const MAX_ENTRIES: usize = 1 << 17;
 /// Whisper adds 1,608 tokens.
 const MAX_ADDED: usize = 1 << 14;
@@ -21,18 +21,18 @@ const MAX_ADDED: usize = 1 << 14;
 impl WhisperTokenizer {
     /// Reads a Hugging Face `tokenizer.json`. Takes tens of milliseconds for Whisper's 2.4 MB.
     ///
-    /// Added tokens that are special, or known as such by their names, become control tokens; other added tokens are
-    /// text, but are not looked for when text is encoded. Early revisions and some converters leave the timestamps out:
-    /// see [`with_timestamps`](Self::with_timestamps).
+    /// Added tokens that are marked special, or have the name of a control token, become control tokens. Other added
+    /// tokens are text, but are not matched when text is encoded. Early revisions and some converters omit the
+    /// timestamps: see [`with_timestamps`](Self::with_timestamps).
     ///
     /// # Errors
-    /// [`TextError`] for files that cannot be read, are broken, are no byte-level BPE, or lack `<|endoftext|>` or
+    /// [`TextError`] for files that cannot be read, are damaged, are not byte-level BPE, or lack `<|endoftext|>` or
     /// `<|startoftranscript|>`.
     pub fn from_hugging_face(path: &Path) -> Result<Self, TextError> {
         Self::from_hugging_face_bytes(&source::read(path, MAX_FILE)?, &path.display().to_string())
     }
 
-    /// Like [`from_hugging_face`](Self::from_hugging_face), from bytes in memory; `name` stands for them in errors.
+    /// Like [`from_hugging_face`](Self::from_hugging_face), from bytes in memory; `name` is used in errors.
     ///
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face).

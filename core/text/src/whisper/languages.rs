@@ -7,8 +7,8 @@ pub struct Language {
     pub code: &'static str,
     /// English name, lower case.
     pub name: &'static str,
-    /// Further English names, and codes of ISO 639 (of three letters, withdrawn ones, and those of a macrolanguage's
-    /// main member) that mean this language to Whisper.
+    /// Other English names, and ISO 639 codes (three-letter, withdrawn, and those of the main member of a
+    /// macrolanguage) that mean this language to Whisper.
     pub aliases: &'static [&'static str],
 }
 
@@ -42,7 +42,7 @@ pub const LANGUAGES: [Language; 100] = [
     also("hi", "hindi", &["hin"]),
     also("fi", "finnish", &["fin"]),
     also("vi", "vietnamese", &["vie"]),
-    // `iw` is the code that the files of the first models use, as they use `jw` for what is `jv` elsewhere.
+    // The files of the first models use the code `iw`, just as they use `jw` for what is `jv` elsewhere.
     also("he", "hebrew", &["iw", "heb"]),
     also("uk", "ukrainian", &["ukr"]),
     also("el", "greek", &["ell", "gre"]),
@@ -125,11 +125,12 @@ pub const LANGUAGES: [Language; 100] = [
     plain("yue", "cantonese"),
 ];
 
-/// The language that a code, an English name or a language tag means, in any case: `en`, `English`, `flemish`, `eng`.
+/// The language of a code, an English name or a language tag, in upper or lower case: `en`, `English`, `flemish`,
+/// `eng`.
 ///
-/// Of a tag (BCP 47: `pt-BR`, `zh-Hant-TW`; also `pt_BR` and `de_DE.UTF-8` as systems write them) the language counts,
-/// since Whisper knows no regions and scripts. Cantonese is told from other Chinese by its own code (`yue`, `zh-yue`)
-/// alone.
+/// Only the language of a tag counts (BCP 47: `pt-BR`, `zh-Hant-TW`; also system locales such as `pt_BR` and
+/// `de_DE.UTF-8`), because Whisper knows no regions and scripts. Cantonese is recognised only by its own codes (`yue`,
+/// `zh-yue`).
 #[must_use]
 pub fn language(code_or_name: &str) -> Option<&'static Language> {
     let wanted = code_or_name.trim();

@@ -1,10 +1,10 @@
 //! Whisper's tokenizer: byte pairs (`bytepair`) with Whisper's control tokens, languages and timestamps
 //! (Radford et al. 2022, §2.2; references: openai/whisper `tokenizer.py`, tiktoken, Hugging Face tokenizers).
 //!
-//! Four sources: a Hugging Face `tokenizer.json`, the vocabulary of a whisper.cpp `ggml` file, OpenAI's
-//! rank files, and the packed form of any of them, which is used where it lies. Special tokens are found by their
-//! content wherever the source lists them, so small vocabularies with the same names work too. Loading tiny.en takes a
-//! few milliseconds; a loaded tokenizer holds about 3 MB, is immutable and can be shared between threads.
+//! Four sources: a Hugging Face `tokenizer.json`, the vocabulary of a whisper.cpp `ggml` file, OpenAI's rank files, and
+//! the packed form of any of them, which is used in place. If the source lists special tokens, they are found by name,
+//! so small vocabularies with the same names work too. Loading tiny.en takes a few milliseconds. A loaded tokenizer
+//! takes about 3 MB, is immutable and can be shared between threads.
 
 mod hugging_face;
 mod languages;

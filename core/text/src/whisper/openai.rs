@@ -1,4 +1,4 @@
-//! Vocabularies as OpenAI numbers them: rank files of tiktoken, and the token list inside whisper.cpp's `ggml` files.
+//! Vocabularies with OpenAI's numbering: tiktoken's rank files, and the token lists in whisper.cpp's `ggml` files.
 //!
 //! Both list text tokens only; special tokens follow them in a fixed order that depends on the number of languages
 //! (reference: openai/whisper `tokenizer.py`, `get_encoding`). The rank of a merge is the id of the token it makes.
@@ -22,7 +22,7 @@ const CONTROLS: usize = 8;
 const AFTER_LANGUAGES: [&str; 6] =
     ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"];
 
-/// How many text tokens and languages a vocabulary of this size has.
+/// The number of text tokens and languages of a vocabulary.
 pub(super) struct Layout {
     pub(super) text_tokens: usize,
     languages: usize,
@@ -57,15 +57,15 @@ impl Layout {
 
 impl WhisperTokenizer {
     /// The vocabulary of a whisper.cpp `ggml` file: `tokens` in id order as listed there, `n_vocab` from its header;
-    /// `name` stands for the file in errors.
+    /// `name` is the file's name in errors.
     ///
-    /// For OpenAI's sizes (51,864 English-only, 51,865 multilingual, 51,866 with Cantonese) special tokens are numbered
-    /// as OpenAI does; a custom vocabulary must list all its tokens, the special ones by name. Some old files hold
-    /// U+FFFD in place of bytes that are no UTF-8: the 256 single bytes are restored, so that everything can be
-    /// encoded; parts of characters that are longer than one byte stay U+FFFD there.
+    /// For OpenAI's sizes (51,864 English-only, 51,865 multilingual, 51,866 with Cantonese) special tokens get OpenAI's
+    /// numbers; a custom vocabulary must list all its tokens, special ones by name. Some old files contain U+FFFD in
+    /// place of invalid UTF-8. The 256 single-byte tokens are then restored, so that every text can be encoded; longer
+    /// tokens with parts of characters keep U+FFFD.
     ///
     /// # Errors
-    /// [`TextError::Size`] when the list fits no such vocabulary, [`TextError::MissingSpecial`] and
+    /// [`TextError::Size`] when the length of the list matches no such vocabulary, [`TextError::MissingSpecial`] and
     /// [`TextError::Timestamps`] for custom ones.
     pub fn from_vocabulary(tokens: Vec<Vec<u8>>, n_vocab: usize, name: &str) -> Result<Self, TextError> {
         source::check_size(name, tokens.iter().map(|token| token.len() as u64).sum(), MAX_FILE)?;
@@ -76,8 +76,8 @@ impl WhisperTokenizer {
         Self::assemble(name, vocabulary, Merges::ByToken, Prefix::Never)
     }
 
-    /// OpenAI's rank file (`gpt2.tiktoken`, `multilingual.tiktoken`: one base64 token and its rank per line) for a
-    /// model with `n_vocab` tokens; the file alone does not tell how many languages there are.
+    /// Reads OpenAI's rank file (`gpt2.tiktoken`, `multilingual.tiktoken`: one base64 token and its rank per line) for
+    /// a model with `n_vocab` tokens, which determines the number of languages.
     ///
     /// # Errors
     /// [`TextError::Read`], [`TextError::Line`] for lines that are not a token and the next rank, and those of
@@ -86,7 +86,7 @@ impl WhisperTokenizer {
         Self::from_tiktoken_bytes(&source::read(path, MAX_FILE)?, n_vocab, &path.display().to_string())
     }
 
-    /// As [`from_tiktoken`](Self::from_tiktoken), from bytes in memory; `name` stands for them in errors.
+    /// As [`from_tiktoken`](Self::from_tiktoken), from bytes in memory; `name` is used in errors.
     ///
     /// # Errors
     /// As [`from_tiktoken`](Self::from_tiktoken).
@@ -102,8 +102,8 @@ fn openai_vocabulary(
     layout: &Layout,
     name: &str,
 ) -> Result<Vocabulary, TextError> {
-    // Files that list special tokens too do so under whisper.cpp's own names; OpenAI's names replace them. A shorter
-    // list lacks text tokens, which only a damaged file does.
+    // Some files also list special tokens, under whisper.cpp's own names; OpenAI's names replace them. A shorter list
+    // lacks text tokens and is damaged.
     let longer = tokens.len() == layout.text_tokens + 1 && tokens.last().is_some_and(|last| last == END_OF_TEXT);
     if tokens.len() != layout.text_tokens && !longer && tokens.len() != n_vocab {
         let expected = "it must list all text tokens (50256 English-only, 50257 multilingual) or all tokens";
@@ -119,7 +119,7 @@ fn openai_vocabulary(
     Ok(builder.build())
 }
 
-/// Puts the 256 single bytes back where an old converter wrote U+FFFD for those that are no UTF-8.
+/// Restores the 256 single-byte tokens, for which an old converter wrote U+FFFD if they are invalid UTF-8.
 fn restore_bytes(tokens: &mut [Vec<u8>]) {
     let is_whole_alphabet = tokens.len() >= TOKEN_ORDER.len()
         && tokens.iter().zip(TOKEN_ORDER).all(|(token, byte)| *token == [byte] || token == "\u{fffd}".as_bytes());
@@ -142,7 +142,7 @@ fn custom_vocabulary(tokens: &[Vec<u8>], n_vocab: usize, name: &str) -> Result<V
     Ok(builder.build())
 }
 
-/// In a list without marks, what is written like a special token is one.
+/// The kind of a token in a list without marks: special if it is written like a special token.
 pub(super) fn custom_kind(token: &[u8]) -> Kind {
     if timestamp_steps(token).is_some() {
         return Kind::Series;

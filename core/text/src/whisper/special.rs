@@ -1,11 +1,11 @@
-//! Control tokens of a vocabulary, found by their content.
+//! Control tokens of a vocabulary, found by name.
 
 use super::languages::{LANGUAGES, Language};
 use crate::TextError;
 use crate::bytepair::{Kind, Vocabulary};
 use std::collections::HashMap;
 
-/// Ids of the tokens that steer a Whisper model. `None` where a small vocabulary goes without.
+/// Ids of the tokens that control a Whisper model. `None` if a small vocabulary lacks one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpecialTokens {
@@ -19,19 +19,19 @@ pub struct SpecialTokens {
     pub transcribe: Option<u32>,
     /// `<|startoflm|>`: used in training only.
     pub sot_lm: Option<u32>,
-    /// `<|startofprev|>`: text of the window before, or an initial prompt, follows.
+    /// `<|startofprev|>`: followed by the text of the previous window, or an initial prompt.
     pub sot_prev: Option<u32>,
     /// `<|nospeech|>`, in older files `<|nocaptions|>`: its probability right after `sot` is the no-speech probability.
     pub no_speech: Option<u32>,
-    /// `<|notimestamps|>`: no timestamps are wanted.
+    /// `<|notimestamps|>`: asks for text without timestamps.
     pub no_timestamps: Option<u32>,
     /// `<|0.00|>`; token `timestamp_begin + n` is n × 0.02 s.
     pub timestamp_begin: Option<u32>,
-    /// How many timestamps follow each other from `timestamp_begin`; 1501 in OpenAI's models, which ends at 30.00 s.
+    /// Number of consecutive timestamps from `timestamp_begin` on; 1501 in OpenAI's models, up to 30.00 s.
     pub timestamp_count: u32,
 }
 
-/// What the content of the control tokens tells.
+/// The control tokens and languages of a vocabulary.
 pub(super) struct Specials {
     pub(super) tokens: SpecialTokens,
     pub(super) languages: Vec<(&'static str, u32)>,
@@ -42,7 +42,7 @@ pub(super) fn timestamp_token(step: usize) -> String {
     format!("<|{}.{:02}|>", step / 50, step % 50 * 2)
 }
 
-/// Steps of 0.02 s that a timestamp token such as `<|1.08|>` stands for.
+/// Time of a timestamp token such as `<|1.08|>`, in steps of 0.02 s.
 pub(super) fn timestamp_steps(token: &[u8]) -> Option<u32> {
     let number = token.strip_prefix(b"<|")?.strip_suffix(b"|>")?;
     let [seconds @ .., b'.', tenths, hundredths] = number else { return None };
@@ -56,7 +56,7 @@ pub(super) fn timestamp_steps(token: &[u8]) -> Option<u32> {
 }
 
 impl Specials {
-    /// Reads them off the control tokens of `vocabulary`. Of two tokens with the same content the first counts.
+    /// Finds them among the control tokens of `vocabulary`. Of two tokens with the same name the first counts.
     pub(super) fn find(file: &str, vocabulary: &Vocabulary) -> Result<Self, TextError> {
         let mut ids = HashMap::new();
         let mut languages = Vec::new();
@@ -87,7 +87,7 @@ impl Specials {
     }
 }
 
-/// Whether this is the name of one of Whisper's control tokens, timestamps aside.
+/// Whether this is the name of one of Whisper's control tokens, except timestamps.
 pub(super) fn is_control(token: &[u8]) -> bool {
     const NAMES: [&str; 9] = [
         "<|endoftext|>",
@@ -108,7 +108,8 @@ fn language_of(token: &[u8]) -> Option<&'static Language> {
     LANGUAGES.iter().find(|language| language.code == code || language.aliases.contains(&code))
 }
 
-/// First timestamp and how many there are. Decoding rules compute with the ids, so an unordered run is refused.
+/// Id of the first timestamp, and the number of timestamps. Decoding rules compute with the ids, so ids out of order
+/// are refused.
 fn timestamps(file: &str, vocabulary: &Vocabulary) -> Result<(Option<u32>, u32), TextError> {
     let mut begin = None;
     let mut count = 0;

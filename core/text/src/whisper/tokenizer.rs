@@ -17,10 +17,11 @@ pub struct WhisperTokenizer {
     multilingual: bool,
 }
 
-/// What Whisper's files may be, for those that are something else.
+/// What is supported, for error messages.
 pub(super) const SUPPORTED: &str = "only byte-level BPE vocabularies of Whisper models are supported";
 
-// Where OpenAI's English-only vocabularies end their text. They list 99 languages that the models were not trained on.
+// Id of `<|endoftext|>` in OpenAI's English-only vocabularies. They list 99 languages that the models were not trained
+// on.
 const ENGLISH_ONLY_END_OF_TEXT: u32 = 50_256;
 
 impl WhisperTokenizer {
@@ -34,7 +35,7 @@ impl WhisperTokenizer {
         Self::of_pairs(file, BytePairTokenizer::new(vocabulary, merges, preparation))
     }
 
-    /// What byte pairs with Whisper's control tokens are.
+    /// A Whisper tokenizer from a byte-pair tokenizer with Whisper's control tokens.
     fn of_pairs(file: &str, pairs: BytePairTokenizer) -> Result<Self, TextError> {
         let Specials { tokens, languages } = Specials::find(file, pairs.vocabulary())?;
         let english_only = tokens.eot == ENGLISH_ONLY_END_OF_TEXT && tokens.sot == ENGLISH_ONLY_END_OF_TEXT + 1;
@@ -42,16 +43,16 @@ impl WhisperTokenizer {
         Ok(Self { pairs, special: tokens, languages, multilingual })
     }
 
-    /// A tokenizer that lies packed in `range` of `shared`, used in place; `name` stands for the file in errors.
+    /// Opens a packed tokenizer in `range` of `shared`, used in place; `name` is the file's name in errors.
     ///
-    /// Takes well under a millisecond for Whisper's vocabularies, some milliseconds in the form of
-    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are made anew. The bytes must not change while the
+    /// Takes well under a millisecond for Whisper's vocabularies; some milliseconds for the form of
+    /// [`to_packed_compact`](Self::to_packed_compact), whose tables are rebuilt. The bytes must not change while the
     /// tokenizer exists.
     ///
     /// # Errors
-    /// [`TextError::Packed`] for bytes that [`to_packed`](Self::to_packed) did not write, [`TextError::Unsupported`]
-    /// for those of another model's tokenizer, [`TextError::MissingSpecial`] and [`TextError::Timestamps`] as for any
-    /// vocabulary.
+    /// [`TextError::Packed`] for bytes that were not written by [`to_packed`](Self::to_packed) or
+    /// [`to_packed_compact`](Self::to_packed_compact), [`TextError::Unsupported`] for the tokenizer of another model,
+    /// [`TextError::MissingSpecial`] and [`TextError::Timestamps`] as for any vocabulary.
     pub fn from_packed(shared: SharedBytes, range: Range<usize>, name: &str) -> Result<Self, TextError> {
         let pairs = BytePairTokenizer::from_packed(shared, range, name)?;
         let whole = pairs.vocabulary().added().next().map(|_| "tokens that are looked for in text as a whole");
@@ -67,19 +68,19 @@ impl WhisperTokenizer {
         self.pairs.to_packed()
     }
 
-    /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed), in the smallest form it has: tables that
-    /// follow from the merge rules are left out where they do, and made anew on opening. Tiny.en's take 0.2 MB instead
-    /// of 1.6, and 1.6 MB of memory once opened, which a mapped file would not.
+    /// The whole tokenizer as bytes for [`from_packed`](Self::from_packed), in its smallest form: if possible, tables
+    /// that follow from the merge rules are left out and rebuilt on opening. Those of tiny.en take 0.2 MB instead of
+    /// 1.6 MB, but 1.6 MB of memory once opened, while the full form can stay in a mapped file.
     #[must_use]
     pub fn to_packed_compact(&self) -> Vec<u8> {
         self.pairs.to_packed_compact()
     }
 
-    /// Adds the timestamps that files of early revisions and some converters leave out: `count` tokens right behind
-    /// `<|notimestamps|>`, as OpenAI numbers them; a model with a window of 30 s has 1501.
+    /// Adds the timestamps that files of early revisions and some converters omit: `count` tokens right after
+    /// `<|notimestamps|>`, OpenAI's numbering. A model with a window of 30 s has 1501.
     ///
-    /// Nothing changes where there are timestamps already, where one of these ids is another token's, or where the
-    /// model's `n_vocab` tokens end before them.
+    /// Changes nothing if there are timestamps already, if one of these ids is taken, or if they do not fit the model's
+    /// `n_vocab` tokens.
     #[must_use]
     pub fn with_timestamps(self, n_vocab: usize, count: usize) -> Self {
         let (None, Some(before)) = (self.special.timestamp_begin, self.special.no_timestamps) else { return self };
@@ -94,7 +95,7 @@ impl WhisperTokenizer {
         Self { pairs, special, ..self }
     }
 
-    /// Decides whether language and task tokens belong into the prompt, where the model's settings say it.
+    /// Sets whether language and task tokens belong into the prompt, if the model's settings say so.
     #[must_use]
     pub fn with_multilingual(self, multilingual: bool) -> Self {
         Self { multilingual, ..self }
@@ -106,7 +107,7 @@ impl WhisperTokenizer {
         self.pairs.decode_with_controls(tokens)
     }
 
-    /// Time in steps of 0.02 s that `token` stands for; `None` if it is not a timestamp.
+    /// Time of `token` in steps of 0.02 s; `None` if it is not a timestamp.
     #[must_use]
     pub fn timestamp_steps(&self, token: u32) -> Option<u32> {
         let steps = token.checked_sub(self.special.timestamp_begin?)?;
@@ -119,7 +120,7 @@ impl WhisperTokenizer {
         &self.special
     }
 
-    /// Token of a language by Whisper's code (`en`); names and aliases go through [`language`](super::language) first.
+    /// Token of a language by Whisper's code (`en`). Use [`language`](super::language) to convert names and aliases.
     #[must_use]
     pub fn language_token(&self, code: &str) -> Option<u32> {
         self.languages.iter().find(|(known, _)| *known == code).map(|(_, token)| *token)
@@ -133,17 +134,17 @@ impl WhisperTokenizer {
 
     /// Whether language and task tokens belong into the prompt.
     ///
-    /// What [`with_multilingual`](Self::with_multilingual) said, else: OpenAI's English-only vocabularies list 99
-    /// languages as well and are told by the numbers of their control tokens; any other vocabulary counts as
-    /// multilingual from two languages on.
+    /// The value set by [`with_multilingual`](Self::with_multilingual). By default a vocabulary with two or more
+    /// languages is multilingual, except OpenAI's English-only vocabularies, which list 99 languages and are recognised
+    /// by the ids of their control tokens.
     #[must_use]
     pub fn is_multilingual(&self) -> bool {
         self.multilingual
     }
 
-    /// Tokens that stand for sounds, speaker names and decoration rather than speech (`♪`, `[`, ` (`), ascending:
-    /// suppressed by default. Hyphens and apostrophes are suppressed at the start of a word only.
-    /// Reference: openai/whisper `tokenizer.py`, `non_speech_tokens`.
+    /// Tokens for sounds, speaker names and decoration rather than speech (`♪`, `[`, ` (`), in ascending order;
+    /// suppressed by default. Hyphens and apostrophes are suppressed only at the start of a word. Reference:
+    /// openai/whisper `tokenizer.py`, `non_speech_tokens`.
     #[must_use]
     pub fn non_speech_tokens(&self) -> Vec<u32> {
         let mut tokens: BTreeSet<u32> =
@@ -183,7 +184,7 @@ impl Tokenizer for WhisperTokenizer {
     }
 }
 
-/// What text is prepared with, if that is not Whisper's.
+/// The first preparation of text that Whisper's tokenizer does not have, if there is one.
 pub(super) fn other_than_whisper(preparation: &Preparation) -> Option<&'static str> {
     let whisper = Preparation { prefix: preparation.prefix, ..Preparation::default() };
     match preparation {
@@ -247,6 +248,6 @@ const NON_SPEECH: [&str; 47] = [
     "♪♪♪",
 ];
 
-// U+2640–U+267F: in the vocabularies these share their first token with nothing that is spoken, so suppressing that
-// token is safe.
+// U+2640–U+267F: in the vocabularies these share their first token with nothing spoken, so suppressing that token is
+// safe.
 const MUSIC: [&str; 7] = ["♩", "♪", "♫", "♬", "♭", "♮", "♯"];

@@ -1,6 +1,5 @@
-//! `vocab.json`, `merges.txt` and `added_tokens.json`: the vocabulary as GPT-2's tokenizer kept it, which older and
-//! fine-tuned repositories have in place of a `tokenizer.json` (reference: huggingface/transformers,
-//! `WhisperTokenizer`).
+//! `vocab.json`, `merges.txt` and `added_tokens.json`: the files of GPT-2's tokenizer, which older and fine-tuned
+//! repositories have instead of a `tokenizer.json` (reference: huggingface/transformers, `WhisperTokenizer`).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +13,7 @@ use super::openai::{Layout, TIMESTAMPS, custom_kind};
 use crate::bytepair::{self, Prefix, VocabularyBuilder, append_bytes, listed_merges, pair};
 use crate::{TextError, source};
 
-/// Tokens and their ids as a file lists them.
+/// Tokens and their ids, in the order of the file.
 type Vocab<'a> = bytepair::Vocab<'a, MAX_ENTRIES>;
 
 /// The three files in memory.
@@ -24,13 +23,13 @@ pub struct VocabMerges<'a> {
     pub vocab: &'a [u8],
     /// `merges.txt`: one rule per line, in the order of their ranks.
     pub merges: &'a [u8],
-    /// `added_tokens.json`: an object like `vocab`, of the special tokens; where there is none, `vocab` has them.
+    /// `added_tokens.json`: an object like `vocab` with the special tokens; if there is none, `vocab` has them.
     pub added: Option<&'a [u8]>,
 }
 
 impl WhisperTokenizer {
     /// Reads `vocab.json` and `merges.txt` of `folder` for a model with `n_vocab` tokens. Control tokens that
-    /// `vocab.json` does not list stand in `added_tokens.json` or in the `added_tokens_decoder` of
+    /// `vocab.json` does not list are read from `added_tokens.json` or from `added_tokens_decoder` in
     /// `tokenizer_config.json`.
     ///
     /// # Errors
@@ -56,12 +55,12 @@ impl WhisperTokenizer {
         Self::from_parts(&vocab, &merges, &added, n_vocab, &name)
     }
 
-    /// As [`from_vocab_and_merges`](Self::from_vocab_and_merges), from bytes in memory; `name` stands for their folder
-    /// in errors.
+    /// As [`from_vocab_and_merges`](Self::from_vocab_and_merges), from bytes in memory; `name` is the folder's name in
+    /// errors.
     ///
-    /// What is written like `<|this|>` is a special token. Old files leave the timestamps out: see
-    /// [`with_timestamps`](Self::with_timestamps), which is asked for those of a window of 30 s. Where no file lists
-    /// any control token and `n_vocab` is the size of one of OpenAI's vocabularies, they are numbered as OpenAI does.
+    /// Tokens written like `<|this|>` are special. Old files omit the timestamps: those of a window of 30 s are added,
+    /// see [`with_timestamps`](Self::with_timestamps). If no file lists control tokens and `n_vocab` is the size of one
+    /// of OpenAI's vocabularies, they get OpenAI's numbers.
     ///
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face), and [`TextError::Line`] for a merge rule that is not two
@@ -103,7 +102,7 @@ impl WhisperTokenizer {
     }
 }
 
-/// Tokens beside those of `vocab.json`, and the file that lists them.
+/// Tokens that are not in `vocab.json`, and the file that lists them.
 struct Added<'a> {
     file: &'static str,
     tokens: Vocab<'a>,
@@ -115,7 +114,7 @@ impl Added<'_> {
     }
 }
 
-/// The layout of OpenAI's whose text tokens are listed and whose control tokens are not; `<|endoftext|>` may be.
+/// OpenAI's layout, if its text tokens are listed and its control tokens are not; `<|endoftext|>` may be listed.
 fn layout_without_controls(vocab: &Vocab<'_>, added: &Vocab<'_>, n_vocab: usize) -> Option<Layout> {
     let layout = Layout::of(n_vocab)?;
     let all = || vocab.0.iter().chain(&added.0);
@@ -129,7 +128,7 @@ fn entries<'a>(json: &'a [u8], folder: &str, file: &str) -> Result<Vocab<'a>, Te
     parse(json, folder, file)
 }
 
-/// The added tokens that `tokenizer_config.json` lists, which newer writers have in place of a file of their own.
+/// The added tokens in `tokenizer_config.json`, where newer versions write them instead of to a separate file.
 fn settings_entries<'a>(json: &'a [u8], folder: &str) -> Result<Vocab<'a>, TextError> {
     #[derive(Deserialize)]
     struct Settings<'a> {
@@ -141,7 +140,7 @@ fn settings_entries<'a>(json: &'a [u8], folder: &str) -> Result<Vocab<'a>, TextE
         #[serde(borrow)]
         content: Cow<'a, str>,
     }
-    // 280 KB with all of Whisper's tokens. Each entry takes more memory than it has bytes.
+    // 280 KB with all of Whisper's tokens. In memory an entry takes more than in the file.
     const LIMIT: u64 = 2 << 20;
     if json.len() as u64 > LIMIT {
         let file = format!("{folder}/tokenizer_config.json");
@@ -204,7 +203,7 @@ mod tests {
         let tokenizer = open(VOCAB, b"a b", Some(ADDED), 7 + TIMESTAMPS).unwrap();
         assert_eq!(tokenizer.special().timestamp_begin, Some(7));
         assert_eq!(tokenizer.timestamp_steps(7 + 1500), Some(1500));
-        // Networks may have rows to spare, but none too few.
+        // A network may have more logits than tokens, but not fewer.
         let begin = |n_vocab| open(VOCAB, b"a b", Some(ADDED), n_vocab).unwrap().special().timestamp_begin;
         assert_eq!((begin(1600), begin(7 + TIMESTAMPS - 1), begin(7)), (Some(7), None, None));
     }

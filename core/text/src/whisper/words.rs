@@ -1,34 +1,34 @@
-//! Groups tokens into words, as word times need them.
+//! Groups tokens into words, for word times.
 //!
 //! Tokens are first joined to whole characters, as openai/whisper does (`tokenizer.py`, `split_tokens_on_unicode`).
-//! Then a word is what stands between spaces, "3.5%," and "AT&T." included: what is said in one breath has one pair
-//! of times. Scripts that write no spaces are cut between tokens by the class of their characters. Marks that nobody
-//! speaks belong to a word beside them.
+//! Then a word is the text between spaces, such as "3.5%," and "AT&T.", and gets one start and one end time. Scripts
+//! without spaces are split between tokens by the class of their characters. Marks that are not spoken belong to a
+//! neighbouring word.
 
 use super::WhisperTokenizer;
 use crate::Tokenizer;
 
-/// Words and, for each, the tokens that it is made of.
+/// Words, and the tokens of each.
 pub(super) type Words = (Vec<String>, Vec<Vec<u32>>);
 
-/// Signs that are read out, where they stand alone.
+/// Signs that are spoken when they stand alone.
 const SPOKEN_SIGNS: &str = "&+=%‰$€£¥₹°§@#×÷±≠≈√∞<>½¼¾";
 
 const OPENING: &str = "\"'“‘¿¡([{«‹„「『（【《";
 
 impl WhisperTokenizer {
-    /// Words of `tokens` and the tokens that each is made of; joined, they are all tokens again.
+    /// Words of `tokens`, and the tokens of each; joined, these are `tokens`.
     ///
-    /// A word keeps the space before it and its punctuation; a dash, a quote or dots that stand alone belong to the
-    /// word before them, opening marks to the word behind. Control tokens (written out, as `<|0.00|>`) stand alone.
-    /// Chinese characters, hiragana, Thai, Lao, Burmese and Khmer, which are written without spaces, make a word of
-    /// every token; katakana runs on. Broken characters at the end are left out.
+    /// A word keeps the space before it and its punctuation; a separate dash, quote or ellipsis belongs to the word
+    /// before it, an opening mark to the word after it. Control tokens (written out, as `<|0.00|>`) are words of their
+    /// own. In Chinese characters, hiragana, Thai, Lao, Burmese and Khmer, which are written without spaces, every
+    /// token is a word; katakana is not split. Incomplete characters at the end are left out.
     #[must_use]
     pub fn split_to_word_tokens(&self, tokens: &[u32]) -> (Vec<String>, Vec<Vec<u32>>) {
         self.join_unspoken(self.join_parts(self.split_on_characters(tokens)))
     }
 
-    /// Cuts wherever the tokens so far are whole characters.
+    /// Splits wherever the tokens so far are whole characters.
     fn split_on_characters(&self, tokens: &[u32]) -> Words {
         let full: Vec<char> = self.decode_with_controls(tokens).chars().collect();
         let (mut words, mut word_tokens) = (Vec::new(), Vec::new());
@@ -37,8 +37,8 @@ impl WhisperTokenizer {
         for &token in tokens {
             current.push(token);
             let text = self.decode_with_controls(&current);
-            // A replacement character that the whole text has at the same place is a true error: waiting cannot mend
-            // it.
+            // A replacement character that the whole text has at the same position is a real error: further tokens do
+            // not complete it.
             let whole = match text.chars().position(|c| c == char::REPLACEMENT_CHARACTER) {
                 None => true,
                 Some(at) => full.get(offset + at) == Some(&char::REPLACEMENT_CHARACTER),
@@ -56,7 +56,7 @@ impl WhisperTokenizer {
         tokens.first().is_some_and(|&token| !self.is_text(token))
     }
 
-    /// Joins what neither a space nor a change of script separates.
+    /// Joins parts that are separated neither by a space nor by a change of script.
     fn join_parts(&self, (parts, part_tokens): Words) -> Words {
         let mut words: Vec<String> = Vec::new();
         let mut word_tokens: Vec<Vec<u32>> = Vec::new();
@@ -78,11 +78,12 @@ impl WhisperTokenizer {
         (words, word_tokens)
     }
 
-    /// Gives what nobody speaks to the word before it, opening marks and what stands first to the word behind.
+    /// Attaches unspoken parts to the word before them; opening marks and unspoken parts at the start to the word after
+    /// them.
     fn join_unspoken(&self, (parts, part_tokens): Words) -> Words {
         let mut words: Vec<String> = Vec::new();
         let mut word_tokens: Vec<Vec<u32>> = Vec::new();
-        // Whether the last word waits for one that is spoken.
+        // Whether the last word still needs a spoken part.
         let mut open = false;
         for (part, tokens) in parts.into_iter().zip(part_tokens) {
             let control = self.is_control(&tokens);
@@ -105,7 +106,7 @@ impl WhisperTokenizer {
         self.join_last_opening(words, word_tokens)
     }
 
-    /// An opening mark with no word behind it belongs to the word before it after all.
+    /// An opening mark without a word after it belongs to the word before it.
     fn join_last_opening(&self, mut words: Vec<String>, mut word_tokens: Vec<Vec<u32>>) -> Words {
         let mut index = 1;
         while index < words.len() {
@@ -124,7 +125,7 @@ impl WhisperTokenizer {
     }
 }
 
-/// Whether `part` begins a word behind `before`.
+/// Whether `part` begins a new word after `before`.
 fn begins_word(before: &str, part: &str) -> bool {
     let (Some(last), Some(first)) = (before.chars().next_back(), part.chars().next()) else { return false };
     if first.is_whitespace() {
@@ -136,7 +137,7 @@ fn begins_word(before: &str, part: &str) -> bool {
     }
     match (left, right) {
         (Script::Katakana, Script::Katakana) | (Script::Spaced, Script::Spaced) => false,
-        // Behind punctuation a script without spaces goes on with a new word, behind an opening mark it does not.
+        // After punctuation, a script without spaces begins a new word; after an opening mark it does not.
         (_, Script::Spaced) if !last.is_alphanumeric() => before.chars().any(|c| Script::of(c) != Script::Spaced),
         _ => !OPENING.contains(last) && before.chars().any(char::is_alphanumeric),
     }
@@ -180,7 +181,7 @@ fn leads(c: char) -> bool {
     matches!(c, '\u{0e40}'..='\u{0e44}' | '\u{0ec0}'..='\u{0ec4}' | '\u{1039}' | '\u{17d2}')
 }
 
-/// Whether someone says `text`: it has a letter, a number or a sign that is read out.
+/// Whether `text` is spoken: it has a letter, a number or a spoken sign.
 fn is_spoken(text: &str) -> bool {
     text.chars().any(|c| c.is_alphanumeric() || c == char::REPLACEMENT_CHARACTER) || {
         let sign = text.trim();

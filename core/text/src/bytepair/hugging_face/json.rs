@@ -1,4 +1,4 @@
-//! The parts of a `tokenizer.json` as they are written (format: huggingface/tokenizers, `Tokenizer` as JSON).
+//! The JSON structure of a `tokenizer.json` (format: huggingface/tokenizers, `Tokenizer` as JSON).
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A file with at most `ENTRIES` tokens, as many merge rules, and `ADDED` added tokens: a hostile list ends there
-/// instead of in memory.
+/// A file with at most `ENTRIES` tokens, as many merge rules, and `ADDED` added tokens, so that a hostile list cannot
+/// fill memory.
 #[derive(Deserialize)]
 pub(crate) struct TokenizerJson<'a, const ENTRIES: usize, const ADDED: usize> {
     #[serde(borrow, default)]
@@ -40,7 +40,7 @@ pub(crate) struct AddedToken<'a> {
     pub(super) normalized: bool,
 }
 
-/// A normaliser, pre-tokenizer or decoder: its type, and the settings of those that are known.
+/// A normaliser, pre-tokenizer or decoder: its type, and the settings of the supported types.
 #[derive(Deserialize)]
 pub(crate) struct Step<'a> {
     #[serde(rename = "type", borrow)]
@@ -78,7 +78,7 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    /// The steps to take one after the other: the parts of a `Sequence`, which lie in `parts`, else this one.
+    /// The steps in order: the parts of a `Sequence` (in `parts`), else this step alone.
     pub(super) fn in_turn<'s>(&'s self, parts: &'s BoundedList<Step<'a>, MAX_STEPS>) -> &'s [Step<'a>] {
         if self.kind == "Sequence" { &parts.0 } else { std::slice::from_ref(self) }
     }
@@ -91,7 +91,7 @@ fn yes() -> bool {
     true
 }
 
-/// What a step looks for. Other steps have patterns of other forms; none of them is known here.
+/// The pattern of a step. Steps with other forms of patterns are not supported.
 #[derive(Deserialize)]
 pub(super) struct Pattern<'a> {
     #[serde(rename = "Regex", borrow, default)]
@@ -119,18 +119,18 @@ pub(crate) struct Model<'a, const ENTRIES: usize> {
     pub(crate) ignore_merges: bool,
     #[serde(borrow)]
     pub(crate) vocab: ModelVocab<'a, ENTRIES>,
-    /// In the order of their ranks. Other types than BPE have none.
+    /// In the order of their ranks. Models of other types than BPE have none.
     #[serde(borrow, default)]
     pub(crate) merges: Option<BoundedList<Merge<'a>, ENTRIES>>,
 }
 
-/// Tokens and their ids as listed, at most `MOST`: a map would swallow a token that is listed twice.
+/// Tokens and their ids as listed, at most `MOST`. Not a map, which would hide a token that is listed twice.
 pub(crate) struct Vocab<'a, const MOST: usize>(pub(crate) Vec<(Cow<'a, str>, u64)>);
 
 /// The vocabulary of a model of any type.
 pub(crate) enum ModelVocab<'a, const MOST: usize> {
     Ids(Vocab<'a, MOST>),
-    /// A list, as Unigram models have it.
+    /// A list with scores, as in Unigram models.
     Scores,
 }
 

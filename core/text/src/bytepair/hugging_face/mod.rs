@@ -1,7 +1,7 @@
-//! Hugging Face's `tokenizer.json` with a BPE model, of bytes or (`spaces`) of characters with bytes to fall back to.
+//! Hugging Face's `tokenizer.json` with a BPE model: byte-level, or of characters with byte fallback (`spaces`).
 //!
-//! Whatever would change tokens is either done or refused by name; nothing is ignored but what comes after the tokens:
-//! the post-processor (prompts and chat templates are built by whoever runs the model), truncation and padding.
+//! Every setting that would change tokens is either supported or refused by name. Only settings that apply after
+//! tokenization are ignored: the post-processor (the caller builds prompts and chat templates), truncation and padding.
 
 mod json;
 mod spaces;
@@ -27,7 +27,7 @@ const MAX_ADDED: usize = 1 << 15;
 /// Llama 3's file has 17 MB, Gemma's 33 MB.
 pub(super) const MAX_FILE: u64 = 64 << 20;
 
-/// What this engine can do, for those whose file asks for more.
+/// What is supported, for error messages.
 const SUPPORTED: &str = "tokenizer.json is read for BPE of bytes with the pre-tokenizers of GPT-2, Llama 3, Qwen 2, \
                          Mistral Nemo and GPT-4o, and for BPE of characters with byte_fallback";
 
@@ -36,11 +36,11 @@ impl BytePairTokenizer {
     /// and Mistral Nemo, or of characters with `byte_fallback` as in Llama 2, Phi 3 and Gemma. Takes tens of
     /// milliseconds for each 2 MB.
     ///
-    /// Done: `NFC`, the pre-tokenizers `ByteLevel`, `Digits`, `Split` with a published regular expression and
+    /// Supported: `NFC`, the pre-tokenizers `ByteLevel`, `Digits`, `Split` with a published regular expression and
     /// `Sequence` of them, merge rules as strings or pairs, `ignore_merges`, added tokens with `lstrip`, `rstrip` and
-    /// `normalized`; with `byte_fallback` the ways to write a space as `▁` (`Prepend`, `Replace`, `Metaspace`). Not
-    /// used, since it comes after the tokens of a text: `post_processor`, `truncation`, `padding`. Everything else that
-    /// would change tokens is refused by its name.
+    /// `normalized`; with `byte_fallback` the ways to write a space as `▁` (`Prepend`, `Replace`, `Metaspace`).
+    /// Ignored, because they apply after tokenization: `post_processor`, `truncation`, `padding`. Every other setting
+    /// that would change tokens is refused by name.
     ///
     /// # Errors
     /// [`TextError::Kind`] for Unigram, WordPiece and other types, [`TextError::Unsupported`] for settings beyond the
@@ -49,7 +49,7 @@ impl BytePairTokenizer {
         Self::from_hugging_face_bytes(&source::read(path, MAX_FILE)?, &path.display().to_string())
     }
 
-    /// Like [`from_hugging_face`](Self::from_hugging_face), from bytes in memory; `name` stands for them in errors.
+    /// Like [`from_hugging_face`](Self::from_hugging_face), from bytes in memory; `name` is used in errors.
     ///
     /// # Errors
     /// As [`from_hugging_face`](Self::from_hugging_face).
@@ -64,7 +64,7 @@ impl BytePairTokenizer {
             let marks = marks(token, &preparation).map_err(unsupported)?;
             let kind = if token.special { Kind::Special } else { Kind::Text };
             if characters && kind == Kind::Text && token.content.contains(SPACE_SIGN) {
-                // A run of spaces: the merge rules make it as well.
+                // A run of spaces, which the merge rules make as well.
                 builder.insert(name, token.id, spaces::content(&token.content).as_bytes(), kind)?;
                 continue;
             }
@@ -83,7 +83,7 @@ impl BytePairTokenizer {
     }
 }
 
-/// The file, if it is one of BPE and has at most so many bytes.
+/// Parses a file if it is a BPE tokenizer of at most `limit` bytes.
 pub(crate) fn parse<'a, const ENTRIES: usize, const ADDED: usize>(
     json: &'a [u8],
     name: &str,
@@ -96,7 +96,7 @@ pub(crate) fn parse<'a, const ENTRIES: usize, const ADDED: usize>(
     let Model { kind, vocab, merges, .. } = &json.model;
     let kind = match (kind, vocab, merges) {
         (Some(kind), ..) => kind,
-        // What older files are is told by their parts.
+        // Older files do not name their type; their parts show it.
         (None, ModelVocab::Scores, _) => "Unigram",
         (None, ModelVocab::Ids(_), None) => "WordPiece or WordLevel",
         (None, ModelVocab::Ids(_), Some(_)) => "BPE",
@@ -109,7 +109,7 @@ pub(crate) fn parse<'a, const ENTRIES: usize, const ADDED: usize>(
     }
 }
 
-/// What is done to text before pairs are merged, or the first setting that would give other tokens than this engine.
+/// How text is prepared before pairs are merged, or the first setting that is not supported.
 pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     json: &TokenizerJson<'_, ENTRIES, ADDED>,
 ) -> Result<Preparation, String> {
@@ -140,7 +140,7 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     if last.kind != "ByteLevel" {
         return Err(format!("pre-tokenizer {}, with no ByteLevel behind it", shortened(&last.kind)));
     }
-    // Behind other steps the space would come before each of their pieces.
+    // After other steps, the space would be added before each of their pieces.
     if last.add_prefix_space && !before.is_empty() {
         return Err("add_prefix_space behind other pre-tokenizers".to_owned());
     }
@@ -155,7 +155,7 @@ pub(crate) fn preparation<const ENTRIES: usize, const ADDED: usize>(
     Ok(preparation)
 }
 
-/// Whether text becomes NFC.
+/// Whether text is normalised to NFC.
 fn normalizes(normalizer: &Step<'_>) -> Result<bool, String> {
     let steps = normalizer.in_turn(&normalizer.normalizers);
     match steps.iter().find(|step| step.kind != "NFC") {
@@ -177,7 +177,7 @@ fn split(step: &Step<'_>) -> Result<Split, String> {
             };
             let known = Split::of_regex(regex)
                 .ok_or_else(|| format!("pre-tokenizer Split by the unknown regular expression {}", shortened(regex)))?;
-            // All of the text matches: to keep the matches, alone or with what lies between, is to keep everything.
+            // These expressions match the whole text, so keeping only the matches and keeping everything are the same.
             match step.behavior.as_deref() {
                 Some("Isolated") if !step.invert => Ok(known),
                 Some("Removed") if step.invert => Ok(known),
@@ -192,12 +192,12 @@ fn split(step: &Step<'_>) -> Result<Split, String> {
     }
 }
 
-/// How an added token is looked for.
+/// How an added token is matched.
 fn marks(token: &AddedToken<'_>, preparation: &Preparation) -> Result<Marks, String> {
     if token.single_word {
         return Err(format!("added token {} that is to be found as a single word only", token.id));
     }
-    // In normalised text a space is ▁ here, which no token strips.
+    // In normalised text a space is ▁, which no token strips.
     let strips = preparation.alphabet == Alphabet::Characters && (token.lstrip || token.rstrip);
     let changes = preparation.nfc && !is_nfc(&token.content) || preparation.prefix == Prefix::Always;
     if token.normalized && (changes || strips) {
@@ -209,12 +209,12 @@ fn marks(token: &AddedToken<'_>, preparation: &Preparation) -> Result<Marks, Str
         .with(Marks::NORMALIZED, token.normalized))
 }
 
-/// Whether every byte of UTF-8 is a token.
+/// Whether every byte that occurs in UTF-8 is a token.
 fn spells_everything(vocabulary: &Vocabulary) -> bool {
     (0..=0xF4_u8).filter(|byte| !matches!(byte, 0xC0 | 0xC1)).all(|byte| vocabulary.find(&[byte]).is_some())
 }
 
-/// The tokens of the model itself, without the added ones.
+/// Collects the tokens of the model itself, without added tokens.
 pub(crate) fn builder<const ENTRIES: usize, const ADDED: usize>(
     name: &str,
     json: &TokenizerJson<'_, ENTRIES, ADDED>,
@@ -239,7 +239,7 @@ pub(crate) fn merges<const ENTRIES: usize, const ADDED: usize>(
     listed_merges(name, vocab.ids(), rules, *ignore_merges)
 }
 
-/// The first part of a name that a file has made up.
+/// The beginning of an arbitrary name from a file.
 fn shortened(name: &str) -> String {
     const MOST: usize = 80;
     if name.chars().nth(MOST).is_none() {
@@ -257,7 +257,7 @@ pub(crate) fn listed_merges<'r>(
 ) -> Result<Merges, TextError> {
     let mut ids: HashMap<&str, u32> = HashMap::with_capacity(vocab.len());
     for (token, id) in vocab {
-        // Ids beyond u32 are refused when the vocabulary is built; none of them is ever used.
+        // Ids beyond u32 are refused when the vocabulary is built, so this value is never used.
         let id = u32::try_from(*id).unwrap_or(u32::MAX);
         if let Some(first) = ids.insert(token, id) {
             return Err(TextError::DuplicateToken { file: file.to_owned(), first, second: id });

@@ -1,6 +1,5 @@
-//! BPE of characters as SentencePiece has it, written as a `tokenizer.json`: spaces stand as `▁`, and a character that
-//! is no token is its bytes, `<0x0A>` each. Here a space is a space throughout, so that the bytes of tokens are the
-//! text.
+//! SentencePiece's BPE of characters in a `tokenizer.json`: a space is written as `▁`, and a character without a token
+//! as its bytes, such as `<0x0A>`. Here tokens contain real spaces, so that the bytes of tokens are the text.
 
 use std::borrow::Cow;
 
@@ -14,7 +13,7 @@ use crate::TextError;
 
 const SIGN: &str = "▁";
 
-/// What is done to text, or the first setting that is not known.
+/// How text is prepared, or the first setting that is not supported.
 pub(super) fn preparation(
     normalizer: Option<&Step<'_>>,
     pre_tokenizer: Option<&Step<'_>>,
@@ -32,7 +31,7 @@ pub(super) fn preparation(
     }
     match pre_tokenizer {
         None => {}
-        // There is no space left to split at.
+        // No space is left to split at.
         Some(step) if step.kind == "Split" && string(step) == Some(" ") && replaced => {}
         Some(step) if step.kind == "Metaspace" && normalizers.is_empty() => {
             if step.split || step.replacement.as_deref() != Some(SIGN) {
@@ -66,7 +65,7 @@ fn string<'s>(step: &'s Step<'_>) -> Option<&'s str> {
     step.pattern.as_ref()?.string.as_deref()
 }
 
-/// The tokens of the model itself, without the added ones.
+/// Collects the tokens of the model itself, without added tokens.
 pub(super) fn builder(
     name: &str,
     vocab: &[(Cow<'_, str>, u64)],
@@ -86,12 +85,12 @@ pub(super) fn builder(
     Ok(builder)
 }
 
-/// The text that a token stands for.
+/// The text of a token.
 pub(super) fn content(token: &str) -> Cow<'_, str> {
     if token.contains(SPACE_SIGN) { token.replace(SPACE_SIGN, " ").into() } else { token.into() }
 }
 
-/// The byte that `<0x0A>` stands for.
+/// The byte of a token such as `<0x0A>`.
 fn byte(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     let upper = |digit: u8| digit.is_ascii_digit() || (b'A'..=b'F').contains(&digit);

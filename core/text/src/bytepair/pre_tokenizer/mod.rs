@@ -1,18 +1,18 @@
-//! Cuts text into the pieces inside which byte pairs are merged.
+//! Pre-tokenizers: split text into the pieces inside which byte pairs are merged.
 
 mod scan;
 
-/// One rule by which text is cut. Together the pieces are the whole text.
+/// A rule that splits text. Together the pieces are the whole text.
 ///
-/// Letters, numbers and white space are those of Unicode; marks are neither. White space before a word stays apart from
-/// the one space that belongs to the word.
+/// Letters, numbers and white space are those of Unicode; combining marks are none of these. A word includes the one
+/// space before it; further white space is a piece of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Split {
-    /// GPT-2, Whisper, SmolLM2: words with one space before them, contractions in small letters, numbers of any length.
+    /// GPT-2, Whisper, SmolLM2: words with one space before them, contractions in lower case, numbers of any length.
     Gpt2,
-    /// Llama 3, GPT-4: words with any sign before them, contractions in any case, numbers of at most three digits,
-    /// line breaks apart.
+    /// Llama 3, GPT-4: words with one sign of any kind before them, contractions in any case, numbers of at most three
+    /// digits, separate line breaks.
     Llama3,
     /// Qwen 2 and later: as Llama 3, with every digit a piece of its own.
     Qwen2,
@@ -21,9 +21,9 @@ pub enum Split {
     Tekken,
     /// GPT-4o: as Mistral Nemo, with contractions as part of their word and numbers of at most three digits.
     O200k,
-    /// Every digit stands alone, what lies between is left whole.
+    /// Every digit is a piece of its own; the text between digits is not split.
     Digits,
-    /// Numbers are cut from the rest.
+    /// Runs of digits are separated from the rest.
     DigitRuns,
 }
 
@@ -31,13 +31,13 @@ impl Split {
     const ALL: [Self; 7] =
         [Self::Gpt2, Self::Llama3, Self::Qwen2, Self::Tekken, Self::O200k, Self::Digits, Self::DigitRuns];
 
-    /// The rule that models publish as this regular expression.
+    /// The rule for a regular expression as published by a model.
     pub(super) fn of_regex(regex: &str) -> Option<Self> {
         REGEXES.iter().find(|(known, _)| *known == regex).map(|&(_, split)| split)
     }
 }
 
-/// The spellings that published files have.
+/// The regular expressions as spelled in published files.
 const REGEXES: [(&str, Split); 7] = [
     (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", Split::Gpt2),
     (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", Split::Gpt2),
@@ -82,24 +82,24 @@ const REGEXES: [(&str, Split); 7] = [
     ),
 ];
 
-/// How text is cut: rules one after the other, each inside the pieces of the one before. A value; without rules a text
-/// is one piece.
+/// How text is split: a sequence of rules, each applied to the pieces of the one before. Without rules a text is one
+/// piece.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PreTokenizer {
     splits: Vec<Split>,
 }
 
 impl PreTokenizer {
-    /// Most rules that there may be, one after the other. No model has more than two.
+    /// Maximum number of rules. No known model has more than two.
     pub const MOST: usize = 5;
 
-    /// These rules, one after the other; `None` for more than [`MOST`](Self::MOST).
+    /// A sequence of rules; `None` for more than [`MOST`](Self::MOST).
     #[must_use]
     pub fn new(splits: &[Split]) -> Option<Self> {
         (splits.len() <= Self::MOST).then(|| Self { splits: splits.to_vec() })
     }
 
-    /// GPT-2's rule, which Whisper has too.
+    /// GPT-2's rule, also used by Whisper.
     #[must_use]
     pub fn gpt2() -> Self {
         Self { splits: vec![Split::Gpt2] }
@@ -111,13 +111,13 @@ impl PreTokenizer {
         &self.splits
     }
 
-    /// Calls `each` with the pieces of `text` in order; none is empty, together they are the text. Linear, without
+    /// Calls `each` with the pieces of `text` in order. No piece is empty; together they are the text. Linear time, no
     /// allocation.
     pub fn cut<'t>(&self, text: &'t str, each: &mut dyn FnMut(&'t str)) {
         cut(&self.splits, text, each);
     }
 
-    /// The rules as one number of 20 bits, for the packed form; 0 is GPT-2's, which was the only one once.
+    /// The rules as a 20-bit number, for the packed form. 0 is GPT-2's, for compatibility with the first files.
     pub(super) fn number(&self) -> u32 {
         if self.splits == [Split::Gpt2] {
             return 0;
@@ -146,7 +146,7 @@ impl PreTokenizer {
 }
 
 const CODE_BITS: u32 = 4;
-/// The number of no rule at all: a code that no rule has.
+/// The code for no rules at all; no rule has it.
 const WHOLE: u32 = 0xF;
 
 fn cut<'t>(splits: &[Split], text: &'t str, each: &mut dyn FnMut(&'t str)) {

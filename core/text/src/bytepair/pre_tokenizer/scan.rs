@@ -1,7 +1,7 @@
-//! The rules by which text is cut into pieces, each written out as a scanner.
+//! The rules that split text into pieces, each written as a scanner.
 //!
-//! Published, they are regular expressions. They need look-ahead, which linear-time engines do not have, and a
-//! backtracking engine would be the largest dependency of this crate. Cost: linear, no allocation.
+//! They are published as regular expressions with look-ahead, which linear-time engines do not support; a backtracking
+//! engine would be the largest dependency of this crate. Cost: linear, no allocation.
 
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
@@ -52,7 +52,7 @@ fn first_class(text: &str) -> Option<Class> {
     text.chars().next().map(class)
 }
 
-/// Length of the leading run of what `belongs`.
+/// Length in bytes of the leading run of characters for which `belongs` is true.
 fn run_of(text: &str, belongs: impl Fn(char) -> bool) -> usize {
     text.char_indices().find(|&(_, c)| !belongs(c)).map_or(text.len(), |(end, _)| end)
 }
@@ -91,10 +91,9 @@ fn sign_before_word(text: &str, most: usize) -> usize {
 }
 
 /// A word is capitals before small letters, with marks among both. With `sign` for `[^\r\n\p{L}\p{N}]?`, `capitals` for
-/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `small` for `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`:
-/// `sign capitals* small+|sign capitals+ small*`, where asked for with `(?i:'s|'t|'re|'ve|'m|'ll|'d)?` behind each,
-/// then `|\p{N}{1,most}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+` (sources: the models' `tokenizer.json`,
-/// openai/tiktoken).
+/// `[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]` and `small` for `[\p{Ll}\p{Lm}\p{Lo}\p{M}]`: `sign capitals* small+|sign capitals+
+/// small*`, with `contractions` each followed by `(?i:'s|'t|'re|'ve|'m|'ll|'d)?`, then `|\p{N}{1,most}|
+/// ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+` (sources: the models' `tokenizer.json`, openai/tiktoken).
 fn case_before_word(text: &str, most: usize, contractions: bool) -> usize {
     if let Some(word) = cased_word(text) {
         let contraction = if contractions { any_case_contraction(&text[word..]) } else { None };
@@ -103,7 +102,7 @@ fn case_before_word(text: &str, most: usize, contractions: bool) -> usize {
     numbers(text, most).or_else(|| symbols(text, &['\r', '\n', '/'])).unwrap_or_else(|| lines(text))
 }
 
-/// The first of both forms that fits, each tried with the sign before it and without, as a backtracking engine does.
+/// The first of both forms that matches, each tried with and without the sign, as a backtracking engine does.
 fn cased_word(text: &str) -> Option<usize> {
     let sign = sign(text);
     let starts = [sign, 0];
@@ -124,7 +123,7 @@ fn ends_small(text: &str) -> Option<usize> {
     if small > 0 {
         return Some(capitals + small);
     }
-    // The first run gives back as much as the second one needs.
+    // The first run gives back as much as the second one needs (backtracking).
     text[..capitals].char_indices().rfind(|&(_, c)| cases(c).1).map(|(at, c)| at + c.len_utf8())
 }
 
@@ -200,7 +199,7 @@ fn spaces(text: &str) -> usize {
     }
 }
 
-/// A run of characters that are no numbers, or numbers: one by one or together.
+/// A run of other characters, or of numbers: one by one (`single`) or together.
 fn digits(text: &str, single: bool) -> usize {
     match text.chars().next() {
         Some(first) if single && first.is_numeric() => first.len_utf8(),
