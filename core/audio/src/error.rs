@@ -1,11 +1,10 @@
-//! What can be wrong with audio, where, and what to do about it.
+//! Errors of audio input: what is wrong, where, and what to do about it.
 
 use std::io;
 
 /// Why audio could not be read or used.
 ///
-/// `source_name` is the file's path, or the name that the caller gave to a reader (`stdin`). Nothing of the content
-/// is ever quoted.
+/// `source_name` is the file's path, or the caller's name for a reader (`stdin`). The content is never quoted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AudioError {
@@ -18,7 +17,7 @@ pub enum AudioError {
         #[source]
         cause: io::Error,
     },
-    /// The source has no bytes at all.
+    /// The source is empty.
     #[error("{source_name}: the file is empty; was the recording or the download finished?")]
     Empty {
         /// Where the audio was to come from.
@@ -32,7 +31,7 @@ pub enum AudioError {
         /// The format that was recognised.
         codec: &'static str,
     },
-    /// The content is no audio format that this crate knows.
+    /// The content is not a supported audio format.
     #[error(
         "{source_name}: {found}; WAV, AIFF, CAF, FLAC, MP3, M4A/AAC/ALAC, Ogg and WebM with Vorbis or Opus can be read"
     )]
@@ -42,28 +41,28 @@ pub enum AudioError {
         /// What the content looks like instead.
         found: &'static str,
     },
-    /// A known container with something in it that this crate does not decode.
+    /// A supported container with content that this crate does not decode.
     #[error("{source_name}: {what} is not supported; {remedy}")]
     Unsupported {
         /// Where the audio was to come from.
         source_name: String,
         /// What is not supported.
         what: String,
-        /// What to do about it: what converts such files.
+        /// What to do about it, such as how to convert the file.
         remedy: &'static str,
     },
-    /// The file breaks the rules of its own format.
+    /// The file violates the rules of its format.
     #[error("{source_name}: damaged {codec} file: {cause}; download or record it again")]
     Malformed {
         /// Where the audio was to come from.
         source_name: String,
         /// The format that was recognised.
         codec: &'static str,
-        /// The rule that is broken.
+        /// The violated rule.
         cause: String,
     },
-    /// The file ends before the first sample of the audio that its header announces. Files that end later are read as
-    /// far as they go, with an [`AudioProblem::Length`](crate::AudioProblem::Length).
+    /// The file ends before the first sample that its header announces. Files that end later are read up to their end,
+    /// with the warning [`AudioProblem::Length`](crate::AudioProblem::Length).
     #[error(
         "{source_name}: cut off: the header announces {announced:.3} s, none of it is there; download or copy it again"
     )]
@@ -73,7 +72,7 @@ pub enum AudioError {
         /// Seconds of audio that the header announces.
         announced: f64,
     },
-    /// A stream of raw samples that begins with the header of a file.
+    /// A stream of raw samples begins with a file header.
     #[error(
         "{source_name}: raw samples were announced, but it begins as a file ({kind}); give the file itself, or what \
          `ffmpeg -i FILE -f s16le -ac 1 -ar 16000 -` makes of it"
@@ -84,7 +83,7 @@ pub enum AudioError {
         /// The kind of file.
         kind: String,
     },
-    /// A sampling rate outside of what can be resampled.
+    /// A sampling rate outside the supported range.
     #[error("{source_name}: a sampling rate of {rate} Hz; rates from 1,000 to 384,000 Hz can be read")]
     SampleRate {
         /// Where the audio was to come from.
@@ -92,7 +91,7 @@ pub enum AudioError {
         /// The rate found, in Hz.
         rate: u32,
     },
-    /// No channel, or more than can be mixed down.
+    /// No channel, or more channels than supported.
     #[error("{source_name}: {channels} channels; 1 to 32 channels can be read")]
     Channels {
         /// Where the audio was to come from.
@@ -100,18 +99,18 @@ pub enum AudioError {
         /// The number of channels found.
         channels: u32,
     },
-    /// A channel was chosen that the recording does not have.
+    /// The recording does not have the selected channel.
     #[error("{source_name}: has {channels} channels, so there is no channel {}", wanted + 1)]
     NoChannel {
         /// Where the audio was to come from.
         source_name: String,
         /// The channel, counted from 0.
         wanted: u32,
-        /// Channels that there are.
+        /// Number of channels.
         channels: u32,
     },
-    /// A sample that is no usable number: NaN, infinite, or beyond a million times full scale. A file is refused for it
-    /// only if it has no other samples.
+    /// A sample is not usable: NaN, infinite, or beyond a million times full scale. A file is refused only if none of
+    /// its samples is usable.
     #[error("{source_name}: sample {index} ({seconds:.3} s) is not a finite number in range; export the audio again")]
     NotFinite {
         /// Where the audio came from.
@@ -121,13 +120,13 @@ pub enum AudioError {
         /// The same position in seconds.
         seconds: f64,
     },
-    /// Whisper models use 80 or 128 mel bins, nothing else.
+    /// The number of mel bins is not 80 or 128, the only ones that Whisper models use.
     #[error("{n_mels} mel bins; Whisper models use 80 or 128: is this the right model file?")]
     MelBins {
-        /// The number asked for.
+        /// The requested number.
         n_mels: usize,
     },
-    /// A decoder failed in a way that it should not; the source is at fault or the decoder is.
+    /// A decoder panicked: because of a damaged source, or a bug in the decoder.
     #[error(
         "{source_name}: the {codec} decoder gave up; convert the file to WAV or FLAC first, \
          and report it if it plays elsewhere"

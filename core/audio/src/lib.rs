@@ -1,9 +1,9 @@
-//! Audio in: decode files, resample, streaming log-mel.
+//! Audio input: decoding files, resampling, streaming log-mel.
 //!
-//! Everything downstream of this crate works on 16 kHz mono samples ([`Pcm16k`]). They come from files
-//! ([`AudioFile`]), from raw PCM on a pipe ([`RawPcm`]) or from a microphone through a [`Resampler`], always in blocks
-//! of bounded size, so that an hours-long recording needs no more memory than a short one. [`LogMel`] turns them into
-//! the log-mel frames that Whisper reads.
+//! Everything downstream of this crate works on 16 kHz mono samples ([`Pcm16k`]). They come from files ([`AudioFile`]),
+//! from raw PCM on a pipe ([`RawPcm`]) or from a microphone through a [`Resampler`], always in blocks of bounded size,
+//! so that a recording of hours needs no more memory than a short one. [`LogMel`] turns them into the log-mel frames
+//! that Whisper reads.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,9 @@
-//! Which of a recording's channels are heard: their mean, or one of them.
+//! Mixing the channels of a recording: their mean, or one of them.
 
-/// What is heard of a recording with several channels.
+/// The channel to use of a recording with several channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Channel {
-    /// The mean of all channels; where they cancel each other, the loudest one.
+    /// The mean of all channels; while they cancel each other out, the loudest one.
     #[default]
     Mix,
     /// One channel, counted from 0: in stereo 0 is left and 1 is right. A recording in mono has only one.
@@ -17,31 +17,31 @@ impl Channel {
     pub const RIGHT: Self = Self::Only(1);
 }
 
-// A mix this much softer than its loudest channel says that channels cancel: one of two silent ones costs a factor of
-// 4, independent ones cost 2, and a wire that is swapped costs everything.
+// Channels cancel if the energy of the mix is below this fraction of the loudest channel's. With one of two channels
+// silent the energy is 1/4, with independent channels 1/2, with inverted polarity 0.
 const CANCELLED: f64 = 0.1;
-// A mix that is this loud again is heard again; between the two nothing changes.
+// The mix is used again above this fraction; between the two nothing changes.
 const AUDIBLE: f64 = 0.2;
-// What a channel must be louder than another by before it takes over: a change can be heard.
+// The ratio of energies at which another channel takes over; a change is audible, so it should be rare.
 const LOUDER: f64 = 4.0;
-// Energies are remembered for a tenth of a second or so: whoever speaks next in one channel only is soon heard.
+// Energies are averaged over about a tenth of a second, so that a speaker in another single channel is soon heard.
 const MEMORY_SECONDS: f64 = 0.1;
 
-/// Interleaved samples of several channels to one.
+/// Mixes interleaved channels to one.
 #[derive(Debug, Clone)]
 pub(crate) struct Mixer {
     channels: usize,
     rate: u32,
     wanted: Channel,
-    /// Energies of late, of the mix and of each channel.
+    /// Recent energies of the mix and of each channel.
     mix_energy: f64,
     energies: Vec<f64>,
-    /// The channel that is heard because the mix is not.
+    /// The channel that replaces the mix.
     instead: Option<usize>,
 }
 
 impl Mixer {
-    /// `channels` and `rate` are within the range that can be resampled.
+    /// `channels` and `rate` must be valid for a resampler.
     pub(crate) fn new(channels: u32, rate: u32, wanted: Channel) -> Self {
         let channels = channels as usize;
         Self { channels, rate, wanted, mix_energy: 0.0, energies: vec![0.0; channels], instead: None }
@@ -67,7 +67,7 @@ impl Mixer {
         }
     }
 
-    /// The channel to hear instead of the mix of these samples, if that cancels.
+    /// The channel to use instead of the mix for these samples, if the channels cancel.
     fn judge(&mut self, interleaved: &[f32], mix: &[f32]) -> Option<usize> {
         let seconds = mix.len() as f64 / f64::from(self.rate);
         let kept = MEMORY_SECONDS / (MEMORY_SECONDS + seconds);
@@ -83,7 +83,7 @@ impl Mixer {
             .enumerate()
             .fold((0, 0.0), |best, (index, &energy)| if energy > best.1 { (index, energy) } else { best });
         let limit = if self.instead.is_some() { AUDIBLE } else { CANCELLED };
-        // With many channels the mean of one loud one is soft without any cancelling.
+        // With many channels, the mean of one loud channel is soft even without cancellation.
         let alone = 1.0 / (self.channels * self.channels) as f64;
         self.instead = if self.mix_energy < limit.min(alone * 0.4 * limit / CANCELLED) * most {
             Some(self.instead.filter(|&current| self.energies[current] * LOUDER > most).unwrap_or(loudest))
@@ -108,7 +108,7 @@ fn mean(frames: &[f32], channels: usize, out: &mut Vec<f32>) {
 mod tests {
     use super::*;
 
-    /// A tone and another one, both louder and softer by turns.
+    /// Two tones with alternating loudness.
     fn tone(at: usize, step: f32) -> f32 {
         (at as f32 * step).sin() * 0.3 * (1.2 + (at as f32 * 0.001).sin())
     }
@@ -131,7 +131,7 @@ mod tests {
     fn channels_that_cancel_are_heard_and_others_are_mixed_as_they_are() {
         let a = |at| tone(at, 0.05);
         let b = |at| tone(at, 0.071);
-        // What is in the two channels, and what is to be heard.
+        // The two channels, and the expected output.
         type Of = Box<dyn Fn(usize) -> f32>;
         let cases: [(&str, Of, Of, Of); 7] = [
             ("the same", Box::new(a), Box::new(a), Box::new(a)),
@@ -161,7 +161,7 @@ mod tests {
         };
         let out = mixed(Channel::Mix, 2, frame);
         for block in out.chunks(1600) {
-            // The tone at its softest, halved by the mean.
+            // The softest tone, halved by the mean.
             assert!(energy(block) > 0.0004, "{}", energy(block));
         }
     }

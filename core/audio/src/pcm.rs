@@ -3,18 +3,18 @@
 use crate::AudioError;
 use crate::sample::first_unusable;
 
-/// Samples per second of everything downstream of this crate, in Hz.
+/// Sampling rate of everything downstream of this crate, in Hz.
 pub const SAMPLE_RATE: u32 = 16_000;
 
 /// Finite 16 kHz mono samples, full scale ±1.
 ///
-/// A value of this type has been checked: no sample is NaN or infinite. Lossy decoders and resampling may overshoot
-/// full scale a little, which is kept as it is.
+/// A value of this type was checked: no sample is NaN or infinite. Lossy decoders and resampling may slightly exceed
+/// full scale; such samples are kept.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pcm16k(Vec<f32>);
 
 impl Pcm16k {
-    /// Takes 16 kHz mono samples, one pass over them.
+    /// Checks 16 kHz mono samples. Cost: one pass.
     ///
     /// # Errors
     /// [`AudioError::NotFinite`] with the index of the first sample that is NaN, infinite or beyond a million times

@@ -1,4 +1,4 @@
-//! Raw PCM from a pipe: no header, the caller says what the bytes are.
+//! Raw PCM from a pipe: without a header, so the caller states the format.
 
 use std::fmt;
 use std::io::{ErrorKind, Read};
@@ -8,14 +8,14 @@ use crate::mix::Mixer;
 use crate::sample::first_unusable;
 use crate::{AudioError, Channel, Resampler, SampleFormat};
 
-/// What the bytes of a raw PCM stream mean.
+/// Format of a raw PCM stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawFormat {
     /// How one sample is stored.
     pub sample: SampleFormat,
     /// Frames per second, in Hz.
     pub rate: u32,
-    /// Interleaved channels.
+    /// Number of interleaved channels.
     pub channels: u32,
 }
 
@@ -26,12 +26,12 @@ impl Default for RawFormat {
     }
 }
 
-// A pipe's capacity on Linux: one read empties it, and 64 kB of 16-bit mono at 16 kHz are two seconds.
+// The capacity of a pipe on Linux, so one read empties it; two seconds of 16-bit mono at 16 kHz.
 const READ_BYTES: usize = 64 * 1024;
 
 /// Raw PCM as a stream of 16 kHz mono blocks.
 ///
-/// Made for live pipes: every block is what one `read` call returned, nothing waits for a block to fill. Memory is
+/// For live pipes: every block has the samples of one `read` call; nothing waits for a block to fill up. Memory is
 /// constant. Bytes of an incomplete last frame are dropped.
 pub struct RawPcm<R> {
     reader: R,
@@ -40,9 +40,9 @@ pub struct RawPcm<R> {
     mixer: Mixer,
     resampler: Resampler,
     bytes: Vec<u8>,
-    /// Bytes at the start of `bytes` that belong to a frame not complete yet.
+    /// Number of bytes at the start of `bytes` that belong to an incomplete frame.
     carried: usize,
-    /// The first bytes of the stream, until they have been judged.
+    /// The first bytes of the stream, until they were checked for a file header.
     head: Option<Vec<u8>>,
     samples: Vec<f32>,
     mono: Vec<f32>,
@@ -60,13 +60,13 @@ impl<R> fmt::Debug for RawPcm<R> {
 }
 
 impl<R: Read> RawPcm<R> {
-    /// Reads `format` from `reader`; `source_name` is what errors call it (`stdin`).
+    /// Reads samples of `format` from `reader`; `source_name` is its name in errors (`stdin`).
     ///
     /// # Errors
     /// [`AudioError::SampleRate`] and [`AudioError::Channels`] when they are out of range.
     pub fn new(reader: R, format: RawFormat, source_name: impl Into<String>) -> Result<Self, AudioError> {
         let source_name = source_name.into();
-        // It also says whether the channels are in range.
+        // This also checks the number of channels.
         Resampler::new(format.rate, format.channels).map_err(|error| error.named(&source_name))?;
         Ok(Self {
             mixer: Mixer::new(format.channels, format.rate, Channel::Mix),
@@ -84,7 +84,7 @@ impl<R: Read> RawPcm<R> {
         })
     }
 
-    /// Chooses what is heard of several channels; the mean of all without a choice.
+    /// Selects the channel. The default is the mean of all channels.
     ///
     /// # Errors
     /// [`AudioError::NoChannel`] when the stream has fewer channels.
@@ -101,13 +101,13 @@ impl<R: Read> RawPcm<R> {
         }
     }
 
-    /// Appends the 16 kHz mono samples of what the reader has ready to `out`; blocks only while it has nothing.
+    /// Reads once and appends the samples as 16 kHz mono to `out`. Blocks only while the reader has no data.
     ///
     /// Returns `false` at the end of the stream. A block may be empty while the resampler waits for more input.
     ///
     /// # Errors
     /// [`AudioError::Io`] when the reader fails, [`AudioError::FileHeader`] for a file instead of its samples,
-    /// [`AudioError::NotFinite`] for a float that is no number. Each ends the stream.
+    /// [`AudioError::NotFinite`] for a sample that is not usable. Each ends the stream.
     pub fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
         if self.ended {
             return Ok(false);
@@ -142,7 +142,7 @@ impl<R: Read> RawPcm<R> {
         Ok(true)
     }
 
-    /// Judges the first bytes of the stream as soon as enough of them were `read`, or it ended.
+    /// Checks the first bytes of the stream for a file header, as soon as there are enough or the stream has ended.
     fn check_head(&mut self, read: usize) -> Result<(), AudioError> {
         let Some(mut head) = self.head.take() else { return Ok(()) };
         let fresh = &self.bytes[self.carried..self.carried + read];
@@ -170,7 +170,7 @@ impl<R: Read> RawPcm<R> {
 mod tests {
     use super::*;
 
-    /// A pipe that hands out its bytes in pieces of the given sizes.
+    /// A pipe that returns its bytes in pieces of the given sizes.
     struct Pipe<'a>(&'a [u8], std::vec::IntoIter<usize>);
 
     impl Read for Pipe<'_> {

@@ -1,25 +1,25 @@
-//! Raw samples that arrive as bytes, cut anywhere.
+//! Raw samples that arrive as bytes in pieces of any size.
 
 use crate::file::{HEADER_BYTES, file_kind};
 use crate::{AudioError, SampleFormat};
 
-// Of the largest sample.
+// Size of the largest sample.
 const MOST_BYTES: usize = 8;
 
-/// Turns bytes of raw samples into samples of full scale ±1. The bytes of a sample that is not complete yet are kept
-/// until the rest of it comes: the samples do not depend on how the bytes were cut.
+/// Turns bytes of raw samples into samples of full scale ±1. Bytes of an incomplete sample are kept until the rest
+/// arrives, so the samples do not depend on how the bytes were cut.
 #[derive(Debug, Clone)]
 pub struct RawBytes {
     format: SampleFormat,
     tail: [u8; MOST_BYTES],
-    /// Bytes of `tail` that count.
+    /// Number of used bytes in `tail`.
     kept: usize,
-    /// The first bytes of the stream, until they have been judged.
+    /// The first bytes of the stream, until they were checked for a file header.
     head: Option<Vec<u8>>,
 }
 
 impl RawBytes {
-    /// At the beginning of a stream.
+    /// The state at the beginning of a stream.
     #[must_use]
     pub fn new(format: SampleFormat) -> Self {
         Self { format, tail: [0; MOST_BYTES], kept: 0, head: Some(Vec::new()) }
@@ -31,24 +31,23 @@ impl RawBytes {
         self.format
     }
 
-    /// Samples that will be complete with so many more bytes.
+    /// Number of samples that will be complete with that many more bytes.
     #[must_use]
     pub fn samples_with(&self, bytes: usize) -> usize {
         (self.kept + bytes) / self.format.bytes()
     }
 
-    /// Whether a sample has begun that is not complete.
+    /// Whether there is an incomplete sample.
     #[must_use]
     pub fn is_inside_sample(&self) -> bool {
         self.kept > 0
     }
 
-    /// Appends the samples that `bytes` complete to `out`; allocates nothing but what `out` needs, the first bytes of
-    /// the stream aside.
+    /// Appends the samples that `bytes` complete to `out`. After the first bytes of the stream, only `out` allocates.
     ///
     /// # Errors
-    /// [`AudioError::FileHeader`] when the stream begins as a file does; `source_name` is what it calls the stream.
-    /// Nothing was taken.
+    /// [`AudioError::FileHeader`] when the stream begins like a file; `source_name` is its name in the error. No
+    /// samples were appended.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<f32>, source_name: &str) -> Result<(), AudioError> {
         self.check_head(bytes, source_name)?;
         let size = self.format.bytes();
@@ -67,7 +66,7 @@ impl RawBytes {
         Ok(())
     }
 
-    /// Judges the first bytes of the stream as soon as there are enough of them.
+    /// Checks the first bytes of the stream for a file header, as soon as there are enough.
     fn check_head(&mut self, bytes: &[u8], source_name: &str) -> Result<(), AudioError> {
         let Some(head) = &mut self.head else { return Ok(()) };
         let before = head.len();
@@ -117,7 +116,7 @@ mod tests {
                 let mut raw = RawBytes::new(format);
                 let mut out = Vec::new();
                 let mut left = bytes.as_slice();
-                // Random bytes begin as a file once in many thousand cases.
+                // Random bytes begin like a file once in many thousand cases.
                 raw.head = None;
                 for &cut in &cuts {
                     let (now, later) = left.split_at(cut.min(left.len()));

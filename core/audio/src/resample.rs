@@ -1,13 +1,13 @@
 //! Any rate and channel count to 16 kHz mono, as a stream.
 //!
 //! A Kaiser-windowed sinc evaluated at exact rational output times: output `k` lies at input time `k · rate / 16 000`
-//! and depends on the input samples around it and on nothing else. So there is no delay to compensate, the result does
-//! not depend on how the input was cut, and every chip computes the same bits (one scalar order of operations).
-//! Method: J. O. Smith, "Digital Audio Resampling"; window: Kaiser 1974.
+//! and depends only on the input samples around it. So there is no delay to compensate, the result does not depend on
+//! how the input was cut, and every CPU computes the same bits (one order of operations). Method: J. O. Smith, "Digital
+//! Audio Resampling"; window: Kaiser 1974.
 //!
-//! Quality: pass band to 91 % of the lower Nyquist frequency (7.29 kHz from any rate above 16 kHz), stop band from the
-//! Nyquist frequency on at −90 dB. Latency: 64 samples of the lower rate (4 ms at 16 kHz).
-//! Cost from 48 kHz: 384 multiply-adds per output sample. Memory: a table below 1 MB and a buffer of one push.
+//! Quality: pass band to 91 % of the lower Nyquist frequency (7.29 kHz from any rate above 16 kHz), stop band at −90 dB
+//! from the Nyquist frequency on. Latency: 64 samples of the lower rate (4 ms at 16 kHz). Cost from 48 kHz: 384
+//! multiply-adds per output sample. Memory: a table below 1 MB and a buffer of one push.
 
 use crate::AudioError;
 use crate::pcm::SAMPLE_RATE;
@@ -16,20 +16,20 @@ use crate::pcm::SAMPLE_RATE;
 pub const MIN_RATE: u32 = 1_000;
 /// Highest input rate of a [`Resampler`], in Hz.
 pub const MAX_RATE: u32 = 384_000;
-/// Most channels that are mixed down.
+/// Maximum number of channels that are mixed down.
 pub const MAX_CHANNELS: u32 = 32;
 
 // Zero crossings of the sinc on each side. With the window below: transition band 9 % of the Nyquist frequency.
 const ZERO_CROSSINGS: f64 = 64.0;
-// Kaiser's formula for 90 dB: 0.1102 · (90 − 8.7); 80 dB are promised.
+// Kaiser's formula for 90 dB: 0.1102 · (90 − 8.7); 80 dB are guaranteed.
 const KAISER_BETA: f64 = 8.96;
 // Half the transition band below Nyquist, so that the stop band begins at Nyquist itself:
 // (90 − 8) / (2.285 · 2 · 64 · 2π) · 2 = 0.0893 of Nyquist wide.
 const CUTOFF: f64 = 1.0 - 0.0893 / 2.0;
-// Up to here every output phase has its own exact filter (44.1 kHz: 160, 11.025 kHz: 640); rates that share no large
-// factor with 16 kHz interpolate between this many, with an error below −110 dB.
+// Up to this number every output phase has its own exact filter (44.1 kHz: 160, 11.025 kHz: 640). Rates without a large
+// common factor with 16 kHz interpolate between this many phases, with an error below −110 dB.
 const MAX_PHASES: u32 = 1024;
-// Independent partial sums: a fixed order that compilers turn into vectors.
+// Independent partial sums: a fixed order that compilers can vectorise.
 const LANES: usize = 16;
 
 /// Streaming conversion of interleaved samples at any rate to 16 kHz mono.
@@ -41,14 +41,15 @@ const LANES: usize = 16;
 pub struct Resampler {
     channels: usize,
     rate: u32,
-    /// Interleaved samples of a frame that is not complete yet.
+    /// Interleaved samples of an incomplete frame.
     partial: Vec<f32>,
     filter: Option<Filter>,
-    /// Mono input from `start` on, in stream positions; the filter's look-back included.
+    /// Mono input from stream position `start` on; includes the samples before the current output that the filter
+    /// needs.
     buffer: Vec<f32>,
-    /// Where the next output's first tap lies in `buffer`.
+    /// Index in `buffer` of the first tap of the next output.
     first_tap: usize,
-    /// Fraction of an input sample beyond that, in units of `1 / filter.denominator`.
+    /// Fractional position after that, in units of `1 / filter.denominator` input samples.
     phase: u32,
     frames_in: u64,
     samples_out: u64,
@@ -77,7 +78,7 @@ impl Resampler {
         Ok(resampler)
     }
 
-    /// Whether there is a resampler for this input; computes no filter.
+    /// Checks rate and channels without computing a filter.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -91,9 +92,9 @@ impl Resampler {
         Ok(())
     }
 
-    /// Takes interleaved samples, appends what can be computed from them to `out`.
+    /// Adds interleaved samples and appends all outputs that can be computed to `out`.
     ///
-    /// The input may be cut anywhere, within a frame too. Samples must be finite.
+    /// The input may be cut anywhere, even inside a frame. Samples must be finite.
     pub fn push(&mut self, interleaved: &[f32], out: &mut Vec<f32>) {
         let mut input = interleaved;
         if !self.partial.is_empty() {
@@ -114,13 +115,13 @@ impl Resampler {
         self.partial.extend_from_slice(&input[whole..]);
     }
 
-    /// Ends the stream: appends the remaining samples to `out` and makes ready for another stream.
+    /// Ends the stream: appends the remaining samples to `out` and resets for another stream.
     ///
     /// The signal is taken as zero beyond its end; an incomplete last frame is dropped.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
         if let Some(filter) = &self.filter {
             let expected = output_len(self.frames_in, self.rate);
-            // Zeros until the last output's filter is covered: at most half a filter and one output step.
+            // Zeros until the filter of the last output is covered: at most half a filter and one output step.
             let step = self.rate.div_ceil(SAMPLE_RATE) as usize;
             self.buffer.resize(self.buffer.len() + filter.taps + step, 0.0);
             self.emit(expected, out);
@@ -145,11 +146,11 @@ impl Resampler {
             mix_down(frames, self.channels, out);
             return;
         }
-        // A bounded buffer however long the push.
+        // In blocks, so that the buffer stays bounded however long the push is.
         for block in frames.chunks(8192 * self.channels) {
             mix_down(block, self.channels, &mut self.buffer);
             self.emit(u64::MAX, out);
-            // Moving less than this costs more than keeping it.
+            // Moving fewer samples costs more than keeping them.
             if self.first_tap > 4096 {
                 self.buffer.drain(..self.first_tap);
                 self.first_tap = 0;
@@ -157,7 +158,7 @@ impl Resampler {
         }
     }
 
-    /// Appends outputs, up to `limit` of the whole stream, while their taps are covered by the buffer.
+    /// Appends outputs while their taps are covered by the buffer, up to output number `limit` of the stream.
     fn emit(&mut self, limit: u64, out: &mut Vec<f32>) {
         let Some(filter) = &self.filter else { return };
         while self.samples_out < limit {
@@ -189,10 +190,10 @@ fn mix_down(frames: &[f32], channels: usize, out: &mut Vec<f32>) {
     }
 }
 
-/// The windowed sinc, tabulated: one row of taps per phase.
+/// The tabulated windowed sinc: one row of taps per phase.
 #[derive(Debug, Clone)]
 struct Filter {
-    /// Output step in input samples: `step / denominator`, reduced.
+    /// Output step in input samples is `step / denominator`, in lowest terms.
     step: u32,
     denominator: u32,
     /// Taps per row, even; the output lies between taps `taps / 2 - 1` and `taps / 2`.
@@ -207,11 +208,11 @@ impl Filter {
     fn new(rate: u32) -> Self {
         let divisor = greatest_common_divisor(rate, SAMPLE_RATE);
         let (step, denominator) = (rate / divisor, SAMPLE_RATE / divisor);
-        // The sinc is as wide in input samples as the lower of both rates demands.
+        // The width of the sinc in input samples follows from the lower of both rates.
         let stretch = (f64::from(rate) / f64::from(SAMPLE_RATE)).max(1.0);
         let half = (ZERO_CROSSINGS * stretch).ceil() as usize;
         let taps = (2 * half).next_multiple_of(LANES);
-        // A wide sinc is smooth in proportion: it needs fewer rows for the same interpolation error.
+        // A wider sinc is smoother and needs fewer rows for the same interpolation error.
         let interpolated = (f64::from(MAX_PHASES) / stretch).ceil() as u32;
         let exact = denominator <= MAX_PHASES;
         let rows = if exact { denominator } else { interpolated };
@@ -224,7 +225,7 @@ impl Filter {
         Self { step, denominator, taps, table, rows }
     }
 
-    /// The output at `phase` of `window`, whose first sample meets the first tap.
+    /// The output at `phase` for `window`, whose first sample is multiplied with the first tap.
     fn apply(&self, phase: u32, window: &[f32]) -> f32 {
         let row = |index: usize| &self.table[index * self.taps..(index + 1) * self.taps];
         if self.rows == self.denominator {
@@ -238,7 +239,7 @@ impl Filter {
     }
 }
 
-/// Appends the taps for an output `fraction` of a sample beyond tap `taps / 2 - 1`.
+/// Appends the taps for an output that lies `fraction` of a sample after tap `taps / 2 - 1`.
 fn push_row(fraction: f64, taps: usize, stretch: f64, table: &mut Vec<f32>) {
     let half_width = ZERO_CROSSINGS * stretch;
     let tap = |i: usize| {
@@ -251,7 +252,7 @@ fn push_row(fraction: f64, taps: usize, stretch: f64, table: &mut Vec<f32>) {
         let angle = std::f64::consts::PI * distance * CUTOFF / stretch;
         if angle == 0.0 { window } else { window * libm::sin(angle) / angle }
     };
-    // Normalised per row: a constant stays constant to rounding.
+    // Normalised per row, so that a constant signal stays constant up to rounding.
     let sum: f64 = (0..taps).map(tap).sum();
     table.extend((0..taps).map(|i| (tap(i) / sum) as f32));
 }

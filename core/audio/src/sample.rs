@@ -75,11 +75,11 @@ fn mu_law(code: u8) -> i16 {
     if code & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
-// Beyond a million times full scale no exporter's scaling is at work (16-bit values stored as float reach 32,768),
-// and products of such samples would leave the range of f32.
+// A million times full scale: not explained by scaling in an exporter (16-bit values stored as float reach 32,768), and
+// products of such samples would exceed the range of f32.
 const LOUDEST: f32 = 1.0e6;
 
-/// Index of the first sample that is NaN, infinite or absurdly large.
+/// Index of the first sample that is NaN, infinite or beyond [`LOUDEST`].
 pub(crate) fn first_unusable(samples: &[f32]) -> Option<usize> {
     // Whole blocks first: the reduction vectorises, `position` does not.
     const BLOCK: usize = 1024;
@@ -91,7 +91,7 @@ pub(crate) fn first_unusable(samples: &[f32]) -> Option<usize> {
     None
 }
 
-/// Puts silence in the place of unusable samples; index of the first one and how many there were.
+/// Replaces unusable samples by silence. Returns the index of the first one and their number.
 pub(crate) fn silence_unusable(samples: &mut [f32]) -> Option<(usize, usize)> {
     let first = first_unusable(samples)?;
     let mut count = 0;

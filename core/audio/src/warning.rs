@@ -1,19 +1,18 @@
-//! What was wrong with a recording that was read all the same.
+//! Damage in a recording that was read all the same.
 
 use std::fmt;
 
-/// Damage that a recording was read in spite of.
+/// Damage that did not prevent a recording from being read.
 ///
-/// Everything before and behind it has been delivered, at its own time wherever the file tells the time. Nothing of the
-/// content is quoted.
+/// Everything before and after it was returned, at its own time if the file states it. The content is never quoted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AudioWarning {
-    /// Where in the recording, in seconds of what was delivered.
+    /// Position in seconds of the returned audio.
     pub at: f64,
-    /// Seconds of audio that are lost there, with silence in their place unless the recording ends; 0 where nothing is
-    /// lost or nobody can tell how much.
+    /// Seconds of audio that are lost there, replaced by silence unless the recording ends; 0 if nothing is lost or the
+    /// amount is unknown.
     pub lost: f64,
-    /// What was found.
+    /// The kind of damage.
     pub problem: AudioProblem,
 }
 
@@ -21,31 +20,31 @@ pub struct AudioWarning {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum AudioProblem {
-    /// A part that breaks the rules of its format.
+    /// A part violates the rules of its format.
     Damaged {
-        /// The rule that is broken.
+        /// The violated rule.
         cause: String,
     },
-    /// Bytes that are no audio: before the first frame of a stream, or between two.
+    /// Bytes that are not audio, before the first frame of a stream or between two frames.
     Foreign {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
     },
     /// The header announces another length than the file has.
     Length {
         /// Seconds of audio that the header announces.
         announced: f64,
-        /// Seconds that are there.
+        /// Seconds of audio in the file.
         present: f64,
     },
-    /// Samples that are no numbers, or beyond a million times full scale.
+    /// Samples that are NaN, infinite, or beyond a million times full scale.
     NotFinite {
-        /// How many, of all channels; silence stands in their place.
+        /// Number of samples, over all channels; they were replaced by silence.
         samples: u64,
     },
-    /// The rest cannot be read: the system refused, or a decoder gave up.
+    /// The rest cannot be read, because of the system or a decoder.
     Unreadable {
-        /// What the system or the decoder said.
+        /// The error of the system or the decoder.
         cause: String,
     },
 }
@@ -70,12 +69,12 @@ impl fmt::Display for AudioWarning {
     }
 }
 
-// A recording with more wrong places than this is wrong everywhere: the last one stands for all that follow.
+// Maximum number of warnings; the last one then stands for all that follow.
 const MAX_WARNINGS: usize = 100;
-// What lies this close together is one damage.
+// Damage of the same kind within this distance is reported as one.
 const NEAR_SECONDS: f64 = 1.0;
 
-/// The warnings of one recording, neighbours of a kind joined.
+/// The warnings of one recording; close ones of the same kind are merged.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Vec<AudioWarning>);
 

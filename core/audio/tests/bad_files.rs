@@ -1,4 +1,5 @@
-//! Damaged and hostile files: a typed error that names the file, within 100 ms and 50 MB, or a truthful short result.
+//! Damaged and hostile files: a typed error that names the file, within 100 ms and 50 MB, or a correct but shorter
+//! result.
 
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use sotto_audio::{AudioError, AudioFile, AudioProblem, AudioWarning};
 use sotto_testkit::heap::assert_soon_at_once;
 
-/// All samples and what came at the end, with time and memory checked.
+/// All samples and the result at the end; checks time and memory.
 fn decode(bytes: Vec<u8>) -> (Vec<f32>, Result<Vec<AudioWarning>, AudioError>) {
     let (samples, result) = assert_soon_at_once(|| {
         let mut samples = Vec::new();
@@ -187,7 +188,7 @@ fn silence_stands_for_floats_that_are_no_numbers_and_a_warning_names_the_time() 
             "{warnings:?}"
         );
         assert_eq!((found.len(), found[15_999], found[16_000], found[16_001]), (24_000, 0.5, 0.25, 0.5));
-        // A file of nothing else is refused.
+        // A file without usable samples is refused.
         let error = error_of(float(&[bad; 2000]));
         assert!(matches!(error, AudioError::NotFinite { index: 0, .. }), "{error}");
     }
@@ -247,7 +248,7 @@ fn mp4_boxes_with_huge_sizes_and_counts_are_refused() {
     }
 }
 
-/// Bytes of a small valid file of each format that can be made without an encoder, and of Opus, which has one.
+/// Small valid files of each format that can be made without an encoder, and an Opus file (opus-pure has an encoder).
 fn seeds() -> Vec<Vec<u8>> {
     let mut noise = 1u32;
     let mut byte = move || {

@@ -1,5 +1,5 @@
-//! Recordings that are damaged behind their start: everything before and behind is there, at its own time, and a
-//! warning says where and how much is lost.
+//! Recordings that are damaged after their start: everything before and after the damage is returned at its own time,
+//! and a warning says where and how much is lost.
 
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
@@ -36,8 +36,8 @@ impl Decoded {
     }
 }
 
-/// Formats whose lost time is known: by frame numbers, page positions, packet tables or times of packets; or as good
-/// as, by the bytes of a constant bit rate.
+/// Formats whose lost time is known from frame numbers, page positions, packet tables or packet times, or nearly so
+/// from the bytes of a constant bit rate.
 const TIMED: [&str; 7] = ["flac.flac", "flac.oga", "vorbis.ogg", "opus.opus", "aac.m4a", "mp2.mp2", "mp3.mp3"];
 
 #[test]
@@ -46,7 +46,7 @@ fn what_stands_before_and_behind_a_damage_keeps_its_time() {
     for name in TIMED {
         let whole = seed(name);
         let length = decode(whole.clone(), name).seconds;
-        // A part of the file behind its headers, of which Vorbis has the most: changed, or zeroed.
+        // A part of the file after its headers (Vorbis has the largest) is changed or zeroed.
         let (from, to) = if name.starts_with("vorbis") { (89, 90) } else { (50, 55) };
         let (from, to) = (whole.len() * from / 100, whole.len() * to / 100);
         for (kind, change) in [("flipped", 0xffu8), ("zeros", 0)] {
@@ -75,7 +75,7 @@ fn a_hole_in_a_stream_with_positions_is_filled() {
     for name in ["vorbis.ogg", "opus.opus", "flac.oga"] {
         let whole = seed(name);
         let pages: Vec<usize> = (0..whole.len()).filter(|&at| whole[at..].starts_with(b"OggS")).collect();
-        // One page of audio in the middle is not there.
+        // One page of audio in the middle is missing.
         let at = pages.len() - 4;
         let bytes = [&whole[..pages[at]], &whole[pages[at + 1]..]].concat();
         let (before, after) = (decode(whole, name), decode(bytes, name));
@@ -95,16 +95,16 @@ fn a_file_that_ends_early_gives_what_is_there() {
         ("ima.wav", true),
         ("flac.flac", true),
         ("tagged.mp3", true),
-        // What ends within a page, a packet or a frame.
+        // These end inside a page, a packet or a frame.
         ("opus.opus", true),
         ("vorbis.ogg", true),
         ("opus.webm", true),
-        // Streams end anywhere.
+        // Streams may end anywhere.
         ("mp3.mp3", false),
         ("aac.aac", false),
     ] {
         let whole = seed(name);
-        // Most of a short Vorbis file is its headers.
+        // A short Vorbis file consists mostly of headers.
         let tenths = if name.starts_with("vorbis") { 9 } else { 7 };
         let found = decode(whole[..whole.len() * tenths / 10].to_vec(), name);
         assert!(found.has_beep(0.5), "{name}: {:?}", found.beeps);

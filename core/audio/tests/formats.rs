@@ -1,5 +1,5 @@
-//! Every container and codec that is read: `beeps/*` hold three seconds with beeps of 0.1 s at 0.5, 1.5 and 2.5 s
-//! (scripts/goldens/audio_seeds.py). Read as a file and as a pipe; and what is refused says what it is.
+//! Every supported container and codec: `beeps/*` hold three seconds with beeps of 0.1 s at 0.5, 1.5 and 2.5 s
+//! (scripts/goldens/audio_seeds.py), read as a file and as a pipe. Unsupported formats are named in the error.
 
 // Helpers of tests unwrap as tests do.
 #![allow(clippy::unwrap_used)]
@@ -14,7 +14,7 @@ fn seed(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A pipe: hands out its bytes in small pieces.
+/// A pipe that returns its bytes in small pieces.
 struct Pipe(Cursor<Vec<u8>>);
 
 impl Read for Pipe {
@@ -94,9 +94,9 @@ fn every_format_has_its_length_and_its_times_from_a_file_and_from_a_pipe() {
         };
         let samples = samples_of(&mut file);
         let seconds = samples.len() as f64 / 16_000.0;
-        // Streams of frames hold whole frames, and what the encoder put before them.
+        // Streams of frames have whole frames, and keep the encoder's delay.
         let bare = ["aac.aac", "mp3.mp3", "mp2.mp2", "aac.mkv", "mp3.wav", "fragmented.mp4"].contains(&name);
-        // ffmpeg fills the last ADPCM block and counts that in.
+        // ffmpeg pads the last ADPCM block and counts the padding.
         let filled = ["ima.wav", "ms.wav"].contains(&name);
         let (length, time) = if bare { (0.3, 0.14) } else { (if filled { 1.1 } else { 0.05 }, 0.02) };
         let found = beeps(&samples);

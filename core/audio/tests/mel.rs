@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sotto_audio::{LogMel, decode_file, log_mel_spectrogram, mel_filterbank, normalize, whisper_features};
 use sotto_testkit::{Tolerance, assert_close, data_dir, golden};
 
-// 1e-4 is promised; measured 2.7e-5.
+// 1e-4 is guaranteed; measured 2.7e-5.
 const TOLERANCE: Tolerance = Tolerance { abs: 5e-5, rel: 0.0 };
 
 /// The signal of scripts/goldens/mel.py, to the bit.
@@ -62,7 +62,7 @@ fn clips_padded_to_30_seconds_equal_both_references() {
     let (seen, silent) = features.values.split_at(203 * 80);
     assert_close(seen, &golden["openai_80_padded"], TOLERANCE);
     assert_close(seen, &golden["transformers_80_padded"], TOLERANCE);
-    // Behind the signal every frame is silence, as in the last golden frame.
+    // After the signal every frame is silence, like the last golden frame.
     assert!(silent.iter().all(|&x| x == seen[202 * 80]));
 }
 

@@ -9,7 +9,7 @@ use sotto_audio::{AudioError, Resampler};
 const RATES: [u32; 14] =
     [1000, 8000, 11_025, 12_345, 16_000, 22_050, 24_000, 32_000, 44_100, 44_101, 48_000, 96_000, 192_000, 384_000];
 
-// Emulated chips run the same bits more slowly: the rates that differ in kind are enough there.
+// Emulated CPUs compute the same bits slowly: one rate of each kind is enough there.
 fn rates() -> impl Iterator<Item = u32> {
     RATES.into_iter().filter(|rate| cfg!(target_arch = "x86_64") || [1000, 16_000, 44_100, 44_101].contains(rate))
 }
@@ -26,7 +26,7 @@ fn tone(rate: u32, hz: f64, frames: usize) -> Vec<f32> {
     (0..frames).map(|i| (std::f64::consts::TAU * hz * i as f64 / f64::from(rate)).sin() as f32 * 0.5).collect()
 }
 
-/// Energy in dB of full scale, away from the ends (where a signal that begins at once is no pure tone).
+/// Energy in dB of full scale, without the ends, where a signal that starts abruptly is not a pure tone.
 fn level(samples: &[f32], skip: usize) -> f64 {
     let inner = &samples[skip..samples.len() - skip];
     let power = inner.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() / inner.len() as f64;

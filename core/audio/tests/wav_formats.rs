@@ -26,9 +26,9 @@ const MULAW: u16 = 7;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Container {
     Riff,
-    /// `WAVE_FORMAT_EXTENSIBLE`: the real tag stands in a GUID.
+    /// `WAVE_FORMAT_EXTENSIBLE`: the real tag is in a GUID.
     Extensible,
-    /// A file whose sizes stand in 64 bits in a `ds64` chunk.
+    /// A file with 64-bit sizes in a `ds64` chunk.
     Rf64,
 }
 
@@ -113,7 +113,7 @@ fn wav(container: Container, tag: u16, bits: u16, rate: u32, channels: u16, fram
         file.extend((frames as u64).to_le_bytes());
         file.extend(0u32.to_le_bytes());
     }
-    // A chunk of odd length that nobody knows, as editors leave them.
+    // An unknown chunk of odd length, as written by editors.
     file.extend(b"note\x03\0\0\0abc\0fmt ");
     file.extend((format.len() as u32).to_le_bytes());
     file.extend(format);

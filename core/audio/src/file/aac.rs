@@ -1,14 +1,14 @@
-//! What an AAC track says about itself, and AAC with more than two channels, element by element.
+//! AAC: parsing the configuration of a track, and decoding more than two channels element by element.
 //!
-//! HE-AAC is low-complexity AAC at half the rate, with hints how to make up the upper half of the band (SBR) and a
-//! second channel (PS). Symphonia decodes the core, which is what is heard here: of 44.1 or 48 kHz it has all that
-//! speech recognition uses but what lies above its crossover, 5 to 8 kHz by bit rate. Its rate and times are those of
-//! the whole.
+//! HE-AAC is low-complexity AAC (the core) at half the rate, with data to reconstruct the upper half of the band (SBR)
+//! and a second channel (PS). Symphonia decodes the core, and only that is used here. At 44.1 or 48 kHz, of the band
+//! that speech recognition uses it lacks only what lies above the crossover, 5 to 8 kHz depending on the bit rate. The
+//! core has the same timing as the whole.
 //!
-//! symphonia decodes low-complexity AAC in mono and stereo. A packet with more channels is a sequence of elements (ISO
-//! 14496-3 §4.4.2.1), each the coded form of one channel or of a pair, independent of the others; only their lengths
-//! are not written anywhere. So each element gets a decoder of its own, and where an element ends is asked from a
-//! decoder too: cut short it runs out of bits, followed by the end marker it decodes.
+//! symphonia decodes low-complexity AAC in mono and stereo. A packet with more channels is a sequence of independent
+//! elements (ISO 14496-3 §4.4.2.1), each of one channel or a pair, but their lengths are not stored. So each element
+//! gets its own decoder, and the end of an element is found by trial decoding: an element that is cut short runs out of
+//! bits; followed by the end marker it decodes.
 //!
 //! Cost: some 20 parses per element; 7.1 channels decode about ten times faster than they play.
 
@@ -21,21 +21,21 @@ use symphonia::core::units::{Duration, Timestamp};
 
 use super::{Fault, Layout};
 
-/// An AudioSpecificConfig (ISO 14496-3 §1.6.2.1), as far as the core needs it.
+/// The part of an AudioSpecificConfig (ISO 14496-3 §1.6.2.1) that the core needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Config {
-    /// Rate of the core in Hz: half of what an HE-AAC track plays at.
+    /// Rate of the core in Hz: half the playback rate of an HE-AAC track.
     pub(super) rate: u32,
     rate_index: u32,
     object_type: u32,
     channels: u32,
-    /// Frames of 960 samples and not of 1024.
+    /// Whether frames have 960 samples instead of 1024.
     short_frames: bool,
-    /// The upper half of the band is to be made up: HE-AAC.
+    /// Whether the track is HE-AAC, with the upper half of the band to be reconstructed.
     pub(super) extended: bool,
 }
 
-// Object types (§1.5.1.1) that are told apart.
+// Object types (§1.5.1.1).
 const LOW_COMPLEXITY: u32 = 2;
 const SBR: u32 = 5;
 const PARAMETRIC_STEREO: u32 = 29;
@@ -52,8 +52,8 @@ impl Config {
         let mut object_type = bits.object_type()?;
         let (mut rate_index, mut rate) = bits.rate()?;
         let channels = bits.read(4)?;
-        // Hierarchical signalling: the rate that it plays at, then the core's own type. Compatible signalling has this
-        // behind the core's configuration, where decoders of the core do not look.
+        // Hierarchical signalling: the playback rate, then the core's type. Compatible signalling has this after the
+        // core's configuration, where decoders of the core do not look.
         let mut extended = matches!(object_type, SBR | PARAMETRIC_STEREO);
         if extended {
             let core_rate = (rate_index, rate);
@@ -77,7 +77,7 @@ impl Config {
             return Some(Err(Fault::Malformed("its AAC configuration has no valid rate".into())));
         }
         let short_frames = bits.read(1)? == 1;
-        // Two bits that low complexity does not have, a sync word, the type, and whether it is used.
+        // Two bits that low complexity does not use, a sync word, the type, and whether it is used.
         extended |= bits.read(2).is_some_and(|none| none == 0)
             && bits.read(11) == Some(0x2b7)
             && bits.read(5) == Some(SBR)
@@ -85,7 +85,7 @@ impl Config {
         Some(Ok(Self { rate, rate_index, object_type, channels, short_frames, extended }))
     }
 
-    /// The same for a decoder of the core alone.
+    /// The configuration of the core alone.
     pub(super) fn core(self) -> Vec<u8> {
         let Self { rate, rate_index, object_type, channels, short_frames, .. } = self;
         let mut bits = u64::from(object_type) << 4 | u64::from(rate_index);
@@ -93,7 +93,7 @@ impl Config {
         if rate_index == 15 {
             (bits, count) = (bits << 24 | u64::from(rate), count + 24);
         }
-        // Then whether frames are short, and two bits for what low complexity does not have.
+        // Then whether frames are short, and two bits that low complexity does not use.
         bits = bits << 7 | u64::from(channels) << 3 | u64::from(short_frames) << 2;
         count += 7;
         (bits << (64 - count)).to_be_bytes()[..(count as usize).div_ceil(8)].to_vec()
@@ -123,7 +123,7 @@ impl Bits<'_> {
         }
     }
 
-    /// A rate's number and the rate; 0 for one that does not exist.
+    /// The index of a rate and the rate in Hz; 0 for an invalid index.
     fn rate(&mut self) -> Option<(u32, u32)> {
         match self.read(4)? {
             15 => Some((15, self.read(24)?)),
@@ -132,20 +132,20 @@ impl Bits<'_> {
     }
 }
 
-/// Frames of one packet.
+/// Frames per packet.
 const FRAMES: usize = 1024;
-// Three bits that name an element, and four that number it.
+// Three bits for the type of an element, and four for its number.
 const ID_BITS: usize = 3;
 const TAG_BITS: usize = 4;
-// The marker behind the last element.
+// The marker after the last element.
 const END: u8 = 7;
 const FILL: u16 = 6;
 
 pub(super) struct MultichannelAac {
     layout: Layout,
-    /// One decoder per element of a packet, in their order.
+    /// One decoder per element of a packet, in order.
     elements: Vec<Element>,
-    /// Parse what need not be decoded: a failed attempt must not change the state of an element's decoder.
+    /// Decoders for trial decoding: a failed attempt must not change the state of an element's decoder.
     probes: [Box<dyn AudioDecoder>; 2],
     /// Samples of one element.
     decoded: Vec<f32>,
@@ -220,17 +220,18 @@ impl MultichannelAac {
         Ok(())
     }
 
-    /// Bits of the first element of `data`, with fill elements behind it.
+    /// Length in bits of the first element of `data` and the fill elements after it.
     fn element_bits(&mut self, data: &[u8], channels: usize) -> Result<usize, &'static str> {
         let probe = &mut self.probes[channels - 1];
-        // The fewest bytes with which the decoder does not run out of bits: it has read the element, and either nothing
-        // is left to read or the name and number of another one, which it refuses.
+        // Finds the fewest bytes with which the decoder does not run out of bits: then it has read the element, and
+        // either nothing is left or the type and number of another element, which it refuses.
         let (mut short, mut enough) = (0, data.len());
         while enough - short > 1 {
             let middle = usize::midpoint(short, enough);
             if runs_out(probe.decode(&raw(data[..middle].to_vec())).err()) { short = middle } else { enough = middle }
         }
-        // Longer than the element, the next one's name spoils the attempt: it starts with a 0, the end marker does not.
+        // With too many bits the attempt fails at the type of the next element: it starts with a 0, the end marker does
+        // not.
         (0..8 + ID_BITS + TAG_BITS)
             .filter_map(|fewer| (enough * 8).checked_sub(fewer))
             .find(|&bits| probe.decode(&raw(terminated(data, bits))).is_ok())
@@ -249,13 +250,13 @@ fn raw(data: Vec<u8>) -> Packet {
     Packet::new(0, Timestamp::new(0), Duration::new(FRAMES as u64), data)
 }
 
-/// Decoders read from memory: an I/O error is the end of it.
+/// Decoders read from memory, so an I/O error means that the data ended.
 fn runs_out(error: Option<Error>) -> bool {
     matches!(error, Some(Error::IoError(_)))
 }
 
-/// Bits of the fill element that `data` begins with, if it does (§4.4.2.7; encoders sign their name in the first
-/// packet).
+/// Length in bits of the fill element at the start of `data`, if there is one (§4.4.2.7; encoders sign their name in
+/// the first packet).
 fn fill_bits(data: &[u8]) -> Option<usize> {
     let header = u16::from_be_bytes([*data.first()?, *data.get(1)?]);
     if header >> 13 != FILL {
@@ -267,7 +268,7 @@ fn fill_bits(data: &[u8]) -> Option<usize> {
     }
 }
 
-/// The bits of `data` from `position` on, moved to the start.
+/// The bits of `data` from `position` on, shifted to the start.
 fn shifted(data: &[u8], position: usize) -> Vec<u8> {
     let rest = data.get(position / 8..).unwrap_or(&[]);
     let shift = position % 8;
@@ -312,7 +313,7 @@ mod tests {
             assert_eq!((parsed.rate, parsed.channels, parsed.core()), (22_050, 1, core.clone()), "{name}");
             assert_eq!(parsed.extended, !name.starts_with("low"), "{name}");
         }
-        // A rate that has no number stands there in full.
+        // A rate without an index is written in full.
         let parsed = Config::parse(&[0b0001_0111, 0b1000_0000, 0b0001_1111, 0b0100_0000, 0b0001_0000]).unwrap();
         assert_eq!(parsed.rate, 16_000);
         assert_eq!(parsed.core(), [0b0001_0111, 0b1000_0000, 0b0001_1111, 0b0100_0000, 0b0001_0000]);

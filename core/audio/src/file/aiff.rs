@@ -7,11 +7,11 @@ use crate::SampleFormat;
 
 const MAX_CHUNKS: usize = 1024;
 
-/// What a `COMM` chunk says.
+/// The content of a `COMM` chunk.
 struct Common {
     layout: Layout,
     form: Form,
-    /// Bytes of all samples; `None` where it cannot tell.
+    /// Size of all samples in bytes; `None` if the chunk does not determine it.
     bytes: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn open_aiff(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
         if common.is_some() && data.is_some() {
             break;
         }
-        // The samples of a pipe cannot be passed over.
+        // The samples of a pipe cannot be skipped.
         if data.is_some() && !input.is_seekable() {
             return Err(Fault::unsupported("an AIFF file from a pipe whose format comes behind its samples"));
         }
@@ -100,13 +100,13 @@ fn read_common(input: &mut Input, position: u64, size: u64, compressed: bool) ->
     let form = form.ok_or_else(|| Fault::unsupported(format!("an AIFF file with {bits}-bit samples")))?;
     let bytes = match form {
         Form::Plain { sample, .. } => frames.checked_mul(sample.bytes() as u64 * u64::from(channels)),
-        // Counted in blocks by some and in frames by others.
+        // Some writers count blocks, others frames.
         Form::Adpcm { .. } => None,
     };
     Ok(Common { layout, form, bytes })
 }
 
-/// The 80-bit number of IEEE 754 that holds the rate, rounded; 0 for what is no rate.
+/// The rate from an 80-bit IEEE 754 number, rounded; 0 if it is not a valid rate.
 fn extended(bytes: [u8; 10]) -> u32 {
     let [e0, e1, mantissa @ ..] = bytes;
     let exponent = i32::from(u16::from_be_bytes([e0, e1]) & 0x7fff) - 16_383 - 63;
@@ -139,7 +139,7 @@ pub(super) fn open_au(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
     Ok(Box::new(Samples::open(input, Run { codec: Codec::Pcm, layout, form, start, announced, frames: None })?))
 }
 
-/// The samples of a CAF file (Apple, Core Audio Format 1.0), if they are not packets of a codec.
+/// The samples of a CAF file (Apple, Core Audio Format 1.0), unless they are compressed packets.
 pub(super) fn caf_samples(input: &mut Input) -> Result<Option<Run>, Fault> {
     let mut form = None;
     let mut position = 8u64;
@@ -157,7 +157,7 @@ pub(super) fn caf_samples(input: &mut Input) -> Result<Option<Run>, Fault> {
             b"data" => {
                 let Some((layout, form)) = form else { return Ok(None) };
                 let codec = if matches!(form, Form::Adpcm { .. }) { Codec::Adpcm } else { Codec::Pcm };
-                // A count of edits stands before the samples.
+                // An edit count precedes the samples.
                 let announced = size.and_then(|size| size.checked_sub(4)).filter(|&bytes| bytes > 0);
                 return Ok(Some(Run { codec, layout, form, start: body + 4, announced, frames: None }));
             }
@@ -169,7 +169,7 @@ pub(super) fn caf_samples(input: &mut Input) -> Result<Option<Run>, Fault> {
     Ok(None)
 }
 
-/// What a `desc` chunk says, if it is samples.
+/// The content of a `desc` chunk, if it describes samples.
 fn caf_form(input: &mut Input, position: u64) -> Result<Option<(Layout, Form)>, Fault> {
     let mut chunk = [0; 32];
     if input.read_at(position, &mut chunk)? < chunk.len() {
@@ -195,7 +195,7 @@ fn caf_form(input: &mut Input, position: u64) -> Result<Option<(Layout, Form)>, 
         }
         _ => return Ok(None),
     };
-    // Frames that are wider than their samples are left to symphonia, which says what it thinks of them.
+    // Frames that are wider than their samples are left to symphonia and its error.
     if u64::from(field(16)) != sample.bytes() as u64 * u64::from(channels) {
         return Ok(None);
     }

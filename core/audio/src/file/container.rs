@@ -1,4 +1,4 @@
-//! Native FLAC, MP4, Matroska and CAF by symphonia.
+//! Native FLAC, MP4, Matroska and CAF, demuxed by symphonia.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -15,23 +15,24 @@ use super::packets::{Chosen, Decoder, PacketFault};
 use super::trim::Trim;
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 
-// Packets in a row without audio before a file counts as damaged to its end: minutes of any codec, while a hostile
-// table of four billion empty samples is not followed.
+// Consecutive packets without audio after which the rest of a file counts as damaged: minutes in any codec, but a
+// hostile table of four billion empty samples is not read to its end.
 const MAX_BAD_PACKETS: u32 = 1 << 14;
 // Packets of other tracks (video, subtitles) in a row.
 const MAX_FOREIGN_PACKETS: u32 = 1 << 16;
-// Silence put in for a packet that cannot be decoded, at most; codecs have 576 to 8192 frames per packet.
+// Maximum silence in place of one packet that cannot be decoded; codecs have 576 to 8192 frames per packet.
 const MAX_CONCEALED_SECONDS: f64 = 1.0;
-// MP4 tells lengths in ticks of its movie clock and counts whole packets.
+// MP4 gives lengths in ticks of its movie clock and counts whole packets.
 const AAC_PACKET_FRAMES: u64 = 1024;
 const LENGTH_SLACK_SECONDS: f64 = 0.2;
-// Matroska's times are milliseconds, and those of packets in a block are guessed.
+// Matroska's times are in milliseconds, and those of packets inside a block are estimated.
 const GAP_SECONDS: f64 = 0.05;
-// A gap is filled while the file's bytes could have held it at a kilobit per second: hostile times cost nothing.
+// A gap is filled only as far as the file's size could have held it at one kilobit per second, so that hostile times
+// cost nothing.
 const BYTES_PER_SECOND_OF_SILENCE: f64 = 125.0;
-// Silence handed out at once.
+// Frames of silence per block.
 const SILENCE_BLOCK: u64 = 16_384;
-// The whole file is read from a pipe: eight hours at 128 kbit/s.
+// Limit for files that are read from a pipe as a whole: eight hours at 128 kbit/s.
 const MAX_INDEXED_BYTES: u64 = 512 << 20;
 
 pub(super) struct Demuxed {
@@ -41,20 +42,20 @@ pub(super) struct Demuxed {
     seekable: bool,
     codec: Codec,
     track: u32,
-    /// Seconds of a tick of the packets' times.
+    /// Length in seconds of a tick of the packets' times.
     tick: Option<f64>,
     trim: Trim,
     seconds: Option<f64>,
-    /// Of the last decoded packet.
+    /// Layout of the last decoded packet.
     layout: Option<Layout>,
     bad_packets: u32,
-    /// Where the next packet should begin, in seconds of the track.
+    /// Expected start of the next packet, in seconds of the track.
     expected: Option<f64>,
-    /// A packet that waits until the silence before it has been handed out.
+    /// A packet that waits until the silence before it was returned.
     waiting: Option<Packet>,
     silence: u64,
     silence_left: f64,
-    /// The reader stumbled since the last packet.
+    /// An error of the reader since the last packet.
     stumbled: Option<String>,
     losses: Vec<Loss>,
 }
@@ -62,7 +63,7 @@ pub(super) struct Demuxed {
 impl Demuxed {
     pub(super) fn open(input: Input, container: Container) -> Result<Self, Fault> {
         let mut input = match container {
-            // Their index may stand at the end.
+            // Their index may be at the end.
             Container::Mp4 | Container::Caf => input.indexed(MAX_INDEXED_BYTES)?,
             _ => input,
         };
@@ -72,14 +73,14 @@ impl Demuxed {
         let silence_left = input.len().map_or(3600.0, |bytes| bytes as f64 / BYTES_PER_SECOND_OF_SILENCE);
         input.seek(SeekFrom::Start(0))?;
         let seekable = input.is_seekable();
-        // Symphonia refuses a file that is shorter than it says, but not a pipe.
+        // Symphonia refuses a file that is shorter than its header says, but not a pipe.
         let forward = container == Container::Matroska && is_cut_off(&mut input)?;
         input.seek(SeekFrom::Start(0))?;
         let format = reader(input, container, forward)?;
         let track = audio_track(format.as_ref()).map_err(|fault| named(fault, &names))?;
         let Chosen { decoder, codec, rate, ahead } = decoder_of(track).map_err(|fault| named(fault, &names))?;
         let rate = rate.map(f64::from);
-        // CAF counts the padding of its last packet in.
+        // CAF includes the padding of its last packet.
         let length = track_seconds(track).filter(|_| container != Container::Caf);
         let edit = presented.edits.iter().find(|edit| edit.track == track.id);
         let (trim, seconds) = match (edit, presented.gapless) {
@@ -112,13 +113,13 @@ impl Demuxed {
         })
     }
 
-    /// The track list was rewritten, as when another stream begins in the same file.
+    /// The track list changed, as when another stream begins in the same file.
     fn next_stream(&mut self) -> Result<(), Fault> {
         let track = audio_track(self.format.as_ref())?;
         Chosen { decoder: self.decoder, codec: self.codec, .. } = decoder_of(track)?;
         self.track = track.id;
         self.trim = trim_of_encoder(track, self.codec);
-        // Told the length of the first stream only.
+        // They are known only for the first stream.
         (self.seconds, self.expected) = (None, None);
         Ok(())
     }
@@ -145,9 +146,9 @@ impl Demuxed {
                     self.survive("too many streams without audio")?;
                     self.next_stream()?;
                 }
-                // Cut off in the middle of a packet: what was announced and is missing is reported at the end.
+                // Cut off in the middle of a packet. Missing audio that the header announced is reported at the end.
                 Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    // A pipe ends where it ends.
+                    // A pipe may end anywhere.
                     if self.seekable && self.announced().is_none() && self.layout.is_some() {
                         self.losses.push(Loss::damaged(0.0, "it ends in the middle of a packet"));
                     }
@@ -164,7 +165,7 @@ impl Demuxed {
 
     fn end(&mut self) -> Result<Option<Packet>, Fault> {
         match (self.layout, self.stumbled.take()) {
-            // Not one packet could be decoded.
+            // No packet could be decoded.
             (None, Some(fault)) => Err(Fault::Malformed(fault)),
             (Some(_), Some(fault)) => {
                 self.losses.push(Loss::damaged(0.0, &fault));
@@ -174,7 +175,7 @@ impl Demuxed {
         }
     }
 
-    /// Measures what is missing before `packet`, by its time.
+    /// Measures how much audio is missing before `packet`, by its time.
     fn note_gap(&mut self, packet: &Packet) {
         let (Some(tick), Some(layout)) = (self.tick, self.layout) else { return };
         let stumbled = self.stumbled.take();
@@ -184,7 +185,7 @@ impl Demuxed {
         let filled = gap.min(self.silence_left);
         self.silence_left -= filled;
         self.silence = (filled * f64::from(layout.rate)).round() as u64;
-        // FLAC has no holes; other files may pause.
+        // FLAC streams have no gaps; other files may pause.
         let missing = (gap > 0.0 && self.container == Container::Flac).then(|| "frames are missing".to_owned());
         if let Some(cause) = stumbled.or(missing) {
             self.losses.push(Loss::damaged(filled, &cause));
@@ -206,7 +207,7 @@ impl Demuxed {
         self.tick.map_or(0.0, |tick| packet.block_dur().get() as f64 * tick)
     }
 
-    /// Silence for a packet that cannot be decoded, so that what follows keeps its time.
+    /// Adds silence for a packet that cannot be decoded, so that the audio after it keeps its time.
     fn conceal(&mut self, packet: &Packet, cause: &str, out: &mut Vec<f32>) {
         out.clear();
         let Some(layout) = self.layout else {
@@ -236,7 +237,7 @@ impl Decode for Demuxed {
             Container::Mp4 | Container::Caf => {
                 self.seconds.map(|seconds| seconds - LENGTH_SLACK_SECONDS).filter(|&seconds| seconds > 0.0)
             }
-            // Its length is that of the longest track.
+            // In other containers the length is that of the longest track.
             _ => None,
         }
     }
@@ -267,11 +268,11 @@ impl Decode for Demuxed {
             let end = self.tick.map(|tick| packet.pts.get() as f64 * tick + self.seconds_of(&packet));
             match self.decoder.decode_packet(&packet, out) {
                 Ok(Some(layout)) => {
-                    // Matroska need not tell how long a packet is.
+                    // Matroska need not store the length of a packet.
                     let decoded = (out.len() / layout.channels as usize) as f64 / f64::from(layout.rate);
                     let start = self.tick.map(|tick| packet.pts.get() as f64 * tick);
                     self.expected = match self.expected {
-                        // Its times are rounded: what is decoded tells better how far it goes.
+                        // Its times are rounded; the number of decoded frames is more accurate.
                         Some(expected) if start.is_some_and(|start| (start - expected).abs() <= GAP_SECONDS) => {
                             Some(expected + decoded)
                         }
@@ -307,7 +308,7 @@ impl Decode for Demuxed {
     }
 }
 
-/// Whether a Matroska file ends before its segment does (RFC 8794 §4: numbers of one to eight bytes, all ones for
+/// Whether a Matroska file ends before the end of its segment (RFC 8794 §4: numbers of one to eight bytes, all ones for
 /// unknown).
 fn is_cut_off(input: &mut Input) -> Result<bool, Fault> {
     let Some(len) = input.len() else { return Ok(false) };
@@ -362,7 +363,7 @@ fn decoder_of(track: &Track) -> Result<Chosen, Fault> {
     }
 }
 
-/// The fault of a file whose audio tracks have codecs of these names, in words that people know.
+/// The fault of a file with audio codecs of these names, in common words.
 fn named(fault: Fault, names: &[[u8; 4]]) -> Fault {
     let (Fault::Unsupported { .. }, Some(name)) = (&fault, names.first()) else { return fault };
     match name {
@@ -375,7 +376,7 @@ fn named(fault: Fault, names: &[[u8; 4]]) -> Fault {
             what: "a protected track (DRM)".into(),
             remedy: "nothing but the shop's own player reads it",
         },
-        // These have names of their own for what is wrong.
+        // Their faults are specific already.
         b"mp4a" | b"alac" | b"Opus" | b"fLaC" | b".mp3" => fault,
         name => Fault::unsupported(format!("audio with the codec `{}`", name.escape_ascii())),
     }
@@ -387,7 +388,7 @@ fn track_seconds(track: &Track) -> Option<f64> {
     Some(ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get()))
 }
 
-/// The delay and padding that codec and container tell without an edit list.
+/// Delay and padding from codec and container, without an edit list.
 fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
     let Some(CodecParameters::Audio(parameters)) = &track.codec_params else { return Trim::default() };
     match codec {
@@ -397,24 +398,24 @@ fn trim_of_encoder(track: &Track, codec: Codec) -> Trim {
             Trim::new(u64::from(delay), None, 0)
         }
         Codec::Aac => Trim::new(u64::from(track.delay.unwrap_or(0)), None, 0),
-        // Lossless codecs have none, and Vorbis carries its own in the packets' positions.
+        // Lossless codecs have none, and Vorbis encodes it in the packet positions.
         _ => Trim::default(),
     }
 }
 
-/// The part of an MP4 track that its edit list presents, and how long that is. `rate` is that of the decoder's output,
-/// which is `ahead` frames before its time.
+/// The trimming for an MP4 track's edit list, and the length that remains in seconds. `rate` is that of the decoder's
+/// output, which is `ahead` frames early.
 fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64) -> (Trim, Option<f64>) {
     let Some(rate) = rate else { return (Trim::default(), length) };
     let edit = Edit { start_seconds: (edit.start_seconds - ahead as f64 / rate).max(0.0), ..*edit };
-    // A file in fragments does not know how long it gets.
+    // A fragmented file does not know its length.
     let Some(total) = length else { return (Trim::new((edit.start_seconds * rate).round() as u64, None, 0), None) };
     let presented = edit.seconds.unwrap_or(total - edit.start_seconds).min(total - edit.start_seconds);
     if presented <= 0.0 {
         return (Trim::default(), length);
     }
     let frames = |seconds: f64| (seconds * rate).round() as u64;
-    // The table of durations may count only the audio of the last packet, the decoder returns all of it.
+    // The table of durations may count only part of the last packet, but the decoder returns all of it.
     let padding = frames((total - edit.start_seconds - presented).max(0.0)) + AAC_PACKET_FRAMES;
     (Trim::new(frames(edit.start_seconds), Some(frames(presented)), padding), Some(presented))
 }
@@ -422,7 +423,7 @@ fn trim_of_edit(edit: &Edit, rate: Option<f64>, length: Option<f64>, ahead: u64)
 /// An input for symphonia.
 struct Source {
     input: Input,
-    /// Passed off as a pipe.
+    /// Whether it is presented as a pipe.
     forward: bool,
 }
 

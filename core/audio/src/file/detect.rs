@@ -1,4 +1,4 @@
-//! Telling formats apart by their first bytes.
+//! Recognising formats by their first bytes.
 
 use super::frames::{self, Kind};
 use super::{Codec, Fault, Input};
@@ -22,7 +22,7 @@ pub(super) enum Container {
 }
 
 impl Container {
-    /// The codec to expect; containers of several tell the true one later.
+    /// The expected codec; containers for several codecs give the real one later.
     pub(super) const fn codec(self) -> Codec {
         match self {
             Self::Wav | Self::Rifx | Self::W64 => Codec::Wav,
@@ -34,7 +34,7 @@ impl Container {
         }
     }
 
-    /// What it is called where its codec is not known.
+    /// Its name if the codec is not known.
     const fn name(self) -> &'static str {
         match self {
             Self::Wav | Self::Rifx => "WAV",
@@ -52,12 +52,12 @@ impl Container {
     }
 }
 
-// How far the first frame of a stream is looked for behind something else: little at first, for a live pipe to start
-// soon.
+// How far to search for the first frame of a stream after other bytes; a short distance first, so that a live pipe
+// starts soon.
 const SEARCHED_BYTES: [usize; 3] = [8 * 1024, 64 * 1024, 256 * 1024];
 
-/// Recognises the container and leaves out tags in front of it, and in front of a stream of frames whatever else there
-/// is; also how many bytes that was.
+/// Recognises the container. Skips tags before it, and any bytes before a stream of frames. Also returns the number of
+/// skipped bytes that are not tags.
 pub(super) fn detect(input: &mut Input) -> Result<(Container, u64), Fault> {
     skip_id3v2(input)?;
     let mut head = [0; 512];
@@ -81,12 +81,12 @@ pub(super) fn detect(input: &mut Input) -> Result<(Container, u64), Fault> {
     Err(Fault::Unknown(describe(head)))
 }
 
-/// Bytes by which [`file_kind`] can judge: the longest header of them is that of WAV.
+/// Number of bytes that [`file_kind`] needs: the header of WAV is the longest.
 pub(crate) const HEADER_BYTES: usize = 12;
 
-/// The kind of file whose first bytes these are, for a stream that should have none.
+/// The kind of file that begins with these bytes, for a stream that should not be a file.
 ///
-/// MPEG's sync word is not looked for: loud raw samples begin with the same bits.
+/// MPEG's sync word is not checked: loud raw samples may begin with the same bits.
 pub(crate) fn file_kind(head: &[u8]) -> Option<String> {
     match recognise(head) {
         _ if head.starts_with(b"ID3") => Some("MP3".to_owned()),
@@ -99,7 +99,7 @@ pub(crate) fn file_kind(head: &[u8]) -> Option<String> {
 
 /// ID3v2 tags may precede MP3, AAC and FLAC. They are skipped by their size, never parsed.
 fn skip_id3v2(input: &mut Input) -> Result<(), Fault> {
-    // Some writers put a second tag in front of the first one; more than a few are no music file.
+    // Some writers put a second tag before the first; a file with more than a few is not a music file.
     for _ in 0..4 {
         let mut header = [0; 10];
         if input.read_at(0, &mut header)? < header.len() || !header.starts_with(b"ID3") {
@@ -113,7 +113,7 @@ fn skip_id3v2(input: &mut Input) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What a file with a header is. Streams of frames have none: [`frames::find`] recognises them.
+/// Recognises a file by its header. Streams of frames have none: see [`frames::find`].
 fn recognise(head: &[u8]) -> Option<Result<Container, Fault>> {
     let unsupported = |what: &str| Some(Err(Fault::unsupported(what)));
     Some(Ok(match head {
@@ -148,7 +148,7 @@ fn recognise(head: &[u8]) -> Option<Result<Container, Fault>> {
     }))
 }
 
-/// What bytes that are no audio look like, for the person who chose the file.
+/// A description of content that is not audio, for the user.
 fn describe(head: &[u8]) -> &'static str {
     let text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..);
     match head {

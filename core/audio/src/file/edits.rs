@@ -1,12 +1,12 @@
-//! Which part of an MP4 track is presented.
+//! Edit lists: which part of an MP4 track is presented.
 //!
-//! AAC encoders put 1024 or 2112 samples before the audio. They tell so in an edit list (ISO 14496-12 §8.6.6), of which
-//! only the simple form that audio has is understood (one presented segment, perhaps after an empty one), or, older
-//! Apple encoders, in an `iTunSMPB` tag. Symphonia reads both and applies neither.
+//! AAC encoders put 1024 or 2112 samples before the audio. They record that in an edit list (ISO 14496-12 §8.6.6) or,
+//! older Apple encoders, in an `iTunSMPB` tag. Only the simple edit lists of audio are supported: one presented
+//! segment, possibly after an empty one. Symphonia reads both and applies neither.
 
 use super::{Fault, Input};
 
-/// What a file says about its tracks.
+/// The edits of a file's tracks.
 #[derive(Debug, Default)]
 pub(super) struct Presented {
     pub(super) edits: Vec<Edit>,
@@ -22,7 +22,7 @@ pub(super) struct Gapless {
     pub(super) frames: u64,
 }
 
-/// What of a track is presented.
+/// The presented part of a track.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Edit {
     pub(super) track: u32,
@@ -31,11 +31,11 @@ pub(super) struct Edit {
     pub(super) seconds: Option<f64>,
 }
 
-// More boxes than this on one level are no audio file.
+// An audio file does not have more boxes than this on one level.
 const MAX_BOXES: usize = 4096;
 const MAX_TRACKS: usize = 64;
 
-/// The edits of all tracks; none for files that have none or whose boxes make no sense (symphonia says why).
+/// The edits of all tracks; none for files without edit lists, or with invalid boxes, which symphonia reports.
 pub(super) fn read(input: &mut Input) -> Result<Presented, Fault> {
     let Some(movie) = child(input, whole(input), *b"moov")? else { return Ok(Presented::default()) };
     let mut presented = Presented { edits: Vec::new(), gapless: gapless_tag(input, movie)? };
@@ -50,7 +50,7 @@ pub(super) fn read(input: &mut Input) -> Result<Presented, Fault> {
     Ok(presented)
 }
 
-/// Names of the codecs of a file's audio tracks, as its sample descriptions have them (§8.5.2).
+/// Codec names of a file's audio tracks, from the sample descriptions (§8.5.2).
 pub(super) fn audio_codecs(input: &mut Input) -> Result<Vec<[u8; 4]>, Fault> {
     let mut names = Vec::new();
     let Some(mut rest) = child(input, whole(input), *b"moov")? else { return Ok(names) };
@@ -82,7 +82,7 @@ pub(super) fn audio_codecs(input: &mut Input) -> Result<Vec<[u8; 4]>, Fault> {
 fn gapless_tag(input: &mut Input, movie: Range) -> Result<Option<Gapless>, Fault> {
     let Some(user_data) = child(input, movie, *b"udta")? else { return Ok(None) };
     let Some(mut metadata) = child(input, user_data, *b"meta")? else { return Ok(None) };
-    // A version and flags come before the boxes within.
+    // Version and flags precede the inner boxes.
     metadata.start += 4;
     let Some(mut tags) = child(input, metadata, *b"ilst")? else { return Ok(None) };
     for _ in 0..MAX_BOXES {
@@ -105,11 +105,11 @@ fn parse_gapless(value: &[u8]) -> Option<Gapless> {
     let text = std::str::from_utf8(value).ok()?;
     let mut numbers = text.split_ascii_whitespace().skip(1).map(|number| u64::from_str_radix(number, 16).ok());
     let (delay, padding, frames) = (numbers.next()??, numbers.next()??, numbers.next()??);
-    // More than a few packets are no encoder's delay.
+    // An encoder's delay is not longer than a few packets.
     (delay <= 1 << 14 && padding <= 1 << 14 && frames > 0).then_some(Gapless { delay, padding, frames })
 }
 
-/// Reads the content of a child box from its start; the number of bytes, 0 when there is none.
+/// Reads the start of a child box's content; returns the number of bytes, 0 if there is no such box.
 fn read_child(input: &mut Input, parent: Range, kind: [u8; 4], buffer: &mut [u8]) -> Result<usize, Fault> {
     let Some(range) = child(input, parent, kind)? else { return Ok(0) };
     let length = buffer.len().min((range.end - range.start) as usize);
@@ -123,7 +123,7 @@ fn track_edit(input: &mut Input, track: Range, movie_scale: f64) -> Result<Optio
     let Some(media_scale) = timescale(input, media_header)? else { return Ok(None) };
     let Some(container) = child(input, track, *b"edts")? else { return Ok(None) };
     let Some(list) = child(input, container, *b"elst")? else { return Ok(None) };
-    // Version 1 has 64-bit times before the track's number.
+    // Version 1 has 64-bit times before the track number.
     let number_at = if version(input, header)? == 1 { 20 } else { 12 };
     let track = read_u32(input, header, number_at)?;
     let segments = read_segments(input, list)?;
@@ -146,7 +146,7 @@ struct Segment {
 
 fn read_segments(input: &mut Input, list: Range) -> Result<Vec<Segment>, Fault> {
     let long = version(input, list)? == 1;
-    // More than two are not understood anyway.
+    // More than two are not supported anyway.
     let count = read_u32(input, list, 4)?.min(3);
     let size = if long { 20 } else { 12 };
     (0..u64::from(count))
@@ -182,12 +182,12 @@ struct Range {
     end: u64,
 }
 
-/// A file with an index: its length is known.
+/// Only used for a file with an index, whose length is known.
 fn whole(input: &Input) -> Range {
     Range { start: 0, end: input.len().unwrap_or(0) }
 }
 
-/// A big-endian number at `offset` of `range`; 0 behind its end.
+/// A big-endian number at `offset` of `range`; 0 beyond its end.
 fn read_u32(input: &mut Input, range: Range, offset: u64) -> Result<u32, Fault> {
     let position = range.start + offset;
     let mut bytes = [0; 4];

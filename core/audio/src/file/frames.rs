@@ -1,8 +1,8 @@
 //! Streams of frames without a container: MPEG audio (ISO 11172-3, 13818-3) and AAC in ADTS (ISO 13818-7 §6.2).
 //!
-//! Read here and not by symphonia: recordings of streams begin in the middle of a frame or behind something else, and a
-//! gap in the middle must be found and measured. A frame counts where another one follows it. What lies between frames
-//! is passed over, and silence stands in its place: as much as the frames before would have held in so many bytes.
+//! Parsed here and not by symphonia: recordings of streams begin in the middle of a frame or after other bytes, and a
+//! gap in the middle must be found and measured. A frame counts if another one follows it. Other bytes between frames
+//! are skipped and replaced by silence, as long as earlier frames of that many bytes.
 
 use std::io::{Seek, SeekFrom};
 
@@ -21,18 +21,18 @@ pub(super) enum Kind {
     Adts,
 }
 
-/// What a frame's header says.
+/// A frame header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header {
-    /// Of the whole frame.
+    /// Length of the whole frame.
     bytes: usize,
     frames: u32,
     rate: u32,
     channels: u32,
-    /// Version and layer of MPEG audio, profile of AAC: what no stream changes.
+    /// Version and layer of MPEG audio, or profile of AAC; constant within a stream.
     variant: u8,
     layer: u8,
-    /// Where the audio begins.
+    /// Offset of the audio data.
     payload: usize,
 }
 
@@ -41,22 +41,22 @@ const MAX_FRAME_BYTES: usize = 8191;
 // The longest header of a frame and of a tag between frames.
 const HEADER_BYTES: usize = 16;
 const READ_BYTES: usize = 4096;
-// Frames that must follow each other before something counts as a stream, and after a gap.
+// Consecutive frames required to accept a stream at the start, and after a gap.
 const SURE_AT_START: usize = 4;
 const SURE_AGAIN: usize = 2;
-// Frames after a gap that may refer to what is missing, and say so: the gap has been told already.
+// Frames after a gap that may fail because they refer to missing frames; the gap was reported already.
 const RECOVERING_FRAMES: u32 = 10;
-// Silence that stands for one gap, at most: an hour.
+// Maximum silence for one gap: an hour.
 const MAX_GAP_SECONDS: f64 = 3600.0;
-// Silence handed out at once.
+// Frames of silence per block.
 const SILENCE_BLOCK: u64 = 16_384;
-// Headers count whole frames, and writers disagree whether their own is one of them.
+// Headers count whole frames, and writers disagree whether the header's own frame is counted.
 const LENGTH_SLACK_SECONDS: f64 = 0.2;
 
 pub(super) struct Frames {
     input: Input,
     kind: Kind,
-    /// Bytes read and not used yet begin at `at`.
+    /// Unused bytes begin at `at`.
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
@@ -65,12 +65,12 @@ pub(super) struct Frames {
     codec: Codec,
     layout: Option<Layout>,
     trim: Trim,
-    /// Frames of audio that a header announces.
+    /// Frames of audio announced by a header.
     announced: Option<u64>,
     /// Bytes and frames of the stream so far.
     stream_bytes: u64,
     stream_frames: u64,
-    /// Frames of silence that are due.
+    /// Frames of silence still to be returned.
     silence: u64,
     recovering: u32,
     losses: Vec<Loss>,
@@ -101,7 +101,7 @@ impl Frames {
             stream_bytes: 0,
             stream_frames: 0,
             silence: 0,
-            // A stream that was cut out of another one refers to what it does not have.
+            // A stream cut out of another one refers to earlier frames that it does not have.
             recovering: RECOVERING_FRAMES,
             losses: Vec::new(),
         };
@@ -116,7 +116,7 @@ impl Frames {
         Ok(opened)
     }
 
-    /// Makes `count` bytes available behind `at`, if there are so many.
+    /// Makes `count` bytes available after `at`, or fewer at the end.
     fn available(&mut self, count: usize) -> Result<usize, Fault> {
         if self.buffer.len() - self.at < count && !self.ended {
             self.buffer.drain(..self.at);
@@ -136,7 +136,7 @@ impl Frames {
         let mut skipped = 0;
         while self.available(HEADER_BYTES)? > 0 {
             if let Some(header) = self.own_header(self.at) {
-                // In its stride a stream is believed frame by frame, so that live ones are not held up.
+                // Without a gap, a single frame is accepted, so that live streams are not delayed.
                 let (wanted, sure) = if skipped == 0 { (header.bytes, 1) } else { (2 * MAX_FRAME_BYTES, SURE_AGAIN) };
                 let available = self.available(wanted)?;
                 if follows(self.kind, &self.buffer[self.at..], &self.first, sure) {
@@ -144,12 +144,12 @@ impl Frames {
                         self.note_gap(skipped);
                         return Ok(Some(header));
                     }
-                    // Streams end anywhere, that is normal.
+                    // Streams may end anywhere.
                     break;
                 }
             }
             match tag_bytes(&self.buffer[self.at..]) {
-                // Tags between and behind frames are no damage.
+                // Tags between and after frames are not damage.
                 Some(bytes) if skipped == 0 => self.skip(bytes)?,
                 _ => {
                     let step = self.to_next_sync();
@@ -165,7 +165,7 @@ impl Frames {
         Ok(None)
     }
 
-    /// Passes over `bytes` bytes, fewer at the end.
+    /// Skips `bytes` bytes, fewer at the end.
     fn skip(&mut self, bytes: u64) -> Result<(), Fault> {
         let buffered = (self.buffer.len() - self.at) as u64;
         self.at += bytes.min(buffered) as usize;
@@ -176,13 +176,13 @@ impl Frames {
         Ok(())
     }
 
-    /// Bytes to the next place where a frame may begin, at least one.
+    /// Number of bytes to the next possible start of a frame, at least one.
     fn to_next_sync(&self) -> usize {
         let rest = &self.buffer[self.at + 1..];
         rest.iter().position(|&byte| byte == 0xff).unwrap_or(rest.len()) + 1
     }
 
-    /// Puts silence in the place of `bytes` bytes.
+    /// Adds silence in place of `bytes` bytes.
     fn note_gap(&mut self, bytes: u64) {
         if bytes == 0 {
             return;
@@ -194,7 +194,7 @@ impl Frames {
         self.losses.push(Loss { seconds, problem: AudioProblem::Foreign { bytes } });
     }
 
-    /// Seconds that frames of this stream last in so many bytes.
+    /// Duration in seconds of that many bytes of this stream.
     fn seconds_of(&self, bytes: u64) -> f64 {
         let (frames, of) = match self.stream_bytes {
             0 => (u64::from(self.first.frames), self.first.bytes as u64),
@@ -245,7 +245,7 @@ impl Decode for Frames {
     }
 
     fn announced(&self) -> Option<f64> {
-        // Streams without a header end anywhere.
+        // Streams without a header may end anywhere.
         self.seconds().map(|seconds| seconds - LENGTH_SLACK_SECONDS).filter(|&seconds| seconds > 0.0)
     }
 
@@ -262,7 +262,7 @@ impl Decode for Frames {
                 };
                 if self.silence == 0 {
                     let frame = &self.buffer[self.at..self.at + header.bytes];
-                    // Joined files have the header of each within.
+                    // Concatenated files contain the header of each.
                     if self.kind == Kind::Mpeg && info_tag(frame, &header).is_some() {
                         self.at += header.bytes;
                         continue;
@@ -289,14 +289,14 @@ impl Decode for Frames {
     }
 }
 
-/// Where in `bytes`, the start of a file, a stream of frames begins, and which kind it is.
+/// Finds the start and kind of a stream of frames in `bytes`, the beginning of a file.
 pub(super) fn find(bytes: &[u8]) -> Option<(usize, Kind)> {
     let mut syncs = bytes.iter().enumerate().filter(|&(_, &byte)| byte == 0xff).map(|(at, _)| at);
     syncs.find_map(|at| {
         let rest = &bytes[at..];
         let kind = [Kind::Adts, Kind::Mpeg].into_iter().find(|&kind| {
             let Some(first) = header(kind, rest) else { return false };
-            // Behind something else another frame must follow; at the very start a file may have a single one.
+            // After other bytes a second frame is required; at the very start a file may have a single frame.
             let second = rest.get(first.bytes..).and_then(|rest| header(kind, rest));
             follows(kind, rest, &first, SURE_AT_START) && (at == 0 || second.is_some())
         })?;
@@ -304,15 +304,15 @@ pub(super) fn find(bytes: &[u8]) -> Option<(usize, Kind)> {
     })
 }
 
-/// Whether frames of the same stream begin at the start of `bytes`: so many, or fewer up to its end.
+/// Whether `bytes` begins with `count` frames of the same stream, or with fewer up to its end.
 fn follows(kind: Kind, bytes: &[u8], first: &Header, count: usize) -> bool {
     let mut at = 0;
     for index in 0..count {
         match bytes.get(at..).map(|rest| header(kind, rest)) {
             Some(Some(header)) if belongs(&header, first) => at += header.bytes,
-            // What is left is too short for a header, or a tag.
+            // The rest is too short for a header, or is a tag.
             Some(None) if index > 0 && (bytes.len() - at < 9 || tag_bytes(&bytes[at..]).is_some()) => return true,
-            // The last frame ends with the bytes, or beyond them.
+            // The last frame ends at the end of the bytes, or beyond.
             None => return index > 0 && (index > 1 || at == bytes.len()),
             _ => return false,
         }
@@ -324,7 +324,7 @@ fn belongs(header: &Header, first: &Header) -> bool {
     (header.variant, header.layer, header.rate) == (first.variant, first.layer, first.rate)
 }
 
-/// Reads until `buffer` has `count` bytes; whether the input has ended.
+/// Reads until `buffer` has `count` bytes. Returns whether the input has ended.
 fn fill(input: &mut Input, buffer: &mut Vec<u8>, count: usize) -> Result<bool, Fault> {
     while buffer.len() < count {
         let before = buffer.len();
@@ -338,7 +338,8 @@ fn fill(input: &mut Input, buffer: &mut Vec<u8>, count: usize) -> Result<bool, F
     Ok(false)
 }
 
-/// Bytes of the tag that `bytes` begins with: ID3v2 and APE in front or between, ID3v1, APE and Lyrics3 behind.
+/// Length of the tag at the start of `bytes`, if there is one: ID3v2 and APE before or between frames, ID3v1, APE and
+/// Lyrics3 after them.
 fn tag_bytes(bytes: &[u8]) -> Option<u64> {
     match bytes {
         [b'I', b'D', b'3', _, _, flags, a, b, c, d, ..] => {
@@ -349,7 +350,7 @@ fn tag_bytes(bytes: &[u8]) -> Option<u64> {
         [b'A', b'P', b'E', b'T', b'A', b'G', b'E', b'X', _, _, _, _, a, b, c, d, ..] => {
             Some(32 + u64::from(u32::from_le_bytes([*a, *b, *c, *d])))
         }
-        // Its length stands at its end, and what follows is a tag of 128 bytes at most.
+        // Its length is stored at its end, and only a tag of 128 bytes may follow.
         [b'L', b'Y', b'R', b'I', b'C', b'S', b'B', b'E', b'G', b'I', b'N', ..] => Some(bytes.len() as u64),
         _ => None,
     }
@@ -382,7 +383,7 @@ fn mpeg_header(bytes: &[u8]) -> Option<Header> {
         (_, 1) => 3,
         _ => 4,
     };
-    // 0 is a rate that is not told, 15 none.
+    // 0 is an unspecified rate, 15 is invalid.
     let bit_rate = *BIT_RATES[table].get(usize::from(third >> 4).checked_sub(1)?)?;
     let rate = *[44_100, 48_000, 32_000].get(usize::from(third >> 2 & 3))? >> [2, 0, 1, 0][usize::from(version)];
     let padding = u32::from(third >> 1 & 1);
@@ -434,13 +435,14 @@ fn parameters(kind: Kind, header: &Header) -> AudioCodecParameters {
     parameters
 }
 
-/// What the first frame of many files says instead of audio.
+/// The information in the first frame of many files, in place of audio.
 #[derive(Debug, Default, PartialEq)]
 struct InfoTag {
     /// Frames of the stream that follow.
     frames: Option<u32>,
-    /// Samples that the encoder put before the audio, the decoder's own 529 included, and behind it.
+    /// Samples before the audio: the encoder's delay plus the decoder's own 529.
     delay: u64,
+    /// Samples after the audio.
     padding: u64,
 }
 
@@ -453,7 +455,7 @@ fn info_tag(frame: &[u8], header: &Header) -> Option<InfoTag> {
     if frame.get(36..40)? == b"VBRI" {
         return Some(InfoTag { frames: u32_at(50), ..InfoTag::default() });
     }
-    // Behind the side information, which is empty; a checksum may stand before it.
+    // After the side information, which is empty; a checksum may precede it.
     let side = match (header.variant == 3, header.channels) {
         (true, 1) => 17,
         (true, _) => 32,

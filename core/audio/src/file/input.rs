@@ -1,4 +1,4 @@
-//! The bytes of a file: anywhere in it, or forward only from a pipe.
+//! The bytes of a file with random access, or of a pipe, forward only.
 
 use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Mutex;
@@ -9,14 +9,14 @@ trait ReadSeek: Read + Seek + Send + Sync {}
 
 impl<T: Read + Seek + Send + Sync> ReadSeek for T {}
 
-// What is kept of a pipe's start, so that headers can be looked at twice: tags with pictures are the largest.
+// How much of a pipe's start is kept, so that headers can be read twice: tags with pictures are the largest.
 const KEPT_BYTES: usize = 4 << 20;
 
 /// The bytes of a file from `start` on (a tag in front of the audio is not part of it).
 pub(super) struct Input {
     reader: Reader,
     start: u64,
-    /// Bytes from `start` to the end; `None` for a pipe, which does not know.
+    /// Length from `start` to the end; `None` for a pipe.
     len: Option<u64>,
 }
 
@@ -40,12 +40,13 @@ impl Input {
         matches!(self.reader, Reader::Seekable(_))
     }
 
-    /// Bytes from the start to the end, where that is known.
+    /// Length from the start to the end in bytes, if it is known.
     pub(super) fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// The whole input in memory, for formats whose index may stand at their end; files stay where they are.
+    /// Makes the input seekable, for formats whose index may be at the end: a pipe is read into memory, a file stays as
+    /// it is.
     pub(super) fn indexed(self, limit: u64) -> Result<Self, Fault> {
         let Reader::Forward(mut reader) = self.reader else { return Ok(self) };
         reader.seek_to(self.start)?;
@@ -58,19 +59,19 @@ impl Input {
         Ok(Self::seekable(Cursor::new(bytes))?)
     }
 
-    /// Leaves out the first `bytes` bytes, all of them if there are fewer.
+    /// Removes the first `bytes` bytes from the input; all of them if there are fewer.
     pub(super) fn skip(&mut self, bytes: u64) -> io::Result<()> {
         let bytes = self.len.map_or(bytes, |len| bytes.min(len));
         self.start += bytes;
         self.len = self.len.map(|len| len - bytes);
         match self.seek(SeekFrom::Start(0)) {
-            // Nothing is left: what reads next finds the end.
+            // Nothing is left: the next read returns the end.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
             result => result.map(drop),
         }
     }
 
-    /// Fills as much of `buffer` as there is from `position` on.
+    /// Fills `buffer` from `position` on; returns the number of bytes, fewer at the end.
     pub(super) fn read_at(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match self.seek(SeekFrom::Start(position)) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
@@ -79,7 +80,7 @@ impl Input {
         self.fill(buffer)
     }
 
-    /// Reads what is there, as one read does; 0 at the end.
+    /// Reads the available bytes with one call; 0 at the end.
     pub(super) fn fill_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.read(buffer) {
@@ -89,7 +90,7 @@ impl Input {
         }
     }
 
-    /// Fills as much of `buffer` as there is.
+    /// Fills `buffer`; returns the number of bytes, fewer at the end.
     fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -128,16 +129,16 @@ impl Seek for Input {
                 reader.seek_to(position.ok_or_else(not_seekable)?)?
             }
         };
-        // A position before the start would be one in the tag that was left out: the formats never go there.
+        // A position before the start would be inside the removed tag; no format seeks there.
         Ok(reached.saturating_sub(self.start))
     }
 }
 
-/// A pipe: goes forward by reading, and back within its first bytes while it has not left them.
+/// A pipe: seeks forward by reading, and back only within its first bytes, as long as it has not read beyond them.
 struct Forward {
-    /// Only ever reached by `&mut`: the lock makes any reader `Sync`.
+    /// Only accessed by `&mut`; the mutex makes any reader `Sync`.
     inner: Mutex<Box<dyn Read + Send>>,
-    /// The first bytes, until reading has gone beyond what may be kept.
+    /// The first bytes, until reading goes beyond the limit.
     kept: Vec<u8>,
     keeping: bool,
     position: u64,
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(four, expected[10..14]);
         assert_eq!(input.read_at(KEPT_BYTES as u64 + 984, &mut four).unwrap(), 4);
         assert_eq!(four, expected[KEPT_BYTES + 994..][..4]);
-        // Behind the end there is nothing, and the start is gone by now.
+        // Beyond the end there is nothing, and the start is no longer kept.
         assert_eq!(input.read_at(KEPT_BYTES as u64 + 5000, &mut four).unwrap(), 0);
         assert_eq!(input.read_at(0, &mut four).unwrap_err().kind(), ErrorKind::Unsupported);
     }

@@ -1,9 +1,9 @@
 //! Audio files of any supported format as a stream of 16 kHz mono blocks.
 //!
-//! Formats are told apart by content. Codecs: symphonia (FLAC, ALAC, MPEG audio, AAC, Vorbis, ADPCM) and opus-pure
-//! (Opus). MP4, Matroska, CAF and native FLAC are taken apart by symphonia; Ogg, MPEG frames and uncompressed audio in
-//! WAV, W64, AIFF and AU are read here, because damage there must be found, measured and survived. Whatever a file
-//! claims, memory stays bounded: blocks are decoded, mixed down and resampled one after the other.
+//! Formats are recognised by content. Codecs: symphonia (FLAC, ALAC, MPEG audio, AAC, Vorbis, ADPCM) and opus-pure
+//! (Opus). MP4, Matroska, CAF and native FLAC are demuxed by symphonia; Ogg, MPEG frames and uncompressed audio in WAV,
+//! W64, AIFF and AU are parsed here, so that damage can be found, measured and skipped. Memory stays bounded whatever a
+//! file claims: blocks are decoded, mixed down and resampled one by one.
 
 mod aac;
 mod aiff;
@@ -54,7 +54,7 @@ pub enum Codec {
     Mp2,
     /// MPEG audio layer 3.
     Mp3,
-    /// Advanced Audio Coding: low complexity, and the core of HE-AAC, which holds the lower half of its band.
+    /// Advanced Audio Coding: low complexity, and the core of HE-AAC, which has the lower half of its band.
     Aac,
     /// Vorbis.
     Vorbis,
@@ -85,7 +85,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// What a file says about its audio.
+/// Properties of a file's audio.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct AudioInfo {
@@ -93,17 +93,17 @@ pub struct AudioInfo {
     pub codec: Codec,
     /// Sampling rate of the stored audio, in Hz.
     pub sample_rate: u32,
-    /// Channels of the stored audio.
+    /// Number of channels of the stored audio.
     pub channels: u32,
-    /// Length, where the container tells; for progress, not for allocating memory.
+    /// Length, if the container states it. Use it for progress, not to allocate memory.
     pub duration: Option<Duration>,
 }
 
-/// An audio file being decoded: 16 kHz mono blocks, one after the other.
+/// An audio file that is decoded to 16 kHz mono, block by block.
 ///
-/// Damage ends no recording: what can be decoded is, at its own time, and [`warnings`](Self::warnings) says what was
-/// wrong. Memory is bounded by a block of decoded audio and the container's index, however long the file is, and by 50
-/// MB for hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
+/// Damage does not end decoding: everything that can be decoded keeps its time, and [`warnings`](Self::warnings) says
+/// what was wrong. Memory is bounded by a block of decoded audio and the container's index, however long the file is,
+/// and by 50 MB for hostile files (tested). Blocks the calling thread while reading; `Send + Sync`.
 pub struct AudioFile {
     source_name: String,
     info: AudioInfo,
@@ -111,7 +111,7 @@ pub struct AudioFile {
     channel: Channel,
     mixer: Mixer,
     resampler: Resampler,
-    /// Decoded by [`AudioFile::open`] to learn the true rate and channels, not handed out yet.
+    /// The block that [`AudioFile::open`] decoded to find the real rate and channels; not returned yet.
     first: Option<Block>,
     samples: Vec<f32>,
     mono: Vec<f32>,
@@ -119,7 +119,7 @@ pub struct AudioFile {
     frames: u64,
     /// Seconds decoded before the layout last changed.
     seconds_before: f64,
-    /// Where the first sample that is no number was, while nothing else has been found.
+    /// Position of the first unusable sample (index, seconds), as long as no usable one was found.
     unusable: Option<(u64, f64)>,
     usable: bool,
     warnings: Warnings,
@@ -128,7 +128,7 @@ pub struct AudioFile {
 
 enum End {
     NotYet,
-    /// What was decoded has been handed out; the next call reports this.
+    /// Everything decoded was returned; the next call returns this error.
     Failed(AudioError),
     Reached,
 }
@@ -143,13 +143,13 @@ impl fmt::Debug for AudioFile {
 }
 
 impl AudioFile {
-    /// Opens a file and decodes its first block; the format is recognised by content, whatever the name.
+    /// Opens a file and decodes its first block. The format is recognised by content, not by the name.
     ///
     /// A named pipe or a device is read forward, as by [`from_stream`](Self::from_stream): opening waits for its first
     /// bytes.
     ///
     /// # Errors
-    /// Every [`AudioError`] but `MelBins`, naming `path` and the cause. Costs at most a few MB and milliseconds
+    /// Every [`AudioError`] except `MelBins`, with `path` and the cause. Costs at most a few MB and milliseconds,
     /// whatever the file claims.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AudioError> {
         let path = path.as_ref();
@@ -162,7 +162,8 @@ impl AudioFile {
         }
     }
 
-    /// The same from any seekable reader (a content URI, a buffer); `source_name` is what errors call it.
+    /// As [`open`](Self::open), from any seekable reader (a content URI, a buffer); `source_name` is its name in
+    /// errors.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -177,10 +178,10 @@ impl AudioFile {
         }
     }
 
-    /// The same from a reader that only goes forward: a pipe, a socket, a decompressor.
+    /// As [`open`](Self::open), from a forward-only reader: a pipe, a socket, a decompressor.
     ///
-    /// Blocks come as they are read. MP4 and CAF files, whose index may stand at the end, are read into memory first,
-    /// at most 512 MB. Lengths stay unknown where only the end of a file tells them.
+    /// Blocks are returned as they are read. MP4 and CAF files, whose index may be at the end, are first read into
+    /// memory, at most 512 MB. The length is unknown for formats that state it only at the end.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -241,13 +242,13 @@ impl AudioFile {
         })
     }
 
-    /// What the file says about its audio.
+    /// Properties of the file's audio.
     #[must_use]
     pub fn info(&self) -> AudioInfo {
         self.info
     }
 
-    /// Chooses what is heard of several channels from the next block on; the mean of all without a choice.
+    /// Selects the channel from the next block on. The default is the mean of all channels.
     ///
     /// # Errors
     /// [`AudioError::NoChannel`] when the file has fewer channels.
@@ -263,8 +264,8 @@ impl AudioFile {
         Ok(())
     }
 
-    /// What was wrong with the part that has been read, in the order of its time. Damages that lie within a second of
-    /// each other are told as one, and at most a hundred are told: the last of them then stands for all that follow.
+    /// The damage found in the part that was read, ordered by time. Damage of the same kind within a second is reported
+    /// as one warning. There are at most a hundred; the last one then stands for all that follow.
     #[must_use]
     pub fn warnings(&self) -> &[AudioWarning] {
         self.warnings.all()
@@ -273,8 +274,8 @@ impl AudioFile {
     /// Appends the next second or so of 16 kHz mono samples to `out`; `false` at the end.
     ///
     /// # Errors
-    /// [`AudioError::NotFinite`] at the end of a file that has not one usable sample. All other damage behind the first
-    /// block is survived and told by [`warnings`](Self::warnings).
+    /// [`AudioError::NotFinite`] at the end of a file without a usable sample. All other damage after the first block
+    /// only causes [`warnings`](Self::warnings).
     pub fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError> {
         let before = out.len();
         let target = before + SAMPLE_RATE as usize;
@@ -302,7 +303,7 @@ impl AudioFile {
         let Some(layout) = layout else { return self.finish(out) };
         if layout != self.layout {
             self.resampler.finish(out);
-            // A layout holds what a resampler takes.
+            // The rate and channels of a layout are always valid for a resampler.
             let Ok(resampler) = layout.resampler() else { return self.finish(out) };
             self.resampler = resampler;
             self.mixer = layout.mixer(self.channel);
@@ -317,7 +318,7 @@ impl AudioFile {
         self.resampler.push(&self.mono, out);
     }
 
-    /// The next block in `samples`; `None` at the end, be it the file's or what cannot be decoded any further.
+    /// Decodes the next block into `samples`; `None` at the end of the file, or if it cannot be decoded any further.
     fn decode_block(&mut self) -> Option<Layout> {
         self.samples.clear();
         let (decoder, samples) = (&mut self.decoder, &mut self.samples);
@@ -352,7 +353,7 @@ impl AudioFile {
         };
     }
 
-    /// Puts silence where samples are no numbers.
+    /// Replaces unusable samples by silence.
     fn check_samples(&mut self) {
         let Some((first, count)) = silence_unusable(&mut self.samples) else {
             self.usable |= !self.samples.is_empty();
@@ -399,7 +400,7 @@ fn decoder(mut input: Input, container: Container) -> Result<Box<dyn Decode>, Fa
     })
 }
 
-/// Decodes a whole file, damaged or not: [`AudioFile::warnings`] tells what was wrong with one. For recordings that fit
+/// Decodes a whole file, damaged or not (for details of damage use [`AudioFile::warnings`]). For recordings that fit
 /// into memory: 64 kB per second.
 ///
 /// # Errors
@@ -415,22 +416,22 @@ pub fn decode_file(path: impl AsRef<Path>) -> Result<Pcm16k, AudioError> {
 trait Decode: Send + Sync {
     fn codec(&self) -> Codec;
 
-    /// Length in seconds, where the file tells.
+    /// Length in seconds, if the file states it.
     fn seconds(&self) -> Option<f64>;
 
-    /// Length in seconds that must be there or the file is cut off; less than [`seconds`](Self::seconds) by what the
-    /// container cannot tell exactly.
+    /// Minimum length in seconds; a shorter file is cut off. Smaller than [`seconds`](Self::seconds) by the container's
+    /// inaccuracy.
     fn announced(&self) -> Option<f64>;
 
-    /// Appends a block of interleaved samples to `out`; `None` at the end. Silence stands for what is lost before the
-    /// next block, as far as the file tells how much that is.
+    /// Appends a block of interleaved samples to `out`; `None` at the end. Audio that is lost before a block is
+    /// replaced by silence, if the file tells how much it is.
     fn next_block(&mut self, out: &mut Vec<f32>) -> Result<Option<Layout>, Fault>;
 
-    /// What was found wrong since the last call, at the start of the block that came last.
+    /// Damage found since the last call; it lies at the start of the last block.
     fn take_losses(&mut self) -> Vec<Loss>;
 }
 
-/// What is wrong with a file that goes on, and how much audio is lost by it.
+/// Damage that does not end a file, and how much audio is lost.
 #[derive(Debug)]
 struct Loss {
     seconds: f64,
@@ -448,7 +449,7 @@ struct Block {
     layout: Layout,
 }
 
-/// Rate and channels of decoded samples, both in the range that can be resampled.
+/// Rate and channels of decoded samples; both are valid for a resampler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Layout {
     rate: u32,
@@ -470,13 +471,13 @@ impl Layout {
         Mixer::new(self.channels, self.rate, wanted)
     }
 
-    /// From the mixer's output.
+    /// A resampler for the mixer's output.
     fn resampler(self) -> Result<Resampler, AudioError> {
         Resampler::new(self.rate, 1)
     }
 }
 
-/// What a decoder found wrong; becomes an [`AudioError`] with the file's name.
+/// A fault found by a decoder; becomes an [`AudioError`] with the file's name.
 #[derive(Debug)]
 enum Fault {
     Io(io::Error),
@@ -488,7 +489,7 @@ enum Fault {
     Panicked,
 }
 
-// What reads nearly everything that was ever recorded.
+// ffmpeg reads nearly every format.
 const CONVERT: &str = "convert it first: `ffmpeg -i FILE -ac 1 -ar 16000 FILE.wav`";
 
 impl Fault {
@@ -496,7 +497,7 @@ impl Fault {
         Self::Unsupported { what: what.into(), remedy: CONVERT }
     }
 
-    /// What ends a file whose start has been decoded.
+    /// The problem for a warning, for a file whose start was decoded.
     fn problem(self) -> AudioProblem {
         match self {
             Self::Io(cause) => AudioProblem::Unreadable { cause: cause.to_string() },
@@ -532,9 +533,9 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Runs third-party decoders with a last line of defence: what should be an error on a damaged file but is a panic
-/// stays an error for the app. The first line is checking headers and sizes before they are acted upon.
+/// Runs third-party decoders and turns a panic on a damaged file into an error. This is the last line of defence; the
+/// first is to check headers and sizes before they are used.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    // The decoder is not used again after a fault, so a half-changed state is never seen.
+    // The decoder is not used again after a fault, so its state does not matter.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Fault::Panicked))
 }

@@ -1,10 +1,9 @@
 //! Vorbis, FLAC and Opus in Ogg (RFC 3533; RFC 7845; Xiph's Vorbis I and Ogg FLAC mappings).
 //!
-//! Read here and not by symphonia: a damaged page must cost what is on it and no more. Each page tells how many frames
-//! of its stream there are up to its end, so what is missing before it is known to the frame, and silence takes its
-//! place.
+//! Parsed here and not by symphonia, so that a damaged page loses only its own content. Each page states the number of
+//! frames of its stream up to its end, so the length of a gap before it is known exactly, and is filled with silence.
 //!
-//! Memory: the longest page (64 kB of packets) decoded, and the longest packet.
+//! Memory: one decoded page (at most 64 kB of packets), and the longest packet.
 
 mod pages;
 
@@ -20,21 +19,22 @@ use super::packets::{Decoder, PacketFault};
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 use pages::{Page, Pages};
 
-// A gap is filled while the file's bytes could have held it at a kilobit per second: hostile positions cost nothing.
+// A gap is filled only as far as the file's size could have held it at one kilobit per second, so that hostile
+// positions cost nothing.
 const BYTES_PER_SECOND_OF_SILENCE: u64 = 125;
-// Silence handed out at once.
+// Frames of silence per block.
 const SILENCE_BLOCK: u64 = 16_384;
-// Streams that begin together: a film has its pictures, its sound in some languages, subtitles.
+// Maximum number of parallel streams: a film has video, audio in some languages, and subtitles.
 const MAX_STREAMS: usize = 64;
-// Pages of other streams in a row, pages without audio, streams without audio.
+// Maximum number of consecutive pages of other streams, pages without audio, or streams without audio.
 const MAX_IDLE_PAGES: u32 = 1 << 16;
 
 pub(super) struct Ogg {
     pages: Pages,
     stream: Stream,
-    /// The page that ended the headers' search, not used yet.
+    /// The first page after the headers, not used yet.
     next: Option<Page>,
-    /// What is decoded and not handed out.
+    /// Decoded audio that was not returned yet.
     ready: VecDeque<Piece>,
     seconds: Option<f64>,
     silence_left: u64,
@@ -59,13 +59,13 @@ struct Stream {
     open: bool,
     /// Frames up to the end of the last page; `None` before the first.
     position: Option<u64>,
-    /// Frames that are decoded and dropped: the delay of Opus.
+    /// Decoded frames to drop: the delay of Opus.
     skip: u64,
-    /// The first block of Vorbis only prepares the next.
+    /// Whether the next Vorbis block is the first, which gives no audio.
     fresh: bool,
-    /// Something was missing since the last page that told its position.
+    /// Damage since the last page with a position.
     damage: Option<&'static str>,
-    /// Frames of silence that stand for packets of known length, since then.
+    /// Frames of silence for packets of known length, since then.
     concealed: u64,
 }
 
@@ -82,7 +82,7 @@ impl Ogg {
             .filter(|&(serial, _)| serial == stream.serial)
             .and_then(|(_, position)| position.checked_sub(stream.skip))
             .map(|frames| frames as f64 / rate as f64);
-        // A pipe may hold anything: an hour.
+        // The length of a pipe is unknown: an hour of silence.
         let silence_left = bytes.map_or(3600, |bytes| bytes / BYTES_PER_SECOND_OF_SILENCE) * rate;
         Ok(Self {
             pages,
@@ -113,12 +113,12 @@ impl Ogg {
             },
         };
         if self.pages.take_skipped() > 0 {
-            // It may have been the first with audio: then the stream begins at 0 all the same.
+            // It may have been the first page with audio; the stream then still begins at 0.
             self.stream.position.get_or_insert(0);
             self.stream.lose("a damaged Ogg page");
         }
         if page.first {
-            // Another stream follows in the same file, or one that nobody understands.
+            // Another stream follows in the same file; it may be of an unknown kind.
             let (stream, next) = Stream::start(&mut self.pages, page)?;
             (self.stream, self.next, self.seconds) = (stream, next, None);
             return Ok(true);
@@ -133,7 +133,7 @@ impl Ogg {
         let stream = &mut self.stream;
         let channels = stream.layout.channels as usize;
         let mut audio = Vec::new();
-        // Where in `audio` something is missing: at the front, unless a packet within is damaged.
+        // Position of the gap in `audio`: at the front, unless a packet inside is damaged.
         let mut gap_at = None;
         for packet in stream.packets(page) {
             if stream.is_header(&packet) {
@@ -150,7 +150,7 @@ impl Ogg {
                     if page.last {
                         audio.truncate((decoded - surplus) as usize * channels);
                     } else if surplus > 0 && stream.codec == Codec::Vorbis {
-                        // The stream begins within its first page.
+                        // The audio begins inside the first page.
                         audio.drain(..surplus as usize * channels);
                     }
                 }
@@ -181,7 +181,7 @@ impl Ogg {
         Ok(())
     }
 
-    /// Drops what Opus decodes before the audio begins.
+    /// Drops the frames that Opus decodes before the audio begins.
     fn trim_delay(&mut self, channels: usize) {
         for piece in &mut self.ready {
             let Piece::Audio(audio) = piece else { continue };
@@ -202,7 +202,7 @@ impl Decode for Ogg {
     }
 
     fn announced(&self) -> Option<f64> {
-        // Captures of live streams end anywhere.
+        // Recordings of live streams may end anywhere.
         None
     }
 
@@ -244,7 +244,7 @@ impl Decode for Ogg {
 }
 
 impl Stream {
-    /// Starts the first audio stream among those that begin with `page`; also the first page behind its headers.
+    /// Starts the first audio stream among those that begin at `page`. Also returns the first page after its headers.
     fn start(pages: &mut Pages, page: Page) -> Result<(Self, Option<Page>), Fault> {
         let mut found = None;
         let mut refused = None;
@@ -298,7 +298,7 @@ impl Stream {
         }
     }
 
-    /// A decoder of Vorbis needs its third packet.
+    /// A Vorbis decoder needs the third header packet.
     fn vorbis(
         pages: &mut Pages,
         mut page: Option<Page>,
@@ -308,7 +308,7 @@ impl Stream {
         layout: Layout,
     ) -> Result<(Self, Option<Page>), Fault> {
         let ends = || Fault::Malformed("it ends before its Vorbis headers do".into());
-        // Headers are collected by a stream that decodes nothing yet.
+        // A stream with a placeholder decoder collects the headers.
         let nothing = Decoder::Opus(Box::new(Opus::new(&opus::plain(1))?));
         let mut stream = Self::new(serial, sequence, Codec::Vorbis, nothing, layout);
         let mut setup = None;
@@ -344,7 +344,7 @@ impl Stream {
         Ok((stream, None))
     }
 
-    /// What the first packet of a stream says.
+    /// Parses the first packet of a stream.
     fn identify(page: &Page) -> Result<Head, Fault> {
         let packet = page.packets().next().map(|(packet, _)| packet).unwrap_or_default();
         match packet {
@@ -374,7 +374,7 @@ impl Stream {
             self.lose("Ogg pages are missing");
         }
         self.sequence = page.sequence;
-        // A packet whose start is missing, or whose end.
+        // A packet whose start or end is missing is not whole.
         let mut whole = page.continued == self.open;
         if !page.continued {
             self.partial.clear();
@@ -400,11 +400,11 @@ impl Stream {
         packets
     }
 
-    /// Something is missing here.
+    /// Records that something is missing here.
     fn lose(&mut self, cause: &'static str) {
         self.partial.clear();
         self.open = false;
-        // Headers are passed over however many pages they lost.
+        // Damage in the headers causes no warning.
         if self.position.is_some() {
             self.damage = Some(cause);
             self.decoder.reset();
@@ -412,7 +412,7 @@ impl Stream {
         }
     }
 
-    /// Whether a packet is a header, by its own first bytes: damage may have taken some of them.
+    /// Whether a packet is a header, by its first bytes: some headers may be lost.
     fn is_header(&self, packet: &[u8]) -> bool {
         match self.codec {
             Codec::Opus => packet.starts_with(b"OpusTags") || packet.starts_with(b"OpusHead"),
@@ -421,11 +421,11 @@ impl Stream {
         }
     }
 
-    /// Appends the audio of a packet; `gap_at` becomes where one could not be decoded.
+    /// Appends the audio of a packet. Sets `gap_at` to the position of a packet that cannot be decoded.
     fn decode(&mut self, packet: Vec<u8>, audio: &mut Vec<f32>, gap_at: &mut Option<usize>) -> Result<(), Fault> {
         let concealed = if self.codec == Codec::Opus { opus::packet_frames(&packet) } else { 0 };
         let mut samples = Vec::new();
-        // The first block of Vorbis overlaps with nothing.
+        // The first Vorbis block has nothing to overlap with.
         let silent = std::mem::take(&mut self.fresh) && self.codec == Codec::Vorbis;
         match self.decoder.decode(packet.into_boxed_slice(), 0, &mut samples) {
             Ok(Some(layout)) if layout == self.layout => {
@@ -454,10 +454,10 @@ enum Head {
     Flac { info: Box<[u8]>, layout: Layout },
 }
 
-/// Serial number and position of the last page that tells one, from the end of a file.
+/// Serial number and position of the last page with a position, read from the end of a file.
 fn last_position(input: &mut Input) -> Result<Option<(u32, u64)>, Fault> {
     let Some(len) = input.len() else { return Ok(None) };
-    // Pages are at most 65,307 bytes, so the last one begins within this many of the end.
+    // A page has at most 65,307 bytes, so the last one begins within this distance of the end.
     let mut tail = vec![0; (64 * 1024).min(len as usize)];
     let read = input.read_at(len - tail.len() as u64, &mut tail)?;
     let pages = tail[..read].windows(18).rev().filter(|page| page.starts_with(b"OggS\0"));
@@ -465,6 +465,6 @@ fn last_position(input: &mut Input) -> Result<Option<(u32, u64)>, Fault> {
         let serial = u32::from_le_bytes(std::array::from_fn(|i| page[14 + i]));
         (serial, u64::from_le_bytes(std::array::from_fn(|i| page[6 + i])))
     });
-    // All ones: a page on which no packet ends.
+    // All ones marks a page on which no packet ends.
     Ok(told.into_iter().find(|&(_, position)| position != u64::MAX))
 }

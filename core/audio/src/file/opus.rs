@@ -1,11 +1,11 @@
-//! Opus packets (RFC 6716) by opus-pure, and the header that containers have for them (RFC 7845 §5.1).
+//! Decoding Opus packets (RFC 6716) with opus-pure, and the identification header in containers (RFC 7845 §5.1).
 
 use opus_pure::{Error, MAX_PACKET_SAMPLES, OpusDecoder, OpusHead, OpusMSDecoder};
 
 use super::packets::PacketFault;
 use super::{Fault, Layout};
 
-/// Opus always decodes to 48 kHz here: containers count at that rate, and one resampler serves all formats.
+/// Opus is always decoded to 48 kHz: containers count frames at that rate, and the resampler handles all rates.
 pub(super) const RATE: u32 = 48_000;
 
 /// A decoder of one stream.
@@ -56,7 +56,7 @@ impl Opus {
             Decoder::Multi(decoder) => decoder.decode(packet, MAX_PACKET_SAMPLES, &mut self.block),
         };
         let frames = match result {
-            // Of no bytes a decoder makes up as much as was asked for.
+            // For an empty packet a decoder would conceal as many frames as requested.
             _ if packet.is_empty() => return Err(PacketFault::Damaged("an empty Opus packet")),
             Ok(frames) => frames,
             Err(Error::InvalidPacket(fault) | Error::Internal(fault)) => return Err(PacketFault::Damaged(fault)),
@@ -68,7 +68,7 @@ impl Opus {
     }
 }
 
-/// The header of a stream in mono or stereo that has none.
+/// A header for a mono or stereo stream without one.
 pub(super) fn plain(channels: u8) -> OpusHead {
     let channel_count = channels.clamp(1, 2);
     OpusHead {
@@ -83,7 +83,7 @@ pub(super) fn plain(channels: u8) -> OpusHead {
     }
 }
 
-/// The identification header, checked as far as decoding depends on it.
+/// Parses the identification header and checks everything that decoding depends on.
 pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, Fault> {
     let malformed = |cause: &str| Err(Fault::Malformed(cause.into()));
     let Some(fields) = packet.strip_prefix(b"OpusHead").and_then(|rest| rest.first_chunk::<11>()) else {
@@ -120,7 +120,8 @@ pub(super) fn parse_head(packet: &[u8]) -> Result<OpusHead, Fault> {
     Ok(head)
 }
 
-/// Frames at 48 kHz of a packet that cannot be decoded, by its first byte (RFC 6716 §3.1); 20 ms where it has none.
+/// Number of frames at 48 kHz of a packet that cannot be decoded, from its first byte (RFC 6716 §3.1); 20 ms for an
+/// empty packet.
 pub(super) fn packet_frames(packet: &[u8]) -> u64 {
     let Some(&toc) = packet.first() else { return 960 };
     let frame = match toc >> 3 {

@@ -1,4 +1,4 @@
-//! Packets of a codec to samples, whatever container they come from.
+//! Decoding packets of a codec to samples, independent of the container.
 
 use std::io;
 
@@ -22,23 +22,23 @@ pub(super) enum Decoder {
     Opus(Box<Opus>),
 }
 
-/// A decoder for what a container says of a track.
+/// A decoder chosen for a track.
 pub(super) struct Chosen {
     pub(super) decoder: Decoder,
     pub(super) codec: Codec,
-    /// What it decodes to, where that is known.
+    /// The rate of its output in Hz, if known.
     pub(super) rate: Option<u32>,
-    /// Frames by which it is ahead of the decoder that the container's times are made for.
+    /// Frames by which its output is early, compared with the decoder that the container's times assume.
     pub(super) ahead: u64,
 }
 
-// The extension of HE-AAC delays what it makes up, and the core with it, by so many frames of the core; encoders count
-// that in.
+// The extension of HE-AAC delays its output, and the core with it, by this many frames of the core; encoders include
+// that delay.
 const EXTENSION_DELAY: u64 = 481;
 
-/// What is wrong with one packet.
+/// Why a packet was not decoded.
 pub(super) enum PacketFault {
-    /// It cannot be decoded, the next one may.
+    /// This packet cannot be decoded; the next one may.
     Damaged(&'static str),
     /// The stream ends and another begins.
     Reset,
@@ -47,7 +47,7 @@ pub(super) enum PacketFault {
 }
 
 impl Decoder {
-    /// A decoder for what a container says.
+    /// Chooses a decoder from a container's parameters.
     pub(super) fn choose(parameters: &AudioCodecParameters) -> Result<Chosen, Fault> {
         let codec = match parameters.codec {
             CODEC_ID_AAC => Codec::Aac,
@@ -60,7 +60,7 @@ impl Decoder {
             CODEC_ID_OPUS => {
                 let head = match parameters.extra_data.as_deref() {
                     Some(head) if head.starts_with(b"OpusHead") => super::opus::parse_head(head)?,
-                    // CAF has no header of Opus.
+                    // CAF stores no Opus header.
                     _ => super::opus::plain(parameters.channels.as_ref().map_or(1, |channels| channels.count() as u8)),
                 };
                 let opus = Opus::new(&head)?;
@@ -77,17 +77,17 @@ impl Decoder {
         if codec == Codec::Aac {
             let config = parameters.extra_data.as_deref().filter(|config| !config.is_empty()).map(Config::parse);
             if let Some(config) = config {
-                // Symphonia decodes the core of HE-AAC, and refuses what says that it is more than a core.
+                // Symphonia decodes the core of HE-AAC, but refuses a configuration with the extension.
                 let config = config?;
                 ahead = if config.extended { EXTENSION_DELAY } else { 0 };
                 parameters.with_extra_data(config.core().into_boxed_slice()).with_sample_rate(config.rate);
             }
         }
-        // What the header says is checked before a decoder allocates by it; what it decodes to is checked again.
+        // The header is checked before a decoder allocates memory for it; the decoded layout is checked again.
         if let (Some(rate), Some(channels)) = (parameters.sample_rate, &parameters.channels) {
             Layout::new(rate, channels.count() as u32)?;
         }
-        // Delay and padding are trimmed by `Trim`: symphonia cuts everything after the length in the header.
+        // Delay and padding are trimmed by `Trim`: symphonia would cut everything after the length in the header.
         let gapless = !matches!(codec, Codec::Mp2 | Codec::Mp3);
         let options = AudioDecoderOptions::default().gapless(gapless);
         let decoder = match symphonia::default::get_codecs().make_audio_decoder(&parameters, &options) {
@@ -101,8 +101,7 @@ impl Decoder {
         Ok(Chosen { decoder, codec, rate: parameters.sample_rate, ahead })
     }
 
-    /// Decodes a packet of `frames` frames, as far as that is known, into `out`, interleaved; `None` for a packet
-    /// without audio.
+    /// Decodes a packet of `frames` frames (if known) into `out`, interleaved; `None` for a packet without audio.
     pub(super) fn decode(
         &mut self,
         data: Box<[u8]>,
@@ -129,7 +128,7 @@ impl Decoder {
         }
     }
 
-    /// Forgets what came before: packets are missing.
+    /// Resets the decoder, because packets are missing.
     pub(super) fn reset(&mut self) {
         if let Self::Symphonia(decoder) = self {
             decoder.reset();
@@ -143,7 +142,7 @@ fn is_pcm(parameters: &AudioCodecParameters) -> bool {
         .is_some_and(|registered| registered.codec.info.short_name.starts_with("pcm"))
 }
 
-/// Rate and channels of AAC that is only refused because it has more than two channels.
+/// Rate and channels of AAC that symphonia refuses only because it has more than two channels.
 fn multichannel(codec: Codec, parameters: &AudioCodecParameters) -> Option<(u32, u32)> {
     let plain = parameters.extra_data.as_ref().is_none_or(|config| MultichannelAac::understands(config));
     let channels = parameters.channels.as_ref()?.count() as u32;
@@ -163,7 +162,7 @@ impl From<Error> for PacketFault {
             Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::Damaged("a packet ends early")
             }
-            // A packet that asks for what the codec of its own track never has.
+            // A packet that needs a feature that its codec does not have.
             Error::Unsupported(fault) | Error::LimitError(fault) => Self::Damaged(fault),
             Error::ResetRequired => Self::Reset,
             error => Self::Final(error.into()),

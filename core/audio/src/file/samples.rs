@@ -1,4 +1,4 @@
-//! One run of uncompressed or ADPCM samples, whatever container it stands in.
+//! A run of uncompressed or ADPCM samples in any container.
 
 use std::io::{Seek, SeekFrom};
 
@@ -11,10 +11,10 @@ use symphonia::core::units::{Duration, Timestamp};
 use super::{Codec, Decode, Fault, Input, Layout, Loss};
 use crate::SampleFormat;
 
-// Bytes read at once: one second of 16-bit mono at 8 kHz.
+// Bytes per read: one second of 16-bit mono at 8 kHz.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// Order of the bytes of a number.
+/// Byte order of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Little,
@@ -43,10 +43,10 @@ pub(super) enum Form {
     Plain {
         sample: SampleFormat,
         order: Order,
-        /// 8-bit samples have their zero at 0 and not at 128, as in AIFF.
+        /// Whether 8-bit samples are signed (zero at 0, not at 128), as in AIFF.
         signed_bytes: bool,
     },
-    /// Four bits per sample in blocks of so many bytes.
+    /// Four bits per sample, in blocks of `block_bytes` bytes.
     Adpcm { kind: AdpcmKind, block_bytes: u32 },
 }
 
@@ -70,15 +70,15 @@ impl AdpcmKind {
     }
 }
 
-/// Where the samples of a file lie and what they are.
+/// Position and format of a file's samples.
 pub(super) struct Run {
     pub(super) codec: Codec,
     pub(super) layout: Layout,
     pub(super) form: Form,
     pub(super) start: u64,
-    /// Bytes that the header announces; `None` when it leaves the length open.
+    /// Length in bytes from the header; `None` if the header leaves it open.
     pub(super) announced: Option<u64>,
-    /// Frames that the header announces: the last ADPCM block is filled up.
+    /// Number of frames from the header: the last ADPCM block may be padded.
     pub(super) frames: Option<u64>,
 }
 
@@ -86,13 +86,13 @@ pub(super) struct Run {
 pub(super) struct Samples {
     input: Input,
     run: Run,
-    /// Bytes and frames that belong together: those of one frame, or of one ADPCM block.
+    /// Bytes and frames of one unit: a frame, or an ADPCM block.
     unit_bytes: u64,
     unit_frames: u64,
     adpcm: Option<Box<dyn AudioDecoder>>,
-    /// Bytes of the run that may follow; `None` to the end.
+    /// Remaining bytes of the run; `None` up to the end of the file.
     left: Option<u64>,
-    /// Frames that may follow, where the last block is filled up.
+    /// Remaining frames, if the last block may be padded.
     frames_left: u64,
     bytes: Vec<u8>,
     losses: Vec<Loss>,
@@ -114,7 +114,7 @@ impl Samples {
             (Some(announced), Some(there)) => Some(announced.min(there)),
             (announced, there) => announced.or(there),
         };
-        // The number of frames says where in the last block the audio ends, or is wrong.
+        // The number of frames gives the end of the audio in the last block, unless it is wrong.
         let blocks = run.announced.map(|bytes| bytes / unit_bytes * unit_frames);
         run.frames = run.frames.filter(|&frames| {
             unit_frames > 1 && blocks.is_some_and(|blocks| frames <= blocks && frames + unit_frames > blocks)
@@ -139,7 +139,7 @@ impl Samples {
         frames as f64 / f64::from(self.run.layout.rate)
     }
 
-    /// Reads whole units into `bytes`: as many as there are from a file, those that have arrived from a pipe.
+    /// Reads whole units into `bytes`: up to a full block from a file, the available ones from a pipe.
     fn read_units(&mut self) -> Result<usize, Fault> {
         let whole = (BLOCK_BYTES as u64 / self.unit_bytes).max(1) * self.unit_bytes;
         let wanted = self.left.map_or(whole, |left| whole.min(left)) as usize;
@@ -158,7 +158,7 @@ impl Samples {
             }
         }
         self.bytes.truncate(filled);
-        // A file that shrank while it was read: what is there, then the end.
+        // A file that became shorter while it was read ends here.
         let ended = filled == 0 || self.input.is_seekable() && filled < wanted;
         self.left = if ended { Some(0) } else { self.left.map(|left| left - filled as u64) };
         Ok(filled)

@@ -1,16 +1,16 @@
-//! Gapless trimming: what an encoder put before and after the audio is not part of it.
+//! Gapless trimming: removes an encoder's delay and padding.
 
-/// Cuts the encoder's delay from the start and its padding from the end of a stream of interleaved samples.
+/// Removes the encoder's delay from the start and its padding from the end of a stream of interleaved samples.
 ///
-/// The end is only cut if it is where the header says: files that were joined without correcting the header go on
-/// after it, and lose nothing here.
+/// The end is only removed if the stream ends where the header says. Files that were concatenated without correcting
+/// the header continue after it and are kept whole.
 #[derive(Debug, Default)]
 pub(super) struct Trim {
     /// Frames still to drop at the start.
     delay: u64,
     /// Frames of audio after the delay, with the padding that may follow; `None` keeps everything.
     body: Option<Body>,
-    /// Samples behind the announced end, kept until it is clear whether the stream ends there.
+    /// Samples after the announced end, held until it is clear whether the stream ends there.
     held: Vec<f32>,
 }
 
@@ -25,7 +25,7 @@ impl Trim {
         Self { delay, body: frames.map(|frames_left| Body { frames_left, padding }), held: Vec::new() }
     }
 
-    /// Removes from `samples`, the next block of the stream, what is no audio.
+    /// Removes delay and padding from `samples`, the next block of the stream.
     pub(super) fn apply(&mut self, samples: &mut Vec<f32>, channels: usize) {
         let frames = (samples.len() / channels) as u64;
         let dropped = self.delay.min(frames);

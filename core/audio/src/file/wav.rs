@@ -1,28 +1,27 @@
 //! Audio in RIFF, RIFX, RF64 and BW64 files (Microsoft/IBM 1991; EBU Tech 3306; ITU-R BS.2088) and in Sony's W64.
 //!
-//! Read here and not by symphonia: it has neither RF64 (files beyond 4 GB) nor W64, its chunk reader shifts and
-//! allocates by numbers from the header, and it believes them: writers to pipes leave a length of 2 GB behind,
-//! recorders that lose power one of nothing, and editors forget to pad chunks of odd length. What is there is what
-//! counts.
+//! Parsed here and not by symphonia, which supports neither RF64 (files beyond 4 GB) nor W64, and which trusts the
+//! sizes in the header. These are often wrong: writers to pipes leave a length of 2 GB, recorders that lose power a
+//! length of 0, and editors forget to pad chunks of odd length. Here the real size of the file counts.
 
 use super::frames::{Frames, Kind};
 use super::samples::{AdpcmKind, Form, Order, Run, Samples};
 use super::{Codec, Decode, Fault, Input, Layout};
 use crate::SampleFormat;
 
-// A file of empty chunks must not keep us busy; real ones have a handful.
+// Limits the time for a file of empty chunks; real files have a handful.
 const MAX_CHUNKS: usize = 1024;
-// How far a chunk is looked for where the one before it has a wrong length.
+// How far to search for a chunk after one with a wrong length.
 const SEARCHED_BYTES: usize = 64 * 1024;
 // sox writes 0x7FFFF000 to pipes, GStreamer 0x7FFF0000, arecord 0x80000000, ffmpeg and others all ones: the length is
 // open.
 const OPEN_LENGTH: u64 = 0x7fff_0000;
 
-/// What a `fmt ` chunk says.
+/// The content of a `fmt ` chunk.
 #[derive(Debug, Clone, Copy)]
 enum Format {
     Samples(Layout, Form),
-    /// MPEG frames, which say themselves what they are.
+    /// MPEG frames, which have their own headers.
     Mpeg,
 }
 
@@ -53,9 +52,10 @@ pub(super) fn open_riff(mut input: Input, order: Order) -> Result<Box<dyn Decode
     Err(Fault::Malformed(format!("no data within its first {MAX_CHUNKS} chunks")))
 }
 
-/// Where the chunk behind one of `size` bytes at `body` begins.
+/// Start of the chunk after one of `size` bytes at `body`.
 ///
-/// Chunks are padded to even sizes, but not by everyone; and where nothing looks like a chunk, the length is wrong.
+/// Chunks are padded to even sizes, but not by all writers. If no chunk begins at either position, the length is wrong
+/// and the chunk is searched for.
 fn next_chunk(input: &mut Input, body: u64, size: u64, order: Order) -> Result<u64, Fault> {
     let padded = body + size + size % 2;
     let unpadded = body + size;
@@ -103,10 +103,10 @@ fn at_data(
     const ALL_ONES: u64 = u32::MAX as u64;
     let announced = match (size, long_data) {
         (ALL_ONES, Some(long)) => Some(long),
-        // Writers to a pipe do not know the length yet: ffmpeg leaves all ones, others 0.
+        // Writers to a pipe do not know the length: ffmpeg writes all ones, others 0.
         (ALL_ONES, None) => None,
         (0, _) if there != Some(0) => None,
-        // In a pipe nobody can say that less than that came through.
+        // For a pipe such a length is treated as open.
         (size, _) if size >= OPEN_LENGTH && !input.is_seekable() => None,
         (size, _) => Some(size),
     };
@@ -144,7 +144,7 @@ fn read_format(input: &mut Input, position: u64, size: u64, order: Order) -> Res
         MICROSOFT_ADPCM if valid == 4 => return Ok(adpcm(AdpcmKind::Microsoft)),
         _ => {}
     }
-    // What a sample occupies, not how many of its bits are valid: 24 valid bits may lie in the top of four bytes.
+    // The storage size of a sample, not its valid bits: 24 valid bits may be stored in the top of four bytes.
     let occupied = block_align / channels * 8;
     let bits = if block_align % channels == 0 && occupied >= valid { occupied } else { valid };
     let sample = match (tag, bits) {
@@ -188,14 +188,14 @@ fn read_long_data_size(input: &mut Input, position: u64) -> Result<u64, Fault> {
     Ok(u64::from_le_bytes(data))
 }
 
-/// What follows the four letters of a W64 chunk's name.
+/// The bytes after the four letters of a W64 chunk's name.
 const W64_TAIL: [u8; 12] = [0xf3, 0xac, 0xd3, 0x11, 0x8c, 0xd1, 0, 0xc0, 0x4f, 0x8e, 0xdb, 0x8a];
 
 /// W64: the chunks of a WAV file under names of 16 bytes, with sizes of 64 bits that count the header, padded to eight.
 pub(super) fn open_w64(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
     const HEADER: u64 = 24;
     let mut format = None;
-    // The file's own header: a name, the size of all, and another name.
+    // The file header: a name, the total size, and another name.
     let mut position = 40u64;
     for _ in 0..MAX_CHUNKS {
         let mut header = [0; HEADER as usize];
@@ -211,7 +211,7 @@ pub(super) fn open_w64(mut input: Input) -> Result<Box<dyn Decode>, Fault> {
                 format = Some(read_format(&mut input, body, size.saturating_sub(HEADER), Order::Little)?)
             }
             (b"data", true) => {
-                // An open length is 0 or all ones here, too.
+                // An open length is 0 or all ones here too.
                 let announced = size.checked_sub(HEADER).filter(|&size| size < u64::MAX >> 1).unwrap_or(0);
                 return at_data(
                     input,

@@ -1,4 +1,4 @@
-//! From frames to the features that a Whisper encoder reads.
+//! From log-mel frames to the normalised features of a Whisper encoder.
 
 use super::{HOP, LogMel, SILENCE};
 use crate::AudioError;
@@ -14,7 +14,7 @@ pub struct Features {
     pub n_frames: usize,
 }
 
-/// Frames of `samples` samples: the last of the centred windows is dropped, as in the reference.
+/// Number of frames for `samples` samples; the last centred window is dropped, as in the reference.
 #[must_use]
 pub const fn frame_count(samples: usize) -> usize {
     samples / HOP
@@ -42,12 +42,11 @@ pub fn log_mel_spectrogram(samples: &[f32], n_mels: usize, padding: usize) -> Re
 /// One window of encoder input from unnormalised `frames` (`[frames, n_mels]`, see [`LogMel::frames`]): the first
 /// `window_frames` of them, followed by silence where there are fewer, normalised by the window's own peak.
 ///
-/// Row-major `[window_frames, n_mels]`. Equal to what transformers computes for a clip of its own when the frames at
-/// the end of the clip saw silence (and not a mirror image) behind it: push 200 samples of silence or more before
-/// [`LogMel::finish`].
+/// Row-major `[window_frames, n_mels]`. Equals the features of transformers for this clip if the clip is followed by
+/// silence instead of its mirror image: push at least 200 samples of silence before [`LogMel::finish`].
 ///
 /// # Panics
-/// When `n_mels` is 0 (no [`LogMel`] has that).
+/// When `n_mels` is 0, which no [`LogMel`] has.
 #[must_use]
 pub fn whisper_features(frames: &[f32], n_mels: usize, window_frames: usize) -> Vec<f32> {
     assert!(n_mels > 0, "frames have bins");

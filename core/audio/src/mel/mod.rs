@@ -10,9 +10,9 @@ pub use features::{Features, frame_count, log_mel_spectrogram, normalize, transp
 pub use filters::mel_filterbank;
 pub use stream::LogMel;
 
-/// Samples from one frame to the next: 10 ms.
+/// Distance between frames in samples: 10 ms.
 pub const HOP: usize = 160;
-/// Samples under the window of one frame: 25 ms.
+/// Samples per frame (window length): 25 ms.
 pub const WINDOW: usize = 400;
 /// Samples of the longest input of a Whisper model, 30 s; its features have `CHUNK_SAMPLES / HOP` frames.
 pub const CHUNK_SAMPLES: usize = 480_000;

@@ -1,7 +1,7 @@
 //! Streaming log-mel: samples may arrive in pieces of any size; the frames do not depend on how the input was cut.
 //!
-//! Cost: one 400-point real FFT and one sparse 201 × `n_mels` product per frame, eight frames at once where as many are
-//! complete; no allocation per frame once the buffer of frames has grown to what the caller leaves in it.
+//! Cost: one 400-point real FFT and one sparse 201 × `n_mels` product per frame, up to eight frames at once. No
+//! allocation per frame once the buffer has grown to the number of frames that the caller leaves in it.
 
 use sotto_kernels::{KernelSet, Spectrogram, SpectrogramScratch};
 
@@ -18,8 +18,7 @@ const LEAD: usize = WINDOW / 2;
 /// (`torch.stft`, centred, last frame dropped). For features of the audio followed by silence, as transformers and
 /// openai-whisper compute them, push the silence too ([`push_silence`](Self::push_silence)).
 ///
-/// Memory: the frames that [`drain`](Self::drain) was not asked to drop, plus some 20 kB. Not for sharing between
-/// threads while pushing; `Send`.
+/// Memory: the frames that were not [drained](Self::drain), plus some 20 kB. `Send`; pushing needs exclusive access.
 #[derive(Debug, Clone)]
 pub struct LogMel {
     kernels: KernelSet,
@@ -27,13 +26,13 @@ pub struct LogMel {
     scratch: SpectrogramScratch,
     /// Samples from stream position `160 · next_frame - 200` on (the first frames' mirrored lead included).
     pending: Vec<f32>,
-    /// Where the next frame's window begins in `pending`.
+    /// Start of the next frame's window in `pending`.
     cursor: usize,
     samples_in: u64,
     frames: Vec<f32>,
     frames_dropped: u64,
     peak: f32,
-    /// The mirrored lead can only be built once 201 samples are there.
+    /// Whether the mirrored lead was built; that needs 201 samples.
     started: bool,
 }
 
@@ -66,11 +65,11 @@ impl LogMel {
         self.spectrogram.filters()
     }
 
-    /// Takes the next samples of the stream and computes every frame that they complete.
+    /// Adds the next samples of the stream and computes every frame that they complete.
     ///
-    /// Samples must be finite; the energy of a window with one that is not counts as silence.
+    /// Samples must be finite; a window with one that is not counts as silence.
     pub fn push(&mut self, samples: &[f32]) {
-        // Bounded buffer however long the push.
+        // In pieces, so that the buffer stays bounded however long the push is.
         for piece in samples.chunks(16 * 1024) {
             self.pending.extend_from_slice(piece);
             self.samples_in += piece.len() as u64;
@@ -78,7 +77,7 @@ impl LogMel {
         }
     }
 
-    /// Takes `count` samples of digital silence; cheaper than pushing zeros, with the same result.
+    /// Adds `count` samples of digital silence; cheaper than pushing zeros, with the same result.
     pub fn push_silence(&mut self, count: usize) {
         const ZEROS: [f32; 1600] = [0.0; 1600];
         let mut left = count;
@@ -95,11 +94,11 @@ impl LogMel {
     pub fn finish(&mut self) {
         let expected = self.samples_in / HOP as u64;
         if !self.started {
-            // Up to 200 samples: the mirror image at either end reaches past the other one, and is mirrored again.
+            // Up to 200 samples: the mirror image at each end reaches beyond the other end and is mirrored again.
             self.start();
         }
         let end = self.pending.len();
-        // Mirrored without repeating the last sample; all of what is needed lies in `pending`, lead included.
+        // Mirrored without repeating the last sample; everything needed is in `pending`, the lead included.
         for i in 0..LEAD {
             let mirrored = self.pending.get(end.wrapping_sub(2 + i)).copied().unwrap_or(0.0);
             self.pending.push(mirrored);
@@ -122,7 +121,7 @@ impl LogMel {
         self.frames
     }
 
-    /// Index in the stream of the first of [`frames`](Self::frames): how many were drained.
+    /// Index in the stream of the first of [`frames`](Self::frames): the number of drained frames.
     #[must_use]
     pub fn first_frame(&self) -> u64 {
         self.frames_dropped
@@ -142,14 +141,14 @@ impl LogMel {
         self.peak
     }
 
-    /// Drops the oldest `frames` frames (all, when there are fewer); their memory is used again.
+    /// Drops the oldest `frames` frames (all, if there are fewer); their memory is reused.
     pub fn drain(&mut self, frames: usize) {
         let frames = frames.min(self.frames.len() / self.n_mels());
         self.frames.drain(..frames * self.n_mels());
         self.frames_dropped += frames as u64;
     }
 
-    /// Forgets everything: the next sample is the first of a new stream. Buffers are kept.
+    /// Resets the state: the next sample is the first of a new stream. Buffers are kept.
     pub fn reset(&mut self) {
         self.pending.clear();
         self.cursor = 0;
@@ -171,7 +170,7 @@ impl LogMel {
         self.compact(false);
     }
 
-    /// Puts the mirrored lead before the first samples.
+    /// Inserts the mirrored lead before the first samples.
     fn start(&mut self) {
         let samples = self.pending.len();
         let lead: Vec<f32> =
@@ -209,12 +208,12 @@ impl LogMel {
     }
 }
 
-/// Frames whose windows lie in as many samples.
+/// Number of frames whose windows lie within `samples` samples.
 const fn complete(samples: usize) -> usize {
     if samples < WINDOW { 0 } else { (samples - WINDOW) / HOP + 1 }
 }
 
-/// Whether the first window is digital silence, whose frame is known.
+/// Whether the first window is digital silence, so that its frame need not be computed.
 fn is_silent(samples: &[f32]) -> bool {
     samples[..WINDOW].iter().all(|&x| x == 0.0)
 }
@@ -244,7 +243,7 @@ mod tests {
             let before = mel.frame_count();
             mel.push(&vec![0.1; count]);
             mel.finish();
-            // What was computed stays, and what comes is behind it.
+            // Computed frames stay, and new ones follow them.
             assert!(mel.frame_count() >= before + (count / HOP) as u64 && mel.frames().starts_with(&ended));
         }
     }

@@ -1,15 +1,15 @@
-//! The pages of an Ogg file (RFC 3533 §6), found again behind damage.
+//! The pages of an Ogg file (RFC 3533 §6), with resynchronisation after damage.
 
 use super::super::{Fault, Input};
 
-/// The longest packet that is put together: headers with pictures are the longest.
+/// Maximum size of a packet: headers with pictures are the largest.
 pub(super) const MAX_PACKET_BYTES: usize = 8 << 20;
 
 const HEADER: usize = 27;
-// A header, 255 segments and what they can hold.
+// A header, 255 segment lengths and the largest segments.
 const MAX_PAGE_BYTES: usize = HEADER + 255 + 255 * 255;
 const READ_BYTES: usize = 32 * 1024;
-// Checking one costs up to 65 kB of checksum: a file made of their first bytes must not cost more than it is worth.
+// Checking a page costs a checksum of up to 65 kB; this bounds the time for a file full of false page starts.
 const MAX_FALSE_PAGES: u32 = 1024;
 
 /// One page, its checksum verified.
@@ -17,20 +17,20 @@ const MAX_FALSE_PAGES: u32 = 1024;
 pub(super) struct Page {
     pub(super) serial: u32,
     pub(super) sequence: u32,
-    /// Frames up to the end of the last packet that ends here; `None` where none ends.
+    /// Frames up to the end of the last packet that ends on this page; `None` if none ends.
     pub(super) position: Option<u64>,
-    /// It goes on with a packet of the page before.
+    /// Whether it continues a packet of the previous page.
     pub(super) continued: bool,
-    /// A stream begins with it.
+    /// Whether a stream begins with it.
     pub(super) first: bool,
-    /// A stream ends with it.
+    /// Whether a stream ends with it.
     pub(super) last: bool,
     segments: Vec<u8>,
     body: Vec<u8>,
 }
 
 impl Page {
-    /// The packets or parts of them, and whether each ends here.
+    /// The packets or parts of packets, and whether each ends on this page.
     pub(super) fn packets(&self) -> impl Iterator<Item = (&[u8], bool)> {
         let mut segments = self.segments.as_slice();
         let mut body = self.body.as_slice();
@@ -49,16 +49,16 @@ impl Page {
     }
 }
 
-/// Reads pages one after the other.
+/// Reads pages in order.
 pub(super) struct Pages {
     input: Input,
-    /// Bytes read and not used yet begin at `at`.
+    /// Unused bytes begin at `at`.
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
-    /// Bytes passed over since they were asked for.
+    /// Bytes skipped since the last query.
     skipped: u64,
-    /// Places since the last page that began like one.
+    /// False page starts since the last page.
     false_pages: u32,
     cut_off: bool,
 }
@@ -68,7 +68,7 @@ impl Pages {
         Self { input, buffer: Vec::new(), at: 0, ended: false, skipped: 0, false_pages: 0, cut_off: false }
     }
 
-    /// The next whole page; what is none before it is passed over and counted.
+    /// The next whole page. Other bytes before it are skipped and counted.
     pub(super) fn next(&mut self) -> Result<Option<Page>, Fault> {
         loop {
             let available = self.available(HEADER)?;
@@ -82,7 +82,7 @@ impl Pages {
                 let body: usize = self.rest()[HEADER..].iter().take(segments).map(|&length| usize::from(length)).sum();
                 let length = HEADER + segments + body;
                 if available.max(self.available(length)?) < length {
-                    // The end, unless the length is what is damaged: then other pages follow.
+                    // The end of the input; or the length is damaged, if other pages follow.
                     self.cut_off = !self.rest()[4..].windows(4).any(|bytes| bytes == b"OggS");
                     if self.cut_off {
                         return Ok(None);
@@ -101,12 +101,12 @@ impl Pages {
         }
     }
 
-    /// Whether the input ended within a page.
+    /// Whether the input ended inside a page.
     pub(super) fn cut_off(&self) -> bool {
         self.cut_off
     }
 
-    /// Bytes that were passed over since this was asked last.
+    /// Bytes that were skipped since the last call.
     pub(super) fn take_skipped(&mut self) -> u64 {
         std::mem::take(&mut self.skipped)
     }
@@ -115,11 +115,11 @@ impl Pages {
         &self.buffer[self.at..]
     }
 
-    /// Goes on to the next place where a page may begin.
+    /// Advances to the next possible start of a page.
     fn search(&mut self) -> Result<(), Fault> {
         self.available(MAX_PAGE_BYTES)?;
         let rest = &self.rest()[1..];
-        // A name may be cut by what has been read.
+        // The last bytes may be the beginning of a page's signature.
         let step = 1 + rest.windows(4).position(|bytes| bytes == b"OggS").unwrap_or(rest.len().saturating_sub(3));
         let step = if self.ended && step + 3 >= self.rest().len() { self.rest().len() } else { step };
         self.at += step;
@@ -127,7 +127,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Makes `count` bytes available, if there are so many.
+    /// Makes `count` bytes available, or fewer at the end.
     fn available(&mut self, count: usize) -> Result<usize, Fault> {
         while self.buffer.len() - self.at < count && !self.ended {
             self.buffer.drain(..self.at);
@@ -165,7 +165,7 @@ fn parse(bytes: &[u8], segments: usize) -> Option<Page> {
     })
 }
 
-/// CRC-32 with the polynomial of Ethernet, not reflected, without inversions; its own field counts as zeros.
+/// CRC-32 with the Ethernet polynomial, not reflected, without inversions; the checksum field itself counts as zeros.
 pub(super) fn checksum(page: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
