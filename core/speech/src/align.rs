@@ -1,7 +1,7 @@
-//! Word times: the decoder's cross-attention says when each token was heard (openai/whisper `timing.py`).
+//! Word times from the decoder's cross-attention (openai/whisper `timing.py`).
 //!
 //! One more decoder pass over the finished text records the attention of the alignment heads; it is standardised and
-//! smoothed by a median filter. [`word_places`](crate::word_places) makes times of it.
+//! smoothed by a median filter. [`word_places`](crate::word_places) turns it into times.
 
 use std::ops::Range;
 
@@ -24,50 +24,50 @@ use crate::word_places::{Heard, place, sounding_states};
 // Width of the median filter over time, as the reference's `medfilt_width`.
 const FILTER: usize = 7;
 
-// Seconds by which attention may jump back without saying again what was said; a word alone may be anywhere.
+// Seconds by which attention may jump back without counting as a repetition; that of a single word may be anywhere.
 const AGAIN: f64 = 1.0;
 
-// Seconds within which nobody says one word twice.
+// Two equal words closer than this, in seconds, are one word.
 const SAME: f64 = 0.1;
 
-// Seconds by which the first words of an utterance listen back where they say an earlier one again.
+// Seconds by which the first words of an utterance attend to earlier audio if they repeat an earlier utterance.
 const ECHO: f64 = 0.3;
 
-// Seconds of a word that nobody says so fast.
+// Words shorter than this, in seconds, were not spoken.
 const SQUEEZED: f64 = 0.05;
 
-// States of a stretch that a text leaves out: a second. Words in which the heads hear little are shorter.
+// Encoder states (a second) from which on an unattended stretch counts as left out. Weakly attended words are shorter.
 const LEFT_OUT: usize = 50;
 
-/// Seconds of silence between words from which on they belong to two segments.
+/// Words with a longer silence between them, in seconds, belong to two segments.
 pub(crate) const LONGEST_PAUSE: f64 = 2.0;
 
-/// A word with its tokens and its times from the start of the window.
+/// A word with its tokens, and its times in seconds from the start of the window.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
     pub(crate) text: String,
     pub(crate) tokens: Vec<u32>,
     pub(crate) start: f64,
     pub(crate) end: f64,
-    /// Where its tokens listen most.
+    /// Time in seconds that its tokens attend to most.
     pub(crate) heard: f64,
     pub(crate) probability: f32,
 }
 
-/// What a text hears of its audio.
+/// How a text aligns with its audio.
 #[derive(Debug, Default)]
 pub(crate) struct Listening {
     /// Its words in order.
     pub(crate) words: Vec<Timed>,
-    /// Words before them that were given: those of the prefix.
+    /// Words of the forced prefix before them.
     pub(crate) given: Vec<Timed>,
-    /// Attention that its words pay to each encoder state, summed over them; marks of punctuation look elsewhere.
+    /// Attention to each encoder state, summed over the words, without punctuation marks, whose attention is elsewhere.
     pub(crate) attention: Vec<f32>,
 }
 
 impl Listening {
-    /// Without the first `tokens` tokens. Of a word that they begin the rest stays: mostly a mark of punctuation, which
-    /// goes with the word behind it.
+    /// Removes the first `tokens` tokens. If they end inside a word, its rest stays: mostly a punctuation mark, which
+    /// is joined to the next word.
     pub(crate) fn behind(mut self, tokens: usize, tokenizer: &WhisperTokenizer) -> Self {
         let mut left = tokens;
         let mut words: Vec<Timed> = Vec::with_capacity(self.words.len());
@@ -96,15 +96,14 @@ impl Listening {
         self
     }
 
-    /// Without what the text says again: from the first words on that listen to what was said before `from` seconds or
-    /// to what earlier words listened to, or that are the words that listened there. A word or two alone may listen
-    /// anywhere.
+    /// Removes repetitions: cuts the text at the first words that attend to audio before `from` seconds, or to audio of
+    /// earlier words, or that equal the words there. One or two words alone may attend anywhere.
     pub(crate) fn said_once(mut self, from: f64) -> Self {
         let first = self.given.len();
         let all: Vec<&Timed> = self.given.iter().chain(&self.words).collect();
         let letters: Vec<String> = all.iter().map(|word| letters(word)).collect();
         let mut latest = from;
-        // How many words up to this one listen back, and how many are said again.
+        // Number of consecutive words up to this one that attend back, and that repeat earlier words.
         let (mut back, mut same, mut cut) = (0, 0, all.len());
         for (index, word) in all.iter().enumerate().skip(first) {
             let again =
@@ -118,7 +117,7 @@ impl Listening {
             same = if repeated.is_some() { same + 1 } else { 0 };
             if back == 3 || same == 2 {
                 cut = index + 1 - back.max(same);
-                // The first words said again may listen anywhere.
+                // The first repeated words may attend anywhere.
                 let mut earlier = repeated.map_or(0, |at| at.saturating_sub(back.max(same) - 1));
                 while cut > first && earlier > 0 && earlier < cut && letters[cut - 1] == letters[earlier - 1] {
                     (cut, earlier) = (cut - 1, earlier - 1);
@@ -133,7 +132,7 @@ impl Listening {
 }
 
 impl Listening {
-    /// Whether the text begins with words that were given, or listens to what was said before `from` seconds.
+    /// Whether the text begins with the words of the prefix, or attends to audio before `from` seconds.
     pub(crate) fn echoes(&self, from: f64) -> bool {
         let head = &self.words[..self.words.len().min(3)];
         let (first, given): (Vec<_>, Vec<_>) =
@@ -146,25 +145,25 @@ impl Listening {
     }
 }
 
-/// A word without its marks, in small letters.
+/// A word without punctuation, in lower case.
 fn letters(word: &Timed) -> String {
     word.text.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
 }
 
-/// Whether three words from `index` on have next to no sound.
+/// Whether three words from `index` on have almost no duration.
 fn squeezed(words: &[&Timed], index: usize) -> bool {
     words.get(index..index + 3).is_some_and(|three| three[2].end - three[0].start < 3.0 * SQUEEZED)
 }
 
-/// Words of `tokens` with their times, punctuation joined to them, and where they listen in the window that was encoded
-/// last, whose voice is `voice`.
+/// Words of `tokens` with their times (punctuation is joined to them) and their attention to the last encoded window;
+/// `voice` is the voice activity of that window. Costs a decoder pass.
 pub(crate) fn listen(window: &mut WindowDecoder<'_>, voice: &Voice, tokens: &[u32]) -> Result<Listening, Cancelled> {
     let _span = span(SpanName::Align);
     let (words, attention) = align(window, voice, &[tokens])?;
     Ok(Listening { words: words.concat(), given: Vec::new(), attention })
 }
 
-/// As [`listen`], of attention that was recorded while the text was decoded: no further pass.
+/// As [`listen`], but from attention that was recorded while the text was decoded, without another pass.
 pub(crate) fn listen_to_recorded(
     window: &WindowDecoder<'_>,
     recorded: Recorded,
@@ -178,7 +177,7 @@ pub(crate) fn listen_to_recorded(
     Listening { words: words.concat(), given: Vec::new(), attention }
 }
 
-/// Attention of the alignment heads, `[rows, states]` each.
+/// Recorded attention of the alignment heads, `[rows, states]` per head.
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) weights: Vec<Vec<f32>>,
@@ -199,10 +198,10 @@ impl Recorded {
     }
 }
 
-/// Fills in the words of the segments of one window, and cuts segments at long pauses inside them.
+/// Adds the words to the segments of one window, and splits segments at long pauses.
 ///
-/// `voice` is that of the window, `offset` its start in seconds, `last_end` the end of the speech before it. Segments
-/// begin and end with their first and last word. Returns the attention of [`Listening`].
+/// `voice` is the voice activity of the window, `offset` its start in seconds, `last_end` the end of the speech before
+/// it. Segments then begin and end with their first and last word. Returns the attention of [`Listening`].
 pub(crate) fn add_words(
     window: &mut WindowDecoder<'_>,
     voice: &Voice,
@@ -228,7 +227,7 @@ pub(crate) fn add_words(
     Ok(attention)
 }
 
-/// The segment with its words, in several where the speaker pauses for long. Timestamp tokens stay at the outer ends.
+/// The segment with its words, split at long pauses. Timestamp tokens stay at the outer ends.
 fn at_long_pauses(mut segment: Segment, words: Vec<Timed>, eot: u32) -> Vec<Segment> {
     let mut parts: Vec<Vec<Timed>> = Vec::new();
     for word in words {
@@ -283,8 +282,8 @@ fn words_of(tokenizer: &WhisperTokenizer, pieces: &[&[u32]]) -> Vec<Vec<Piece>> 
     pieces.iter().enumerate().map(words).collect()
 }
 
-/// Words of each of `pieces` (tokens of consecutive texts) with the times at which the alignment heads heard them, and
-/// what attention they pay to each state.
+/// Words of each of `pieces` (tokens of consecutive texts) with times from the alignment heads, and their attention to
+/// each state.
 fn align(
     window: &mut WindowDecoder<'_>,
     voice: &Voice,
@@ -297,7 +296,7 @@ fn align(
         return Ok((vec![Vec::new(); pieces.len()], Vec::new()));
     }
     let start = window.sot_sequence(false);
-    // A text that fills the decoder's context to the last token cannot be heard again as a whole.
+    // A text that fills the decoder's context completely cannot be fed again as a whole.
     let room = window.model.dimensions.text_context.saturating_sub(start.len() + 1);
     let heard = &text[..text.len().min(room)];
     let tokens: Vec<u32> = start.iter().chain(heard).copied().chain([tokenizer.special().eot]).collect();
@@ -306,8 +305,7 @@ fn align(
     Ok(warp(&window.model, recorded, voice, words, &probabilities))
 }
 
-/// Follows the attention in time. Rows are there for as many tokens of the text as have been heard again; what has none
-/// stands at the end.
+/// Aligns tokens and time by dynamic time warping. Tokens without a row of attention are placed at the end.
 fn warp(
     model: &Model,
     recorded: Recorded,
@@ -336,8 +334,8 @@ fn warp(
     let attention = attention_of(&weights, rows, states, &rows_of(&spoken));
     let loudest = loudest_states(&weights, rows, states, first..first + heard.len());
     let mut kept = sounding_states(voice, states, behind - first);
-    // What no word attends to is not the text's: there the standardised attention is noise that would pull words along.
-    // A comma may take the sound of the word behind it, so marks count here.
+    // Audio that no word attends to does not belong to the text: standardised attention there is noise that would
+    // distort the times. A comma may attend to the sound of the next word, so punctuation counts here.
     let attended = attended(&attention_of(&weights, rows, states, &rows_of(&|_| true)), LEFT_OUT);
     let own: Vec<usize> = kept.iter().copied().filter(|&state| attended[state]).collect();
     if own.len() >= 2 * (behind - first) {
@@ -370,7 +368,7 @@ fn warp(
     (timed, attention)
 }
 
-/// For each of `tokens`: the state that it attends to most, and how much, mean over the heads.
+/// For each of `tokens`: the state that it attends to most, and how strongly (mean over the heads).
 fn loudest_states(weights: &[Vec<f32>], rows: usize, states: usize, tokens: Range<usize>) -> Vec<(usize, f32)> {
     let loudest = |token: usize| {
         let mut sums = vec![0.0f32; states];
@@ -384,7 +382,7 @@ fn loudest_states(weights: &[Vec<f32>], rows: usize, states: usize, tokens: Rang
     tokens.map(loudest).collect()
 }
 
-/// Seconds at which the surest token of a word listens.
+/// Time in seconds that the token with the strongest attention attends to.
 fn heard_at(tokens: &[(usize, f32)]) -> Option<f64> {
     let surest = tokens.iter().max_by(|a, b| a.1.total_cmp(&b.1));
     surest.map(|&(state, _)| state as f64 * STATE_SECONDS)
@@ -404,8 +402,8 @@ fn attention_of(weights: &[Vec<f32>], rows: usize, states: usize, chosen: &[usiz
     attention
 }
 
-/// Where noise hides the pauses, words around them hold them: next to the end of a sentence and at the beginning a word
-/// is not much longer than the others are (the reference's rule).
+/// If noise hides the pauses, the words around them absorb them. So at the beginning and around sentence ends a word is
+/// limited to a multiple of the usual length (the reference's rule).
 fn hidden_pauses(mut words: Vec<&mut Timed>) {
     let mut durations: Vec<f64> = words.iter().map(|word| word.end - word.start).collect();
     durations.sort_by(f64::total_cmp);
@@ -424,8 +422,8 @@ fn hidden_pauses(mut words: Vec<&mut Timed>) {
     }
 }
 
-/// Frames of 10 ms by which the alignment heads look behind the sound that they mean. Measured with
-/// `tests/real_word_times.rs` on tiny.en (late) and base (early); other models are taken as they are.
+/// Delay of the alignment heads' attention in frames of 10 ms. Measured with `tests/real_word_times.rs` on tiny.en
+/// (late) and base (early); 0 for other models.
 fn lag(model: &Model) -> isize {
     let dimensions = &model.dimensions;
     match (dimensions.decoder_layers, dimensions.width, model.tokenizer.is_multilingual()) {
@@ -468,7 +466,7 @@ fn attention_matrix(heads: &[Vec<f32>], tokens: usize, states: usize, kept: &[us
     let mut matrix = vec![0.0; tokens * width];
     for head in heads {
         let full = head.len() / tokens;
-        // Attention to the padding behind the audio is left out, the rest sums to one again.
+        // Attention to the padding after the audio is left out; the rest is normalised to sum 1 again.
         let mut values: Vec<f32> = head
             .chunks_exact(full)
             .flat_map(|row| {
@@ -523,7 +521,7 @@ fn median_filter(row: &[f32]) -> Vec<f32> {
     filtered
 }
 
-/// The median of seven by thirteen exchanges without a branch (Devillard 1998), which compilers turn into vector code.
+/// The median of seven by thirteen branch-free compare-exchanges (Devillard 1998), which compilers vectorise.
 fn middle(values: &[f32; FILTER]) -> f32 {
     const EXCHANGES: [(usize, usize); 13] =
         [(0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)];

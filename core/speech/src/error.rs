@@ -1,4 +1,4 @@
-//! What can go wrong with speech-to-text, and what to do about it. Nothing said is ever quoted.
+//! Errors of speech-to-text, with what to do about them. Spoken text is never quoted.
 
 use sotto_audio::AudioError;
 use sotto_nn::load::LoadError;
@@ -21,7 +21,7 @@ pub enum SpeechError {
     /// The model was unloaded before this call.
     #[error(transparent)]
     Unloaded(#[from] Unloaded),
-    /// The memory budget has too little left for a transcription with these options. Nothing was allocated.
+    /// Too little of the memory budget is left for a transcription with these options. Nothing was allocated.
     #[error(
         "a transcription with these options takes {}, {} left of the memory budget; follow fewer hypotheses (beam, \
          best_of), end another transcription or raise the budget", .0.needed, .0.available
@@ -33,7 +33,7 @@ pub enum SpeechError {
     /// The voice activity detector could not be loaded.
     #[error(transparent)]
     Vad(#[from] VadError),
-    /// There is no audio at all, so nothing can be heard in it.
+    /// There is no audio, so its language cannot be detected.
     #[error("the audio is empty, so its language cannot be heard")]
     EmptyAudio,
     /// The thread of a job did not do its work.
@@ -58,7 +58,7 @@ impl From<LoadError> for SpeechError {
     }
 }
 
-/// Why a model could not be packed. Nothing is left behind.
+/// Why a model could not be packed. No partial file is left.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuantizeError {
@@ -71,20 +71,20 @@ pub enum QuantizeError {
     /// The thread of a job did not do its work.
     #[error(transparent)]
     Worker(#[from] WorkerError),
-    /// The measured figures that were to go into the file are no JSON object.
+    /// The measured figures for the file are not a JSON object.
     #[error("the measured figures are not a JSON object: {problem}")]
     Measured {
         /// Where the parser stopped, and why.
         problem: String,
     },
-    /// The source is packed already, with other weights than are wanted.
+    /// The source is already packed, with other weight types than requested.
     #[error("{model}: is packed with {found} weights already; pack its publisher's model with {wanted} weights")]
     PackedWeights {
         /// The packed model.
         model: String,
-        /// What it has.
+        /// The weight types that it has.
         found: WeightTypes,
-        /// What was asked for.
+        /// The requested weight types.
         wanted: WeightTypes,
     },
 }
@@ -105,11 +105,11 @@ impl From<PackError> for QuantizeError {
     }
 }
 
-/// What is wrong with a model's configuration.
+/// Errors of a model's configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not JSON, or JSON of another kind.
+    /// The file is not JSON of the expected form.
     #[error("{file} cannot be read ({problem}); fetch it again")]
     Json {
         /// Which file.
@@ -120,28 +120,28 @@ pub enum ConfigError {
     /// The model is of another family.
     #[error("this is a `{model_type}` model; Sotto's speech-to-text reads Whisper models (model_type `whisper`)")]
     NotWhisper {
-        /// The family it names.
+        /// The family in the configuration.
         model_type: String,
     },
-    /// A size that no network has.
+    /// A size is outside the supported range.
     #[error("{field} is {value}, must be between {least} and {limit}")]
     OutOfRange {
         /// Which field.
         field: &'static str,
         /// Its value.
         value: usize,
-        /// The lowest value that is accepted.
+        /// The smallest accepted value.
         least: usize,
-        /// The highest value that is accepted.
+        /// The largest accepted value.
         limit: usize,
     },
-    /// No log-mel features have that many bins.
+    /// The number of mel bins is not supported.
     #[error("num_mel_bins is {found}; Whisper models have 80, or 128 from large-v3 on")]
     MelBins {
-        /// What the configuration says.
+        /// The number in the configuration.
         found: usize,
     },
-    /// The width is no multiple of the number of heads.
+    /// The width is not a multiple of the number of heads.
     #[error("{field} is {heads}, but a width of {width} cannot be cut into so many heads")]
     Heads {
         /// Which field.
@@ -151,7 +151,7 @@ pub enum ConfigError {
         /// The width.
         width: usize,
     },
-    /// Encoder and decoder do not fit each other.
+    /// Encoder and decoder have different widths.
     #[error("the encoder is {encoder} wide, the decoder {decoder}; they must be equal")]
     Widths {
         /// Encoder width.
@@ -159,27 +159,27 @@ pub enum ConfigError {
         /// Decoder width.
         decoder: usize,
     },
-    /// An alignment head that the network does not have.
+    /// An alignment head does not exist in the network.
     #[error("alignment head {head} of layer {layer} does not exist; the decoder has {layers} layers of {heads} heads")]
     AlignmentHead {
         /// Named layer.
         layer: usize,
         /// Named head.
         head: usize,
-        /// Layers there are.
+        /// Number of layers.
         layers: usize,
         /// Heads per layer.
         heads: usize,
     },
-    /// The vocabulary does not fit the network.
+    /// The vocabulary is larger than the network's embedding.
     #[error("the vocabulary has token {token}, the network only {vocabulary} rows; are both of the same model?")]
     Vocabulary {
-        /// The token beyond the network.
+        /// A token beyond the embedding.
         token: u32,
         /// Rows of the embedding.
         vocabulary: usize,
     },
-    /// Settings and vocabulary number a control token differently.
+    /// Settings and vocabulary have different ids for a control token.
     #[error(
         "{file} says in {field} that {token} is token {stated}, in the vocabulary it is {}; \
          take both files from one model",
@@ -192,24 +192,24 @@ pub enum ConfigError {
         field: &'static str,
         /// The token.
         token: String,
-        /// Its number there.
+        /// Its id in the settings.
         stated: u32,
-        /// Its number in the vocabulary.
+        /// Its id in the vocabulary, if it has one.
         found: Option<u32>,
     },
-    /// The settings are those of a multilingual model, the vocabulary is not.
+    /// The settings belong to a multilingual model, but the vocabulary does not.
     #[error(
         "generation_config.json says is_multilingual, but the vocabulary has no tokens for languages and tasks; take \
          both files from one model"
     )]
     NoLanguages,
-    /// The vocabulary is that of another one of OpenAI's models.
+    /// The vocabulary belongs to another of OpenAI's models.
     #[error(
         "the vocabulary has {listed} tokens, config.json says vocab_size {vocabulary}: one is of an English-only \
          model, a multilingual one or large-v3, the other is not; take both files from one model"
     )]
     OtherVocabulary {
-        /// Tokens of the vocabulary.
+        /// Number of tokens in the vocabulary.
         listed: usize,
         /// Rows of the embedding.
         vocabulary: usize,

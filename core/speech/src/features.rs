@@ -1,4 +1,5 @@
-//! Windows of log-mel features cut out of a recording while it is read: memory for one window, however long it is.
+//! Windows of log-mel features of a recording, computed while it is read: memory for one window, however long the
+//! recording is.
 
 use std::ops::Range;
 
@@ -10,7 +11,7 @@ use crate::error::SpeechError;
 use crate::options::Normalization;
 use crate::source::SampleSource;
 
-/// Reads samples on demand and hands out windows that start anywhere after the last one dropped.
+/// Reads samples on demand and returns windows, each starting at or after the start of the one before.
 pub(crate) struct FeatureWindows<'s> {
     source: &'s mut dyn SampleSource,
     cancel: &'s CancelToken,
@@ -19,25 +20,25 @@ pub(crate) struct FeatureWindows<'s> {
     samples: u64,
     ended: bool,
     window: usize,
-    /// Loudest point of the whole recording, where windows are normalised by it.
+    /// Peak of the whole recording, if windows are normalised by it.
     peak: Option<f32>,
 }
 
-/// A window of features and how much of it is audio.
+/// A window of features, and how much of it is audio.
 #[derive(Debug, PartialEq)]
 pub(crate) struct FeatureWindow {
     /// Normalised, `[window, n_mels]`.
     pub(crate) values: Vec<f32>,
-    /// Frames that hold audio; the rest is padding.
+    /// Number of frames with audio; the rest is padding.
     pub(crate) frames: usize,
 }
 
 impl FeatureWindow {
-    /// Some of its frames as a window of their own, filled up with silence.
+    /// A range of its frames as a separate window, padded with silence.
     pub(crate) fn part(&self, frames: Range<usize>, mels: usize) -> Self {
         let mut values = self.values[frames.start * mels..frames.end * mels].to_vec();
         let loudest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // Of normalised features: 80 dB below the loudest point, or no energy at all.
+        // The normalised value of silence: 80 dB below the peak, or no energy at all.
         let floor = (loudest - 2.0).max(-1.5);
         values.iter_mut().for_each(|value| *value = value.max(floor));
         values.resize(self.values.len(), floor);
@@ -46,7 +47,7 @@ impl FeatureWindow {
 }
 
 impl<'s> FeatureWindows<'s> {
-    /// Looks at `cancel` before every block that is read.
+    /// Polls `cancel` before every block that is read.
     pub(crate) fn new(
         source: &'s mut dyn SampleSource,
         n_mels: usize,
@@ -57,7 +58,7 @@ impl<'s> FeatureWindows<'s> {
         Ok(Self { source, cancel, mel, block: Vec::new(), samples: 0, ended: false, window, peak: None })
     }
 
-    /// Normalises by the loudest point of the whole recording: reads all of it and keeps its frames.
+    /// Normalises by the peak of the whole recording: reads all of it and keeps its frames in memory.
     pub(crate) fn normalized_by(mut self, normalization: Normalization) -> Result<Self, SpeechError> {
         if normalization == Normalization::Recording {
             while !self.ended {
@@ -68,7 +69,7 @@ impl<'s> FeatureWindows<'s> {
         Ok(self)
     }
 
-    /// The window from frame `seek` on; `None` when the audio ends before it. Frames before `seek` are forgotten.
+    /// The window from frame `seek` on; `None` when the audio ends before it. Frames before `seek` are dropped.
     pub(crate) fn at(&mut self, seek: u64) -> Result<Option<FeatureWindow>, SpeechError> {
         self.read_to(seek + self.window as u64)?;
         self.mel.drain((seek - self.mel.first_frame()) as usize);
@@ -80,14 +81,14 @@ impl<'s> FeatureWindows<'s> {
         let n_mels = self.mel.n_mels();
         let _span = span(SpanName::Mel);
         let values = match self.peak {
-            // The references fill up long recordings after normalising, with zeros.
+            // The references pad long recordings with zeros after normalising.
             Some(peak) => {
                 let mut values = self.mel.frames()[..frames * n_mels].to_vec();
                 normalize(&mut values, peak);
                 values.resize(self.window * n_mels, 0.0);
                 values
             }
-            // Windows of their own are filled up with silence before, as in training.
+            // Separate windows are padded with silence before normalising, as in training.
             None => {
                 let mut values = self.mel.frames()[..self.window * n_mels].to_vec();
                 let peak = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -98,30 +99,30 @@ impl<'s> FeatureWindows<'s> {
         Ok(Some(FeatureWindow { values, frames }))
     }
 
-    /// Whether the recording ends within the window that starts at its first frame.
+    /// Whether the recording ends inside its first window.
     pub(crate) fn fits_one_window(&mut self) -> Result<bool, SpeechError> {
         self.read_to(self.window as u64 + 1)?;
         Ok(self.ended && self.content_frames() <= self.window as u64)
     }
 
-    /// Seconds of audio read so far; its length once it has ended.
+    /// Seconds of audio read so far; the length of the recording once it has ended.
     pub(crate) fn seconds(&self) -> f64 {
         self.samples as f64 / f64::from(sotto_audio::SAMPLE_RATE)
     }
 
-    /// Length of the whole audio, where the source knows it.
+    /// Length of the whole audio in seconds, if the source knows it.
     pub(crate) fn expected_seconds(&self) -> Option<f64> {
         self.source.seconds()
     }
 
-    /// Frames that hold audio, as far as they were read. A last piece shorter than a hop counts as a frame of its own
-    /// only if it is all there is.
+    /// Number of frames with audio read so far. A last piece shorter than a hop counts as a frame only if there is no
+    /// other audio.
     fn content_frames(&self) -> u64 {
         let whole = self.samples / HOP as u64;
         if self.samples > 0 { whole.max(1) } else { 0 }
     }
 
-    /// Reads until `end` frames are there or the audio ends; behind the end comes a window of silence.
+    /// Reads until `end` frames are available or the audio ends; at its end a window of silence is appended.
     fn read_to(&mut self, end: u64) -> Result<(), SpeechError> {
         while !self.ended && self.mel.frame_count() < end {
             self.cancel.check()?;

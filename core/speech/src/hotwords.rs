@@ -1,8 +1,8 @@
-//! Words that are likelier than the model thinks: an automaton over their tokens favours them while they are written.
+//! Hotwords: an automaton over the tokens of words that makes these words more likely while they are decoded.
 //!
-//! A tree of the words' tokens whose nodes know where reading goes on when a word breaks off (Aho and Corasick 1975),
-//! as the context graphs of icefall and k2 do it. What a text has brought depends on its tokens alone, however it came
-//! about: every token counts once, as long as it lies in a word that is complete or in the longest one that is begun.
+//! A trie of the words' tokens with failure links (Aho and Corasick 1975), like the context graphs of icefall and k2.
+//! The bonus of a text depends only on its tokens: every token counts once, if it is part of a complete word or of the
+//! longest word that is begun.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -11,53 +11,53 @@ use sotto_text::Tokenizer;
 
 use crate::error::SpeechError;
 
-/// A vocabulary of the caller's own: names, products, jargon.
+/// Words that the caller expects: names, products, jargon.
 ///
-/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words: once, however
-/// many of them it belongs to ("Francisco" ends "San Francisco"). A word that is broken off gives back what its tokens
-/// had brought, but for those that a complete word has, or that begin another one. A beam weighs that when it chooses;
-/// greedy decoding, which has one text only, goes on without regret and counts it where texts are compared. Built once,
-/// used by any number of transcriptions; the cost per token grows with the length of the longest word, not with their
-/// number. They serve every model whose vocabulary spells them with the same tokens.
+/// Decoding adds `strength` to the log-probability of a token that begins or continues one of the words: once, even if
+/// it belongs to several ("Francisco" ends "San Francisco"). If a word is broken off, the bonus of its tokens is taken
+/// back, except for tokens of a complete word or of the beginning of another one. A beam search takes that into account
+/// when it chooses; greedy decoding, which has only one text, ignores it until texts are compared. Built once, used by
+/// any number of transcriptions. The cost per token grows with the length of the longest word, not with the number of
+/// words. Valid for every model whose vocabulary spells the words with the same tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hotwords {
     nodes: Vec<Node>,
-    /// Every token of the words with its bytes: another model's token of that number may be something else, or not
-    /// exist.
+    /// Every token of the words with its bytes, because in another model's vocabulary the same id may be another token
+    /// or none.
     spelled: BTreeMap<u32, Box<[u8]>>,
     strength: f32,
-    /// Tokens of the longest word.
+    /// Number of tokens of the longest word.
     depth: usize,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Node {
     next: HashMap<u32, usize>,
-    /// The longest other beginning of a word that the tokens up to here end in.
+    /// Failure link: the longest other beginning of a word that the tokens up to here end in.
     fail: usize,
-    /// Tokens from the root.
+    /// Number of tokens from the root.
     depth: usize,
-    /// Tokens of the longest word that ends here; 0 where none does.
+    /// Number of tokens of the longest word that ends here; 0 if none does.
     complete: usize,
 }
 
 const ROOT: usize = 0;
 
-/// More tokens than this count as one that no word has: what a text has open must fit into the bits of a number.
+/// Maximum number of tokens of a word: the open tokens of a text must fit the bits of a u128.
 const LONGEST: usize = 128;
 
-/// Where a text stands among the words.
+/// The automaton's state after a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     node: usize,
-    /// The tokens of the word begun that no complete word has: bit 0 is the last one of the text.
+    /// Tokens of the begun word that are not part of a complete word; bit 0 is the last token of the text.
     open: u128,
 }
 
 impl State {
     const START: Self = Self { node: ROOT, open: 0 };
 
-    /// Tokens that give their bonus back when nothing but the last `kept` tokens stays begun.
+    /// Tokens whose bonus is taken back if only the last `kept` tokens remain begun.
     fn lost(self, kept: usize) -> u32 {
         (self.open & !low_bits(kept)).count_ones()
     }
@@ -69,12 +69,11 @@ fn low_bits(count: usize) -> u128 {
 }
 
 impl Hotwords {
-    /// A sensible strength for OpenAI's weights: enough for a word that sounds right but is rare, too little to invent
-    /// one.
+    /// A good strength for OpenAI's weights: enough for a rare word that matches the audio, too little to invent one.
     pub const DEFAULT_STRENGTH: f32 = 2.0;
 
-    /// Builds the automaton. Empty words are left out, and so is what has more than 128 tokens; each counts as a word
-    /// of its own, with the space in front of it.
+    /// Builds the automaton. Empty words and words of more than 128 tokens are left out. Each entry is matched as a
+    /// whole, with a space in front of it.
     ///
     /// `strength` is added to log-probabilities (natural logarithm). `tokenizer` is that of the model that will
     /// transcribe; a transcription refuses words of another vocabulary and a strength that is not finite with
@@ -93,7 +92,7 @@ impl Hotwords {
         hotwords
     }
 
-    /// Whether a model with this vocabulary can be told of them.
+    /// Checks that the words can be used with a model of this vocabulary.
     ///
     /// # Errors
     /// [`SpeechError::Option`] when the strength is not finite or the words are spelled with other tokens.
@@ -124,7 +123,7 @@ impl Hotwords {
         Self { nodes: vec![Node::default()], spelled: BTreeMap::new(), strength, depth: 0 }
     }
 
-    /// Whether the word was taken.
+    /// Adds a word; returns whether it was accepted.
     fn insert(&mut self, tokens: &[u32]) -> bool {
         if tokens.is_empty() || tokens.len() > LONGEST {
             return false;
@@ -143,8 +142,7 @@ impl Hotwords {
         true
     }
 
-    /// Says of each node where reading goes on when its word breaks off, and which words end inside it; shallow nodes
-    /// first.
+    /// Computes the failure link of each node, and the words that end inside it; nodes near the root first.
     fn link(&mut self) {
         let mut queue: VecDeque<usize> = self.nodes[ROOT].next.values().copied().collect();
         while let Some(at) = queue.pop_front() {
@@ -161,7 +159,7 @@ impl Hotwords {
         }
     }
 
-    /// The longest beginning of a word that what leads to `node` ends in with `token` behind it.
+    /// The node after `node` and `token`: the longest beginning of a word that these tokens end in.
     fn go_on(&self, mut node: usize, token: u32) -> usize {
         loop {
             match self.nodes[node].next.get(&token) {
@@ -172,7 +170,7 @@ impl Hotwords {
         }
     }
 
-    /// Where a text stands: what lies further back than two words reaches into nothing that is begun.
+    /// The state after a text. Tokens further back than two words cannot affect it.
     fn state(&self, sampled: &[u32]) -> State {
         let tail = &sampled[sampled.len().saturating_sub(2 * self.depth)..];
         tail.iter().fold(State::START, |state, &token| {
@@ -182,14 +180,14 @@ impl Hotwords {
         })
     }
 
-    /// What a token brings after which `depth` tokens, itself included, are a word begun.
+    /// The bonus of a token after which `depth` tokens, itself included, are a begun word.
     fn step(&self, state: State, depth: usize) -> f32 {
         let (gained, kept) = if depth == 0 { (0.0, 0) } else { (1.0, depth - 1) };
         self.strength * (gained - state.lost(kept) as f32)
     }
 
-    /// Calls `each` with every token that begins or continues a word after `node`, and how many tokens are begun with
-    /// it. What is said last of a token counts: it continues the longest beginning that it can.
+    /// Calls `each` with every token that begins or continues a word after `node`, and the number of tokens then begun.
+    /// The last call for a token counts: it continues the longest possible beginning.
     fn continuations(&self, node: usize, each: &mut impl FnMut(u32, usize)) {
         if node != ROOT {
             self.continuations(self.nodes[node].fail, each);
@@ -251,7 +249,7 @@ mod tests {
         weighed
     }
 
-    /// What a whole text brings.
+    /// The bonus of a whole text.
     fn total(hotwords: &Hotwords, text: &[u32]) -> f32 {
         (0..text.len()).map(|at| hotwords.bonus(&text[..at], text[at])).sum()
     }
@@ -330,7 +328,7 @@ mod tests {
         assert_eq!(total(&Hotwords::of_tokens(&[&[], &word], 1.0), &word), 0.0);
     }
 
-    /// What a text brings, by its definition: tokens of complete words, and of the longest beginning that it ends in.
+    /// The bonus of a text by its definition: tokens of complete words, and of the longest beginning that it ends in.
     fn by_definition(words: &[Vec<u32>], text: &[u32]) -> f32 {
         let mut counts = vec![false; text.len()];
         for (start, word) in (0..text.len()).flat_map(|start| words.iter().map(move |word| (start, word))) {
@@ -354,7 +352,7 @@ mod tests {
             let slices: Vec<&[u32]> = words.iter().map(Vec::as_slice).collect();
             let hotwords = Hotwords::of_tokens(&slices, 1.0);
             prop_assert_eq!(total(&hotwords, &text), by_definition(&words, &text));
-            // A row says of each token what it would bring.
+            // Each row holds the bonus of each next token.
             let mut row = Vec::new();
             hotwords.favour_with_refund(&text, &[0.0; 5], &mut row);
             for (token, found) in row.iter().enumerate() {

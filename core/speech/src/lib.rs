@@ -25,7 +25,7 @@ mod voice_bounds;
 mod window;
 mod word_places;
 
-// Unit tests and test programs share the starter recognizer, which names this crate as programs do.
+// Unit tests and test programs share the starter recognizer, whose code refers to this crate by name.
 #[cfg(test)]
 extern crate self as sotto_speech;
 #[cfg(test)]

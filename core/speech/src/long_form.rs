@@ -1,4 +1,5 @@
-//! Recordings of any length: windows follow the timestamps that the model writes (openai/whisper `transcribe.py`).
+//! Recordings of any length: each window starts where the timestamps of the previous one end (openai/whisper
+//! `transcribe.py`).
 
 use std::ops::Range;
 
@@ -23,28 +24,29 @@ use crate::window::{Context, WindowDecoder};
 /// Mel frames per second.
 const FRAMES_PER_SECOND: f64 = 100.0;
 
-// A window decoded hotter than this is not trusted as context for the next (the reference's `prompt_reset_since`).
+// The text of a window that was decoded at a higher temperature is not used as context for the next (the reference's
+// `prompt_reset_since`).
 pub(crate) const HOT: f32 = 0.5;
 
-// A window goes forward by half a second at least.
+// The next window starts at least half a second later.
 const LEAST_FRAMES: usize = 50;
 
 /// The text of one window.
 struct Heard {
     segments: Vec<Segment>,
-    /// Frames to go forward.
+    /// Number of frames to the start of the next window.
     advance: usize,
-    /// Attention of its words to each state of the audio; empty where nobody asks for it.
+    /// Attention of its words to each encoder state; empty if not needed.
     attention: Vec<f32>,
 }
 
 /// Receives segments in the order in which they are final.
 pub(crate) type SegmentSink<'a> = dyn FnMut(Segment) + 'a;
 
-/// Walks through one recording.
+/// Transcribes one recording, window by window.
 pub(crate) struct LongForm<'d, 'm> {
     decoder: &'d mut WindowDecoder<'m>,
-    /// Prompt and text so far, which the next windows are told.
+    /// Prompt and text so far: the context of the next windows.
     previous: Previous,
     prefix: Vec<u32>,
     last_speech: f64,
@@ -96,8 +98,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok(windows.seconds())
     }
 
-    /// One window: its segments in absolute time and the frames to go forward. What its text leaves out is heard again:
-    /// behind the text by the next window, in the middle as a window of its own.
+    /// One window: its segments in absolute time, and the number of frames to the next window. Speech that its text
+    /// leaves out is decoded again: after the end of the text by the next window, in the middle as a separate window.
     fn window(
         &mut self,
         window: &FeatureWindow,
@@ -105,7 +107,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         start: f64,
     ) -> Result<(Vec<Segment>, usize), SpeechError> {
         let Heard { mut segments, mut advance, attention } = self.text(window, timestamps, start)?;
-        // A model that writes timestamps by itself says where its text ends, and its heads are not made for this.
+        // A model that writes timestamps by default states the end of its text, and its heads are not suitable for
+        // this.
         if self.decoder.options.as_written || self.decoder.model.prefers_timestamps || segments.is_empty() {
             return Ok((segments, advance));
         }
@@ -116,7 +119,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
             if !gap.behind_all {
                 let seconds = start + frames.start as f64 / FRAMES_PER_SECOND;
                 let found = self.part(&window.part(frames, mels), seconds)?;
-                // Breath between two phrases gives "you", whatever the thresholds of the recording are.
+                // Breath between two phrases decodes to "you", so the default thresholds apply, whatever the options
+                // say.
                 let Thresholds { logprob, no_speech, .. } = Thresholds::default();
                 let silent = |segment: &Segment| {
                     no_speech.is_some_and(|limit| segment.no_speech_prob > limit)
@@ -131,7 +135,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok((segments, advance))
     }
 
-    /// All text of a part of a window.
+    /// Transcribes a part of a window.
     fn part(&mut self, window: &FeatureWindow, start: f64) -> Result<Vec<Segment>, SpeechError> {
         let mels = self.decoder.model.dimensions().mels;
         let (mut segments, mut seek) = (Vec::new(), 0);
@@ -144,7 +148,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok(segments)
     }
 
-    /// The text of a window as the model writes it, and where it listens.
+    /// The text of a window as the model writes it, with its attention.
     fn text(&mut self, window: &FeatureWindow, timestamps: bool, start: f64) -> Result<Heard, SpeechError> {
         let options = self.decoder.options;
         if !options.as_written && is_silent(&window.values) {
@@ -174,8 +178,8 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok(Heard { segments, advance: cut.advance, attention })
     }
 
-    /// Times of the segments of a window with timestamps: words where they are asked for or a long pause asks for them,
-    /// and bounds that follow the voice. Returns what attention they pay, where gaps are to be found.
+    /// Times of the segments of a window with timestamps: adds words if they are wanted or needed for a long pause, and
+    /// fits bounds to the voice. Returns the attention, if gaps are to be found.
     fn settle(&mut self, segments: &mut Vec<Segment>, voice: &Voice, start: f64) -> Result<Vec<f32>, SpeechError> {
         let options = self.decoder.options;
         let wanted = options.timestamps;
@@ -199,7 +203,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         Ok(attention)
     }
 
-    /// Segments of a window without timestamps: the words as the attention places them, cut where sentences end.
+    /// Segments of a window without timestamps: words with times from the attention, split at sentence ends.
     fn sentences(
         &mut self,
         attempt: &Attempt,
@@ -254,7 +258,7 @@ struct Piece {
     end: f64,
 }
 
-/// How a window's tokens fall into segments, and how far the next window starts behind this one.
+/// The segments of a window's tokens, and the distance to the start of the next window.
 #[derive(Debug, PartialEq)]
 struct Cut {
     segments: Vec<Piece>,
@@ -262,7 +266,7 @@ struct Cut {
     ends_with_single_timestamp: bool,
 }
 
-/// Cuts at pairs of timestamps. What follows the last pair is heard again by the next window.
+/// Splits at pairs of timestamps. Speech after the last pair is decoded again by the next window.
 fn cut(tokenizer: &WhisperTokenizer, attempt: &Attempt, frames: usize) -> Cut {
     let tokens = &attempt.tokens;
     let steps = |index: usize| tokenizer.timestamp_steps(tokens[index]);
@@ -309,7 +313,7 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, piece: &Piece, offse
     }
 }
 
-/// Nobody aligned the prefix: it stands before the first word.
+/// The prefix has no times: it is put before the first word.
 fn begin_with(segment: &mut Segment, prefix: &str) {
     if !segment.text.starts_with(prefix) {
         segment.text.insert_str(0, prefix);

@@ -1,4 +1,4 @@
-//! What a model needs before any of it is read, and a transcription before it starts.
+//! Memory estimates: of a model before it is read, and of a transcription before it starts.
 
 use sotto_nn::load::QuantizedPrecision;
 use sotto_runtime::{Bytes, Threads};
@@ -6,56 +6,57 @@ use sotto_runtime::{Bytes, Threads};
 use crate::model::{Dimensions, Precision, encoder_weights, weight_count};
 use crate::options::{Timestamps, TranscribeOptions};
 
-// A token of the vocabulary with its place in the index, by which text is encoded.
+// Bytes per token of the vocabulary, with its entry in the index for encoding.
 const BYTES_PER_TOKEN: u64 = 100;
 
-// Of a transcription, whatever the sizes are: blocks of audio, text, pages of code that decoding touches first.
+// Fixed part of a transcription: blocks of audio, text, and code pages that decoding loads.
 const FIXED_BYTES: u64 = 1 << 20;
 
-/// Where a model's weights are while it runs.
+/// Where a model's weights are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Residence {
-    /// Made in memory, in this precision, from a file of other weights.
+    /// In memory, converted to this precision.
     Converted(Precision),
-    /// In the mapped file; where the kernels read another layout, also repacked in memory.
+    /// In the mapped file; if the kernels read another layout, also repacked in memory.
     Mapped {
         /// Whether they are repacked.
         repacked: bool,
     },
 }
 
-/// Bytes that a model and the work on it will take out of a budget, known before any of it is loaded.
+/// Bytes that a model and its transcriptions will reserve from a budget, known before loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
-    /// The model at its peak, while it is loaded.
+    /// The model's peak while it is being loaded.
     pub loading: Bytes,
-    /// The model from then on, as long as it is loaded: weights and vocabulary.
+    /// The loaded model: weights and vocabulary.
     pub model: Bytes,
     /// Each transcription or live session, while it runs: caches, hypotheses, scratch.
     pub session: Bytes,
 }
 
 impl Estimate {
-    /// The most that is held at once with one session: what has to be free for the model to be loaded.
+    /// The maximum at any time with one session: this much must be free to load the model.
     #[must_use]
     pub fn peak(self) -> Bytes {
         self.loading.max(self.model + self.session)
     }
 }
 
-/// What a model takes without any transcription.
+/// Memory of a model without transcriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ModelMemory {
-    /// At the peak, while it is loaded.
+    /// Peak while it is being loaded.
     pub(crate) loading: Bytes,
-    /// From then on.
+    /// Once it is loaded.
     pub(crate) loaded: Bytes,
 }
 
-/// Bytes of a model's weights and vocabulary. In 64 bits on every machine: a hostile header must not wrap.
+/// Memory of a model's weights and vocabulary. Computed in 64 bits on every machine, so that a hostile header cannot
+/// overflow.
 ///
-/// A model that is converted holds its weights, and while it is loaded the file's pages beside them. A packed model is
-/// its file, vocabulary included.
+/// A converted model needs its weights, and while it is being loaded also the file's pages. A packed model needs its
+/// file, vocabulary included.
 pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: Residence) -> ModelMemory {
     let Sizes { audio, width, vocabulary, .. } = Sizes::of(dimensions);
     let (weights, tokens) = (weight_count(dimensions), BYTES_PER_TOKEN * vocabulary);
@@ -69,12 +70,12 @@ pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
             let on_disk = |part: u64| (u128::from(bytes_on_disk) * u128::from(part) / u128::from(weights)) as u64;
             let encoder = encoder_weights(dimensions);
             let at_vocabulary = encoder + finished + on_disk(encoder + finished + embedding) + 5 * embedding;
-            // Positions stay f32.
+            // Position embeddings stay f32.
             let positions = 3 * width * (audio + dimensions.text_context as u64);
             (at_vocabulary.max(weights + positions + bytes_on_disk) + tokens, weights + positions + tokens)
         }
         Residence::Mapped { repacked: false } => (bytes_on_disk, bytes_on_disk),
-        // The largest matrix is unpacked while it is packed again; 4-bit weights are fewer bytes than weights.
+        // The largest matrix is unpacked while it is repacked, one byte per weight also for 4-bit weights.
         Residence::Mapped { repacked: true } => {
             let loaded = bytes_on_disk + weights.min(bytes_on_disk);
             (loaded + embedding, loaded)
@@ -83,31 +84,31 @@ pub(crate) fn of_model(dimensions: &Dimensions, bytes_on_disk: u64, residence: R
     ModelMemory { loading: Bytes(loading), loaded: Bytes(loaded) }
 }
 
-/// What of the options and of the model decides what a transcription takes.
+/// The sizes from options and model that determine the memory of a transcription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionSize {
-    /// Caches of the text: of the prompt, of every hypothesis, and of those that change places.
+    /// Number of KV caches: of the prompt, of every hypothesis, and of a beam's copies.
     caches: u64,
-    /// Hypotheses that advance together.
+    /// Number of hypotheses that advance together.
     hypotheses: u64,
-    /// Tokens that a cache has room for.
+    /// Capacity of a cache in tokens.
     positions: u64,
-    /// Tokens that are fed at once.
+    /// Number of tokens that are fed at once.
     fed: u64,
-    /// Rows of logits that are computed at once.
+    /// Number of rows of logits that are computed at once.
     projected: u64,
-    /// Heads whose attention is recorded for the times of words.
+    /// Number of heads whose attention is recorded for word times.
     recorded: u64,
-    /// Whether text is searched for with hotwords.
+    /// Whether hotwords are used.
     weighed: bool,
     threads: u64,
 }
 
-/// Tokens whose logits are computed at a time where words get their times: each block reads the vocabulary's matrix
-/// once, and holds 3 MB of logits with 50,000 tokens.
+/// Tokens whose logits are computed at a time for word times: each block reads the vocabulary's matrix once and takes 3
+/// MB of logits with 50,000 tokens.
 pub(crate) const PROJECTED_ROWS: usize = 16;
 
-// Caches have room for multiples of this many tokens (`sotto_nn::search`).
+// The capacity of caches is a multiple of this many tokens (`sotto_nn::search`).
 const CACHE_STEP: u64 = 128;
 
 // Start of transcript, language, task, no timestamps; and the token before earlier text.
@@ -130,13 +131,13 @@ impl SessionSize {
         let beam = if search.temperatures.contains(&0.0) { search.beam as u64 } else { 0 };
         let sampled = search.temperatures.iter().any(|&temperature| temperature > 0.0);
         let sampled = if sampled { search.best_of as u64 } else { 0 };
-        // Greedy decoding and samples never change places.
+        // Greedy decoding and sampling never copy hypotheses.
         let changing = if beam > 1 { beam } else { 0 };
         let has_text = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.trim().is_empty());
         let continues = options.condition_on_previous || has_text(&options.prompt) || has_text(&options.prefix);
         let before = CONTROL_TOKENS + if continues { text / 2 } else { 0 };
         let timed = options.timestamps != Timestamps::None;
-        // Times are found by feeding the whole text again: mostly about half of what is allowed.
+        // Word times are found by feeding the whole text again, usually at most half of the allowed length.
         let fed = if timed { before.max(max_tokens / 2) } else { before };
         let hypotheses = beam.max(sampled).max(1);
         Self {
@@ -151,9 +152,9 @@ impl SessionSize {
         }
     }
 
-    /// Bytes that it holds at its peak, on top of the model's.
+    /// Its peak in bytes, in addition to the model's.
     ///
-    /// Held against what is allocated by `tests/real_session_memory.rs`.
+    /// Compared with measured allocations by `tests/real_session_memory.rs`.
     pub(crate) fn bytes(&self, dimensions: &Dimensions, precision: Precision) -> Bytes {
         let Sizes { mels, audio, width, vocabulary, decoder_layers, hidden, .. } = Sizes::of(dimensions);
         let Self { caches, hypotheses, positions, fed, projected, recorded, weighed, threads } = *self;
@@ -190,12 +191,12 @@ impl SessionSize {
     }
 }
 
-/// Bytes that a second processor takes for its copy of the weights.
+/// Bytes of the weights' copy on a second processor.
 pub(crate) fn weights_on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
     Bytes(weight_bytes * weight_count(dimensions))
 }
 
-/// Bytes that a second processor takes for one transcription.
+/// Bytes of one transcription on a second processor.
 pub(crate) fn session_on_device(dimensions: &Dimensions, weight_bytes: u64) -> Bytes {
     let Sizes { audio, width, decoder_layers, .. } = Sizes::of(dimensions);
     let heads = dimensions.encoder_heads as u64;

@@ -1,8 +1,8 @@
-//! How well a text compresses: better, the more it repeats itself.
+//! Compression ratio of a text: high if it repeats itself.
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
-/// zlib at its default level, with its memory kept from text to text.
+/// zlib at its default level; its memory is reused from text to text.
 #[derive(Debug)]
 pub(crate) struct Compressor {
     zlib: Compress,
@@ -14,16 +14,16 @@ impl Compressor {
         Self { zlib: Compress::new(Compression::default(), true), output: Vec::new() }
     }
 
-    /// Bytes of the text over its bytes after zlib: high when it repeats itself.
+    /// Bytes of the text divided by its bytes after zlib.
     pub(super) fn ratio(&mut self, text: &str) -> f32 {
         self.zlib.reset();
         self.output.clear();
-        // More than zlib makes of text that does not compress at all.
+        // More than the output for text that does not compress.
         self.output.reserve(text.len() + text.len() / 8 + 64);
         let finished = self.zlib.compress_vec(text.as_bytes(), &mut self.output, FlushCompress::Finish);
         match finished {
             Ok(Status::StreamEnd) => text.len() as f32 / self.output.len() as f32,
-            // There was room; a ratio of 0 would only mean that the text passes.
+            // Cannot happen, because there is room; a ratio of 0 only means that the text passes.
             Ok(Status::Ok | Status::BufError) | Err(_) => 0.0,
         }
     }

@@ -1,4 +1,4 @@
-//! Second attempts: a result that repeats itself or that the model doubts is decoded again at a higher temperature.
+//! Temperature fallback: a text that repeats itself or has a low probability is decoded again at a higher temperature.
 
 use sotto_nn::search::{Candidate, Rng, Sampling, stutters};
 use sotto_runtime::Cancelled;
@@ -8,7 +8,7 @@ use sotto_text::whisper::WhisperTokenizer;
 use super::compression::Compressor;
 use crate::options::{Search, Thresholds};
 
-/// The text of a window and how far it can be trusted.
+/// The text of a window, with measures of its quality.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Attempt {
     pub(crate) tokens: Vec<u32>,
@@ -22,7 +22,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the window is silent: the model says so, and is not sure of its words either.
+    /// Whether the window is silent: the no-speech probability is high and the text is improbable.
     pub(crate) fn is_silence(&self, thresholds: &Thresholds) -> bool {
         thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit)
             && !thresholds.logprob.is_some_and(|limit| self.avg_logprob > limit)
@@ -39,15 +39,15 @@ impl Attempt {
 
 /// Tries the temperatures in turn until a result passes the thresholds and does not stutter.
 ///
-/// If none does, the first one counts that only stutters: someone may have spoken so. Else the last one without a loop,
-/// or, where all loop, the first one with its loop cut.
+/// If none does, returns the first one that only stutters, because a speaker may have spoken like that; else the last
+/// one without a loop; if all loop, the first one with its loop cut.
 pub(crate) fn decode_with_fallback(
     search: &mut sotto_nn::search::Search<'_>,
     window: &Window<'_>,
     compressor: &mut Compressor,
 ) -> Result<Attempt, Cancelled> {
     let mut rng = Rng::new(window.settings.seed);
-    // With whether it only stutters.
+    // Each with whether it only stutters.
     let mut doubted: Vec<(Attempt, bool)> = Vec::new();
     for &temperature in window.temperatures {
         let candidate = find(search, window, temperature, &mut rng)?;
@@ -67,10 +67,10 @@ pub(crate) fn decode_with_fallback(
     })
 }
 
-/// A window whose prompt was fed: what every attempt at its text starts from, and how it is judged.
+/// A window whose prompt was fed: the start of every attempt, and what its text is judged with.
 #[derive(Debug)]
 pub(crate) struct Window<'a> {
-    /// Logits behind the prompt.
+    /// Logits after the prompt.
     pub(crate) first: &'a [f32],
     /// Probability of silence.
     pub(crate) no_speech_prob: f32,
@@ -96,7 +96,7 @@ fn find(
     }
 }
 
-/// What to think of a text.
+/// Computes the quality measures of a text.
 pub(crate) fn judge(
     candidate: Candidate,
     no_speech_prob: f32,

@@ -1,4 +1,4 @@
-//! Memory that decoding keeps from window to window: an hour of live audio takes it from the allocator once.
+//! Memory that decoding reuses from window to window, so that an hour of live audio allocates it once.
 
 use sotto_kernels::softmax;
 use sotto_nn::search::{Hypotheses, SearchMemory};
@@ -7,12 +7,12 @@ use sotto_runtime::{CancelToken, Cancelled};
 use super::compression::Compressor;
 use super::prompt::Prompt;
 
-/// What decoding one window leaves behind for the next one.
+/// Buffers of decoding, reused from window to window.
 #[derive(Debug)]
 pub(crate) struct DecodingMemory {
     pub(crate) search: SearchMemory,
     pub(crate) compressor: Compressor,
-    /// Logits behind the prompt.
+    /// Logits after the prompt.
     pub(crate) first: Vec<f32>,
 }
 
@@ -21,8 +21,8 @@ impl DecodingMemory {
         Self { search: SearchMemory::default(), compressor: Compressor::new(), first: Vec::new() }
     }
 
-    /// Feeds the prompt, which at most `max_tokens` will follow, and keeps what every attempt at the text starts from.
-    /// Returns the probability of silence, where the vocabulary has a token for it.
+    /// Feeds the prompt, which at most `max_tokens` will follow, and stores the logits for all attempts. Returns the
+    /// no-speech probability, if the vocabulary has a token for it.
     pub(crate) fn prepare(
         &mut self,
         hypotheses: &mut dyn Hypotheses,
@@ -41,7 +41,7 @@ impl DecodingMemory {
     }
 }
 
-/// Probability of a token, where there is one; the logits are probabilities afterwards.
+/// Probability of a token, if there is one. Turns the logits into probabilities.
 pub(crate) fn probability(logits: &mut [f32], token: Option<u32>) -> f32 {
     softmax(logits);
     token.and_then(|token| logits.get(token as usize).copied()).unwrap_or(0.0)

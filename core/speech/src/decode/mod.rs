@@ -1,5 +1,4 @@
-//! From an encoded window to its tokens: what Whisper's text begins with, what may come next, and when it is tried
-//! again.
+//! From an encoded window to its tokens: the prompt, the rules for the next token, and the temperature fallback.
 //!
 //! The search itself is `sotto_nn::search`.
 

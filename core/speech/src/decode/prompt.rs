@@ -1,13 +1,13 @@
-//! The tokens that a window's transcription starts from.
+//! The prompt of a window.
 
 use sotto_text::whisper::SpecialTokens;
 
-/// What leads up to the first sampled token.
+/// The tokens before the first sampled token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prompt {
     /// Previous text, start of transcript, language, task, prefix.
     pub(crate) tokens: Vec<u32>,
-    /// Where the start of transcript stands: the silence probability is read after it.
+    /// Index of the start of transcript: the no-speech probability is read after it.
     pub(crate) sot: usize,
 }
 
@@ -16,16 +16,17 @@ pub(crate) struct Prompt {
 pub(crate) struct PromptParts<'a> {
     /// Start of transcript with language and task.
     pub(crate) sot_sequence: &'a [u32],
-    /// Text before this window; its end is kept where it is too long.
+    /// Text before this window; only its end is used if it is too long.
     pub(crate) previous: &'a [u32],
     /// Text that this window must begin with.
     pub(crate) prefix: &'a [u32],
 }
 
 impl Prompt {
-    /// Puts the pieces together (openai/whisper `DecodingTask._get_initial_tokens`).
+    /// Builds the prompt (openai/whisper `DecodingTask._get_initial_tokens`).
     ///
-    /// Previous text takes at most half of the text context, the prefix what `max_tokens` leaves of the other half.
+    /// Previous text takes at most half of the text context; the prefix may take what `max_tokens` leaves of the other
+    /// half.
     pub(crate) fn new(parts: PromptParts<'_>, special: &SpecialTokens, text_context: usize, max_tokens: usize) -> Self {
         let mut tokens = Vec::new();
         if let (Some(sot_prev), false) = (special.sot_prev, parts.previous.is_empty()) {
@@ -43,7 +44,7 @@ impl Prompt {
         Self { tokens, sot }
     }
 
-    /// What there was room for of `prefix`, which it was made with.
+    /// The part of `prefix` that fitted.
     pub(crate) fn prefix<'p>(&self, prefix: &'p [u32]) -> &'p [u32] {
         let common = self.tokens.iter().rev().zip(prefix.iter().rev()).take_while(|(token, of)| token == of).count();
         &prefix[prefix.len() - common..]

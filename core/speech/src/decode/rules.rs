@@ -1,4 +1,5 @@
-//! Which tokens may come next (openai/whisper `decoding.py`: `SuppressBlank`, `SuppressTokens`, `ApplyTimestampRules`).
+//! Rules on logits: which tokens may come next (openai/whisper `decoding.py`: `SuppressBlank`, `SuppressTokens`,
+//! `ApplyTimestampRules`).
 
 use sotto_kernels::log_softmax;
 use sotto_text::whisper::SpecialTokens;
@@ -8,15 +9,15 @@ use sotto_text::whisper::SpecialTokens;
 pub(crate) struct Rules {
     /// Never sampled.
     pub(crate) suppress: Vec<u32>,
-    /// Not sampled first: a window does not begin with a space or its own end.
+    /// Never sampled first: a window does not begin with a space or the end of text.
     pub(crate) suppress_first: Vec<u32>,
-    /// How timestamps are written, where they are wanted.
+    /// Rules for timestamps, if they are wanted.
     pub(crate) timestamps: Option<TimestampRules>,
-    /// Rows of the embedding that no token of the vocabulary names.
+    /// Size of the vocabulary; further rows of the embedding are never sampled.
     pub(crate) vocabulary: usize,
 }
 
-/// Timestamps come in pairs, never run backwards, and win when together they are likelier than any word.
+/// Timestamps come in pairs, never decrease, and win if together they are more likely than any text token.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimestampRules {
     pub(crate) begin: u32,
@@ -66,7 +67,7 @@ impl TimestampRules {
         self.prefer_timestamps(logits);
     }
 
-    /// If all timestamps together are likelier than the best word, only timestamps are left.
+    /// If all timestamps together are more likely than the best text token, only timestamps are allowed.
     fn prefer_timestamps(&self, logits: &mut [f32]) {
         let (text, timestamps) = logits.split_at_mut(self.begin as usize);
         let best_text = text.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -83,7 +84,7 @@ impl TimestampRules {
 }
 
 impl Rules {
-    /// Forbids tokens by setting their logits to `-inf`, given what was sampled in this window so far.
+    /// Forbids tokens by setting their logits to `-inf`, given the tokens sampled in this window so far.
     pub(crate) fn apply(&self, logits: &mut [f32], sampled: &[u32]) {
         logits[self.vocabulary..].fill(f32::NEG_INFINITY);
         self.suppress.iter().for_each(|&token| forbid(logits, token));

@@ -1,4 +1,4 @@
-//! What may come next in a window, and which words the user expects.
+//! The scorer of Whisper: the rules of a window, and hotwords.
 
 use sotto_nn::search::{Preference, Scorer};
 

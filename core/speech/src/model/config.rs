@@ -35,7 +35,7 @@ pub struct Dimensions {
     pub tied_output: bool,
 }
 
-// Generous ceilings over large-v3 (1280 wide, 32 blocks): a hostile header must not ask for more than a phone has.
+// Limits well above large-v3 (1280 wide, 32 blocks), so that a hostile header cannot request more than a phone has.
 const MAX_WIDTH: usize = 4096;
 const MAX_LAYERS: usize = 128;
 const MAX_CONTEXT: usize = 16_384;
@@ -52,7 +52,7 @@ impl Dimensions {
         self.audio_context * 2
     }
 
-    /// Checks that the network can exist.
+    /// Checks that the sizes are consistent and supported.
     fn checked(self) -> Result<Self, ConfigError> {
         let fields = [
             ("max_source_positions", self.audio_context, MAX_CONTEXT),
@@ -72,7 +72,7 @@ impl Dimensions {
                 return Err(ConfigError::OutOfRange { field, value, least, limit });
             }
         }
-        // What `LogMel` computes.
+        // The numbers of bins that `LogMel` supports.
         if !matches!(self.mels, 80 | 128) {
             return Err(ConfigError::MelBins { found: self.mels });
         }
@@ -89,7 +89,7 @@ impl Dimensions {
     /// Sizes from the text of a Hugging Face `config.json`.
     ///
     /// # Errors
-    /// When it is not the JSON of a Whisper model or names impossible sizes.
+    /// When it is not the JSON of a Whisper model, or its sizes are not supported.
     pub fn from_config_json(json: &[u8]) -> Result<Self, ConfigError> {
         let config: ConfigJson = serde_json::from_slice(json).map_err(ConfigError::json("config.json"))?;
         if config.model_type != "whisper" {
@@ -136,7 +136,7 @@ impl Dimensions {
     /// Sizes from the header of a whisper.cpp file.
     ///
     /// # Errors
-    /// When the header names impossible sizes.
+    /// When the sizes in the header are not supported.
     pub fn from_ggml(header: &WhisperHeader) -> Result<Self, ConfigError> {
         if header.n_text_state != header.n_audio_state {
             return Err(ConfigError::Widths { encoder: header.n_audio_state, decoder: header.n_text_state });
@@ -180,9 +180,9 @@ struct ConfigJson {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, Default)]
 #[serde(default)]
 pub struct GenerationConfig {
-    /// Tokens that are never sampled; the reference's list of non-speech symbols where absent.
+    /// Tokens that are never sampled; by default the reference's list of non-speech symbols.
     pub suppress_tokens: Option<Vec<i64>>,
-    /// Tokens that cannot come first: a space and the end of the text.
+    /// Tokens that cannot be first: a space and the end of the text.
     pub begin_suppress_tokens: Option<Vec<i64>>,
     /// `(layer, head)` pairs of cross-attention that follow the audio.
     pub alignment_heads: Option<Vec<(usize, usize)>>,
@@ -190,7 +190,7 @@ pub struct GenerationConfig {
     pub max_initial_timestamp_index: Option<usize>,
     /// Whether the model writes timestamps unless told otherwise.
     pub return_timestamps: bool,
-    /// Whether language and task stand in the prompt; told by the vocabulary where absent.
+    /// Whether language and task are part of the prompt; by default the vocabulary decides.
     pub is_multilingual: Option<bool>,
 }
 

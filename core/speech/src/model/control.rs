@@ -1,7 +1,7 @@
-//! What a model's settings say about its control tokens, held against its vocabulary.
+//! Checks a model's settings for control tokens against its vocabulary.
 //!
-//! Settings and vocabulary are files of their own, and repositories and converters mix them: a vocabulary of the
-//! English-only models beside multilingual weights gives fluent nonsense. What contradicts each other is refused.
+//! Settings and vocabulary are separate files, and repositories and converters sometimes mix them: an English-only
+//! vocabulary with multilingual weights gives fluent nonsense. Contradictions are refused.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use sotto_text::whisper::{WhisperTokenizer, language};
 use super::Dimensions;
 use crate::error::ConfigError;
 
-/// The settings of a Hugging Face folder that name control tokens. The default says nothing.
+/// The control tokens in the settings of a Hugging Face folder. The default has none.
 #[derive(Debug, Default)]
 pub(super) struct ControlTokens {
-    /// File, field, and the number of the token with this name.
+    /// File, field, name of the token and its id.
     stated: Vec<(&'static str, &'static str, &'static str, u32)>,
-    /// Numbers that `eos_token_id` names, and in which file.
+    /// Ids in `eos_token_id`, and their file.
     ends: Option<(&'static str, Vec<u32>)>,
     languages: BTreeMap<String, u32>,
     is_multilingual: bool,
 }
 
-// Fields may be anything: what is no number says nothing.
+// Fields may have any type: those that are not numbers are ignored.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Fields {
@@ -41,13 +41,13 @@ const CONFIG: &str = "config.json";
 const GENERATION_CONFIG: &str = "generation_config.json";
 
 impl ControlTokens {
-    /// Reads the texts of both files, which are JSON objects; where both name a token, the generation settings count.
+    /// Reads the texts of both files, which are JSON objects. If both name a token, the generation settings win.
     pub(super) fn read(config: &[u8], generation: Option<&[u8]>, dimensions: &Dimensions) -> Result<Self, ConfigError> {
         let parse = |json, file| serde_json::from_slice::<Fields>(json).map_err(ConfigError::json(file));
         let config = parse(config, CONFIG)?;
         let generation = generation.map(|json| parse(json, GENERATION_CONFIG)).transpose()?.unwrap_or_default();
         let mut tokens = Self { is_multilingual: generation.is_multilingual == Value::Bool(true), ..Self::default() };
-        // Configurations are copied: a number that the network has no row for says nothing of its vocabulary.
+        // Configurations are often copied, so an id beyond the network's embedding is ignored.
         let number = |value: &Value| {
             let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
             number.filter(|&number| (number as usize) < dimensions.vocabulary)
@@ -80,10 +80,10 @@ impl ControlTokens {
         Ok(tokens)
     }
 
-    /// The tokenizer with the timestamps that its file may have left out.
+    /// The tokenizer, with timestamps added if its file omits them.
     ///
     /// # Errors
-    /// [`ConfigError`] for what settings and vocabulary contradict each other in.
+    /// [`ConfigError`] for contradictions between settings and vocabulary.
     pub(super) fn apply(
         &self,
         tokenizer: WhisperTokenizer,
@@ -120,7 +120,7 @@ impl ControlTokens {
         }
         for (token, &stated) in &self.languages {
             let code = token.trim_start_matches("<|").trim_end_matches("|>");
-            // What Whisper does not know, somebody has trained; the vocabulary has it or not.
+            // A language unknown to Whisper comes from fine-tuning and cannot be checked.
             let Some(language) = language(code) else { continue };
             let found = tokenizer.language_token(language.code);
             if found.is_some_and(|found| found != stated) {
@@ -144,5 +144,5 @@ impl ControlTokens {
     }
 }
 
-// OpenAI's vocabularies: English-only, multilingual, and with Cantonese. None is another one with tokens behind it.
+// OpenAI's vocabularies: English-only, multilingual, and with Cantonese. None is a prefix of another.
 const OPENAI_SIZES: [usize; 3] = [51_864, 51_865, 51_866];

@@ -24,8 +24,8 @@ const MEDIUM: Heads = &[(13, 15), (15, 4), (15, 15), (16, 1), (20, 0), (23, 4)];
 const LARGE_V3: Heads = &[(7, 0), (10, 17), (12, 18), (13, 12), (16, 1), (17, 14), (19, 11), (21, 4), (24, 1), (25, 6)];
 const TURBO: Heads = &[(2, 4), (2, 11), (3, 3), (3, 6), (3, 11), (3, 14)];
 
-/// The heads of the model with this decoder; `None` for one that is not OpenAI's, and for large-v1 and large-v2, which
-/// have the same sizes and other heads.
+/// The heads of the model with this decoder; `None` for other models, and for large-v1 and large-v2, which have the
+/// same sizes but different heads.
 pub(super) fn of_openai_model(layers: usize, heads: usize, english: bool, mels: usize) -> Option<Heads> {
     match (layers, heads, english, mels) {
         (4, 6, true, 80) => Some(TINY_EN),

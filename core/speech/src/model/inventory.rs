@@ -1,4 +1,4 @@
-//! The tensors of a Whisper network: what a file must hold, known from the sizes alone.
+//! The tensors of a Whisper network, computed from its sizes.
 
 use sotto_nn::layers::NormKind;
 use sotto_nn::load::Inventory;
@@ -6,22 +6,22 @@ use sotto_nn::load::Inventory;
 use super::Dimensions;
 use super::names::{EMBEDDING, OUTPUT};
 
-/// Weights of the network, biases and norms included.
+/// Number of weights of the network, biases and norms included.
 pub(crate) fn weight_count(dimensions: &Dimensions) -> u64 {
     inventory(dimensions).count(|_| true)
 }
 
-/// Weights of the encoder alone.
+/// Number of weights of the encoder.
 pub(crate) fn encoder_weights(dimensions: &Dimensions) -> u64 {
     inventory(dimensions).count(|name| name.starts_with("encoder."))
 }
 
-/// Keys and values of the audio of a full window.
+/// Number of keys and values of the audio of a full window.
 pub(super) fn cross_values(dimensions: &Dimensions) -> u64 {
     2 * (dimensions.decoder_layers * dimensions.audio_context * dimensions.width) as u64
 }
 
-/// Weights that each token reads.
+/// Number of weights that each token reads.
 pub(super) fn token_weights(dimensions: &Dimensions) -> u64 {
     let makes_cross_cache = |name: &str| name.contains("encoder_attn.k_proj") || name.contains("encoder_attn.v_proj");
     // One row of them.
@@ -32,7 +32,7 @@ pub(super) fn token_weights(dimensions: &Dimensions) -> u64 {
     })
 }
 
-/// Name and shape of every tensor, sorted by where they stand.
+/// Name and shape of every tensor, in the order of the network.
 pub(super) fn inventory(dimensions: &Dimensions) -> Inventory {
     let &Dimensions { mels, width, audio_context, text_context, vocabulary, .. } = dimensions;
     let mut all = Inventory::default();
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::model::{Precision, exact, int8};
 
-    /// Has every tensor, of zeros, and remembers what was asked for.
+    /// A source with every tensor, all zeros, that records the requests.
     #[derive(Default)]
     struct Asked(RefCell<Vec<(String, Vec<usize>)>>);
 
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// What torch counts in the published models (`sum(p.numel() for p in model.parameters())`).
+    /// The counts of torch for the published models (`sum(p.numel() for p in model.parameters())`).
     #[test]
     fn published_models_have_as_many_weights_as_counted() {
         assert_eq!(weight_count(&whisper(80, 384, 4, 51_864)), 37_760_256);

@@ -24,7 +24,7 @@ use crate::error::ConfigError;
 use crate::memory::{self, Estimate, ModelMemory, Residence, SessionSize};
 use crate::options::TranscribeOptions;
 
-/// Everything of a model but its tensors: small, read first, enough to know what the rest will need.
+/// Everything of a model except its tensors: small, read first, and enough to estimate the memory of the rest.
 pub(crate) struct Manifest {
     name: String,
     dimensions: Dimensions,
@@ -43,14 +43,14 @@ enum Vocabulary {
     Packed,
 }
 
-/// What holds the tensors.
+/// The file that contains the tensors.
 pub(super) enum ModelFile {
     Original(Weights, Naming),
     Packed(PackedModel),
 }
 
 impl ModelFile {
-    /// Length of the file, or of all files that hold tensors.
+    /// Length of the file, or of all files with tensors.
     fn bytes(&self) -> u64 {
         match self {
             Self::Original(weights, _) => weights.bytes_on_disk(),
@@ -89,7 +89,7 @@ impl Manifest {
         })
     }
 
-    /// The parts of a Hugging Face folder: `config.json` and, where there is one, `generation_config.json`.
+    /// Reads the settings of a Hugging Face folder: `config.json` and `generation_config.json`, if there is one.
     fn of_hugging_face(
         name: String,
         (config_json, generation_json): (&[u8], Option<&[u8]>),
@@ -103,7 +103,7 @@ impl Manifest {
         let control = ControlTokens::read(config_json, generation_json, &dimensions).map_err(&config)?;
         let weights = weights()?;
         let naming = Naming::of_hugging_face(&weights);
-        // An output layer that differs from the embedding was trained apart, whatever the configuration says.
+        // An output layer that differs from the embedding was trained separately, whatever the configuration says.
         let named = NamedWeights { weights: &weights, naming: &naming };
         dimensions.tied_output = dimensions.tied_output && !named.has_an_output_of_its_own()?;
         Ok(Self { name, dimensions, generation, control, vocabulary, file: ModelFile::Original(weights, naming) })
@@ -183,7 +183,7 @@ impl Manifest {
         }
     }
 
-    /// Bytes that the model will hold, and one transcription with these options.
+    /// Memory of the model and of one transcription with these options.
     pub(crate) fn estimate(
         &self,
         options: &LoadOptions,
@@ -196,7 +196,7 @@ impl Manifest {
         Ok(Estimate { loading: memory.loading, model: memory.loaded, session })
     }
 
-    /// Bytes of the model alone.
+    /// Memory of the model alone.
     fn memory(&self, options: &LoadOptions) -> Result<ModelMemory, LoadError> {
         let precision = self.precision(options)?;
         let (bytes_on_disk, residence) = match &self.file {
@@ -222,7 +222,7 @@ impl Manifest {
         }
     }
 
-    /// The kernels to compute with: what was asked for, else what reads the file in place, else the best.
+    /// The kernels to compute with: the requested ones, else those that read the file in place, else the best.
     fn kernels(&self, options: &LoadOptions) -> Result<KernelSet, LoadError> {
         Ok(match &self.file {
             ModelFile::Original(..) => options.kernels()?,
@@ -230,8 +230,8 @@ impl Manifest {
         })
     }
 
-    /// Refuses a model for which the device is too slow. f32, the reference, computes with other products and is asked
-    /// for by name, as other processors are.
+    /// Refuses a model that is too slow on this device. Not checked for f32, which uses other products, and for other
+    /// processors: both must be requested explicitly.
     fn check_speed(&self, options: &LoadOptions) -> Result<(), LoadError> {
         if options.slow_device == SlowDevice::Allow
             || options.device != ComputeDevice::Cpu
@@ -251,11 +251,12 @@ impl Manifest {
     ) -> Result<Model, LoadError> {
         let refused = |refused| LoadError::OutOfBudget { model: self.name.clone(), refused };
         self.check_speed(options)?;
-        // A model that leaves no room for a transcription is of no use; transcriptions take theirs when they start.
+        // A model without memory for a transcription would be useless. Transcriptions reserve their memory when they
+        // start.
         let needed = self.estimate(options, &TranscribeOptions::default())?.peak();
         let mut memory = options.budget.reserve(needed).map_err(refused)?;
         let switch = Switch::new(options.device != ComputeDevice::Cpu);
-        // A device holds the weights once more.
+        // A device holds a second copy of the weights.
         let copies = if options.device == ComputeDevice::Cpu { 1 } else { 2 };
         let total = Some(copies * weight_count(&self.dimensions));
         let report = |done| {
@@ -301,7 +302,7 @@ impl Manifest {
         })
     }
 
-    /// The settings of the file, and the reference's where it has none.
+    /// The settings of the file, or the reference's defaults.
     pub(super) fn settings(&self, tokenizer: &WhisperTokenizer) -> Result<Settings, LoadError> {
         let generation = &self.generation;
         let config = LoadError::config(&self.name);
@@ -374,7 +375,7 @@ pub(super) fn session_bytes(
     session.bytes(dimensions, precision) + beside
 }
 
-// Entries of a packed Whisper model, beside those of the packed form itself.
+// Metadata and tensors of a packed Whisper model, in addition to those of the packed format.
 pub(super) const TASK: &str = "whisper";
 pub(super) const CONFIG_KEY: &str = "sotto.config";
 pub(super) const GENERATION_KEY: &str = "sotto.generation_config";
@@ -401,7 +402,7 @@ fn not_a_model(path: &Path, problem: &str) -> LoadError {
     LoadError::NotAModel { path: path.to_owned(), problem: problem.to_owned(), expected }
 }
 
-/// whisper.cpp's files do not say which heads follow the audio: OpenAI's models are known by their sizes.
+/// whisper.cpp's files do not contain the alignment heads; OpenAI's models are recognised by their sizes.
 fn known_generation_config(header: &WhisperHeader) -> GenerationConfig {
     let english = header.n_vocab < MULTILINGUAL_VOCABULARY;
     let heads = super::heads::of_openai_model(header.n_text_layer, header.n_text_head, english, header.n_mels);

@@ -1,4 +1,4 @@
-//! The decoder of a model that has a device: there if it works, else on the CPU, from the tokens that were fed.
+//! The decoder of a model with a device: runs there if that works, else on the CPU, from the tokens fed so far.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,14 +14,14 @@ use crate::model::config::Dimensions;
 use crate::model::inventory::{cross_values, token_weights};
 use crate::model::network::Whisper;
 
-/// The device's decoder and the switch that says whether it may be used. The CPU's comes with every call.
+/// The device's decoder, and the switch that says whether it may be used. The CPU's decoder is passed to every call.
 #[derive(Debug)]
 pub(super) struct Decoder {
     device: network::Decoder,
     switch: Switch,
 }
 
-/// Keys and values of the encoded audio, on the device or, once they are needed there, on the CPU.
+/// Keys and values of the encoded audio on the device, and on the CPU once they are needed there.
 #[derive(Debug)]
 pub(crate) struct CrossLayers<N: Whisper> {
     states: Vec<f32>,
@@ -33,7 +33,7 @@ pub(crate) struct CrossLayers<N: Whisper> {
 #[derive(Debug)]
 pub(crate) struct SelfCache<N: Whisper> {
     tokens: Vec<u32>,
-    /// Room that caches on the CPU have.
+    /// Capacity of the caches on the CPU in tokens.
     positions: usize,
     place: Place<N>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct SelfCache<N: Whisper> {
 enum Place<N: Whisper> {
     Device(SelfLayers),
     Cpu(N::Memory),
-    /// To be made from the tokens.
+    /// Not computed yet; made from the tokens.
     Nowhere,
 }
 
@@ -51,9 +51,9 @@ enum Place<N: Whisper> {
 pub(crate) struct DecoderScratch<N: Whisper> {
     cpu: N::Scratch,
     logits: Vec<f32>,
-    /// What the last tokens gave on the device; `None` where the CPU was fed.
+    /// Results of the last pass on the device; `None` if the CPU was fed.
     fed: Option<FedOnDevice<N>>,
-    /// The row of the CPU's scratch for each row that was fed, where they are not the same.
+    /// The row in the CPU's scratch memory for each fed row, if they differ.
     replayed: Option<Vec<usize>>,
 }
 
@@ -63,7 +63,7 @@ struct FedOnDevice<N: Whisper> {
     cross: Arc<CrossLayers<N>>,
     /// All tokens of each hypothesis.
     tokens: Vec<Vec<u32>>,
-    /// Hypothesis of each row that was fed, and its place among the hypothesis' tokens.
+    /// Hypothesis of each fed row, and its index among the hypothesis' tokens.
     rows: Vec<(usize, usize)>,
 }
 
@@ -72,7 +72,7 @@ impl Decoder {
         Self { device, switch }
     }
 
-    /// As [`Whisper::bytes_per_token`], of what computes right now.
+    /// As [`Whisper::bytes_per_token`], for the processor in use.
     pub(super) fn bytes_per_token<N: Whisper>(&self, cpu: &N, dimensions: &Dimensions) -> u64 {
         if self.switch.is_on() {
             self.device.weight_bytes() * (token_weights(dimensions) + cross_values(dimensions))
@@ -160,7 +160,7 @@ impl Decoder {
     }
 }
 
-/// Feeds the CPU, with caches that it makes where they are on the device.
+/// Feeds the CPU; rebuilds caches that are on the device.
 fn feed_cpu<N: Whisper>(
     cpu: &N,
     pass: Pass<'_, '_, Network<N>>,
@@ -188,7 +188,7 @@ fn feed_cpu<N: Whisper>(
 
 /// Feeds the CPU all tokens of a pass whose hidden states are lost with the device; returns where its rows are now.
 fn replay<N: Whisper>(cpu: &N, fed: &FedOnDevice<N>, scratch: &mut N::Scratch, threads: Threads) -> Vec<usize> {
-    // Nobody waits for a token to observe here: at most one text context is fed per hypothesis.
+    // Cannot be cancelled here: at most one text context is fed per hypothesis.
     let never = CancelToken::new();
     let (mut rows, mut firsts, mut memories) = (Vec::new(), Vec::new(), Vec::new());
     for (hypothesis, tokens) in fed.tokens.iter().enumerate() {
@@ -205,7 +205,7 @@ fn replay<N: Whisper>(cpu: &N, fed: &FedOnDevice<N>, scratch: &mut N::Scratch, t
     fed.rows.iter().map(|&(hypothesis, place)| firsts[hypothesis] + place).collect()
 }
 
-/// Moves the result of a pass into the caches; what logits need stays.
+/// Moves the caches of a pass into the memories; keeps what the logits need.
 fn keep<N: Whisper>(pass: Pass<'_, '_, Network<N>>, fed: Fed) -> FedOnDevice<N> {
     let cross = Arc::clone(pass.shared_source());
     let Pass { rows, memories: caches, .. } = pass;
@@ -222,7 +222,7 @@ fn keep<N: Whisper>(pass: Pass<'_, '_, Network<N>>, fed: Fed) -> FedOnDevice<N> 
     FedOnDevice { hidden: fed.hidden, cross, tokens, rows }
 }
 
-/// Hands on the attention of the chosen heads, row by row.
+/// Records the attention of the chosen heads, row by row.
 fn record(recording: &mut Recording<'_>, attention: &[(usize, Vec<Vec<Vec<f32>>>)]) {
     for (block, heads) in attention {
         for (head, kept) in recording.of_block(*block) {
@@ -266,7 +266,7 @@ impl<N: Whisper> Memory for SelfCache<N> {
         }
     }
 
-    /// What stays is fed again: tensors of a device are not cut.
+    /// The remaining tokens are fed again: tensors on a device are not truncated.
     fn truncate(&mut self, len: usize) {
         if len < self.tokens.len() {
             self.tokens.truncate(len);
@@ -291,7 +291,7 @@ impl<N: Whisper> SelfCache<N> {
         }
     }
 
-    /// The CPU's cache of the tokens, made where it is not there; the caller puts it back.
+    /// The CPU's cache of the tokens, computed if necessary; the caller puts it back.
     fn take_to_cpu(
         &mut self,
         cpu: &N,

@@ -1,4 +1,4 @@
-//! The encoder of a model that has a device: there if it works, else on the CPU.
+//! The encoder of a model with a device: runs there if that works, else on the CPU.
 
 use sotto_nn::load::Switch;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
@@ -28,7 +28,7 @@ impl Encoder {
         EncoderScratch { cpu: cpu.encoder_scratch(), states: Vec::new() }
     }
 
-    /// As [`Whisper::encode`]; `cpu` does it where the device cannot.
+    /// As [`Whisper::encode`]; `cpu` encodes if the device cannot.
     pub(super) fn encode<'s, N: Whisper>(
         &self,
         cpu: &N,

@@ -1,9 +1,9 @@
-//! The networks on a second processor (candle's devices), with the CPU behind it.
+//! The networks on a second processor (candle's devices), with the CPU as fallback.
 //!
-//! `network` computes, by candle; `encoder` and `decoder` decide where a pass runs. A pass that the device cannot do,
-//! or may not do because the app went to the background, is done by the CPU: the audio's states are kept in main
-//! memory, and a hypothesis knows its tokens, from which the CPU makes the caches that it lacks. So no text is lost, at
-//! the cost of feeding the tokens of the window at hand once more.
+//! `network` computes with candle; `encoder` and `decoder` decide where a pass runs. If the device fails, or may not be
+//! used because the app went to the background, the CPU does the pass: the encoder states are kept in main memory, and
+//! a hypothesis knows its tokens, from which the CPU rebuilds its caches. So no text is lost; the cost is feeding the
+//! tokens of the current window again.
 
 #[cfg(feature = "candle")]
 mod decoder;
@@ -40,8 +40,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Puts a network on the device beside the CPU's, which takes over when it fails. Where the device cannot take it,
-    /// or the build has none, the network comes back as it was and the switch knows the reason.
+    /// Loads a network onto the device, with the CPU's network as fallback. If the device cannot load it, or this build
+    /// does not support it, returns the CPU's network unchanged; the switch has the reason.
     #[cfg_attr(not(feature = "candle"), expect(unused_variables, reason = "a build without candle has no device"))]
     pub(super) fn put(
         self,
@@ -111,7 +111,7 @@ impl From<candle_core::Error> for PassError {
     }
 }
 
-/// The result of a pass on the device; `None` when the CPU has to do it. `pass` is not begun while the device is off.
+/// Runs a pass on the device; `None` if the CPU has to do it. `pass` is not called while the device is off.
 #[cfg(feature = "candle")]
 fn on_device<R>(
     switch: &Switch,
@@ -122,7 +122,7 @@ fn on_device<R>(
     }
     #[cfg(feature = "reference")]
     if switch.fails_now() {
-        // The pass runs, and its result is lost: the worst that a device can do.
+        // Runs the pass and drops its result: the worst failure of a device.
         let _ = pass();
         switch.fail(&"a test wanted it");
         return Ok(None);

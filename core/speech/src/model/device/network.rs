@@ -1,7 +1,7 @@
 //! Whisper's encoder and decoder as operations of candle's tensors.
 //!
-//! Rows are tokens or audio states, `[rows, width]`; heads lie outside of them in attention, `[heads, rows, head
-//! width]`. Every call may fail: the device may be out of memory, or not ours any more.
+//! Rows are tokens or audio states, `[rows, width]`; in attention, `[heads, rows, head width]`. Every call may fail:
+//! the device may be out of memory or no longer available.
 
 use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::softmax_last_dim;
@@ -78,14 +78,14 @@ pub(super) struct KeyValues {
 /// Caches of one hypothesis, one per block; empty before the first token.
 pub(super) type SelfLayers = Vec<KeyValues>;
 
-/// What feeding tokens gives.
+/// The results of feeding tokens.
 #[derive(Debug)]
 pub(super) struct Fed {
     /// Normalised hidden states, `[rows, width]`.
     pub(super) hidden: Tensor,
-    /// The caches of each hypothesis that was fed, grown.
+    /// The extended caches of each fed hypothesis.
     pub(super) caches: Vec<(usize, SelfLayers)>,
-    /// Cross-attention weights `[heads, rows, states]` of the blocks that were asked for.
+    /// Cross-attention weights `[heads, rows, states]` of the requested blocks.
     pub(super) attention: Vec<(usize, Vec<Vec<Vec<f32>>>)>,
 }
 
@@ -120,7 +120,7 @@ impl FeedForward {
     }
 }
 
-/// The projections `parts` of an attention, side by side. Keys have no bias.
+/// The projections `parts` of an attention layer, side by side. Keys have no bias.
 fn projections<S: TensorSource>(
     tensors: &DeviceTensors<'_, S>,
     attention: &str,
@@ -167,7 +167,7 @@ impl Encoder {
         })
     }
 
-    /// Encodes `[frames, mels]` into `[frames / 2, width]` states in main memory. Looks at `cancel` before every block.
+    /// Encodes `[frames, mels]` into `[frames / 2, width]` states in main memory. Polls `cancel` before every block.
     pub(super) fn encode(&self, features: &[f32], cancel: &CancelToken) -> Result<Vec<f32>, PassError> {
         cancel.check()?;
         let frames = features.len() / self.mels;
@@ -185,7 +185,7 @@ impl Encoder {
         Ok(download(&self.norm.forward(&x)?.flatten_all()?)?)
     }
 
-    /// Attention of all rows among each other, from queries, keys and values side by side.
+    /// Self-attention of all rows, from queries, keys and values side by side.
     fn attend(&self, projected: &Tensor) -> candle_core::Result<Tensor> {
         let width = projected.dim(1)? / 3;
         let part = |index| split_heads(&projected.narrow(1, index * width, width)?, self.heads);
@@ -260,8 +260,8 @@ impl Decoder {
         self.blocks.iter().map(layer).collect()
     }
 
-    /// Feeds tokens: `caches[hypothesis]` is what that hypothesis has seen, `starts[hypothesis]` how many tokens that
-    /// are. Changes none of them. `recorded` are the blocks whose cross-attention is wanted.
+    /// Feeds tokens: `caches[hypothesis]` is the KV cache of a hypothesis, `starts[hypothesis]` its number of tokens;
+    /// neither is changed. `recorded` lists the blocks whose cross-attention is wanted.
     pub(super) fn feed(
         &self,
         rows: &[Row],
@@ -300,7 +300,7 @@ impl Decoder {
         Ok(Fed { hidden: self.norm.forward(&x)?, caches: grown, attention })
     }
 
-    /// Scores of the next token after each of the rows `picked`: `[picked, vocabulary]` in main memory.
+    /// Logits of the next token after each of the rows `picked`: `[picked, vocabulary]`, in main memory.
     pub(super) fn logits(&self, hidden: &Tensor, picked: &[usize]) -> candle_core::Result<Vec<f32>> {
         let picked: Vec<u32> = picked.iter().map(|&row| row as u32).collect();
         let rows = hidden.index_select(&self.indices(&picked)?, 0)?;
@@ -311,7 +311,7 @@ impl Decoder {
         Tensor::from_slice(indices, indices.len(), &self.device)
     }
 
-    /// Attention of one hypothesis' new rows to what it has seen and to themselves; its cache, grown.
+    /// Self-attention of a hypothesis' new rows; also returns its extended cache.
     fn attend_self(
         &self,
         projected: &Tensor,
@@ -333,7 +333,7 @@ impl Decoder {
         Ok((cache.attend(&part(0)?, mask.as_ref())?.0, cache))
     }
 
-    /// `-inf` where a row would look ahead: `[1, rows, seen]`, of which the last `rows` are the rows themselves.
+    /// The causal mask, `-inf` for later tokens: `[1, rows, seen]`; the last `rows` of `seen` are the rows themselves.
     fn mask(&self, rows: usize, seen: usize) -> candle_core::Result<Tensor> {
         let before = seen - rows;
         let value = |row, column| if column > before + row { f32::NEG_INFINITY } else { 0.0 };
@@ -346,7 +346,7 @@ impl KeyValues {
     /// Attention of queries `[heads, rows, head width]`: the result `[rows, width]` and the weights `[heads, rows,
     /// seen]`.
     fn attend(&self, queries: &Tensor, mask: Option<&Tensor>) -> candle_core::Result<(Tensor, Tensor)> {
-        // Scaled before the product: f16 has little room above.
+        // Scaled before the product, because f16 overflows easily.
         let queries = (queries * (queries.dim(D::Minus1)? as f64).powf(-0.5))?;
         let mut scores = queries.matmul(&self.keys.t()?)?;
         if let Some(mask) = mask {
@@ -358,7 +358,7 @@ impl KeyValues {
     }
 }
 
-/// Rows of one hypothesis that follow each other.
+/// Consecutive rows of one hypothesis.
 struct Run {
     hypothesis: usize,
     first: usize,
@@ -382,7 +382,7 @@ fn split_heads(x: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
     x.reshape((rows, heads, width / heads))?.transpose(0, 1)?.contiguous()
 }
 
-/// Values in main memory, in f32.
+/// Copies values to main memory, in f32.
 fn download(x: &Tensor) -> candle_core::Result<Vec<f32>> {
     x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1()
 }

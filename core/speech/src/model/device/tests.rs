@@ -1,4 +1,4 @@
-//! A device that fails, at whatever pass, costs time and nothing else: the starter recognizer on candle's CPU device.
+//! A device that fails in any pass only costs time: tested with the starter recognizer on candle's CPU device.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use sotto_runtime::{CancelToken, NoProgress, Threads};
@@ -16,7 +16,7 @@ fn transcribe(recognizer: &SpeechRecognizer, options: &TranscribeOptions) -> Tra
     recognizer.transcribe(&demo_audio(), options, &NoProgress, &CancelToken::new()).unwrap()
 }
 
-/// Tokens and times; probabilities are equal but for rounding.
+/// Tokens and times; probabilities are equal up to rounding.
 fn content(transcript: &Transcript) -> (Vec<u32>, Vec<(String, i64)>) {
     let tokens = transcript.segments.iter().flat_map(|segment| segment.tokens.clone()).collect();
     let words = transcript.segments.iter().flat_map(|segment| &segment.words);
@@ -40,7 +40,7 @@ fn a_device_writes_what_the_cpu_writes_and_a_failure_at_any_pass_changes_nothing
         assert!(!expected.1.is_empty());
         assert_eq!(content(&transcribe(&device, &options)), expected);
         assert_eq!(device.device_status(), DeviceStatus::Running);
-        // A beam feeds thrice as much per pass; every third one will do.
+        // A beam search feeds three times as much per pass, so every third pass is enough.
         for pass in (0..).step_by(options.search.beam) {
             device.model().unwrap().device.fail_after(Some(pass));
             let found = content(&transcribe(&device, &options));
@@ -64,7 +64,7 @@ fn in_the_background_the_cpu_computes() {
     let on_device = content(&transcribe(&device, &options));
     device.set_foreground(false);
     assert_eq!(device.device_status(), DeviceStatus::Paused);
-    // Were the device tried, it would fail.
+    // If the device were used, it would fail.
     device.model().unwrap().device.fail_after(Some(0));
     let in_background = transcribe(&device, &options);
     assert_eq!(device.device_status(), DeviceStatus::Paused);

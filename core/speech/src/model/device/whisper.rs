@@ -1,4 +1,4 @@
-//! A network of the CPU with a device beside it, as the search and the transcription see it.
+//! A CPU network with a device, behind the interfaces of search and transcription.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl<N: Whisper> search::Network for Network<N> {
     type Source = Arc<CrossLayers<N>>;
     type Scratch = DecoderScratch<N>;
 
-    // Tensors of a device are not cut: what stays would be fed again.
+    // Tensors on a device are not truncated: the remaining tokens would be fed again.
     const CUTS: bool = false;
 
     fn scratch(&self) -> Self::Scratch {

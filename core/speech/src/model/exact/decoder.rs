@@ -17,7 +17,7 @@ use crate::model::names::{EMBEDDING, OUTPUT};
 #[derive(Debug)]
 pub(super) struct Decoder {
     tokens: Embedding,
-    /// The output layer; `None` where it is the token embedding.
+    /// The output layer; `None` if it is the token embedding.
     output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Vec<f32>,
@@ -62,7 +62,7 @@ impl Decoder {
         })
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
+    /// Projects encoder states `[states, width]` to the keys and values of every block, reusing the memory of `kept`.
     pub(super) fn cross_cache(
         &self,
         states: &[f32],
@@ -73,7 +73,7 @@ impl Decoder {
         self.blocks.project(states, kept, threads, cancel)
     }
 
-    /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
+    /// Empty caches for one hypothesis of up to `positions` tokens, limited to the text context.
     pub(super) fn memory(&self, positions: usize) -> KvMemory {
         self.blocks.memory(positions)
     }

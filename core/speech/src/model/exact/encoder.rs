@@ -56,7 +56,7 @@ impl Encoder {
 
     /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
     ///
-    /// Looks at `cancel` before every block.
+    /// Polls `cancel` before every block.
     ///
     /// # Panics
     /// When `features` is longer than a full window.
@@ -70,7 +70,7 @@ impl Encoder {
         cancel.check()?;
         self.convolve(features, scratch, threads);
         self.blocks.forward(&mut scratch.x, &mut scratch.blocks, threads, cancel)?;
-        // The first convolution's frames, twice as many as states, are not needed any more.
+        // The first convolution's frames, twice as many as states, are no longer needed.
         let states = &mut scratch.conv[..scratch.x.len()];
         self.norm.forward(&scratch.x, states);
         Ok(states)

@@ -1,4 +1,4 @@
-//! The network in f32: what every other form of it is compared with, to the token.
+//! The network in f32: the reference that every other form is compared with, token for token.
 
 mod block;
 mod decoder;

@@ -1,4 +1,4 @@
-//! Parts that encoder and decoder blocks share: the attention and the feed-forward layer under Whisper's names.
+//! Layers that encoder and decoder blocks share, loaded by Whisper's tensor names.
 
 use sotto_kernels::{Activation, Heads};
 use sotto_nn::layers::quantized::{CrossAttention, FeedForward, Linear, Norm, SelfAttention};

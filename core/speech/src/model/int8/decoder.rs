@@ -1,5 +1,5 @@
-//! Whisper's decoder with quantized weights: pre-norm transformer blocks, a half-precision cache of the text, and the
-//! audio's keys and values in 8 bits or half precision.
+//! Whisper's decoder with quantized weights: pre-norm transformer blocks, a half-precision KV cache of the text, and
+//! the audio's keys and values in 8 bits or half precision.
 //!
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
@@ -20,7 +20,7 @@ use crate::model::inventory::cross_values;
 pub(super) struct Decoder {
     backend: Backend,
     tokens: Embedding,
-    /// The output layer; `None` where it is the token embedding.
+    /// The output layer; `None` if it is the token embedding.
     output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Floats,
@@ -84,7 +84,7 @@ impl Decoder {
         DecoderScratch { blocks, x: Vec::new(), picked: Vec::new(), logits: Vec::new() }
     }
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
+    /// Projects encoder states `[states, width]` to the keys and values of every block, reusing the memory of `kept`.
     pub(super) fn cross_cache(
         &self,
         states: &[f32],
@@ -95,7 +95,7 @@ impl Decoder {
         self.blocks.project(states, kept, &scratch.blocks, cancel)
     }
 
-    /// Empty caches for one hypothesis: room for `positions` tokens, at most the text context.
+    /// Empty caches for one hypothesis of up to `positions` tokens, limited to the text context.
     pub(super) fn memory(&self, positions: usize) -> HalfMemory {
         self.blocks.memory(positions)
     }

@@ -30,7 +30,7 @@ pub(super) struct Encoder {
 #[derive(Debug)]
 pub(crate) struct EncoderScratch {
     blocks: EncoderBuffers,
-    /// The features between zeros; at the end the finished states.
+    /// The features, padded with zeros; at the end the encoder states.
     padded: Vec<f32>,
     x: Vec<f32>,
 }
@@ -74,7 +74,7 @@ impl Encoder {
 
     /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
     ///
-    /// Looks at `cancel` before every half block.
+    /// Polls `cancel` before every half block.
     ///
     /// # Panics
     /// When `features` is longer than a full window.
@@ -93,7 +93,8 @@ impl Encoder {
         Ok(states)
     }
 
-    /// Both convolutions, block by block of states: what the first makes for a block stays in the cache for the second.
+    /// Both convolutions, block by block of states, so that the first one's output stays in the CPU cache for the
+    /// second.
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
         let (backend, width) = (&self.backend, self.width);
         let EncoderScratch { blocks, padded, x, .. } = scratch;
@@ -111,8 +112,8 @@ impl Encoder {
         });
     }
 
-    /// What the second convolution reads for the states `rows`: the frames two by two, one before them and, where the
-    /// frames end, one behind, which are zeros beyond both ends.
+    /// The input frames of the second convolution for the states `rows`: two frames per state, one before them, and one
+    /// after the last frame; zeros beyond both ends.
     fn convolve_first(
         &self,
         padded: &[f32],
@@ -122,7 +123,7 @@ impl Encoder {
         out: &mut Vec<f32>,
     ) {
         let width = self.width;
-        // In the numbering of the frames with their margin of one.
+        // Indices of frames that include the margin of one.
         let (first, last) = ((2 * rows.start).max(1), (2 * rows.end + 1).min(frames + 1));
         out.clear();
         out.resize((2 * rows.len() + 1) * width, 0.0);

@@ -21,7 +21,7 @@ use super::network::Whisper;
 use decoder::{Decoder, DecoderScratch};
 use encoder::{Encoder, EncoderScratch};
 
-/// Encoder and decoder. Both compute on the pool of their backend, whatever number of threads a call brings.
+/// Encoder and decoder. Both compute on the pool of their backend and ignore the number of threads of a call.
 #[derive(Debug)]
 pub(crate) struct Network {
     encoder: Encoder,
