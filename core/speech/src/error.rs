@@ -36,7 +36,7 @@ pub enum SpeechError {
     /// There is no audio, so its language cannot be detected.
     #[error("the audio is empty, so its language cannot be heard")]
     EmptyAudio,
-    /// The thread of a job did not do its work.
+    /// The thread of a job could not be started, or panicked.
     #[error(transparent)]
     Worker(#[from] WorkerError),
     /// The options contradict each other or the model.
@@ -68,7 +68,7 @@ pub enum QuantizeError {
     /// The packed file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The thread of a job did not do its work.
+    /// The thread of a job could not be started, or panicked.
     #[error(transparent)]
     Worker(#[from] WorkerError),
     /// The measured figures for the file are not a JSON object.

@@ -1,4 +1,4 @@
-//! What a caller can ask of a transcription.
+//! Options of a transcription.
 
 use std::sync::Arc;
 
@@ -9,64 +9,64 @@ use crate::vad::{Detector, SottoVad, VadOptions};
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Language {
-    /// The model listens to the first window in which someone speaks and decides. English-only models always answer
-    /// English.
+    /// The model detects it in the first window with speech. English-only models always use English.
     #[default]
     Auto,
-    /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity
-    /// detector pauses are told by loudness. Each [`Segment`](crate::Segment) says its own; the transcript names the
-    /// most spoken one. For recordings in one language [`Auto`](Self::Auto) makes fewer errors: it hears more at once.
+    /// Detected again for every stretch of speech between pauses, for speakers who change language. Without a voice
+    /// activity detector, pauses are found by loudness. Each [`Segment`](crate::Segment) has its own language; the
+    /// transcript has the most spoken one. For recordings in one language [`Auto`](Self::Auto) makes fewer errors,
+    /// because it has more context.
     Each,
     /// A code (`de`), a language tag (`de-AT`, `pt_BR`) or an English name (`german`).
     Fixed(String),
 }
 
-/// What is written down.
+/// The task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Task {
-    /// What was said, in the language it was said in.
+    /// Writes the text in the language of the speech.
     #[default]
     Transcribe,
-    /// What was said, in English. Needs a multilingual model.
+    /// Writes the text in English. Needs a multilingual model.
     Translate,
 }
 
-/// How finely times are given.
+/// Granularity of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Timestamps {
-    /// No times are needed: segments may be as long as a window.
+    /// No times: segments may be as long as a window.
     None,
     /// Times of segments: a sentence or so each.
     #[default]
     Segment,
-    /// Times of words as well, from the model's attention (costs one more decoder pass per window).
+    /// Also times of words, from the model's attention. May cost one more decoder pass per window.
     Word,
 }
 
-/// Whether the model is asked to write timestamps between its words.
+/// When the model writes timestamp tokens between words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimestampTokens {
-    /// Only where a recording is longer than a window, whose windows follow them, or where the model's generation
-    /// settings ask for them (`return_timestamps`, as the starter recognizer's do). Other recordings get their times
-    /// from the model's attention, segments end where sentences do.
+    /// Only for recordings longer than a window, whose windows follow the timestamps, or if the model's generation
+    /// settings ask for them (`return_timestamps`, as in the starter recognizer). Other recordings get their times from
+    /// the model's attention, and their segments end at sentence ends.
     #[default]
     LongForm,
-    /// In every window, as openai/whisper does.
+    /// In every window, like openai/whisper.
     Always,
 }
 
 /// How tokens are chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// Hypotheses followed at temperature 0: 1 is greedy, more is beam search.
+    /// Number of hypotheses at temperature 0: 1 is greedy decoding, more is beam search.
     pub beam: usize,
     /// Beam search ends once `beam × patience` hypotheses are complete (Kasai et al. 2022).
     pub patience: f32,
     /// Exponent of Google's length penalty; `None` divides by the length (openai/whisper's default).
     pub length_penalty: Option<f32>,
-    /// Temperatures tried in turn while a result fails the thresholds; the first is the normal one.
+    /// Temperatures to try in turn while a result fails the thresholds; the first is the normal one.
     pub temperatures: Vec<f32>,
-    /// Samples drawn at a temperature above 0, of which the likeliest is kept.
+    /// Number of samples at a temperature above 0; the most likely is kept.
     pub best_of: usize,
     /// Seed of the samples: the same seed gives the same text.
     pub seed: u64,
@@ -85,12 +85,12 @@ impl Default for Search {
     }
 }
 
-/// When a result is taken for a failure. The defaults are openai/whisper's (Radford et al. 2022, §4.5).
+/// Thresholds at which a result counts as failed. The defaults are openai/whisper's (Radford et al. 2022, §4.5).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
-    /// Text that compresses better than this repeats itself: next temperature.
+    /// Text with a higher compression ratio repeats itself: the next temperature is tried.
     pub compression_ratio: Option<f32>,
-    /// A mean log-probability below this is a guess: next temperature.
+    /// Text with a lower mean log-probability is a guess: the next temperature is tried.
     pub logprob: Option<f32>,
     /// A window whose no-speech probability is above this, and whose text is below `logprob`, is silent.
     pub no_speech: Option<f32>,
@@ -102,39 +102,39 @@ impl Default for Thresholds {
     }
 }
 
-/// For which text the prompt is.
+/// The text that the prompt applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PromptCarry {
-    /// Every window, every stretch of speech, every utterance of a stream.
+    /// Every window, stretch of speech, or utterance of a stream.
     #[default]
     All,
-    /// The first window, stretch or utterance with text, as openai/whisper does unless it is told otherwise.
+    /// Only the first window, stretch or utterance with text; openai/whisper's default.
     First,
 }
 
-/// Over what the loudest point is taken when log-mel features are normalised.
+/// The range whose peak normalises log-mel features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalization {
-    /// Over each window: what the models were trained with, and possible on a stream.
+    /// Each window: as in training, and possible on a stream.
     #[default]
     Window,
-    /// Over the whole recording, as openai/whisper and transformers do for long files. The features of the whole
-    /// recording are kept in memory: 32 KB per second with 80 mel bins.
+    /// The whole recording, like openai/whisper and transformers for long files. Keeps the features of the whole
+    /// recording in memory: 32 KB per second with 80 mel bins.
     Recording,
 }
 
 /// How much of a window the encoder computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AudioContext {
-    /// All of it, filled up with silence, as the models were trained.
+    /// The whole window, padded with silence, as in training.
     #[default]
     Window,
-    /// The audio and a little silence behind it: several times as fast for short recordings and streams. A text that
+    /// The audio and a little silence after it: several times as fast for short recordings and streams. A text that
     /// fails the thresholds is decoded again from the whole window.
     TrueLength,
 }
 
-/// Voice activity detection in front of the recognizer.
+/// Voice activity detection before recognition.
 #[derive(Debug, Clone)]
 pub struct Vad {
     /// The detector.
@@ -144,14 +144,13 @@ pub struct Vad {
 }
 
 impl Vad {
-    /// The detector that comes with the library, with the rules made for it. Nothing is fetched; about a millisecond
-    /// the first time, then nothing.
+    /// The built-in detector with its own rules. Nothing is downloaded; the first use costs about a millisecond.
     #[must_use]
     pub fn builtin() -> Self {
         Self::new(SottoVad::builtin())
     }
 
-    /// A detector with the rules that it brings.
+    /// A detector with its own default rules.
     #[must_use]
     pub fn new(model: Arc<dyn Detector>) -> Self {
         let options = model.options();
@@ -166,43 +165,43 @@ pub struct TranscribeOptions {
     pub language: Language,
     /// Transcribe or translate to English.
     pub task: Task,
-    /// Which times are wanted.
+    /// Granularity of times.
     pub timestamps: Timestamps,
-    /// How the model's own timestamps are used.
+    /// When the model writes timestamps.
     pub timestamp_tokens: TimestampTokens,
     /// How tokens are chosen.
     pub search: Search,
-    /// When a result is taken for a failure.
+    /// x
     pub thresholds: Thresholds,
-    /// Text that came before, in the style that is wanted (names, punctuation).
+    /// Prompt: text before the recording, which sets the style (names, punctuation).
     pub prompt: Option<String>,
-    /// For which text the prompt is.
+    /// The text that the prompt applies to.
     pub prompt_carry: PromptCarry,
     /// Text that the first window's transcription must begin with.
     pub prefix: Option<String>,
-    /// Feeds each window the text of the ones before it: steadier wording, but errors can carry over.
+    /// Gives each window the text of the previous ones as context: more consistent wording, but errors can carry over.
     pub condition_on_previous: bool,
-    /// Words that are likelier than the model thinks.
+    /// Words that the caller expects.
     pub hotwords: Option<Arc<Hotwords>>,
-    /// Skips what is not speech.
+    /// Voice activity detection, to skip audio without speech.
     pub vad: Option<Vad>,
-    /// Most tokens per window; half of the text context where `None`.
+    /// Maximum number of tokens per window; `None` is half of the text context.
     pub max_tokens: Option<usize>,
-    /// Tokens that are never written, beside the model's own list.
+    /// Tokens that are never written, in addition to the model's own list.
     pub suppress_tokens: Vec<u32>,
-    /// Allows the symbols that the model's list forbids (such as brackets and notes).
+    /// Allows the symbols on the model's own list (such as brackets and musical notes).
     pub allow_non_speech: bool,
     /// How features are normalised.
     pub normalization: Normalization,
     /// How much of a window is computed.
     pub audio_context: AudioContext,
-    /// Takes each window's text as the model writes it, as the references do. Otherwise speech that no word attends to
-    /// is decoded again, and segments with timestamps are fitted to the voice.
+    /// Uses each window's text as the model writes it, like the references. Otherwise speech that no word attends to is
+    /// decoded again, and the bounds of segments with timestamps are fitted to the voice.
     pub as_written: bool,
 }
 
 impl TranscribeOptions {
-    /// The faithful settings of a parity check: greedy, no second try, no thresholds, no times.
+    /// Settings for comparisons with the references: greedy, no fallback, no thresholds, no times.
     #[must_use]
     pub fn greedy() -> Self {
         Self {
@@ -214,7 +213,7 @@ impl TranscribeOptions {
         }
     }
 
-    /// Refuses what cannot work, before any audio is read.
+    /// Refuses invalid options, before any audio is read.
     pub(crate) fn check(&self) -> Result<(), SpeechError> {
         let problem = |option, problem: &str| Err(SpeechError::Option { option, problem: problem.into() });
         if !(1..=32).contains(&self.search.beam) {

@@ -1,7 +1,7 @@
-//! Stretches of speech by loudness alone: what lies between pauses, where no voice activity detector was asked for.
+//! Stretches of speech between pauses, found by loudness alone, for use without a voice activity detector.
 //!
-//! Levels of 20 ms are compared with those of half a minute before and behind: what is loud among them is taken for
-//! speech. Noise that never pauses is one stretch, music too; that costs time, and no word. Cost: one pass over the
+//! The level of each 20 ms is compared with those of half a minute before and after: what is loud among them counts as
+//! speech. Continuous noise or music is one stretch; that costs time but loses no word. Cost: one pass over the
 //! samples, and sorting the levels once per stretch.
 
 use std::collections::VecDeque;
@@ -12,33 +12,33 @@ use crate::vad_windows::Endpoints;
 /// Samples of a level: 20 ms.
 const STEP: usize = 320;
 
-/// Levels that are looked at together: 30 s, as much as a model hears at once.
+/// Number of levels that are compared: 30 s, the length of a model's window.
 const SPAN: usize = 1500;
 
-/// Levels that nobody speaks in between two stretches: 0.7 s. Pauses inside a sentence are shorter.
+/// Quiet levels that separate two stretches: 0.7 s. Pauses inside a sentence are shorter.
 const PAUSE: usize = 35;
 
-/// Levels that belong to a stretch before and behind what is loud: soft beginnings, and sounds that die away.
+/// Levels that are added before and after a loud part, for soft beginnings and fading sounds.
 const BEFORE: usize = 10;
 const BEHIND: usize = 15;
 
-/// Loud levels that are speech: less is a click.
+/// Minimum number of loud levels of speech: fewer are a click.
 const SPEECH: usize = 8;
 
-/// In decibels of full scale: below it nobody speaks, and less than this between soft and loud is no pause.
+/// In decibels of full scale: quieter levels are never speech.
 const SILENCE: f32 = -65.0;
 const RANGE: f32 = 12.0;
 
 /// Finds stretches in 16 kHz mono audio pushed in pieces of any size; they do not depend on the pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses {
-    /// Samples that do not fill a level yet.
+    /// Samples of an incomplete level.
     samples: Vec<f32>,
     /// Levels that are not decided yet, in decibels.
     levels: VecDeque<f32>,
-    /// Number of the first of them since the beginning.
+    /// Index of the first of them in the stream.
     first: usize,
-    /// Levels before them, as many as are looked at together.
+    /// Levels before them, at most [`SPAN`].
     before: VecDeque<f32>,
 }
 
@@ -76,13 +76,14 @@ impl Endpoints for Pauses {
 }
 
 impl Pauses {
-    /// Finds the first stretch of what is there, or that there is none, and forgets so much of it.
+    /// Finds the first stretch among the levels and drops the levels up to its end; if there is none, drops what is
+    /// decided.
     fn decide(&mut self, ended: bool, endpoints: &mut Vec<Endpoint>) {
         let limit = self.limit();
         let levels = self.levels.make_contiguous();
         let loud: Vec<bool> = levels.iter().map(|&level| level > limit).collect();
         let Some(start) = first_speech(&loud) else {
-            // What is loud at the very end may go on.
+            // A loud part at the very end may continue.
             let kept = if ended { 0 } else { (SPEECH + PAUSE + BEFORE).min(levels.len() - 1) };
             self.forget(self.levels.len() - kept);
             return;
@@ -90,9 +91,9 @@ impl Pauses {
         let last = match pause_behind(&loud, start) {
             Some(last) => last,
             None if ended => (start..loud.len()).rev().find(|&at| loud[at]).unwrap_or(start),
-            // It goes on: what lies before it is done with.
+            // It continues: the levels before it are decided.
             None if start > BEFORE => return self.forget(start - BEFORE),
-            // Speech without a pause: cut where it is softest.
+            // Speech without a pause is split where it is softest.
             None => softest(levels).max(start),
         };
         let end = (last + 1 + BEHIND).min(levels.len());
@@ -108,7 +109,7 @@ impl Pauses {
         self.before.drain(..surplus);
     }
 
-    /// Above it a level is loud, measured by the softest and the loudest of those around.
+    /// The threshold for loud levels, from the softest and loudest levels around.
     fn limit(&self) -> f32 {
         let mut sorted: Vec<f32> = self.before.iter().chain(&self.levels).copied().collect();
         sorted.sort_by(f32::total_cmp);
@@ -125,7 +126,7 @@ fn level(samples: &[f32]) -> f32 {
     10.0 * libm::log10f(power.max(1e-12))
 }
 
-/// Where the first stretch that is loud long enough begins.
+/// Start of the first stretch that is loud for long enough.
 fn first_speech(loud: &[bool]) -> Option<usize> {
     let mut at = 0;
     while at < loud.len() {
@@ -139,7 +140,7 @@ fn first_speech(loud: &[bool]) -> Option<usize> {
     None
 }
 
-/// The last loud level before the first pause behind `start`.
+/// The last loud level before the first pause after `start`.
 fn pause_behind(loud: &[bool], start: usize) -> Option<usize> {
     let mut last = start;
     for (at, &loud) in loud.iter().enumerate().skip(start) {

@@ -1,22 +1,22 @@
-//! What every window of a recording and every utterance of a stream is told of the text before it.
+//! The text context of each window of a recording, or utterance of a stream.
 
 use crate::options::PromptCarry;
 use crate::window::WindowDecoder;
 
-/// The prompt, and behind it the text of earlier windows or utterances where the options want it.
+/// The prompt, followed by the text of earlier windows or utterances if the options want it.
 #[derive(Debug, Default)]
 pub(crate) struct Previous {
     /// The prompt's tokens, then those of earlier text.
     tokens: Vec<u32>,
-    /// How many of them are the prompt's: these stay.
+    /// Number of tokens of the prompt, which are kept.
     prompt: usize,
-    /// Whether the prompt is for the first text alone.
+    /// Whether the prompt applies only to the first text.
     first_only: bool,
-    /// Most tokens that a decoder reads of them.
+    /// Maximum number of tokens that a decoder uses.
     room: usize,
-    /// Whether final text is remembered.
+    /// Whether final text is added.
     conditioned: bool,
-    /// Whether the text at hand was decoded too hot to be trusted by the next.
+    /// Whether the current text was decoded at too high a temperature to be used as context.
     pub(crate) doubted: bool,
 }
 
@@ -34,14 +34,14 @@ impl Previous {
         &self.tokens
     }
 
-    /// The text with the tokens `said` is final. Text that is not trusted takes what came before it along
-    /// (openai/whisper `transcribe.py`, `prompt_reset_since`).
+    /// Adds final text with the tokens `said`. Text that is not trusted also removes the text before it (openai/whisper
+    /// `transcribe.py`, `prompt_reset_since`).
     pub(crate) fn remember(&mut self, said: &[u32]) {
         if self.first_only && !said.is_empty() {
             if !self.conditioned {
                 self.tokens.clear();
             }
-            // From here on it is text like any other.
+            // From now on the prompt is treated like other text.
             self.prompt = 0;
         }
         if std::mem::take(&mut self.doubted) {

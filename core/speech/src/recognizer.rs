@@ -1,4 +1,4 @@
-//! The recognizer: a loaded model and what can be done with it.
+//! The recognizer: a loaded model and its operations.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,14 +42,14 @@ use crate::window::WindowDecoder;
 #[derive(Debug, Clone)]
 pub struct SpeechRecognizer {
     model: Shared<Model>,
-    /// Of a handle that keeps the model in use.
+    /// Set in a handle that keeps the model in use.
     in_use: Option<Lease<Model>>,
-    /// What is known of the model, also when it is unloaded.
+    /// Facts about the model that are available even after it was unloaded.
     facts: Arc<Facts>,
     threads: Threads,
 }
 
-/// Finds a [`SpeechRecognizer`] again as long as somebody has one.
+/// A weak reference to a [`SpeechRecognizer`].
 #[derive(Debug, Clone)]
 pub struct WeakSpeechRecognizer {
     model: WeakShared<Model>,
@@ -58,7 +58,7 @@ pub struct WeakSpeechRecognizer {
 }
 
 impl WeakSpeechRecognizer {
-    /// A new handle; `None` when the last one is gone, or the model was unloaded.
+    /// A new handle; `None` when no handle is left, or the model was unloaded.
     #[must_use]
     pub fn upgrade(&self) -> Option<SpeechRecognizer> {
         let Self { model, facts, threads } = self;
@@ -66,7 +66,7 @@ impl WeakSpeechRecognizer {
     }
 }
 
-/// What language a recording is in.
+/// The detected language of a recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectedLanguage {
     /// Two- or three-letter code.
@@ -76,17 +76,18 @@ pub struct DetectedLanguage {
 }
 
 impl SpeechRecognizer {
-    /// Bytes that the model would hold if it were loaded so, and one transcription with default options. Reads none of
-    /// its weights, but for comparing the token embedding with an output layer that lies beside it. Each transcription
-    /// takes [`transcription_bytes`](Self::transcription_bytes) out of the budget while it runs.
+    /// Estimates the memory of the model loaded with these options, and of one transcription with default options.
+    /// Reads no weights, except to compare the token embedding with a separate output layer. Each transcription
+    /// reserves [`transcription_bytes`](Self::transcription_bytes) from the budget while it runs.
     ///
     /// # Errors
-    /// [`LoadError`] when there is no model at that place, its header is damaged, or it cannot be loaded so.
+    /// [`LoadError`] when there is no model at the source, its header is damaged, or it cannot be loaded with these
+    /// options.
     pub fn estimate(source: &ModelSource, options: &LoadOptions) -> Result<Estimate, LoadError> {
         Self::estimate_for(source, options, &TranscribeOptions::default())
     }
 
-    /// As [`estimate`](Self::estimate), with a transcription of these options: wide beams take more.
+    /// As [`estimate`](Self::estimate), with a transcription with these options: wide beams need more.
     ///
     /// # Errors
     /// As [`estimate`](Self::estimate).
@@ -103,7 +104,7 @@ impl SpeechRecognizer {
     ///
     /// # Errors
     /// [`LoadError::OutOfBudget`] before any weight is read when the estimate exceeds the budget,
-    /// [`LoadError::Cancelled`] when `cancel` fires, otherwise what is wrong with the model, and where.
+    /// [`LoadError::Cancelled`] when `cancel` fires, other variants for problems of the model.
     pub fn load(
         source: &ModelSource,
         options: &LoadOptions,
@@ -116,15 +117,14 @@ impl SpeechRecognizer {
         Ok(Self { model: Shared::new(model), in_use: None, facts, threads: options.threads })
     }
 
-    /// Bytes that one transcription, or live session, with these options holds on top of the model's own: more
-    /// hypotheses take more. They are taken out of the budget that the model was loaded with when it starts, and given
-    /// back when it ends.
+    /// Memory of one transcription or live session with these options, in addition to the model's; grows with the
+    /// number of hypotheses. It is reserved from the model's budget while the transcription runs.
     #[must_use]
     pub fn transcription_bytes(&self, options: &TranscribeOptions) -> Bytes {
         self.facts.session_bytes(options, self.threads)
     }
 
-    /// The model. It stays in memory as long as what is returned, also when it is unloaded meanwhile.
+    /// The model. It stays in memory as long as the returned lease, even if it is unloaded meanwhile.
     ///
     /// # Errors
     /// [`SpeechError::Unloaded`].
@@ -132,8 +132,8 @@ impl SpeechRecognizer {
         Ok(self.lease()?)
     }
 
-    /// A handle with which the model is in use until it is dropped, as by a transcription that runs: whoever has one
-    /// need not fear that the model is unloaded before its work begins.
+    /// A handle that keeps the model in use until it is dropped, like a running transcription, so that the model cannot
+    /// be freed before the work begins.
     ///
     /// # Errors
     /// [`SpeechError::Unloaded`].
@@ -145,33 +145,32 @@ impl SpeechRecognizer {
         self.in_use.clone().map_or_else(|| self.model.lease(), Ok)
     }
 
-    /// Frees the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Transcriptions and
-    /// live sessions that run end as if nothing had happened, and the memory is free when the last of them has. `false`
-    /// where it was unloaded before. Never waits.
+    /// Unloads the model for all its handles, whose calls then fail with [`SpeechError::Unloaded`]. Running
+    /// transcriptions and live sessions are not affected; the memory is freed when the last of them has ended. Returns
+    /// `false` if it was unloaded before. Never waits.
     pub fn unload(&self) -> bool {
         self.model.unload()
     }
 
-    /// As [`unload`](Self::unload), but only where nothing runs on the model.
+    /// As [`unload`](Self::unload), but only if nothing runs on the model.
     pub fn unload_if_idle(&self) -> bool {
         self.model.unload_if_idle()
     }
 
-    /// The model, with its handles and what runs on it.
+    /// The shared model, which counts handles and leases.
     #[must_use]
     pub fn shared(&self) -> &Shared<Model> {
         &self.model
     }
 
-    /// A reference that does not keep the model.
+    /// A weak reference, which does not keep the model.
     #[must_use]
     pub fn downgrade(&self) -> WeakSpeechRecognizer {
         let Self { model, facts, threads, .. } = self;
         WeakSpeechRecognizer { model: model.downgrade(), facts: Arc::clone(facts), threads: *threads }
     }
 
-    /// Words that decoding favours by `strength`, added to log-probabilities: [`Hotwords::new`] with this model's
-    /// vocabulary.
+    /// Hotwords for this model's vocabulary; `strength` is added to log-probabilities: see [`Hotwords::new`].
     ///
     /// # Errors
     /// [`SpeechError::Unloaded`].
@@ -183,46 +182,46 @@ impl SpeechRecognizer {
         Ok(Hotwords::new(words, strength, self.lease()?.tokenizer()))
     }
 
-    /// What computes right now, and if a device that was asked for does not, why.
+    /// The state of the requested device: whether it computes, and if not, why.
     #[must_use]
     pub fn device_status(&self) -> DeviceStatus {
         self.facts.device.status()
     }
 
-    /// Numbers that the model computes with.
+    /// The precision of the model's computations.
     #[must_use]
     pub fn precision(&self) -> Precision {
         self.facts.precision
     }
 
-    /// Instruction set of the kernels that it computes with on the CPU: the one that was asked for, the one that a
-    /// packed model lies in order for, or the best of this CPU.
+    /// Instruction set of the kernels on the CPU: the requested one, the one that a packed model's layout is for, or
+    /// the best of this CPU.
     #[must_use]
     pub fn isa(&self) -> Isa {
         self.facts.isa
     }
 
-    /// Tells whether the app is in the foreground; a model starts as if it were. In the background the CPU computes, as
-    /// GPUs may not: a transcription that is under way goes on there from its next step, without losing text. Coming
-    /// back tries a device that had failed once more. Without a device it changes nothing. May be called on any thread.
+    /// Sets whether the app is in the foreground; initially it is. In the background, where GPUs must not be used, the
+    /// CPU computes: a running transcription continues there from its next step, without losing text. Coming back lets
+    /// a failed device be tried again. Has no effect without a device. May be called from any thread.
     pub fn set_foreground(&self, foreground: bool) {
         self.facts.device.set_foreground(foreground);
     }
 
-    /// Length of the longest piece of audio that the model hears at once, in seconds.
+    /// Length of the model's window in seconds.
     #[must_use]
     pub fn window_seconds(&self) -> f64 {
         self.facts.dimensions.window_frames() as f64 / 100.0
     }
 
-    /// Detector settings whose segments, padding included, fit the model's window.
+    /// Detector options with segments limited so that, with padding, they fit the model's window.
     pub(crate) fn vad_options(&self, wanted: &VadOptions) -> VadOptions {
         let padding = 2.0 * wanted.speech_pad_ms as f32 / 1000.0;
         let room = (self.window_seconds() as f32 - padding - 0.1).max(1.0);
         VadOptions { max_speech_s: wanted.max_speech_s.min(room), ..wanted.clone() }
     }
 
-    /// Whether these options can be used with this model.
+    /// Checks these options for use with this model.
     pub(crate) fn check(&self, options: &TranscribeOptions) -> Result<(), SpeechError> {
         self.check_on(&*self.lease()?, options)
     }
@@ -230,7 +229,7 @@ impl SpeechRecognizer {
     fn check_on(&self, model: &Model, options: &TranscribeOptions) -> Result<(), SpeechError> {
         if let Some(vad) = &options.vad {
             vad.options.check()?;
-            // What `vad_options` leaves of the longest segment.
+            // The options with the longest segment limited by `vad_options`.
             self.vad_options(&vad.options).check()?;
         }
         WindowDecoder::check(model, options).map(|_| ())
@@ -251,12 +250,12 @@ impl SpeechRecognizer {
 
     /// Transcribes one recording in memory.
     ///
-    /// Blocks the calling thread; observes `cancel` at least once per decoded token and encoder layer.
+    /// Blocks the calling thread; polls `cancel` at least once per decoded token and encoder layer.
     ///
     /// # Errors
-    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Unloaded`] when the model was unloaded before it
-    /// began, [`SpeechError::Option`] when the options contradict the model, [`SpeechError::OutOfBudget`] when the
-    /// budget has less left than [`transcription_bytes`](Self::transcription_bytes).
+    /// [`SpeechError::Cancelled`] when `cancel` fires, [`SpeechError::Unloaded`] when the model was unloaded before,
+    /// [`SpeechError::Option`] when the options contradict the model, [`SpeechError::OutOfBudget`] when less than
+    /// [`transcription_bytes`](Self::transcription_bytes) is left of the budget.
     pub fn transcribe(
         &self,
         audio: &Pcm16k,
@@ -272,8 +271,8 @@ impl SpeechRecognizer {
     /// `on_segment` gets every segment as soon as it is final, on the calling thread.
     ///
     /// # Errors
-    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails. A damaged file does not:
-    /// its text comes with [`Transcript::warnings`].
+    /// As [`transcribe`](Self::transcribe), and [`SpeechError::Audio`] when the source fails. A damaged file is no
+    /// error: its text comes with [`Transcript::warnings`].
     pub fn transcribe_source(
         &self,
         source: &mut dyn SampleSource,
@@ -307,8 +306,8 @@ impl SpeechRecognizer {
         Ok(Transcript { text, language, duration, segments, timing, warnings: source.warnings().to_vec() })
     }
 
-    /// The language of the first window of a recording. English-only models answer English, and read no further than
-    /// they need to know that there is audio.
+    /// Detects the language of the first window of a recording. English-only models return English, and only read
+    /// enough to know that there is audio.
     ///
     /// # Errors
     /// As [`transcribe_source`](Self::transcribe_source), and [`SpeechError::EmptyAudio`] when there is none.
@@ -333,7 +332,7 @@ impl SpeechRecognizer {
     }
 }
 
-/// The language that most of the time is spoken in.
+/// The language that is spoken for most of the time.
 fn most_spoken(segments: &[Segment]) -> Option<&str> {
     let mut seconds: Vec<(&str, f64)> = Vec::new();
     for segment in segments {
@@ -346,7 +345,7 @@ fn most_spoken(segments: &[Segment]) -> Option<&str> {
     Some(most.0)
 }
 
-/// The answer of a model that knows one language, where there is any audio.
+/// The result of an English-only model, if there is any audio.
 fn english(source: &mut dyn SampleSource, cancel: &CancelToken) -> Result<DetectedLanguage, SpeechError> {
     let mut block = Vec::new();
     while block.is_empty() {

@@ -1,8 +1,8 @@
-//! Where samples come from: memory, a file that is decoded as it is read, a pipe.
+//! Sources of samples: memory, a file that is decoded while it is read, a pipe.
 
 use sotto_audio::{AudioError, AudioFile, AudioWarning, Pcm16k, RawPcm};
 
-/// Hands out 16 kHz mono samples block by block.
+/// Provides 16 kHz mono samples block by block.
 pub trait SampleSource {
     /// Appends the next block to `out`; `false` at the end.
     ///
@@ -10,10 +10,10 @@ pub trait SampleSource {
     /// When the audio is damaged or cannot be read.
     fn next_block(&mut self, out: &mut Vec<f32>) -> Result<bool, AudioError>;
 
-    /// Length of the audio in seconds, where it is known beforehand.
+    /// Length of the audio in seconds, if it is known in advance.
     fn seconds(&self) -> Option<f64>;
 
-    /// What was wrong with the part that has been read, in spite of which it was.
+    /// Damage in the part that was read.
     fn warnings(&self) -> &[AudioWarning] {
         &[]
     }
@@ -50,7 +50,7 @@ pub struct Samples<'a> {
     seconds: f64,
 }
 
-// A second: small enough that features are computed as they are needed.
+// A second: small enough that features are computed only when needed.
 const BLOCK: usize = 16_000;
 
 impl<'a> From<&'a Pcm16k> for Samples<'a> {
@@ -60,7 +60,7 @@ impl<'a> From<&'a Pcm16k> for Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    /// A part of checked audio.
+    /// A source over a part of checked audio.
     pub(crate) fn part(samples: &'a [f32]) -> Self {
         Self { left: samples, seconds: samples.len() as f64 / f64::from(sotto_audio::SAMPLE_RATE) }
     }

@@ -50,26 +50,26 @@ pub struct Model {
     pub(crate) alignment_heads: Vec<(usize, usize)>,
     pub(crate) suppress: Vec<u32>,
     pub(crate) suppress_first: Vec<u32>,
-    /// The model was made to write timestamps in every window.
+    /// Whether the model writes timestamps in every window by default.
     pub(crate) prefers_timestamps: bool,
     pub(crate) max_initial_timestamp: Option<usize>,
-    /// The file that the weights lie in.
+    /// The packed file that holds the weights.
     pub(crate) packed: Option<PackedModel>,
-    /// Whether another processor computes.
+    /// The state of another processor.
     pub(crate) device: Switch,
-    /// How it computes.
+    /// Precision of the computation.
     precision: Precision,
-    /// The kernels that it computes with on the CPU.
+    /// Instruction set of its kernels on the CPU.
     isa: Isa,
-    /// What it was asked to compute on.
+    /// The device that was requested.
     computes_on: ComputeDevice,
-    /// The account that its memory, and that of transcriptions, is taken from.
+    /// The budget of its memory and that of transcriptions.
     budget: MemoryBudget,
     /// Held as long as the model lives.
     memory: Reservation,
 }
 
-/// What is known of a model, also when it is unloaded.
+/// Facts about a model that are available even after it was unloaded.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) dimensions: Dimensions,
@@ -93,7 +93,7 @@ impl Facts {
         }
     }
 
-    /// Bytes that one transcription with these options holds on top of the model's own.
+    /// Memory of one transcription with these options, in addition to the model's.
     pub(crate) fn session_bytes(&self, options: &TranscribeOptions, threads: Threads) -> Bytes {
         let session = SessionSize::of(&self.dimensions, options, self.alignment_heads, threads);
         load::session_bytes(&self.dimensions, &session, self.precision, self.computes_on)
@@ -113,25 +113,25 @@ impl Model {
         &self.tokenizer
     }
 
-    /// What a packed model's file says of itself; `None` for other models.
+    /// Metadata of a packed model; `None` for other models.
     #[must_use]
     pub fn packed(&self) -> Option<PackedInfo<'_>> {
         self.packed.as_ref().map(PackedInfo::of)
     }
 
-    /// Bytes that it takes out of its budget, without transcriptions.
+    /// Bytes that it has reserved from its budget, without transcriptions.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         self.memory.bytes()
     }
 
-    /// Gives the mapped pages of a packed model back to the system, which reads them again when they are touched.
-    /// Returns the bytes of the map, 0 for a model that was converted.
+    /// Gives the mapped pages of a packed model back to the system, which reads them again when they are accessed.
+    /// Returns the mapped size in bytes, 0 for a converted model.
     pub fn release_pages(&self) -> Bytes {
         self.packed.as_ref().map_or(Bytes(0), PackedModel::release_pages)
     }
 
-    /// Takes the memory of one transcription out of the budget, until what is returned is dropped.
+    /// Reserves the memory of one transcription, until the returned value is dropped.
     pub(crate) fn reserve_session(
         &self,
         options: &TranscribeOptions,
@@ -140,8 +140,9 @@ impl Model {
         Ok(self.budget.reserve(Facts::of(self).session_bytes(options, threads))?)
     }
 
-    /// Bytes that each decoded token reads: the decoder's weights (but those that make keys and values of the audio),
-    /// and the keys and values of a window of 30 s. At batch size 1 no decoder is faster than reading them.
+    /// Bytes that each decoded token reads: the decoder's weights (except the projections of the audio's keys and
+    /// values), and the keys and values of a window of 30 s. At batch size 1, decoding cannot be faster than reading
+    /// them.
     #[must_use]
     pub fn bytes_per_token(&self) -> u64 {
         self.network.bytes_of_token(&self.dimensions)
@@ -154,7 +155,7 @@ impl Model {
     }
 }
 
-/// The bare network, for comparing it with other implementations; transcriptions go through
+/// Direct access to the network, for comparisons with other implementations. For transcription use
 /// [`SpeechRecognizer`](crate::SpeechRecognizer).
 impl Model {
     /// Encoder states `[frames / 2, width]` of normalised log-mel features `[frames, mels]`.
@@ -163,7 +164,7 @@ impl Model {
     /// [`Cancelled`] when `cancel` fires.
     ///
     /// # Panics
-    /// When the features are longer than a window or no whole frames.
+    /// When the features are longer than a window or not a whole number of frames.
     pub fn encode(&self, features: &[f32], threads: Threads, cancel: &CancelToken) -> Result<Vec<f32>, Cancelled> {
         Ok(self.session(threads).encode(features, cancel)?.to_vec())
     }
@@ -174,7 +175,7 @@ impl Model {
     /// [`Cancelled`] when `cancel` fires.
     ///
     /// # Panics
-    /// When there are more tokens than text positions, or one beyond the vocabulary.
+    /// When there are more tokens than text positions, or a token is outside the vocabulary.
     pub fn logits(
         &self,
         states: &[f32],
@@ -191,7 +192,7 @@ impl Model {
         Ok(hypotheses.logits(&rows).to_vec())
     }
 
-    /// The network at work on one recording or stream.
+    /// A session of the network for one recording or stream.
     pub(crate) fn session(&self, threads: Threads) -> Box<dyn Session> {
         Arc::clone(&self.network).session(threads)
     }

@@ -1,4 +1,4 @@
-//! Tensor names: the layers ask in Hugging Face's scheme, whisper.cpp's files answer in OpenAI's.
+//! Tensor names: layers use Hugging Face's scheme, whisper.cpp's files OpenAI's.
 
 use std::borrow::Cow;
 
@@ -12,35 +12,34 @@ use super::positions;
 /// How a file names its tensors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Naming {
-    /// `encoder.layers.0.self_attn.q_proj.weight` behind a prefix.
+    /// `encoder.layers.0.self_attn.q_proj.weight` after a prefix.
     HuggingFace {
-        /// `model.` in most files; nothing where the bare network was saved; more where something was wrapped around
-        /// it.
+        /// `model.` in most files; empty if the bare network was saved; longer if the model was wrapped.
         prefix: String,
     },
     /// `encoder.blocks.0.attn.query.weight`, as in OpenAI's checkpoints and whisper.cpp's files.
     OpenAi,
 }
 
-/// The output layer's matrix, where it is not the token embedding.
+/// The output layer's matrix, if it is not the token embedding.
 pub(super) const OUTPUT: &str = "proj_out.weight";
 /// The token embedding.
 pub(super) const EMBEDDING: &str = "decoder.embed_tokens.weight";
 
-// Something that every network has once.
+// A tensor that every network has exactly once.
 const LANDMARK: &str = "encoder.conv1.weight";
 const USUAL_PREFIX: &str = "model.";
 
 impl Naming {
-    /// The naming of a Hugging Face file: what stands before the names there.
+    /// The naming of a Hugging Face file, with its prefix.
     pub(super) fn of_hugging_face(weights: &Weights) -> Self {
         let prefixes = weights.names().filter_map(|name| name.strip_suffix(LANDMARK));
-        // Behind the longer ones lies a second network, such as a teacher.
+        // A longer prefix belongs to a second network, such as a teacher.
         let prefix = prefixes.min_by_key(|prefix| (*prefix != USUAL_PREFIX, prefix.len())).unwrap_or(USUAL_PREFIX);
         Self::HuggingFace { prefix: prefix.to_owned() }
     }
 
-    /// The file format that names its tensors so.
+    /// The file format with this naming.
     pub(crate) fn file_format(&self) -> &'static str {
         match self {
             Self::HuggingFace { .. } => "safetensors",
@@ -49,7 +48,7 @@ impl Naming {
     }
 }
 
-/// A weight file whose tensors are asked for by their Hugging Face name without the `model.` prefix.
+/// A weight file whose tensors are requested by their Hugging Face names without the `model.` prefix.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NamedWeights<'a> {
     pub(crate) weights: &'a Weights,
@@ -57,18 +56,18 @@ pub(crate) struct NamedWeights<'a> {
 }
 
 impl NamedWeights<'_> {
-    /// How the file calls the type of a tensor's elements.
+    /// The file's name of a tensor's element type.
     pub(crate) fn element(&self, name: &str) -> Option<&'static str> {
         self.weights.element(&self.name(name))
     }
 
-    /// Checks that the file has the tensor in this shape; reads none of it.
+    /// Checks that the file has the tensor with this shape, without reading it.
     pub(crate) fn check(&self, name: &str, shape: &[usize]) -> Result<(), WeightError> {
         let name = self.name(name);
         self.weights.check(&name, &self.shape(&name, shape))
     }
 
-    /// Whether the file has an output layer that is another matrix than the token embedding.
+    /// Whether the file has an output layer that differs from the token embedding.
     pub(super) fn has_an_output_of_its_own(&self) -> Result<bool, WeightError> {
         if !self.contains(OUTPUT) || !self.contains(EMBEDDING) {
             return Ok(false);
@@ -76,7 +75,7 @@ impl NamedWeights<'_> {
         Ok(!self.weights.are_same(&self.name(OUTPUT), &self.name(EMBEDDING))?)
     }
 
-    /// How the file shapes a tensor: whisper.cpp stores the biases of the convolutions as columns.
+    /// The shape of a tensor in the file: whisper.cpp stores the biases of the convolutions as columns.
     fn shape<'s>(&self, file_name: &str, shape: &'s [usize]) -> Cow<'s, [usize]> {
         let column =
             *self.naming == Naming::OpenAi && file_name.starts_with("encoder.conv") && file_name.ends_with("bias");
@@ -85,7 +84,7 @@ impl NamedWeights<'_> {
 
     fn name<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self.naming {
-            // It is no part of what `model.` names.
+            // The output layer is not under the prefix `model.`.
             Naming::HuggingFace { prefix } if name == OUTPUT => {
                 Cow::Owned(format!("{}{name}", prefix.strip_suffix(USUAL_PREFIX).unwrap_or(prefix)))
             }
@@ -106,12 +105,12 @@ impl TensorSource for NamedWeights<'_> {
     }
 }
 
-/// The tensors of a model, whatever file holds them.
+/// The tensors of a model, from any kind of file.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tensors<'a> {
     /// A file of the model's publisher.
     Named(NamedWeights<'a>),
-    /// A packed model; its tensors have the names that layers ask for.
+    /// A packed model; its tensors have the names that layers request.
     Packed(&'a PackedModel),
 }
 
@@ -158,7 +157,7 @@ impl TensorSource for Tensors<'_> {
     }
 }
 
-/// The table of the encoder's positions where a packed file goes without.
+/// The encoder's position table, if a packed file omits it.
 fn left_out(model: &PackedModel, name: &str, shape: &[usize]) -> Option<Vec<f32>> {
     match shape {
         &[rows, width] if name == positions::NAME && !model.contains(name) => Some(positions::sinusoids(rows, width)),

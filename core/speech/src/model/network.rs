@@ -1,4 +1,4 @@
-//! What every form of Whisper's network can do, and the one place where the form is forgotten: a [`Session`].
+//! The interface of all forms of Whisper's network. A [`Session`] hides the form.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use sotto_runtime::{CancelToken, Cancelled, Threads};
 
 use super::config::Dimensions;
 
-/// A form of the network: an encoder beside the decoder that the search knows. All rows attend to one source, the keys
-/// and values of the window at hand.
+/// A form of the network: an encoder, and the decoder as a [`Network`]. All rows attend to one source, the keys and
+/// values of the current window.
 pub(crate) trait Whisper: Network {
     /// Memory that encoding reuses from window to window.
     type EncoderScratch: Debug + Send;
 
-    /// Memory for encoding.
+    /// Scratch memory for encoding.
     fn encoder_scratch(&self) -> Self::EncoderScratch;
 
     /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
     ///
-    /// Looks at `cancel` before every block.
+    /// Polls `cancel` before every block.
     ///
     /// # Panics
     /// When `features` is longer than a full window.
@@ -31,7 +31,7 @@ pub(crate) trait Whisper: Network {
         cancel: &CancelToken,
     ) -> Result<&'s [f32], Cancelled>;
 
-    /// Projects encoder states `[states, width]` to the keys and values of every block, in the memory of `kept`.
+    /// Projects encoder states `[states, width]` to the keys and values of every block, reusing the memory of `kept`.
     fn listen(
         &self,
         states: &[f32],
@@ -45,24 +45,24 @@ pub(crate) trait Whisper: Network {
     fn bytes_per_token(&self, dimensions: &Dimensions) -> u64;
 }
 
-/// A network of any form. The form is looked up once per transcription, when its session begins.
+/// A network of any form. The form is selected once per transcription, when its session begins.
 pub(crate) trait AnyWhisper: Debug + Send + Sync {
-    /// The network at work. `threads` is for a form that has no pool of its own.
+    /// Begins a session. `threads` is for a form that has no pool of its own.
     fn session(self: Arc<Self>, threads: Threads) -> Box<dyn Session>;
 
     /// As [`Whisper::bytes_per_token`].
     fn bytes_of_token(&self, dimensions: &Dimensions) -> u64;
 }
 
-/// A network at work on one recording or stream: the window that was heard last, and texts that attend to it.
+/// A network with the state of one recording or stream: the last encoded window, and the texts that attend to it.
 pub(crate) trait Session: Debug + Send {
-    /// Encoder states of `[frames, mels]` features, as [`Whisper::encode`]. Texts go on attending to what they did.
+    /// Encoder states of `[frames, mels]` features, as [`Whisper::encode`]. The texts' source does not change.
     fn encode(&mut self, features: &[f32], cancel: &CancelToken) -> Result<&[f32], Cancelled>;
 
-    /// Texts attend to these encoder states from here on.
+    /// Makes these encoder states the source of the texts.
     fn listen(&mut self, states: &[f32], cancel: &CancelToken) -> Result<(), Cancelled>;
 
-    /// Encodes a window; texts attend to it from here on.
+    /// Encodes a window and makes it the source of the texts.
     fn hear(&mut self, features: &[f32], cancel: &CancelToken) -> Result<(), Cancelled>;
 
     /// The texts.

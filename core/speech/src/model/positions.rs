@@ -10,7 +10,7 @@ pub(super) const NAME: &str = "encoder.embed_positions.weight";
 
 /// Sines in the first half of each row, cosines in the second, of wavelengths from 2π to 10,000 · 2π.
 ///
-/// In half precision: what two mathematics libraries disagree in lies far below, so that all platforms have the same
+/// Rounded to half precision: differences between mathematics libraries are far smaller, so all platforms have the same
 /// bits.
 pub(super) fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     let half = width / 2;
@@ -27,8 +27,8 @@ pub(super) fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     table
 }
 
-/// Whether a table is that of the sinusoids, but for the rounding of those who wrote it: in f32 the angle of a late
-/// position is off by 10⁻⁴, and files have half floats.
+/// Whether a table holds the sinusoids, up to rounding: in f32 the angle of a late position is off by 10⁻⁴, and files
+/// use half precision.
 pub(super) fn is_sinusoids(table: &[f32], dimensions: &Dimensions) -> bool {
     let expected = sinusoids(dimensions.audio_context, dimensions.width);
     table.len() == expected.len() && table.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 2e-3)

@@ -1,8 +1,8 @@
-//! Packing: a model of its publisher becomes one file of quantized weights that is mapped and used where it lies.
+//! Packing: converts a published model into one file of quantized weights that can be mapped and used in place.
 //!
-//! The network is loaded once while a [`Recorder`] watches, so that the file holds exactly what loading asks for. With
-//! it go the sizes, the generation settings (complete, so that nothing has to be derived when it is loaded), the
-//! vocabulary in a form that needs no parsing, and where the weights come from.
+//! The network is loaded once from a [`Recorder`], so that the file contains exactly what loading needs. Added are the
+//! sizes, the complete generation settings, the vocabulary in a form that needs no parsing, and the provenance of the
+//! weights.
 
 use std::path::Path;
 
@@ -20,58 +20,57 @@ use super::weight_types::WeightTypes;
 use super::{GenerationConfig, int8, positions, weight_count};
 use crate::error::QuantizeError;
 
-/// Counts up whenever packing the same source gives another file that should be used in place of older ones: what a
-/// cache holds from before is left alone then. A test notices that the bytes have changed.
+/// Increased whenever packing the same source gives a different file that should replace older ones; caches then ignore
+/// older files. A test notices when the bytes change.
 pub const PACKING_VERSION: u32 = 2;
 
 /// How a model is packed.
 #[derive(Debug, Clone, Default)]
 pub struct QuantizeOptions {
-    /// Bits of the weights. A model that is packed already must have been packed so.
+    /// Weight types. A model that is already packed must have these.
     pub weights: WeightTypes,
-    /// Order of the weights: that of the kernels which will read them; `None` for the best ones of this CPU.
+    /// Layout of the weights: that of the kernels that will read them; `None` for the best kernels of this CPU.
     pub layout: Option<Layout>,
-    /// Matrices whose names begin so keep 8 bits, whatever their part has: `encoder.layers.0.self_attn`.
+    /// Matrices whose names begin with one of these keep 8 bits, for example `encoder.layers.0.self_attn`.
     pub keep_int8: Vec<String>,
-    /// Whether the file is to be small rather than mapped as a whole: the encoder's positions are left out where they
-    /// are Whisper's sinusoids, the decoder's are half floats where that loses nothing, tables of the tokenizer that
-    /// follow from its merge rules. Loading makes them anew, 4 MB for tiny.
+    /// Makes the file small instead of completely mappable: omits the encoder's positions if they are Whisper's
+    /// sinusoids, and tokenizer tables that follow from the merge rules; stores the decoder's positions in half
+    /// precision if that is exact. Loading rebuilds them in memory, 4 MB for tiny.
     pub compact: bool,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
-    /// Where the model comes from. Kept as it is when a packed model is packed again.
+    /// Where the model comes from. A packed model keeps its own provenance.
     pub provenance: Provenance,
-    /// Measured figures, such as word error rates, that go into the file beside the errors of the weights: the text of
-    /// a JSON object.
+    /// Measured figures for the metadata, such as word error rates, as the text of a JSON object.
     pub measured: Option<String>,
 }
 
-/// What came out.
+/// The result of packing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantized {
     /// Size of the file.
     pub bytes: Bytes,
-    /// Bits of its weights.
+    /// Types of its weights.
     pub weights: WeightTypes,
-    /// Order of its weights.
+    /// Layout of its weights.
     pub layout: Layout,
-    /// How far the quantized weights are from the source's, by kind of layer; empty for a model that was packed before.
+    /// Quantization errors by kind of layer; empty for a model that was already packed.
     pub errors: Vec<ClassError>,
-    /// The matrix that is farthest from the source's.
+    /// The matrix with the largest quantization error.
     pub worst: Option<ClassError>,
 }
 
-/// What a packed model says of itself.
+/// Metadata of a packed model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackedInfo<'a> {
     /// Length of the file.
     pub bytes: Bytes,
-    /// Whether it was copied into memory, because it does not lie on a multiple of 4 bytes where it is: it is not used
-    /// in place then, and the system cannot drop its pages.
+    /// Whether it was copied into memory because it does not start at a multiple of 4 bytes: then it is not used in
+    /// place, and the system cannot drop its pages.
     pub copied: bool,
-    /// Bits of its weights.
+    /// Types of its weights.
     pub weights: WeightTypes,
-    /// Order of its weights.
+    /// Layout of its weights.
     pub layout: Layout,
     /// JSON object: `format`, and what is known of `sha256`, `repository`, `revision`.
     pub source: Option<&'a str>,
@@ -97,16 +96,16 @@ impl<'a> PackedInfo<'a> {
 
 /// Packs the model at `source` with quantized weights into the file `destination`.
 ///
-/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) stands for 4 bits in the decoder, whose time is reading
-/// them; the encoder and the projections of the audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`] says it
-/// part by part.
+/// [`WeightType::Int4`](sotto_nn::layers::WeightType::Int4) gives 4 bits to the decoder, whose time is that of reading
+/// the weights; the encoder and the projections of the audio, whose time is arithmetic, keep 8 bits. [`WeightTypes`]
+/// sets it part by part.
 ///
-/// Weights of whisper.cpp's quantized files are restored exactly before they are quantized anew. A model that is packed
-/// already gets another layout; its weights do not change. The same input gives the same bytes. Holds the packed
-/// weights in memory; takes a few seconds for base, a minute or two for large.
+/// Quantized weights of whisper.cpp's files are dequantized exactly and quantized again. Of a model that is already
+/// packed only the layout changes, not the weights. The same input gives the same bytes. Holds the packed weights in
+/// memory; takes a few seconds for base, a minute or two for large.
 ///
 /// # Errors
-/// [`QuantizeError`]. There is a whole file at `destination` or, after an error or when `cancel` fires, none.
+/// [`QuantizeError`]. An error, also when `cancel` fires, leaves no partial file at `destination`.
 pub fn quantize(
     source: &ModelSource,
     destination: &Path,
@@ -133,7 +132,7 @@ pub fn quantize(
         measured: options.measured.as_deref(),
         replace: options.replace,
     };
-    // A packed source goes without what it lacks.
+    // A packed source may lack the encoder's positions.
     let lacks = |model: &PackedModel| !model.contains(positions::NAME);
     let compact = options.compact || manifest.packed().is_some_and(lacks);
     let complete = |contents: &mut Contents| complete(&manifest, compact, contents).map_err(QuantizeError::from);
@@ -175,7 +174,7 @@ impl Packable for Manifest {
     }
 }
 
-/// Adds the vocabulary and the settings. A `compact` file goes without what follows from the rest.
+/// Adds the vocabulary and the settings. A `compact` file omits what can be rebuilt from the rest.
 fn complete(manifest: &Manifest, compact: bool, contents: &mut Contents) -> Result<(), LoadError> {
     let dimensions = manifest.dimensions();
     if compact {
@@ -201,7 +200,7 @@ fn complete(manifest: &Manifest, compact: bool, contents: &mut Contents) -> Resu
     Ok(())
 }
 
-/// Kinds of layers, by the names of their matrices.
+/// Kinds of layers, by patterns of matrix names.
 const CLASSES: [(&str, &str); 8] = [
     ("encoder.conv", "encoder convolutions"),
     ("encoder.layers.*.self_attn", "encoder attention"),

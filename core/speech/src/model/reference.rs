@@ -1,14 +1,14 @@
-//! The f32 reference: Whisper as candle-transformers computes it, for holding our network against (cargo feature
-//! `reference`).
+//! The f32 reference: candle-transformers' Whisper, to compare our network with (cargo feature `reference`).
 //!
-//! An implementation by other people on other kernels, reading the same files by another reader: what both agree on is
-//! hardly wrong in both. It is not what users decode with: self-attention keys and values are not kept, so that the
-//! `n`-th token costs a pass over `n` tokens, and nothing can be cancelled inside a pass.
+//! An independent implementation with other kernels and another file reader: an error is unlikely to be in both. It is
+//! not for users: without a KV cache for self-attention the `n`-th token costs a pass over `n` tokens, and a pass
+//! cannot be cancelled.
 //!
 //! It differs from the original in two places, which bound how closely the two can agree: candle-transformers 0.11.1
 //! takes GELU's tanh approximation where Whisper was trained with the error function (up to 5e-4 per value), and
-//! computes the encoder's positions where our network reads them from the file (up to 3e-4 in tiny.en's f16). So
-//! token-exact text and wiring are held to candle, and fine tolerances to goldens of transformers.
+//! computes the encoder's positions where our network reads them from the file (up to 3e-4 in tiny.en's f16). So exact
+//! tokens and the network's structure are compared with candle, and values within fine tolerances with goldens of
+//! transformers.
 //!
 //! Threads: candle computes on all cores, or on as many as `RAYON_NUM_THREADS` says.
 
@@ -43,7 +43,7 @@ pub enum ReferenceError {
     Weights {
         /// The file.
         path: PathBuf,
-        /// Candle's reason.
+        /// Candle's error.
         source: candle_core::Error,
     },
     /// Candle failed at a step.
@@ -51,10 +51,10 @@ pub enum ReferenceError {
     Step {
         /// What was to be done.
         step: &'static str,
-        /// Candle's reason.
+        /// Candle's error.
         source: candle_core::Error,
     },
-    /// An input that the network has no place for.
+    /// An input that does not fit the network.
     #[error("{input}: {found} values, {expected}")]
     Input {
         /// Which input.
@@ -145,10 +145,10 @@ impl ReferenceModel {
         self.decode(&states, tokens, true, tokens.len())
     }
 
-    /// The likeliest next token, again and again: what follows `prompt` by the rules of `model`, without the end of the
-    /// text. `prompt` starts a transcript (`sot`, language, task, `no_timestamps` where none are wanted).
+    /// Greedy decoding after `prompt` by the rules of `model`; returns the tokens without the end of the text. `prompt`
+    /// starts a transcript (`sot`, language, task, `no_timestamps` if wanted).
     ///
-    /// Stops after `max_tokens` or when the text context is full. Looks at `cancel` before every token.
+    /// Stops after `max_tokens` or when the text context is full. Polls `cancel` before every token.
     ///
     /// # Errors
     /// As [`logits`](Self::logits); [`ReferenceError::Input`] too when `model` has another vocabulary than this
@@ -185,7 +185,7 @@ impl ReferenceModel {
         Ok(tokens.split_off(prompt.len()))
     }
 
-    /// Encoder states as candle takes them, `[1, positions, width]`.
+    /// Encoder states in candle's form, `[1, positions, width]`.
     fn states(&self, states: &[f32]) -> Result<Tensor, ReferenceError> {
         let width = self.dimensions.width;
         if states.is_empty() || !states.len().is_multiple_of(width) {

@@ -1,8 +1,8 @@
 //! Whether a device without vector kernels is fast enough for a model, before the model is loaded.
 //!
-//! 32-bit ARM computes with portable code (`docs/adr/0020-32-bit-arm.md`): a user who waits half a minute for a
-//! sentence thinks that the application hangs, so that such a model is refused with the figure unless the application
-//! wants it.
+//! 32-bit ARM runs portable code (`docs/adr/0020-32-bit-arm.md`). A user who waits half a minute for a sentence would
+//! think that the application hangs, so such a model is refused, with the estimated time, unless the application allows
+//! it.
 
 use std::sync::OnceLock;
 
@@ -13,11 +13,11 @@ use sotto_runtime::Threads;
 
 use super::{Dimensions, encoder_weights, weight_count};
 
-// Spoken English has about two and a half words a second, its tokens are a third more; timestamps and a second look at
-// some windows come on top.
+// Spoken English has about 2.5 words a second and a third more tokens; timestamps and repeated decoding of some windows
+// add to that.
 const TOKENS_PER_SECOND: f64 = 4.0;
 
-/// Multiply-adds that transcribing a second of speech takes, as windows of full length have it.
+/// Multiply-adds for a second of speech, in windows of full length.
 fn per_second_of_speech(dimensions: &Dimensions) -> f64 {
     let (audio, width) = (dimensions.audio_context as f64, dimensions.width as f64);
     let window_seconds = dimensions.window_frames() as f64 / 100.0;
@@ -29,12 +29,12 @@ fn per_second_of_speech(dimensions: &Dimensions) -> f64 {
     window / window_seconds + TOKENS_PER_SECOND * token
 }
 
-/// Seconds that transcribing a second of speech takes where all threads together do so many multiply-adds a second.
+/// Seconds for a second of speech, if all threads together compute `multiply_adds` per second.
 pub(super) fn seconds_per_second(dimensions: &Dimensions, multiply_adds: f64) -> f64 {
     per_second_of_speech(dimensions) / multiply_adds.max(1.0)
 }
 
-/// Refuses a model that is too slow, where the kernels are the portable ones and nobody asked for them by name.
+/// Refuses a model that is too slow, if the kernels are the portable ones and were not requested explicitly.
 pub(super) fn check(
     model: &str,
     dimensions: &Dimensions,

@@ -1,21 +1,22 @@
-//! Bits of the weights, by the part of the network that has them.
+//! Weight types by the part of the network.
 
 use std::fmt;
 
 use sotto_nn::layers::WeightType;
 use sotto_nn::packed::PackedModel;
 
-/// How the weights of each part are quantized. The convolutions, which see the features themselves, always have 8 bits.
+/// How the weights of each part are quantized. The convolutions, which read the features, always have 8 bits.
 ///
-/// [`WeightType::Int4`] becomes 4 bits for what each token reads (decoder and embedding) and 8 for the encoder.
+/// [`WeightType::Int4`] converts to 4 bits for the weights that each token reads (decoder and embedding) and 8 for the
+/// encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WeightTypes {
-    /// The encoder's blocks and the projections of the audio to keys and values: hundreds of rows at a time, whose time
-    /// is arithmetic, which 4 bits make slower.
+    /// The encoder's blocks and the projections of the audio to keys and values: products of hundreds of rows, whose
+    /// time is arithmetic; 4 bits make them slower.
     pub encoder: WeightType,
     /// The decoder's blocks.
     pub decoder: WeightType,
-    /// The table of tokens, which is the output layer too.
+    /// The token embedding, which is also the output layer.
     pub embedding: WeightType,
 }
 
@@ -25,7 +26,7 @@ impl From<WeightType> for WeightTypes {
     }
 }
 
-/// `int8`, `int4`, or part by part: `encoder int8, decoder int4, embedding int8`.
+/// Prints `int8`, `int4`, or part by part: `encoder int8, decoder int4, embedding int8`.
 impl fmt::Display for WeightTypes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { encoder, decoder, embedding } = self;
@@ -37,7 +38,7 @@ impl fmt::Display for WeightTypes {
 }
 
 impl WeightTypes {
-    /// Where the type of a matrix stands; `None` for the convolutions.
+    /// The type for the part of a matrix; `None` for the convolutions.
     fn part(&mut self, matrix: &str) -> Option<&mut WeightType> {
         match matrix {
             _ if matrix.starts_with("encoder.conv") => None,
@@ -48,12 +49,12 @@ impl WeightTypes {
         }
     }
 
-    /// What the matrix of this name gets.
+    /// The weight type of the matrix with this name.
     pub(super) fn of_matrix(mut self, matrix: &str) -> WeightType {
         self.part(matrix).map_or(WeightType::Int8, |found| *found)
     }
 
-    /// What a packed model has: a part has 4 bits if any of its matrices has.
+    /// The types of a packed model: a part has 4 bits if any of its matrices has.
     pub(super) fn of(model: &PackedModel) -> Self {
         let mut found = Self::default();
         for matrix in model.tensors().filter_map(|(name, ..)| name.strip_suffix(".int4")) {

@@ -1,14 +1,14 @@
-//! LocalAgreement-2: what two hypotheses in a row begin with is sure.
+//! LocalAgreement-2: the common beginning of two consecutive hypotheses is stable.
 
-/// Remembers the last hypothesis about the speech behind the final words.
+/// Stores the last hypothesis for the speech after the final words.
 #[derive(Debug, Default)]
 pub(super) struct Agreement {
     previous: Vec<String>,
 }
 
 impl Agreement {
-    /// How many words at the head of `words` the last hypothesis had as well. Case and punctuation do not count: a
-    /// full stop that becomes a comma must not hold a word back.
+    /// Number of words at the start of `words` that the last hypothesis had too. Case and punctuation are ignored, so
+    /// that a full stop that becomes a comma does not delay a word.
     pub(super) fn agreed<'w>(&mut self, words: impl Iterator<Item = &'w str>) -> usize {
         let words: Vec<String> = words.map(key).collect();
         let agreed = words.iter().zip(&self.previous).take_while(|(new, old)| new == old).count();
@@ -16,7 +16,7 @@ impl Agreement {
         agreed
     }
 
-    /// Takes the first `count` words out of the last hypothesis: they are final now.
+    /// Removes the first `count` words from the last hypothesis: they are final now.
     pub(super) fn settle(&mut self, count: usize) {
         self.previous.drain(..count.min(self.previous.len()));
     }

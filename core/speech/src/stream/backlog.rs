@@ -1,28 +1,28 @@
-//! Samples that were pushed and wait to be decoded.
+//! Pushed samples that wait to be decoded.
 //!
-//! A queue of blocks of a second each: taking one moves no samples, and its memory comes back, so that an audio thread
-//! waits for nothing longer than the copy of what it pushes and allocates nothing while decoding keeps up.
+//! A queue of blocks of a second each. Taking one moves no samples, and its memory is reused. So an audio thread only
+//! waits for the copy of its samples, and allocates nothing while decoding keeps up.
 
 use std::collections::VecDeque;
 
 use super::session::{SessionError, SessionInput};
 
-// Enough for a phone that was busy: 19 MB of 16 kHz mono.
+// Enough for a phone that was busy for some time: 19 MB of 16 kHz mono.
 const MAX_SECONDS: f64 = 300.0;
 
-// The bound where samples come faster: 175 s of 48 kHz stereo. Too little to fill a phone.
+// The limit at higher rates: 175 s of 48 kHz stereo. Bounds the memory on a phone.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Interleaved samples in the order in which they were pushed.
+/// Interleaved samples in the order of the pushes.
 #[derive(Debug)]
 pub(super) struct Backlog {
     /// None is empty or longer than a second.
     blocks: VecDeque<Vec<f32>>,
-    /// An empty block, for its memory.
+    /// An empty block, kept to reuse its memory.
     spare: Option<Vec<f32>>,
-    /// Samples in all blocks.
+    /// Number of samples in all blocks.
     waiting: usize,
-    /// Samples of all channels in a second.
+    /// Number of samples of all channels in a second.
     second: usize,
 }
 
@@ -36,19 +36,19 @@ impl Backlog {
         self.blocks.is_empty()
     }
 
-    /// Most samples that may wait.
+    /// Maximum number of samples that may wait.
     fn limit(&self) -> usize {
         let samples = (MAX_SECONDS * self.second as f64) as usize;
-        // A second is taken at once, whatever it holds.
+        // At least a second, because that is taken at once.
         samples.min(MAX_BYTES / size_of::<f32>()).max(self.second)
     }
 
-    /// Seconds of audio that wait.
+    /// Seconds of waiting audio.
     pub(super) fn seconds(&self) -> f64 {
         self.waiting as f64 / self.second as f64
     }
 
-    /// Whether so many more samples may wait.
+    /// Whether `samples` more samples may wait.
     pub(super) fn check(&self, samples: usize) -> Result<(), SessionError> {
         let limit = self.limit();
         let seconds = |samples: usize| samples as f64 / self.second as f64;
@@ -79,7 +79,7 @@ impl Backlog {
         Ok(())
     }
 
-    /// Replaces `block` by the oldest samples, at most a second of them; `false` when none wait.
+    /// Replaces `block` by the oldest samples, at most a second; `false` if none wait.
     pub(super) fn take(&mut self, block: &mut Vec<f32>) -> bool {
         let Some(oldest) = self.blocks.pop_front() else { return false };
         self.waiting -= oldest.len();
@@ -89,7 +89,7 @@ impl Backlog {
         true
     }
 
-    /// Throws everything away.
+    /// Drops everything.
     pub(super) fn clear(&mut self) {
         (self.blocks, self.spare, self.waiting) = (VecDeque::new(), None, 0);
     }

@@ -1,22 +1,23 @@
-//! Utterances that are over: the next is heard behind them, as a window of a recording hears what was said before.
+//! Earlier utterances: the next one is decoded together with them, which gives it the context that a window of a
+//! recording has.
 //!
-//! A sentence alone is heard worse than one among others: what they talk of, and whose voice it is, are not in it. The
-//! text of the earlier ones is the forced beginning of the next text, so nothing is decoded twice. Cost: the encoder
-//! hears more at a time, so there is a bound.
+//! A sentence alone is recognised less well than with its context, which shows the subject and the voice. The text of
+//! the earlier utterances is a forced prefix of the next text, so nothing is decoded twice. Cost: the encoder processes
+//! more audio at a time, so the amount is limited.
 
 use std::collections::VecDeque;
 
-/// The last utterances, one after the other.
+/// The last utterances in order.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     audio: Vec<f32>,
     tokens: Vec<u32>,
-    /// Samples and tokens of each utterance.
+    /// Number of samples and of tokens of each utterance.
     utterances: VecDeque<(usize, usize)>,
 }
 
 impl Earlier {
-    /// Keeps an utterance with its text. One in which nothing was said tells nothing.
+    /// Keeps an utterance with its text, unless the text is empty.
     pub(super) fn push(&mut self, audio: &[f32], said: &[u32]) {
         if !said.is_empty() {
             self.audio.extend_from_slice(audio);
@@ -25,7 +26,7 @@ impl Earlier {
         }
     }
 
-    /// Forgets the first utterances until there are `most` samples at most.
+    /// Drops the oldest utterances until at most `most` samples are left.
     pub(super) fn keep(&mut self, most: usize) {
         let (mut samples, mut tokens) = (0, 0);
         while self.audio.len() - samples > most

@@ -2,7 +2,7 @@
 
 use crate::transcript::Word;
 
-/// A stretch of text and when it was said.
+/// A piece of text with its times.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StreamText {
     /// The text with the leading space that the model wrote.
@@ -16,27 +16,27 @@ pub struct StreamText {
 }
 
 impl StreamText {
-    /// The words joined to a text; `None` without words.
+    /// Joins the words to a text; `None` without words.
     pub(super) fn from_words(words: Vec<Word>) -> Option<Self> {
         let (start, end) = (words.first()?.start, words.last()?.end);
         Some(Self { text: words.iter().map(|word| word.text.as_str()).collect(), start, end, words })
     }
 }
 
-/// One report of a live transcription. `at` is the second of audio after which it was known.
+/// An event of a live transcription. `at` is the position in the audio, in seconds, at which it occurred.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StreamEvent {
-    /// What the model makes of the speech behind the final text at the moment; replaces the last volatile text.
+    /// The current text of the speech after the final text; replaces the last volatile text.
     Volatile {
-        /// Seconds of audio heard.
+        /// Seconds of audio processed.
         at: f64,
-        /// The text; empty when the last one was taken back.
+        /// The text; empty if the last volatile text is withdrawn.
         text: StreamText,
     },
     /// Text that will not change; follows the last final text.
     Final {
-        /// Seconds of audio heard.
+        /// Seconds of audio processed.
         at: f64,
         /// The text.
         text: StreamText,

@@ -1,4 +1,4 @@
-//! Where a session's samples wait between those who push them and the thread that decodes them.
+//! A session's input queue, between the threads that push samples and the thread that decodes them.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -8,16 +8,16 @@ use sotto_runtime::{CancelListener, CancelToken, Cancelled};
 use super::backlog::Backlog;
 use super::session::{SessionError, SessionInput};
 
-// What [`Input::wait_for_room`] lets wait: enough that decoding never runs dry, little enough that a recording that is
-// ended early ends soon.
+// Seconds of audio up to which [`Input::wait_for_room`] does not block: enough that decoding never waits, and little
+// enough that a session that is ended early ends soon.
 const AHEAD: f64 = 2.0;
 
 #[derive(Debug)]
 pub(super) struct Input {
     state: Mutex<State>,
-    /// Samples came, the last ones have come, or nobody wants more.
+    /// Signalled when samples came, the input was finished, or it was closed.
     came: Condvar,
-    /// Samples were taken, or nobody wants more.
+    /// Signalled when samples were taken, or the input was closed.
     left: Condvar,
 }
 
@@ -25,15 +25,15 @@ pub(super) struct Input {
 struct State {
     backlog: Backlog,
     bytes: RawBytes,
-    /// Samples of one push, for their memory.
+    /// Buffer for the samples of one push.
     decoded: Vec<f32>,
-    /// No more samples come.
+    /// Whether the input was finished: no more samples will come.
     finished: bool,
-    /// The session was cancelled or has ended: samples are thrown away.
+    /// Whether the session was cancelled or has ended: samples are dropped.
     closed: bool,
 }
 
-/// The reader's end of an input: closes it when it goes, whether it has begun to read or not.
+/// The reader's end of an input; closes the input on drop.
 pub(super) struct Reading(Arc<Input>);
 
 impl Drop for Reading {
@@ -47,14 +47,14 @@ impl Reading {
         Self(Arc::clone(input))
     }
 
-    /// Closes the input when `cancel` fires, too.
+    /// Also closes the input when `cancel` fires.
     pub(super) fn until(&self, cancel: &CancelToken) -> CancelListener {
         let input = Arc::clone(&self.0);
         cancel.on_cancel(move || input.close())
     }
 
-    /// Waits for samples and takes a second of them at most, so that events come out while a backlog is worked off;
-    /// `true` when they are the last ones.
+    /// Waits for samples and takes at most a second of them, so that events are emitted while a backlog is processed.
+    /// Returns `true` if they are the last ones.
     pub(super) fn take(&self, samples: &mut Vec<f32>) -> Result<bool, Cancelled> {
         samples.clear();
         let Input { came, left, .. } = &*self.0;
@@ -86,11 +86,11 @@ impl Input {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic changes the state half.
+        // No code that can panic leaves the state half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Samples, or none of them.
+    /// Pushes all samples, or none of them.
     pub(super) fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
         let mut state = self.lock();
         if !state.is_open()? {
@@ -104,7 +104,7 @@ impl Input {
         Ok(())
     }
 
-    /// Samples as bytes, or none of them.
+    /// Pushes all samples given as bytes, or none of them.
     pub(super) fn push_bytes(&self, bytes: &[u8]) -> Result<(), SessionError> {
         let mut state = self.lock();
         if !state.is_open()? {
@@ -119,13 +119,13 @@ impl Input {
         Ok(())
     }
 
-    /// Says that no more samples come.
+    /// Finishes the input: no more samples will come.
     pub(super) fn finish(&self) {
         self.lock().finished = true;
         self.came.notify_one();
     }
 
-    /// Waits until little enough is to be decoded.
+    /// Waits until at most [`AHEAD`] seconds wait to be decoded.
     pub(super) fn wait_for_room(&self) {
         let mut state = self.lock();
         while !state.closed && !state.finished && state.backlog.seconds() > AHEAD {
@@ -144,7 +144,7 @@ impl Input {
 }
 
 impl State {
-    /// Whether anybody wants samples still.
+    /// Whether samples are still accepted.
     fn is_open(&self) -> Result<bool, SessionError> {
         if self.finished { Err(SessionError::Finished) } else { Ok(!self.closed) }
     }
@@ -187,7 +187,7 @@ mod tests {
         input.push_bytes(&[0x40]).unwrap();
         input.push(&[0.25]).unwrap();
         assert_eq!(taken(&reading).0, [0.0, 0.5, 0.25]);
-        // What is not complete at the end is dropped.
+        // An incomplete sample at the end is dropped.
         input.push_bytes(&[1]).unwrap();
         input.finish();
         assert_eq!(taken(&reading), (vec![], true));
@@ -226,7 +226,7 @@ mod tests {
         let (input, reading) = input();
         input.push(&vec![0.0; 5 * 16_000]).unwrap();
         std::thread::scope(|scope| {
-            // Ends when three of the five seconds are taken, however late that is.
+            // Ends when three of the five seconds were taken.
             let feeder = scope.spawn(|| input.wait_for_room());
             for _ in 0..3 {
                 assert_eq!(taken(&reading).0.len(), 16_000);

@@ -1,12 +1,12 @@
-//! Live transcription: samples in as they come, text out as soon as it is sure.
+//! Live transcription: takes samples as they come and emits text as soon as it is stable.
 //!
-//! The text so far is decoded again after every second of new voice, with the last hypothesis as a draft that one pass
-//! verifies (`decode/draft.rs`). A word becomes final when it is clear, when two decodings in a row agree on it
-//! (LocalAgreement-2, Macháček et al. 2023), or when the speaker pauses. Final words are the forced prefix of the next
-//! decoding, so final text cannot change; audio behind them is dropped at sentence ends, so memory and cost per second
-//! stay constant however long the stream runs. A short utterance is heard behind the ones before it (`earlier.rs`).
-//! Words that listen to what was said already are left out, speech that the
-//! text leaves out is decoded by itself (`unheard.rs`).
+//! The text is decoded again after every second of new speech, with the last hypothesis as a draft that one pass
+//! verifies (`sotto_nn::search::Draft`). A word becomes final when its probability is high, when two consecutive
+//! decodings agree on it (LocalAgreement-2, Macháček et al. 2023), or when the speaker pauses. Final words are the
+//! forced prefix of the next decoding, so final text cannot change. Their audio is dropped at sentence ends, so memory
+//! and cost per second stay constant however long the stream runs. A short utterance is decoded together with the ones
+//! before it (`earlier.rs`). Words that attend to audio of earlier text are left out, and speech that the text leaves
+//! out is decoded separately (`unheard.rs`).
 
 mod agreement;
 mod backlog;

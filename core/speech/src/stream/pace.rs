@@ -1,17 +1,16 @@
-//! When a live text is worth decoding again: how much voice is new, and how long nobody has spoken.
+//! Decides when a live text is worth decoding again: measures how much speech is new and how long the last pause is.
 //!
-//! Loudness alone decides here, cheaply and on the safe side: what is near the loudest speech or clearly above the
-//! quietest half second of late counts as voice. In steady noise everything may; then steps come by the clock, as
-//! without it.
+//! Uses only loudness, cheaply and conservatively: audio counts as voice if it is near the loudest speech or clearly
+//! above the quietest recent half second. In steady noise everything may count as voice; steps then follow the clock.
 
 use std::collections::VecDeque;
 
 use crate::long_form::seconds;
 
-/// Samples whose loudness is taken at once: 10 ms.
+/// Samples per measurement of loudness: 10 ms.
 const HOP: usize = 160;
 
-// Half a second of hops, whose extremes are remembered together.
+// Hops per block: half a second; a block stores its extremes.
 const BLOCK: usize = 50;
 
 // Eight seconds: speakers breathe more often.
@@ -29,14 +28,14 @@ const SILENCE: f32 = -80.0;
 /// Follows the loudness of a stream.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Quietest and loudest hop of each block, the block at hand last.
+    /// Quietest and loudest hop of each block; the current block is last.
     blocks: VecDeque<(f32, f32)>,
     hops: usize,
     /// Samples of voice since the last [`mark`](Self::mark).
     new: usize,
-    /// Samples heard, whole hops only.
+    /// Samples processed, in whole hops.
     heard: usize,
-    /// Where the last voice ended.
+    /// End of the last voice, in samples.
     last_voice: usize,
 }
 
@@ -45,7 +44,7 @@ impl Pace {
         Self { blocks: VecDeque::new(), hops: 0, new: 0, heard: 0, last_voice: 0 }
     }
 
-    /// Hears samples, of which whole hops count.
+    /// Processes the whole hops of the samples.
     pub(super) fn push(&mut self, samples: &[f32]) {
         for hop in samples.chunks_exact(HOP) {
             let power = hop.iter().map(|sample| sample * sample).sum::<f32>() / HOP as f32;
@@ -79,17 +78,17 @@ impl Pace {
         (floor + ABOVE_FLOOR).min(top - ABOVE_FLOOR).max(top - BELOW_TOP).max(SILENCE)
     }
 
-    /// Seconds of voice that are new since the last [`mark`](Self::mark).
+    /// Seconds of voice since the last [`mark`](Self::mark).
     pub(super) fn new_voice(&self) -> f64 {
         seconds(self.new)
     }
 
-    /// Seconds since somebody spoke last.
+    /// Seconds since the last voice.
     pub(super) fn silence(&self) -> f64 {
         seconds(self.heard - self.last_voice)
     }
 
-    /// All that was heard so far has been decoded.
+    /// Marks all audio so far as decoded.
     pub(super) fn mark(&mut self) {
         self.new = 0;
     }

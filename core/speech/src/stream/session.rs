@@ -1,4 +1,4 @@
-//! A live transcription as a job: push samples from anywhere, pull events from anywhere.
+//! A live transcription as a job: samples may be pushed, and events pulled, on any thread.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::transcriber::{StreamOptions, StreamTranscriber};
 use crate::error::SpeechError;
 use crate::recognizer::SpeechRecognizer;
 
-/// Format of the samples that are pushed.
+/// Format of pushed samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionInput {
     /// Samples per second and channel.
     pub rate: u32,
     /// Interleaved channels.
     pub channels: u16,
-    /// How samples are stored that are pushed as bytes.
+    /// Format of samples that are pushed as bytes.
     pub format: SampleFormat,
 }
 
@@ -32,34 +32,34 @@ impl Default for SessionInput {
     }
 }
 
-/// Why a session did not take samples or has no more events.
+/// Why a session refused samples or has no more events.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The transcription failed; every later call says so again.
+    /// The transcription failed; every later call returns this error again.
     #[error("{0}")]
     Failed(Arc<SpeechError>),
-    /// Samples come in faster than this device can decode them. Nothing was taken; wait for events and push again.
+    /// Samples arrive faster than this device can decode them. Nothing was taken; wait for events and push again.
     #[error(
         "{seconds:.0} seconds of audio are waiting to be decoded; push more when events have caught up, \
          or use a smaller model"
     )]
     Behind {
-        /// Audio that waits.
+        /// Seconds of waiting audio.
         seconds: f64,
     },
-    /// One push holds more than may wait at all. Nothing was taken.
+    /// One push has more than may ever wait. Nothing was taken.
     #[error("{seconds:.0} seconds of audio in one push are more than the {most:.0} that may wait; push smaller pieces")]
     TooLong {
-        /// Audio of this push.
+        /// Seconds of audio in this push.
         seconds: f64,
-        /// Audio that may wait.
+        /// Maximum seconds of audio that may wait.
         most: f64,
     },
-    /// The bytes are not samples: a file was pushed, header and all. Nothing was taken.
+    /// The bytes are not raw samples but a file with a header. Nothing was taken.
     #[error("{0}")]
     Audio(Arc<AudioError>),
-    /// Samples were pushed where bytes had ended inside of one. Nothing was taken.
+    /// The last pushed bytes ended inside a sample, so samples cannot be pushed. Nothing was taken.
     #[error("the bytes pushed before end inside of a sample; push the rest of it as bytes first")]
     InsideSample,
     /// Samples after [`Session::finish`].
@@ -81,17 +81,17 @@ impl Event for StreamEvent {
     }
 }
 
-// Half an hour of final texts, and a volatile one behind each. A session whose events nobody pulls waits then, and what
-// is pushed is refused before long.
+// Half an hour of final texts with a volatile one after each. A session whose events are not pulled waits when the
+// queue is full, and soon refuses samples.
 const QUEUE: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 impl Session {
-    /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does. Returns at once: what only the
-    /// thread finds out, a budget with too little left or a system without threads, is pulled.
+    /// Starts the thread. `cancel` stops the session as [`cancel`](Self::cancel) does. Returns at once: later errors,
+    /// such as too small a budget or a thread that cannot be started, are returned by the pulls.
     ///
     /// # Errors
     /// [`SpeechError::Option`] when the options contradict the model, [`SpeechError::Audio`] when the format cannot be
-    /// resampled.
+    /// resampled, [`SpeechError::Unloaded`] when the model was unloaded.
     pub fn start(
         recognizer: &SpeechRecognizer,
         options: StreamOptions,
@@ -101,8 +101,7 @@ impl Session {
         Self::start_as(&JobOptions::default(), recognizer, options, input, cancel)
     }
 
-    /// As [`start`](Self::start), on a thread of this set-up; the name of the thread and the length of its queue are
-    /// the session's own.
+    /// As [`start`](Self::start), with a set-up function for the thread; other job options are fixed.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -113,10 +112,10 @@ impl Session {
         input: SessionInput,
         cancel: &CancelToken,
     ) -> Result<Self, SpeechError> {
-        // Options are checked here, where the caller can see the error.
+        // Options are checked here, so that the caller gets the error.
         StreamTranscriber::check(recognizer, &options, input.rate, input.channels)?;
         let waiting = Input::new(input);
-        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        // In use from now on, so that the model cannot be unloaded before the thread uses it.
         let recognizer = recognizer.in_use()?;
         let worker = Worker { recognizer, options, format: input, input: Reading::of(&waiting) };
         let job = JobOptions { name: "sotto-session", queue: QUEUE, ..job.clone() };
@@ -124,34 +123,33 @@ impl Session {
         Ok(Self { job, input: waiting })
     }
 
-    /// Hands over interleaved samples. Never blocks on decoding: safe on an audio thread.
+    /// Pushes interleaved samples. Never waits for decoding: may be called on an audio thread.
     ///
     /// Five minutes may wait to be decoded, or 64 MiB where that is less (16 kHz mono takes 19 MB for five minutes,
     /// 48 kHz stereo 64 MiB for not quite three).
     ///
     /// # Errors
     /// [`SessionError::Behind`] when too much would wait, [`SessionError::TooLong`] when this push alone is more than
-    /// may wait, [`SessionError::InsideSample`] between bytes of one sample (nothing was taken in all three cases),
-    /// [`SessionError::Finished`] after [`finish`](Self::finish), [`SessionError::Failed`] when the transcription has
-    /// failed or was cancelled.
+    /// may wait, [`SessionError::InsideSample`] after bytes that end inside a sample (in all three cases nothing was
+    /// taken), [`SessionError::Finished`] after [`finish`](Self::finish), [`SessionError::Failed`] when the
+    /// transcription has failed or was cancelled.
     pub fn push(&self, samples: &[f32]) -> Result<(), SessionError> {
         self.check()?;
         self.input.push(samples)
     }
 
-    /// As [`push`](Self::push), of samples in the bytes of [`SessionInput::format`], interleaved, cut anywhere: the
-    /// beginning of a sample waits for the rest of it. One that is not complete at the end is dropped.
+    /// As [`push`](Self::push), for interleaved samples as bytes in [`SessionInput::format`], in pieces of any size:
+    /// the beginning of a sample is kept until the rest arrives. An incomplete sample at the end is dropped.
     ///
     /// # Errors
-    /// As [`push`](Self::push), and [`SessionError::Audio`] when the stream begins as a file does instead of with
-    /// samples.
+    /// As [`push`](Self::push), and [`SessionError::Audio`] when the stream begins like a file.
     pub fn push_bytes(&self, bytes: &[u8]) -> Result<(), SessionError> {
         self.check()?;
         self.input.push_bytes(bytes)
     }
 
-    /// As [`push`](Self::push), but waits while more than two seconds of audio are to be decoded: for recordings, which
-    /// can be read faster than they were said. Blocks the calling thread, which sleeps.
+    /// As [`push`](Self::push), but first waits, asleep, while more than two seconds of audio are waiting to be
+    /// decoded. For recordings, which can be read faster than real time.
     ///
     /// # Errors
     /// As [`push`](Self::push); `Behind` never.
@@ -160,18 +158,18 @@ impl Session {
         self.push(samples)
     }
 
-    /// Says that no more samples come: the rest becomes final. Returns at once; further calls do nothing.
+    /// Finishes the input: the rest of the text becomes final. Returns at once; further calls do nothing.
     pub fn finish(&self) {
         self.input.finish();
     }
 
-    /// Stops decoding and throws away what waits. Events that are out already can still be pulled. Returns at once.
+    /// Stops decoding and drops waiting samples. Events reported before can still be pulled. Returns at once.
     pub fn cancel(&self) {
         self.job.cancel();
     }
 
-    /// The next event; waits for it at most `timeout`, for ever with [`Duration::MAX`]. Volatile text that was replaced
-    /// before it was pulled is left out.
+    /// The next event. Waits at most `timeout`; without limit for [`Duration::MAX`]. Skips volatile text that was
+    /// replaced before it was pulled.
     ///
     /// # Errors
     /// [`SessionError::Failed`] once the events before the failure were pulled; a cancelled session fails with
@@ -180,8 +178,8 @@ impl Session {
         self.job.next_event(timeout).map_err(SessionError::Failed)
     }
 
-    /// The next event, or `None` after the last one of a finished session; where there is none yet, the waker of
-    /// `context` is woken when that changes. Never blocks. Several tasks may poll; one that is dropped loses nothing.
+    /// The next event, or `None` after the last one of a finished session. If there is none yet, the waker of `context`
+    /// is woken when that changes. Never blocks. Several tasks may poll; a dropped task loses no event.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -189,8 +187,8 @@ impl Session {
         self.job.poll_event(context).map_err(SessionError::Failed)
     }
 
-    /// The next event, or `None` after the last one of a finished session. Waits without blocking a thread; dropping
-    /// what it returns loses nothing.
+    /// The next event, or `None` after the last one of a finished session. Waits without blocking a thread. Dropping
+    /// the future loses no event.
     ///
     /// # Errors
     /// As [`next_event`](Self::next_event).
@@ -198,8 +196,7 @@ impl Session {
         self.job.event().await.map_err(SessionError::Failed)
     }
 
-    /// Waits at most `timeout` until the thread has ended its work and given back its memory; whether it has. Needed
-    /// only by whoever counts memory.
+    /// Waits at most `timeout` until the thread has ended its work and freed its memory. Returns whether it has.
     #[must_use]
     pub fn wait_until_idle(&self, timeout: Duration) -> bool {
         self.job.wait_until_idle(timeout)
@@ -210,7 +207,7 @@ impl Session {
     }
 }
 
-/// What the thread does.
+/// The work of the thread.
 struct Worker {
     recognizer: SpeechRecognizer,
     options: StreamOptions,
@@ -231,7 +228,7 @@ impl Worker {
             let last = input.take(&mut samples)?;
             for beat in samples.chunks(self.beat()) {
                 let pushed = transcriber.push(beat, &mut events);
-                // What was said before a failure was said.
+                // Events before a failure are still reported.
                 report(&mut events)?;
                 pushed?;
             }
@@ -243,7 +240,7 @@ impl Worker {
         }
     }
 
-    /// Samples after which events are looked for: 50 ms, the clock of the transcriber.
+    /// Samples per check for events: 50 ms, the clock of the transcriber.
     fn beat(&self) -> usize {
         (self.format.rate as usize / 20).max(1) * usize::from(self.format.channels)
     }

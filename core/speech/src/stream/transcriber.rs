@@ -1,4 +1,4 @@
-//! The state machine of a live transcription. What it says depends on the samples alone, not on how they arrive.
+//! The state machine of a live transcription. Its text depends only on the samples, not on how they arrive.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,29 +29,30 @@ use crate::window::{Context, WindowDecoder};
 /// Options of a live transcription.
 #[derive(Debug, Clone)]
 pub struct StreamOptions {
-    /// How the speech is decoded. Times are always those of words; the voice activity detector decides when a speaker
-    /// has finished (without one, a pause of 0.6 s does). By default that is the built-in one.
+    /// How the speech is decoded. There are always word times. The voice activity detector, by default the built-in
+    /// one, decides when a speaker has finished (without one, a pause of 0.6 s does).
     ///
-    /// Every utterance is told `prompt`, and with `condition_on_previous` also the final text of the utterances
-    /// before it, as far as they fit. What cannot work on a stream is refused: `prefix` (final text is the prefix
-    /// already), `Normalization::Recording` (the loudest point is not known yet) and `TimestampTokens::Always` (times
+    /// The context of every utterance is `prompt`, and with `condition_on_previous` also the final text of earlier
+    /// utterances, as far as it fits. Options that cannot work on a stream are refused: `prefix` (final text is the
+    /// prefix already), `Normalization::Recording` (the peak is not known yet) and `TimestampTokens::Always` (times
     /// come from the model's attention).
     pub transcribe: TranscribeOptions,
-    /// Seconds of new voice after which the text is decoded again, half of the model's window at most; a pause brings
-    /// the next step at once, silence none. Steps grow longer with the audio that they hear.
+    /// Seconds of new voice after which the text is decoded again; at most half of the model's window. A pause triggers
+    /// the next step at once, silence none. Steps become rarer as their audio gets longer.
     pub step: f64,
-    /// Seconds of speech without a pause after which audio behind a final sentence is dropped; behind a clause half as
-    /// much later, behind a word twice as late. At least a step; half of the model's window where that is shorter.
+    /// Seconds of speech without a pause after which audio up to a final sentence end is dropped; after 1.5 times as
+    /// much up to a clause end, after twice as much up to a word end. At least a step, at most half of the model's
+    /// window.
     pub trim: f64,
-    /// How much of the window is encoded at every step. Text that is doubtful at its end is decoded again as
+    /// How much of the window is encoded at every step. Doubtful text is decoded again at the end of its utterance, as
     /// `transcribe.audio_context` says.
     ///
-    /// The true length, the default, takes half to two thirds of the processor's time, at no more errors in the final
-    /// text. More volatile words change: take `Window` where calm volatile text matters more than the battery. Figures:
+    /// The true length, the default, takes half to two thirds of the processor time, without more errors in the final
+    /// text. More volatile words change; use `Window` if steady volatile text matters more than the battery. Figures:
     /// `docs/PERFORMANCE.md`.
     pub volatile_context: AudioContext,
-    /// Who decides on the length of a step while the text goes on; then what is said depends on more than the samples.
-    /// `None`: `step`.
+    /// Decides the length of a step during the session; the text then depends on more than the samples. `None` uses
+    /// `step`.
     pub tempo: Option<Arc<dyn Tempo>>,
 }
 
@@ -64,7 +65,8 @@ impl Default for StreamOptions {
 }
 
 impl StreamOptions {
-    /// Refuses what cannot work on a stream, before any audio is heard. `window` is the model's, in seconds.
+    /// Refuses options that cannot work on a stream, before any audio is processed. `window` is the model's, in
+    /// seconds.
     fn check(&self, window: f64) -> Result<(), SpeechError> {
         let problem = |option, problem: &str| Err(SpeechError::Option { option, problem: problem.into() });
         if !(0.1..=window).contains(&self.step) {
@@ -90,32 +92,32 @@ impl StreamOptions {
 // 50 ms: the clock of all decisions.
 const BEAT: usize = SAMPLE_RATE as usize / 20;
 
-// Seconds of sound that are kept while the detector is in doubt whether it is speech.
+// Maximum seconds of audio that are kept while the detector has not decided whether it is speech.
 const LATE: usize = 10;
 
-// Seconds of silence behind which new voice is decoded at once; pauses within words are shorter.
+// Seconds of silence after which new voice is decoded at once; pauses inside words are shorter.
 const PAUSE: f64 = 0.3;
 
-// Seconds of silence that end an utterance where no detector does.
+// Seconds of silence that end an utterance without a detector.
 const END: f64 = 0.6;
 
-// Seconds of silence that are kept in front of speech.
+// Seconds of silence that are kept before speech.
 const LEAD: f64 = 0.4;
 
 // Seconds of voice that may be a word.
 const WORD: f64 = 0.1;
 
-// Up to these seconds of audio a step is as long as the options say; every further thirty seconds make it as much
-// longer.
+// Up to this many seconds of audio a step has the length of the options; every further thirty seconds lengthen it by
+// the same amount.
 const SHORT: f64 = 5.0;
 const STRETCH: f64 = 30.0;
 
-// Decimal logarithm of the least energy that features know.
+// Decimal logarithm of the smallest energy of features.
 const SILENCE: f32 = -10.0;
 
 const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
 
-// Seconds of a pause that stay in front of the audio behind a cut.
+// Seconds of a pause that are kept before the audio after a cut.
 const BEFORE: f64 = 0.2;
 
 // A word that ends this close to the last sample may be cut in the middle.
@@ -125,39 +127,40 @@ const UNSURE_TAIL: f64 = 0.3;
 const CLEAR: f32 = 0.85;
 const CLEAR_TAIL: f64 = 0.5;
 
-// Mean log-probability below which an utterance that nothing is final of is decoded again from a whole window at its
-// end: a guess, though not yet a failure. Costs a tenth of the processor's time, and saves every third further error.
+// An utterance without final words and with a lower mean log-probability is decoded again from a whole window at its
+// end: a guess, though not yet a failure. Costs a tenth of the processor time and avoids a third of the additional
+// errors.
 const DOUBT: f32 = -0.35;
 
-// An utterance that comes this close to the window's length is cut even where no sentence ends.
+// An utterance that comes this close to the window's length, in seconds, is cut even if no sentence ends.
 const ROOM: f64 = 2.0;
 
-// Seconds of audio up to which an utterance is heard with those before it: three steps of the true length.
+// Maximum seconds of audio for an utterance together with earlier ones: three steps of the true length.
 const TOGETHER: f64 = 14.5;
 
-// Seconds from which on an utterance tells enough by itself.
+// Utterances from this length in seconds on need no earlier ones as context.
 const ALONE: f64 = 3.5;
 
-/// How an utterance is heard.
+/// How an utterance is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// While it goes on: soon it will be heard again, the first time by itself.
+    /// While it continues: it will be decoded again soon; the first step decodes it alone.
     Step,
     /// At a pause: this may be the last time.
     Pause,
-    /// By itself, with the whole window and all temperatures.
+    /// Alone, with the whole window and all temperatures.
     Careful,
 }
 
-/// What a decoding made of the audio behind the final words.
+/// The result of decoding the audio after the final words.
 #[derive(Debug, Default)]
 struct Hypothesis {
     words: Vec<Timed>,
-    /// Whether it is about all voice so far.
+    /// Whether it covers all voice so far.
     decoded: bool,
     /// Whether it should be decoded again, more carefully, before it is final.
     failed: bool,
-    /// Where speech begins that it leaves out at its end.
+    /// Start of speech that it leaves out at its end.
     unheard: Option<usize>,
 }
 
@@ -177,35 +180,35 @@ pub struct StreamTranscriber<'r> {
     options: &'r StreamOptions,
     decoder: WindowDecoder<'r>,
     previous: Previous,
-    /// Rate and channels of what is pushed.
+    /// Rate and channels of pushed samples.
     input: (u32, u16),
     resampler: Resampler,
     resampled: Vec<f32>,
-    /// Of the window at hand; kept for its memory.
+    /// For the current window; kept to reuse its memory.
     mel: LogMel,
     features: Vec<f32>,
     segmenter: Option<Segmenter>,
     agreement: Agreement,
     pace: Pace,
-    /// Samples that do not make a whole beat yet.
+    /// Samples of an incomplete beat.
     beat: Vec<f32>,
-    /// Speech that is not final yet, with what was said in it so far.
+    /// Audio of the current utterance from the last cut on.
     audio: Vec<f32>,
     /// Position of the first sample of `audio` in the stream.
     audio_start: usize,
-    /// Samples of the stream that were heard.
+    /// Number of samples processed.
     heard: usize,
-    /// What the last decoding made of the audio behind the final words.
+    /// The last hypothesis for the audio after the final words.
     hypothesis: Hypothesis,
-    /// Samples that had been heard at the last decoding.
+    /// Number of samples processed at the last decoding.
     decoded_at: usize,
-    /// Whether someone speaks; always, where no detector can tell.
+    /// Whether someone speaks; always `true` without a detector.
     speaking: bool,
-    /// Tokens of the final words that lie in `audio`.
+    /// Tokens of the final words in `audio`.
     said: Vec<u32>,
-    /// Utterances before `audio`.
+    /// Earlier utterances, before `audio`.
     earlier: Earlier,
-    /// Tokens that the text at hand must begin with; kept for its memory.
+    /// Tokens that the current text must begin with; kept to reuse its memory.
     prefix: Vec<u32>,
     /// End of the last final word.
     final_end: f64,
@@ -214,7 +217,7 @@ pub struct StreamTranscriber<'r> {
 }
 
 impl<'r> StreamTranscriber<'r> {
-    /// What [`new`](Self::new) refuses whatever is left of the budget, without taking memory.
+    /// The checks of [`new`](Self::new) except the memory budget.
     pub(super) fn check(
         recognizer: &SpeechRecognizer,
         options: &StreamOptions,
@@ -268,10 +271,10 @@ impl<'r> StreamTranscriber<'r> {
         })
     }
 
-    /// Hears interleaved samples and appends what follows from them to `events`.
+    /// Processes interleaved samples and appends the resulting events to `events`.
     ///
     /// # Errors
-    /// [`SpeechError::Audio`] for samples that are not finite (none of them is heard), [`SpeechError::Cancelled`].
+    /// [`SpeechError::Audio`] for samples that are not finite (none is then processed), [`SpeechError::Cancelled`].
     pub fn push(&mut self, samples: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         if let Some(at) = samples.iter().position(|sample| !sample.is_finite()) {
             let (rate, channels) = self.input;
@@ -289,7 +292,7 @@ impl<'r> StreamTranscriber<'r> {
         result
     }
 
-    /// Ends the stream: everything that was said becomes final.
+    /// Ends the stream: the rest of the text becomes final.
     ///
     /// # Errors
     /// [`SpeechError::Cancelled`].
@@ -316,19 +319,19 @@ impl<'r> StreamTranscriber<'r> {
         Ok(())
     }
 
-    /// Seconds of audio heard.
+    /// Seconds of audio processed.
     #[must_use]
     pub fn heard(&self) -> f64 {
         seconds(self.heard)
     }
 
-    /// Where the time went so far; `total` is what [`push`](Self::push) and [`finish`](Self::finish) took together.
+    /// Timings so far; `total` is the time in [`push`](Self::push) and [`finish`](Self::finish).
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.decoder.timing
     }
 
-    /// Hears 16 kHz samples beat by beat: what is decoded when does not depend on how they were pushed.
+    /// Processes 16 kHz samples beat by beat, so that the decoding steps do not depend on the size of pushes.
     fn hear(&mut self, mut samples: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         while !samples.is_empty() {
             let (now, later) = samples.split_at(samples.len().min(BEAT - self.beat.len()));
@@ -345,7 +348,7 @@ impl<'r> StreamTranscriber<'r> {
         Ok(())
     }
 
-    /// `audio` never outgrows the model's window: what lies behind a window would not be decoded.
+    /// `audio` never exceeds the model's window: audio after a window would not be decoded.
     fn hear_beat(&mut self, beat: &[f32], events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         self.audio.extend_from_slice(beat);
         self.heard += beat.len();
@@ -355,7 +358,7 @@ impl<'r> StreamTranscriber<'r> {
             self.endpoint(endpoint, events)?;
         }
         if !self.speaking {
-            // Silence is forgotten but for what a late start of speech may reach back to.
+            // Silence is dropped, except what a late start of speech may still include.
             let earliest = self.segmenter.as_ref().map_or(self.heard, Segmenter::earliest_start);
             self.forget_before(earliest.max(self.heard.saturating_sub(LATE * SAMPLE_RATE as usize)));
             return Ok(());
@@ -363,7 +366,7 @@ impl<'r> StreamTranscriber<'r> {
         let window = self.decoder.model.dimensions().window_frames() * HOP;
         let (new, silence) = (self.pace.new_voice(), self.pace.silence());
         let paused = silence >= PAUSE && new >= WORD;
-        // Speech that is no louder than what is around it: the detector hears it, and the clock decides.
+        // Speech that is not louder than its surroundings: the detector notices it, and steps follow the clock.
         let unseen = self.segmenter.is_some() && self.waiting() >= 3.0 * self.step_seconds();
         if new >= self.step_seconds() || paused || unseen || self.audio.len() + BEAT > window {
             self.step(if paused { Pass::Pause } else { Pass::Step }, events)
@@ -379,7 +382,7 @@ impl<'r> StreamTranscriber<'r> {
         seconds(self.heard - self.decoded_at)
     }
 
-    /// Seconds of new voice that are worth a step: the longer the audio, the more a step costs.
+    /// Seconds of new voice for the next step: the longer the audio, the more a step costs.
     fn step_seconds(&self) -> f64 {
         let length = seconds(self.audio.len());
         let step = self.options.tempo.as_ref().map_or(self.options.step, |tempo| tempo.step().max(0.1));
@@ -409,7 +412,7 @@ impl<'r> StreamTranscriber<'r> {
         if let Some(tempo) = &self.options.tempo {
             tempo.spent(start.elapsed());
         }
-        // Twice the model has left out the same speech: it will not hear it from here.
+        // The model has left out the same speech twice: it will not be decoded from here.
         if let (Some(before), Some(now)) = (unheard, self.hypothesis.unheard)
             && before.abs_diff(now) < SAMPLE_RATE as usize / 2
         {
@@ -434,7 +437,7 @@ impl<'r> StreamTranscriber<'r> {
         self.trim(events)
     }
 
-    /// Nobody has spoken for a while, and all that was said is decoded.
+    /// There is a pause, and all speech is decoded.
     fn pause(&mut self, silence: f64, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let middle = self.heard - (silence / 2.0 * f64::from(SAMPLE_RATE)) as usize;
         if self.segmenter.is_some() {
@@ -452,7 +455,7 @@ impl<'r> StreamTranscriber<'r> {
         self.options.trim.min(self.recognizer.window_seconds() / 2.0)
     }
 
-    /// The speaker has paused at `sample`, or the stream is over: all that was said is final.
+    /// The speaker has paused at `sample`, or the stream has ended: all text becomes final.
     fn conclude(&mut self, sample: usize, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         loop {
             let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
@@ -466,7 +469,7 @@ impl<'r> StreamTranscriber<'r> {
             let (words, unheard) = (self.hypothesis.take(), self.hypothesis.unheard.take());
             self.emit_final(words, events);
             match unheard.filter(|&at| at > self.audio_start + BEAT && at < sample) {
-                // The rest begins where the model stopped listening.
+                // The rest begins where the model's attention ended.
                 Some(at) => {
                     self.start_over(at);
                     self.hypothesis.decoded = false;
@@ -480,8 +483,8 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Decodes the first `length` samples of `audio`: the hypothesis is what they say behind the final words, in stream
-    /// time.
+    /// Decodes the first `length` samples of `audio`; the hypothesis is the text after the final words, with times of
+    /// the stream.
     fn decode(&mut self, length: usize, pass: Pass) -> Result<(), SpeechError> {
         let draft = self.hypothesis.take_tokens();
         self.pace.mark();
@@ -511,7 +514,7 @@ impl<'r> StreamTranscriber<'r> {
             previous: self.previous.tokens(),
             prefix: &self.prefix,
             timestamps: false,
-            // Of an utterance of which nothing is said yet there is something to say.
+            // An utterance without text so far must get some.
             may_be_empty: !self.said.is_empty(),
             one_attempt,
             audio_context: one_attempt.then_some(self.options.volatile_context),
@@ -523,7 +526,7 @@ impl<'r> StreamTranscriber<'r> {
         let echoes = before > 0.0 && self.said.is_empty() && listening.echoes(before);
         let listening = listening.said_once(before + final_end);
         if echoes || (before > 0.0 && self.said.is_empty() && listening.words.is_empty()) {
-            // It says the earlier utterances again: then it is heard by itself.
+            // It repeats the earlier utterances: decode it alone.
             self.earlier.clear();
             return self.decode(length, pass);
         }
@@ -576,8 +579,8 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Keeps the audio short while someone speaks without a pause: behind a sentence, later behind a clause, at last
-    /// behind a word.
+    /// Keeps the audio short while someone speaks without a pause: cuts after a sentence, later after a clause, finally
+    /// after a word.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
         let (start, length, trim) = (seconds(self.audio_start), seconds(self.audio.len()), self.trim_seconds());
@@ -597,8 +600,8 @@ impl<'r> StreamTranscriber<'r> {
         Ok(())
     }
 
-    /// Nothing was agreed on in a whole window: takes what there is rather than lose it. A last word that may be cut in
-    /// the middle is left for the next window.
+    /// No word became stable in a whole window: takes the hypothesis rather than losing it. A last word that may be cut
+    /// in the middle is left for the next window.
     fn settle_window(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         self.decode(self.audio.len(), Pass::Careful)?;
         let mut words = self.hypothesis.take();
@@ -622,7 +625,7 @@ impl<'r> StreamTranscriber<'r> {
         (self.final_end * f64::from(SAMPLE_RATE)) as usize
     }
 
-    /// Goes on behind an utterance that ends at `sample`.
+    /// Continues after an utterance that ends at `sample`.
     fn start_over(&mut self, sample: usize) {
         let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
         self.earlier.push(&self.audio[..length], &self.said);
@@ -633,7 +636,7 @@ impl<'r> StreamTranscriber<'r> {
         self.hypothesis.unheard = None;
     }
 
-    /// Goes on inside an utterance: what is not final yet begins at `sample`.
+    /// Continues inside an utterance: text that is not final begins at `sample`.
     fn go_on(&mut self, sample: usize) {
         self.earlier.clear();
         self.forget_before(sample);
@@ -649,16 +652,15 @@ impl<'r> StreamTranscriber<'r> {
     }
 }
 
-/// Speech is not cut for its length: the detector would cut where the text has long passed, at the longest pause behind
-/// it.
+/// Options without a maximum segment length: the detector would split at a pause that the text has long passed.
 fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }
 
-/// Where audio may be cut behind final words that end at `end`, in front of the `next` word.
+/// Where audio may be cut after final words that end at `end`, before the `next` word.
 ///
-/// The end of a last word is not known before another one begins: it may be squeezed to nothing, and would be heard
-/// again behind a cut.
+/// The end of a last word is uncertain until another one begins: it may have almost no duration, and would be decoded
+/// again after a cut.
 fn cut(end: f64, next: Option<f64>) -> Option<f64> {
     next.map(|next| end.max(next - BEFORE))
 }
@@ -668,13 +670,13 @@ fn public(words: Vec<Timed>) -> Vec<Word> {
     words.into_iter().map(word).collect()
 }
 
-/// Features of a window of its own, filled up with silence.
+/// Features of a separate window, padded with silence.
 fn features(parts: &[&[f32]], dimensions: &Dimensions, mel: &mut LogMel, values: &mut Vec<f32>) {
     let window = dimensions.window_frames();
     let _span = span(SpanName::Mel);
     mel.reset();
     parts.iter().for_each(|samples| mel.push(samples));
-    // What is behind the last frame with a sample has no energy, whose logarithm is not computed over and over.
+    // Frames after the last sample are silence and are not computed.
     mel.push_silence(4 * HOP);
     values.clear();
     let samples: usize = parts.iter().map(|part| part.len()).sum();
