@@ -1,9 +1,9 @@
 //! Subtitles: cues of one or two balanced lines, as SubRip (SRT) or WebVTT.
 //!
-//! A cue holds what fits on two lines and is read in time. It ends with a sentence where it can, else with a clause,
-//! else between words; by the times of words where the segments have them, else by the length of the text. Every cue
-//! can be seen, and no two of them at once. The limits by default are those of Netflix for English: 42 characters a
-//! line, 7 seconds.
+//! A cue has text that fits two lines and can be read in its time. If possible it ends at the end of a sentence, else
+//! of a clause, else between words. Times come from the words of the segments, or from the length of the text if there
+//! are none. Every cue has a visible duration, and cues do not overlap. The default limits are those of Netflix for
+//! English: 42 characters per line, 7 seconds.
 //!
 //! ```
 //! use sotto_speech::Segment;
@@ -26,17 +26,17 @@ use crate::error::SpeechError;
 use crate::transcript::Segment;
 use cutting::Piece;
 
-/// How subtitles are cut.
+/// Options of subtitles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubtitleOptions {
-    /// Most characters on a line; wide characters (Chinese, Japanese, Korean) count twice. Longer words are broken.
+    /// Maximum characters per line; wide characters (Chinese, Japanese, Korean) count twice. Longer words are broken.
     pub max_line_length: usize,
-    /// Most seconds that a cue is shown. A single word that is longer stays one cue of this length.
+    /// Maximum seconds of a cue. A single longer word becomes one cue of this length.
     pub max_cue_seconds: f64,
-    /// Fewest seconds that a cue is shown: shorter ones last into the pause behind them, are joined to a neighbour, or
-    /// hold the next one back.
+    /// Minimum seconds of a cue: a shorter one is extended into the following pause, joined to a neighbour, or delays
+    /// the next one.
     pub min_cue_seconds: f64,
-    /// One cue for each word, where words have times.
+    /// One cue per word, if words have times.
     pub per_word: bool,
 }
 
@@ -46,17 +46,17 @@ impl Default for SubtitleOptions {
     }
 }
 
-// Less is no subtitle: a word has to fit, and an eye has to see it.
+// Minimum limits: a word has to fit, and a cue has to be visible.
 const LEAST_LINE: usize = 8;
 const LEAST_SECONDS: f64 = 0.1;
 
 impl SubtitleOptions {
-    /// Fewest seconds of a cue: words one by one follow each other faster than lines.
+    /// Minimum seconds of a cue; shorter for single words, which follow each other faster than lines.
     fn least_seconds(&self) -> f64 {
         if self.per_word { LEAST_SECONDS } else { self.min_cue_seconds }
     }
 
-    /// Whether the options can be met.
+    /// Checks that the options can be fulfilled.
     ///
     /// # Errors
     /// [`SpeechError::Option`] names the one that cannot.
@@ -78,30 +78,30 @@ impl SubtitleOptions {
     }
 }
 
-/// A text and when it is shown.
+/// A text and the time in which it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cue {
-    /// When it appears, in seconds; whole milliseconds.
+    /// Start in seconds, in whole milliseconds.
     pub start: f64,
-    /// When it is taken away; after `start`, and no later than the next cue's start.
+    /// End in seconds; after `start`, and not after the start of the next cue.
     pub end: f64,
-    /// One line or two, none of them blank.
+    /// One or two lines, none of them blank.
     pub lines: Vec<String>,
 }
 
-/// Makes cues of segments as they come. The last cue waits for what follows it: call [`finish`](Self::finish) at the
-/// end.
+/// Makes cues of segments as they arrive. The last cue is held until the next text is known: call
+/// [`finish`](Self::finish) at the end.
 #[derive(Debug)]
 pub struct Subtitles {
     options: SubtitleOptions,
-    /// Text that may still be joined to what follows, or shown a little longer.
+    /// Text that may still be joined to the next text, or shown longer.
     waiting: Option<Piece>,
-    /// End of the last cue that was given out.
+    /// End of the last returned cue.
     shown_until: f64,
 }
 
 impl Subtitles {
-    /// Cues under `options`.
+    /// A maker of cues with these options.
     ///
     /// # Errors
     /// As [`SubtitleOptions::check`].
@@ -110,7 +110,7 @@ impl Subtitles {
         Ok(Self { options, waiting: None, shown_until: 0.0 })
     }
 
-    /// Cues that are settled once `segment` is known. Segments come in the order of their times.
+    /// Adds a segment and returns the cues that are then final. Segments must come in the order of their times.
     pub fn push(&mut self, segment: &Segment) -> Vec<Cue> {
         let mut cues = Vec::new();
         for piece in cutting::pieces(segment, &self.options) {
@@ -129,13 +129,13 @@ impl Subtitles {
         cues
     }
 
-    /// The cue that was waiting for what would follow.
+    /// Returns the last cue, if there is one.
     pub fn finish(&mut self) -> Option<Cue> {
         self.waiting.take().map(|piece| self.show(&piece, f64::INFINITY))
     }
 
-    /// The piece as a cue: behind the last one, long enough, and out of the way of the one that begins at `next` if
-    /// it can.
+    /// The piece as a cue: after the last one, with the minimum duration, and if possible ending before the next one,
+    /// which begins at `next`.
     fn show(&mut self, piece: &Piece, next: f64) -> Cue {
         let milliseconds = |seconds: f64| (seconds.max(0.0) * 1000.0).round();
         let least = milliseconds(self.options.least_seconds());
@@ -145,7 +145,7 @@ impl Subtitles {
         if next.is_finite() {
             end = end.min(milliseconds(next));
         }
-        // A cue too short to be read stays into the pause; where there is none the next one comes a little later.
+        // A cue that is too short is extended into the pause; without a pause the next one starts a little later.
         if end < start + least {
             let pause = if next.is_finite() { milliseconds(next) } else { f64::INFINITY };
             end = (start + least).min(pause.max(start + milliseconds(LEAST_SECONDS).max(least / 2.0)));
@@ -170,22 +170,22 @@ pub fn cues(segments: &[Segment], options: &SubtitleOptions) -> Result<Vec<Cue>,
     Ok(cues)
 }
 
-/// A cue in SubRip's form with the blank line behind it. `number` counts from 1.
+/// A cue in SubRip format, with the blank line after it. `number` counts from 1.
 #[must_use]
 pub fn srt_cue(number: usize, cue: &Cue) -> String {
     let mut text = format!("{number}\n{} --> {}\n", clock(cue.start, ','), clock(cue.end, ','));
     for line in &cue.lines {
-        // SubRip has no escapes; an arrow of times must not stand in a text.
+        // SubRip has no escapes, so the arrow between times must not occur in a text.
         let _ = writeln!(text, "{}", line.replace("-->", "→"));
     }
     text.push('\n');
     text
 }
 
-/// What a WebVTT file begins with, with the blank line behind it.
+/// The header of a WebVTT file, with the blank line after it.
 pub const VTT_HEADER: &str = "WEBVTT\n\n";
 
-/// A cue in WebVTT's form with the blank line behind it.
+/// A cue in WebVTT format, with the blank line after it.
 #[must_use]
 pub fn vtt_cue(cue: &Cue) -> String {
     let mut text = format!("{} --> {}\n", clock(cue.start, '.'), clock(cue.end, '.'));
@@ -213,7 +213,7 @@ mod tests {
         Segment { start, end, text: text.into(), ..Segment::default() }
     }
 
-    /// A segment whose words are said one after another, each as long as its letters.
+    /// A segment of consecutive words, each with a duration proportional to its letters.
     fn worded(start: f64, per_letter: f64, text: &str) -> Segment {
         let mut at = start;
         let words: Vec<Word> = text
@@ -231,7 +231,7 @@ mod tests {
         cues.iter().map(|cue| cue.lines.join("|")).collect()
     }
 
-    /// Reads SubRip or WebVTT strictly, as players do: times, order, lines, escapes. Gives back cues.
+    /// Parses SubRip or WebVTT strictly, like players: times, order, lines, escapes.
     fn parsed(text: &str, vtt: bool) -> Vec<(u64, u64, Vec<String>)> {
         let body = if vtt { text.strip_prefix("WEBVTT\n\n").expect("a header") } else { text };
         assert!(body.is_empty() || body.ends_with("\n\n"));
@@ -266,7 +266,7 @@ mod tests {
         cues
     }
 
-    /// What every list of cues keeps, whatever it was made of.
+    /// Checks the properties that every list of cues must have.
     #[track_caller]
     fn assert_readable(cues: &[Cue], options: &SubtitleOptions) {
         let srt: String = cues.iter().enumerate().map(|(index, cue)| srt_cue(index + 1, cue)).collect();
@@ -375,7 +375,7 @@ mod tests {
         }
     }
 
-    /// Segments of any times and texts: cues can be seen, do not overlap and lose no text.
+    /// For segments of any times and texts, cues are visible, do not overlap and lose no text.
     #[test]
     fn cues_are_readable_whatever_the_segments() {
         let mut seed = 11u64;

@@ -1,28 +1,28 @@
-//! What a transcription gives back.
+//! The result of a transcription.
 
 use std::ops::{AddAssign, Range};
 use std::time::Duration;
 
 use sotto_audio::AudioWarning;
 
-/// The text of a recording and where it was said.
+/// The text of a recording, with times.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcript {
     /// The whole text, without leading or trailing space.
     pub text: String,
-    /// Language of the speech as a two- or three-letter code; where segments differ, that of most of the time.
+    /// Language of the speech as a two- or three-letter code; if segments differ, the one spoken for most of the time.
     pub language: String,
     /// Length of the audio in seconds.
     pub duration: f64,
     /// Stretches of speech in order, each inside the audio.
     pub segments: Vec<Segment>,
-    /// Where the time went.
+    /// x
     pub timing: Timing,
-    /// What was wrong with the recording, in spite of which it was transcribed; its times hold all the same.
+    /// Damage in the recording. Times are correct all the same.
     pub warnings: Vec<AudioWarning>,
 }
 
-/// A stretch of speech, as the model cut it.
+/// A segment of speech.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Segment {
     /// Start in seconds from the beginning of the audio.
@@ -37,17 +37,17 @@ pub struct Segment {
     pub tokens: Vec<u32>,
     /// Mean log-probability of the tokens of the window that this segment comes from.
     pub avg_logprob: f32,
-    /// Length of the window's text over its zlib-compressed length: above 2.4 it repeats itself.
+    /// Length of the window's text divided by its zlib-compressed length: above 2.4 it repeats itself.
     pub compression_ratio: f32,
     /// Probability that the window holds no speech.
     pub no_speech_prob: f32,
-    /// Sampling temperature that the window ended with.
+    /// Sampling temperature of the accepted text of the window.
     pub temperature: f32,
     /// Words with their times; empty unless asked for.
     pub words: Vec<Word>,
 }
 
-/// A word and when it was said.
+/// A word with its times.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word {
     /// Start in seconds from the beginning of the audio.
@@ -60,18 +60,18 @@ pub struct Word {
     pub probability: f32,
 }
 
-/// Where the time of one transcription went.
+/// Timings of one transcription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
-    /// Encoder.
+    /// Time in the encoder.
     pub encode: Duration,
-    /// Decoder, all attempts.
+    /// Time in the decoder, over all attempts.
     pub decode: Duration,
-    /// From the first sample to the last word.
+    /// Total time, from the first sample to the last word.
     pub total: Duration,
-    /// Windows that were encoded.
+    /// Number of encoded windows.
     pub windows: usize,
-    /// Tokens that were sampled, all attempts.
+    /// Number of sampled tokens, over all attempts.
     pub tokens: usize,
 }
 
@@ -86,7 +86,7 @@ impl AddAssign for Timing {
 }
 
 impl Segment {
-    /// Keeps the segment and its words inside `range`.
+    /// Clamps the times of the segment and its words to `range`.
     pub(crate) fn clamp(&mut self, range: Range<f64>) {
         let clamp = |time: &mut f64| *time = time.clamp(range.start, range.end);
         clamp(&mut self.start);

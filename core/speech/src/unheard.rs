@@ -1,8 +1,8 @@
 //! Speech that a window's text leaves out: Whisper ends its text early, most often at a pause between two speakers.
 //!
-//! Where a text hears something, its words attend to it: the alignment heads pay each state of the encoder about a
-//! twentieth of a word's attention, and next to none to speech that the text skips. Stretches that sound like a voice
-//! and get less than a sixth of what the text pays elsewhere are unheard. Cost: a pass over the window's features.
+//! The words of a text attend to their audio: in the alignment heads each encoder state gets about a twentieth of a
+//! word's attention, and skipped speech gets almost none. A stretch that sounds like a voice and gets less than 0.15 of
+//! the text's strongest attention is unheard. Cost: a pass over the window's features.
 
 use std::ops::Range;
 
@@ -12,27 +12,27 @@ const FRAMES: usize = 2;
 // Half a second: attention jumps from word to word.
 const SMOOTH: usize = 25;
 
-// Of the attention that the text pays where it pays most. Heard speech gets a quarter and more of it, skipped speech a
-// tenth.
+// Fraction of the text's strongest attention below which speech counts as skipped. Heard speech gets a quarter or more,
+// skipped speech a tenth.
 const LITTLE: f32 = 0.15;
 
-// Half a second of voice: shorter sounds are breath, a cough, the end of a word.
+// Half a second of voice; shorter sounds are breath, a cough, or the end of a word.
 const SHORTEST: usize = 25;
 
-// Two tenths of a second: pauses within a word are shorter.
+// Two tenths of a second; pauses inside a word are shorter.
 const PAUSE: usize = 10;
 
 /// A stretch of voice that no word attends to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Gap {
-    /// States of the window.
+    /// Encoder states of the gap.
     pub(crate) states: Range<usize>,
-    /// Whether nothing is heard behind it.
+    /// Whether the text attends to nothing after it.
     pub(crate) behind_all: bool,
 }
 
-/// The gaps of a window's text in order. `values` are the window's normalised
-/// features `[frames, mels]`, of which `attention` covers the states with audio.
+/// The gaps of a window's text in order. `values` are the window's normalised features, `[frames, mels]`; `attention`
+/// covers the encoder states with audio.
 pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap> {
     let loudness = loudness(values, mels, attention.len());
     let voiced = voiced(&loudness);
@@ -41,7 +41,7 @@ pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap
     let mut stretches: Vec<Range<usize>> = Vec::new();
     for state in (0..attended.len()).filter(|&state| voiced[state] && skipped(state)) {
         match stretches.last_mut() {
-            // Only what is heard ends a stretch; a pause does not.
+            // Only attended speech ends a stretch; a pause does not.
             Some(last) if (last.end..state).all(|between| !voiced[between] || skipped(between)) => last.end = state + 1,
             _ => stretches.push(state..state + 1),
         }
@@ -58,8 +58,7 @@ pub(crate) fn unheard(values: &[f32], mels: usize, attention: &[f32]) -> Vec<Gap
     stretches.into_iter().map(gap).collect()
 }
 
-/// Which states the words of a text attend to; stretches between them that are shorter than `shortest` states count
-/// too.
+/// Which states the words of a text attend to. Gaps shorter than `shortest` states count as attended.
 pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     let smooth = smoothed(attention);
     let little = LITTLE * percentile(&smooth, 95);
@@ -75,16 +74,15 @@ pub(crate) fn attended(attention: &[f32], shortest: usize) -> Vec<bool> {
     attended
 }
 
-/// Whether the features hold no sound at all: digital silence, of which every band is equally empty. Whisper writes
-/// "you" there.
+/// Whether the features are digital silence, in which all bands are equal. Whisper writes "you" for it.
 pub(crate) fn is_silent(values: &[f32]) -> bool {
     let (least, most) =
         values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), &x| (least.min(x), most.max(x)));
-    // Two decibels: the softest noise has more between its bands.
+    // In decibels: even the softest noise differs more between its bands.
     (most - least) * DECIBELS < 2.0
 }
 
-// Normalised features are a quarter of the decimal logarithm of energy.
+// Decibels per unit of normalised features, which are a quarter of the decimal logarithm of energy.
 const DECIBELS: f32 = 40.0;
 
 /// Mean over the mel bands of each state's energy, in decibels.
@@ -95,7 +93,7 @@ fn loudness(values: &[f32], mels: usize, states: usize) -> Vec<f32> {
     levels
 }
 
-/// Which states are well above the quietest ones, clicks left out.
+/// Which states are well above the quietest ones, without clicks.
 fn voiced(loudness: &[f32]) -> Vec<bool> {
     let (floor, top) = (percentile(loudness, 5), percentile(loudness, 95));
     let threshold = (floor + 6.0).max(top - 25.0);
@@ -122,12 +120,12 @@ fn smoothed(values: &[f32]) -> Vec<f32> {
     (0..values.len()).map(mean).collect()
 }
 
-/// The state before which it is quietest within `around` states of `at`: there nothing is cut in the middle.
+/// The quietest position within `around` states of `at`, so that no word is cut in the middle.
 fn quietest(loudness: &[f32], at: usize, around: usize) -> usize {
     let from = at.saturating_sub(around);
     let window = from..(at + PAUSE / 2 + 1).min(loudness.len());
     let mean = |state: usize| loudness[state.saturating_sub(2)..(state + 3).min(loudness.len())].iter().sum::<f32>();
-    // The last of equals: the least silence in front.
+    // The last of equal ones: the least silence before the speech.
     window.reduce(|best, state| if mean(state) <= mean(best) { state } else { best }).unwrap_or(at)
 }
 
@@ -143,7 +141,7 @@ mod tests {
 
     const MELS: usize = 4;
 
-    /// Features of `states` states, loud in `voice`, and an attention that words pay in `heard` only.
+    /// Features of `states` states that are loud in `voice`, and attention only in `heard`.
     fn window(states: usize, voice: &[(usize, usize)], heard: &[(usize, usize)]) -> (Vec<f32>, Vec<f32>) {
         let inside =
             |ranges: &[(usize, usize)], state: usize| ranges.iter().any(|range| (range.0..range.1).contains(&state));

@@ -1,7 +1,8 @@
-//! Long form stretch by stretch: only stretches of speech are transcribed, each as a recording of its own.
+//! Long-form transcription with voice activity detection: only stretches of speech are transcribed, each as a separate
+//! recording.
 //!
-//! A window then begins and ends where someone speaks, so the model neither invents text in silence nor cuts a word at
-//! a window's edge. Stretches follow each other in memory that is bounded by the longest of them.
+//! A window then begins and ends with speech, so the model does not invent text in silence, and no word is cut at a
+//! window's edge. Memory is bounded by the longest stretch.
 
 use sotto_runtime::{Progress, ProgressSink, Stage};
 
@@ -11,15 +12,15 @@ use crate::source::{SampleSource, Samples};
 use crate::vad::{Endpoint, Segmenter};
 use crate::window::WindowDecoder;
 
-/// What tells where speech begins and ends: as [`Segmenter`] does.
+/// A source of endpoints of speech, such as [`Segmenter`].
 pub(crate) trait Endpoints {
-    /// Takes samples and returns the endpoints that they decided, in order.
+    /// Processes samples and returns the endpoints that they decide, in order.
     fn push(&mut self, samples: &[f32]) -> Vec<Endpoint>;
 
     /// The endpoints that the end of the audio decides.
     fn finish(&mut self) -> Vec<Endpoint>;
 
-    /// Samples before this one belong to no stretch that is still to come.
+    /// Samples before this one do not belong to any later stretch.
     fn earliest_start(&self) -> usize;
 }
 
@@ -71,7 +72,7 @@ pub(crate) fn run(
         }
         let heard = stretch.start + stretch.audio.len();
         if !stretch.speaking {
-            // What a late start of speech may still reach back to.
+            // A late start of speech may still include samples from there on.
             stretch.forget_before(segmenter.earliest_start());
         }
         report(progress, seconds(heard), source.seconds());
@@ -81,11 +82,11 @@ pub(crate) fn run(
     }
 }
 
-/// Audio that was read and is not transcribed yet.
+/// Audio that was read but not transcribed yet.
 #[derive(Default)]
 struct Stretch {
     audio: Vec<f32>,
-    /// Position of the first sample in the whole.
+    /// Position of the first sample in the recording.
     start: usize,
     speaking: bool,
 }

@@ -1,10 +1,9 @@
-//! Where the voice is in a window: speech begins and ends there, not where a window or a pause does.
+//! Finds the voice in a window, so that segments begin and end with speech and not with a window or a pause.
 //!
 //! Log-mel frames are marked as sound or pause by their level in four bands. A band counts as sounding above a
-//! threshold between its quiet and its loud frames, so that hiss, hum and room noise are floor and not voice;
-//! stretches of sound between long pauses are looked at again with a floor of their own (a recording with noise of
-//! its own between stretches of digital silence). Where noise hides the pauses nothing is told apart, and nothing is
-//! ever cut from sound.
+//! threshold between its quiet and its loud frames, so that hiss, hum and room noise do not count as voice. Stretches
+//! of sound between long pauses are examined again with their own noise floor (noisy recordings between stretches of
+//! digital silence). If noise hides the pauses, everything counts as sound, and sound is never cut.
 //!
 //! Cost: a few additions per mel value and two sorts of the frames' levels, far below the window's encoder.
 
@@ -26,20 +25,19 @@ const SHORTEST_SOUND: usize = 5;
 // A pause between stretches of speech that may have other noise behind them.
 const LONG_PAUSE: usize = 50;
 
-// In dB. Louder than this above the floor is sound; quieter than this below the loud frames is none, clean as it may
-// be.
+// In dB: frames louder than this above the floor are sound; frames quieter than this below the loud ones are not.
 const ABOVE_FLOOR: f32 = 8.0;
 const BELOW_LOUD: f32 = 34.0;
-// Bands whose loud frames are no further above their quiet ones tell nothing.
+// Bands with a smaller range between quiet and loud frames are not used.
 const LEAST_RANGE: f32 = 12.0;
 
-// Speech comes this near to the loud frames of its segment in two bands, or nearer in one as hisses do, and fades to
-// here; what murmurs on is the room.
+// Speech comes this close to the loud frames of its segment in two bands, or closer in one (sibilants), and fades to
+// the second value; quieter sound is room noise.
 const CORE: f32 = 12.0;
 const CORE_ALONE: f32 = 5.0;
 const FADE: f32 = 22.0;
 
-/// How far a bound that lies in sound moves to where that sound begins or ends.
+/// How far, in seconds, a bound inside sound may move to the beginning or end of that sound.
 const REACH: f64 = 0.3;
 
 /// Sound and pauses of a window, frame by frame.
@@ -51,7 +49,7 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    /// Of normalised features `[frames, mels]`, as the encoder gets them, of which the first `frames` hold audio.
+    /// The voice activity of normalised features, `[frames, mels]`; the first `frames` frames have audio.
     pub(crate) fn new(features: &[f32], mels: usize, frames: usize) -> Self {
         let frames = frames.min(features.len() / mels.max(1));
         let features = &features[..frames * mels];
@@ -63,12 +61,12 @@ impl Voice {
         Self { rise: rises(features, mels), levels, sounding }
     }
 
-    /// Frames of the window that hold audio.
+    /// Number of frames of the window with audio.
     pub(crate) fn frames(&self) -> usize {
         self.sounding.len()
     }
 
-    /// Whether there is any pause to be seen.
+    /// Whether there is any pause.
     pub(crate) fn has_pauses(&self) -> bool {
         self.sounding.contains(&false)
     }
@@ -77,7 +75,7 @@ impl Voice {
         self.sounding.get(frame).copied().unwrap_or_default()
     }
 
-    /// How strongly the sound swells at `frame`, in units of the window's own variation.
+    /// How strongly the sound rises at `frame`, in units of the window's standard deviation.
     pub(crate) fn rise(&self, frame: usize) -> f32 {
         self.rise.get(frame).copied().unwrap_or_default()
     }
@@ -90,8 +88,8 @@ impl Voice {
         inner.map(|run| run.len()).max().unwrap_or(0) as f64 / RATE
     }
 
-    /// Where the voice of a stretch begins and ends: pauses at its ends are left off, sound that its bounds cut is
-    /// completed within `limits`. A stretch without sound stays as it is.
+    /// The beginning and end of the voice in a range: pauses at its ends are removed, and sound that is cut by its
+    /// bounds is completed within `limits`. A range without sound is not changed.
     pub(crate) fn bounds(&self, stretch: Range<f64>, limits: Range<f64>) -> Range<f64> {
         let inside = self.clip(stretch.clone());
         let Some(first) = inside.clone().find(|&frame| self.sounding[frame]) else { return stretch };
@@ -102,7 +100,7 @@ impl Voice {
         if start == inside.start {
             let from = (first - first.min(reach)).max((limits.start * RATE).ceil().max(0.0) as usize);
             let begins = (from..first).rev().take_while(|&frame| self.sounding[frame]).last();
-            // Sound that goes on beyond the reach is someone else's, or noise.
+            // Sound that continues beyond the reach belongs to another speaker, or is noise.
             start = begins.filter(|&frame| frame == 0 || !self.sounds(frame - 1)).unwrap_or(first);
         }
         if end == inside.end {
@@ -116,7 +114,7 @@ impl Voice {
         start..end.max(start)
     }
 
-    /// The stretch without the murmur at its ends: from the first loud frame to the last, and on as far as they fade.
+    /// The range without noise at its ends: from the first loud frame to the last, extended while they fade.
     fn core(&self, stretch: Range<usize>) -> Range<usize> {
         let loud: [f32; BANDS] = std::array::from_fn(|band| {
             let mut sorted: Vec<f32> = self.levels[stretch.clone()].iter().map(|level| level[band]).collect();
@@ -140,7 +138,7 @@ impl Voice {
 
     /// Fits the bounds of the segments of this window, which starts `offset` seconds into the recording, to the voice.
     ///
-    /// They stay in order and do not overlap; words, where there are any, are left alone and stay inside.
+    /// They stay in order and do not overlap. Words are not changed and stay inside.
     pub(crate) fn fit(&self, segments: &mut [Segment], offset: f64) {
         let mut from = 0.0;
         for index in 0..segments.len() {
@@ -189,7 +187,8 @@ fn levels(features: &[f32], mels: usize) -> Vec<[f32; BANDS]> {
         .collect()
 }
 
-/// Which frames sound, short clicks and short pauses evened out. All do where nothing tells sound from noise.
+/// Which frames are sound, without short clicks and short pauses. All frames are, if sound and noise cannot be
+/// distinguished.
 fn mark(levels: &[[f32; BANDS]]) -> Vec<bool> {
     let mut thresholds = [f32::INFINITY; BANDS];
     for (band, threshold) in thresholds.iter_mut().enumerate() {

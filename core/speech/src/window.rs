@@ -1,4 +1,4 @@
-//! One window of audio: features in, judged tokens out.
+//! Decoding of one window: features in, tokens with quality measures out.
 
 use std::time::Instant;
 
@@ -25,26 +25,26 @@ pub(crate) struct WindowDecoder<'m> {
     pub(crate) model: Lease<Model>,
     pub(crate) options: &'m TranscribeOptions,
     pub(crate) cancel: &'m CancelToken,
-    /// The network, with the window that was encoded last.
+    /// The network with the last encoded window.
     session: Box<dyn Session>,
     memory: DecodingMemory,
-    /// Code of the language: fixed, or what the last window was taken for.
+    /// Code of the language: fixed, or detected in the last window.
     language: Option<&'static str>,
-    /// Whether the language stays: it was fixed, or someone spoke in the window it was heard in.
+    /// Whether the language is kept: it is fixed, or was detected in a window with speech.
     language_is_sure: bool,
     pub(crate) timing: Timing,
-    /// The memory that this takes, out of the budget.
+    /// The memory reserved from the budget.
     _reserved: Reservation,
 }
 
-/// What a search starts from.
+/// The start of a search.
 struct Prepared<'m> {
     prompt: Prompt,
     scorer: WindowScorer<'m>,
     settings: SearchSettings,
 }
 
-/// What a window's text continues.
+/// The context of a window's text.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Context<'a> {
     /// Tokens of the text before this window.
@@ -53,16 +53,16 @@ pub(crate) struct Context<'a> {
     pub(crate) prefix: &'a [u32],
     /// Whether the model writes timestamps.
     pub(crate) timestamps: bool,
-    /// Whether the text may end right away: a stream whose prefix says all there is.
+    /// Whether the text may be empty after the prefix: in a stream the prefix may be complete.
     pub(crate) may_be_empty: bool,
-    /// Whether only the first temperature is tried: text that will be heard again anyway.
+    /// Whether only the first temperature is tried, for text that will be decoded again anyway.
     pub(crate) one_attempt: bool,
     /// How much of the window is encoded; `None`: as the options say.
     pub(crate) audio_context: Option<AudioContext>,
 }
 
 impl<'m> WindowDecoder<'m> {
-    /// Checks the options against the model, and takes the memory of a transcription out of its budget.
+    /// Checks the options against the model, and reserves the memory of a transcription.
     pub(crate) fn new(
         model: Lease<Model>,
         options: &'m TranscribeOptions,
@@ -76,14 +76,14 @@ impl<'m> WindowDecoder<'m> {
         Ok(Self { model, options, cancel, session, memory, language, language_is_sure, timing, _reserved })
     }
 
-    /// Checks the options against the model; the language, where it is fixed.
+    /// Checks the options against the model; returns the language, if it is fixed.
     pub(crate) fn check(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
         options.check()?;
         options.hotwords.iter().try_for_each(|hotwords| hotwords.check(&model.tokenizer))?;
         fixed_language(model, options)
     }
 
-    /// Tokens of text that a caller gave, as the model would have written it; none without text.
+    /// Tokens of the caller's text, with the leading space that the model would write; empty without text.
     pub(crate) fn tokens_of(&self, text: Option<&str>) -> Vec<u32> {
         let text = text.unwrap_or_default().trim();
         if text.is_empty() { Vec::new() } else { self.model.tokenizer.encode(&format!(" {text}")) }
@@ -99,7 +99,7 @@ impl<'m> WindowDecoder<'m> {
         self.model.tokenizer.special().timestamp_begin.is_some()
     }
 
-    /// Encodes `[frames, mels]` features: texts attend to them until the next call.
+    /// Encodes `[frames, mels]` features; texts attend to them until the next call.
     pub(crate) fn encode(&mut self, features: &[f32]) -> Result<(), Cancelled> {
         let start = Instant::now();
         let _span = span(SpanName::Encode);
@@ -109,12 +109,12 @@ impl<'m> WindowDecoder<'m> {
         Ok(())
     }
 
-    /// Texts that attend to the window that was encoded last.
+    /// The texts that attend to the last encoded window.
     pub(crate) fn hypotheses(&mut self) -> &mut dyn Hypotheses {
         self.session.hypotheses()
     }
 
-    /// Encodes and decodes a window of `[frames, mels]` features, of which the first `frames` hold audio.
+    /// Encodes and decodes a window of `[frames, mels]` features, of which the first `frames` have audio.
     pub(crate) fn decode(
         &mut self,
         features: &[f32],
@@ -134,7 +134,7 @@ impl<'m> WindowDecoder<'m> {
         self.decode_all(features, context)
     }
 
-    /// Frames that are encoded, of which `frames` hold audio.
+    /// Number of frames to encode, if `frames` have audio.
     fn needed_frames(&self, features: &[f32], frames: usize, context: Context<'_>) -> usize {
         let all = features.len() / self.model.dimensions.mels;
         match context.audio_context.unwrap_or(self.options.audio_context) {
@@ -170,11 +170,11 @@ impl<'m> WindowDecoder<'m> {
         Ok(attempt)
     }
 
-    /// Decodes greedily what `draft` most likely says already, once, and aligns the text with the audio: what a live
-    /// stream asks for at every step. `frames` of the features hold audio. The words are those behind the prefix; all
-    /// attend.
+    /// Decodes greedily and once, with `draft` as the likely text, and aligns the text with the audio: a step of a live
+    /// stream. `frames` of the features have audio. Returns the words after the prefix; the attention includes those of
+    /// the prefix.
     ///
-    /// Beams and sampled texts have no use for a draft: they are decoded as ever.
+    /// Beam search and sampling cannot use a draft and are decoded as usual.
     pub(crate) fn decode_draft(
         &mut self,
         features: &[f32],
@@ -205,7 +205,7 @@ impl<'m> WindowDecoder<'m> {
         let draft = Draft::feed(&mut search, &prompt.tokens, draft, &mut recording)?;
         let silence = probability(search.hypotheses.logits(&[prompt.sot]), no_speech);
         let candidate = draft.follow(&mut search, &mut recording)?;
-        // Of the prefix nobody asks.
+        // The prefix is not returned.
         let prefix = prompt.prefix(context.prefix);
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
         let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut self.memory.compressor);
@@ -218,9 +218,9 @@ impl<'m> WindowDecoder<'m> {
         Ok((attempt, listening.behind(prefix.len(), &self.model.tokenizer)))
     }
 
-    /// What decoding starts from.
+    /// Prepares the start of decoding.
     fn prepare(&mut self, context: Context<'_>) -> Result<Prepared<'m>, Cancelled> {
-        // What a text begins with has a language.
+        // A prefix determines the language.
         if !self.language_is_sure && (context.prefix.is_empty() || self.language.is_none()) {
             self.language = Some(self.detect()?.0);
         }
@@ -250,7 +250,7 @@ impl<'m> WindowDecoder<'m> {
     /// Counts an attempt; `before` tokens had been sampled when it began.
     fn count(&mut self, attempt: &Attempt, before: usize, start: Instant) {
         let sampled = self.memory.search.sampled() - before;
-        // Silence has no language: the next window is listened to anew.
+        // Silence has no language: it is detected again in the next window.
         let options = self.options;
         self.language_is_sure |= options.language != Language::Each && !attempt.is_silence(&options.thresholds);
         self.timing.tokens += sampled;
@@ -258,7 +258,7 @@ impl<'m> WindowDecoder<'m> {
         self.timing.decode += start.elapsed();
     }
 
-    /// The language of the window that was encoded last, and its probability among all languages.
+    /// The language of the last encoded window, and its probability among all languages.
     pub(crate) fn detect(&mut self) -> Result<(&'static str, f32), Cancelled> {
         let model = self.model.clone();
         let tokenizer = &model.tokenizer;
@@ -284,7 +284,7 @@ impl<'m> WindowDecoder<'m> {
         Ok((languages[best].0, scores[best]))
     }
 
-    /// Start of transcript with language, task and the wish for no timestamps.
+    /// Start of transcript with language, task and, if wanted, `<|notimestamps|>`.
     pub(crate) fn sot_sequence(&self, timestamps: bool) -> Vec<u32> {
         let tokenizer = &self.model.tokenizer;
         let special = tokenizer.special();
@@ -302,7 +302,7 @@ impl<'m> WindowDecoder<'m> {
         tokens
     }
 
-    /// Most tokens that one window may bring.
+    /// Maximum number of tokens of a window.
     fn max_tokens(&self) -> usize {
         self.options.max_tokens.unwrap_or(self.model.dimensions.text_context / 2)
     }
@@ -329,10 +329,10 @@ impl<'m> WindowDecoder<'m> {
     }
 }
 
-// How much likelier it is that a speaker goes on in the language of the stretch before than that the language changes.
+// Prior odds that a speaker continues in the language of the previous stretch.
 const AS_BEFORE: f32 = 4.0;
 
-// 256 encoder states. Shorter steps bring more inserted words, and longer silence behind the audio no fewer.
+// 256 encoder states. Shorter steps give more inserted words, and longer silence after the audio not fewer.
 const STEP_FRAMES: usize = 512;
 const MARGIN_FRAMES: usize = 64;
 
@@ -341,7 +341,7 @@ fn true_length(frames: usize) -> usize {
     (frames + MARGIN_FRAMES).next_multiple_of(STEP_FRAMES)
 }
 
-/// The language that the options fix, checked against what the model knows.
+/// The language fixed by the options, checked against the model's languages.
 fn fixed_language(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
     let tokenizer = &model.tokenizer;
     let problem = |option, problem| Err(SpeechError::Option { option, problem });

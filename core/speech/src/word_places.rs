@@ -1,14 +1,14 @@
-//! From attention to word times: time warping over what sounds, then each boundary where the sound swells.
+//! From attention to word times: dynamic time warping over sound, then moves each boundary to a rise of the sound.
 //!
-//! The attention of the alignment heads says roughly when each token was heard (openai/whisper `timing.py`: dynamic
-//! time warping). Three things make times of words out of it, measured against known word times in
+//! The attention of the alignment heads shows roughly when each token was spoken (openai/whisper `timing.py`: dynamic
+//! time warping). Three corrections turn it into word times, measured against known word times in
 //! `tests/real_word_times.rs`:
 //!
-//! * Pauses are taken out before the warping ([`Voice`]), so no word begins or ends in one.
-//! * Alignment heads look at a word too early or too late, each model's by about the same time: its lag.
-//! * Near each boundary the place is taken where the sound swells most, weighed against the distance.
+//! * Pauses are removed before the warping ([`Voice`]), so no word begins or ends in one.
+//! * Alignment heads attend to a word too early or too late, by about the same time for each model: its lag.
+//! * Each boundary moves to a nearby position where the sound rises most, weighed against the distance.
 //!
-//! No word is without length, however many there are. Times are multiples of 10 ms.
+//! Every word has a positive duration, however many there are. Times are multiples of 10 ms.
 
 use crate::voice_bounds::Voice;
 
@@ -16,35 +16,36 @@ use crate::voice_bounds::Voice;
 pub(crate) const STATE_SECONDS: f64 = 0.02;
 const FRAME_SECONDS: f64 = STATE_SECONDS / 2.0;
 
-// How far a boundary looks for a swelling sound, and what distance costs as much as half a deviation of it: frames.
+// How far a boundary may move to a rise of the sound, in frames, and the distance that costs as much as half a standard
+// deviation of the rise.
 const REACH: usize = 10;
 const SPREAD: f32 = 5.0;
 // No syllable is shorter than 30 ms.
 const SHORTEST: usize = 3;
-// A pause this long is not inside a word; what sound lies beyond belongs to the next word if it is no longer than words
-// are: a comma's token takes the beginning of the word behind it.
+// A pause this long is not inside a word. Sound after it belongs to the next word, if it is not longer than a word: the
+// token of a comma attends to the beginning of the next word.
 const PAUSE: usize = 25;
 const NEIGHBOUR: usize = 80;
 
-/// Attention over the audio and how its rows make words.
+/// Attention over the audio, and the words of its rows.
 pub(crate) struct Heard<'a> {
     /// `[rows, states]`: one row per text token and one for the end of the text, brighter where the token is heard.
     pub(crate) matrix: &'a [f32],
     pub(crate) states: usize,
     /// Tokens of each word; their sum is the number of text tokens.
     pub(crate) words: &'a [usize],
-    /// Frames of 10 ms that the heads look too late.
+    /// Delay of the heads in frames of 10 ms.
     pub(crate) lag: isize,
 }
 
-/// States of a window that sound; all of them where too few do for `rows` tokens.
+/// States of a window with sound; all states if there are too few for `rows` tokens.
 pub(crate) fn sounding_states(voice: &Voice, states: usize, rows: usize) -> Vec<usize> {
     let sounding: Vec<usize> =
         (0..states).filter(|&state| voice.sounds(2 * state) || voice.sounds(2 * state + 1)).collect();
     if sounding.len() < rows + rows / 2 { (0..states).collect() } else { sounding }
 }
 
-/// Start and end of every word in seconds of the window. `kept` names the state of each column of the matrix.
+/// Start and end of every word in seconds of the window. `kept` is the state of each column of the matrix.
 pub(crate) fn place(heard: &Heard<'_>, kept: &[usize], voice: &Voice) -> Vec<(f64, f64)> {
     let rows = heard.matrix.len() / heard.states.max(1);
     if heard.words.is_empty() || kept.is_empty() || rows == 0 {
@@ -56,7 +57,7 @@ pub(crate) fn place(heard: &Heard<'_>, kept: &[usize], voice: &Voice) -> Vec<(f6
     let mut begins = vec![false; rows];
     first_rows.iter().skip(1).filter(|&&row| row < rows).for_each(|&row| begins[row] = true);
     let starts = token_starts(heard.matrix, heard.states, &begins);
-    // Frames of 10 ms in place of states, those of pauses left out.
+    // Frames of 10 ms instead of states, without pauses.
     let frames: Vec<usize> = kept.iter().flat_map(|state| [2 * state, 2 * state + 1]).collect();
     let at = |row: usize| starts.get(row).map_or(frames.len() as isize, |&state| 2 * state as isize - heard.lag);
     let mut bounds: Vec<usize> =
@@ -70,8 +71,8 @@ pub(crate) fn place(heard: &Heard<'_>, kept: &[usize], voice: &Voice) -> Vec<(f6
     words
 }
 
-/// First column of every row by dynamic time warping, monotonic. A row that `begins` a word has a column of its own
-/// where there are enough of them.
+/// First column of every row by monotonic dynamic time warping. A row that `begins` a word has its own column, if there
+/// are enough columns.
 fn token_starts(matrix: &[f32], states: usize, begins: &[bool]) -> Vec<usize> {
     let tokens = begins.len();
     let own = begins.iter().filter(|&&begins| begins).count() < states;
@@ -115,7 +116,7 @@ fn token_starts(matrix: &[f32], states: usize, begins: &[bool]) -> Vec<usize> {
     starts
 }
 
-/// Moves the boundaries behind the first to where `rise` is strongest nearby, in order and apart.
+/// Moves the boundaries after the first to nearby maxima of `rise`, in order and apart from each other.
 fn swell(bounds: &mut [usize], rise: &[f32]) {
     let last = rise.len().saturating_sub(1);
     // For each boundary its candidates, their best scores so far, and the candidate before that led there.
@@ -141,7 +142,7 @@ fn swell(bounds: &mut [usize], rise: &[f32]) {
     }
     let Some((_, scores, _)) = candidates.last() else { return };
     let Some(mut index) = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])) else { return };
-    // Too many words for the sound: their order is all that can be told.
+    // Too many words for the sound: only their order can be kept.
     if scores[index] == f32::NEG_INFINITY {
         return;
     }
@@ -151,7 +152,7 @@ fn swell(bounds: &mut [usize], rise: &[f32]) {
     }
 }
 
-/// Boundaries strictly in order within `frames`, evenly where there are more of them than frames.
+/// Boundaries in strictly increasing order within `frames`; evenly spaced if there are more boundaries than frames.
 fn spread(bounds: &[usize], frames: usize) -> Vec<f64> {
     let words = bounds.len() - 1;
     let least = (frames as f64 / words as f64).min(SHORTEST as f64);
@@ -167,11 +168,12 @@ fn spread(bounds: &[usize], frames: usize) -> Vec<f64> {
     spread
 }
 
-/// Words between the boundaries, each in one piece of sound: of what pauses separate it keeps what it attends to most.
+/// Words between the boundaries, each in one piece of sound: if a pause divides a word, it keeps the piece that it
+/// attends to most.
 fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f64]) -> Vec<(f64, f64)> {
     let rows = heard.matrix.len() / heard.states;
     let mut words: Vec<(f64, f64)> = Vec::with_capacity(heard.words.len());
-    // Sound before a pause at the beginning of the next word, or behind one at the end of the last.
+    // Sound before a pause at the beginning of the next word, or after one at the end of the last.
     let mut moved_start = None;
     for (index, pair) in bounds.windows(2).enumerate() {
         let (first, end) = (pair[0].floor() as usize, (pair[1].ceil() as usize).min(frames.len()));
@@ -195,7 +197,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
         {
             *end = (frames[cuts[1] - 1] + 1) as f64 * FRAME_SECONDS;
         }
-        // Fractions of frames where words are denser than those.
+        // Fractions of frames if there are more words than frames.
         let time = |bound: f64, frame: usize| {
             let inside = bound > frame as f64 && bound < (frame + 1) as f64;
             (frames[frame] as f64 + if inside { bound - frame as f64 } else { 0.0 }) * FRAME_SECONDS
@@ -219,7 +221,7 @@ fn pieces(heard: &Heard<'_>, frames: &[usize], first_rows: &[usize], bounds: &[f
     words
 }
 
-/// The last word sounds until its sound ends, if that is near.
+/// Extends the last word to the end of its sound, if that is near.
 fn finish_last(words: &mut [(f64, f64)], voice: &Voice) {
     let Some(&(first, _)) = words.first() else { return };
     if let Some((start, end)) = words.last_mut() {

@@ -1,4 +1,4 @@
-//! Where the text of a segment is cut into cues.
+//! Splits the text of a segment into cues.
 
 use sotto_text::sentences::sentence_ends;
 
@@ -6,7 +6,7 @@ use super::SubtitleOptions;
 use super::lines::{evened, fits, hard_break, is_clause_end, needs_space, width};
 use crate::transcript::Segment;
 
-/// Text that is shown at once.
+/// Text of one cue.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Piece {
     pub(super) text: String,
@@ -14,7 +14,7 @@ pub(super) struct Piece {
     pub(super) end: f64,
 }
 
-/// A word and when it is said, its leading space kept.
+/// A word with its times and its leading space.
 #[derive(Debug, Clone)]
 struct Part {
     text: String,
@@ -25,15 +25,15 @@ struct Part {
 // Silence between two words of a segment that ends a cue.
 const PAUSE: f64 = 1.5;
 
-// What ending a cue costs behind a sentence, behind a clause and between other words, in the unit of an unbalanced cue.
+// Cost of ending a cue after a sentence, after a clause and between other words, relative to that of an unbalanced cue.
 const AFTER_SENTENCE: f64 = 0.0;
 const AFTER_CLAUSE: f64 = 0.6;
 const AFTER_WORD: f64 = 1.6;
-// What it costs that a cue holds the end of a sentence in its middle, or is too short to be read.
+// Cost of a cue with the end of a sentence in its middle, and of one that is too short to be read.
 const ACROSS_SENTENCE: f64 = 2.0;
 const TOO_SHORT: f64 = 3.0;
 
-/// The segment's text in pieces that fit a cue, in order.
+/// Splits the segment's text into pieces that fit a cue.
 pub(super) fn pieces(segment: &Segment, options: &SubtitleOptions) -> Vec<Piece> {
     let parts = parts(segment, options);
     if options.per_word && !segment.words.is_empty() {
@@ -54,7 +54,7 @@ pub(super) fn pieces(segment: &Segment, options: &SubtitleOptions) -> Vec<Piece>
     pieces
 }
 
-/// Words with their times, or times by the length of the text where the segment has none.
+/// Words with their times; if the segment has none, times in proportion to the length of the text.
 fn parts(segment: &Segment, options: &SubtitleOptions) -> Vec<Part> {
     let sane = |time: f64| if time.is_finite() { time.max(0.0) } else { 0.0 };
     let start = sane(segment.start);
@@ -89,8 +89,8 @@ fn parts(segment: &Segment, options: &SubtitleOptions) -> Vec<Part> {
     parts
 }
 
-/// Words of `text` with the space before them; those longer than a line in parts, those of scripts without spaces by
-/// characters.
+/// Words of `text` with the space before them; words longer than a line are split, and scripts without spaces are split
+/// into characters.
 fn split(text: &str, limit: usize) -> Vec<String> {
     let mut words = Vec::new();
     let even = evened(text);
@@ -115,10 +115,11 @@ fn piece(parts: &[Part]) -> Piece {
     Piece { text: evened(&text), start, end }
 }
 
-/// Words without a long pause among them, cut where that costs least: least-cost path over the places between words.
+/// Splits words without a long pause between them at the lowest total cost (a least-cost path over the gaps between
+/// words).
 fn cut(parts: &[Part], options: &SubtitleOptions) -> Vec<Piece> {
     let text: String = parts.iter().map(|part| part.text.as_str()).collect();
-    // Bytes of `text` before each word and behind the last.
+    // Byte offset in `text` before each word and after the last.
     let mut offsets = vec![0];
     parts.iter().for_each(|part| offsets.push(offsets[offsets.len() - 1] + part.text.len()));
     let ends: Vec<f64> = (1..=parts.len())
@@ -146,7 +147,7 @@ fn cut(parts: &[Part], options: &SubtitleOptions) -> Vec<Piece> {
                 break;
             }
             let full = width(&shown) as f64 / (2 * options.max_line_length) as f64;
-            // Two cues of half a text each read better than a full one and a scrap.
+            // Two cues of half a text each read better than a full one and a very short one.
             let scrap = (1.0 - full).powi(2);
             let across = (from + 1..end).filter(|&index| sentence(index)).count() as f64 * ACROSS_SENTENCE;
             let short = if seconds < options.least_seconds() { TOO_SHORT } else { 0.0 };
@@ -166,10 +167,11 @@ fn cut(parts: &[Part], options: &SubtitleOptions) -> Vec<Piece> {
 }
 
 impl Piece {
-    /// This piece and the next as one, where either is too short to be shown alone and both fit; else both as they are.
+    /// Joins this piece with the next if either is too short to be shown alone and both fit; else returns both
+    /// unchanged.
     pub(super) fn joined(self, next: &Self, options: &SubtitleOptions) -> Result<Self, (Self, Self)> {
         let least = options.least_seconds();
-        // What is short stays into a pause, if one follows: until the next piece begins there is room.
+        // A short piece can be extended into the pause before the next piece.
         let room = next.start - self.start;
         let short = room < least || (next.end - next.start < least / 2.0 && next.start - self.end < PAUSE);
         let space = if needs_space(&self.text, &next.text) { " " } else { "" };

@@ -1,6 +1,6 @@
 //! Lines of a cue: how wide a text is, and where it breaks best.
 
-/// Columns of `text`: wide characters take two, marks on other characters none.
+/// Width of `text` in columns: wide characters take two, combining marks none.
 pub(super) fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }
@@ -19,12 +19,12 @@ fn columns(c: char) -> usize {
     }
 }
 
-/// Whether `text` stands on one line or two of `limit` columns.
+/// Whether `text` fits on one or two lines of `limit` columns.
 pub(super) fn fits(text: &str, limit: usize) -> bool {
     width(text) <= limit || best_break(text, limit).is_some()
 }
 
-/// `text` on as few lines as it needs, two where they hold it, balanced. Its white space is evened out before.
+/// `text` on as few lines as possible; two lines are balanced. White space is normalised first.
 pub(super) fn balanced(text: &str, limit: usize) -> Vec<String> {
     let text = evened(text);
     let text = text.as_str();
@@ -38,13 +38,13 @@ pub(super) fn balanced(text: &str, limit: usize) -> Vec<String> {
     filled(text, limit)
 }
 
-/// One space for all white space, control characters left out.
+/// Replaces runs of white space by one space and removes control characters.
 pub(super) fn evened(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Where `text` breaks into two lines that both fit: as even as can be, behind punctuation rather than within a phrase.
+/// Where to break `text` into two fitting lines: as even as possible, preferably after punctuation.
 fn best_break(text: &str, limit: usize) -> Option<usize> {
     let total = width(text);
     let mut best: Option<(f32, usize)> = None;
@@ -56,7 +56,7 @@ fn best_break(text: &str, limit: usize) -> Option<usize> {
         let uneven = first.abs_diff(second) as f32;
         let last = text[..at].trim_end().chars().next_back();
         let good = if last.is_some_and(is_clause_end) { total as f32 * 0.25 } else { 0.0 };
-        // A second line that is longer reads better than a first one.
+        // A longer second line reads better than a longer first line.
         let cost = uneven - good + if first > second { 1.0 } else { 0.0 };
         if best.is_none_or(|(least, _)| cost < least) {
             best = Some((cost, at));
@@ -76,7 +76,7 @@ pub(super) fn breaks(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Lines of `limit` columns, as many as it takes; words that are longer are broken between characters.
+/// As many lines of `limit` columns as needed; longer words are broken between characters.
 fn filled(text: &str, limit: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -92,7 +92,7 @@ fn filled(text: &str, limit: usize) -> Vec<String> {
     lines
 }
 
-/// The last place within `limit` columns that splits no character from its marks.
+/// The last position within `limit` columns that does not split a character from its marks.
 pub(super) fn hard_break(text: &str, limit: usize) -> usize {
     let mut columns_so_far = 0;
     for (at, c) in text.char_indices() {
@@ -104,7 +104,7 @@ pub(super) fn hard_break(text: &str, limit: usize) -> usize {
     text.len()
 }
 
-/// Whether a space stands between two texts of one language.
+/// Whether a space is written between two texts.
 pub(super) fn needs_space(before: &str, after: &str) -> bool {
     let wide = |c: Option<char>| c.is_some_and(|c| columns(c) == 2 && !matches!(c, '\u{ac00}'..='\u{d7a3}'));
     !(wide(before.chars().next_back()) && wide(after.chars().next()))

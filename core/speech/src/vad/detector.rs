@@ -1,4 +1,4 @@
-//! What a voice activity detector is to everything behind it: one probability per step.
+//! The interface of voice activity detectors: one probability per step.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use super::options::VadOptions;
 /// Samples per probability: 32 ms.
 pub const STEP: usize = 512;
 
-/// A voice activity detector: weights that streams share. [`SottoVad`](super::SottoVad) comes with the library,
-/// [`SileroVad`](super::SileroVad) from a file; an app may bring its own.
+/// A voice activity detector: its weights, shared by streams. [`SottoVad`](super::SottoVad) is built in,
+/// [`SileroVad`](super::SileroVad) is loaded from a file; an app may implement its own.
 pub trait Detector: Debug + Send + Sync {
     /// The state of a stream at its beginning. The only call that allocates.
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;
 
-    /// The rules that turn this detector's probabilities into the segments that transcription wants.
+    /// Options that turn this detector's probabilities into segments suited for transcription.
     fn options(&self) -> VadOptions {
         VadOptions::default()
     }
 }
 
-/// What a detector knows of one stream.
+/// The state of a detector for one stream.
 pub trait DetectorState: Debug + Send + Sync {
-    /// The probability that someone speaks in `step`, 16 kHz mono. Samples are finite and within ±1e6; the answer must
-    /// not depend on anything but the samples since the beginning.
+    /// The probability that someone speaks in `step`, 16 kHz mono. Samples are finite and within ±1e6. The result must
+    /// depend only on the samples since the beginning.
     fn step(&mut self, step: &[f32; STEP]) -> f32;
 
-    /// Forgets everything: the stream is at its beginning again.
+    /// Resets to the beginning of a stream.
     fn reset(&mut self);
 
-    /// A second stream that has heard the same.
+    /// A copy of the state.
     fn duplicate(&self) -> Box<dyn DetectorState>;
 }

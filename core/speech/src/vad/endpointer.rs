@@ -5,23 +5,23 @@ use super::options::VadOptions;
 
 const SAMPLES_PER_MS: f64 = 16.0;
 
-/// What one probability decided. Positions are samples since the beginning, without padding.
+/// A decision from one probability. Positions are samples since the beginning, without padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The segment that began there is long enough to stay.
+    /// The segment that began at this sample is long enough to be kept.
     Started(usize),
     /// The segment that began at `start` ends at `end`. It was announced by [`Decision::Started`].
     Ended { start: usize, end: usize },
 }
 
-/// A pause inside a segment at which it may be cut.
+/// A pause inside a segment at which it may be split.
 #[derive(Debug, Clone, Copy)]
 struct Pause {
     at: usize,
     length: usize,
 }
 
-/// State between probabilities.
+/// State between steps.
 #[derive(Debug, Clone)]
 pub(super) struct Endpointer {
     threshold: f32,
@@ -36,14 +36,14 @@ pub(super) struct Endpointer {
     current: Option<Current>,
 }
 
-/// A segment that has not ended.
+/// The current segment.
 #[derive(Debug, Clone, Copy)]
 struct Current {
     start: usize,
     announced: bool,
-    /// Samples at or above the threshold.
+    /// Number of samples at or above the threshold.
     voiced: usize,
-    /// Where the silence began that may end it.
+    /// Start of the silence that may end it.
     silent_since: Option<usize>,
     longest_pause: Option<Pause>,
 }
@@ -71,7 +71,7 @@ impl Endpointer {
         }
     }
 
-    /// Takes the probability of the next step; at most an end and a start come of it, in this order.
+    /// Processes the probability of the next step. It decides at most an end and a start, in this order.
     pub(super) fn step(&mut self, probability: f32, mut decided: impl FnMut(Decision)) {
         let now = self.now;
         self.now += STEP;
@@ -93,7 +93,7 @@ impl Endpointer {
                 self.current = None;
                 return;
             };
-            // What is left of a long segment is speech as much as its beginning was.
+            // The rest of a split segment keeps its voiced samples.
             current = Current::at(pause.at + pause.length, current.voiced);
         }
         if probability < self.neg_threshold {
@@ -111,7 +111,7 @@ impl Endpointer {
         self.current = Some(current);
     }
 
-    /// No segment that has not been announced yet begins before this sample.
+    /// Segments that were not announced yet do not begin before this sample.
     pub(super) fn earliest_start(&self) -> usize {
         self.current.map_or(self.now, |current| current.start)
     }
@@ -125,7 +125,7 @@ impl Endpointer {
         }
     }
 
-    /// Speech came back: a pause that was long enough is where the segment may be cut later.
+    /// Speech resumed: a pause that was long enough becomes a possible split point.
     fn end_pause(&self, current: &mut Current, now: usize) {
         let Some(at) = current.silent_since.take() else { return };
         let length = now - at;

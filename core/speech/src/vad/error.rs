@@ -2,14 +2,14 @@
 
 use sotto_nn::weights::WeightError;
 
-/// The weights of a voice activity detector cannot be used.
+/// Why the weights of a voice activity detector cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VadError {
-    /// The file is missing, damaged, or of another model.
+    /// The file is missing, damaged, or belongs to another model.
     #[error(transparent)]
     Weights(#[from] WeightError),
-    /// The file is one of ours, but its numbers cannot be right.
+    /// The file has the right format, but impossible values.
     #[error("{file}: {problem}; the file is damaged, take it again from where it came")]
     Damaged {
         /// Path or name of the file.
@@ -17,7 +17,7 @@ pub enum VadError {
         /// What is wrong.
         problem: String,
     },
-    /// The file is a voice activity detector of another build.
+    /// The file is an unsupported variant of the detector.
     #[error("{file}: {problem}; use silero_vad_16k.safetensors or ggml-silero-v5.1.2 or later (16 kHz)")]
     Unsupported {
         /// Path or name of the file.

@@ -1,9 +1,8 @@
-//! Voice activity detection: who speaks when, before anything is transcribed.
+//! Voice activity detection: when there is speech.
 //!
-//! A [`Detector`] holds weights and is shared: [`SottoVad`], which comes with the library, or [`SileroVad`] from a
-//! file. A
-//! [`VadStream`] gives one speech probability per 32 ms; a [`Segmenter`] turns them into [`Endpoint`]s while audio
-//! arrives, [`speech_segments`] and [`SegmentFinder`] into the segments of a whole recording, by the rules of Silero's
+//! A [`Detector`] holds weights and is shared: the built-in [`SottoVad`], or [`SileroVad`] from a file. A [`VadStream`]
+//! gives one speech probability per 32 ms. A [`Segmenter`] turns them into [`Endpoint`]s while audio arrives;
+//! [`speech_segments`] and [`SegmentFinder`] turn them into the segments of a whole recording, by the rules of Silero's
 //! `get_speech_timestamps`. One thread, no allocation per step.
 
 mod detector;

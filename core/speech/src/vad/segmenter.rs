@@ -1,4 +1,4 @@
-//! Endpoints of speech while audio arrives.
+//! Finds the endpoints of speech while audio arrives.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::stream::VadStream;
 
 const SAMPLES_PER_MS: usize = 16;
 
-/// Where speech begins or ends, in samples since the beginning of the stream.
+/// The beginning or end of speech, in samples since the beginning of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
     /// Speech begins. Known at least `min_speech_ms` later: see [`Segmenter::earliest_start`].
@@ -26,18 +26,18 @@ pub enum Endpoint {
 
 /// Finds [`Endpoint`]s in 16 kHz mono audio pushed in pieces of any size; the endpoints do not depend on the pieces.
 ///
-/// Starts and ends alternate and their positions never decrease. Against [`speech_segments`](super::speech_segments) an
-/// end is announced at once instead of when the next start is known: where two segments lie closer than twice the
-/// padding, the pause belongs to the earlier one as far as it was heard, and an end at the padding's edge that has not
-/// been heard yet is moved to what has been.
+/// Starts and ends alternate and their positions never decrease. Unlike [`speech_segments`](super::speech_segments), it
+/// announces an end at once and not when the next start is known. So if two segments are closer than twice the padding,
+/// the pause belongs to the earlier one as far as it was processed, and the padding at an end is limited to the
+/// processed samples.
 #[derive(Debug)]
 pub struct Segmenter {
     stream: VadStream,
     endpointer: Endpointer,
     pad: usize,
-    /// Samples that have a probability.
+    /// Number of samples with a probability.
     judged: usize,
-    /// Where the last segment ended, padded.
+    /// End of the last segment, with padding.
     ended: usize,
 }
 
@@ -49,14 +49,14 @@ impl Segmenter {
         Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), pad, judged: 0, ended: 0 }
     }
 
-    /// While nobody speaks: samples before this one belong to no segment that is still to come, their audio can be
-    /// forgotten. Lies behind what was pushed by less than [`VadOptions::max_speech_s`].
+    /// The earliest possible start of the next segment, while there is no speech: audio before it can be dropped. It
+    /// lags behind the pushed samples by less than [`VadOptions::max_speech_s`].
     #[must_use]
     pub fn earliest_start(&self) -> usize {
         self.endpointer.earliest_start().saturating_sub(self.pad).max(self.ended)
     }
 
-    /// Takes samples and returns the endpoints that they decided, in order.
+    /// Processes samples and returns the endpoints that they decide, in order.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         let Self { stream, endpointer, pad, judged, ended, .. } = self;
@@ -67,7 +67,7 @@ impl Segmenter {
         endpoints
     }
 
-    /// The endpoints that the end of the audio decides; what was begun is ended. Nothing may be pushed afterwards.
+    /// The endpoints that the end of the audio decides; a begun segment is ended. Nothing may be pushed afterwards.
     pub fn finish(&mut self) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         let length = self.judged + self.stream.pending();

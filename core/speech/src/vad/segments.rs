@@ -1,4 +1,4 @@
-//! Segments of a whole recording.
+//! Finds the segments of a whole recording.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::stream::VadStream;
 
 const SAMPLES_PER_MS: usize = 16;
 
-/// Samples between two looks at the cancellation token: one second.
+/// Samples between two polls of the cancellation token: one second.
 const BLOCK: usize = 16_000;
 
-/// The stretches of speech in 16 kHz mono `samples`, padded, in order, without overlap: what Silero's
-/// `get_speech_timestamps` returns for the same options.
+/// The segments of speech in 16 kHz mono `samples`, padded, in order, without overlap: as Silero's
+/// `get_speech_timestamps` returns them for the same options.
 ///
 /// # Errors
-/// [`Cancelled`] when `cancel` fires; it is looked at once per second of audio.
+/// [`Cancelled`] when `cancel` fires; it is polled once per second of audio.
 pub fn speech_segments<D: Detector + ?Sized>(
     vad: &Arc<D>,
     samples: &[f32],
@@ -36,8 +36,8 @@ pub fn speech_segments<D: Detector + ?Sized>(
     Ok(segments)
 }
 
-/// Finds the segments of a recording while it is read: those of [`speech_segments`], however the samples are cut, each
-/// as soon as the next one is known. Memory does not grow with the recording.
+/// Finds the segments of a recording while it is read: the same as [`speech_segments`], for pieces of any size, each as
+/// soon as the next one is known. Memory does not grow with the recording.
 #[derive(Debug)]
 pub struct SegmentFinder {
     stream: VadStream,
@@ -47,14 +47,14 @@ pub struct SegmentFinder {
 }
 
 impl SegmentFinder {
-    /// At the beginning of a recording.
+    /// A finder at the beginning of a recording.
     #[must_use]
     pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: &VadOptions) -> Self {
         let padding = Padding::new(options);
         Self { stream: VadStream::new(vad), endpointer: Endpointer::new(options), padding, heard: 0 }
     }
 
-    /// Takes 16 kHz mono samples and returns the segments that they decided, in order.
+    /// Processes 16 kHz mono samples and returns the segments that they decide, in order.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Range<usize>> {
         let mut segments = Vec::new();
         let Self { stream, endpointer, padding, heard } = self;
@@ -80,7 +80,7 @@ impl SegmentFinder {
     }
 }
 
-/// The segments that `probabilities`, one per [`STEP`](super::STEP) samples, make of a recording of `length` samples.
+/// The segments of a recording of `length` samples, given one probability per [`STEP`](super::STEP) samples.
 #[must_use]
 pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -> Vec<Range<usize>> {
     let mut segments = Vec::new();
@@ -95,11 +95,11 @@ pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -
     segments
 }
 
-/// Widens each segment by `pad` samples, or by half of the pause where two would meet.
+/// Extends each segment by `pad` samples, or by half of the pause if two would meet.
 #[derive(Debug)]
 struct Padding {
     pad: usize,
-    /// The last segment, whose end waits for the pause behind it.
+    /// The last segment; its end depends on the pause after it.
     last: Option<Range<usize>>,
 }
 
@@ -108,7 +108,7 @@ impl Padding {
         Self { pad: options.speech_pad_ms as usize * SAMPLES_PER_MS, last: None }
     }
 
-    /// Takes a segment that has ended and returns the one before it, whose end it decides.
+    /// Adds a segment that has ended and returns the one before it, whose end is then final.
     fn take(&mut self, decision: Decision) -> Option<Range<usize>> {
         let Decision::Ended { start, end } = decision else { return None };
         let Some(last) = self.last.take() else {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::detector::{Detector, DetectorState, STEP};
 
-/// Far beyond any recording, near enough that no square overflows.
+/// Far beyond any recording, but squares do not overflow.
 const LOUDEST: f32 = 1e6;
 
 /// Gives one probability of speech per [`STEP`] samples of 16 kHz mono audio.
 ///
-/// The probabilities do not depend on how the audio was cut into pieces. What a step costs
-/// depends on the detector: docs/PERFORMANCE.md; nothing is allocated after [`new`](Self::new).
+/// The probabilities do not depend on how the audio was cut into pieces. The cost of a step depends on the detector
+/// (docs/PERFORMANCE.md); nothing is allocated after [`new`](Self::new).
 #[derive(Debug)]
 pub struct VadStream {
     state: Box<dyn DetectorState>,
@@ -19,15 +19,15 @@ pub struct VadStream {
 }
 
 impl VadStream {
-    /// A stream at its beginning.
+    /// A new stream.
     #[must_use]
     pub fn new<D: Detector + ?Sized>(vad: &Arc<D>) -> Self {
         Self { state: Arc::clone(vad).begin(), pending: [0.0; STEP], filled: 0 }
     }
 
-    /// Takes samples and hands each probability that they complete to `each`, in order.
+    /// Processes samples and calls `each` with every probability that they complete, in order.
     ///
-    /// Samples that are not finite count as zero: one broken sample must not silence the rest of a stream.
+    /// Samples that are not finite count as zero, so that one bad sample does not spoil the rest of a stream.
     pub fn push(&mut self, mut samples: &[f32], mut each: impl FnMut(f32)) {
         while !samples.is_empty() {
             let (now, later) = samples.split_at(samples.len().min(STEP - self.filled));
@@ -43,8 +43,7 @@ impl VadStream {
         }
     }
 
-    /// The probability of what is left at the end, filled up with zeros; `None` when nothing is. The stream is then at
-    /// its beginning again.
+    /// The probability of the remaining samples, padded with zeros; `None` if there are none. Resets the stream.
     pub fn finish(&mut self) -> Option<f32> {
         let last = (self.filled > 0).then(|| {
             self.pending[self.filled..].fill(0.0);
@@ -54,13 +53,13 @@ impl VadStream {
         last
     }
 
-    /// Forgets everything that was pushed.
+    /// Resets the stream.
     pub fn reset(&mut self) {
         self.state.reset();
         self.filled = 0;
     }
 
-    /// Samples that wait for their step to be complete; less than [`STEP`].
+    /// Number of samples of the incomplete step; less than [`STEP`].
     #[must_use]
     pub fn pending(&self) -> usize {
         self.filled

@@ -8,10 +8,10 @@ use sotto_kernels::{Panels, lstm_cell, relu, sigmoid};
 use super::super::detector::STEP;
 use super::weights::{BINS, CHANNELS, HIDDEN, SileroVad, TAPS, WINDOW};
 
-/// Samples of the previous step that each step sees again.
+/// Samples of the previous step that precede each step.
 pub(super) const CONTEXT: usize = 64;
 
-/// Samples that are reflected behind the step.
+/// Samples that are reflected at the end of the step.
 const REFLECTED: usize = 64;
 
 const HOP: usize = 128;
@@ -19,7 +19,7 @@ const SAMPLES: usize = CONTEXT + STEP;
 const PADDED: usize = SAMPLES + REFLECTED;
 const FRAMES: usize = (PADDED - WINDOW) / HOP + 1;
 
-/// State of one stream, and the memory that a step works in.
+/// State of one stream, and scratch memory of a step.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     /// Context, step, reflection.
@@ -33,7 +33,7 @@ pub(super) struct State {
 #[derive(Debug, Clone)]
 struct Work {
     spectra: [[f32; 2 * BINS]; FRAMES],
-    /// Inputs of each convolution: frames behind each other, a frame of zeros at both ends.
+    /// Inputs of each convolution: consecutive frames, with a frame of zeros at both ends.
     frames1: [f32; (FRAMES + 2) * CHANNELS[0]],
     frames2: [f32; (FRAMES + 2) * CHANNELS[1]],
     frames3: [f32; (FRAMES / 2 + 2) * CHANNELS[2]],
@@ -58,15 +58,15 @@ impl State {
         }
     }
 
-    /// Back to the beginning. Work memory needs no clearing: what a step reads of it, it has written, or is always
-    /// zero.
+    /// Resets to the beginning. Scratch memory needs no clearing: a step reads only what it has written, or constant
+    /// zeros.
     pub(super) fn reset(&mut self) {
         self.samples.fill(0.0);
         self.input_and_hidden.fill(0.0);
         self.cell.fill(0.0);
     }
 
-    /// The probability of speech in `step`; the state moves on.
+    /// The probability of speech in `step`; updates the state.
     pub(super) fn step(&mut self, vad: &SileroVad, step: &[f32; STEP]) -> f32 {
         self.samples.copy_within(STEP..SAMPLES, 0);
         self.samples[CONTEXT..SAMPLES].copy_from_slice(step);

@@ -21,7 +21,7 @@ pub(super) const BINS: usize = WINDOW / 2 + 1;
 /// Taps of each convolution.
 pub(super) const TAPS: usize = 3;
 
-/// Channels in front of, between and behind the four convolutions.
+/// Channels before, between and after the four convolutions.
 pub(super) const CHANNELS: [usize; 5] = [BINS, 128, 64, 64, 128];
 
 /// Width of the LSTM's state.
@@ -30,22 +30,23 @@ pub(super) const HIDDEN: usize = 128;
 /// First bytes of a ggml file.
 const GGML_MAGIC: &[u8] = b"lmgg";
 
-/// The weights of Silero VAD, ready to compute with. Immutable, about 1.3 MB; share it with [`std::sync::Arc`].
+/// The weights of Silero VAD. Immutable, about 1.3 MB; share it with [`std::sync::Arc`].
 #[derive(Debug)]
 pub struct SileroVad {
     /// Real parts, then imaginary parts of the bins.
     pub(super) transform: Panels,
     pub(super) convolutions: [Panels; 4],
-    /// Gates (input, forget, cell, output) of inputs and state side by side.
+    /// Gates (input, forget, cell, output) for inputs and state side by side.
     pub(super) gates: Panels,
     pub(super) output: Panels,
 }
 
 impl SileroVad {
-    /// Reads weights: `silero_vad_16k.safetensors`, or a `ggml-silero-*.bin` of whisper.cpp. Told apart by content.
+    /// Reads weights: `silero_vad_16k.safetensors`, or a `ggml-silero-*.bin` of whisper.cpp. The format is recognised
+    /// by content.
     ///
     /// # Errors
-    /// [`VadError`] when the file cannot be read, is damaged or of another model.
+    /// [`VadError`] when the file cannot be read, is damaged or belongs to another model.
     pub fn load(path: &Path) -> Result<Self, VadError> {
         let io = |source| WeightError::Io { file: path.display().to_string(), source };
         let mut magic = Vec::new();
@@ -58,7 +59,7 @@ impl SileroVad {
         }
     }
 
-    /// As [`load`](Self::load), for bytes in memory; `name` stands for the path in messages.
+    /// As [`load`](Self::load), for bytes in memory; `name` replaces the path in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -115,7 +116,7 @@ impl Named<'_> {
         }
     }
 
-    /// Convolution `number`, counted from 1, for inputs whose three frames lie behind each other.
+    /// Convolution `number`, counted from 1, for inputs of three consecutive frames.
     fn conv(&self, number: usize) -> Result<Panels, WeightError> {
         let (inputs, outputs) = (CHANNELS[number - 1], CHANNELS[number]);
         let weight = self.tensor(&format!("conv{number}.weight"), &[outputs, inputs, TAPS])?;

@@ -1,5 +1,5 @@
-//! Our own detector: small enough to come with the library, trained by `scripts/train/vad`. Its card, with data,
-//! licence and figures, lies beside the weights in `core/starter/models/vad`.
+//! Sotto's own detector: small enough to be built in; trained by `scripts/train/vad`. Its model card, with data,
+//! licence and figures, is beside the weights in `core/starter/models/vad`.
 
 mod network;
 mod weights;
@@ -12,8 +12,8 @@ use network::State;
 pub use weights::SottoVad;
 
 impl SottoVad {
-    /// The detector that comes with the library. The first call unpacks its weights (about a millisecond, 0.4 MB); all
-    /// share them.
+    /// The built-in detector. The first call unpacks its weights (about a millisecond, 0.4 MB), which all callers
+    /// share.
     #[must_use]
     pub fn builtin() -> Arc<Self> {
         static BUILTIN: OnceLock<Arc<SottoVad>> = OnceLock::new();

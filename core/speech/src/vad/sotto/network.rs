@@ -1,25 +1,25 @@
-//! One step of our network: 512 samples and the state in, the probability of speech out.
+//! One step of Sotto's network: 512 samples and the state in, the probability of speech out.
 //!
 //! Two frames of 40 mel bins (window 400, hop 256; the second ends with the step) → normalised per bin → convolution
 //! over three frames, ReLU → convolution over four of its outputs, ReLU → GRU cell → linear over both → sigmoid. About
-//! 0.1 million multiply-adds. Before the beginning lie zeros: samples, frames and outputs of the first convolution.
+//! 0.1 million multiply-adds. Samples, frames and outputs of the first convolution before the beginning are zeros.
 
 use sotto_kernels::{SpectrogramScratch, gru_cell, relu, sigmoid};
 
 use super::super::detector::STEP;
 use super::weights::{FIRST, HIDDEN, HOP, MELS, SECOND, SottoVad, TAPS1, TAPS2};
 
-/// Samples under the window of a frame.
+/// Samples per frame (window length).
 const WINDOW: usize = 400;
-/// Samples of the previous step that the first frame sees again.
+/// Samples of the previous step in the first frame.
 const LEAD: usize = WINDOW - HOP;
 /// Frames per step.
 const NEW: usize = STEP / HOP;
-/// Frames, and outputs of the first convolution, that the next step sees again.
+/// Frames, and outputs of the first convolution, that the next step uses again.
 const OLD1: usize = TAPS1 - 1;
 const OLD2: usize = TAPS2 - NEW;
 
-/// State of one stream, and the memory that a step works in.
+/// State of one stream, and scratch memory of a step.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     samples: [f32; LEAD + STEP],
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// Back to the beginning.
+    /// Resets to the beginning.
     pub(super) fn reset(&mut self) {
         self.samples.fill(0.0);
         self.frames.fill(0.0);
@@ -49,7 +49,7 @@ impl State {
         self.hidden_and_second.fill(0.0);
     }
 
-    /// The probability of speech in `step`; the state moves on.
+    /// The probability of speech in `step`; updates the state.
     pub(super) fn step(&mut self, vad: &SottoVad, step: &[f32; STEP]) -> f32 {
         self.samples.copy_within(STEP.., 0);
         self.samples[LEAD..].copy_from_slice(step);
@@ -84,7 +84,7 @@ impl State {
         relu(second);
     }
 
-    /// The GRU cell as PyTorch defines it: the reset gate works on the state's product, its bias included.
+    /// The GRU cell as PyTorch defines it: the reset gate scales the product of the state, its bias included.
     fn advance_cell(&mut self, vad: &SottoVad) {
         let (mut of_input, mut of_state) = ([0.0; 3 * HIDDEN], [0.0; 3 * HIDDEN]);
         let (hidden, second) = self.hidden_and_second.split_at_mut(HIDDEN);

@@ -1,4 +1,4 @@
-//! Weights of our detector, from the safetensors file that `scripts/train/vad/export.py` writes.
+//! Weights of Sotto's detector, from the safetensors file written by `scripts/train/vad/export.py`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::super::error::VadError;
 
 /// Mel bins of a frame.
 pub(super) const MELS: usize = 40;
-/// Samples from one frame to the next: two frames per step.
+/// Distance between frames in samples: two frames per step.
 pub(super) const HOP: usize = 256;
 /// Frames that the first convolution sees at once, and its channels.
 pub(super) const TAPS1: usize = 3;
@@ -22,23 +22,23 @@ pub(super) const SECOND: usize = 96;
 /// Width of the GRU.
 pub(super) const HIDDEN: usize = 96;
 
-/// What the metadata of our files call themselves, and the version that is read here.
+/// Format name and version in the metadata of the files.
 const FORMAT: (&str, &str) = ("sotto-vad", "1");
 
-/// Weights that training ends with are below 10. Up to here no product of finite samples overflows.
+/// Trained weights are below 10. Up to this limit no product with finite samples overflows.
 const LARGEST: f32 = 1e3;
 
-/// The weights of our detector, ready to compute with. Immutable, 0.4 MB; share it with [`std::sync::Arc`].
+/// The weights of Sotto's detector. Immutable, 0.4 MB; share it with [`std::sync::Arc`].
 #[derive(Debug)]
 pub struct SottoVad {
     pub(super) kernels: KernelSet,
     pub(super) spectrogram: Spectrogram,
-    /// Of each mel bin over the training data; `scale` is one over the standard deviation.
+    /// Mean of each mel bin over the training data; `scale` is the inverse of the standard deviation.
     pub(super) mean: [f32; MELS],
     pub(super) scale: [f32; MELS],
     pub(super) first: Panels,
     pub(super) second: Panels,
-    /// Gates (reset, update, new) of the inputs, and of the state.
+    /// Gates (reset, update, new) for the inputs, and for the state.
     pub(super) of_input: Panels,
     pub(super) of_state: Panels,
     pub(super) output: Panels,
@@ -48,12 +48,12 @@ impl SottoVad {
     /// Reads a file of `scripts/train/vad`.
     ///
     /// # Errors
-    /// [`VadError`] when the file cannot be read, is damaged or of another model.
+    /// [`VadError`] when the file cannot be read, is damaged or belongs to another model.
     pub fn load(path: &Path) -> Result<Self, VadError> {
         Self::from_weights(&Weights::open_safetensors(path)?)
     }
 
-    /// As [`load`](Self::load), for bytes in memory; `name` stands for the path in messages.
+    /// As [`load`](Self::load), for bytes in memory; `name` replaces the path in messages.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -61,7 +61,7 @@ impl SottoVad {
         Self::from_weights(&Weights::from_safetensors_bytes(bytes, name)?)
     }
 
-    /// Whether the file says that it is one of ours. What cannot be read is not.
+    /// Whether the file has the metadata of this format; `false` if it cannot be read.
     pub(in super::super) fn is_file(path: &Path) -> bool {
         Weights::open_safetensors(path).is_ok_and(|weights| weights.metadata("format") == Some(FORMAT.0))
     }
@@ -107,7 +107,7 @@ impl Named<'_> {
         Ok(values)
     }
 
-    /// A convolution for rows in which `taps` frames lie behind each other.
+    /// A convolution for rows of `taps` consecutive frames.
     fn conv(&self, name: &str, inputs: usize, outputs: usize, taps: usize) -> Result<Panels, VadError> {
         let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs, taps])?;
         let bias = self.tensor(&format!("{name}.bias"), &[outputs])?;
