@@ -1,8 +1,8 @@
-//! Jobs: the one kind of long call that an app drives. Started by the [`Engine`](crate::Engine), run on a thread of
-//! their own, their events pulled by a thread or an async task, cancelled by a call or by being dropped; nobody waits
-//! for their thread (`docs/adr/0018-jobs.md`).
+//! Jobs: the one form of a long call that an app drives. The [`Engine`](crate::Engine) starts them; they run on threads
+//! of their own; their events are pulled by a thread or an async task. A call, or dropping the job, cancels it without
+//! waiting for its thread (`docs/adr/0018-jobs.md`).
 //!
-//! In an async function of an app (any executor will do; `next_event` is the same for a thread):
+//! In an async function, with any executor (a thread uses `next_event` instead):
 //!
 //! ```
 //! use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Sotto: speech-to-text on the device. Nothing a user says leaves it.
 //!
-//! An [`Engine`] owns what all tasks of an application share: a pool of threads, a memory budget, the loaded models.
-//! What takes long is a job that it starts ([`job`]): it runs on a thread of its own, its events are pulled, and nobody
-//! waits for it who does not want to:
+//! An [`Engine`] owns everything that the tasks of an application share: a thread pool, a memory budget, the loaded
+//! models. Long calls are jobs that it starts ([`job`]): they run on threads of their own, and their events are pulled:
 //!
 //! ```
 //! use std::time::Duration;
@@ -27,7 +26,7 @@
 //! # Ok::<(), std::sync::Arc<sotto::speech::Error>>(())
 //! ```
 //!
-//! The same as calls that block the thread that makes them, for programs of the desk:
+//! The same with blocking calls, for desktop programs:
 //!
 //! ```
 //! use sotto::speech::Options;
@@ -42,8 +41,8 @@
 //! ```
 //!
 //! A module per subject, with short names: [`speech`], [`vad`], [`subtitles`], [`audio`], [`text`], [`packing`],
-//! [`store`], [`cache`], [`profile`]. Everything is `Send + Sync`. Threads are those of jobs and the helpers that share
-//! a network's work ([`LoadOptions::helper_setup`]; those of f32 networks are `gemm`'s).
+//! [`store`], [`cache`], [`profile`]. Everything is `Send + Sync`. Its threads are those of jobs, and helpers that
+//! share the work of networks ([`LoadOptions::helper_setup`]; f32 networks use `gemm`'s threads).
 
 #![forbid(unsafe_code)]
 
@@ -57,7 +56,7 @@ pub mod speech;
 pub mod starter;
 pub mod store;
 
-/// Comparing texts: Whisper's English normaliser and error rates. Where sentences end. Tokens.
+/// Text: Whisper's English normaliser, error rates, sentence ends, tokens.
 pub mod text {
     pub use sotto_text::metrics::{ErrorCounts, character_errors, contains_phrase, word_errors};
     pub use sotto_text::normalize::{BasicOptions, basic, english};
@@ -66,15 +65,15 @@ pub mod text {
     pub use sotto_text::{TextError, Tokenizer};
 }
 
-/// Instruction sets. With the cargo feature `measure` also the speed of the kernels alone on this machine, beside what
-/// its processor and its memory allow.
+/// Instruction sets. With the cargo feature `measure` also the speed of the kernels on this machine, compared with the
+/// limits of its processor and memory.
 pub mod kernels {
     #[cfg(feature = "measure")]
     pub use sotto_kernels::measure::{Case, Figure, peak, read_bandwidth};
     pub use sotto_kernels::{Isa, IsaNotice, KernelSet};
 }
 
-/// Cues of subtitles, as SubRip or WebVTT.
+/// Subtitles, as SubRip or WebVTT.
 pub use sotto_speech::subtitles;
 /// Voice activity detection.
 pub use sotto_speech::vad;
@@ -86,7 +85,7 @@ pub use sotto_runtime::{
 };
 pub use sotto_speech::{FileRange, FileRangeError, FileRangeReader, LoadError, LoadOptions, MemoryBytes, MemoryFile};
 
-/// What an app shares between its threads: the build fails where a part of it cannot be.
+/// Checks at compile time that these types can be shared between threads.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Engine>();

@@ -1,4 +1,4 @@
-//! Packing models: one file with quantized weights that is mapped and used where it lies.
+//! Packing models into one file with quantized weights that can be mapped and used in place.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ pub use sotto_speech::{
 use crate::Engine;
 use crate::speech::ModelSource;
 
-/// Packing as a job. Its progress counts weights, then bytes.
+/// A job that packs a model. Its progress counts weights, then bytes.
 pub type QuantizeJob = Job<Step<Quantized>, QuantizeError>;
 
 impl Engine {
     /// Packs the model at `source` into the file `destination`, as [`quantize`] does.
     ///
-    /// Fails as that does; there is a whole file at `destination` or none.
+    /// Fails like that function; an error leaves no partial file at `destination`.
     #[must_use]
     pub fn quantize(
         &self,

@@ -20,8 +20,8 @@ pub use open::{decode_bytes, open_bytes, open_range};
 #[cfg(unix)]
 pub use sotto_speech::duplicate_descriptor;
 
-/// A recording that a job reads: nothing is opened before the job's thread does it, and what cannot be read is a
-/// failure of the job. Read once, block by block, in memory that does not grow with its length.
+/// A recording for a job. The job's thread opens it; a recording that cannot be read makes the job fail. It is read
+/// once, block by block, in memory that does not grow with its length.
 #[derive(Debug)]
 pub struct Recording {
     from: From,
@@ -30,9 +30,9 @@ pub struct Recording {
 
 enum From {
     File(PathBuf),
-    /// Name for messages, and a file.
+    /// Name for messages, and a seekable file.
     Reader(String, Box<dyn Seekable>),
-    /// Name for messages, and a file that is read forward.
+    /// Name for messages, and a file that is only read forward.
     Stream(String, Box<dyn Read + Send>),
     /// Name for messages, and samples without a header.
     Raw(String, Box<dyn Read + Send>, RawFormat),
@@ -45,26 +45,26 @@ trait Seekable: Read + Seek + Send + Sync {}
 impl<R: Read + Seek + Send + Sync> Seekable for R {}
 
 impl Recording {
-    /// A file of any format that [`AudioFile`] reads; a named pipe is read forward.
+    /// A file of any format that [`AudioFile`] supports; a named pipe is read forward.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         From::File(path.into()).into()
     }
 
-    /// The same in memory; `name` is what errors call it.
+    /// A file in memory; `name` is its name in errors.
     pub fn bytes(name: impl Into<String>, bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
         Self::reader(name, Cursor::new(bytes))
     }
 
-    /// The same from any seekable reader: an open file, a part of one.
+    /// A file from any seekable reader: an open file, or a part of one.
     pub fn reader(name: impl Into<String>, reader: impl Read + Seek + Send + Sync + 'static) -> Self {
         From::Reader(name.into(), Box::new(reader)).into()
     }
 
-    /// The same behind a descriptor of which the application stays the owner, as [`open_descriptor`] takes it: a file,
-    /// a part of one, or a pipe. It is duplicated at once.
+    /// A file, a part of one, or a pipe by its descriptor, as in [`open_descriptor`]. The descriptor is duplicated at
+    /// once; the application keeps its own.
     ///
     /// # Errors
-    /// [`AudioError::Io`] where the descriptor cannot be used or the range does not lie in the file.
+    /// [`AudioError::Io`] when the descriptor cannot be used or the range does not lie in the file.
     #[cfg(unix)]
     pub fn descriptor(
         name: impl Into<String>,
@@ -79,44 +79,44 @@ impl Recording {
         }
     }
 
-    /// The same from an open file, or a part of one: an asset of an Android package.
+    /// An open file, or a part of one, such as an asset of an Android package.
     #[must_use]
     pub fn range(range: &FileRange) -> Self {
         Self::reader(range.name(), range.reader())
     }
 
-    /// The same from a reader that only goes forward: a pipe, a socket, a decompressor. While it blocks it cannot be
-    /// told of a cancelled job; the job's readers are.
+    /// A file from a forward-only reader: a pipe, a socket, a decompressor. A read that blocks does not notice that the
+    /// job was cancelled; those who wait for events do.
     pub fn stream(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
         From::Stream(name.into(), Box::new(reader)).into()
     }
 
-    /// Samples without a header, from a reader that only goes forward.
+    /// Raw samples without a header, from a forward-only reader.
     pub fn raw(name: impl Into<String>, reader: impl Read + Send + 'static, format: RawFormat) -> Self {
         From::Raw(name.into(), Box::new(reader), format).into()
     }
 
-    /// Samples in memory. They are mono: choosing a channel of them fails.
+    /// Samples in memory. They are mono, so selecting a channel other than the first fails.
     #[must_use]
     pub fn samples(samples: Pcm16k) -> Self {
         From::Samples(samples).into()
     }
 
-    /// Whatever hands out samples. A channel must have been chosen there.
+    /// Any source of samples. A channel must be selected in the source itself.
     pub fn source(source: impl SampleSource + Send + 'static) -> Self {
         From::Source(Box::new(source)).into()
     }
 
-    /// What is heard of several channels: the mean of all, unless this says otherwise.
+    /// Selects a channel; the default is the mean of all channels.
     #[must_use]
     pub fn channel(self, channel: Channel) -> Self {
         Self { channel, ..self }
     }
 
-    /// All of it, in memory: for short clips. Blocks the calling thread.
+    /// Decodes the whole recording into memory: for short clips. Blocks the calling thread.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// [`AudioError`] when it cannot be read.
     pub fn decode(self) -> Result<Pcm16k, AudioError> {
         self.read(|source| {
             let mut samples = Vec::new();
@@ -154,7 +154,7 @@ impl Recording {
     }
 }
 
-/// Samples have one channel, which may be chosen.
+/// Samples have one channel, which may be selected.
 fn check_mono(channel: Channel) -> Result<(), AudioError> {
     match channel {
         Channel::Only(wanted) if wanted > 0 => {
@@ -183,7 +183,7 @@ impl std::convert::From<PathBuf> for Recording {
 }
 
 impl fmt::Debug for From {
-    /// What kind it is; never what is in it.
+    /// Its kind; never its content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => f.debug_tuple("File").field(path).finish(),

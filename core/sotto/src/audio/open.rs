@@ -1,12 +1,12 @@
-//! Recordings that do not lie at a path: in memory, in a part of an open file, behind a descriptor.
+//! Recordings without a path: in memory, in a part of an open file, by descriptor.
 
 use std::io::Cursor;
 
 use sotto_audio::{AudioError, AudioFile, Pcm16k};
 use sotto_speech::{FileRange, MemoryBytes};
 
-/// Opens a recording in memory: a `Vec<u8>`, an `Arc<[u8]>` or bytes compiled into the application. `name` is what
-/// errors call it. Copies nothing.
+/// Opens a recording in memory: a `Vec<u8>`, an `Arc<[u8]>` or bytes compiled into the application. `name` is its name
+/// in errors. Copies nothing.
 ///
 /// # Errors
 /// As [`AudioFile::from_reader`].
@@ -14,8 +14,8 @@ pub fn open_bytes(bytes: impl Into<MemoryBytes>, name: &str) -> Result<AudioFile
     AudioFile::from_reader(Cursor::new(bytes.into()), name)
 }
 
-/// Opens a recording that is an open file, or a part of one: an asset of an Android package, a document. Reads with a
-/// position of its own, so that several may read one descriptor.
+/// Opens a recording that is an open file, or a part of one: an asset of an Android package, a document. Has its own
+/// read position, so several readers can share a descriptor.
 ///
 /// # Errors
 /// As [`AudioFile::from_reader`].
@@ -23,12 +23,12 @@ pub fn open_range(range: &FileRange) -> Result<AudioFile, AudioError> {
     AudioFile::from_reader(range.reader(), range.name())
 }
 
-/// Opens a recording behind a descriptor of which the application stays the owner: it is duplicated. Where it names a
-/// file, the `length` bytes from `offset` on (up to the end for `None`); where it names a pipe or a socket, as
-/// documents of remote storage do, all that comes, as [`AudioFile::from_stream`], with `offset` 0 and no length.
+/// Opens a recording by its descriptor, which is duplicated; the application keeps its own. If it is a file, reads
+/// `length` bytes from `offset` on (up to the end for `None`). If it is a pipe or a socket, as for documents in remote
+/// storage, reads everything, as [`AudioFile::from_stream`]; `offset` must then be 0 and `length` `None`.
 ///
 /// # Errors
-/// [`AudioError::Io`] where the descriptor cannot be used or the range does not lie in the file, otherwise as
+/// [`AudioError::Io`] when the descriptor cannot be used or the range does not lie in the file, otherwise as
 /// [`AudioFile::from_reader`].
 #[cfg(unix)]
 pub fn open_descriptor(
@@ -43,7 +43,7 @@ pub fn open_descriptor(
     }
 }
 
-/// What is behind a descriptor.
+/// The kind of file of a descriptor.
 #[cfg(unix)]
 pub(crate) enum Behind {
     /// A file, or a part of one.
@@ -52,7 +52,7 @@ pub(crate) enum Behind {
     Stream(std::fs::File),
 }
 
-/// What [`open_descriptor`] opens, not opened yet.
+/// The file for [`open_descriptor`], not opened yet.
 #[cfg(unix)]
 pub(crate) fn of_descriptor(
     descriptor: std::os::fd::RawFd,

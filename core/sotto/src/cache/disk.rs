@@ -1,4 +1,4 @@
-//! What the cache asks of a file system.
+//! File system operations of the cache.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -11,7 +11,7 @@ use sotto_runtime::CancelToken;
 use super::error::CacheError;
 use super::poll;
 
-/// [`PackedCache::default_dir`](super::PackedCache::default_dir) on any platform, from any environment. Empty variables
+/// [`PackedCache::default_dir`](super::PackedCache::default_dir) for a given platform and environment. Empty variables
 /// count as unset.
 pub(super) fn default_dir(variable: impl Fn(&str) -> Option<PathBuf>, os: &str) -> Option<PathBuf> {
     let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
@@ -30,7 +30,7 @@ pub(super) fn default_dir(variable: impl Fn(&str) -> Option<PathBuf>, os: &str) 
     Some(cache.join("sotto").join("packed"))
 }
 
-/// Whether a file begins as whisper.cpp's do.
+/// Whether a file begins like a whisper.cpp file.
 pub(super) fn is_ggml(path: &Path) -> bool {
     let mut start = [0; 4];
     path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *b"lmgg"
@@ -40,7 +40,7 @@ pub(super) fn create_folder(path: &Path) -> Result<(), CacheError> {
     fs::create_dir_all(path).map_err(CacheError::io(path, "create the folder"))
 }
 
-/// Reads a small file; `None` where there is none, or one that is larger than anything the cache writes.
+/// Reads a small file; `None` if there is none, or if it is larger than any file of the cache.
 pub(super) fn read_small(path: &Path) -> Option<Vec<u8>> {
     const LIMIT: u64 = 1 << 20;
     let mut bytes = Vec::new();
@@ -66,7 +66,7 @@ pub(super) fn write_small(path: &Path, contents: &[u8]) -> Result<(), CacheError
     })
 }
 
-/// Removes a file; the bytes that it had. One that is gone has none.
+/// Removes a file; returns its size in bytes, 0 if it does not exist.
 pub(super) fn remove(path: &Path) -> Result<u64, CacheError> {
     let bytes = fs::symlink_metadata(path).map_or(0, |metadata| metadata.len());
     match fs::remove_file(path) {
@@ -76,7 +76,7 @@ pub(super) fn remove(path: &Path) -> Result<u64, CacheError> {
     }
 }
 
-/// Files of a folder; none where there is no folder.
+/// Files of a folder; none if there is no folder.
 pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     match fs::read_dir(folder) {
         Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
@@ -85,15 +85,15 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<PathBuf>, CacheError> {
     }
 }
 
-/// The right to pack one model; given back on drop, and by the system when the process dies.
+/// The lock for packing one model; released on drop, and by the system when the process ends.
 ///
-/// File systems without locks give everybody the right: then a model may be packed twice, and the last one stays.
+/// On file systems without locks everybody gets the lock: then a model may be packed twice, and the last result stays.
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits at most `patience`; `None` when another process still has the lock then.
+    /// Waits at most `patience`; `None` if another process still has the lock.
     pub(super) fn take(path: &Path, patience: Duration, cancel: &CancelToken) -> Result<Option<Self>, CacheError> {
         let file = File::options().create(true).truncate(false).write(true).open(path);
         let file = file.map_err(CacheError::io(path, "open"))?;

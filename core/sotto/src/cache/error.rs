@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sotto_runtime::Cancelled;
 use sotto_speech::{LoadError, QuantizeError, WriteError};
 
-/// A failure of the cache of packed models. It never keeps a model from being loaded; that is slower then.
+/// A failure of the cache of packed models. It never prevents a model from being loaded, only makes loading slower.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
@@ -22,7 +22,7 @@ pub enum CacheError {
         /// The model.
         path: PathBuf,
     },
-    /// A file of the model was written to while it was read.
+    /// A file of the model was modified while it was read.
     #[error("{path}: was changed while it was read; load the model again once it is complete")]
     Changed {
         /// The file.
@@ -39,15 +39,15 @@ pub enum CacheError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The attempted operation.
         action: &'static str,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl CacheError {
-    /// An I/O error at `path`, with a full disk told apart.
+    /// An I/O error at `path`; a full disk becomes [`CacheError::DiskFull`].
     pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| match source.kind() {

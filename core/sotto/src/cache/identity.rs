@@ -1,10 +1,10 @@
-//! What a source of a model holds, without reading its weights every time.
+//! Identity of a model's content, without reading its weights every time.
 //!
-//! A source is known by the SHA-256 of all files that can matter to a loader. That takes the time of reading them, so
-//! the result is kept beside what the system says of each file (length, times, inode) and beside the hash of samples of
-//! its content. As long as those are the same the files are not read again. A file that was written to within the
-//! resolution of its time stamps could change once more without another time stamp: then the result is kept but not
-//! relied on, as git does with files that are younger than its index.
+//! A source is identified by the SHA-256 of all files that can matter to a loader. Computing it reads all files, so the
+//! result is stored together with the metadata of each file (length, times, inode) and a hash of samples of its
+//! content. While these do not change, the files are not read again. A file that was written within the resolution of
+//! its time stamps could change again without a new time stamp: then the result is stored but not trusted, like git
+//! with files that are newer than its index.
 
 use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
@@ -18,54 +18,54 @@ use sotto_runtime::CancelToken;
 use super::disk::{create_folder, read_small, write_small};
 use super::error::CacheError;
 
-/// Counts up when what is kept, or what is hashed, changes.
+/// Increases when the stored data, or what is hashed, changes.
 const VERSION: u32 = 1;
 
-/// Files of up to this many bytes are sampled whole.
+/// Files up to this size in bytes are sampled completely.
 const SMALL: u64 = 64 << 10;
-/// Blocks that are sampled of larger files, the first and the last among them.
+/// Number of sampled blocks of larger files, including the first and the last.
 const SAMPLES: u64 = 16;
 const SAMPLE: u64 = 4 << 10;
 
-/// Bytes between two looks at the cancellation token.
+/// Bytes between two polls of the cancellation token.
 const BLOCK: usize = 1 << 20;
 
-/// Smallest difference between time stamps of two writes, where a time stamp has fractions of a second.
+/// Resolution of time stamps with fractions of a second.
 const FINE: Duration = Duration::from_millis(50);
-/// And where it has none: FAT counts in steps of two seconds.
+/// Resolution of time stamps without fractions: FAT has steps of two seconds.
 const COARSE: Duration = Duration::from_millis(2100);
 
-/// What a source holds.
+/// The identity of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     path: PathBuf,
     memo: Memo,
 }
 
-/// What is kept of a source.
+/// The stored record of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Memo {
     version: u32,
-    /// Where the source lies, as far as it can be written.
+    /// Path of the source, lossily as text.
     path: String,
     files: Vec<Stamp>,
     /// When the files were stamped.
     read_at: Time,
     /// SHA-256 of everything.
     content: String,
-    /// SHA-256 of the weights, where they are one file.
+    /// SHA-256 of the weights, if they are one file.
     weights: Option<String>,
-    /// Length of what it was packed to.
+    /// Length of its packed model.
     packed_bytes: Option<u64>,
 }
 
-/// What says that a file is the one that was read.
+/// Metadata that shows whether a file has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     name: String,
     length: u64,
     modified: Time,
-    /// When the inode was changed: programs can set the time above, but not this one.
+    /// Change time of the inode: unlike the modification time, programs cannot set it.
     changed: Option<Time>,
     /// Device and inode.
     place: Option<(u64, u64)>,
@@ -73,7 +73,7 @@ struct Stamp {
     sample: String,
 }
 
-/// Since the epoch; zero for what is before it.
+/// Time since the epoch; zero for earlier times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Time {
     seconds: u64,
@@ -97,7 +97,7 @@ impl Time {
     }
 }
 
-/// Where what is known of sources is kept.
+/// The folder of stored records.
 pub(super) fn folder(cache: &Path) -> PathBuf {
     cache.join("sources")
 }
@@ -108,8 +108,8 @@ pub(super) fn short_hash(bytes: &[u8]) -> String {
 }
 
 impl Identity {
-    /// What the source at `path` holds. Reads all of it where it has changed since it was kept in `cache`, or was not;
-    /// `read` gets the bytes read so far and all there are.
+    /// The identity of the source at `path`. Reads all of it if there is no valid record in `cache`; `read` gets the
+    /// bytes read so far and the total.
     pub(super) fn of(
         path: &Path,
         cache: &Path,
@@ -136,8 +136,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Keeps what is known, with the length of what it was packed to. A cache that cannot be written to costs time, no
-    /// more.
+    /// Stores the record, with the length of the packed model. If the cache cannot be written, later loads only take
+    /// longer.
     pub(super) fn keep(&self, cache: &Path, packed_bytes: Option<u64>) {
         let memo = Memo { packed_bytes: packed_bytes.or(self.memo.packed_bytes), ..self.memo.clone() };
         if let Ok(json) = serde_json::to_vec(&memo)
@@ -151,24 +151,24 @@ impl Identity {
         &self.path
     }
 
-    /// Hash of everything the source holds, in hexadecimal digits.
+    /// Hash of the source's content, in hexadecimal digits.
     pub(super) fn content(&self) -> &str {
         &self.memo.content
     }
 
-    /// SHA-256 of the weights, where they are one file.
+    /// SHA-256 of the weights, if they are one file.
     pub(super) fn weights(&self) -> Option<&str> {
         self.memo.weights.as_deref()
     }
 
-    /// Length of what it was packed to the last time.
+    /// Length of its last packed model.
     pub(super) fn packed_bytes(&self) -> Option<u64> {
         self.memo.packed_bytes
     }
 }
 
 impl Memo {
-    /// Whether it tells what files with these stamps hold.
+    /// Whether the record is valid for files with these stamps.
     fn speaks_of(&self, path: &Path, stamps: &[Stamp]) -> bool {
         let time = |stamp: &Stamp| stamp.changed.unwrap_or(stamp.modified);
         self.version == VERSION
@@ -182,8 +182,8 @@ fn memo_file(cache: &Path, path: &Path) -> PathBuf {
     folder(cache).join(format!("{}.json", short_hash(path.as_os_str().as_encoded_bytes())))
 }
 
-/// The files that a loader may read, in order of name: more than any one loader does, since what has no influence only
-/// costs time.
+/// The files that a loader may read, ordered by name. Includes more than any one loader reads; extra files only cost
+/// time.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, CacheError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -192,7 +192,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, CacheError> {
     let matters = |file: &PathBuf| {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        // The store's own note of where the model comes from, with the date.
+        // The store's own manifest, which includes the date.
         let is_manifest = name == "sotto.json";
         let is_weights = extension == "safetensors" && (!single || name == "model.safetensors");
         (is_weights || matches!(extension, "json" | "txt" | "tiktoken" | "model"))
@@ -262,13 +262,13 @@ fn place(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-/// The first file whose stamp is not what it was.
+/// The first file whose stamp has changed.
 fn changed<'f>(files: &'f [PathBuf], before: &[Stamp], after: &[Stamp]) -> Option<&'f Path> {
     let pairs = files.iter().zip(before.iter().zip(after));
     pairs.filter(|(_, (before, after))| before != after).map(|(file, _)| file.as_path()).next()
 }
 
-/// Hashes of what files hold.
+/// Hashes of the files' contents.
 struct Hashes {
     content: String,
     weights: Option<String>,
@@ -295,7 +295,7 @@ impl Hashes {
                 read(done, total);
             }
             let (name, hash) = (path.file_name().unwrap_or_default().as_encoded_bytes(), hash.finalize());
-            // The name of a single file is nobody's business: only its content counts.
+            // The name of a single file does not matter, only its content.
             let name = if files.len() > 1 { name } else { &[] };
             all.update((name.len() as u64).to_le_bytes());
             all.update(name);
@@ -329,7 +329,7 @@ mod tests {
             (time(100, 549_000_000), true),
             (time(100, 551_000_000), false),
             (time(200, 500_000_000), false),
-            // The clock of another machine, or one that was set back.
+            // The clock of another machine, or a clock that was set back.
             (time(100, 460_000_000), true),
             (time(50, 0), false),
         ] {
@@ -352,7 +352,7 @@ mod tests {
         assert!(memo.speaks_of(identity.path(), &stamps));
         memo.read_at = written;
         assert!(!memo.speaks_of(identity.path(), &stamps));
-        // Every part of a stamp counts, and so do the version and the place.
+        // Every part of a stamp matters, and so do version and path.
         memo.read_at.seconds += 10;
         let others: [fn(&mut Memo); 8] = [
             |memo| memo.version += 1,
@@ -378,7 +378,7 @@ mod tests {
         let file = folder.path().join("x.bin");
         let mut seen = std::collections::BTreeSet::new();
         for (fill, length) in [0, 1, SMALL - 1, SMALL, SMALL + 1, SMALL + SAMPLE, 1 << 20].into_iter().enumerate() {
-            // Longer ones are told apart by their length, which is no part of the sample.
+            // Longer files differ in their length, which is not part of the sample.
             let mut bytes = vec![10 * fill as u8; length as usize];
             fs::write(&file, &bytes).unwrap();
             assert!(seen.insert(stamp(&file).unwrap().sample), "{length}");

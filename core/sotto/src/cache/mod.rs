@@ -1,5 +1,5 @@
-//! Models are packed once: what a folder or a ggml file becomes in int8 is kept in a folder of the user's, and from the
-//! second load on that file is mapped instead of converting the weights again.
+//! A cache of packed models: the int8 form of a folder or a ggml file is stored in a folder of the user, and later
+//! loads map that file instead of converting the weights again.
 //!
 //! ```text
 //! CACHE/
@@ -11,9 +11,9 @@
 //!   locks/KEY.lock        held while a model is packed
 //! ```
 //!
-//! What holds at any moment, also after a crash, on a full disk and with several processes at once: a file called
-//! `KEY.sotto` is whole, because it was written under another name, flushed and renamed. Nothing here makes a load fail
-//! that would succeed without a cache: whoever cannot pack loads the source. The folder may be deleted at any time.
+//! A file `KEY.sotto` is always complete, also after a crash, on a full disk and with several processes at once,
+//! because it is written under another name, flushed and renamed. The cache never makes a load fail that would succeed
+//! without it: if packing fails, the source is loaded. The folder may be deleted at any time.
 
 mod disk;
 mod error;
@@ -35,13 +35,13 @@ pub use error::CacheError;
 use identity::Identity;
 use shelf::Shelf;
 
-/// Most bytes of all models where nobody set a limit: the packed models of every size from tiny to large together.
+/// The default limit for all models together: enough for packed models of every size from tiny to large.
 pub const DEFAULT_CACHE_LIMIT: Bytes = Bytes(4 << 30);
 
-/// How long another process that packs the same model is waited for; then this one loads the source as it is.
+/// How long to wait for another process that packs the same model; then the source is loaded as it is.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder of models that were packed when they were loaded. Cheap to clone; several processes may use one folder.
+/// A folder of models that were packed on loading. Cheap to clone; several processes may use the same folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedCache {
     folder: PathBuf,
@@ -57,34 +57,34 @@ pub struct CachedModel {
     pub path: PathBuf,
     /// Its length.
     pub bytes: Bytes,
-    /// Folder or file that it was packed from, as far as that is known; it may be gone.
+    /// Folder or file that it was packed from, if known; it may no longer exist.
     pub source: Option<PathBuf>,
     /// When it was loaded last.
     pub used: SystemTime,
 }
 
-/// How a model is packed and what that may take.
+/// How a model is packed, and with which resources.
 pub(crate) struct Packing<'a> {
     pub(crate) isa: Option<Isa>,
     pub(crate) budget: &'a MemoryBudget,
 }
 
 impl PackedCache {
-    /// The cache in `folder`, which need not exist yet: an app on a phone names the folder that the system gives it for
-    /// such files (`Context.getCacheDir()`, `.cachesDirectory`). Writes nothing.
+    /// A cache in `folder`, which need not exist yet. A phone app uses the system's folder for such files
+    /// (`Context.getCacheDir()`, `.cachesDirectory`). Writes nothing.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), limit: None, patience: PATIENCE }
     }
 
-    /// The same cache with a limit of this program's own, in place of the one in the folder.
+    /// The same cache with a limit for this program, instead of the one stored in the folder.
     #[must_use]
     pub fn with_limit(self, limit: Bytes) -> Self {
         Self { limit: Some(limit), ..self }
     }
 
     /// `SOTTO_CACHE`, else `sotto/packed` in the user's cache folder: `$XDG_CACHE_HOME` or `~/.cache`,
-    /// `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows. `None` where the environment names no such folder.
+    /// `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows. `None` if the environment names no such folder.
     #[must_use]
     pub fn default_dir() -> Option<PathBuf> {
         disk::default_dir(|name| std::env::var_os(name).map(PathBuf::from), std::env::consts::OS)
@@ -96,15 +96,15 @@ impl PackedCache {
         &self.folder
     }
 
-    /// Most bytes that all models together may have: this program's limit, else the one in the folder, else
+    /// The limit for all models together in bytes: this program's, else the one stored in the folder, else
     /// [`DEFAULT_CACHE_LIMIT`].
     #[must_use]
     pub fn limit(&self) -> Bytes {
         self.limit.or_else(|| self.shelf().limit()).unwrap_or(DEFAULT_CACHE_LIMIT)
     }
 
-    /// Writes a limit into the folder, for every program that uses it, and removes what is beyond it, least recently
-    /// used first. Returns the bytes that became free.
+    /// Stores a limit in the folder, for every program that uses it, and removes models beyond it, the least recently
+    /// used first. Returns the freed bytes.
     ///
     /// # Errors
     /// [`CacheError::Io`].
@@ -113,7 +113,7 @@ impl PackedCache {
         self.shelf().evict(limit, None)
     }
 
-    /// All models, the last used first.
+    /// All models, the most recently used first.
     ///
     /// # Errors
     /// [`CacheError::Io`] when the folder cannot be read; one that does not exist is empty.
@@ -121,16 +121,16 @@ impl PackedCache {
         self.shelf().models()
     }
 
-    /// Removes all models and what is known of their sources; the limit stays. Returns the bytes that became free. A
-    /// model that is in use goes on where the system allows to remove its file.
+    /// Removes all models and the records of their sources; the limit stays. Returns the freed bytes. A model in use
+    /// keeps working if the system allows removing its file.
     ///
     /// # Errors
-    /// [`CacheError::Io`] for the first file that could not be removed; the others are gone all the same.
+    /// [`CacheError::Io`] for the first file that could not be removed; the others are removed all the same.
     pub fn clear(&self) -> Result<Bytes, CacheError> {
         self.shelf().clear()
     }
 
-    /// Removes the models that were packed from `source`, or from what lies in it. Returns the bytes that became free.
+    /// Removes the models that were packed from `source`, or from files in it. Returns the freed bytes.
     ///
     /// # Errors
     /// As [`clear`](Self::clear).
@@ -138,9 +138,9 @@ impl PackedCache {
         self.shelf().forget(source)
     }
 
-    /// Packs a model for later loads, unless that was done before: the packed file, or `None` for a model that is not
-    /// packed (it is packed already, is compiled into the application, or would be larger than the limit). Blocks for
-    /// the time of reading and converting the weights: a second for base, a minute or two for large.
+    /// Packs a model for later loads, unless it is in the cache already. Returns the packed file, or `None` for a model
+    /// that is not cached (a packed model, one compiled into the application, or one larger than the limit). Blocks
+    /// while the weights are read and converted: a second for base, a minute or two for large.
     ///
     /// # Errors
     /// [`CacheError`]; the model can be loaded all the same, unless it is [`CacheError::Load`].
@@ -154,7 +154,7 @@ impl PackedCache {
         self.packed(source, &packing, progress, cancel)
     }
 
-    /// Where the packed form of a model lies; without a hash of its weights where they are as they were the last time.
+    /// The packed file of a model. Does not hash the weights if their files have not changed.
     pub(crate) fn packed(
         &self,
         source: &ModelSource,
@@ -192,7 +192,7 @@ impl PackedCache {
         self.settle(&key, &identity, quantized.bytes, limit)
     }
 
-    /// After a model was packed: keeps what is known of it, and removes what is beyond the limit.
+    /// After packing: stores the record of the model, and removes models beyond the limit.
     fn settle(
         &self,
         key: &str,
@@ -207,7 +207,8 @@ impl PackedCache {
             return Ok(None);
         }
         shelf.mark_used(key, identity.path());
-        // The new model is there: what could not be removed shows in the list and is tried again with the next one.
+        // The new model is stored; models that could not be removed stay in the list and are tried again with the next
+        // one.
         let _ = shelf.evict(limit, Some(key));
         Ok(Some(file))
     }
@@ -219,7 +220,7 @@ impl PackedCache {
         }
     }
 
-    /// The path of a source that is packed, and the limit; `None` where nothing is to be done.
+    /// The path of a source to be packed, and the limit; `None` if it is not cached.
     fn packs<'s>(&self, source: &'s ModelSource) -> Option<(&'s Path, Bytes)> {
         let ModelSource::Path(path) = source else { return None };
         let limit = self.limit();
@@ -240,13 +241,13 @@ impl PackedCache {
     }
 }
 
-/// Name of what a source of this content is packed to.
+/// Key of the packed model of this content.
 fn key(identity: &Identity, layout: Layout) -> String {
     let text = format!("sotto packed {PACKING_VERSION} int8 {} {}", layout.id(), identity.content());
     identity::short_hash(text.as_bytes())
 }
 
-/// Waits with short sleeps until `try_it` succeeds, the time is over or the caller cancels.
+/// Polls `try_it` with short sleeps until it succeeds, the time is over or the caller cancels.
 fn poll<T>(
     patience: Duration,
     cancel: &CancelToken,

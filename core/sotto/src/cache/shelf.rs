@@ -14,17 +14,17 @@ use super::error::CacheError;
 /// Ending of packed models.
 const PACKED: &str = "sotto";
 
-/// What a crash left unfinished goes after this time; younger files may still be written to.
+/// Unfinished files of a crash are removed after this time; newer ones may still be in use.
 const UNFINISHED: Duration = Duration::from_secs(3600);
 
 // https://bford.info/cachedir/
 const TAG: &[u8] =
     b"Signature: 8a477f597d28d172789f06886806bc55\n# Packed speech models of Sotto; they can be made again.\n";
 
-/// What is noted of a packed model.
+/// The note of a packed model.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
-    /// What it was packed from, as far as it can be written.
+    /// Path of its source, lossily as text.
     source: String,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Shelf<'a> {
         Self { folder }
     }
 
-    /// The packed model of this key.
+    /// Path of the packed model with this key.
     pub(super) fn file(&self, key: &str) -> PathBuf {
         self.models_folder().join(format!("{key}.{PACKED}"))
     }
@@ -59,7 +59,7 @@ impl<'a> Shelf<'a> {
         self.folder.join("limit")
     }
 
-    /// Makes the folders.
+    /// Creates the folders.
     pub(super) fn prepare(&self) -> Result<(), CacheError> {
         create_folder(&self.models_folder())?;
         create_folder(&self.folder.join("locks"))?;
@@ -70,17 +70,17 @@ impl<'a> Shelf<'a> {
         Ok(())
     }
 
-    /// The packed model of this key, if it is there.
+    /// The packed model with this key, if it exists.
     pub(super) fn find(&self, key: &str) -> Option<PathBuf> {
         let file = self.file(key);
         file.is_file().then_some(file)
     }
 
-    /// Notes that a model is used now. Where that cannot be written it counts as old, and nothing worse.
+    /// Records that a model is used now. If that cannot be written, the model only counts as old.
     pub(super) fn mark_used(&self, key: &str, source: &Path) {
         let note = self.note(key);
         let source = source.to_string_lossy().into_owned();
-        // Notes of models whose source has moved are written anew.
+        // The note is rewritten if the source has moved.
         let known = read_small(&note).and_then(|json| serde_json::from_slice::<Note>(&json).ok());
         if known.is_some_and(|known| known.source == source) {
             let file = File::options().write(true).open(&note);
@@ -92,7 +92,7 @@ impl<'a> Shelf<'a> {
         let _ = write_small(&note, &json);
     }
 
-    /// The limit that was written into the folder.
+    /// The limit stored in the folder.
     pub(super) fn limit(&self) -> Option<Bytes> {
         let text = read_small(&self.limit_file())?;
         std::str::from_utf8(&text).ok()?.trim().parse().ok().map(Bytes)
@@ -103,7 +103,7 @@ impl<'a> Shelf<'a> {
         write_small(&self.limit_file(), format!("{}\n", limit.0).as_bytes())
     }
 
-    /// All models, the last used first.
+    /// All models, the most recently used first.
     pub(super) fn models(&self) -> Result<Vec<CachedModel>, CacheError> {
         let mut models: Vec<CachedModel> =
             files_in(&self.models_folder())?.into_iter().filter_map(|path| self.model(path)).collect();
@@ -119,7 +119,7 @@ impl<'a> Shelf<'a> {
         let metadata = path.metadata().ok().filter(fs::Metadata::is_file)?;
         let note = path.with_extension("json");
         let source = read_small(&note).and_then(|json| serde_json::from_slice::<Note>(&json).ok());
-        // A crash may have come before the note.
+        // After a crash there may be no note.
         let used = note.metadata().and_then(|note| note.modified()).or_else(|_| metadata.modified());
         Some(CachedModel {
             path,
@@ -129,8 +129,8 @@ impl<'a> Shelf<'a> {
         })
     }
 
-    /// Removes the models that were used least recently until all of them have at most `limit` bytes; `keep` stays.
-    /// Also what a crash left unfinished. Returns the bytes that became free.
+    /// Removes the least recently used models until all together have at most `limit` bytes, except `keep`; also
+    /// removes unfinished files of crashes. Returns the freed bytes.
     pub(super) fn evict(&self, limit: Bytes, keep: Option<&str>) -> Result<Bytes, CacheError> {
         let mut failed = None;
         let mut freed = self.sweep(UNFINISHED, &mut failed)?;
@@ -149,7 +149,7 @@ impl<'a> Shelf<'a> {
         failed.map_or(Ok(Bytes(freed)), Err)
     }
 
-    /// Removes files of writers that ended before they were done.
+    /// Removes unfinished files of writers that no longer run.
     fn sweep(&self, age: Duration, failed: &mut Option<CacheError>) -> Result<u64, CacheError> {
         let mut freed = 0;
         for folder in [self.models_folder(), super::identity::folder(self.folder), self.folder.to_owned()] {
@@ -180,7 +180,7 @@ impl<'a> Shelf<'a> {
         Ok(bytes)
     }
 
-    /// Removes the models that were made from `source` or from what lies in it.
+    /// Removes the models that were packed from `source` or from files in it.
     pub(super) fn forget(&self, source: &Path) -> Result<Bytes, CacheError> {
         let canonical = fs::canonicalize(source);
         let is_of = |model: &CachedModel| {
@@ -192,7 +192,7 @@ impl<'a> Shelf<'a> {
         Ok(Bytes(freed.sum::<Result<u64, _>>()?))
     }
 
-    /// Removes all models, what is known of their sources, locks and unfinished files.
+    /// Removes all models, records of their sources, locks and unfinished files.
     pub(super) fn clear(&self) -> Result<Bytes, CacheError> {
         let mut failed = None;
         let mut freed = self.sweep(Duration::ZERO, &mut failed)?;

@@ -1,4 +1,4 @@
-//! The governor's decisions, applied: what adaptive sessions of an engine compute with.
+//! Applies the governor's decisions to the adaptive sessions of an engine.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) struct Adaptation {
     capabilities: Capabilities,
     policy: Policy,
     origin: Instant,
-    /// Bits of the step that is decided, in seconds.
+    /// The decided step in seconds, as f64 bits.
     step: AtomicU64,
     state: Mutex<State>,
 }
@@ -53,7 +53,7 @@ impl Adaptation {
         }
     }
 
-    /// The device is like this from here on.
+    /// Updates the state of the device.
     pub(crate) fn feel(&self, reading: Reading) {
         let mut state = self.lock();
         state.reading = reading;
@@ -81,7 +81,7 @@ impl Adaptation {
             ..Input::default()
         };
         let (governor, mut decision) = state.governor.decide(&self.capabilities, &self.policy, &input);
-        // Why it is so, not that nothing has changed since.
+        // Keeps the original reason of an unchanged setting.
         if let Some(last) = state.decision.filter(|last| last.setting == decision.setting) {
             decision.why = last.why;
         }
@@ -90,7 +90,7 @@ impl Adaptation {
         self.pool.allow(decision.setting.threads);
     }
 
-    /// What is computed with, where there are sessions.
+    /// The current decision, if there are sessions.
     pub(crate) fn decision(&self) -> Option<Decision> {
         self.lock().decision
     }
@@ -100,7 +100,7 @@ impl Adaptation {
     }
 }
 
-/// One session that follows.
+/// One session that follows the decisions.
 #[derive(Debug)]
 pub(crate) struct Follower {
     adaptation: Arc<Adaptation>,

@@ -1,4 +1,4 @@
-//! Whether two sources are one model, without reading them.
+//! Whether two sources are the same model, without reading them.
 
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::time::SystemTime;
 
 use sotto_speech::{FileRange, ModelSource};
 
-/// What a source is: the same place with the same content, as far as the system tells.
+/// The key of a source: its location and the state of its content, as far as the system tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Key {
-    /// A file, or all files of a folder, as they were when they were looked at.
+    /// A file, or all files of a folder, with their stamps.
     Files(PathBuf, Vec<Stamp>),
     /// Bytes of an open file.
     Range(Stamp, u64, u64),
-    /// Bytes in memory that do not move, by address and length.
+    /// Bytes in memory, by address and length.
     Memory(usize, usize),
 }
 
-/// What changes when a file is written or replaced.
+/// Metadata that changes when a file is written or replaced.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stamp {
     name: PathBuf,
@@ -28,7 +28,7 @@ pub(super) struct Stamp {
 }
 
 impl Key {
-    /// `None` where the system tells nothing of it; such a source is shared with none.
+    /// `None` if the system gives no information; such a source is not shared.
     pub(super) fn of(source: &ModelSource) -> Option<Self> {
         let memory = |bytes: &[u8]| Some(Self::Memory(bytes.as_ptr() as usize, bytes.len()));
         match source {
@@ -52,7 +52,7 @@ impl Key {
         let mut stamps = Vec::new();
         for entry in fs::read_dir(&path).ok()? {
             let entry = entry.ok()?;
-            // Through links: folders of downloads consist of them.
+            // Follows links, because some download folders consist of them.
             let metadata = fs::metadata(entry.path()).ok()?;
             if metadata.is_file() {
                 stamps.push(Stamp::of(entry.file_name().into(), &metadata));
@@ -64,7 +64,7 @@ impl Key {
 
     fn of_range(range: &FileRange) -> Option<Self> {
         let stamp = Stamp::of(PathBuf::new(), &range.file().metadata().ok()?);
-        // Without a place two files of one length and time could not be told apart.
+        // Without device and inode, two files of the same length and time could not be distinguished.
         stamp.place.is_some().then(|| Self::Range(stamp, range.offset(), range.length()))
     }
 }

@@ -1,5 +1,4 @@
-//! The loaded models of an engine: shared by who loads them again, kept while there is room, found by who wants them
-//! gone.
+//! The loaded models of an engine: shared when they are loaded again, kept while there is memory, and freed on request.
 
 use std::any::Any;
 use std::fmt;
@@ -13,25 +12,26 @@ use sotto_speech::ModelSource;
 use super::key::Key;
 use super::trim::{TrimLevel, Trimmed};
 
-/// A loaded model in the list of an [`Engine`](super::Engine); never given twice in a process.
+/// Identifies a loaded model of an [`Engine`](super::Engine); never reused in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelId(u64);
 
 impl ModelId {
-    /// The number, for languages that know no such type.
+    /// The number, for languages without such a type.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The model with this number, if there is one: [`Engine::unload`](super::Engine::unload) answers whether.
+    /// The id with this number. There need not be such a model: see the result of
+    /// [`Engine::unload`](super::Engine::unload).
     #[must_use]
     pub fn from_number(number: u64) -> Self {
         Self(number)
     }
 }
 
-/// What a model is for.
+/// The task of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ModelTask {
@@ -45,21 +45,21 @@ pub enum ModelTask {
 pub struct LoadedModel {
     /// Its number, for [`Engine::unload`](super::Engine::unload).
     pub id: ModelId,
-    /// Its path, or the name that its source has.
+    /// Its path, or the name of its source.
     pub name: String,
-    /// What it is for.
+    /// Its task.
     pub task: ModelTask,
-    /// What it takes out of the budget, without what runs on it.
+    /// Bytes that it has reserved from the budget, without running work.
     pub bytes: Bytes,
-    /// Handles that the application has; with none it is kept for who loads it again.
+    /// Number of the application's handles; with 0 it is kept in case it is loaded again.
     pub handles: usize,
-    /// Transcriptions and sessions that run on it.
+    /// Number of transcriptions and sessions that run on it.
     pub running: usize,
-    /// Time since it was loaded, or since something began or ended on it.
+    /// Time since it was loaded, or since work on it last began or ended.
     pub idle: Duration,
 }
 
-/// What the list does with a handle to a model, whatever its task is.
+/// Operations of the list on a handle to a model of any task.
 pub(super) trait Resident: Any + Send + Sync {
     fn handles(&self) -> usize;
     fn running(&self) -> usize;
@@ -71,18 +71,18 @@ pub(super) trait Resident: Any + Send + Sync {
     fn weak(&self) -> Box<dyn WeakResident>;
 }
 
-/// Finds a [`Resident`] as long as somebody has a handle to it and it is loaded.
+/// A weak reference to a [`Resident`], valid while a handle exists and it is loaded.
 pub(super) trait WeakResident: Send + Sync {
     fn upgrade(&self) -> Option<Box<dyn Resident>>;
 }
 
-/// The models that were loaded and those that are being loaded. Models are freed outside of its lock, and nothing is
-/// reserved inside it: the budget asks the list when it has too little.
+/// The loaded models, and those being loaded. Models are freed outside of its lock, and nothing is reserved inside it,
+/// because the budget calls the list when memory is short.
 pub(super) struct List {
     state: Mutex<State>,
-    /// A load has ended.
+    /// Signalled when a load has ended.
     loaded: Condvar,
-    /// Whether models without handles stay.
+    /// Whether models without handles stay loaded.
     keeps: bool,
 }
 
@@ -96,30 +96,30 @@ struct Entry {
     id: ModelId,
     task: ModelTask,
     key: Option<Key>,
-    /// Keeps the bytes that the key names by their address.
+    /// Keeps the bytes alive whose address is part of the key.
     source: ModelSource,
     weak: Box<dyn WeakResident>,
-    /// A handle of the list's own, where models without handles stay.
+    /// The list's own handle, if models without handles stay loaded.
     kept: Option<Box<dyn Resident>>,
 }
 
 impl Entry {
-    /// Whether nobody has the model but the list, and nothing runs on it. Others get a handle from the list alone,
-    /// under its lock, so that it stays so while that is held.
+    /// Whether only the list has a handle and nothing runs on the model. Other handles come only from the list, under
+    /// its lock, so this cannot change while the lock is held.
     fn is_unused(&self) -> bool {
         self.kept.as_ref().is_some_and(|kept| kept.handles() == 1 && kept.running() == 0)
     }
 }
 
-/// What [`List::claim`] found.
+/// The result of [`List::claim`].
 pub(super) enum Claim<'a, T> {
     /// The model is loaded.
     Loaded(T),
-    /// The caller loads it; others that want it wait.
+    /// The caller must load it; others that want it wait.
     Load(Loading<'a>),
 }
 
-/// The right to load a model; given back on drop.
+/// The right to load a model; released on drop.
 pub(super) struct Loading<'a> {
     list: &'a List,
     key: Option<Key>,
@@ -133,12 +133,12 @@ impl List {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // What is done under the lock does not panic half-way through a change.
+        // No code under the lock panics in the middle of a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The model of that source where it is loaded; otherwise the right to load it. Waits for another thread that loads
-    /// it, which wakes it, as cancelling does.
+    /// The model of the source if it is loaded; otherwise the right to load it. Waits for another thread that is
+    /// loading it; the end of that load, or cancelling, ends the wait.
     pub(super) fn claim<T: Resident>(
         self: &Arc<Self>,
         source: &ModelSource,
@@ -146,13 +146,13 @@ impl List {
         cancel: &CancelToken,
     ) -> Result<Claim<'_, T>, Cancelled> {
         let Some(key) = Key::of(source) else { return Ok(Claim::Load(Loading { list: self, key: None, task })) };
-        // The token is not looked at under the lock: a look may fire it, and then it tells.
+        // The token is not polled under the lock: a poll may fire it, which calls listeners.
         cancel.check()?;
         let cancelled = Arc::new(AtomicBool::new(false));
         let (list, told) = (Arc::clone(self), Arc::clone(&cancelled));
         let _listener = cancel.on_cancel(move || {
             told.store(true, Relaxed);
-            // Whoever has looked at the flag and not gone to sleep yet has the lock.
+            // A thread that has checked the flag but does not sleep yet holds the lock.
             drop(list.lock());
             list.loaded.notify_all();
         });
@@ -177,7 +177,7 @@ impl List {
         }
     }
 
-    /// The loaded models, the last used first.
+    /// The loaded models, the most recently used first.
     pub(super) fn models(&self) -> Vec<LoadedModel> {
         let mut handles = Vec::new();
         let mut models: Vec<LoadedModel> = Vec::new();
@@ -190,7 +190,7 @@ impl List {
                     name: entry.source.name(),
                     task: entry.task,
                     bytes: model.bytes(),
-                    // But the one here, and the list's own.
+                    // Without the temporary one here and the list's own.
                     handles: model.handles() - 1 - usize::from(entry.kept.is_some()),
                     running: model.running(),
                     idle: model.last_used().elapsed(),
@@ -203,7 +203,7 @@ impl List {
         models
     }
 
-    /// Takes a model from everybody; `false` where it is not there.
+    /// Unloads a model for all its handles; `false` if there is no such model.
     pub(super) fn unload(&self, id: ModelId) -> bool {
         let (model, _entry) = {
             let mut state = self.lock();
@@ -214,7 +214,7 @@ impl List {
         model.is_some_and(|model| model.unload())
     }
 
-    /// Frees unused models, the least recently used first, until `missing` bytes are free. Frees none where all of them
+    /// Frees unused models, the least recently used first, until `missing` bytes are free. Frees none if all of them
     /// together are not enough.
     pub(super) fn make_room(&self, missing: Bytes) -> bool {
         let freed = {
@@ -252,7 +252,7 @@ impl List {
             trimmed.models = freed.len();
             trimmed.memory = freed.iter().filter_map(|entry| entry.kept.as_ref()).map(|kept| kept.bytes()).sum();
         }
-        // Handles of our own, so that nothing is freed under the lock.
+        // Temporary handles, so that nothing is freed under the lock.
         let models: Vec<(ModelId, Box<dyn Resident>)> =
             self.lock().entries.iter().filter_map(|entry| Some((entry.id, entry.weak.upgrade()?))).collect();
         let mut gone = Vec::new();
@@ -272,14 +272,14 @@ impl List {
 }
 
 impl State {
-    /// Takes entries out; the caller drops them without the lock.
+    /// Removes entries; the caller drops them without the lock.
     fn take(&mut self, mut wanted: impl FnMut(&Entry) -> bool) -> Vec<Entry> {
         self.entries.extract_if(.., |entry| wanted(entry)).collect()
     }
 }
 
 impl Loading<'_> {
-    /// Puts the loaded model on the list.
+    /// Adds the loaded model to the list.
     pub(super) fn done(self, source: &ModelSource, model: &(impl Resident + Clone)) -> ModelId {
         let id = ModelId(NEXT_ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         let kept: Option<Box<dyn Resident>> = if self.list.keeps { Some(Box::new(model.clone())) } else { None };
@@ -288,7 +288,7 @@ impl Loading<'_> {
         let mut living = Vec::new();
         let _gone = {
             let mut state = self.list.lock();
-            // Those whose handles are gone, or that were unloaded by one of their handles.
+            // Entries without handles, or unloaded by one of their handles.
             let gone = state.take(|entry| {
                 let model = entry.weak.upgrade();
                 let is_gone = model.is_none();

@@ -1,4 +1,4 @@
-//! What all tasks of an application share.
+//! The engine: everything that all tasks of an application share.
 
 mod adaptation;
 mod key;
@@ -20,19 +20,18 @@ use list::{Claim, List, Resident, WeakResident};
 pub use list::{LoadedModel, ModelId, ModelTask};
 pub use trim::{TrimLevel, Trimmed};
 
-/// Settings of an [`Engine`]: those with which it loads models, and where it keeps them packed.
+/// Settings of an [`Engine`]: how it loads models, and where it caches packed models.
 #[derive(Debug, Clone, Default)]
 pub struct EngineOptions {
-    /// How models are loaded. All of them share one pool: that of [`LoadOptions::pool`], or one that the engine makes
-    /// with [`LoadOptions::threads`], the big cores by default.
+    /// How models are loaded. All models share one pool: [`LoadOptions::pool`], or one that the engine makes with
+    /// [`LoadOptions::threads`], by default one per big core.
     ///
-    /// [`LoadOptions::budget`] is the most that all models of the engine, and what runs on them, may hold together.
-    /// With a limited one models stay loaded when their last handle is dropped, for who loads them again. A budget
-    /// belongs to one engine: only the first that is made with it gives memory back when it runs out.
+    /// [`LoadOptions::budget`] limits the memory of all models of the engine and the work that runs on them. With a
+    /// limited budget, models stay loaded when their last handle is dropped, in case they are loaded again. A budget
+    /// belongs to one engine: only the first engine made with it frees memory when it runs out.
     pub load: LoadOptions,
-    /// Where folders and ggml files are kept packed, so that they load in milliseconds from the second time on:
-    /// computing in int8 on the CPU, with the same bits as without. `None`, the default, packs nothing and writes
-    /// nothing.
+    /// The cache of packed models. With it, folders and ggml files load in milliseconds from the second time on, for
+    /// int8 on the CPU, with the same results. `None`, the default, packs nothing and writes nothing.
     pub cache: Option<PackedCache>,
 }
 
@@ -42,28 +41,28 @@ impl From<LoadOptions> for EngineOptions {
     }
 }
 
-/// What all tasks of an application share: one pool of threads, one memory budget, one list of loaded models. Cheap to
-/// clone; clones are the same engine. `Send + Sync`. An application has one.
+/// Everything that all tasks of an application share: one thread pool, one memory budget, one list of loaded models.
+/// Cheap to clone; clones are the same engine. `Send + Sync`. An application should have one.
 ///
-/// * **Threads**: all models compute on one pool. What runs at the same time does not wait for each other: one gets the
-///   helpers, the others go on alone with their callers' threads, and the results are the same bits.
-/// * **Budget**: models, transcriptions and live sessions take their memory out of it before they begin, and give it
-///   back when they end. Where it has too little left, models that nobody has a handle to are freed, the least recently
-///   used first; where that is not enough either, the request is refused and nothing is freed.
-/// * **List**: loading what is loaded already returns another handle to it, in microseconds. With a budget
-///   ([`LoadOptions::budget`]) a model stays loaded when its last handle is dropped, until its memory is needed;
-///   without one it is freed at once.
+/// * **Threads**: all models compute on one pool. Concurrent work does not wait for each other: one call gets the
+///   helpers, the others run on their own threads alone. Results are the same bits.
+/// * **Budget**: models, transcriptions and live sessions reserve their memory before they begin, and give it back when
+///   they end. If too little is left, models without handles are freed, the least recently used first; if that is not
+///   enough, the request is refused and nothing is freed.
+/// * **List**: loading a model that is already loaded returns another handle to it, in microseconds. With a limited
+///   budget ([`LoadOptions::budget`]) a model stays loaded when its last handle is dropped, until its memory is needed;
+///   without a limit it is freed at once.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     options: LoadOptions,
-    /// What adaptive sessions follow.
+    /// The decisions that adaptive sessions follow.
     adaptation: Arc<Adaptation>,
     cache: Option<PackedCache>,
     list: Arc<List>,
-    /// Why the last model is not in the cache.
+    /// Why the last model could not be cached.
     problem: Mutex<Option<CacheError>>,
 }
 
@@ -74,7 +73,7 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine with a pool and a list of its own. Loads nothing and starts no thread yet.
+    /// A new engine, with its own list. Loads nothing and starts no thread yet.
     #[must_use]
     pub fn new(options: impl Into<EngineOptions>) -> Self {
         let EngineOptions { mut load, cache } = options.into();
@@ -87,7 +86,7 @@ impl Engine {
         Self(Arc::new(Inner { options: load, adaptation, cache, list, problem: Mutex::default() }))
     }
 
-    /// The budget that loaded models, and what runs on them, count against.
+    /// The budget of loaded models and the work that runs on them.
     #[must_use]
     pub fn budget(&self) -> &MemoryBudget {
         &self.0.options.budget
@@ -99,25 +98,25 @@ impl Engine {
         self.0.list.models()
     }
 
-    /// Frees a loaded model, whoever has handles to it: their calls then fail with
-    /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded). What runs on it ends as if nothing had happened,
-    /// and the memory is free when the last of that has. Never waits. `false` where there is no such model any more.
+    /// Unloads a model for all its handles, whose calls then fail with
+    /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded). Running work is not affected; the memory is
+    /// freed when the last of it has ended. Never waits. Returns `false` if there is no such model.
     pub fn unload(&self, model: ModelId) -> bool {
         self.0.list.unload(model)
     }
 
-    /// Gives memory back when the system has little: [`TrimLevel`] says what. Never waits for what runs, and never
-    /// touches it.
+    /// Frees memory when the system is short of it, as far as `level` says. Never waits for running work, and never
+    /// affects it.
     pub fn trim(&self, level: TrimLevel) -> Trimmed {
         self.0.list.trim(level)
     }
 
-    /// Loads a speech-to-text model. Blocks while the weights are read. With a cache the first load of a folder or a
-    /// ggml file packs it, which takes about twice as long as loading it, and later ones map what was packed. What the
-    /// cache cannot do never makes a load fail: [`take_cache_problem`](Self::take_cache_problem) tells of it.
+    /// Loads a speech-to-text model. Blocks while the weights are read. With a cache, the first load of a folder or a
+    /// ggml file packs it, which takes about twice as long as loading it, and later loads map the packed file. A
+    /// problem of the cache never makes a load fail: see [`take_cache_problem`](Self::take_cache_problem).
     ///
     /// A model that is loaded already is shared: the same path with files that have not changed, the same bytes of an
-    /// open file, or the same bytes in memory. While another thread loads it, this one waits for that.
+    /// open file, or the same bytes in memory. If another thread is loading it, this call waits for that.
     ///
     /// # Errors
     /// As [`SpeechRecognizer::load`].
@@ -140,7 +139,7 @@ impl Engine {
         Ok(recognizer)
     }
 
-    /// Loads a model that nobody shares and that the list does not know: for who wants to know what loading takes.
+    /// Loads a model that is neither shared nor listed, to measure loading.
     pub(crate) fn load_unshared(
         &self,
         source: &ModelSource,
@@ -153,7 +152,7 @@ impl Engine {
             Ok(Some(file)) => match SpeechRecognizer::load(&file.as_path().into(), options, progress, cancel) {
                 Ok(recognizer) => return Ok(recognizer),
                 Err(LoadError::Cancelled(cancelled)) => return Err(LoadError::Cancelled(cancelled)),
-                // Smaller it will not become.
+                // The source would not need less memory.
                 Err(LoadError::OutOfBudget { refused, .. }) => {
                     return Err(LoadError::OutOfBudget { model: source.name(), refused });
                 }
@@ -164,15 +163,15 @@ impl Engine {
                 }
             },
             Err(CacheError::Cancelled(cancelled)) => return Err(LoadError::Cancelled(cancelled)),
-            // What is wrong with the model itself is said below, where it is loaded as it is.
+            // Problems of the model itself are reported below, when the source is loaded.
             Err(CacheError::Load(_)) => {}
             Err(problem) => self.note(problem),
         }
         SpeechRecognizer::load(source, options, progress, cancel)
     }
 
-    /// Bytes that a speech-to-text model would hold, and a transcription on it, without loading it: read as it is,
-    /// without the cache.
+    /// Estimates the memory of a speech-to-text model and of a transcription on it, without loading it and without the
+    /// cache.
     ///
     /// # Errors
     /// As [`SpeechRecognizer::estimate`].
@@ -180,24 +179,24 @@ impl Engine {
         SpeechRecognizer::estimate(source, &self.0.options)
     }
 
-    /// Why a model could not be kept in the cache, or not be read from it, since this was asked last. The model was
-    /// loaded all the same; the next load takes as long again.
+    /// Takes the last problem of the cache since the previous call. The model was loaded all the same; the next load
+    /// will take as long.
     #[must_use]
     pub fn take_cache_problem(&self) -> Option<CacheError> {
         self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// How its models compute, unless a model allows one way alone.
+    /// The precision of its models, unless a model supports only one.
     pub(crate) fn precision(&self) -> Precision {
         self.0.options.precision.unwrap_or_default()
     }
 
-    /// How many threads compute together.
+    /// The number of threads that compute together.
     pub(crate) fn threads(&self) -> Threads {
         self.0.options.threads
     }
 
-    /// How the jobs of this engine run.
+    /// Options of this engine's jobs.
     pub(crate) fn job(&self, name: &'static str) -> JobOptions {
         JobOptions { name, setup: self.0.options.helper_setup.clone(), ..JobOptions::default() }
     }
@@ -210,14 +209,14 @@ impl Engine {
         *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
     }
 
-    /// The packed form of a model, where the cache has one or can make one.
+    /// The packed form of a model, if the cache has one or can make one.
     fn packed(
         &self,
         source: &ModelSource,
         progress: &dyn ProgressSink,
         cancel: &CancelToken,
     ) -> Result<Option<std::path::PathBuf>, CacheError> {
-        // Another processor computes with the weights of the source itself.
+        // Another processor uses the weights of the source itself.
         let LoadOptions { precision, device, isa, budget, .. } = &self.0.options;
         let of_int8 = *precision != Some(Precision::F32) && *device == ComputeDevice::Cpu;
         match &self.0.cache {

@@ -1,26 +1,26 @@
-//! How much memory an engine gives back when the system has little.
+//! How much memory an engine frees when the system is short of it.
 
 use sotto_runtime::Bytes;
 
-/// What [`Engine::trim`](super::Engine::trim) gives back. Each level does what those before it do.
+/// What [`Engine::trim`](super::Engine::trim) frees. Each level includes the ones before it.
 ///
-/// What runs is never touched: transcriptions and live sessions keep their model, their caches and their scratch, which
-/// are freed when they end and are kept nowhere afterwards.
+/// Running work is never affected: transcriptions and live sessions keep their model, caches and scratch memory, which
+/// are freed when they end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum TrimLevel {
-    /// The pages of mapped models on which nothing runs go back to the system. Nothing has to be loaded again; the next
-    /// transcription reads its weights from the file.
+    /// Gives the pages of idle mapped models back to the system. Nothing has to be loaded again; the next transcription
+    /// reads its weights from the file.
     Pages,
-    /// Models that the application has no handle to are freed. The next load of one takes its time again.
+    /// Frees models without handles. Loading one again takes the full time.
     Unused,
-    /// Models on which nothing runs are freed, also those that the application has handles to: calls on these fail with
+    /// Frees all idle models, also those with handles: calls on these fail with
     /// [`SpeechError::Unloaded`](sotto_speech::SpeechError::Unloaded) and the model has to be loaded again.
     Idle,
 }
 
 impl TrimLevel {
-    /// The level for what Android hands to `onTrimMemory`, of any version:
+    /// The level for the value of Android's `onTrimMemory`, in any version:
     ///
     /// | `ComponentCallbacks2` | value | level |
     /// |---|---|---|
@@ -28,8 +28,8 @@ impl TrimLevel {
     /// | `RUNNING_LOW`, `RUNNING_CRITICAL`, `BACKGROUND`, `MODERATE` | 10, 15, 40, 60 | [`Unused`](Self::Unused) |
     /// | `COMPLETE` | 80 | [`Idle`](Self::Idle) |
     ///
-    /// Values between two are those of the lower one. An application that hears of a memory warning on iOS, or of
-    /// `onLowMemory`, names [`Unused`](Self::Unused) in the foreground and [`Idle`](Self::Idle) in the background.
+    /// Values in between count as the lower one. For a memory warning on iOS, or `onLowMemory`, an application should
+    /// use [`Unused`](Self::Unused) in the foreground and [`Idle`](Self::Idle) in the background.
     #[must_use]
     pub fn of_android(level: i32) -> Self {
         match level {
@@ -40,15 +40,15 @@ impl TrimLevel {
     }
 }
 
-/// What [`Engine::trim`](super::Engine::trim) gave back.
+/// What [`Engine::trim`](super::Engine::trim) freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Trimmed {
-    /// Models that were freed.
+    /// Number of freed models.
     pub models: usize,
-    /// What they had taken out of the budget.
+    /// Bytes that they had reserved from the budget.
     pub memory: Bytes,
-    /// Length of the maps of loaded models whose pages went back to the system: at most that much became free.
+    /// Mapped size of loaded models whose pages were given back to the system: at most this much became free.
     pub pages: Bytes,
 }
 
