@@ -1,11 +1,11 @@
-//! The small models that ship with Sotto: everything works offline before any model is fetched.
+//! The small models that ship with Sotto, so that everything works before any model is downloaded.
 
 use sotto_speech::ModelSource;
 
 pub use sotto_starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
 
-/// The starter recognizer: English speech, by a small Whisper. For other languages and fewer errors load a larger
-/// Whisper model (docs/MODELS.md).
+/// The starter recognizer: a small Whisper for English. For other languages and fewer errors load a larger Whisper
+/// model (docs/MODELS.md).
 #[must_use]
 pub fn speech() -> ModelSource {
     ModelSource::PackedBytes { name: "starter recognizer", bytes: sotto_starter::speech() }

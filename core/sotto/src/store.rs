@@ -1,7 +1,7 @@
-//! Fetching models and keeping them: a [`Store`] is a folder of models with their versions.
+//! Downloading and storing models: a [`Store`] is a folder of models with their versions.
 //!
 //! Apps fetch through a [`Relay`]: the platform does the HTTP, and this library has neither sockets nor TLS. With the
-//! cargo feature `network` it has a network of its own (`Network`).
+//! cargo feature `network` it has its own HTTP client (`Network`).
 //!
 //! ```
 //! use sotto::store::{ImportRequest, Store};
@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All of this blocks. What takes long is a job too: [`Engine::pull`], [`Engine::import`], [`Engine::verify`].
+//! These calls block. Long ones are also available as jobs: [`Engine::pull`], [`Engine::import`], [`Engine::verify`].
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -35,21 +35,20 @@ pub use sotto_store::{
     Token, Transport, sha256, sha256_of,
 };
 
-/// Fetching a model as a job. Its progress counts bytes, fetched and then checked.
+/// A job that downloads a model. Its progress counts bytes, downloaded and then verified.
 pub type PullJob = Job<Step<Installed>, StoreError>;
-/// Importing a model as a job. Its progress counts bytes.
+/// A job that imports a model. Its progress counts bytes.
 pub type ImportJob = Job<Step<Imported>, StoreError>;
-/// Checking a model as a job. Its progress counts bytes.
+/// A job that verifies a model. Its progress counts bytes.
 pub type VerifyJob = Job<Step<Manifest>, StoreError>;
 
-/// What [`Engine::import`] takes in.
+/// The source of [`Engine::import`].
 pub enum ImportSource {
     /// A file, or a folder whose files are the model.
     Path(PathBuf),
-    /// One file that is read to its end: what a document provider hands over, or a file descriptor as a
-    /// [`File`](std::fs::File).
+    /// One file that is read to its end: from a document provider, or a file descriptor as a [`File`](std::fs::File).
     Stream {
-        /// What the file is called there; its ending is kept.
+        /// Name of the file; its extension is kept.
         name: String,
         /// Its contents.
         contents: Box<dyn Read + Send>,
@@ -59,7 +58,7 @@ pub enum ImportSource {
 impl Engine {
     /// Fetches a model as [`Store::pull`] does. `transport` is a [`Relay`] whose clone the app reads, or `Network`.
     ///
-    /// A cancelled or dropped job keeps what has arrived, and the next pull goes on from there.
+    /// A cancelled or dropped job keeps the received bytes, and the next pull resumes there.
     #[must_use]
     pub fn pull(
         &self,
@@ -77,8 +76,8 @@ impl Engine {
         })
     }
 
-    /// Takes in a model that the user already has, as [`Store::import`] and [`Store::import_stream`] do. A cancelled or
-    /// dropped job leaves store and source as they were.
+    /// Imports a model that the user already has, as [`Store::import`] and [`Store::import_stream`] do. A cancelled or
+    /// dropped job changes neither store nor source.
     #[must_use]
     pub fn import(
         &self,

@@ -171,7 +171,7 @@ pub struct TranscribeOptions {
     pub timestamp_tokens: TimestampTokens,
     /// How tokens are chosen.
     pub search: Search,
-    /// x
+    /// Thresholds at which a result counts as failed.
     pub thresholds: Thresholds,
     /// Prompt: text before the recording, which sets the style (names, punctuation).
     pub prompt: Option<String>,

@@ -16,7 +16,7 @@ pub struct Transcript {
     pub duration: f64,
     /// Stretches of speech in order, each inside the audio.
     pub segments: Vec<Segment>,
-    /// x
+    /// Timings.
     pub timing: Timing,
     /// Damage in the recording. Times are correct all the same.
     pub warnings: Vec<AudioWarning>,

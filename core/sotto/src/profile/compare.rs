@@ -1,4 +1,4 @@
-//! The figures of a report as a list, and two lists side by side.
+//! The figures of a report as a list, and the comparison of two lists.
 
 use serde::Serialize;
 
@@ -6,15 +6,15 @@ use super::report::{PhaseFigures, ProfileReport};
 use super::statistics::Percentiles;
 use super::verdict::Validity;
 
-/// What a figure is counted in.
+/// Unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Seconds.
     Seconds,
-    /// Something for each of something else.
+    /// A ratio of two quantities.
     Ratio,
-    /// A part of one.
+    /// A fraction of 1.
     Share,
     /// Bytes.
     Bytes,
@@ -22,12 +22,12 @@ pub enum Unit {
     Joules,
     /// Watts.
     Watts,
-    /// A number of things.
+    /// A count.
     Count,
 }
 
 impl Unit {
-    /// A value for people: `412 ms`, `× 1.24`, `3.1 %`, `151.2 MiB`.
+    /// Formats a value for people: `412 ms`, `× 1.24`, `3.1 %`, `151.2 MiB`.
     #[must_use]
     pub fn show(self, value: f64) -> String {
         match self {
@@ -43,7 +43,7 @@ impl Unit {
     }
 }
 
-/// A time with as many digits as matter.
+/// Formats a time with suitable precision.
 #[must_use]
 pub fn seconds(value: f64) -> String {
     match value.abs() {
@@ -57,7 +57,7 @@ pub fn seconds(value: f64) -> String {
     }
 }
 
-/// A figure of a report. Of all that are listed less is better.
+/// A figure of a report. For all figures, less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Figure {
     /// Stable name, for programs.
@@ -126,7 +126,7 @@ pub fn figures(report: &ProfileReport) -> Vec<Figure> {
     ]
 }
 
-/// How a figure differs.
+/// A figure in two reports.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Difference {
     /// Stable name, for programs.
@@ -135,29 +135,29 @@ pub struct Difference {
     pub label: &'static str,
     /// What it is counted in.
     pub unit: Unit,
-    /// In the first report.
+    /// Value in the first report.
     pub a: Option<f64>,
-    /// In the second report.
+    /// Value in the second report.
     pub b: Option<f64>,
-    /// What the second has more, as a share of the first: negative where it is better.
+    /// Relative change from the first to the second: negative if the second is better.
     pub change: Option<f64>,
-    /// Whether that is more than what two runs of the same differ by: a twentieth.
+    /// Whether the change exceeds the noise between two equal runs: a twentieth.
     pub notable: bool,
 }
 
-/// Two reports side by side.
+/// The comparison of two reports.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Why they should be compared with care, if at all.
+    /// Reasons to compare them with care, or not at all.
     pub warnings: Vec<String>,
-    /// Every figure that one of them has.
+    /// Every figure of either report.
     pub differences: Vec<Difference>,
 }
 
-// Medians of two runs of the same on a quiet desk differ by some hundredths.
+// Medians of two equal runs on an idle desktop differ by a few percent.
 const NOISE: f64 = 0.05;
 
-/// What the second report has more or less than the first.
+/// Compares the second report with the first.
 #[must_use]
 pub fn differences(a: &ProfileReport, b: &ProfileReport) -> Comparison {
     let differ = |(a, b): (Figure, Figure)| {

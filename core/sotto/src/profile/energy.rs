@@ -1,4 +1,4 @@
-//! Energy of a stretch of time: from counters of rails where the platform has them, else from current and voltage of
+//! Energy of a period of time: from counters of power rails if the platform has them, else from current and voltage of
 //! the battery, else not at all. Nothing is guessed.
 
 use std::ops::Range;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::reading::{PowerSource, Sample};
 
-/// Where an energy comes from.
+/// The source of an energy value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnergyMethod {
-    /// Counters of parts of the device.
+    /// Counters of power rails.
     Rails,
-    /// Current times voltage of the battery: all of the device, its screen included.
+    /// Current times voltage of the battery: the whole device, its screen included.
     CurrentVoltage,
-    /// The platform did not say enough; `notes` tell what was missing.
+    /// The platform did not provide enough; `notes` say what was missing.
     NotMeasured,
 }
 
@@ -28,7 +28,7 @@ pub struct RailEnergy {
     pub joules: f64,
 }
 
-/// What a stretch of work cost.
+/// The energy of a period of work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Energy {
     /// How it was measured.
@@ -41,18 +41,18 @@ pub struct Energy {
     pub joules: Option<f64>,
     /// Mean power.
     pub watts: Option<f64>,
-    /// Joules for a minute of audio that was worked on.
+    /// Joules per minute of processed audio.
     pub joules_per_audio_minute: Option<f64>,
-    /// Energy of each rail, where rails were measured.
+    /// Energy of each rail, if rails were measured.
     pub rails: Vec<RailEnergy>,
-    /// What was assumed, left out or missing.
+    /// What was assumed, omitted or missing.
     pub notes: Vec<String>,
 }
 
-// Readings must cover this part of a stretch, so that the rest may be taken to be alike.
+// Readings must cover this fraction of a period, so that the rest can be assumed to be alike.
 const LEAST_COVER: f64 = 0.8;
 
-/// The energy of `stretch`, in which `audio_s` seconds of audio were worked on.
+/// The energy of the period `stretch`, in which `audio_s` seconds of audio were processed.
 #[must_use]
 pub fn energy(samples: &[Sample], stretch: Range<f64>, audio_s: f64) -> Energy {
     let mut notes = Vec::new();
@@ -88,7 +88,7 @@ pub fn energy(samples: &[Sample], stretch: Range<f64>, audio_s: f64) -> Energy {
     Energy { notes, ..energy }
 }
 
-/// Energy of every rail over the stretch; what readings do not cover is taken to be like the rest.
+/// Energy of every rail over the period; parts without readings are assumed to be like the rest.
 fn rails(samples: &[Sample], stretch: &Range<f64>, notes: &mut Vec<String>) -> Option<Vec<RailEnergy>> {
     let mut names: Vec<&str> = Vec::new();
     for rail in samples.iter().flat_map(|sample| &sample.reading.rails) {
@@ -149,11 +149,11 @@ fn at(points: &[(f64, f64)], time: f64) -> Option<f64> {
     }
 }
 
-// Amperes between which a device that computes draws: a watch on the low end, a tablet with two cells on the high one.
+// Range of the current of a computing device in amperes, from a watch to a tablet with two cells.
 const PLAUSIBLE_AMPERES: Range<f64> = 0.02..15.0;
-// Volts of a battery of one cell, or of two.
+// Range of the voltage of one or two battery cells in volts.
 const PLAUSIBLE_VOLTS: Range<f64> = 2.5..10.0;
-// Readings fewer than these say nothing of a curve.
+// Minimum number of readings.
 const LEAST_READINGS: usize = 3;
 
 /// Mean power out of the battery over the stretch.
@@ -182,7 +182,7 @@ fn battery_watts(samples: &[Sample], stretch: &Range<f64>) -> Result<(f64, Vec<S
         if power.is_some_and(|power| power != PowerSource::Battery) {
             return Err("the device was fed from outside: the battery's current is not what the device uses".into());
         }
-        // Devices that cannot measure say the smallest number there is, or nothing but zeros.
+        // Devices that cannot measure report the smallest number, or only zeros.
         let current = reading.current_ua.filter(|&current| current != i64::MIN && current != i64::from(i32::MIN));
         if let (Some(current), Some(volts)) = (current, volts) {
             points.push((*at_s, current, volts));
@@ -210,7 +210,7 @@ fn battery_watts(samples: &[Sample], stretch: &Range<f64>) -> Result<(f64, Vec<S
 /// A reading of the battery: seconds, current, voltage.
 type Point = (f64, i64, i64);
 
-/// Amperes out of the battery, whatever sign and unit the device gives them in.
+/// Amperes out of the battery; detects the device's sign and unit.
 fn amperes(points: &[Point]) -> Result<(Vec<f64>, Vec<String>), String> {
     let mut assumed = Vec::new();
     let mut sizes: Vec<u64> = points.iter().map(|point| point.1.unsigned_abs()).collect();
@@ -226,8 +226,7 @@ fn amperes(points: &[Point]) -> Result<(Vec<f64>, Vec<String>), String> {
     };
     let (positive, negative) =
         (points.iter().filter(|point| point.1 > 0).count(), points.iter().filter(|point| point.1 < 0).count());
-    // A device on its battery only discharges: one odd reading in twenty is noise, more is a sign that means something
-    // else.
+    // On battery a device only discharges: one reading in twenty with the other sign is noise, more are inconsistent.
     if positive.min(negative) * 20 > points.len() {
         return Err("the current changes its sign though the battery only discharges".into());
     }

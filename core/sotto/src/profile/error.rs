@@ -1,17 +1,17 @@
-//! Why there is no profile.
+//! Why a profile could not be made.
 
 use sotto_audio::AudioError;
 use sotto_runtime::{Cancelled, WorkerError};
 use sotto_speech::{LoadError, SpeechError};
 
-/// A profile that could not be made.
+/// Why a profile could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
     /// The caller cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// There is nothing to work on.
+    /// There are no clips.
     #[error("nothing to profile: give one clip at least, and none that is empty")]
     NoClips,
     /// The model cannot be loaded.
@@ -23,7 +23,7 @@ pub enum ProfileError {
     /// A clip cannot be decoded.
     #[error(transparent)]
     Audio(#[from] AudioError),
-    /// The counter of allocations did not run what it was given.
+    /// The counter of allocations did not run the given work.
     #[error("the counter of allocations did not run the work that it was to count")]
     NotRun,
     /// The thread of a profile that runs as a job could not do its work.

@@ -1,4 +1,4 @@
-//! From what was measured to figures: pure functions of it.
+//! Figures as pure functions of the measurements.
 
 use super::energy::{Energy, energy};
 use super::governor::{self, Capabilities, Decided, Input, Policy, Spent};
@@ -53,7 +53,7 @@ fn phase_figures(runs: &[&Run]) -> Option<PhaseFigures> {
     })
 }
 
-/// Of every clip the first run, for all others should give the same.
+/// Errors of the first run of every clip; all other runs should give the same.
 fn quality(runs: &[Run]) -> Option<Quality> {
     let mut seen = Vec::new();
     let mut all = Errors::default();
@@ -88,7 +88,7 @@ fn thermal(measured: &Measured) -> Thermal {
     }
 }
 
-/// Of the sustained runs, or of the warm ones where there are none.
+/// Energy of the sustained runs, or of the warm runs if there are none.
 fn energy_of_work(measured: &Measured) -> Energy {
     let of = |phase| measured.runs.iter().filter(|run| run.phase == phase).collect::<Vec<_>>();
     let runs = Some(of(Phase::Sustained)).filter(|runs| !runs.is_empty()).unwrap_or_else(|| of(Phase::Warm));
@@ -97,8 +97,8 @@ fn energy_of_work(measured: &Measured) -> Energy {
     energy(&measured.samples, from..to, runs.iter().map(|run| run.outcome.audio_s).sum())
 }
 
-/// What a governor makes of the readings and the speed of each run after the cold one, as if its windows were steps of
-/// live text with one model.
+/// The decisions of a governor for the readings and the speed of each run after the cold one, as if its windows were
+/// steps of live text with one model.
 fn governed(measured: &Measured) -> Vec<Decided> {
     let threads = measured.subject.threads.max(1);
     let capabilities = Capabilities { threads, ..Capabilities::default() };

@@ -10,13 +10,13 @@ use super::report::ProfileReport;
 use super::runner::{Controls, ProfileOptions, Workload, run};
 use crate::Engine;
 
-/// A profile that runs. Its progress counts milliseconds of the sustained phase.
+/// A running profile. Its progress counts milliseconds of the sustained phase.
 pub type ProfileJob = Job<Step<Arc<ProfileReport>>, ProfileError>;
 
 impl Engine {
-    /// Profiles a workload, as [`run`] does, on a thread of its own, on which `make` prepares it first: decoding clips
-    /// is no work for an app's thread, and is not measured. `end` ends the sustained phase early and still gives a
-    /// report; cancelling or dropping the job gives none. `readings` are handed in meanwhile through a clone.
+    /// Profiles a workload, as [`run`] does, on a thread of its own. `make` creates the workload on that thread,
+    /// because decoding clips would block an app's thread; it is not measured. `end` ends the sustained phase early and
+    /// still gives a report; cancelling or dropping the job gives none. Push `readings` meanwhile through a clone.
     #[must_use]
     pub fn profile<W: Workload>(
         &self,

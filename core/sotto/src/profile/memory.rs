@@ -1,5 +1,5 @@
-//! Resident memory of this process, where the system says it in a file: Linux and Android. Elsewhere the platform hands
-//! it in ([`Reading::resident_bytes`](super::Reading)).
+//! Resident memory of this process, on systems that report it in a file: Linux and Android. Elsewhere the platform
+//! provides it ([`Reading::resident_bytes`](super::Reading)).
 
 /// Resident memory now, in bytes.
 pub(super) fn resident() -> Option<u64> {

@@ -1,9 +1,8 @@
-//! Profiles: how fast, how hot, how hungry and how good a model is on a device, and whether the answer can be trusted.
+//! Profiles: speed, heat, energy and quality of a model on a device, and whether the measurement can be trusted.
 //!
 //! [`run`] drives a [`Workload`] (such as [`SpeechWorkload`]) through loads and a cold, a warm and a sustained phase,
-//! while the platform hands in what it knows of heat and battery ([`Readings`]). The [`ProfileReport`] is JSON that
-//! phones and desks share; [`page`] draws it, [`compare`](mod@compare) sets two side by side. `docs/PROFILING.md` says
-//! how to read it.
+//! while the platform provides readings of heat and battery ([`Readings`]). The [`ProfileReport`] is JSON, the same for
+//! phones and desktops; [`page`] draws it, [`compare`](mod@compare) compares two. `docs/PROFILING.md` explains it.
 //!
 //! ```no_run
 //! use sotto::profile::{self, Controls, ProfileOptions, Readings, SpeechClip, SpeechWorkload};
@@ -21,8 +20,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Apps start it as a job ([`Engine::profile`](crate::Engine::profile)). The [`governor`] decides how hard live text
-//! may work on a device that is hot or low on battery.
+//! Apps start it as a job ([`Engine::profile`](crate::Engine::profile)). The [`governor`] decides how much work live
+//! text may do on a device that is hot or low on battery.
 
 pub mod compare;
 mod energy;

@@ -1,5 +1,4 @@
-//! What a platform knows of its device: heat, battery, power. Handed in by the app as it changes, or every second or
-//! so.
+//! Readings of a platform: heat, battery, power. The app pushes them when they change, or about every second.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,23 +6,23 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-/// How hot a device is, in steps that both platforms know.
+/// Thermal state of a device, in steps that both platforms have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ThermalState {
-    /// Nothing holds the processor back.
+    /// The processor is not throttled.
     Nominal,
-    /// Warmer than usual; work that can wait should.
+    /// Warmer than usual; deferrable work should wait.
     Fair,
-    /// The system slows the processor down.
+    /// The system throttles the processor.
     Serious,
-    /// The system slows it down far, or is about to shut down.
+    /// The system throttles it strongly, or is about to shut down.
     Critical,
 }
 
 impl ThermalState {
     /// From Android's `PowerManager.THERMAL_STATUS_*`: none; light and moderate; severe; critical and beyond. `None`
-    /// for numbers that Android does not know.
+    /// for unknown numbers.
     #[must_use]
     pub fn from_android(status: i32) -> Option<Self> {
         match status {
@@ -35,7 +34,7 @@ impl ThermalState {
         }
     }
 
-    /// From the raw value of Apple's `ProcessInfo.ThermalState`. `None` for numbers that Apple does not know.
+    /// From the raw value of Apple's `ProcessInfo.ThermalState`. `None` for unknown numbers.
     #[must_use]
     pub fn from_apple(raw: i64) -> Option<Self> {
         match raw {
@@ -59,33 +58,33 @@ impl fmt::Display for ThermalState {
     }
 }
 
-/// Where the device's power comes from.
+/// Power source of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PowerSource {
-    /// The battery, and nothing else.
+    /// Only the battery.
     Battery,
-    /// From outside, and the battery is being charged.
+    /// External power, and the battery is being charged.
     Charging,
-    /// From outside; the battery is full or rests.
+    /// External power; the battery is full or not being charged.
     Plugged,
     /// A device without a battery.
     Mains,
 }
 
-/// A counter of the energy that some part of the device has used since an arbitrary moment.
+/// A counter of the energy that a part of the device has used since an arbitrary time.
 ///
-/// Rails of one reading must not contain each other: their energies are added. Android: the `PowerMonitor`s of type
+/// Rails of one reading must not overlap: their energies are added. Android: the `PowerMonitor`s of type
 /// `POWER_MONITOR_TYPE_MEASUREMENT` of `SystemHealthManager`, in its microwatt-seconds, which are microjoules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rail {
     /// The platform's name for it.
     pub name: String,
-    /// Microjoules. Never falls, but for a counter that starts anew.
+    /// Microjoules. Never decreases, except when the counter is reset.
     pub energy_uj: u64,
 }
 
-/// What a platform knows at one moment; `None` is what it does not know.
+/// The readings of a platform at one moment; `None` for unknown values.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reading {
@@ -95,7 +94,7 @@ pub struct Reading {
     /// Android's `getThermalHeadroom`: 1 is where the system begins to slow down severely.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headroom: Option<f64>,
-    /// Of the battery or the skin, in degrees Celsius.
+    /// Temperature of battery or surface in degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
     /// Power source.
@@ -104,20 +103,20 @@ pub struct Reading {
     /// Charge of the battery, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_level: Option<f64>,
-    /// Current of the battery as the platform says it, nominally microamperes with a minus sign while it discharges
-    /// (`BATTERY_PROPERTY_CURRENT_NOW`). Hand it in as it is: devices differ in unit and sign, which are checked here.
+    /// Current of the battery as reported by the platform, nominally microamperes, negative while it discharges
+    /// (`BATTERY_PROPERTY_CURRENT_NOW`). Pass it unchanged: devices differ in unit and sign, which are detected here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_ua: Option<i64>,
-    /// Voltage of the battery as the platform says it, nominally millivolts (`EXTRA_VOLTAGE`).
+    /// Voltage of the battery as reported by the platform, nominally millivolts (`EXTRA_VOLTAGE`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voltage_mv: Option<i64>,
-    /// Whether the system saves power.
+    /// Whether the system is in a power-saving mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low_power: Option<bool>,
     /// Whether the app is in the background.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
-    /// Memory of the process as the platform counts it: Apple's `phys_footprint`. Linux and Android need not say it.
+    /// Memory of the process as counted by the platform: Apple's `phys_footprint`. Not needed on Linux and Android.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
     /// Clock of the fastest core in megahertz.
@@ -129,7 +128,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Without numbers that are none, which no report could hold.
+    /// Removes values that are NaN or infinite, which JSON cannot represent.
     fn finite(mut self) -> Self {
         for value in [&mut self.headroom, &mut self.temperature_c, &mut self.battery_level, &mut self.clock_mhz] {
             *value = value.filter(|value| value.is_finite());
@@ -138,7 +137,7 @@ impl Reading {
     }
 }
 
-/// A reading and when it was taken.
+/// A reading with its time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Seconds from the start of the profile; negative before it.
@@ -148,10 +147,10 @@ pub struct Sample {
     pub reading: Reading,
 }
 
-// Ten hours at one reading a second; then every second one goes.
+// Ten hours at one reading a second; beyond that every second reading is dropped.
 const MOST: usize = 36_000;
 
-/// Where readings are handed in, on any thread, before and while a profile runs. Cheap to clone; clones share the list.
+/// Collects readings, on any thread, before and during a profile. Cheap to clone; clones share the list.
 #[derive(Debug, Clone, Default)]
 pub struct Readings(Arc<Mutex<Vec<(Instant, Reading)>>>);
 
@@ -162,12 +161,12 @@ impl Readings {
         Self::default()
     }
 
-    /// Takes note of what is known now. Never blocks for long.
+    /// Adds a reading with the current time. Never blocks for long.
     pub fn push(&self, reading: Reading) {
         self.push_at(Instant::now(), reading);
     }
 
-    /// Takes note of what was known at a moment, such as the one an energy counter tells.
+    /// Adds a reading with a given time, such as that of an energy counter.
     pub fn push_at(&self, at: Instant, reading: Reading) {
         let mut list = self.list();
         if list.len() >= MOST {
@@ -194,12 +193,12 @@ impl Readings {
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<(Instant, Reading)>> {
-        // Whole readings only: no panic leaves one half-written.
+        // The list has only whole readings: no panic leaves one half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What was known at `at_s`: of everything the last that was said until then, since platforms tell of changes alone.
+/// The known values at `at_s`: the last reported one of each, because platforms only report changes.
 #[must_use]
 pub fn known_at(samples: &[Sample], at_s: f64) -> Reading {
     let mut known = Reading::default();
@@ -210,7 +209,7 @@ pub fn known_at(samples: &[Sample], at_s: f64) -> Reading {
 }
 
 impl Reading {
-    /// Takes over what `later` knows.
+    /// Updates with the known values of `later`.
     pub(super) fn learn(&mut self, later: &Self) {
         fn take<T: Clone>(known: &mut Option<T>, later: &Option<T>) {
             if later.is_some() {

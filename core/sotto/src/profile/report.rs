@@ -1,4 +1,4 @@
-//! The report: what was measured, and the figures that follow from it. Stored as JSON; docs/PROFILING.md explains it.
+//! The report: measurements and the figures computed from them. Stored as JSON; docs/PROFILING.md explains it.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use super::reading::{Sample, ThermalState};
 use super::statistics::Percentiles;
 use super::verdict::Verdict;
 
-/// What stands in [`ProfileReport::format`].
+/// The value of [`ProfileReport::format`].
 pub const FORMAT: &str = "sotto-profile";
 
-/// Version of the form of reports: rises when a field changes its meaning or goes. New fields do not raise it.
+/// Version of the report format: increases when a field changes its meaning or is removed, not for new fields.
 pub const VERSION: u32 = 1;
 
-/// A whole profile. Everything but the figures was measured; [`ProfileReport::of`] makes the figures.
+/// A whole profile: the measurements, and the figures that [`ProfileReport::of`] computes from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProfileReport {
     /// [`FORMAT`].
@@ -24,49 +24,49 @@ pub struct ProfileReport {
     pub version: u32,
     /// Version of the library that measured.
     pub sotto: String,
-    /// What may be concluded from it.
+    /// Whether its figures can be trusted.
     pub verdict: Verdict,
     /// What was measured.
     #[serde(flatten)]
     pub measured: Measured,
     /// Figures of the runs, by phase.
     pub phases: Phases,
-    /// Errors beside the speed; `None` where no clip has a text.
+    /// Word errors; `None` if no clip has a known text.
     pub quality: Option<Quality>,
-    /// Heat, and what it did.
+    /// Thermal figures.
     pub thermal: Thermal,
     /// Energy of the sustained phase, or of the warm runs where there is none.
     pub energy: Energy,
-    /// What a governor with default settings decides on these readings: proposals, nothing followed them.
+    /// Decisions of a governor with default settings on these readings; they were not applied.
     pub governor: Vec<Decided>,
 }
 
-/// What was measured, as it was.
+/// The measurements.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// When the profile started, in seconds of Unix time.
     pub started_unix_s: u64,
     /// Seconds that it took.
     pub duration_s: f64,
-    /// Whether it was ended before its time.
+    /// Whether it was ended early.
     pub ended_early: bool,
     /// What was profiled.
     pub subject: Subject,
-    /// On what.
+    /// The device.
     pub machine: Machine,
-    /// What was asked for.
+    /// The requested plan.
     pub plan: Plan,
     /// Times of loading.
     pub loads: Loads,
     /// Every run, in order.
     pub runs: Vec<Run>,
-    /// Where the time of all runs and loads went.
+    /// Spans of all runs and loads.
     pub spans: Vec<SpanFigures>,
-    /// What was counted meanwhile.
+    /// Counters of the profile.
     pub counters: Vec<CounterFigure>,
     /// Memory.
     pub memory: Memory,
-    /// What the platform said, in order of time.
+    /// Readings of the platform, in order of time.
     pub samples: Vec<Sample>,
 }
 
@@ -77,9 +77,9 @@ pub struct Subject {
     pub task: String,
     /// Name of the model; never a path.
     pub model: String,
-    /// How it computes, such as `int8`.
+    /// Precision, such as `int8`.
     pub precision: String,
-    /// What computes: the name of the kernel set, or of a device.
+    /// Name of the kernel set or device.
     pub kernels: String,
     /// Threads.
     pub threads: usize,
@@ -87,7 +87,7 @@ pub struct Subject {
     pub optimised: bool,
 }
 
-/// The machine. What the platform knows of it is handed in.
+/// The device. The platform provides what it knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Machine {
@@ -103,20 +103,20 @@ pub struct Machine {
     pub emulated: bool,
 }
 
-/// What was asked for.
+/// The requested plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Loads after the first.
+    /// Number of loads after the first.
     pub later_loads: usize,
-    /// Warm runs of each clip.
+    /// Number of warm runs of each clip.
     pub warm_runs: usize,
-    /// Least seconds of the sustained phase.
+    /// Minimum seconds of the sustained phase.
     pub sustained_s: f64,
     /// The clips.
     pub clips: Vec<ClipFigures>,
 }
 
-/// What is known of a clip.
+/// Description of a clip.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClipFigures {
     /// Its name; never a path.
@@ -127,8 +127,8 @@ pub struct ClipFigures {
     pub has_text: bool,
 }
 
-/// Times of loading. The first load of a process reads what later ones find in memory; whether the system had the file
-/// in its cache before is not known.
+/// Times of loading. Later loads find in memory what the first load of a process reads; whether the system had cached
+/// the file before is unknown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Loads {
     /// Seconds of the first load.
@@ -143,18 +143,18 @@ pub struct Loads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// The first run after the first load: pays for pages, caches and clocks that are not warm yet.
+    /// The first run after the first load: includes the cost of cold pages, caches and clocks.
     Cold,
-    /// Some runs after it.
+    /// Some runs after the cold one.
     Warm,
-    /// Runs without a pause for as long as was asked for.
+    /// Runs without a pause for the requested time.
     Sustained,
 }
 
-/// One clip, once.
+/// One run of one clip.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// In which phase.
+    /// The phase.
     pub phase: Phase,
     /// Index of the clip in the plan.
     pub clip: usize,
@@ -162,44 +162,44 @@ pub struct Run {
     pub at_s: f64,
     /// Seconds from the start of the run to its result.
     pub latency_s: f64,
-    /// What was done.
+    /// The work.
     #[serde(flatten)]
     pub outcome: Outcome,
     /// Resident memory of the process after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
-    /// Allocations of the calling thread, where something counts them.
+    /// Allocations of the calling thread, if they were counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<u64>,
-    /// Helper threads that were woken from sleep.
+    /// Number of helper threads woken from sleep.
     pub wakeups: u64,
 }
 
 impl Run {
-    /// Seconds of computing for a second of audio; `None` of no audio.
+    /// Real-time factor: seconds of computing per second of audio; `None` without audio.
     #[must_use]
     pub fn real_time_factor(&self) -> Option<f64> {
         (self.outcome.audio_s > 0.0).then(|| self.latency_s / self.outcome.audio_s)
     }
 }
 
-/// What a run did. What was said stays out of it.
+/// The work of a run, without the text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Seconds of audio that were worked on.
+    /// Seconds of processed audio.
     pub audio_s: f64,
     /// Seconds in the encoder.
     pub encode_s: f64,
     /// Seconds in the decoder.
     pub decode_s: f64,
-    /// Windows that were encoded.
+    /// Number of encoded windows.
     pub windows: u64,
-    /// Tokens that were sampled.
+    /// Number of sampled tokens.
     pub tokens: u64,
     /// Errors against the known text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub errors: Option<Errors>,
-    /// Whether the clip gave another result than the first time.
+    /// Whether the result differed from the clip's first run.
     #[serde(default)]
     pub differs: bool,
 }
@@ -207,18 +207,18 @@ pub struct Outcome {
 /// Word errors against a known text, both normalised.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Errors {
-    /// Words of the known text.
+    /// Number of words of the known text.
     pub words: u64,
-    /// Words that are others.
+    /// Substituted words.
     pub substituted: u64,
-    /// Words that are missing.
+    /// Missing words.
     pub deleted: u64,
-    /// Words that nobody said.
+    /// Inserted words.
     pub inserted: u64,
 }
 
 impl Errors {
-    /// All errors together.
+    /// Sum of all errors.
     #[must_use]
     pub fn wrong(&self) -> u64 {
         self.substituted.saturating_add(self.deleted).saturating_add(self.inserted)
@@ -230,15 +230,15 @@ impl Errors {
 pub struct SpanFigures {
     /// Stable name, such as `sotto.encode`.
     pub name: String,
-    /// How many there were.
+    /// Number of spans.
     pub count: u64,
-    /// Seconds of all together.
+    /// Total seconds.
     pub total_s: f64,
-    /// Seconds of the longest.
+    /// Seconds of the longest span.
     pub longest_s: f64,
 }
 
-/// What a counter has come to.
+/// The value of a counter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CounterFigure {
     /// Stable name, such as `sotto.bytes.loaded`.
@@ -254,15 +254,15 @@ pub struct Memory {
     pub before_bytes: Option<u64>,
     /// Resident memory after the first load.
     pub loaded_bytes: Option<u64>,
-    /// Highest resident memory that was seen.
+    /// Peak of the resident memory.
     pub peak_bytes: Option<u64>,
-    /// Taken out of the budget by the loaded model.
+    /// Bytes that the loaded model has reserved from the budget.
     pub reserved_bytes: Option<u64>,
-    /// Most that the budget lends; `None` without a limit.
+    /// Limit of the budget; `None` if unlimited.
     pub budget_bytes: Option<u64>,
 }
 
-/// Figures of each phase; `None` where nothing ran.
+/// Figures of each phase; `None` if it had no runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Phases {
     /// The first run.
@@ -276,51 +276,51 @@ pub struct Phases {
 /// Figures of some runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhaseFigures {
-    /// How many runs.
+    /// Number of runs.
     pub runs: usize,
-    /// Seconds of audio that they worked on.
+    /// Seconds of processed audio.
     pub audio_s: f64,
-    /// Seconds that they took.
+    /// Total seconds of the runs.
     pub busy_s: f64,
-    /// Seconds of computing for a second of audio, over all runs: below 1 is faster than speech.
+    /// Real-time factor over all runs: seconds of computing per second of audio; below 1 is faster than real time.
     pub real_time_factor: f64,
     /// Seconds from start to result.
     pub latency_s: Percentiles,
-    /// Real-time factors of single runs: comparable where clips differ in length.
+    /// Real-time factors of single runs, which are comparable for clips of different lengths.
     pub real_time_factors: Option<Percentiles>,
-    /// Milliseconds of the encoder for a window.
+    /// Encoder time per window in milliseconds.
     pub encode_ms_per_window: Option<f64>,
-    /// Milliseconds of the decoder for a token.
+    /// Decoder time per token in milliseconds.
     pub decode_ms_per_token: Option<f64>,
-    /// Allocations of the calling thread for a run.
+    /// Allocations of the calling thread per run.
     pub allocations_per_run: Option<f64>,
-    /// Helpers woken for a run.
+    /// Woken helpers per run.
     pub wakeups_per_run: f64,
-    /// How many times as long the last third of the runs took as the first.
+    /// Slowdown: time of the last third of the runs, divided by that of the first third.
     pub slowdown: Option<f64>,
 }
 
-/// Errors beside the speed: of each clip that has a text, once.
+/// Word errors: of each clip with a known text, once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
     /// Errors of all those clips.
     pub errors: Errors,
-    /// Errors for each word of the known texts.
+    /// Word error rate: errors per word of the known texts.
     pub word_error_rate: f64,
-    /// Runs that gave another result than the first run of their clip.
+    /// Number of runs whose result differed from the first run of their clip.
     pub runs_that_differ: usize,
 }
 
-/// Heat, and what it did.
+/// Thermal figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Thermal {
     /// State when the first run began.
     pub at_start: Option<ThermalState>,
-    /// The worst state until the end.
+    /// The worst thermal state.
     pub worst: Option<ThermalState>,
-    /// When it first became worse than at the start, in seconds from the start of the profile.
+    /// Time when it first became worse than at the start, in seconds from the start of the profile.
     pub worse_at_s: Option<f64>,
-    /// The highest temperature that was read.
+    /// The highest temperature in the readings.
     pub highest_c: Option<f64>,
     /// Charge of the battery at the first run, 0 to 1.
     pub battery_at_start: Option<f64>,
@@ -328,17 +328,17 @@ pub struct Thermal {
     pub battery_at_end: Option<f64>,
 }
 
-/// A report that cannot be read.
+/// Why a report cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// No report, or a damaged one.
+    /// Not a report, or a damaged one.
     #[error("not a profile: {0}; expected the JSON of a report, as a profile is exported")]
     Json(#[from] serde_json::Error),
     /// JSON of something else.
     #[error("not a profile: `format` must be `{FORMAT}`")]
     Format,
-    /// Made by a later library.
+    /// Written by a later version of the library.
     #[error("a profile of version {found}; this library reads versions up to {VERSION}: update it")]
     Version {
         /// Its version.
@@ -347,7 +347,7 @@ pub enum ReportError {
 }
 
 impl ProfileReport {
-    /// The report of what was measured.
+    /// Computes the report of the measurements.
     #[must_use]
     pub fn of(measured: Measured) -> Self {
         figures::report(measured)
@@ -356,15 +356,15 @@ impl ProfileReport {
     /// The report as one line of JSON.
     ///
     /// # Errors
-    /// None that can happen: all fields are what JSON knows.
+    /// Never in practice: all fields can be represented in JSON.
     pub fn to_json(&self) -> Result<String, ReportError> {
         Ok(serde_json::to_string(self)?)
     }
 
-    /// Reads a report that was stored.
+    /// Reads a stored report.
     ///
     /// # Errors
-    /// [`ReportError`] for what is no report, or one of a later version.
+    /// [`ReportError`] for JSON that is not a report, or a report of a later version.
     pub fn from_json(json: &str) -> Result<Self, ReportError> {
         #[derive(Deserialize)]
         struct Head {

@@ -14,50 +14,50 @@ use super::report::{
     SpanFigures, Subject,
 };
 
-/// What is profiled: a model of some task and the clips that it works on.
+/// The subject of a profile: a model of some task, and its clips.
 ///
 /// Every method blocks until it is done or `cancel` fires.
 pub trait Workload {
-    /// What it is; asked while a model is loaded.
+    /// Its description; called while a model is loaded.
     fn subject(&self) -> Subject;
 
     /// The clips, none of them empty.
     fn clips(&self) -> Vec<ClipFigures>;
 
-    /// The account that the model's memory is taken from.
+    /// The budget of the model's memory.
     fn budget(&self) -> MemoryBudget;
 
-    /// Loads the model, anew if one is loaded.
+    /// Loads the model; loads it again if it is loaded.
     ///
     /// # Errors
-    /// When it cannot be loaded, or was cancelled.
+    /// When it cannot be loaded, or `cancel` fires.
     fn load(&mut self, cancel: &CancelToken) -> Result<(), ProfileError>;
 
-    /// Lets the model go, so that the next load is one.
+    /// Frees the model, so that the next load really loads it.
     fn unload(&mut self);
 
-    /// Works on one clip.
+    /// Processes one clip.
     ///
     /// # Errors
-    /// When that fails, or was cancelled.
+    /// When that fails, or `cancel` fires.
     fn run(&mut self, clip: usize, cancel: &CancelToken) -> Result<Outcome, ProfileError>;
 }
 
-/// Counts the allocations of a piece of work on the calling thread, as an allocator that counts can.
+/// Runs a piece of work and counts its allocations on the calling thread, by means of a counting allocator.
 pub type AllocationCounter = fn(&mut dyn FnMut()) -> u64;
 
-/// How a profile is made.
+/// Options of a profile.
 #[derive(Debug, Clone)]
 pub struct ProfileOptions {
-    /// Loads after the first.
+    /// Number of loads after the first.
     pub later_loads: usize,
-    /// Warm runs of each clip; three in all are the least for a valid profile.
+    /// Number of warm runs of each clip; a valid profile needs at least three in all.
     pub warm_runs: usize,
-    /// Length of the sustained phase: five minutes are the least for a valid profile, thirty show a phone's curve.
+    /// Length of the sustained phase: at least five minutes for a valid profile; thirty show a phone's curve.
     pub sustained: Duration,
-    /// What the platform knows of its device.
+    /// The platform's description of its device.
     pub machine: Machine,
-    /// Counts allocations, where something can.
+    /// Counts allocations, if possible.
     pub allocations: Option<AllocationCounter>,
 }
 
@@ -74,7 +74,7 @@ impl Default for ProfileOptions {
 }
 
 impl Machine {
-    /// What the library knows of the machine that it runs on; a platform knows more.
+    /// What the library knows of its device; a platform knows more.
     #[must_use]
     pub fn this() -> Self {
         Self {
@@ -87,26 +87,26 @@ impl Machine {
     }
 }
 
-/// How a profile is watched and stopped.
+/// How to watch and stop a profile.
 #[derive(Clone, Copy)]
 pub struct Controls<'a> {
-    /// Is told of [`Stage::Profile`], on the calling thread.
+    /// Receives progress ([`Stage::Profile`]) on the calling thread.
     pub progress: &'a dyn ProgressSink,
-    /// Ends the sustained phase: the report is made of what was measured until then.
+    /// Ends the sustained phase early; the report has the measurements up to then.
     pub end: &'a CancelToken,
     /// Stops everything without a report.
     pub cancel: &'a CancelToken,
 }
 
-/// Profiles a workload: loads it, runs its first clip cold, loads it again some times, runs all clips warm, then one
-/// clip after the other for as long as the options say.
+/// Profiles a workload: loads it, runs its first clip cold, loads it again some times, runs all clips warm, then all
+/// clips in turn for the length of the sustained phase.
 ///
-/// Blocks the calling thread; observes `cancel` as the workload does. Readings are handed in meanwhile, on other
-/// threads. Nothing else should run in the process: spans and counters are its.
+/// Blocks the calling thread; `cancel` is polled by the workload. Push readings meanwhile on other threads. Nothing
+/// else should run in the process, because spans and counters are per process.
 ///
 /// # Errors
-/// [`ProfileError::NoClips`] without clips, [`ProfileError::Cancelled`] when `cancel` fires, and what the workload
-/// fails with.
+/// [`ProfileError::NoClips`] without clips, [`ProfileError::Cancelled`] when `cancel` fires, and the errors of the
+/// workload.
 pub fn run(
     workload: &mut dyn Workload,
     options: &ProfileOptions,
@@ -174,7 +174,7 @@ impl Runner<'_> {
         Ok(self.finish(workload))
     }
 
-    /// The first load, and what it takes.
+    /// The first load, with its time and memory.
     fn load(&mut self, workload: &mut dyn Workload) -> Result<(), ProfileError> {
         self.report(0.0);
         let first_s = self.timed_load(workload)?;
@@ -248,7 +248,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// As the system says it, else as the platform did last.
+    /// From the system, else the last reading of the platform.
     fn resident(&self) -> Option<u64> {
         memory::resident().or_else(|| {
             let samples = self.readings.samples(self.started);

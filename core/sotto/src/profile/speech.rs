@@ -11,30 +11,30 @@ use super::report::{ClipFigures, Errors, Outcome, Subject};
 use super::runner::Workload;
 use crate::engine::Engine;
 
-/// A recording to measure with.
+/// A recording for a profile.
 #[derive(Debug, Clone)]
 pub struct SpeechClip {
     /// Its name in reports; never a path.
     pub name: String,
     /// The recording.
     pub audio: Pcm16k,
-    /// What is said in it, where that is known.
+    /// Its text, if known.
     pub text: Option<String>,
 }
 
 impl SpeechClip {
-    /// The clip that comes with the library: eight seconds of English and their text.
+    /// The built-in clip: eight seconds of English with their text.
     ///
     /// # Errors
-    /// None that can happen: the clip is tested.
+    /// Never in practice: the clip is tested.
     pub fn builtin() -> Result<Self, ProfileError> {
         let audio = crate::audio::decode_bytes(sotto_starter::demo_clip())?;
         Ok(Self { name: "built-in clip".into(), audio, text: Some(sotto_starter::DEMO_TEXT.into()) })
     }
 }
 
-/// Transcribes clips with a model that an engine loads for this alone: it takes memory out of the engine's budget, but
-/// is not shared with what the app has loaded. What was said is compared, counted, and forgotten.
+/// Transcribes clips with a model that an engine loads only for this: it reserves memory from the engine's budget, but
+/// is not shared with the app's models. Texts are compared and counted, not stored.
 pub struct SpeechWorkload {
     engine: Engine,
     source: ModelSource,
@@ -42,12 +42,12 @@ pub struct SpeechWorkload {
     clips: Vec<SpeechClip>,
     options: TranscribeOptions,
     recognizer: Option<SpeechRecognizer>,
-    /// What each clip gave the first time.
+    /// The first result of each clip.
     texts: Vec<Option<String>>,
 }
 
 impl SpeechWorkload {
-    /// A model of `engine` under a `name` for reports, with clips of which the empty ones are left out.
+    /// A workload with a model of `engine` and a `name` for reports; empty clips are left out.
     #[must_use]
     pub fn new(
         engine: &Engine,
@@ -102,7 +102,7 @@ impl Workload for SpeechWorkload {
     }
 
     fn unload(&mut self) {
-        // The engine may keep a model that nobody uses: the next load must really load.
+        // The engine may keep unused models, but the next load must really load.
         if let Some(recognizer) = self.recognizer.take() {
             recognizer.unload();
         }
@@ -126,7 +126,7 @@ impl Workload for SpeechWorkload {
     }
 }
 
-/// Word errors after Whisper's normalisation, that of English where the speech is.
+/// Word errors after Whisper's normalisation: the English one for English, else the basic one.
 fn errors(said: &str, heard: &str, language: &str) -> Errors {
     let normalize = |text: &str| {
         if language == "en" { english(text) } else { basic(text, BasicOptions::default()) }

@@ -1,27 +1,27 @@
-//! Percentiles, and what lasting work does to speed.
+//! Percentiles, and the slowdown under sustained load.
 
 use serde::{Deserialize, Serialize};
 
-/// How values are spread, by nearest rank: each figure is a value that was measured. With fewer than 100 values `p99`
-/// is the highest of them.
+/// Distribution of values, by nearest rank: each figure is a measured value. With fewer than 100 values `p99` is the
+/// maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
-    /// How many values there are.
+    /// Number of values.
     pub count: usize,
     /// The lowest.
     pub min: f64,
     /// The median.
     pub p50: f64,
-    /// Nine of ten are no higher.
+    /// 90th percentile.
     pub p90: f64,
-    /// Ninety-nine of a hundred are no higher.
+    /// 99th percentile.
     pub p99: f64,
     /// The highest.
     pub max: f64,
 }
 
 impl Percentiles {
-    /// Of values in any order; `None` of none. Values that are no numbers do not count.
+    /// The distribution of values in any order; `None` without values. NaN is ignored.
     #[must_use]
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
@@ -38,11 +38,11 @@ impl Percentiles {
     }
 }
 
-// Fewer values have no first and last third that are worth comparing.
+// Minimum number of values for comparing the first and last third.
 const LEAST: usize = 6;
 
-/// How many times as long the last third of the values is as the first, by medians: 1 where nothing changed, more where
-/// a device slows down. `None` of fewer than six values.
+/// Median of the last third of the values, divided by that of the first third: 1 without a change, more if a device
+/// slows down. `None` for fewer than six values.
 #[must_use]
 pub fn slowdown(values: &[f64]) -> Option<f64> {
     if values.len() < LEAST {

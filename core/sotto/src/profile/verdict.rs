@@ -1,42 +1,42 @@
-//! Whether a profile is worth comparing, and if not, why.
+//! Whether a profile can be compared with others, and if not, why.
 
 use serde::{Deserialize, Serialize};
 
 use super::reading::{PowerSource, ThermalState};
 use super::report::{Measured, Phase, Thermal};
 
-/// What may be concluded from a profile.
+/// Validity of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validity {
     /// Its figures may be compared with those of others.
     Valid,
-    /// Its figures are real, but some condition is not what it should be: compare with care.
+    /// Some condition was not ideal: compare its figures with care.
     Semivalid,
-    /// Its figures say nothing of this device and this model.
+    /// Its figures are not meaningful for this device and model.
     Invalid,
 }
 
-/// A condition that is not what it should be.
+/// A condition that was not ideal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReasonCode {
     /// The battery was being charged, which heats it.
     Charging,
-    /// The device was fed from outside.
+    /// The device had external power.
     Plugged,
     /// The device was hot before anything ran.
     HotAtStart,
     /// Too little was measured.
     TooShort,
-    /// The app was in the background, where systems take its processors away.
+    /// The app was in the background, where systems restrict its processor time.
     Background,
-    /// The system saved power.
+    /// The system was in a power-saving mode.
     LowPower,
     /// The battery was nearly empty.
     LowBattery,
-    /// Nobody said how hot the device was.
+    /// There was no reading of the thermal state.
     ThermalUnknown,
     /// An emulator or a simulator.
     Emulated,
@@ -44,42 +44,42 @@ pub enum ReasonCode {
     NotOptimised,
     /// The same clip gave different results.
     ResultsDiffer,
-    /// It was ended before its time.
+    /// It was ended early.
     EndedEarly,
-    /// A reason that this version does not know.
+    /// A reason unknown to this version.
     #[serde(other)]
     Other,
 }
 
-/// A reason and what it is worth.
+/// A reason and its consequence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// What it makes of the profile.
+    /// The validity that follows from it.
     pub validity: Validity,
-    /// Which one, for programs.
+    /// The condition, for programs.
     pub code: ReasonCode,
-    /// The same for people: what, and what to do.
+    /// The condition for people, with what to do.
     pub text: String,
 }
 
-/// The verdict: as bad as the worst of its reasons, valid without any.
+/// The verdict: the worst of its reasons; valid without reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What may be concluded.
+    /// The validity.
     pub validity: Validity,
-    /// Why it is not better, the worst first.
+    /// The reasons, the worst first.
     pub reasons: Vec<Reason>,
 }
 
-// Medians of fewer runs are luck.
+// Minimum number of runs for a median.
 const LEAST_WARM_RUNS: usize = 3;
-// Seconds: even a clock that is raised for a moment has come down.
+// In seconds: long enough for a short boost of the clock to end.
 const LEAST_SUSTAINED: f64 = 10.0;
-// Seconds until a phone's case is warm; before that every phone looks alike.
+// Seconds until a phone's case is warm; before that all phones look alike.
 const WARMED_UP: f64 = 300.0;
-// Of a phase that long, at least so much is runs; the rest are readings between them.
+// Fraction of such a phase that must be runs; the rest is for readings between them.
 const RUNNING: f64 = 0.98;
-// Most systems slow down below.
+// Most systems throttle below this charge.
 const LOW_BATTERY: f64 = 0.2;
 
 /// The verdict on what was measured.
@@ -101,7 +101,7 @@ use Validity::{Invalid, Semivalid};
 
 type Add<'a> = dyn FnMut(Validity, ReasonCode, String) + 'a;
 
-/// Power and foreground, as they were between the first run and the last.
+/// Checks power and foreground between the first run and the last.
 fn conditions(measured: &Measured, add: &mut Add<'_>) {
     let (from, to) = measured_time(measured);
     let before = super::reading::known_at(&measured.samples, from);

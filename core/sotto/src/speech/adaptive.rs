@@ -1,4 +1,4 @@
-//! Live sessions that work less while the device is hot or short of power.
+//! Live sessions that reduce their work while the device is hot or low on power.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::profile::Reading;
 use crate::profile::governor::Decision;
 
 impl Engine {
-    /// As [`listen`](Self::listen), but how often the text is decoded and with how many threads follows the governor
-    /// ([`profile::governor`](crate::profile::governor)): from what steps take, and from what the platform tells by
-    /// [`push_reading`](Self::push_reading). Steps are never shorter than `options.step`. Final text keeps its quality,
-    /// volatile text comes later while the device is hot; what is said depends on more than the samples.
+    /// As [`listen`](Self::listen), but the governor ([`profile::governor`](crate::profile::governor)) decides how
+    /// often the text is decoded and with how many threads, from the times of steps and the platform's readings
+    /// ([`push_reading`](Self::push_reading)). Steps are never shorter than `options.step`. Final text keeps its
+    /// quality; volatile text comes later while the device is hot. The text depends on more than the samples.
     ///
-    /// All adaptive sessions of an engine follow the same decisions; threads are those of all its models, for as long
-    /// as there is such a session.
+    /// All adaptive sessions of an engine follow the same decisions. The number of threads applies to all models of the
+    /// engine as long as there is such a session.
     ///
     /// # Errors
     /// As [`Session::start`].
@@ -32,13 +32,13 @@ impl Engine {
         self.listen(recognizer, LiveOptions { tempo: Some(tempo), ..options }, input, cancel)
     }
 
-    /// What the platform knows of its device now: heat, battery, power. Adaptive sessions follow it from here on. When
-    /// something changes is enough. Microseconds.
+    /// Pushes a reading of the platform: heat, battery, power. Adaptive sessions follow it from now on. Push when
+    /// something changes; takes microseconds.
     pub fn push_reading(&self, reading: Reading) {
         self.adaptation().feel(reading);
     }
 
-    /// What adaptive sessions compute with at the moment, and why that was chosen; `None` while there are none.
+    /// The current setting of adaptive sessions, with its reason; `None` if there are none.
     #[must_use]
     pub fn adapted(&self) -> Option<Decision> {
         self.adaptation().decision()

@@ -1,4 +1,4 @@
-//! Which language a recording is in.
+//! Detecting the language of a recording.
 
 use sotto_runtime::{CancelToken, Job, Step};
 
@@ -6,7 +6,7 @@ use super::{DetectedLanguage, Error, Recognizer};
 use crate::Engine;
 use crate::audio::Recording;
 
-/// Detecting a language as a job.
+/// A job that detects a language.
 pub type LanguageJob = Job<Step<DetectedLanguage>, Error>;
 
 impl Engine {
@@ -15,7 +15,7 @@ impl Engine {
     /// Fails with [`Error::EmptyAudio`] when there is no audio, and as [`transcribe`](Self::transcribe) does.
     #[must_use]
     pub fn detect_language(&self, recognizer: &Recognizer, recording: Recording, cancel: &CancelToken) -> LanguageJob {
-        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        // In use from now on, so that the model cannot be unloaded before the thread uses it.
         let recognizer = recognizer.in_use();
         Job::start(&self.job("sotto-language"), cancel, move |reporter| {
             let recognizer = recognizer?;

@@ -1,4 +1,4 @@
-//! Speech to text: recordings, live speech, who speaks when.
+//! Speech to text: recordings, live speech, voice activity.
 //!
 //! A [`Recognizer`] is a loaded model. Its own calls block; the [`Engine`](crate::Engine) starts jobs with it
 //! ([`crate::job`]): [`load_speech`](crate::Engine::load_speech), [`transcribe`](crate::Engine::transcribe),

@@ -6,7 +6,7 @@ use super::{Error, Options, Recognizer, Segment, Transcript};
 use crate::Engine;
 use crate::audio::Recording;
 
-/// What transcribing a recording reports.
+/// Events of transcribing a recording.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum TranscriptionEvent {
@@ -14,11 +14,11 @@ pub enum TranscriptionEvent {
     Progress(Progress<'static>),
     /// A segment that will not change.
     Segment(Segment),
-    /// All of it, the last event.
+    /// The whole transcript; the last event.
     Finished(Transcript),
 }
 
-/// Transcribing as a job.
+/// A job that transcribes a recording.
 pub type TranscriptionJob = Job<TranscriptionEvent, Error>;
 
 impl Event for TranscriptionEvent {
@@ -47,12 +47,12 @@ impl Engine {
         options: Options,
         cancel: &CancelToken,
     ) -> TranscriptionJob {
-        // In use from now on, not from when the thread comes to it: the model may be unloaded in between.
+        // In use from now on, so that the model cannot be unloaded before the thread uses it.
         let recognizer = recognizer.in_use();
         Job::start(&self.job("sotto-file"), cancel, move |reporter| {
             let recognizer = recognizer?;
             recording.read(|source| {
-                // A job that was cancelled meanwhile ends at the next look.
+                // A cancelled job ends at its next poll of the token.
                 let mut on_segment = |segment: &Segment| {
                     let _ = reporter.report(TranscriptionEvent::Segment(segment.clone()));
                 };

@@ -1,4 +1,4 @@
-//! Who speaks when in a recording, without a word of it.
+//! Finding speech in a recording, without recognising it.
 
 use std::ops::Range;
 
@@ -9,29 +9,29 @@ use crate::Engine;
 use crate::audio::{AudioWarning, Recording, SAMPLE_RATE, SampleSource};
 use crate::vad::SegmentFinder;
 
-/// What looking for speech reports.
+/// Events of finding speech.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum VoiceEvent {
     /// How far the work is, in milliseconds of audio.
     Progress(Progress<'static>),
-    /// Somebody speaks here.
+    /// A stretch of speech.
     Speech {
         /// Start in seconds from the beginning of the recording.
         start: f64,
         /// End in seconds from the beginning of the recording.
         end: f64,
     },
-    /// All was heard, the last event.
+    /// The recording has ended; the last event.
     Finished {
         /// Length of the recording in seconds.
         duration: f64,
-        /// What was wrong with the recording, in spite of which it was heard.
+        /// Damage in the recording.
         warnings: Vec<AudioWarning>,
     },
 }
 
-/// Looking for speech as a job.
+/// A job that finds speech.
 pub type VoiceJob = Job<VoiceEvent, Error>;
 
 impl Event for VoiceEvent {

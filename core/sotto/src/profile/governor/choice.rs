@@ -1,13 +1,13 @@
-//! The settings that there are, what each is expected to take, and which is the best.
+//! The possible settings, their expected times, and the choice of the best.
 
 use super::{Capabilities, DEADLINE, Policy, Setting};
 
-// Part of a step that more threads do not make shorter. Only a first guess: what the chosen setting takes is measured.
+// Fraction of a step that more threads do not speed up. Only a first guess: the time of the chosen setting is measured.
 const SERIAL: f64 = 0.25;
-// Part of a step's time that may be spent on it: the rest is for what else the app does.
+// Fraction of a step's length that may be used to compute it; the rest is for the app.
 const KEEP_UP: f64 = 0.8;
 
-/// All that a decision compares settings by.
+/// Everything that settings are compared by.
 pub(super) struct Choice<'a> {
     capabilities: &'a Capabilities,
     policy: &'a Policy,
@@ -36,7 +36,7 @@ impl<'a> Choice<'a> {
         self.capabilities.most_generous(self.policy)
     }
 
-    /// Time of a setting, relative to one thread and the best tier.
+    /// Expected time of a setting, relative to one thread and the best tier.
     pub(super) fn relative_time(&self, setting: &Setting) -> f64 {
         let threads = setting.threads.max(1) as f64;
         let cost = self.capabilities.tiers.get(setting.tier).map_or(1.0, |tier| tier.cost);
@@ -44,7 +44,7 @@ impl<'a> Choice<'a> {
         cost * (1.0 + SERIAL * (threads - 1.0)) / threads
     }
 
-    /// Whether it is above the quality floor, and the device has it.
+    /// Whether the setting is above the quality floor and available on the device.
     pub(super) fn allows(&self, setting: &Setting) -> bool {
         let Policy { worst_tier, worst_word_error_rate, .. } = self.policy;
         let good_enough = || {
@@ -55,29 +55,30 @@ impl<'a> Choice<'a> {
         (1..=self.capabilities.most_threads()).contains(&setting.threads) && (setting.tier == 0 || good_enough())
     }
 
-    /// Time of a step against what it may take: above 1 it comes too late. Where nothing was measured, in time.
+    /// Expected time of a step, relative to the allowed time: above 1 it is late. Without measurements it counts as in
+    /// time.
     fn lateness(&self, setting: &Setting) -> f64 {
         let expected = self.work.map_or(0.0, |work| work * self.relative_time(setting));
         expected / self.deadline.min(KEEP_UP * setting.step_s)
     }
 
-    /// Whether a step is expected to be in time, even if it took `margin` times as long.
+    /// Whether a step is expected to be in time even if it takes `margin` times as long.
     pub(super) fn meets(&self, setting: &Setting, margin: f64) -> bool {
         self.lateness(setting) * margin <= 1.0
     }
 
     pub(super) fn is_nearer_the_deadline(&self, setting: &Setting, current: &Setting) -> bool {
-        // What is no nearer by a hundredth is no reason to change anything.
+        // An improvement below one percent is no reason to change.
         self.lateness(setting) < 0.99 * self.lateness(current)
     }
 
-    /// Processors that are busy, in the mean; relative where nothing was measured.
+    /// Mean number of busy processors; relative if nothing was measured.
     pub(super) fn load(&self, setting: &Setting) -> f64 {
         let busy = self.work.unwrap_or(1.0) * self.relative_time(setting) / setting.step_s;
         setting.threads as f64 * busy
     }
 
-    /// Whether the pressure allows its load, even if it were `margin` times as much.
+    /// Whether the pressure allows its load, even if that is `margin` times as high.
     pub(super) fn is_light_enough(&self, setting: &Setting, margin: f64) -> bool {
         let share = match self.pressure {
             0 => return true,
@@ -86,7 +87,7 @@ impl<'a> Choice<'a> {
         self.load(setting) * margin <= share * self.load(&self.most_generous())
     }
 
-    /// The best setting that is in time and light enough, with a margin; else the lightest in time; else the earliest.
+    /// The best setting that is in time and light enough, with a margin; else the lightest in time; else the fastest.
     pub(super) fn best(&self, margin: f64) -> Setting {
         let all = self.all();
         let in_time: Vec<Setting> = all.iter().copied().filter(|setting| self.meets(setting, margin)).collect();
@@ -100,8 +101,8 @@ impl<'a> Choice<'a> {
             .unwrap_or_else(|| self.most_generous())
     }
 
-    /// Whether its text is better, or fresher: the model first, then the step. While nothing holds the device back more
-    /// threads are better, else fewer.
+    /// Whether its text is better or more recent: compares the model, then the step. More threads are better without
+    /// pressure, fewer under pressure.
     pub(super) fn is_better(&self, setting: &Setting, than: &Setting) -> bool {
         if setting.tier != than.tier {
             return setting.tier < than.tier;
@@ -112,8 +113,8 @@ impl<'a> Choice<'a> {
         if self.pressure == 0 { setting.threads > than.threads } else { setting.threads < than.threads }
     }
 
-    /// Whether it is better in what people notice, or while nothing holds the device back at least quicker; and in time
-    /// and light enough with a margin.
+    /// Whether it is noticeably better, or at least faster while there is no pressure; and in time and light enough
+    /// with a margin.
     pub(super) fn asks_more(&self, setting: &Setting, than: &Setting, margin: f64) -> bool {
         let alike = setting.tier == than.tier && setting.step_s == than.step_s;
         self.is_better(setting, than)

@@ -1,16 +1,16 @@
-//! The governor: how hard live text may work, from heat, battery, deadline and measured speed.
+//! The governor: decides how much work live text may do, from heat, battery, deadline and measured speed.
 //!
-//! A pure function: [`Governor::decide`] takes a state and an input and gives the next state and a decision, without a
-//! clock, so that every run of an app can be stored as a [`Trace`] and replayed on a desk with the same decisions.
+//! A pure function: [`Governor::decide`] takes a state and an input and returns the next state and a decision, without
+//! a clock. So a run of an app can be stored as a [`Trace`] and replayed on a desktop with the same decisions.
 //!
-//! What it promises, in this order:
+//! Its priorities, in this order:
 //! 1. **The quality floor.** No model below it is ever chosen.
-//! 2. **The deadline.** While a step of live text misses it, the fastest allowed setting that is expected to meet it
-//!    comes at once; heat and battery choose only among settings that meet it. Where none does, the fastest is taken,
-//!    and the decision says so.
-//! 3. **The load that heat and battery allow**: first steps become longer and threads fewer, then the model smaller.
-//! 4. **Calm.** Easing off waits some seconds after the last change, working harder waits longer, and until the device
-//!    has been cooler for a while. When the deadline takes back such a change, the next ones wait twice as long.
+//! 2. **The deadline.** If a step of live text misses it, the fastest allowed setting that is expected to meet it is
+//!    chosen at once; heat and battery choose only among settings that meet it. If none does, the fastest is taken, and
+//!    the decision says so.
+//! 3. **The load allowed by heat and battery**: first longer steps and fewer threads, then a smaller model.
+//! 4. **Few changes.** Reducing the load waits some seconds after the last change; increasing it waits longer, until
+//!    the device has been cooler for a while. If the deadline reverts such a change, the next ones wait twice as long.
 
 mod choice;
 mod trace;
@@ -21,28 +21,28 @@ use self::choice::Choice;
 use super::reading::{PowerSource, ThermalState};
 pub use trace::{Trace, changes, replay};
 
-/// Seconds that a step of live text may take, where an app has no wish of its own.
+/// Default of the seconds that a step of live text may take.
 pub const DEADLINE: f64 = 1.0;
 
-/// A model that may be chosen.
+/// A model to choose from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tier {
     /// Its name in the app.
     pub name: String,
     /// Time that it takes, relative to the best tier's: below 1.
     pub cost: f64,
-    /// Its word error rate, where it is known.
+    /// Its word error rate, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word_error_rate: Option<f64>,
 }
 
-/// What a device and an app have to choose from.
+/// The capabilities of device and app to choose from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
-    /// Most threads, usually the big cores; beyond 64 they do not count.
+    /// Maximum number of threads, usually the number of big cores; at most 64 are used.
     pub threads: usize,
-    /// Models, the best first. None stands for one.
+    /// Models, the best first. An empty list counts as one model.
     pub tiers: Vec<Tier>,
 }
 
@@ -53,37 +53,38 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// The setting that asks most of a device: what is chosen while nothing holds it back.
+    /// The setting with the highest load, chosen while there is no pressure.
     #[must_use]
     pub fn most_generous(&self, policy: &Policy) -> Setting {
         Setting { threads: self.most_threads(), tier: 0, step_s: policy.shortest_step() }
     }
 
-    /// All numbers of threads are weighed, and no device has more cores than this.
+    /// Limit, because all numbers of threads are compared; no device has more cores.
     fn most_threads(&self) -> usize {
         self.threads.clamp(1, 64)
     }
 }
 
-/// How the governor weighs things.
+/// Options of the governor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
-    /// The last tier that may be chosen, counted from 0: the quality floor. The best tier always may; `None`: all may.
+    /// The quality floor: the last tier that may be chosen, counted from 0. `None` allows all; the best tier is always
+    /// allowed.
     pub worst_tier: Option<usize>,
-    /// Tiers with more word errors than this, or unknown ones, may not be chosen either.
+    /// Tiers with a higher or unknown word error rate may not be chosen either.
     pub worst_word_error_rate: Option<f64>,
     /// Steps of live text in seconds, in any order.
     pub steps_s: Vec<f64>,
     /// Share of the load of the most generous setting that is allowed when the device is fair, serious and critical.
     pub load: [f64; 3],
-    /// How much better than needed an expectation must be before the setting changes for it.
+    /// Margin by which an expectation must be better than needed before the setting is changed.
     pub margin: f64,
-    /// Seconds after a change before the load is cut.
+    /// Seconds after a change before the load is reduced.
     pub ease_after_s: f64,
-    /// Seconds after a change before more is asked of the device.
+    /// Seconds after a change before the load is increased.
     pub relax_after_s: f64,
-    /// Seconds that a device must have been cooler for before that counts.
+    /// Seconds for which a device must have been cooler before that counts.
     pub calm_s: f64,
 }
 
@@ -109,7 +110,7 @@ impl Policy {
     }
 }
 
-/// What is chosen.
+/// A setting to choose.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Setting {
     /// Threads to compute with.
@@ -120,7 +121,7 @@ pub struct Setting {
     pub step_s: f64,
 }
 
-/// What a step took.
+/// The measured time of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Seconds of computing.
@@ -129,11 +130,11 @@ pub struct Spent {
     pub setting: Setting,
 }
 
-/// What is known at one moment: after a step, or when the platform says something.
+/// The input at one moment: after a step, or when the platform reports something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Input {
-    /// Seconds from any origin; never falls.
+    /// Seconds from any origin; never decreases.
     pub at_s: f64,
     /// Thermal state.
     pub thermal: Option<ThermalState>,
@@ -141,13 +142,13 @@ pub struct Input {
     pub headroom: Option<f64>,
     /// Charge of the battery, 0 to 1.
     pub battery_level: Option<f64>,
-    /// Power source: a battery that is charged holds nothing back.
+    /// Power source: while the battery is being charged there is no battery pressure.
     pub power: Option<PowerSource>,
-    /// Whether the system saves power.
+    /// Whether the system is in a power-saving mode.
     pub low_power: bool,
     /// Seconds that a step may take until its text is there.
     pub deadline_s: f64,
-    /// What the last step took, if there was one since the last input.
+    /// Time of the last step, if there was one since the last input.
     pub spent: Option<Spent>,
 }
 
@@ -166,26 +167,26 @@ impl Default for Input {
     }
 }
 
-/// Why a setting is what it is.
+/// The reason of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The first decision.
     Start,
-    /// Nothing calls for a change.
+    /// No reason for a change.
     Stay,
-    /// A step missed the deadline, or would soon.
+    /// A step missed the deadline, or is expected to.
     Deadline,
     /// The device is hot.
     Heat,
-    /// The battery is low, or the system saves power.
+    /// The battery is low, or the system is in a power-saving mode.
     Battery,
-    /// More may be asked of the device again.
+    /// The load may be increased again.
     Relaxed,
 }
 
 impl Why {
-    /// In a word, as in traces.
+    /// The reason as one word, as in traces.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -202,7 +203,7 @@ impl Why {
 /// A decision.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// What to compute with from now on.
+    /// The setting to use from now on.
     pub setting: Setting,
     /// Why.
     pub why: Why,
@@ -210,7 +211,7 @@ pub struct Decision {
     pub meets_deadline: bool,
 }
 
-/// A decision and when it was made.
+/// A decision and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Decided {
     /// Time of its input.
@@ -220,57 +221,57 @@ pub struct Decided {
     pub decision: Decision,
 }
 
-/// What the governor remembers from one decision to the next.
+/// The state of the governor between decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Governor {
     setting: Option<Setting>,
     changed_at: f64,
     now: f64,
-    /// Whether the last change was one that the deadline may take back.
+    /// Whether the last change may be reverted by the deadline.
     on_trial: bool,
-    /// Seconds of a step on one thread with the best tier.
+    /// Estimated seconds of a step on one thread with the best tier.
     work: Option<f64>,
     measured_in: Option<Setting>,
     pressure: Pressure,
-    /// Since when the pressure has been lower, and its highest since.
+    /// Time since when the pressure has been lower, and its maximum since then.
     calm: Option<(f64, Pressure)>,
-    /// How often in a row the deadline took changes back: each doubles the waiting.
+    /// Number of consecutive changes that the deadline reverted; each doubles the waiting time.
     taken_back: u32,
     taken_back_at: f64,
-    /// How many times as long as expected a new setting took, beyond 1; fades.
+    /// How much longer than expected a new setting took (ratio minus 1); decays.
     doubt: f64,
     doubted_at: f64,
 }
 
-/// How much holds the device back, 0 to 3, and whether it is heat.
+/// The pressure on the device, 0 to 3, and whether it is heat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 struct Pressure {
     level: usize,
     heat: bool,
 }
 
-// Share of a slower measurement that is believed at once, and of a quicker one: hope takes longer.
+// Weight of a slower measurement, and of a faster one, which is trusted more slowly.
 const BELIEVE_SLOWER: f64 = 0.5;
 const BELIEVE_QUICKER: f64 = 0.2;
-// Times that waiting is doubled at most: 32 times as long.
+// Maximum number of doublings of the waiting time: 32 times as long.
 const MOST_DOUBLINGS: u32 = 5;
-// Seconds without a change taken back after which the waiting is halved.
+// Seconds without a reverted change after which the waiting time is halved.
 const FORGIVEN: f64 = 900.0;
-// Expectations that were wrong by more say nothing of the next ones.
+// Larger errors of an expectation do not count further.
 const MOST_DOUBT: f64 = 3.0;
-// Seconds after which half of a doubt is left: what slowed the device down may have ended.
+// Half-life of the doubt in seconds: the cause of a slowdown may have ended.
 const DOUBT_HALVES: f64 = 1800.0;
 
 impl Governor {
-    /// Knows nothing yet.
+    /// The initial state.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What to compute with from now on, and what to decide with next time. Costs some hundred multiplications.
+    /// Decides the setting for now on; returns it with the next state. Costs some hundred multiplications.
     ///
-    /// Input that makes no sense (times that are no numbers, no tiers, no steps) is taken as if it were not there.
+    /// Invalid input (times that are NaN, no tiers, no steps) is ignored.
     #[must_use]
     pub fn decide(&self, capabilities: &Capabilities, policy: &Policy, input: &Input) -> (Self, Decision) {
         let mut next = *self;
@@ -287,7 +288,7 @@ impl Governor {
         (next, decision)
     }
 
-    /// Pressure rises at once, and falls when it has been lower for a while.
+    /// Pressure rises at once, and falls after it has been lower for a while.
     fn feel(&mut self, input: &Input, policy: &Policy) {
         let felt = pressure(input);
         if felt.level >= self.pressure.level {
@@ -301,7 +302,7 @@ impl Governor {
         }
     }
 
-    /// Takes note of the speed. The first step of another setting replaces what was expected of it.
+    /// Updates the estimated speed. The first step of another setting replaces its expectation.
     fn measure(&mut self, input: &Input, choice: &Choice<'_>) {
         let Some(spent) = input.spent.filter(|spent| spent.seconds > 0.0 && spent.seconds.is_finite()) else { return };
         let work = spent.seconds / choice.relative_time(&spent.setting);
@@ -366,7 +367,7 @@ impl Governor {
     }
 }
 
-/// What the platform says, as one number.
+/// The pressure from the platform's readings.
 fn pressure(input: &Input) -> Pressure {
     let thermal = match input.thermal {
         None | Some(ThermalState::Nominal) => 0,
@@ -374,7 +375,7 @@ fn pressure(input: &Input) -> Pressure {
         Some(ThermalState::Serious) => 2,
         Some(ThermalState::Critical) => 3,
     };
-    // Of Android's headroom: 1 is severe; what is said before it leaves time to act.
+    // Android's headroom: 1 is severe; lower thresholds leave time to act.
     let headroom = match input.headroom {
         Some(headroom) if headroom >= 1.15 => 3,
         Some(headroom) if headroom >= 1.0 => 2,

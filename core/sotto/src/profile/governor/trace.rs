@@ -1,31 +1,31 @@
-//! Stored inputs, and what the governor makes of them.
+//! Stored inputs of the governor, and their replay.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Capabilities, Decided, Governor, Input, Policy, Why};
 
-/// All that decisions follow from: stored by an app, replayed on a desk.
+/// Everything that determines decisions: stored by an app, replayed on a desktop.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Trace {
-    /// What there was to choose from.
+    /// The capabilities.
     pub capabilities: Capabilities,
-    /// How it was weighed.
+    /// The options.
     pub policy: Policy,
-    /// What was known, in order of time.
+    /// The inputs, in order of time.
     pub inputs: Vec<Input>,
 }
 
 /// The decision on every input of a trace. The same trace gives the same decisions on every machine.
 ///
-/// Steps were measured with the settings of then; where a replay decides otherwise, they are converted as the governor
-/// expects it.
+/// Steps were measured with the settings of that time; if a replay decides differently, their times are converted by
+/// the governor's model.
 #[must_use]
 pub fn replay(trace: &Trace) -> Vec<Decided> {
     decisions(&trace.capabilities, &trace.policy, trace.inputs.iter().cloned()).collect()
 }
 
-/// As [`replay`], without the decisions to stay.
+/// As [`replay`], without decisions that change nothing.
 #[must_use]
 pub fn changes(capabilities: &Capabilities, policy: &Policy, inputs: impl IntoIterator<Item = Input>) -> Vec<Decided> {
     decisions(capabilities, policy, inputs).filter(|decided| decided.decision.why != Why::Stay).collect()

@@ -9,7 +9,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// From zero to a round number that holds all values, with four or five ticks.
+    /// From zero to a round number above all values, with four or five ticks.
     pub(super) fn from_zero(values: impl IntoIterator<Item = f64>) -> Self {
         let most = values.into_iter().filter(|value| value.is_finite()).fold(0.0, f64::max);
         let most = if most > 0.0 { most } else { 1.0 };
@@ -17,7 +17,7 @@ impl Axis {
         Self::with_step(0.0, (most / step - 1e-9).ceil() * step, step)
     }
 
-    /// Around the values, for lines whose level says little.
+    /// Around the values, for lines whose absolute level matters little.
     pub(super) fn around(values: impl IntoIterator<Item = f64> + Clone) -> Self {
         let finite = || values.clone().into_iter().filter(|value| value.is_finite());
         let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
@@ -47,7 +47,7 @@ impl Axis {
         Self { low, high, ticks: (0..=count.min(20)).map(|index| low + index as f64 * step).collect() }
     }
 
-    /// Where a value lies, 0 to 1.
+    /// Position of a value, 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
@@ -57,7 +57,7 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, `least` at least.
+/// 1, 2 or 5 times a power of ten, at least `least`.
 fn round_step(least: f64) -> f64 {
     let power = libm::pow(10.0, libm::log10(least).floor());
     let steps = [1.0, 2.0, 5.0, 10.0];

@@ -1,4 +1,4 @@
-//! Plots without an axis of time: percentiles, loads, shares.
+//! Plots without a time axis: percentiles, loads, shares.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::profile::compare::seconds;
 use crate::profile::report::PhaseFigures;
 use crate::profile::spans::SpanName;
 
-/// Median, 90 and 99 percent of each phase on one axis.
+/// Median, 90th and 99th percentile of each phase on one axis.
 pub(super) fn distributions(out: &mut String, reports: &[Named<'_>]) {
     let mut phases: Vec<(String, &'static str, &PhaseFigures)> = Vec::new();
     for (name, class) in [("cold", "s2"), ("warm", "s3"), ("sustained", "s1")] {

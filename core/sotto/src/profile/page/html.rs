@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// Text that may stand between tags and in quoted attributes.
+/// Escapes text for use between tags and in quoted attributes.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -18,8 +18,8 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// A table of plain text; all columns but the first hold numbers. Closed until somebody opens it, where it stands
-/// behind a plot.
+/// A table of plain text; all columns except the first are numbers. Collapsed unless `open`, for tables that belong to
+/// a plot.
 pub(super) fn table(out: &mut String, caption: &str, head: &[&str], rows: &[Vec<String>], open: bool) {
     let caption = escape(caption);
     let open = if open { " open" } else { "" };
@@ -39,7 +39,7 @@ pub(super) fn table(out: &mut String, caption: &str, head: &[&str], rows: &[Vec<
     out.push_str("</tbody></table></div></details>");
 }
 
-/// A whole page around `body`. It asks nothing of any network: the policy in its head forbids that.
+/// A whole page around `body`. Its content security policy forbids all network requests.
 pub(super) fn page(title: &str, body: &str) -> String {
     let (title, style, script) = (escape(title), include_str!("style.css"), include_str!("script.js"));
     format!(

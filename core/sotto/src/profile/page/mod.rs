@@ -1,7 +1,7 @@
-//! Reports as pages: one HTML file that needs nothing else, with plots for people and the tables behind them.
+//! Reports as pages: one self-contained HTML file with plots and their tables.
 //!
-//! The file asks nothing of any network, follows the light or dark colours of the system, and can be read on a phone
-//! and by a screen reader. Drawing a report of half an hour takes some milliseconds; nothing of it is kept.
+//! The file makes no network requests, follows the light or dark colours of the system, and is readable on a phone and
+//! by a screen reader. Drawing a report of half an hour takes some milliseconds.
 
 mod axis;
 mod bars;
@@ -43,7 +43,7 @@ pub fn report(report: &ProfileReport) -> String {
     html::page(&title, &body)
 }
 
-/// The page of two reports side by side, with what the second has more or less than the first.
+/// The page of two reports side by side, with the differences of the second from the first.
 #[must_use]
 pub fn comparison(a: &ProfileReport, b: &ProfileReport) -> String {
     let named = [Named { name: Some("A"), class: "s1", report: a }, Named { name: Some("B"), class: "s2", report: b }];
@@ -83,7 +83,7 @@ pub fn comparison(a: &ProfileReport, b: &ProfileReport) -> String {
     html::page("Profiles, A against B", &body)
 }
 
-/// What one report and two draw alike.
+/// The common parts of both pages.
 fn shared(body: &mut String, named: &[Named<'_>]) {
     body.push_str("<section><h2>Latency by phase</h2>");
     bars::distributions(body, named);
@@ -95,7 +95,7 @@ fn shared(body: &mut String, named: &[Named<'_>]) {
     body.push_str("</section>");
 }
 
-/// What was measured, on what, and how long.
+/// What was measured, on which device, and for how long.
 fn conditions(body: &mut String, report: &ProfileReport) {
     let measured = &report.measured;
     let (subject, machine, plan) = (&measured.subject, &measured.machine, &measured.plan);
@@ -147,14 +147,14 @@ fn verdict(body: &mut String, report: &ProfileReport, name: Option<&str>) {
     body.push_str("</div>");
 }
 
-/// The figures that people ask for first.
+/// The most important figures.
 fn tiles(body: &mut String, report: &ProfileReport) {
     let of = |name: &str| figures(report).into_iter().find(|figure| figure.name == name).and_then(|f| f.value);
     let shown = |name: &str| {
         let figure = figures(report).into_iter().find(|figure| figure.name == name);
         figure.and_then(|figure| figure.value.map(|value| figure.unit.show(value)))
     };
-    // The sustained phase is what users get; without one the warm runs.
+    // The sustained phase shows what users get; without it the warm runs are used.
     let phase = if report.phases.sustained.is_some() { "sustained" } else { "warm" };
     let factor = of(&format!("{phase}_real_time_factor")).filter(|factor| *factor > 0.0);
     let speed = factor.map(|factor| format!("{:.1} ×", 1.0 / factor));
@@ -200,7 +200,7 @@ fn tiles(body: &mut String, report: &ProfileReport) {
     body.push_str("</dl>");
 }
 
-/// Figures of both, and in words whether the second is better.
+/// The figures of both, and in words whether the second is better.
 fn difference_table(body: &mut String, differences: &[Difference]) {
     body.push_str(
         "<p>Of all figures less is better. What differs by less than a twentieth is within what two runs of the same \

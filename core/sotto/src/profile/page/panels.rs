@@ -1,4 +1,4 @@
-//! What of a report is drawn over time.
+//! The plots of a report over time.
 
 use super::axis::Axis;
 use super::time::{Lane, Mark, Panel, Segment, Series};
@@ -7,7 +7,7 @@ use crate::profile::governor::{Decided, Setting};
 use crate::profile::reading::{Reading, Sample, ThermalState};
 use crate::profile::report::{Phase, ProfileReport, Run};
 
-/// A report among those of a page; alone it has no name.
+/// A report of a page; a single report has no name.
 #[derive(Clone, Copy)]
 pub(super) struct Named<'a> {
     pub(super) name: Option<&'static str>,
@@ -16,7 +16,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The name of something of this report.
+    /// The name of a series of this report.
     pub(super) fn label(&self, what: &str) -> String {
         self.name.map_or_else(|| what.to_owned(), |name| format!("{name}, {what}"))
     }
@@ -26,7 +26,7 @@ type Scale = fn(&[f64]) -> Axis;
 type Show = fn(f64) -> String;
 type OfReading = fn(&Reading) -> Option<f64>;
 
-/// All plots of time, of one report or of two over each other.
+/// All plots over time, of one report or two overlaid.
 pub(super) fn panels(reports: &[Named<'_>]) -> Vec<Panel> {
     let mut panels = vec![latency(reports), memory(reports), thermal(reports)];
     let zero: Scale = |values| Axis::from_zero(values.iter().copied());
@@ -94,7 +94,7 @@ fn memory(reports: &[Named<'_>]) -> Panel {
         _ => None,
     };
     let values = series.iter().flat_map(|series| series.points.iter().map(|point| point.1));
-    // In binary units the ticks are round where the axis is.
+    // In binary units, so that the ticks are round numbers.
     let mebibytes = values.chain(limit.as_ref().map(|(budget, _)| *budget)).map(|bytes| bytes / MEBIBYTE);
     let axis = Axis::from_zero(mebibytes);
     series.iter_mut().for_each(|series| series.points.iter_mut().for_each(|point| point.1 /= MEBIBYTE));
@@ -118,7 +118,7 @@ fn thermal(reports: &[Named<'_>]) -> Panel {
     Panel::Lanes { title, lanes }
 }
 
-/// Stretches of one thermal state.
+/// Periods of one thermal state.
 fn states(samples: &[Sample], end: f64) -> Vec<Segment> {
     let mut states: Vec<(f64, ThermalState)> = Vec::new();
     for Sample { at_s, reading } in samples {
@@ -138,7 +138,7 @@ fn states(samples: &[Sample], end: f64) -> Vec<Segment> {
     states.iter().zip(ends).map(segment).filter(|segment| segment.to > segment.from).collect()
 }
 
-/// What the platform said of one thing, of every report that has it.
+/// One kind of reading, for every report that has it.
 fn readings(reports: &[Named<'_>], of: OfReading) -> Vec<Series> {
     let series = |named: &Named<'_>| {
         let samples = named.report.measured.samples.iter();
@@ -206,7 +206,7 @@ fn governor(reports: &[Named<'_>]) -> Panel {
     Panel::Lanes { title, lanes }
 }
 
-/// Stretches of one setting of the governor; `of` says how much it asks of the device, 0 to 1, and what it is called.
+/// Periods of one setting of the governor; `of` returns its load, 0 to 1, and its name.
 fn settings(decisions: &[Decided], end: f64, of: &dyn Fn(&Setting) -> (f64, String)) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     for Decided { at_s, decision } in decisions {

@@ -1,4 +1,4 @@
-//! The tables behind the plots.
+//! The tables of the plots.
 
 use super::html::table;
 use super::panels::Named;
@@ -6,7 +6,7 @@ use crate::profile::compare::{Unit, seconds};
 use crate::profile::governor::Why;
 use crate::profile::report::Phase;
 
-// More rows than these nobody reads; the JSON has all of them.
+// Maximum number of rows; the JSON has all of them.
 const MOST_ROWS: usize = 200;
 
 /// Runs, readings and decisions.
@@ -18,7 +18,7 @@ pub(super) fn over_time(out: &mut String, reports: &[Named<'_>]) {
     }
 }
 
-/// A caption that says how many of the rows are shown, and how many to go forward.
+/// A caption that says how many rows are shown, and the step between them.
 fn thinned(caption: &str, rows: usize) -> (String, usize) {
     let step = rows.div_ceil(MOST_ROWS).max(1);
     let caption =
@@ -137,7 +137,7 @@ fn decisions(out: &mut String, named: &Named<'_>) {
     table(out, &caption, &["At", "Why", "Threads", "Step", "Model", "In time"], &rows, false);
 }
 
-/// What the spans and counters came to.
+/// Totals of the spans and counters.
 pub(super) fn spans_and_counters(out: &mut String, reports: &[Named<'_>]) {
     for named in reports {
         let measured = &named.report.measured;

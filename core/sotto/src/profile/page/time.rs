@@ -1,4 +1,4 @@
-//! Plots that share one axis of time, one below the other, with a cursor that reads all of them.
+//! Plots below each other that share one time axis, with a cursor across all of them.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ use super::axis::Axis;
 use super::html::escape;
 use crate::profile::compare;
 
-/// How values are drawn; many become a band from lowest to highest with their medians.
+/// How values are drawn; many values become a band from minimum to maximum with medians.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// Single results.
     Dots,
-    /// A value that goes on until the next.
+    /// A value that holds until the next.
     Steps,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Series {
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// A stretch of time with a name.
+/// A period of time with a name.
 pub(super) struct Segment {
     pub(super) from: f64,
     pub(super) to: f64,
@@ -34,7 +34,7 @@ pub(super) struct Segment {
     pub(super) text: String,
 }
 
-/// Stretches of time in a row.
+/// A row of periods.
 pub(super) struct Lane {
     pub(super) label: String,
     pub(super) segments: Vec<Segment>,
@@ -47,21 +47,21 @@ pub(super) enum Panel {
         show: fn(f64) -> String,
         axis: Axis,
         series: Vec<Series>,
-        /// A value that should not be passed.
+        /// A limit line.
         limit: Option<(f64, String)>,
     },
     Lanes {
         title: String,
         lanes: Vec<Lane>,
     },
-    /// What nobody measured.
+    /// A plot without measurements.
     Missing {
         title: String,
         text: String,
     },
 }
 
-/// What the cursor reads: moments and what stands there from then on.
+/// Values for the cursor: times, and the texts from each time on.
 #[derive(Serialize)]
 struct Readout {
     label: String,
@@ -72,7 +72,7 @@ struct Readout {
 // A plot is some hundred pixels wide: more dots than this hide each other.
 const MOST_DOTS: usize = 600;
 const BINS: usize = 240;
-// Of the drawing; it is stretched to whatever room there is.
+// Size of the drawing, which is scaled to the available space.
 const SIZE: f64 = 1000.0;
 
 /// Draws the panels over `length` seconds.
@@ -88,7 +88,7 @@ pub(super) fn stack(out: &mut String, length: f64, panels: &[Panel]) {
                 curves(out, &time, title, *show, axis, series, limit.as_ref());
                 let several = series.len() > 1;
                 readouts.extend(series.iter().map(|series| {
-                    // A cursor finds no more moments than a plot has pixels.
+                    // The cursor needs no more points than a plot has pixels.
                     let points = || series.points.iter().step_by(series.points.len().div_ceil(MOST_DOTS).max(1));
                     Readout {
                         label: if several { format!("{title}, {}", series.label) } else { title.clone() },
@@ -117,7 +117,7 @@ pub(super) fn stack(out: &mut String, length: f64, panels: &[Panel]) {
         let class = if place > 97.0 { " class=end" } else { "" };
         let _ = write!(out, "<span{class} style=\"left:{place:.2}%\">{}</span>", moment(tick));
     }
-    // A script's text ends at the first `</`, wherever that stands.
+    // The text of a script ends at the first `</`, wherever it occurs.
     let data = serde_json::to_string(&readouts).unwrap_or_else(|_| "[]".into()).replace("</", "<\\/");
     let _ = write!(
         out,
@@ -216,7 +216,7 @@ fn draw(out: &mut String, time: &Axis, axis: &Axis, series: &Series) {
         }
         Mark::Dots => {
             for &(at, value) in points {
-                // A line of no length with round ends stays round however the drawing is stretched.
+                // A line of length 0 with round ends stays round when the drawing is scaled.
                 let _ = write!(path, "M{:.1} {:.1}h0", x(at), y(value));
             }
             let _ = write!(out, "<path class=\"dots {class}\" d=\"{path}\"/>");
@@ -241,7 +241,7 @@ struct Bin {
     high: f64,
 }
 
-/// Points of equal stretches of time together.
+/// Groups points into equal periods of time.
 fn bins(points: &[(f64, f64)], length: f64) -> Vec<Bin> {
     let width = length / BINS as f64;
     let of = |at: f64| (at / width) as usize;
