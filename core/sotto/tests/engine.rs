@@ -173,7 +173,7 @@ fn a_model_in_use_stays_and_a_load_that_cannot_fit_frees_nothing() {
     let third = load(&engine, &models.source("c")).unwrap();
     assert_eq!(names(&engine), ["c", "a"]);
     assert!(transcribe(&held).is_ok() && transcribe(&third).is_ok());
-    // Not even without all others is there room for both of these.
+    // These two would not fit even if every other model were unloaded.
     let small = models.engine_for(1);
     drop(load(&small, &models.source("a")).unwrap());
     let most = Options {
@@ -194,7 +194,7 @@ fn a_transcription_that_needs_room_gets_that_of_a_model_nobody_holds() {
     let held = load(&plain, &models.source("a")).unwrap();
     let (options, cancel) = (LiveOptions::default(), CancelToken::new());
     let (model, session) = (plain.budget().used(), held.transcription_bytes(&options.transcribe));
-    // Two models and two live sessions, but for a byte.
+    // One byte less than two models and two live sessions need.
     let budget = MemoryBudget::limited(Bytes(2 * model.0 + 2 * session.0 - 1));
     let engine = Engine::new(LoadOptions { budget, threads: Threads::ONE, ..LoadOptions::default() });
     drop(load(&engine, &models.source("b")).unwrap());
@@ -239,7 +239,7 @@ fn an_unloaded_model_is_gone_for_all_its_handles_and_what_runs_on_it_ends() {
         let session =
             Session::start(handle, LiveOptions::default(), SessionInput::default(), &CancelToken::new()).map(drop);
         assert!(matches!(session, Err(speech::Error::Unloaded(_))), "{session:?}");
-        // What needs no weights is still answered.
+        // Queries that need no weights still work.
         assert!(handle.window_seconds() > 0.0 && handle.transcription_bytes(&Options::default()).0 > 0);
     }
     assert!(engine.budget().used() > Bytes(0), "the session has the model still");
@@ -322,7 +322,7 @@ fn a_model_that_many_threads_want_at_once_is_loaded_once() {
     let models = Models::new(&["a"]);
     let engine = Engine::default();
     let (loads, start) = (AtomicUsize::new(0), Barrier::new(6));
-    // Only who loads reports more than the end.
+    // Only the thread that loads reports progress before the end.
     let count = |progress: &Progress<'_>| {
         if progress.done == 0 {
             loads.fetch_add(1, Ordering::SeqCst);
@@ -431,7 +431,7 @@ fn loads_sessions_and_trims_from_many_threads_end_with_an_empty_budget() {
         assert!(outcomes.iter().all(Result::is_ok));
     });
     assert!(work.load(Ordering::SeqCst) > 0, "nothing was ever transcribed");
-    // Sessions that were dropped end at their next look, which nobody waited for.
+    // Dropped sessions end when they next poll their token; nothing has waited for that yet.
     let patience = Instant::now() + Duration::from_secs(60);
     while engine.budget().used() > Bytes(0) && Instant::now() < patience {
         std::thread::sleep(Duration::from_millis(1));
@@ -459,7 +459,7 @@ fn live(recognizer: &Recognizer, to_its_end: bool) {
             Ok(Answer::Event(_)) => {}
             Ok(Answer::Ended) => return,
             Ok(Answer::Waiting) => panic!("nothing was heard for a minute"),
-            // Between the check of its options and its beginning.
+            // The model was unloaded or the budget filled between the check of the options and the start.
             Err(SessionError::Failed(reason)) => {
                 assert!(matches!(*reason, speech::Error::Unloaded(_) | speech::Error::OutOfBudget(_)), "{reason}");
                 return;

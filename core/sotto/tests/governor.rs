@@ -15,7 +15,7 @@ use sotto::profile::{PowerSource, ThermalState};
 struct Stored {
     about: String,
     trace: Trace,
-    /// Time, threads, tier, step, why, in time.
+    /// Of each decision: seconds, threads, tier, seconds of a step, the reason, whether it meets the deadline.
     expected: Vec<(f64, usize, usize, f64, Why, bool)>,
 }
 

@@ -20,7 +20,7 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes a millisecond for anything and notes what is asked of it.
+/// Takes a millisecond for any call and records the calls.
 #[derive(Default)]
 struct Diary {
     clips: usize,

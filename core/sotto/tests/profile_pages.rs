@@ -177,7 +177,7 @@ fn numbers_that_no_device_gives_break_no_page() {
                 }
             }
             broken["version"] = 1.into();
-            // Counts that are none are refused.
+            // Invalid counts are refused.
             let Ok(report) = ProfileReport::from_json(&broken.to_string()) else { continue };
             read(&page::comparison(&report, &report));
             drop(ProfileReport::of(report.measured));

@@ -46,7 +46,7 @@ fn samples() -> Pcm16k {
     decode_bytes(commands::clip()).unwrap()
 }
 
-/// The clip so many times, one behind the other.
+/// The clip repeated so many times.
 fn long(times: usize) -> Recording {
     Pcm16k::new(samples().samples().repeat(times)).unwrap().into()
 }
@@ -214,7 +214,7 @@ fn a_job_whose_reader_hangs_can_be_cancelled_and_dropped() {
     assert!(matches!(&*failure(job), Error::Cancelled(_)));
 }
 
-/// Without a clock: the token fires at one look after the other.
+/// Independent of time: the token fires at its first poll, then at its second, and so on.
 #[test]
 fn every_job_ends_at_whatever_look_its_token_fires() {
     let folder = tempfile::tempdir().unwrap();
@@ -334,7 +334,7 @@ fn a_model_is_packed_and_loads() {
     assert!(quality.contains(r#""measured":{"word_error_rate":0.05}"#), "{quality}");
     let job = engine.transcribe(&recognizer, clip(), Options::default(), &cancel);
     assert_eq!(finished(job).text, finished(transcribe(clip())).text);
-    // What is there already is left alone; figures that are none are refused before anything is read.
+    // An existing file is not overwritten; invalid figures are refused before anything is read.
     let again = engine.quantize(source(), &path, QuantizeOptions::default(), &cancel);
     assert!(matches!(&*failure(again), QuantizeError::Write(_)));
     let figures = QuantizeOptions { measured: Some("[1]".into()), ..QuantizeOptions::default() };

@@ -1,4 +1,4 @@
-//! Recordings that do not lie at a path.
+//! Recordings that are opened without a path.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 

@@ -1,4 +1,4 @@
-//! What spans ask of the allocator: nothing, whoever listens.
+//! Spans allocate nothing, with or without a listener.
 
 use std::sync::Arc;
 

@@ -67,7 +67,7 @@ fn a_pull_is_a_job_that_an_app_fetches_for() {
     assert_eq!(std::fs::read(&pulled.path).unwrap(), MODEL);
     relay.close();
     app.join().unwrap();
-    // It is here now, so that nobody has to fetch.
+    // The model is in the store now: a second pull needs no app to fetch it.
     assert_eq!(engine.pull(&store, request(), relay, &CancelToken::new()).wait(&NoProgress).unwrap().path, pulled.path);
     let manifest = engine.verify(&store, NAME, &CancelToken::new()).wait(&NoProgress).unwrap();
     assert_eq!(manifest.size(), MODEL.len() as u64);

@@ -60,7 +60,7 @@ fn a_transcription_that_does_not_fit_is_refused_and_one_that_does_gives_its_memo
         recognizer.transcribe(&audio(), &fits, &NoProgress, &cancel).unwrap();
         assert_eq!(budget.used(), model);
     }
-    // A cancelled one gives back as well.
+    // A cancelled transcription gives its memory back as well.
     let cancelled = CancelToken::new();
     cancelled.cancel();
     recognizer.transcribe(&audio(), &fits, &NoProgress, &cancelled).unwrap_err();
@@ -85,7 +85,7 @@ fn a_live_session_holds_its_memory_until_it_is_dropped() {
     recognizer.transcribe(&audio(), &fits, &NoProgress, &cancel).unwrap();
 }
 
-/// A recording that breaks off in the way that it is told to.
+/// A recording that fails or panics at its second block.
 struct Broken {
     panics: bool,
     blocks: usize,
@@ -122,7 +122,7 @@ fn a_transcription_that_fails_or_panics_gives_its_memory_back() {
     assert_eq!(budget.used(), model);
     assert!(matches!(transcribe(false), Err(SpeechError::Audio(_))));
     assert_eq!(budget.used(), model);
-    // A live session, too: samples that are no numbers, and cancelled half-way.
+    // A live session, too: with samples that are not finite, and cancelled half-way.
     let live = StreamOptions { transcribe: fits.clone(), step: 0.5, trim: 0.9, ..StreamOptions::default() };
     let failing = CancelToken::firing_at_look(40);
     for (cancel, sample) in [(&cancel, f32::NAN), (&failing, 0.5)] {
@@ -159,7 +159,7 @@ fn every_option_that_takes_memory_is_counted() {
     for (name, options) in more {
         assert!(bytes(&options) > bytes(&plain), "{name}");
     }
-    // What is never used is not counted: samples at temperature 0.
+    // Memory that is never used is not counted: temperature 0 takes no samples, so `best_of` costs nothing.
     let unused = Search { best_of: 32, ..plain.search.clone() };
     assert_eq!(bytes(&TranscribeOptions { search: unused, ..plain.clone() }), bytes(&plain));
     let per_beam: Vec<u64> = [1, 2, 4, 8, 16, 32].iter().map(|&beam| bytes(&options(beam)).0).collect();

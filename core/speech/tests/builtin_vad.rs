@@ -13,7 +13,7 @@ use sotto_speech::vad::{Detector, STEP, SottoVad, VadError, VadOptions, VadStrea
 use sotto_testkit::heap::assert_soon;
 use sotto_testkit::{Tolerance, assert_close, data_dir, golden};
 
-/// Sums in another order, and an FFT in f64 on both sides.
+/// Allowed difference: sums are taken in another order. The FFT is in f64 on both sides.
 const TOLERANCE: Tolerance = Tolerance::abs(1e-4);
 
 /// FNV-1a over the bits of the probabilities of [`noise`], on every platform.
@@ -129,7 +129,7 @@ fn damaged_files_and_others_are_refused() {
         assert!(matches!(refused(&changed(from, to)), VadError::Unsupported { .. }), "{to}");
     }
     refused(&changed("[80,40,3]", "[40,80,3]"));
-    // The last bytes are the last tensor's, in f16: its greatest number, and none.
+    // The last two bytes are the last f16 of the last tensor: the largest finite value, then a NaN.
     for (bits, damaged) in [(0x7BFF_u16, true), (0x7E00, false)] {
         let error = refused(&[&file[..file.len() - 2], &bits.to_le_bytes()].concat());
         assert_eq!(matches!(error, VadError::Damaged { .. }), damaged, "{error}");

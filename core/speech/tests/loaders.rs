@@ -32,7 +32,7 @@ fn refused(path: &Path, file: &str, cause: &str) -> LoadError {
     error
 }
 
-/// A sound small model of which one file was changed.
+/// A valid small model with one file changed.
 struct Damaged {
     folder: TempDir,
 }
@@ -243,7 +243,7 @@ fn a_real_model_without_its_last_tensor_is_refused_before_any_is_converted() {
     drop(image);
     let path = folder.path().join("model.safetensors");
     std::fs::write(&path, [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat()).unwrap();
-    // A hole in the file: its zeros take no room on the disk.
+    // A sparse file: the hole takes no room on the disk.
     std::fs::File::options().write(true).open(&path).unwrap().set_len((8 + header.len() + offset) as u64).unwrap();
     refused(folder.path(), "model.safetensors", "no tensor `model.decoder.layer_norm.bias`");
 }

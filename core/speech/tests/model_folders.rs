@@ -133,7 +133,7 @@ fn a_network_with_rows_to_spare_or_none_for_timestamps_keeps_its_vocabulary() {
         if begins {
             assert_eq!(special.timestamp_begin, special.no_timestamps.map(|token| token + 1));
         }
-        // Whoever wants timestamps of such a model gets none, and text all the same.
+        // A model without timestamp tokens transcribes without timestamps.
         text(&recognizer);
     }
 }
@@ -184,7 +184,7 @@ fn settings_that_contradict_the_vocabulary_are_refused_with_the_field() {
         };
         assert_eq!(*found, field, "{error}");
         assert!(error.to_string().contains(file) && error.to_string().contains(field), "{error}");
-        // What is no number of this network says nothing.
+        // Values that cannot be token ids of this network are ignored.
         for nothing in [json!(null), json!("many"), json!(-1), json!(1 << 20), json!(1u64 << 40), json!([]), json!({})]
         {
             edit(&folder, file, |settings| settings[field] = nothing);
@@ -254,11 +254,11 @@ fn weights_are_found_behind_any_prefix() {
     }
 }
 
-/// How a folder has its output layer.
+/// How a folder stores its output layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Output {
     Absent,
-    /// The token embedding once more.
+    /// A copy of the token embedding.
     Same,
     /// The token embedding with its rows in reverse, so that logits come in reverse.
     Reversed,

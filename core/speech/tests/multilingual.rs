@@ -73,7 +73,7 @@ fn check_detection(recognizer: &SpeechRecognizer, outputs: &Value) {
 fn check_runs(recognizer: &SpeechRecognizer, outputs: &Value) {
     let begin = recognizer.model().unwrap().tokenizer().special().timestamp_begin.unwrap();
     for (name, run) in outputs["runs"].as_object().unwrap() {
-        // transformers starts without a task here; we transcribe where nothing else is asked.
+        // transformers starts without a task token here; Sotto transcribes by default.
         if name == "neither" {
             continue;
         }

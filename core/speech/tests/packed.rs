@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 const LAYOUTS: [Layout; 5] = Layout::ALL;
 
-// Promised are 100 ms on a desk; emulated and busy machines get more.
+// The promise is 100 ms on a desktop; emulated and busy machines get more.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A small model's folder, and room for packed files in it.
@@ -319,7 +319,7 @@ fn a_file_that_is_cut_under_a_model_ends_the_next_transcription_with_an_error() 
     assert!(matches!(error, SpeechError::Load(LoadError::Weights(WeightError::Changed { .. }))), "{error}");
 }
 
-/// The error of loading a file of these bytes; it names the file.
+/// The error of loading a file of these bytes; checks that it names the file.
 #[track_caller]
 fn refused(folder: &Path, bytes: &[u8]) -> LoadError {
     let path = folder.join("bad.sotto");
@@ -381,7 +381,7 @@ fn headers_that_contradict_the_tensors_are_refused_by_cause() {
         let error = refused(folder, &changed(&bytes, from, to));
         assert!(error.to_string().contains(cause), "{cause} expected in: {error}");
     }
-    // Sound safetensors that were never packed.
+    // Valid safetensors that were never packed.
     let plain = std::fs::read(folder.join("model.safetensors")).unwrap();
     assert!(matches!(refused(folder, &plain), LoadError::Weights(WeightError::NotPacked { .. })));
 }

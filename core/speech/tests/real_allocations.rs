@@ -21,7 +21,7 @@ use sotto_speech::{Hotwords, LoadOptions, ModelSource, Precision, Search, Speech
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    /// Whether what this thread allocates counts.
+    /// Whether the allocations of this thread are counted.
     static COUNTS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -62,7 +62,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// How often a transcription asked the allocator, on this thread and all helpers, and the tokens that it sampled.
+/// The number of allocations of a transcription, on this thread and all helpers, and the tokens that it sampled.
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     calls: u64,

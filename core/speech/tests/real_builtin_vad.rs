@@ -23,7 +23,7 @@ fn minutes() -> Vec<(&'static str, Vec<f32>)> {
     minutes
 }
 
-/// In its first moments a stream has nothing that a sound could be told from: a motor that is switched on, as at the
+/// At its beginning a stream has no background to compare a sound with: a motor that is switched on, as at the
 /// start of `noise4`, may count as speech there. Nothing does later.
 const COLD: usize = 2 * 16_000;
 

@@ -78,7 +78,7 @@ fn check(found: &Transcript, names: &[&str]) {
     for ((language, text), (_, said)) in stretches.iter().zip(&expected) {
         let plain = |text: &str| basic(text, BasicOptions::default());
         let errors = character_errors(&plain(said), &plain(text));
-        // base writes Chinese in the other script: half of the characters are others.
+        // whisper-base writes Chinese in the other script, where half of the characters differ.
         let limit = if language == "zh" { 0.6 } else { 0.35 };
         assert!(errors.rate() < limit, "{language}: {errors:?} {text}");
     }

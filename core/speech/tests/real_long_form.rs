@@ -133,7 +133,7 @@ fn voice_activity_and_fallback_transcribe_two_minutes_without_loss() {
     assert!(percent(counts) <= 7.0, "{counts:?}");
 }
 
-/// What is tested is that nothing stops, hangs or leaves the audio.
+/// Decoding reaches the end of the recording, with segments in order and within the audio.
 #[test]
 fn five_minutes_of_opus_run_through() {
     let Some(data) = data_dir().filter(|_| tiny_en().is_some()) else { return };

@@ -115,7 +115,7 @@ fn transcribe(recognizer: &SpeechRecognizer, run: Run, options: TranscribeOption
     transcriber.finish(&mut events).unwrap();
 }
 
-/// What a child measures; nothing without a case.
+/// Measures one case in a child process. Run as an ordinary test, without a case, it does nothing.
 #[test]
 fn child() {
     let Some(case) = std::env::var_os(CASE).filter(|case| case != PHONE) else { return };
@@ -154,7 +154,7 @@ fn mapped(path: &Path) -> (u64, u64) {
     sums
 }
 
-/// What a process that is no more than a recognizer takes; nothing without the case.
+/// The memory of a process that only runs a recognizer. Run as an ordinary test, without the case, it does nothing.
 #[test]
 fn phone() {
     if std::env::var_os(CASE).is_none_or(|case| case != PHONE) {

@@ -120,7 +120,7 @@ fn times_are_those_of_transformers_in_any_language() {
     }
 }
 
-/// A language that is given is taken for true, however the clip sounds.
+/// A language given in the options is used without detection, whatever the clip's language is.
 #[test]
 fn a_wrong_language_does_what_it_does_in_transformers() {
     let Some(recognizer) = base() else { return };
@@ -145,7 +145,7 @@ fn english_is_written_as_in_transformers() {
     }
 }
 
-/// Characters, since not every language parts its words.
+/// Compares characters, since not every language separates its words.
 #[test]
 fn int8_detects_the_same_languages_and_writes_no_worse() {
     let Some(recognizer) = load(Precision::Int8) else { return };

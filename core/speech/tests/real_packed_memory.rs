@@ -22,7 +22,7 @@ fn loading_copies_no_weights() {
         let start = Instant::now();
         let (recognizer, info) = measured(|| SpeechRecognizer::load(&source, &options, &NoProgress, &cancel).unwrap());
         fastest = fastest.min(start.elapsed().as_secs_f64());
-        // All of it is this thread's: there is no other one.
+        // There is one thread, so that every allocation is counted.
         let allocated = info.bytes_total;
         assert!(recognizer.model().unwrap().packed().is_some());
         assert!(allocated < 512 << 10, "{allocated} bytes allocated for a file of {bytes}");

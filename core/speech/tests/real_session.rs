@@ -166,7 +166,7 @@ fn a_session_ends_at_whatever_look_its_token_fires() {
     assert!(!text.is_empty());
 }
 
-/// Without a clock: the token fires in the middle of the last decoding, which comes after the last samples were heard.
+/// Independent of time: the token fires during the last decoding, which follows the last samples.
 #[test]
 fn what_was_said_before_a_failure_can_be_pulled() {
     let options = || StreamOptions { step: 0.5, ..StreamOptions::default() };
@@ -281,7 +281,7 @@ fn bytes_say_what_their_samples_say() {
 fn a_recording_is_fed_as_fast_as_it_is_decoded() {
     let session =
         Session::start(starter(), StreamOptions::default(), SessionInput::default(), &CancelToken::new()).unwrap();
-    // More than may wait.
+    // More audio than the queue holds.
     let (demo, silence) = (demo_audio(), vec![0.0; SAMPLE_RATE as usize]);
     let events = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -44,6 +44,7 @@ mod tests {
     use super::*;
 
     fn near(found: &[f32], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
         assert!(found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6), "{found:?} {expected:?}");
     }
 

@@ -81,6 +81,7 @@ mod tests {
     fn sinusoids_begin_with_sines_and_end_with_cosines() {
         let table = sinusoids(3, 4);
         let expected = [0.0, 0.0, 1.0, 1.0, 0.841, 0.01, 0.540, 1.0, 0.909, 0.02, -0.416, 1.0];
+        assert_eq!(table.len(), expected.len());
         assert!(table.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-3), "{table:?}");
     }
 

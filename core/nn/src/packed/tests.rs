@@ -189,6 +189,7 @@ fn four_bit_weights_are_the_same_in_every_layout() {
             assert!(matches!(packed.quantized(to, &CONV).unwrap().matrix, QuantizedMatrix::Int8(_)));
         }
         let (rows, original) = (packed.matrix(&EMBED).unwrap().rows, source.matrix(&EMBED).unwrap().rows);
+        assert_eq!(rows.len(), original.len(), "{from}");
         // Half a step is 1/16 in a block whose largest weight is 1; at the clamped end the error is a little larger.
         assert!(rows.iter().zip(&original).all(|(found, original)| (found - original).abs() < 0.15), "{from}");
     }
