@@ -1,21 +1,19 @@
-//! From a name to a complete model: ask the hub, check the room, fetch and check every file, then one rename.
+//! From a name to a complete model: ask its origin, check the room, fetch and check every file, then one rename.
 
 use std::cell::Cell;
 use std::path::Path;
 
-use serde::Deserialize;
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage};
 
-use crate::api::RepositoryInfo;
+use crate::api::RemoteFile;
 use crate::digest::{Digest, decode};
 use crate::download::{Download, Meter, Wanted, already_there};
-use crate::error::{StoreError, shown};
-use crate::hub::Hub;
-use crate::layout::{Place, create_folder, write_atomically};
+use crate::error::StoreError;
+use crate::kind::{CONFIG, KNOWN, Kind, Kinds, MAX_CONFIG, model_type, refuse_unsafe_names};
+use crate::layout::{Place, create_folder, remove_folder, write_atomically};
 use crate::manifest::{FILE_NAME, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, last_component, split_revision};
-use crate::remote::Remote;
-use crate::select::select;
+use crate::origin::{Description, Origin, Source};
 use crate::transport::Transport;
 
 /// What to fetch, from where.
@@ -23,27 +21,36 @@ use crate::transport::Transport;
 pub struct PullRequest {
     /// The model.
     pub model: ModelName,
-    /// Branch, tag or commit; none means `main`.
+    /// Branch, tag or commit; none means `main` of a hub, and of a folder what it has.
     pub revision: Option<Revision>,
-    /// Ask the hub also when the model is here: fetch a newer commit, and repair damaged files.
+    /// Ask the origin also when the model is here: fetch a newer commit, and repair damaged files.
     pub update: bool,
     /// Where to fetch it.
-    pub hub: Hub,
+    pub origin: Origin,
 }
 
 impl PullRequest {
-    /// A request for `owner/name[/file][@revision]` from `hub`.
+    /// A request for `owner/name[/file][@revision]` from a [`Hub`](crate::Hub), a [`WebFolder`](crate::WebFolder) or a
+    /// [`LocalFolder`](crate::LocalFolder). A folder has its model under one name, which must be this one.
     ///
     /// # Errors
-    /// [`StoreError::Name`] for anything else.
-    pub fn new(reference: &str, hub: Hub) -> Result<Self, StoreError> {
+    /// [`StoreError::Name`] for anything else, [`StoreError::UnknownKind`] for a file of a hub that cannot be a model.
+    pub fn new(reference: &str, origin: impl Into<Origin>) -> Result<Self, StoreError> {
         let (name, revision) = split_revision(reference)?;
-        let model: ModelName = name.parse()?;
-        model.check_file()?;
-        Ok(Self { model, revision, update: false, hub })
+        let request = Self { model: name.parse()?, revision, update: false, origin: origin.into() };
+        request.check_name(KNOWN)?;
+        Ok(request)
     }
 
-    /// The same request, asking the hub also when the model is here.
+    /// A hub has one file of a repository under such a name; a folder says itself what its name means.
+    fn check_name(&self, kinds: Kinds) -> Result<(), StoreError> {
+        match self.origin {
+            Origin::Hub(_) => kinds.check_name(&self.model),
+            Origin::Web(_) | Origin::Local(_) => Ok(()),
+        }
+    }
+
+    /// The same request, asking its origin also when the model is here.
     #[must_use]
     pub fn with_update(mut self, update: bool) -> Self {
         self.update = update;
@@ -57,6 +64,7 @@ const SLACK: u64 = 1 << 20;
 /// Fetches one commit of a model into its revision folder. The caller holds the lock.
 pub(crate) struct Pull<'a> {
     pub(crate) root: &'a Path,
+    pub(crate) kinds: Kinds,
     pub(crate) place: &'a Place<'a>,
     pub(crate) request: &'a PullRequest,
     pub(crate) transport: &'a dyn Transport,
@@ -67,16 +75,17 @@ pub(crate) struct Pull<'a> {
 impl Pull<'_> {
     /// Brings the model to the commit that its revision stands for now, and makes it active.
     pub(crate) fn run(&self) -> Result<Commit, StoreError> {
-        let branch = Revision::main();
-        let revision = self.request.revision.as_ref().unwrap_or(&branch);
-        let remote = Remote::new(&self.request.hub, self.transport, self.request.model.repository(), revision)?;
-        let info = remote.describe(self.cancel)?;
-        if !self.is_here(&info.commit)? {
-            self.fetch(&remote, revision, &info)?;
+        let PullRequest { model, revision, origin, .. } = self.request;
+        self.request.check_name(self.kinds)?;
+        let source = origin.source(model, revision.as_ref(), self.transport)?;
+        let described = source.describe(self.cancel)?;
+        let commit = described.info.commit.clone();
+        if !self.is_here(&*source, &described)? {
+            self.fetch(&*source, described)?;
         }
-        self.place.set_active(&info.commit)?;
+        self.place.set_active(&commit)?;
         self.clear_leftovers(None)?;
-        Ok(info.commit)
+        Ok(commit)
     }
 
     /// Deletes parts of other commits: nothing will ever go on from them.
@@ -84,67 +93,125 @@ impl Pull<'_> {
         self.place.leftovers(keep)?.iter().try_for_each(|path| crate::layout::remove_folder(path))
     }
 
-    /// Whether the commit lies here complete and, read in full, undamaged.
-    fn is_here(&self, commit: &Commit) -> Result<bool, StoreError> {
-        let folder = self.place.revision(commit);
-        match Manifest::read(&folder) {
-            Ok(manifest) => Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty()),
-            Err(_) => Ok(false),
+    /// Whether the commit lies here complete and, read in full, undamaged. A commit has one content: an origin that
+    /// states another one is not believed.
+    fn is_here(&self, source: &dyn Source, described: &Description) -> Result<bool, StoreError> {
+        let folder = self.place.revision(&described.info.commit);
+        let Ok(manifest) = Manifest::read(&folder) else { return Ok(false) };
+        if let Some(file) = contradiction(&manifest, &described.info.files) {
+            let commit = manifest.commit.short();
+            let reason = format!("it states another {file} for the commit {commit} than the one that is here");
+            return Err(StoreError::Reply { host: source.host(), reason });
         }
+        Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty())
     }
 
-    fn fetch(&self, remote: &Remote<'_>, revision: &Revision, info: &RepositoryInfo) -> Result<(), StoreError> {
-        let wanted = self.wanted(remote, info)?;
-        let staging = self.place.staging(&info.commit);
-        self.clear_leftovers(Some(&info.commit))?;
+    fn fetch(&self, source: &dyn Source, described: Description) -> Result<(), StoreError> {
+        refuse_unsafe_names(&self.request.model.repository(), &described.info.files)?;
+        let staging = self.place.staging(&described.info.commit);
+        self.clear_leftovers(Some(&described.info.commit))?;
         create_folder(&staging)?;
-        self.take_over(&wanted, &staging)?;
-        self.check_room(&wanted, &staging)?;
+        let filled = self.fill(source, described, &staging);
+        if let Err(StoreError::UnknownKind { .. } | StoreError::MissingFile { .. } | StoreError::PickleOnly { .. }) =
+            filled
+        {
+            // This commit will never be a model: nothing goes on from its parts.
+            remove_folder(&staging)?;
+        }
+        self.place.install(&staging, &filled?)
+    }
+
+    /// Brings all files and their manifest into the staging folder.
+    fn fill(&self, source: &dyn Source, described: Description, staging: &Path) -> Result<Commit, StoreError> {
+        let (kind, wanted) = self.wanted(source, &described, staging)?;
+        self.take_over(&wanted, staging)?;
+        self.check_room(&wanted, staging)?;
 
         let ledger = Ledger::new(self.progress, wanted.iter().map(|file| file.size).sum());
         let mut files = Vec::with_capacity(wanted.len());
         for file in &wanted {
             let meter = FileMeter { ledger: &ledger, name: &file.name };
-            let download = Download {
-                remote,
-                commit: &info.commit,
-                wanted: file,
-                folder: &staging,
-                meter: &meter,
-                cancel: self.cancel,
-            };
-            files.push(download.run()?);
+            files.push(self.download(source, &described, file, staging, &meter)?);
             ledger.finish(file);
-            if file.name == CONFIG && self.request.model.file().is_none() {
-                check_config(&staging.join(CONFIG), remote, &self.request.model)?;
-            }
+            kind.check(self.kinds, &self.request.model.repository(), staging, &file.name)?;
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
+        let Description { info, revision, single } = described;
         let manifest = Manifest {
             name: self.request.model.clone(),
             revision: revision.to_string(),
-            commit: info.commit.clone(),
-            endpoint: Some(remote.hub().address()),
-            licence: info.licence.clone(),
+            commit: info.commit,
+            endpoint: Some(source.address()),
+            licence: info.licence,
             pulled_at: now(),
-            entry: self.request.model.file().map(|file| last_component(file).to_owned()),
+            entry: single.as_deref().map(|file| last_component(file).to_owned()),
             files,
         };
         write_atomically(&staging.join(FILE_NAME), manifest.to_json().as_bytes())?;
-        self.place.install(&staging, &info.commit)
+        Ok(manifest.commit)
     }
 
-    /// The files to fetch with what they must be, small ones first: a wrong configuration shows before gigabytes are
-    /// spent.
-    fn wanted(&self, remote: &Remote<'_>, info: &RepositoryInfo) -> Result<Vec<Wanted>, StoreError> {
-        let mut wanted = Vec::new();
-        for file in select(&self.request.model, info)? {
-            let (size, digest) = remote.probe(file, &info.commit, self.cancel)?;
-            let name = last_component(&file.path).to_owned();
-            wanted.push(Wanted { path: file.path.clone(), name, size, digest });
-        }
+    fn download(
+        &self,
+        source: &dyn Source,
+        described: &Description,
+        wanted: &Wanted,
+        folder: &Path,
+        meter: &dyn Meter,
+    ) -> Result<ManifestFile, StoreError> {
+        let commit = &described.info.commit;
+        Download { source, commit, wanted, folder, meter, cancel: self.cancel }.run()
+    }
+
+    /// The kind of the model, and its files with what they must be, small ones first: a wrong configuration shows
+    /// before gigabytes are spent.
+    fn wanted(
+        &self,
+        source: &dyn Source,
+        described: &Description,
+        staging: &Path,
+    ) -> Result<(&'static Kind, Vec<Wanted>), StoreError> {
+        let (repository, files) = (self.request.model.repository(), &described.info.files);
+        let (kind, selected) = match &described.single {
+            Some(path) => {
+                let (kind, file) = self.kinds.single_file(&repository, path, files)?;
+                (kind, vec![file])
+            }
+            None => {
+                let model_type = self.model_type(source, described, staging)?;
+                let kind = self.kinds.folder(&repository, model_type.as_deref(), files)?;
+                (kind, kind.select(self.kinds, &repository, files)?)
+            }
+        };
+        let probe = |file: &RemoteFile| self.probe(source, described, file);
+        let mut wanted = selected.into_iter().map(probe).collect::<Result<Vec<_>, _>>()?;
         wanted.sort_by_key(|file| (file.name != CONFIG, file.size));
-        Ok(wanted)
+        Ok((kind, wanted))
+    }
+
+    fn probe(&self, source: &dyn Source, described: &Description, file: &RemoteFile) -> Result<Wanted, StoreError> {
+        let (size, digest) = source.probe(file, &described.info.commit, self.cancel)?;
+        Ok(Wanted { path: file.path.clone(), name: last_component(&file.path).to_owned(), size, digest })
+    }
+
+    /// What the description calls the model, or else its configuration, which is fetched for that.
+    fn model_type(
+        &self,
+        source: &dyn Source,
+        described: &Description,
+        staging: &Path,
+    ) -> Result<Option<String>, StoreError> {
+        let Description { info, .. } = described;
+        let config = info.files.iter().find(|file| file.path == CONFIG);
+        let Some(config) = config.filter(|_| info.model_type.is_none()) else { return Ok(info.model_type.clone()) };
+        let config = self.probe(source, described, config)?;
+        if config.size > MAX_CONFIG {
+            let found = format!("its {CONFIG} is longer than any");
+            return Err(self.kinds.unknown(&self.request.model.repository(), found, Vec::new()));
+        }
+        check_room(self.root, config.size)?;
+        self.download(source, described, &config, staging, &Unmetered)?;
+        Ok(model_type(&staging.join(CONFIG)))
     }
 
     /// Copies files that another revision on disk already has; their hash is checked like that of a download.
@@ -175,6 +242,16 @@ impl Pull<'_> {
     }
 }
 
+/// A file of which the manifest and the list state different SHA-256.
+fn contradiction<'a>(manifest: &'a Manifest, listed: &[RemoteFile]) -> Option<&'a str> {
+    let differs = |known: &&ManifestFile| {
+        let digest = decode(&known.sha256).map(Digest::Sha256);
+        let listed = listed.iter().filter(|file| file.path == known.path).filter_map(|file| file.digest);
+        listed.into_iter().any(|stated| matches!(stated, Digest::Sha256(_)) && Some(stated) != digest)
+    };
+    manifest.files.iter().find(differs).map(|known| &*known.path)
+}
+
 /// Refuses what the disk of `root` has no room for.
 pub(crate) fn check_room(root: &Path, missing: u64) -> Result<(), StoreError> {
     let needed = missing.saturating_add(SLACK);
@@ -184,24 +261,6 @@ pub(crate) fn check_room(root: &Path, missing: u64) -> Result<(), StoreError> {
         return Err(StoreError::NoSpace { path: root.to_owned(), needed, available });
     }
     Ok(())
-}
-
-pub(crate) const CONFIG: &str = "config.json";
-
-/// Not every hub states the model type in its description; the configuration itself does.
-fn check_config(path: &Path, remote: &Remote<'_>, model: &ModelName) -> Result<(), StoreError> {
-    #[derive(Deserialize)]
-    struct Config {
-        model_type: String,
-    }
-    let repository = model.repository();
-    let text = std::fs::read(path).map_err(StoreError::io(path, "read"))?;
-    let reason = match serde_json::from_slice::<Config>(&text) {
-        Ok(config) if config.model_type == "whisper" => return Ok(()),
-        Ok(config) => format!("its model type is `{}`", shown(&config.model_type)),
-        Err(_) => format!("config.json from {} states no model type", remote.hub().host()),
-    };
-    Err(StoreError::NotWhisper { repository, reason })
 }
 
 /// Progress over all files of a pull. Reported bytes never go back, also when a file has to start over.
@@ -242,4 +301,13 @@ impl Meter for FileMeter<'_> {
     fn verified(&self, bytes: u64) {
         self.ledger.report(Stage::Verify, &self.ledger.verified, bytes, self.name);
     }
+}
+
+/// A small file that is fetched before it is known what else there is: counted when all are.
+struct Unmetered;
+
+impl Meter for Unmetered {
+    fn downloaded(&self, _: u64) {}
+
+    fn verified(&self, _: u64) {}
 }

@@ -1,0 +1,53 @@
+//! What every folder with a manifest has in common: a revision folder of a store, copied to another place. Its
+//! `sotto.json` names the model, the commit and each file with its size and hash.
+
+use super::Description;
+use crate::api::{RemoteFile, RepositoryInfo};
+use crate::digest::Digest;
+use crate::error::{StoreError, shown};
+use crate::manifest::{Manifest, ManifestFile};
+use crate::name::{ModelName, Revision};
+
+/// What the manifest of the folder at `place` describes, where it is that of `model` at the revision that was asked
+/// for. The text may be anything.
+pub(super) fn describe(
+    text: &[u8],
+    place: &str,
+    model: &ModelName,
+    asked: Option<&Revision>,
+) -> Result<Description, StoreError> {
+    let manifest = Manifest::parse(text).map_err(|reason| refused(place, &format!("its sotto.json: {reason}")))?;
+    if manifest.name != *model {
+        let (found, asked) = (manifest.name.to_string(), model.to_string());
+        return Err(StoreError::OtherModel { place: place.to_owned(), found, asked });
+    }
+    let revision: Revision = manifest
+        .revision
+        .parse()
+        .map_err(|_| refused(place, &format!("its sotto.json: {:?} is not a revision", shown(&manifest.revision))))?;
+    if let Some(asked) = asked.filter(|&asked| *asked != revision && !asked.may_abbreviate(&manifest.commit)) {
+        return Err(StoreError::RevisionNotFound { repository: place.to_owned(), revision: asked.to_string() });
+    }
+    let info = RepositoryInfo {
+        commit: manifest.commit,
+        licence: manifest.licence.as_deref().map(shown),
+        model_type: None,
+        files: manifest.files.into_iter().map(RemoteFile::from).collect(),
+    };
+    Ok(Description { info, revision, single: manifest.entry })
+}
+
+impl From<ManifestFile> for RemoteFile {
+    fn from(file: ManifestFile) -> Self {
+        Self { path: file.path, size: Some(file.size), digest: Digest::from_hex(&file.sha256) }
+    }
+}
+
+pub(super) fn refused(place: &str, reason: &str) -> StoreError {
+    StoreError::Folder { place: place.to_owned(), reason: reason.to_owned() }
+}
+
+/// The error of a file that the manifest lists and the folder does not have.
+pub(super) fn missing(place: &str, file: &str) -> StoreError {
+    StoreError::FileNotFound { repository: place.to_owned(), file: file.to_owned(), alternatives: Vec::new() }
+}
