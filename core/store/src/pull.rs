@@ -10,7 +10,7 @@ use crate::digest::{Digest, decode};
 use crate::download::{Download, Meter, Wanted, already_there};
 use crate::error::StoreError;
 use crate::kind::{CONFIG, KNOWN, Kind, Kinds, MAX_CONFIG, model_type, refuse_unsafe_names};
-use crate::layout::{Place, create_folder, remove_folder, write_atomically};
+use crate::layout::{Place, create_folder, remove_file, remove_folder, write_atomically};
 use crate::manifest::{FILE_NAME, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, last_component, split_revision};
 use crate::origin::{Description, Origin, Source};
@@ -79,18 +79,17 @@ impl Pull<'_> {
         self.request.check_name(self.kinds)?;
         let source = origin.source(model, revision.as_ref(), self.transport)?;
         let described = source.describe(self.cancel)?;
-        let commit = described.info.commit.clone();
         if !self.is_here(&*source, &described)? {
-            self.fetch(&*source, described)?;
+            self.fetch(&*source, &described)?;
         }
-        self.place.set_active(&commit)?;
+        self.place.set_active(&described.info.commit)?;
         self.clear_leftovers(None)?;
-        Ok(commit)
+        Ok(described.info.commit)
     }
 
     /// Deletes parts of other commits: nothing will ever go on from them.
     fn clear_leftovers(&self, keep: Option<&Commit>) -> Result<(), StoreError> {
-        self.place.leftovers(keep)?.iter().try_for_each(|path| crate::layout::remove_folder(path))
+        self.place.leftovers(keep)?.iter().try_for_each(|path| remove_folder(path))
     }
 
     /// Whether the commit lies here complete and, read in full, undamaged. A commit has one content: an origin that
@@ -106,129 +105,123 @@ impl Pull<'_> {
         Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty())
     }
 
-    fn fetch(&self, source: &dyn Source, described: Description) -> Result<(), StoreError> {
-        refuse_unsafe_names(&self.request.model.repository(), &described.info.files)?;
-        let staging = self.place.staging(&described.info.commit);
-        self.clear_leftovers(Some(&described.info.commit))?;
+    fn fetch(&self, source: &dyn Source, described: &Description) -> Result<(), StoreError> {
+        let repository = self.request.model.repository();
+        let Description { info, .. } = described;
+        refuse_unsafe_names(&repository, &info.files)?;
+        let staging = self.place.staging(&info.commit);
+        self.clear_leftovers(Some(&info.commit))?;
         create_folder(&staging)?;
-        let filled = self.fill(source, described, &staging);
+        let filled = Fetching { pull: self, source, described, repository, staging: &staging }.fill();
         if let Err(StoreError::UnknownKind { .. } | StoreError::MissingFile { .. } | StoreError::PickleOnly { .. }) =
             filled
         {
             // This commit will never be a model: nothing goes on from its parts.
             remove_folder(&staging)?;
         }
-        self.place.install(&staging, &filled?)
+        filled?;
+        self.place.install(&staging, &info.commit)
     }
+}
 
+/// One commit on its way into a staging folder.
+struct Fetching<'a> {
+    pull: &'a Pull<'a>,
+    source: &'a dyn Source,
+    described: &'a Description,
+    /// For messages.
+    repository: String,
+    staging: &'a Path,
+}
+
+impl Fetching<'_> {
     /// Brings all files and their manifest into the staging folder.
-    fn fill(&self, source: &dyn Source, described: Description, staging: &Path) -> Result<Commit, StoreError> {
-        let (kind, wanted) = self.wanted(source, &described, staging)?;
-        self.take_over(&wanted, staging)?;
-        self.check_room(&wanted, staging)?;
+    fn fill(&self) -> Result<(), StoreError> {
+        let (kind, wanted) = self.wanted()?;
+        self.take_over(&wanted)?;
+        self.check_room(&wanted)?;
 
-        let ledger = Ledger::new(self.progress, wanted.iter().map(|file| file.size).sum());
+        let ledger = Ledger::new(self.pull.progress, wanted.iter().map(|file| file.size).sum());
         let mut files = Vec::with_capacity(wanted.len());
         for file in &wanted {
-            let meter = FileMeter { ledger: &ledger, name: &file.name };
-            files.push(self.download(source, &described, file, staging, &meter)?);
+            files.push(self.download(file, &FileMeter { ledger: &ledger, name: &file.name })?);
             ledger.finish(file);
-            kind.check(self.kinds, &self.request.model.repository(), staging, &file.name)?;
+            kind.check(self.pull.kinds, &self.repository, self.staging, &file.name)?;
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let Description { info, revision, single } = described;
+        let Description { info, revision, single } = self.described;
         let manifest = Manifest {
-            name: self.request.model.clone(),
+            name: self.pull.request.model.clone(),
             revision: revision.to_string(),
-            commit: info.commit,
-            endpoint: Some(source.address()),
-            licence: info.licence,
+            commit: info.commit.clone(),
+            endpoint: Some(self.source.address()),
+            licence: info.licence.clone(),
             pulled_at: now(),
             entry: single.as_deref().map(|file| last_component(file).to_owned()),
             files,
         };
-        write_atomically(&staging.join(FILE_NAME), manifest.to_json().as_bytes())?;
-        Ok(manifest.commit)
+        write_atomically(&self.staging.join(FILE_NAME), manifest.to_json().as_bytes())
     }
 
-    fn download(
-        &self,
-        source: &dyn Source,
-        described: &Description,
-        wanted: &Wanted,
-        folder: &Path,
-        meter: &dyn Meter,
-    ) -> Result<ManifestFile, StoreError> {
-        let commit = &described.info.commit;
-        Download { source, commit, wanted, folder, meter, cancel: self.cancel }.run()
+    fn download(&self, wanted: &Wanted, meter: &dyn Meter) -> Result<ManifestFile, StoreError> {
+        let (source, folder, cancel) = (self.source, self.staging, self.pull.cancel);
+        Download { source, commit: &self.described.info.commit, wanted, folder, meter, cancel }.run()
     }
 
     /// The kind of the model, and its files with what they must be, small ones first: a wrong configuration shows
     /// before gigabytes are spent.
-    fn wanted(
-        &self,
-        source: &dyn Source,
-        described: &Description,
-        staging: &Path,
-    ) -> Result<(&'static Kind, Vec<Wanted>), StoreError> {
-        let (repository, files) = (self.request.model.repository(), &described.info.files);
-        let (kind, selected) = match &described.single {
+    fn wanted(&self) -> Result<(&'static Kind, Vec<Wanted>), StoreError> {
+        let (kinds, repository, files) = (self.pull.kinds, &self.repository, &self.described.info.files);
+        let (kind, selected) = match &self.described.single {
             Some(path) => {
-                let (kind, file) = self.kinds.single_file(&repository, path, files)?;
+                let (kind, file) = kinds.single_file(repository, path, files)?;
                 (kind, vec![file])
             }
             None => {
-                let model_type = self.model_type(source, described, staging)?;
-                let kind = self.kinds.folder(&repository, model_type.as_deref(), files)?;
-                (kind, kind.select(self.kinds, &repository, files)?)
+                let kind = kinds.folder(repository, self.model_type()?.as_deref(), files)?;
+                (kind, kind.select(kinds, repository, files)?)
             }
         };
-        let probe = |file: &RemoteFile| self.probe(source, described, file);
-        let mut wanted = selected.into_iter().map(probe).collect::<Result<Vec<_>, _>>()?;
+        let mut wanted = selected.into_iter().map(|file| self.probe(file)).collect::<Result<Vec<_>, _>>()?;
         wanted.sort_by_key(|file| (file.name != CONFIG, file.size));
         Ok((kind, wanted))
     }
 
-    fn probe(&self, source: &dyn Source, described: &Description, file: &RemoteFile) -> Result<Wanted, StoreError> {
-        let (size, digest) = source.probe(file, &described.info.commit, self.cancel)?;
+    fn probe(&self, file: &RemoteFile) -> Result<Wanted, StoreError> {
+        let (size, digest) = self.source.probe(file, &self.described.info.commit, self.pull.cancel)?;
         Ok(Wanted { path: file.path.clone(), name: last_component(&file.path).to_owned(), size, digest })
     }
 
     /// What the description calls the model, or else its configuration, which is fetched for that.
-    fn model_type(
-        &self,
-        source: &dyn Source,
-        described: &Description,
-        staging: &Path,
-    ) -> Result<Option<String>, StoreError> {
-        let Description { info, .. } = described;
+    fn model_type(&self) -> Result<Option<String>, StoreError> {
+        let info = &self.described.info;
         let config = info.files.iter().find(|file| file.path == CONFIG);
         let Some(config) = config.filter(|_| info.model_type.is_none()) else { return Ok(info.model_type.clone()) };
-        let config = self.probe(source, described, config)?;
+        let config = self.probe(config)?;
         if config.size > MAX_CONFIG {
             let found = format!("its {CONFIG} is longer than any");
-            return Err(self.kinds.unknown(&self.request.model.repository(), found, Vec::new()));
+            return Err(self.pull.kinds.unknown(&self.repository, found, Vec::new()));
         }
-        check_room(self.root, config.size)?;
-        self.download(source, described, &config, staging, &Unmetered)?;
-        Ok(model_type(&staging.join(CONFIG)))
+        check_room(self.pull.root, config.size)?;
+        self.download(&config, &Unmetered)?;
+        Ok(model_type(&self.staging.join(CONFIG)))
     }
 
     /// Copies files that another revision on disk already has; their hash is checked like that of a download.
-    fn take_over(&self, wanted: &[Wanted], staging: &Path) -> Result<(), StoreError> {
-        for commit in self.place.commits()? {
-            let folder = self.place.revision(&commit);
+    fn take_over(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        for commit in self.pull.place.commits()? {
+            let folder = self.pull.place.revision(&commit);
             let Ok(manifest) = Manifest::read(&folder) else { continue };
-            for file in wanted.iter().filter(|file| already_there(staging, file) == 0) {
-                self.cancel.check()?;
+            for file in wanted.iter().filter(|file| already_there(self.staging, file) == 0) {
+                self.pull.cancel.check()?;
                 let same = |known: &&ManifestFile| {
                     known.size == file.size && decode(&known.sha256).map(Digest::Sha256) == Some(file.digest)
                 };
                 if let Some(known) = manifest.files.iter().find(same) {
                     // Only a saving: where the copy fails, the file is fetched.
-                    let target = staging.join(&file.name);
+                    let target = self.staging.join(&file.name);
                     if std::fs::copy(folder.join(&known.path), &target).is_err() {
-                        crate::layout::remove_file(&target)?;
+                        remove_file(&target)?;
                     }
                 }
             }
@@ -236,9 +229,9 @@ impl Pull<'_> {
         Ok(())
     }
 
-    fn check_room(&self, wanted: &[Wanted], staging: &Path) -> Result<(), StoreError> {
-        let missing = wanted.iter().map(|file| file.size.saturating_sub(already_there(staging, file)));
-        check_room(self.root, missing.fold(0, u64::saturating_add))
+    fn check_room(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        let missing = wanted.iter().map(|file| file.size.saturating_sub(already_there(self.staging, file)));
+        check_room(self.pull.root, missing.fold(0, u64::saturating_add))
     }
 }
 

@@ -72,7 +72,7 @@ impl Origin {
     pub fn with_token(self, token: Token) -> Result<Self, StoreError> {
         match self {
             Self::Hub(hub) => Ok(hub.with_token(token)?.into()),
-            Self::Web(folder) => Ok(folder.with_token(token)?.into()),
+            Self::Web(folder) => Ok(folder.with_token(token).into()),
             Self::Local(_) => Err(configuration("a folder on this machine takes no access token; leave it out")),
         }
     }

@@ -334,6 +334,29 @@ fn a_folder_on_this_machine_is_copied_checked_and_resumed() {
 }
 
 #[test]
+fn a_copy_from_this_machine_stops_when_told_and_goes_on_there() {
+    let desk = Desk::new();
+    desk.server.set_commit('b');
+    desk.server.put("model.safetensors", &weights(1_000_000));
+    let revision = desk.publish();
+    let cancel = CancelToken::new();
+    let stop = cancel.clone();
+    let sink = move |progress: &Progress<'_>| {
+        if progress.done > 300_000 {
+            stop.cancel();
+        }
+    };
+    let request = PullRequest::new(REPOSITORY, LocalFolder::new(&revision)).unwrap();
+    let stopped = desk.store.pull(&request, &transport(), &sink, &cancel);
+    assert!(matches!(stopped, Err(StoreError::Cancelled(_))));
+    let staging = desk.store.dir().join(".partial").join(format!("openai--whisper-nano@{}", desk.server.commit()));
+    let part = staging.join("model.safetensors.part").metadata().unwrap().len();
+    assert!(part > 200_000 && part < 1_000_000, "{part}");
+    let folder = desk.pull_from(REPOSITORY, LocalFolder::new(&revision), false).unwrap();
+    assert_eq!(std::fs::read(folder.join("model.safetensors")).unwrap(), weights(1_000_000));
+}
+
+#[test]
 fn a_folder_without_a_manifest_is_to_be_imported() {
     let desk = Desk::new();
     let none = desk.pull_from(REPOSITORY, LocalFolder::new(desk.dir.path()), false).unwrap_err();
