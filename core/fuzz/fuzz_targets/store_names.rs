@@ -1,5 +1,5 @@
-//! Any text as the name of a model, as a revision, as a folder to pull from and as the range of a download: an error, or
-//! what stays inside its folder, is asked over an encrypted connection and reads back as it was written.
+//! Any text as the name of a model, as a revision, as a folder to pull from and as the range of a download: an error,
+//! or what stays inside its folder, is asked over an encrypted connection and reads back as it was written.
 
 #![no_main]
 

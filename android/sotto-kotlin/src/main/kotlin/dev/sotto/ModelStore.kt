@@ -93,8 +93,8 @@ public sealed class ImportSource {
  * @property token access token for models that want one. It is sent to the hub or the folder alone, and stands in no
  *   error and no log
  * @property update asks the hub or the folder for a newer version although one is here
- * @property from a folder to fetch from instead of a hub: an `https` address or a path on the device, where a version of
- *   a store was copied to, with its `sotto.json`. Not together with [endpoint]
+ * @property from a folder to fetch from instead of a hub: an `https` address or a path on the device, where a version
+ *   of a store was copied to, with its `sotto.json`. Not together with [endpoint]
  */
 public class PullOptions @JvmOverloads constructor(
     public val endpoint: String? = null,
@@ -107,8 +107,8 @@ public class PullOptions @JvmOverloads constructor(
 }
 
 /**
- * A folder of models: fetched from a hub or a folder, or taken in from the device, checked by their hashes, in several versions of
- * which one is active. Several processes may use the same folder.
+ * A folder of models: fetched from a hub or a folder, or taken in from the device, checked by their hashes, in several
+ * versions of which one is active. Several processes may use the same folder.
  *
  * Every function may be called from any thread, the main thread too. Made by [Sotto.openStore].
  *

@@ -114,7 +114,8 @@ class StoreTest {
                 assertFailsWith<StoreException.NotFound> { other.pull("openai/other", PullOptions(from = from)) }
             }
         }
-        for (wrong in listOf(PullOptions(from = "http://192.0.2.1/m"), PullOptions(hub.address, from = published.path))) {
+        val both = PullOptions(endpoint = hub.address, from = published.path)
+        for (wrong in listOf(PullOptions(from = "http://192.0.2.1/m"), both)) {
             assertFailsWith<StoreException.InvalidName> { store.pull(REPOSITORY, wrong) }
         }
     }
