@@ -1,6 +1,6 @@
 //! Kinds of models: how each is told from others, which files it consists of, and how these are checked.
 //!
-//! A kind is one entry of one [table](table); choosing, importing and checking read that entry and know no kind by
+//! A kind is one entry of one [table]; choosing, importing and checking read that entry and know no kind by
 //! name. So a new kind is a new entry.
 
 mod check;
