@@ -238,7 +238,8 @@ fn retry_after_is_honoured_and_bounded() {
             StoreError::RateLimited { retry_after: Some(wait), .. } => assert_eq!(wait.as_secs(), 3600),
             other => panic!("{other:?}"),
         }
-        assert!(start.elapsed() < Duration::from_secs(1));
+        // It did not wait for the hour that was asked for.
+        assert!(start.elapsed() < Duration::from_secs(60));
     }
 }
 

@@ -117,8 +117,8 @@ impl DecoderStack {
         Ok(layers)
     }
 
-    /// Sends the rows of `x`, `[rows, width]`, through all blocks; [`BlockBuffers::place`] was called for them. Looks at
-    /// the pass' token before every block.
+    /// Sends the rows of `x`, `[rows, width]`, through all blocks; [`BlockBuffers::place`] was called for them. Looks
+    /// at the pass' token before every block.
     ///
     /// # Errors
     /// [`Cancelled`]; what is in `x` and in the memories is undefined then.
