@@ -129,8 +129,9 @@ pub enum AudioContext {
     /// All of it, filled up with silence, as the models were trained.
     #[default]
     Window,
-    /// The audio and a little silence behind it: several times as fast for short recordings and streams. A text that
-    /// fails the thresholds is decoded again from the whole window.
+    /// The audio and some silence behind it. A text that is doubtful (a fifth to a third of short recordings) is
+    /// decoded again from the whole window; together recordings of some seconds take half to three quarters of the
+    /// processor's time. Figures: `docs/PERFORMANCE.md`.
     TrueLength,
 }
 
