@@ -9,8 +9,8 @@ use crate::vad::{Detector, SottoVad, VadOptions};
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Language {
-    /// The model listens to the first window in which someone speaks and decides. English-only models always answer
-    /// English.
+    /// The model decides, by the first window in which someone clearly speaks one; until then by the clearest so far.
+    /// English-only models always answer English.
     #[default]
     Auto,
     /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity
