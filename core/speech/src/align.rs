@@ -36,6 +36,10 @@ const ECHO: f64 = 0.3;
 // Seconds of a word that nobody says so fast.
 const SQUEEZED: f64 = 0.05;
 
+// Words of a phrase that is said twice in a row, and seconds of each of them: nobody says that so fast.
+const PHRASE: usize = 3;
+const HASTY: f64 = 0.2;
+
 // States of a stretch that a text leaves out: a second. Words in which the heads hear little are shorter.
 const LEFT_OUT: usize = 50;
 
@@ -110,7 +114,9 @@ impl Listening {
             let again =
                 |earlier: usize| (all[earlier].heard - word.heard).abs() < SAME && letters[earlier] == letters[index];
             let repeated = (0..index).rev().find(|&earlier| again(earlier));
-            if squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3])) {
+            let squeezed =
+                squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3]));
+            if squeezed || hasty(&all, &letters, index) {
                 cut = index;
                 break;
             }
@@ -154,6 +160,15 @@ fn letters(word: &Timed) -> String {
 /// Whether three words from `index` on have next to no sound.
 fn squeezed(words: &[&Timed], index: usize) -> bool {
     words.get(index..index + 3).is_some_and(|three| three[2].end - three[0].start < 3.0 * SQUEEZED)
+}
+
+/// Whether the words from `index` on are those right before them, and both are said faster than anybody can.
+fn hasty(words: &[&Timed], letters: &[String], index: usize) -> bool {
+    (PHRASE..=index.min(words.len() - index)).any(|count| {
+        let (first, last) = (index - count, index + count - 1);
+        let seconds = words[last].end - words[first].start;
+        letters[first..index] == letters[index..=last] && seconds < HASTY * (2 * count) as f64
+    })
 }
 
 /// Words of `tokens` with their times, punctuation joined to them, and where they listen in the window that was encoded
@@ -567,6 +582,20 @@ mod tests {
             ("the same words later", &knife, &[(" This", 3.0), (" knife", 3.4), (" is", 3.8)], endless, 3),
             ("the same words in no time", &knife, &[(" This", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 0),
             ("other words in no time", &knife, &[(" That", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 3),
+            (
+                "a phrase twice, faster than anybody speaks",
+                &[],
+                &[(" Ten", 3.0), (" of", 3.1), (" clubs.", 3.3), (" Ten", 3.5), (" of", 3.6), (" clubs.", 3.8)],
+                endless,
+                3,
+            ),
+            (
+                "a phrase twice",
+                &[],
+                &[(" Ten", 3.0), (" of", 3.3), (" clubs.", 3.6), (" Ten", 4.2), (" of", 4.5), (" clubs.", 4.8)],
+                endless,
+                6,
+            ),
             ("three words that listen back", &[], &[(" I", 4.0), (" a", 2.0), (" b", 2.1), (" c", 2.2)], endless, 1),
         ] {
             assert_eq!(listening(given, words, squeezed).said_once(0.0).words.len(), kept, "{name}");

@@ -9,8 +9,8 @@ use crate::vad::{Detector, SottoVad, VadOptions};
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Language {
-    /// The model listens to the first window in which someone speaks and decides. English-only models always answer
-    /// English.
+    /// The model decides, by the first window in which someone clearly speaks one; until then by the clearest so far.
+    /// English-only models always answer English.
     #[default]
     Auto,
     /// Decided anew for every stretch of speech between pauses: speakers change language. Without a voice activity
@@ -129,8 +129,9 @@ pub enum AudioContext {
     /// All of it, filled up with silence, as the models were trained.
     #[default]
     Window,
-    /// The audio and a little silence behind it: several times as fast for short recordings and streams. A text that
-    /// fails the thresholds is decoded again from the whole window.
+    /// The audio and some silence behind it. A text that is doubtful (a fifth to a third of short recordings) is
+    /// decoded again from the whole window; together recordings of some seconds take half to three quarters of the
+    /// processor's time. Figures: `docs/PERFORMANCE.md`.
     TrueLength,
 }
 
