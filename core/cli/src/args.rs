@@ -230,7 +230,7 @@ impl From<PromptCarryArg> for PromptCarry {
 pub(crate) enum AudioContextArg {
     /// All of it.
     Window,
-    /// As much as there is audio.
+    /// As much as there is audio, with the rest where the text is doubtful: faster for recordings of some seconds.
     TrueLength,
 }
 

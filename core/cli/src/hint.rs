@@ -30,7 +30,7 @@ fn told(f: &mut fmt::Formatter<'_>, error: &dyn Display, hint: Option<String>) -
 }
 
 fn of_store(error: &StoreError) -> Option<String> {
-    let token = "HF_TOKEN, or --token-file FILE";
+    let token = "--token-file FILE, or HF_TOKEN for the hub";
     let hint = match error {
         StoreError::NotInstalled { name, .. } => return Some(format!("`sotto models pull {name}`")),
         StoreError::Damaged { name, imported: false, .. } => {
@@ -45,7 +45,8 @@ fn of_store(error: &StoreError) -> Option<String> {
         StoreError::Reply { .. }
         | StoreError::WrongSize { .. }
         | StoreError::WrongHash { .. }
-        | StoreError::Unverifiable { .. } => "HF_ENDPOINT",
+        | StoreError::Unverifiable { .. } => "HF_ENDPOINT, or --from",
+        StoreError::Folder { .. } => "`sotto models import NAME PATH`",
         StoreError::NoSpace { .. } => "SOTTO_MODELS",
         StoreError::Network { failure: NetworkFailure::Tls(_), .. } => "SSL_CERT_FILE",
         StoreError::Network { failure: NetworkFailure::Proxy, .. } => "HTTPS_PROXY, NO_PROXY",

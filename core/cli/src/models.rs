@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use sotto::store::{Hub, ImportRequest, Installed, Manifest, Network, PullRequest, Revision, Store, StoreError, Token};
+use sotto::store::{
+    Hub, ImportRequest, Installed, Manifest, Network, Origin, PullRequest, Revision, Store, StoreError, Token,
+};
 use sotto::{Bytes, CancelToken};
 
 use crate::args::Global;
@@ -18,7 +20,7 @@ use crate::progress::Bars;
 /// What to do with the model store.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// Fetch a model from its publisher, or go on with a pull that was stopped.
+    /// Fetch a model from its publisher or from a folder, or go on with a pull that was stopped.
     Pull(PullArgs),
     /// Take a model that is on this machine already into the store: a folder, or a file such as a packed model.
     Import(ImportArgs),
@@ -71,10 +73,14 @@ pub(crate) struct PullArgs {
     /// with @REVISION for a branch, tag or commit other than main.
     #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
-    /// Ask the hub also when the model is here: fetch a newer commit, repair damaged files.
+    /// Fetch from a folder instead of the hub: an https address or a path, where a revision of a store was copied to,
+    /// with its sotto.json.
+    #[arg(long, value_name = "URL|PATH")]
+    from: Option<String>,
+    /// Ask the hub or the folder also when the model is here: fetch a newer commit, repair damaged files.
     #[arg(long)]
     update: bool,
-    /// File with an access token for gated or private models; otherwise HF_TOKEN.
+    /// File with an access token for gated or private models; otherwise HF_TOKEN, which goes to the hub only.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -176,15 +182,12 @@ fn pull(
     cancel: &CancelToken,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
-    let mut hub = Hub::from_env()?;
-    if let Some(path) = &args.token_file {
-        hub = hub.with_token(Token::from_file(path)?)?;
-    }
+    let origin = origin(args)?;
     // All names are checked before the first byte is fetched.
     let requests: Vec<_> = args
         .names
         .iter()
-        .map(|name| Ok(PullRequest::new(name, hub.clone())?.with_update(args.update)))
+        .map(|name| Ok(PullRequest::new(name, origin.clone())?.with_update(args.update)))
         .collect::<Result<_, StoreError>>()?;
     let network = Network::from_env();
     for request in &requests {
@@ -199,6 +202,21 @@ fn pull(
         ready(&installed, global.json, out)?;
     }
     Ok(())
+}
+
+/// Where the models come from. The token of the environment belongs to the hub: no folder gets it.
+fn origin(args: &PullArgs) -> Result<Origin, CliError> {
+    let origin = match &args.from {
+        Some(_) if args.names.len() > 1 => {
+            return Err(CliError::Usage("--from: a folder has one model; pull one NAME at a time".to_owned()));
+        }
+        Some(place) => Origin::folder(place)?,
+        None => Hub::from_env()?.into(),
+    };
+    match &args.token_file {
+        Some(path) => Ok(origin.with_token(Token::from_file(path)?)?),
+        None => Ok(origin),
+    }
 }
 
 /// Says that a model can be loaded from now on.

@@ -273,6 +273,44 @@ fn refusals_of_the_hub_are_told_apart_and_leave_nothing() {
 }
 
 #[test]
+fn a_copied_revision_is_pulled_from_a_server_or_a_path() {
+    let publisher = Desk::new();
+    let revision = json(&publisher.run(&["models", "pull", "--json", REPOSITORY]))["path"].as_str().unwrap().to_owned();
+    publisher.hub.put("sotto.json", &std::fs::read(Path::new(&revision).join("sotto.json")).unwrap());
+    let folder = publisher.hub.folder();
+
+    for place in [&*folder, &*revision] {
+        let desk = Desk::new();
+        let pulled = json(&desk.run(&["models", "pull", "--json", "--from", place, REPOSITORY]));
+        assert_eq!(pulled["commit"], publisher.hub.commit());
+        assert_eq!((&pulled["imported"], &pulled["revision"]), (&false.into(), &"main".into()));
+        desk.run(&["models", "pull", "--update", "--from", place, REPOSITORY]);
+        assert_eq!(desk.hub.requests(), 0, "the hub is not asked");
+        assert!(desk.run(&["models", "verify"]).contains("is intact"));
+        assert!(desk.run(&["inspect", "whisper-nano"]).contains("80"));
+    }
+
+    // The hub's token stays with the hub; a folder gets the one of a file.
+    let desk = Desk::new();
+    let pull = ["models", "pull", "--from", &folder, REPOSITORY];
+    publisher.hub.require_token("hf_folder", "");
+    let before = publisher.hub.requests();
+    let refused = desk.command(&pull).env("HF_TOKEN", "hf_folder").output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("--token-file FILE"), "{}", stderr(&refused));
+    assert!(publisher.hub.log()[before..].iter().all(|seen| !seen.headers.contains_key("authorization")));
+    let token = desk.home.path().join("token");
+    std::fs::write(&token, "hf_folder\n").unwrap();
+    desk.run(&[&pull[..], &["--token-file", token.to_str().unwrap()]].concat());
+
+    assert_eq!(desk.sotto(&["models", "pull", "--from", &folder, REPOSITORY, "a/b"]).status.code(), Some(2));
+    assert!(desk.fail(&["models", "pull", "--from", "http://192.0.2.1/m", REPOSITORY]).contains("https://"));
+    assert!(desk.fail(&["models", "pull", "--from", &revision, "openai/other"]).contains(REPOSITORY));
+    let nothing = desk.fail(&["models", "pull", "--from", "/nowhere/at all", "openai/other"]);
+    assert!(nothing.contains("sotto.json") && nothing.contains("models import"), "{nothing}");
+}
+
+#[test]
 fn contents_that_do_not_match_their_hash_are_not_kept() {
     let desk = Desk::new();
     for _ in 0..8 {

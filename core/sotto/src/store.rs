@@ -30,9 +30,9 @@ use crate::Engine;
 #[cfg(feature = "network")]
 pub use sotto_store::Network;
 pub use sotto_store::{
-    Body, Commit, DEFAULT_ENDPOINT, HttpRequest, HttpResponse, Hub, ImportRequest, Imported, Installed, Manifest,
-    ManifestFile, ModelName, NetworkFailure, Patience, PullRequest, Relay, RelayEvent, Revision, Store, StoreError,
-    Token, Transport, sha256, sha256_of,
+    Body, Commit, DEFAULT_ENDPOINT, HttpRequest, HttpResponse, Hub, ImportRequest, Imported, Installed, LocalFolder,
+    Manifest, ManifestFile, ModelName, NetworkFailure, Origin, Patience, PullRequest, Relay, RelayEvent, Revision,
+    Store, StoreError, Token, Transport, WebFolder, sha256, sha256_of,
 };
 
 /// A job that downloads a model. Its progress counts bytes, downloaded and then verified.

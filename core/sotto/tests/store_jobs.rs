@@ -13,7 +13,7 @@ use sotto::store::{
 use sotto::{CancelToken, Engine, NoProgress};
 
 const NAME: &str = "ggerganov/whisper.cpp/ggml-nano.bin";
-const MODEL: &[u8] = b"the weights of a very small model";
+const MODEL: &[u8] = b"lmgg: the weights of a very small model";
 
 fn store() -> (Store, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();

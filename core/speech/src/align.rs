@@ -36,6 +36,10 @@ const ECHO: f64 = 0.3;
 // Words shorter than this, in seconds, were not spoken.
 const SQUEEZED: f64 = 0.05;
 
+// A phrase of at least so many words, said twice in a row with less than so many seconds per word, was said once.
+const PHRASE: usize = 3;
+const HASTY: f64 = 0.2;
+
 // Encoder states (a second) from which on an unattended stretch counts as left out. Weakly attended words are shorter.
 const LEFT_OUT: usize = 50;
 
@@ -109,7 +113,9 @@ impl Listening {
             let again =
                 |earlier: usize| (all[earlier].heard - word.heard).abs() < SAME && letters[earlier] == letters[index];
             let repeated = (0..index).rev().find(|&earlier| again(earlier));
-            if squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3])) {
+            let squeezed =
+                squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3]));
+            if squeezed || hasty(&all, &letters, index) {
                 cut = index;
                 break;
             }
@@ -153,6 +159,16 @@ fn letters(word: &Timed) -> String {
 /// Whether three words from `index` on have almost no duration.
 fn squeezed(words: &[&Timed], index: usize) -> bool {
     words.get(index..index + 3).is_some_and(|three| three[2].end - three[0].start < 3.0 * SQUEEZED)
+}
+
+/// Whether the words from `index` on repeat the words right before them, both faster than anybody speaks.
+fn hasty(words: &[&Timed], letters: &[String], index: usize) -> bool {
+    (PHRASE..=index.min(words.len() - index)).any(|count| {
+        let first = index - count;
+        let last = index + count - 1;
+        let seconds = words[last].end - words[first].start;
+        letters[first..index] == letters[index..=last] && seconds < HASTY * (2 * count) as f64
+    })
 }
 
 /// Words of `tokens` with their times (punctuation is joined to them) and their attention to the last encoded window;
@@ -565,6 +581,20 @@ mod tests {
             ("the same words later", &knife, &[(" This", 3.0), (" knife", 3.4), (" is", 3.8)], endless, 3),
             ("the same words in no time", &knife, &[(" This", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 0),
             ("other words in no time", &knife, &[(" That", 3.0), (" knife", 3.03), (" is", 3.06)], 2.9, 3),
+            (
+                "a phrase twice, faster than anybody speaks",
+                &[],
+                &[(" Ten", 3.0), (" of", 3.1), (" clubs.", 3.3), (" Ten", 3.5), (" of", 3.6), (" clubs.", 3.8)],
+                endless,
+                3,
+            ),
+            (
+                "a phrase twice",
+                &[],
+                &[(" Ten", 3.0), (" of", 3.3), (" clubs.", 3.6), (" Ten", 4.2), (" of", 4.5), (" clubs.", 4.8)],
+                endless,
+                6,
+            ),
             ("three words that listen back", &[], &[(" I", 4.0), (" a", 2.0), (" b", 2.1), (" c", 2.2)], endless, 1),
         ] {
             assert_eq!(listening(given, words, squeezed).said_once(0.0).words.len(), kept, "{name}");

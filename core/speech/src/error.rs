@@ -100,7 +100,6 @@ impl From<PackError> for QuantizeError {
         match error {
             PackError::Weights(error) => Self::Load(error.into()),
             PackError::Write(error) => Self::Write(error),
-            PackError::Measured { problem } => Self::Measured { problem },
         }
     }
 }

@@ -15,6 +15,7 @@ mod pauses;
 mod previous;
 mod recognizer;
 mod source;
+mod spoken;
 pub mod stream;
 pub mod subtitles;
 mod transcript;

@@ -9,7 +9,8 @@ use crate::vad::{Detector, SottoVad, VadOptions};
 /// Language of the speech.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Language {
-    /// The model detects it in the first window with speech. English-only models always use English.
+    /// The model detects it in the first window whose language is clear; until then the clearest language so far is
+    /// used. English-only models always use English.
     #[default]
     Auto,
     /// Detected again for every stretch of speech between pauses, for speakers who change language. Without a voice
@@ -129,8 +130,9 @@ pub enum AudioContext {
     /// The whole window, padded with silence, as in training.
     #[default]
     Window,
-    /// The audio and a little silence after it: several times as fast for short recordings and streams. A text that
-    /// fails the thresholds is decoded again from the whole window.
+    /// The audio and four seconds of silence after it. A doubtful text (a fifth to a third of short recordings) is
+    /// decoded again from the whole window. In all, recordings of a few seconds take half to three quarters of the
+    /// processor time. Figures: `docs/PERFORMANCE.md`.
     TrueLength,
 }
 

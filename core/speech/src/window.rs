@@ -16,6 +16,7 @@ use crate::decode::{
 use crate::error::SpeechError;
 use crate::model::{Model, Session};
 use crate::options::{AudioContext, Language, Task, TranscribeOptions};
+use crate::spoken::SpokenLanguage;
 use crate::transcript::Timing;
 use crate::voice_bounds::Voice;
 
@@ -28,10 +29,7 @@ pub(crate) struct WindowDecoder<'m> {
     /// The network with the last encoded window.
     session: Box<dyn Session>,
     memory: DecodingMemory,
-    /// Code of the language: fixed, or detected in the last window.
-    language: Option<&'static str>,
-    /// Whether the language is kept: it is fixed, or was detected in a window with speech.
-    language_is_sure: bool,
+    language: SpokenLanguage,
     pub(crate) timing: Timing,
     /// The memory reserved from the budget.
     _reserved: Reservation,
@@ -72,8 +70,8 @@ impl<'m> WindowDecoder<'m> {
         let language = Self::check(&model, options)?;
         let _reserved = model.reserve_session(options, threads)?;
         let (session, memory) = (model.session(threads), DecodingMemory::new());
-        let (language_is_sure, timing) = (language.is_some(), Timing::default());
-        Ok(Self { model, options, cancel, session, memory, language, language_is_sure, timing, _reserved })
+        let (language, timing) = (SpokenLanguage::new(language, &options.language), Timing::default());
+        Ok(Self { model, options, cancel, session, memory, language, timing, _reserved })
     }
 
     /// Checks the options against the model; returns the language, if it is fixed.
@@ -91,7 +89,7 @@ impl<'m> WindowDecoder<'m> {
 
     /// Code of the language, once the first window was decoded.
     pub(crate) fn language(&self) -> &'static str {
-        self.language.unwrap_or("en")
+        self.language.code().unwrap_or("en")
     }
 
     /// Whether the vocabulary has timestamps at all.
@@ -127,11 +125,21 @@ impl<'m> WindowDecoder<'m> {
             return self.decode_all(features, context);
         }
         let first = self.decode_all(&features[..needed * mels], Context { one_attempt: true, ..context })?;
-        let doubtful = first.has_failed(&self.options.thresholds) || repeats(&first.tokens);
-        if !doubtful || context.one_attempt {
+        if context.one_attempt || !self.is_doubtful(&first) {
             return Ok(first);
         }
+        if self.language.is_in_doubt() {
+            self.language.forget();
+        }
         self.decode_all(features, context)
+    }
+
+    /// Whether a text decoded from the true length should be decoded again from the whole window.
+    fn is_doubtful(&self, attempt: &Attempt) -> bool {
+        let thresholds = &self.options.thresholds;
+        let guess = thresholds.logprob.is_some_and(|limit| attempt.avg_logprob < limit.max(DOUBT));
+        let unclear = attempt.has_failed(thresholds) || repeats(&attempt.tokens) || attempt.tokens.is_empty();
+        guess || unclear || self.language.is_in_doubt()
     }
 
     /// Number of frames to encode, if `frames` have audio.
@@ -139,7 +147,7 @@ impl<'m> WindowDecoder<'m> {
         let all = features.len() / self.model.dimensions.mels;
         match context.audio_context.unwrap_or(self.options.audio_context) {
             AudioContext::Window => all,
-            AudioContext::TrueLength => true_length(frames).min(all),
+            AudioContext::TrueLength => true_length(frames, context.one_attempt).min(all),
         }
     }
 
@@ -221,8 +229,9 @@ impl<'m> WindowDecoder<'m> {
     /// Prepares the start of decoding.
     fn prepare(&mut self, context: Context<'_>) -> Result<Prepared<'m>, Cancelled> {
         // A prefix determines the language.
-        if !self.language_is_sure && (context.prefix.is_empty() || self.language.is_none()) {
-            self.language = Some(self.detect()?.0);
+        if !self.language.is_sure() && (context.prefix.is_empty() || self.language.code().is_none()) {
+            let (code, probability) = self.detect()?;
+            self.language.hear(code, probability);
         }
         let max_tokens = self.max_tokens();
         let sot_sequence = self.sot_sequence(context.timestamps);
@@ -250,9 +259,11 @@ impl<'m> WindowDecoder<'m> {
     /// Counts an attempt; `before` tokens had been sampled when it began.
     fn count(&mut self, attempt: &Attempt, before: usize, start: Instant) {
         let sampled = self.memory.search.sampled() - before;
-        // Silence has no language: it is detected again in the next window.
-        let options = self.options;
-        self.language_is_sure |= options.language != Language::Each && !attempt.is_silence(&options.thresholds);
+        if attempt.is_silence(&self.options.thresholds) {
+            self.language.was_silent();
+        } else {
+            self.language.was_spoken(self.options.as_written);
+        }
         self.timing.tokens += sampled;
         spans::count(Counter::DecoderBytes, self.model.bytes_per_token().saturating_mul(sampled as u64));
         self.timing.decode += start.elapsed();
@@ -276,7 +287,7 @@ impl<'m> WindowDecoder<'m> {
             .collect();
         sotto_kernels::softmax(&mut scores);
         if self.options.language == Language::Each
-            && let Some(last) = languages.iter().position(|&(code, _)| Some(code) == self.language)
+            && let Some(last) = languages.iter().position(|&(code, _)| Some(code) == self.language.code())
         {
             scores[last] *= AS_BEFORE;
         }
@@ -332,13 +343,22 @@ impl<'m> WindowDecoder<'m> {
 // Prior odds that a speaker continues in the language of the previous stretch.
 const AS_BEFORE: f32 = 4.0;
 
-// 256 encoder states. Shorter steps give more inserted words, and longer silence after the audio not fewer.
+// A text from the true length whose mean log-probability is lower is decoded again from the whole window. That is every
+// fourth or fifth text of short clips, and the words that the true length costs. Figures: docs/PERFORMANCE.md.
+const DOUBT: f32 = -0.3;
+
+// 256 encoder states. Shorter steps give more inserted words.
 const STEP_FRAMES: usize = 512;
-const MARGIN_FRAMES: usize = 64;
+
+// Silence after the audio: four seconds. With less, clean clips have more errors. Audio that is decoded again anyway, as
+// in a stream, needs little.
+const MARGIN_FRAMES: usize = 400;
+const LEAST_MARGIN_FRAMES: usize = 64;
 
 /// Mel frames that are encoded for `frames` of audio.
-fn true_length(frames: usize) -> usize {
-    (frames + MARGIN_FRAMES).next_multiple_of(STEP_FRAMES)
+fn true_length(frames: usize, heard_again: bool) -> usize {
+    let margin = if heard_again { LEAST_MARGIN_FRAMES } else { MARGIN_FRAMES };
+    (frames + margin).next_multiple_of(STEP_FRAMES)
 }
 
 /// The language fixed by the options, checked against the model's languages.

@@ -80,6 +80,7 @@ impl RepositoryInfo {
             return Err("the description of the repository is too long".to_owned());
         }
         let raw: RawInfo = serde_json::from_slice(json)
+            .map_err(|error| shown(&error.to_string()))
             .map_err(|error| format!("the description of the repository is not understood ({error})"))?;
         if raw.siblings.len() > MAX_FILES {
             return Err("the repository has more files than any model".to_owned());

@@ -1,4 +1,4 @@
-//! One file from a hub to disk: resumed where it stopped, checked before it gets its name.
+//! One file from its origin to disk: resumed where it stopped, checked before it gets its name.
 //!
 //! While a file is incomplete it is `NAME.part`, next to `NAME.etag` with the entity tag of the server that sent it. A
 //! resumed request says `If-Range` with that tag, so a file that changed meanwhile starts over. Whatever a server
@@ -10,14 +10,12 @@ use std::path::{Path, PathBuf};
 
 use sotto_runtime::CancelToken;
 
-use crate::client::{Fetch, Head, Transfer};
 use crate::digest::{Digest, FileHash};
 use crate::error::{NetworkFailure, StoreError};
 use crate::layout::{remove_file, rename, sync_folder, write_atomically};
 use crate::manifest::ManifestFile;
 use crate::name::Commit;
-use crate::range::ContentRange;
-use crate::remote::Remote;
+use crate::origin::{Answer, Ask, Part, Source};
 use crate::retry::Attempts;
 
 /// This many new bytes make up for earlier failures, so that a bad line is endured but a server that sends crumbs is
@@ -26,7 +24,7 @@ const PROGRESS: u64 = 1 << 20;
 
 /// A file to fetch, and what it must be.
 pub(crate) struct Wanted {
-    /// Path in the repository.
+    /// Path where it comes from.
     pub(crate) path: String,
     /// Name on disk.
     pub(crate) name: String,
@@ -41,7 +39,7 @@ pub(crate) trait Meter {
 }
 
 pub(crate) struct Download<'a> {
-    pub(crate) remote: &'a Remote<'a>,
+    pub(crate) source: &'a dyn Source,
     pub(crate) commit: &'a Commit,
     pub(crate) wanted: &'a Wanted,
     /// Folder that collects the files.
@@ -101,7 +99,7 @@ impl Download<'_> {
 
     /// Requests until the part is as long as the file should be.
     fn fill(&self) -> Result<(), StoreError> {
-        let mut attempts = Attempts::new(&self.remote.hub().patience);
+        let mut attempts = Attempts::new(self.source.patience());
         let mut started_over = false;
         loop {
             let before = self.part_length();
@@ -113,7 +111,7 @@ impl Download<'_> {
                 Ok(Step::StartOver) if !std::mem::replace(&mut started_over, true) => {}
                 Ok(Step::StartOver) => {
                     let reason = "it does not send the part of a file that was asked for".to_owned();
-                    return Err(StoreError::Reply { host: self.remote.hub().host(), reason });
+                    return Err(StoreError::Reply { host: self.source.host(), reason });
                 }
                 Err(error) => {
                     if self.part_length().saturating_sub(before) >= PROGRESS {
@@ -130,37 +128,25 @@ impl Download<'_> {
             self.forget_part()?;
             return Ok(Step::StartOver);
         }
-        let if_range = std::fs::read_to_string(self.tag()).ok().filter(|tag| is_strong_tag(tag));
-        let fetch = Fetch { from, if_range, ..self.remote.file(&self.wanted.path, self.commit) };
-        let (head, mut transfer) = self.remote.send(&fetch, self.cancel)?;
-        match head.status {
-            200 => {
-                self.expect_length(head.length(), 0)?;
+        let tag = std::fs::read_to_string(self.tag()).ok().filter(|tag| is_strong_tag(tag));
+        let Wanted { path, size, .. } = self.wanted;
+        let ask = Ask { path, commit: self.commit, size: *size, from, tag };
+        match self.source.open(&ask, self.cancel)? {
+            Answer::Whole(part) => {
+                self.expect_length(part.length, 0)?;
                 self.forget_part()?;
-                self.keep_tag(&head)?;
-                self.receive(0, &mut transfer, &head)
+                self.keep_tag(part.tag.as_deref())?;
+                self.receive(0, part)
             }
-            206 if from > 0 && self.continues(&head, from) => {
-                self.expect_length(head.length(), from)?;
-                self.receive(from, &mut transfer, &head)
+            Answer::Rest(part) => {
+                self.expect_length(part.length, from)?;
+                self.receive(from, part)
             }
-            // Another range than asked for, or none: this part cannot be continued.
-            206 | 416 if from > 0 => {
+            Answer::Lost => {
                 self.forget_part()?;
                 Ok(Step::StartOver)
             }
-            206 | 416 => Err(StoreError::Reply {
-                host: head.host,
-                reason: "it sends a part of a file that was asked for whole".to_owned(),
-            }),
-            _ => Err(self.remote.refusal(&head, Some(&self.wanted.path))),
         }
-    }
-
-    /// Whether the server sends what is missing behind byte `from` of the very file.
-    fn continues(&self, head: &Head, from: u64) -> bool {
-        let range = head.text("content-range").and_then(ContentRange::parse);
-        range.is_some_and(|range| range.first == from && range.total == Some(self.wanted.size))
     }
 
     /// A stated length that cannot lead to the right size ends the pull before a byte is written.
@@ -177,7 +163,7 @@ impl Download<'_> {
     }
 
     /// Appends what arrives; whatever ends it, the bytes that came are on disk and counted.
-    fn receive(&self, from: u64, transfer: &mut Transfer, head: &Head) -> Result<Step, StoreError> {
+    fn receive(&self, from: u64, mut arriving: Part) -> Result<Step, StoreError> {
         let part = self.part();
         let write_error = || StoreError::io(&part, "write");
         let mut file = File::options()
@@ -188,7 +174,7 @@ impl Download<'_> {
             .map_err(StoreError::io(&part, "open"))?;
         file.seek(SeekFrom::Start(from)).map_err(write_error())?;
         let mut length = from;
-        while let Some(piece) = transfer.piece(self.cancel)? {
+        while let Some(piece) = arriving.body.piece(self.cancel)? {
             let after = length + piece.len() as u64;
             if after > self.wanted.size {
                 drop(file);
@@ -199,7 +185,7 @@ impl Download<'_> {
             self.meter.downloaded(length);
         }
         if length < self.wanted.size {
-            return Err(StoreError::Network { host: head.host.clone(), failure: NetworkFailure::Cut });
+            return Err(StoreError::Network { host: arriving.host, failure: NetworkFailure::Cut });
         }
         file.sync_all().map_err(write_error())?;
         Ok(Step::Full)
@@ -231,8 +217,8 @@ impl Download<'_> {
         std::fs::metadata(self.part()).map_or(0, |found| found.len())
     }
 
-    fn keep_tag(&self, head: &Head) -> Result<(), StoreError> {
-        match head.text("etag").filter(|tag| is_strong_tag(tag)) {
+    fn keep_tag(&self, tag: Option<&str>) -> Result<(), StoreError> {
+        match tag.filter(|tag| is_strong_tag(tag)) {
             Some(tag) => write_atomically(&self.tag(), tag.as_bytes()),
             None => Ok(()),
         }

@@ -137,7 +137,7 @@ pub enum StoreError {
     #[error("{host} {}", if *had_token {
         "refuses the access token; check that it is valid and may read this model"
     } else {
-        "wants an access token; give the hub one"
+        "wants an access token; give it one"
     })]
     Unauthorized {
         /// The server.
@@ -173,8 +173,8 @@ pub enum StoreError {
         /// Whether a token was sent.
         had_token: bool,
     },
-    /// The repository has no such branch, tag or commit.
-    #[error("{repository} has no revision `{revision}`; leave @{revision} out for the default branch")]
+    /// The repository or folder has no such branch, tag or commit.
+    #[error("{repository} has no revision `{revision}`; leave @{revision} out for its default")]
     RevisionNotFound {
         /// The repository.
         repository: String,
@@ -205,6 +205,15 @@ pub enum StoreError {
         /// Whether a token was sent.
         had_token: bool,
     },
+    /// What a hub or a folder redirects to does not have the file, also after retries: the address was made a moment
+    /// ago, so this should pass.
+    #[error("{host}, which has the file, answered with status {status}; try again later")]
+    Storage {
+        /// The server that was redirected to.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+    },
     /// The server failed, also after retries, or answered with a status that makes no sense here.
     #[error("{host} answered with status {status}; try again later")]
     Server {
@@ -213,8 +222,8 @@ pub enum StoreError {
         /// The HTTP status.
         status: u16,
     },
-    /// The answer is not what a hub sends.
-    #[error("{host}: {reason}; is this the address of a model hub?")]
+    /// The answer is not what a server of models sends.
+    #[error("{host}: {reason}; is the address right?")]
     Reply {
         /// The server.
         host: String,
@@ -236,25 +245,25 @@ pub enum StoreError {
         reason: String,
     },
 
-    /// A file came with another length than the hub states.
-    #[error("{file}: the server sent {found} bytes, the hub states {expected}; try again, or another mirror")]
+    /// A file came with another length than is stated.
+    #[error("{file}: {found} bytes came, {expected} are stated; try again, or take it from elsewhere")]
     WrongSize {
         /// The file.
         file: String,
-        /// Bytes that the hub states.
+        /// Bytes that are stated.
         expected: u64,
         /// Bytes that came or were announced.
         found: u64,
     },
-    /// A file came with other contents than the hub states. It was deleted.
+    /// A file came with other contents than are stated. It was deleted.
     #[error(
-        "{file}: the contents do not match the hash that the hub states ({expected}); deleted; \
-         try again, or another mirror"
+        "{file}: the contents do not match the hash that is stated for it ({expected}); deleted; \
+         try again, or take it from elsewhere"
     )]
     WrongHash {
         /// The file.
         file: String,
-        /// The hash that the hub states.
+        /// The hash that is stated.
         expected: String,
     },
     /// The server states no size or no hash, so the file could not be checked.
@@ -290,12 +299,37 @@ pub enum StoreError {
         /// The name, shortened where it is very long.
         file: String,
     },
-    /// The repository holds another kind of model.
-    #[error("{repository} is not a Whisper model: {reason}")]
-    NotWhisper {
+    /// The repository or folder holds a kind of model that the table of kinds does not know.
+    #[error(
+        "{repository} is no model of a kind that Sotto knows: {found}; known are {}{}",
+        known.join(", "), list_hint(alternatives)
+    )]
+    UnknownKind {
         /// The repository.
         repository: String,
-        /// What speaks against it.
+        /// What it has instead.
+        found: String,
+        /// Every kind that is known, and what it is known by.
+        known: Vec<&'static str>,
+        /// Files that can be pulled one by one instead, at most eight.
+        alternatives: Vec<String>,
+    },
+    /// A folder to pull from has another model than the one that was asked for.
+    #[error("{place} has {found}, not {asked}; pull it by its own name")]
+    OtherModel {
+        /// The folder.
+        place: String,
+        /// The model by its manifest.
+        found: String,
+        /// The model that was asked for.
+        asked: String,
+    },
+    /// What was given to pull from is no folder with a manifest.
+    #[error("{place}: {reason}; a folder to pull from is a copied revision of a store, with its sotto.json")]
+    Folder {
+        /// The folder.
+        place: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// The repository has its weights as pickles only, which run code when loaded.
@@ -309,13 +343,15 @@ pub enum StoreError {
         /// The pickle.
         file: String,
     },
-    /// The repository lacks a file that every Whisper model needs.
-    #[error("{repository} has no {file}, which a Whisper model needs{}", list_hint(alternatives))]
+    /// The repository lacks a file that every model of its kind needs.
+    #[error("{repository} has no {file}, which {kind} needs{}", list_hint(alternatives))]
     MissingFile {
         /// The repository.
         repository: String,
         /// What is missing.
         file: &'static str,
+        /// The kind of model.
+        kind: &'static str,
         /// Files that can be pulled one by one instead, at most eight.
         alternatives: Vec<String>,
     },
@@ -348,7 +384,7 @@ impl StoreError {
             Self::Network { failure, .. } => {
                 !matches!(failure, NetworkFailure::Tls(_) | NetworkFailure::Forbidden(_) | NetworkFailure::Closed)
             }
-            Self::RateLimited { .. } => true,
+            Self::RateLimited { .. } | Self::Storage { .. } => true,
             Self::Server { status, .. } => *status == 408 || *status >= 500,
             _ => false,
         }

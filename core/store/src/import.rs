@@ -9,18 +9,17 @@ use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use sotto_runtime::{CancelToken, NoProgress, Progress, ProgressSink, Stage};
 
-use crate::api::{RemoteFile, RepositoryInfo};
+use crate::api::RemoteFile;
 use crate::digest::FileHash;
 use crate::error::{StoreError, shown};
+use crate::kind::{self, CONFIG, Kinds};
 use crate::layout::{Place, REVISIONS, create_folder, names_in, remove_file, remove_folder, rename, write_atomically};
 use crate::manifest::{FILE_NAME, MAX_FILES, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, check_component, last_component, split_revision};
-use crate::pull::{CONFIG, check_room};
-use crate::select::select;
+use crate::pull::check_room;
 use crate::store::{Installed, Store};
 
 /// What to import, and what it is called from then on.
@@ -56,8 +55,8 @@ impl ImportRequest {
 pub struct Imported {
     /// The model, which is active now.
     pub installed: Installed,
-    /// Names in the source folder that are no part of the model: sub-folders, and of a Whisper folder the files of
-    /// other frameworks. They stay where they are, also when the model was moved.
+    /// Names in the source folder that are no part of the model: sub-folders, and of a folder of a known kind what
+    /// [`pull`](Store::pull) would not fetch. They stay where they are, also when the model was moved.
     pub left_out: Vec<String>,
     /// Files that were to be moved and could not be deleted behind the import; both copies are there.
     pub kept: Vec<PathBuf>,
@@ -66,9 +65,9 @@ pub struct Imported {
 impl Store {
     /// Takes a model from the file system into the store and makes it active. Blocks.
     ///
-    /// `path` is a file, which becomes a model of one file, or a folder, whose files become the model; of a Whisper
-    /// folder those that [`pull`](Self::pull) would fetch. Hidden files and sub-folders stay behind. The contents may
-    /// be anything: what kind of model it is decides whoever loads it. The same files imported again are the same
+    /// `path` is a file, which becomes a model of one file, or a folder, whose files become the model; where it is of a
+    /// known kind, those that [`pull`](Self::pull) would fetch. Hidden files and sub-folders stay behind. The contents
+    /// may be anything: what kind of model it is decides whoever loads it. The same files imported again are the same
     /// version.
     ///
     /// Cost: each byte is read and hashed once, and written once unless it can be moved. `progress` gets
@@ -77,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Import`], [`StoreError::NoSpace`], [`StoreError::DiskFull`], [`StoreError::Busy`],
-    /// [`StoreError::Io`]; of a Whisper folder also [`StoreError::PickleOnly`] and [`StoreError::MissingFile`].
+    /// [`StoreError::Io`]; of a folder of a known kind also [`StoreError::PickleOnly`] and [`StoreError::MissingFile`].
     pub fn import(
         &self,
         request: &ImportRequest,
@@ -86,7 +85,7 @@ impl Store {
         cancel: &CancelToken,
     ) -> Result<Imported, StoreError> {
         self.import_with(request, progress, cancel, |import| {
-            let source = Source::find(path, request, &self.root)?;
+            let source = Source::find(path, request, self)?;
             import.fill(&source, request.take)?;
             Ok(source)
         })
@@ -163,7 +162,8 @@ struct Source {
 }
 
 impl Source {
-    fn find(path: &Path, request: &ImportRequest, root: &Path) -> Result<Self, StoreError> {
+    fn find(path: &Path, request: &ImportRequest, store: &Store) -> Result<Self, StoreError> {
+        let root = &store.root;
         let refused = |reason: &str| StoreError::Import { path: path.to_owned(), reason: reason.to_owned() };
         let found = fs::metadata(path).map_err(StoreError::io(path, "import"))?;
         if request.take && is_kept(path, root) {
@@ -198,7 +198,7 @@ impl Source {
                 Ok(()) => source.files.push((file, name)),
             }
         }
-        source.keep_only_whisper(path, &request.model)?;
+        source.keep_the_kind(store.kinds, path, &request.model)?;
         match source.files.len() {
             0 => Err(refused("there is no file in it")),
             found if found > MAX_FILES => Err(refused("it has more files than any model")),
@@ -206,20 +206,15 @@ impl Source {
         }
     }
 
-    /// Of a Whisper folder takes what a pull would fetch: other frameworks' files are as large as the model.
-    fn keep_only_whisper(&mut self, folder: &Path, model: &ModelName) -> Result<(), StoreError> {
-        if !is_whisper(&folder.join(CONFIG)) {
+    /// Of a folder of a known kind takes what a pull would fetch: other frameworks' files are as large as the model.
+    fn keep_the_kind(&mut self, kinds: Kinds, folder: &Path, model: &ModelName) -> Result<(), StoreError> {
+        let Some(kind) = kind::model_type(&folder.join(CONFIG)).and_then(|found| kinds.of_type(&found)) else {
             return Ok(());
-        }
-        let listed = |(_, name): &(PathBuf, String)| RemoteFile { path: name.clone(), size: None, digest: None };
-        let info = RepositoryInfo {
-            commit: Commit::of_files(&[]),
-            licence: None,
-            model_type: None,
-            files: self.files.iter().map(listed).collect(),
         };
-        let repository: ModelName = model.repository().parse()?;
-        let wanted: Vec<_> = select(&repository, &info)?.into_iter().map(|file| file.path.as_str()).collect();
+        let listed = |(_, name): &(PathBuf, String)| RemoteFile { path: name.clone(), size: None, digest: None };
+        let listing: Vec<_> = self.files.iter().map(listed).collect();
+        let selected = kind.select(kinds, &model.repository(), &listing)?;
+        let wanted: Vec<_> = selected.into_iter().map(|file| file.path.as_str()).collect();
         let (files, others) = self.files.drain(..).partition(|(_, name)| wanted.contains(&name.as_str()));
         self.files = files;
         self.left_out.extend(others.into_iter().map(|(_, name): (PathBuf, String)| name));
@@ -262,18 +257,6 @@ fn is_kept(path: &Path, root: &Path) -> bool {
     let Ok(inside) = path.strip_prefix(&root) else { return root.starts_with(&path) };
     let of_the_store = |name: &std::ffi::OsStr| name == REVISIONS || name.as_encoded_bytes().starts_with(b".");
     inside.iter().any(of_the_store) || path.join(REVISIONS).is_dir()
-}
-
-fn is_whisper(config: &Path) -> bool {
-    #[derive(Deserialize)]
-    struct Config {
-        model_type: String,
-    }
-    /// Longer than any configuration of a network.
-    const MAX_CONFIG: u64 = 16 << 20;
-    let mut text = Vec::new();
-    let read = File::open(config).and_then(|file| file.take(MAX_CONFIG).read_to_end(&mut text));
-    read.is_ok() && serde_json::from_slice::<Config>(&text).is_ok_and(|config| config.model_type == "whisper")
 }
 
 /// An import under way. The lock of the model is held.

@@ -1,8 +1,9 @@
 //! Fetches models from their publishers and keeps them.
 //!
-//! A [`Store`] is a folder of models. [`Store::pull`] fetches a Whisper model from a Hugging Face hub (or one file of a
-//! repository), [`Store::import`] takes in what the user already has, of any kind, [`Store::resolve`] finds it again
-//! without a network. [`Store::list`], [`Store::verify`] and [`Store::remove`] look after it, [`Store::activate`] and
+//! A [`Store`] is a folder of models. [`Store::pull`] fetches a model of a known kind from its [`Origin`]: a Hugging
+//! Face hub (a repository, or one file of it), or a copied revision of a store on any web server or on this machine.
+//! [`Store::import`] takes in what the user already has, of any kind, [`Store::resolve`] finds it again without a
+//! network. [`Store::list`], [`Store::verify`] and [`Store::remove`] look after it, [`Store::activate`] and
 //! [`Store::rollback`] switch between its versions. Engines only ever see paths.
 //!
 //! Where a pull's bytes come from is a [`Transport`]: `Network`, all network code of Sotto, behind the cargo feature
@@ -27,20 +28,18 @@
 #![forbid(unsafe_code)]
 
 mod api;
-mod client;
 mod digest;
 mod download;
 mod error;
-mod hub;
 mod import;
+mod kind;
 mod layout;
 mod manifest;
 mod name;
+mod origin;
 mod pull;
 mod range;
-mod remote;
 mod retry;
-mod select;
 mod store;
 mod transport;
 mod verify;
@@ -48,10 +47,10 @@ mod verify;
 pub use api::{RemoteFile, RepositoryInfo};
 pub use digest::{Digest, sha256, sha256_of};
 pub use error::{NetworkFailure, StoreError};
-pub use hub::{DEFAULT_ENDPOINT, Hub, Patience, Token};
 pub use import::{ImportRequest, Imported};
 pub use manifest::{Manifest, ManifestFile};
 pub use name::{Commit, ModelName, Revision};
+pub use origin::{DEFAULT_ENDPOINT, Hub, LocalFolder, Origin, Patience, Token, WebFolder};
 pub use pull::PullRequest;
 pub use range::ContentRange;
 pub use store::{Installed, Store};

@@ -20,7 +20,7 @@ const FORMAT: u32 = 1;
 /// No model has this many files; a longer list is hostile.
 pub(crate) const MAX_FILES: usize = 4096;
 /// Longest manifest: 4,096 files at 256 bytes each.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// What one revision of a model consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Manifest {
     pub revision: String,
     /// The commit that it stood for; of an imported model a hash of its files ([`Commit::of_files`]).
     pub commit: Commit,
-    /// Address of the hub; none of an imported model.
+    /// Address of the hub or the folder that it was pulled from; none of an imported model.
     pub endpoint: Option<String>,
     /// Licence as the publisher's model card states it, such as `apache-2.0`.
     pub licence: Option<String>,
@@ -89,11 +89,13 @@ impl Manifest {
         struct Version {
             format: u32,
         }
-        let version: Version = serde_json::from_slice(json).map_err(|e| format!("not a manifest ({e})"))?;
+        let version: Version =
+            serde_json::from_slice(json).map_err(|e| format!("not a manifest ({})", shown(&e.to_string())))?;
         if version.format == 0 || version.format > FORMAT {
             return Err(format!("format {} was written by a newer Sotto", version.format));
         }
-        let raw: Raw = serde_json::from_slice(json).map_err(|e| format!("not a manifest ({e})"))?;
+        let raw: Raw =
+            serde_json::from_slice(json).map_err(|e| format!("not a manifest ({})", shown(&e.to_string())))?;
         check_files(&raw.files)?;
         let name: ModelName = raw.name.parse().map_err(|_| format!("`{}` is not a model name", shown(&raw.name)))?;
         let entry = match raw.entry {

@@ -28,17 +28,6 @@ impl ModelName {
         if name.contains('/') { name.parse() } else { format!("{LOCAL}/{name}").parse() }
     }
 
-    /// Whether a single file of this name can be pulled: its ending says that it may be a model.
-    pub(crate) fn check_file(&self) -> Result<(), StoreError> {
-        match &self.file {
-            Some(file) if !FILES.iter().any(|ending| file.ends_with(ending)) => {
-                let reason = "a single file to fetch must be a .bin, .gguf or .sotto file";
-                Err(StoreError::Name { name: self.to_string(), reason })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// `owner/name` of the repository.
     #[must_use]
     pub fn repository(&self) -> String {
@@ -51,11 +40,13 @@ impl ModelName {
         self.file.as_deref()
     }
 
-    /// Short forms that also find the model once it is installed: the last component, also without the ending of a
-    /// file.
-    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
+    /// Short forms that also find the model once it is installed: the last component, also without one of `endings`.
+    pub(crate) fn aliases<'a>(
+        &'a self,
+        endings: impl Iterator<Item = &'static str> + 'a,
+    ) -> impl Iterator<Item = &'a str> {
         let last = self.file.as_deref().map_or(self.repository.as_str(), last_component);
-        let bare = FILES.iter().filter_map(move |ending| last.strip_suffix(ending)).filter(|bare| !bare.is_empty());
+        let bare = endings.filter_map(move |ending| last.strip_suffix(ending)).filter(|bare| !bare.is_empty());
         std::iter::once(last).chain(bare)
     }
 
@@ -208,8 +199,6 @@ pub(crate) fn split_revision(text: &str) -> Result<(&str, Option<Revision>), Sto
 
 /// Owner of what was imported under a name of one part.
 const LOCAL: &str = "local";
-/// Endings of files that are models by themselves.
-const FILES: [&str; 3] = [".bin", ".gguf", ".sotto"];
 /// Most parts of a name, which are as many folders.
 pub(crate) const MAX_COMPONENTS: usize = 8;
 
@@ -269,6 +258,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::kind::KNOWN;
 
     #[test]
     fn repositories_and_ggml_files_are_names() {
@@ -277,9 +267,11 @@ mod tests {
         let file: ModelName = "ggerganov/whisper.cpp/ggml-tiny.en.bin".parse().unwrap();
         assert_eq!(file.repository(), "ggerganov/whisper.cpp");
         assert_eq!(file.file(), Some("ggml-tiny.en.bin"));
-        assert_eq!(file.aliases().collect::<Vec<_>>(), ["ggml-tiny.en.bin", "ggml-tiny.en"]);
+        assert_eq!(file.aliases(KNOWN.endings()).collect::<Vec<_>>(), ["ggml-tiny.en.bin", "ggml-tiny.en"]);
         let text: ModelName = "a/b/c.txt".parse().unwrap();
-        assert!(file.check_file().is_ok() && whole.check_file().is_ok() && text.check_file().is_err());
+        for (name, fits) in [(&file, true), (&whole, true), (&text, false)] {
+            assert_eq!(KNOWN.check_name(name).is_ok(), fits, "{name}");
+        }
     }
 
     #[test]
@@ -289,7 +281,7 @@ mod tests {
         assert_eq!(name("firefox/en-de"), "firefox/en-de");
         assert_eq!(name("a/b/c/d"), "a/b/c/d");
         let packed = ModelName::imported("tiny.de.sotto").unwrap();
-        assert_eq!(packed.aliases().collect::<Vec<_>>(), ["tiny.de.sotto", "tiny.de"]);
+        assert_eq!(packed.aliases(KNOWN.endings()).collect::<Vec<_>>(), ["tiny.de.sotto", "tiny.de"]);
         for wrong in ["", "..", "a b", "/x", "-x", "active"] {
             assert!(ModelName::imported(wrong).is_err(), "{wrong:?}");
         }

@@ -1,21 +1,19 @@
-//! From a name to a complete model: ask the hub, check the room, fetch and check every file, then one rename.
+//! From a name to a complete model: ask its origin, check the room, fetch and check every file, then one rename.
 
 use std::cell::Cell;
 use std::path::Path;
 
-use serde::Deserialize;
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage};
 
-use crate::api::RepositoryInfo;
+use crate::api::RemoteFile;
 use crate::digest::{Digest, decode};
 use crate::download::{Download, Meter, Wanted, already_there};
-use crate::error::{StoreError, shown};
-use crate::hub::Hub;
-use crate::layout::{Place, create_folder, write_atomically};
+use crate::error::StoreError;
+use crate::kind::{CONFIG, KNOWN, Kind, Kinds, MAX_CONFIG, model_type, refuse_unsafe_names};
+use crate::layout::{Place, create_folder, remove_file, remove_folder, write_atomically};
 use crate::manifest::{FILE_NAME, Manifest, ManifestFile, now};
 use crate::name::{Commit, ModelName, Revision, last_component, split_revision};
-use crate::remote::Remote;
-use crate::select::select;
+use crate::origin::{Description, Origin, Source};
 use crate::transport::Transport;
 
 /// What to fetch, from where.
@@ -23,27 +21,36 @@ use crate::transport::Transport;
 pub struct PullRequest {
     /// The model.
     pub model: ModelName,
-    /// Branch, tag or commit; none means `main`.
+    /// Branch, tag or commit; none means `main` of a hub, and of a folder what it has.
     pub revision: Option<Revision>,
-    /// Ask the hub also when the model is here: fetch a newer commit, and repair damaged files.
+    /// Ask the origin also when the model is here: fetch a newer commit, and repair damaged files.
     pub update: bool,
     /// Where to fetch it.
-    pub hub: Hub,
+    pub origin: Origin,
 }
 
 impl PullRequest {
-    /// A request for `owner/name[/file][@revision]` from `hub`.
+    /// A request for `owner/name[/file][@revision]` from a [`Hub`](crate::Hub), a [`WebFolder`](crate::WebFolder) or a
+    /// [`LocalFolder`](crate::LocalFolder). A folder has its model under one name, which must be this one.
     ///
     /// # Errors
-    /// [`StoreError::Name`] for anything else.
-    pub fn new(reference: &str, hub: Hub) -> Result<Self, StoreError> {
+    /// [`StoreError::Name`] for anything else, [`StoreError::UnknownKind`] for a file of a hub that cannot be a model.
+    pub fn new(reference: &str, origin: impl Into<Origin>) -> Result<Self, StoreError> {
         let (name, revision) = split_revision(reference)?;
-        let model: ModelName = name.parse()?;
-        model.check_file()?;
-        Ok(Self { model, revision, update: false, hub })
+        let request = Self { model: name.parse()?, revision, update: false, origin: origin.into() };
+        request.check_name(KNOWN)?;
+        Ok(request)
     }
 
-    /// The same request, asking the hub also when the model is here.
+    /// A hub has one file of a repository under such a name; a folder says itself what its name means.
+    fn check_name(&self, kinds: Kinds) -> Result<(), StoreError> {
+        match self.origin {
+            Origin::Hub(_) => kinds.check_name(&self.model),
+            Origin::Web(_) | Origin::Local(_) => Ok(()),
+        }
+    }
+
+    /// The same request, asking its origin also when the model is here.
     #[must_use]
     pub fn with_update(mut self, update: bool) -> Self {
         self.update = update;
@@ -57,6 +64,7 @@ const SLACK: u64 = 1 << 20;
 /// Fetches one commit of a model into its revision folder. The caller holds the lock.
 pub(crate) struct Pull<'a> {
     pub(crate) root: &'a Path,
+    pub(crate) kinds: Kinds,
     pub(crate) place: &'a Place<'a>,
     pub(crate) request: &'a PullRequest,
     pub(crate) transport: &'a dyn Transport,
@@ -67,101 +75,153 @@ pub(crate) struct Pull<'a> {
 impl Pull<'_> {
     /// Brings the model to the commit that its revision stands for now, and makes it active.
     pub(crate) fn run(&self) -> Result<Commit, StoreError> {
-        let branch = Revision::main();
-        let revision = self.request.revision.as_ref().unwrap_or(&branch);
-        let remote = Remote::new(&self.request.hub, self.transport, self.request.model.repository(), revision)?;
-        let info = remote.describe(self.cancel)?;
-        if !self.is_here(&info.commit)? {
-            self.fetch(&remote, revision, &info)?;
+        let PullRequest { model, revision, origin, .. } = self.request;
+        self.request.check_name(self.kinds)?;
+        let source = origin.source(model, revision.as_ref(), self.transport)?;
+        let described = source.describe(self.cancel)?;
+        if !self.is_here(&*source, &described)? {
+            self.fetch(&*source, &described)?;
         }
-        self.place.set_active(&info.commit)?;
+        self.place.set_active(&described.info.commit)?;
         self.clear_leftovers(None)?;
-        Ok(info.commit)
+        Ok(described.info.commit)
     }
 
     /// Deletes parts of other commits: nothing will ever go on from them.
     fn clear_leftovers(&self, keep: Option<&Commit>) -> Result<(), StoreError> {
-        self.place.leftovers(keep)?.iter().try_for_each(|path| crate::layout::remove_folder(path))
+        self.place.leftovers(keep)?.iter().try_for_each(|path| remove_folder(path))
     }
 
-    /// Whether the commit lies here complete and, read in full, undamaged.
-    fn is_here(&self, commit: &Commit) -> Result<bool, StoreError> {
-        let folder = self.place.revision(commit);
-        match Manifest::read(&folder) {
-            Ok(manifest) => Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty()),
-            Err(_) => Ok(false),
+    /// Whether the commit lies here complete and, read in full, undamaged. A commit has one content: an origin that
+    /// states another one is not believed.
+    fn is_here(&self, source: &dyn Source, described: &Description) -> Result<bool, StoreError> {
+        let folder = self.place.revision(&described.info.commit);
+        let Ok(manifest) = Manifest::read(&folder) else { return Ok(false) };
+        if let Some(file) = contradiction(&manifest, &described.info.files) {
+            let commit = manifest.commit.short();
+            let reason = format!("it states another {file} for the commit {commit} than the one that is here");
+            return Err(StoreError::Reply { host: source.host(), reason });
         }
+        Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty())
     }
 
-    fn fetch(&self, remote: &Remote<'_>, revision: &Revision, info: &RepositoryInfo) -> Result<(), StoreError> {
-        let wanted = self.wanted(remote, info)?;
+    fn fetch(&self, source: &dyn Source, described: &Description) -> Result<(), StoreError> {
+        let repository = self.request.model.repository();
+        let Description { info, .. } = described;
+        refuse_unsafe_names(&repository, &info.files)?;
         let staging = self.place.staging(&info.commit);
         self.clear_leftovers(Some(&info.commit))?;
         create_folder(&staging)?;
-        self.take_over(&wanted, &staging)?;
-        self.check_room(&wanted, &staging)?;
-
-        let ledger = Ledger::new(self.progress, wanted.iter().map(|file| file.size).sum());
-        let mut files = Vec::with_capacity(wanted.len());
-        for file in &wanted {
-            let meter = FileMeter { ledger: &ledger, name: &file.name };
-            let download = Download {
-                remote,
-                commit: &info.commit,
-                wanted: file,
-                folder: &staging,
-                meter: &meter,
-                cancel: self.cancel,
-            };
-            files.push(download.run()?);
-            ledger.finish(file);
-            if file.name == CONFIG && self.request.model.file().is_none() {
-                check_config(&staging.join(CONFIG), remote, &self.request.model)?;
-            }
+        let filled = Fetching { pull: self, source, described, repository, staging: &staging }.fill();
+        if let Err(StoreError::UnknownKind { .. } | StoreError::MissingFile { .. } | StoreError::PickleOnly { .. }) =
+            filled
+        {
+            // This commit will never be a model: nothing goes on from its parts.
+            remove_folder(&staging)?;
         }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        let manifest = Manifest {
-            name: self.request.model.clone(),
-            revision: revision.to_string(),
-            commit: info.commit.clone(),
-            endpoint: Some(remote.hub().address()),
-            licence: info.licence.clone(),
-            pulled_at: now(),
-            entry: self.request.model.file().map(|file| last_component(file).to_owned()),
-            files,
-        };
-        write_atomically(&staging.join(FILE_NAME), manifest.to_json().as_bytes())?;
+        filled?;
         self.place.install(&staging, &info.commit)
     }
+}
 
-    /// The files to fetch with what they must be, small ones first: a wrong configuration shows before gigabytes are
-    /// spent.
-    fn wanted(&self, remote: &Remote<'_>, info: &RepositoryInfo) -> Result<Vec<Wanted>, StoreError> {
-        let mut wanted = Vec::new();
-        for file in select(&self.request.model, info)? {
-            let (size, digest) = remote.probe(file, &info.commit, self.cancel)?;
-            let name = last_component(&file.path).to_owned();
-            wanted.push(Wanted { path: file.path.clone(), name, size, digest });
+/// One commit on its way into a staging folder.
+struct Fetching<'a> {
+    pull: &'a Pull<'a>,
+    source: &'a dyn Source,
+    described: &'a Description,
+    /// For messages.
+    repository: String,
+    staging: &'a Path,
+}
+
+impl Fetching<'_> {
+    /// Brings all files and their manifest into the staging folder.
+    fn fill(&self) -> Result<(), StoreError> {
+        let (kind, wanted) = self.wanted()?;
+        self.take_over(&wanted)?;
+        self.check_room(&wanted)?;
+
+        let ledger = Ledger::new(self.pull.progress, wanted.iter().map(|file| file.size).sum());
+        let mut files = Vec::with_capacity(wanted.len());
+        for file in &wanted {
+            files.push(self.download(file, &FileMeter { ledger: &ledger, name: &file.name })?);
+            ledger.finish(file);
+            kind.check(self.pull.kinds, &self.repository, self.staging, &file.name)?;
         }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let Description { info, revision, single } = self.described;
+        let manifest = Manifest {
+            name: self.pull.request.model.clone(),
+            revision: revision.to_string(),
+            commit: info.commit.clone(),
+            endpoint: Some(self.source.address()),
+            licence: info.licence.clone(),
+            pulled_at: now(),
+            entry: single.as_deref().map(|file| last_component(file).to_owned()),
+            files,
+        };
+        write_atomically(&self.staging.join(FILE_NAME), manifest.to_json().as_bytes())
+    }
+
+    fn download(&self, wanted: &Wanted, meter: &dyn Meter) -> Result<ManifestFile, StoreError> {
+        let (source, folder, cancel) = (self.source, self.staging, self.pull.cancel);
+        Download { source, commit: &self.described.info.commit, wanted, folder, meter, cancel }.run()
+    }
+
+    /// The kind of the model, and its files with what they must be, small ones first: a wrong configuration shows
+    /// before gigabytes are spent.
+    fn wanted(&self) -> Result<(&'static Kind, Vec<Wanted>), StoreError> {
+        let (kinds, repository, files) = (self.pull.kinds, &self.repository, &self.described.info.files);
+        let (kind, selected) = match &self.described.single {
+            Some(path) => {
+                let (kind, file) = kinds.single_file(repository, path, files)?;
+                (kind, vec![file])
+            }
+            None => {
+                let kind = kinds.folder(repository, self.model_type()?.as_deref(), files)?;
+                (kind, kind.select(kinds, repository, files)?)
+            }
+        };
+        let mut wanted = selected.into_iter().map(|file| self.probe(file)).collect::<Result<Vec<_>, _>>()?;
         wanted.sort_by_key(|file| (file.name != CONFIG, file.size));
-        Ok(wanted)
+        Ok((kind, wanted))
+    }
+
+    fn probe(&self, file: &RemoteFile) -> Result<Wanted, StoreError> {
+        let (size, digest) = self.source.probe(file, &self.described.info.commit, self.pull.cancel)?;
+        Ok(Wanted { path: file.path.clone(), name: last_component(&file.path).to_owned(), size, digest })
+    }
+
+    /// What the description calls the model, or else its configuration, which is fetched for that.
+    fn model_type(&self) -> Result<Option<String>, StoreError> {
+        let info = &self.described.info;
+        let config = info.files.iter().find(|file| file.path == CONFIG);
+        let Some(config) = config.filter(|_| info.model_type.is_none()) else { return Ok(info.model_type.clone()) };
+        let config = self.probe(config)?;
+        if config.size > MAX_CONFIG {
+            let found = format!("its {CONFIG} is longer than any");
+            return Err(self.pull.kinds.unknown(&self.repository, found, Vec::new()));
+        }
+        check_room(self.pull.root, config.size)?;
+        self.download(&config, &Unmetered)?;
+        Ok(model_type(&self.staging.join(CONFIG)))
     }
 
     /// Copies files that another revision on disk already has; their hash is checked like that of a download.
-    fn take_over(&self, wanted: &[Wanted], staging: &Path) -> Result<(), StoreError> {
-        for commit in self.place.commits()? {
-            let folder = self.place.revision(&commit);
+    fn take_over(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        for commit in self.pull.place.commits()? {
+            let folder = self.pull.place.revision(&commit);
             let Ok(manifest) = Manifest::read(&folder) else { continue };
-            for file in wanted.iter().filter(|file| already_there(staging, file) == 0) {
-                self.cancel.check()?;
+            for file in wanted.iter().filter(|file| already_there(self.staging, file) == 0) {
+                self.pull.cancel.check()?;
                 let same = |known: &&ManifestFile| {
                     known.size == file.size && decode(&known.sha256).map(Digest::Sha256) == Some(file.digest)
                 };
                 if let Some(known) = manifest.files.iter().find(same) {
                     // Only a saving: where the copy fails, the file is fetched.
-                    let target = staging.join(&file.name);
+                    let target = self.staging.join(&file.name);
                     if std::fs::copy(folder.join(&known.path), &target).is_err() {
-                        crate::layout::remove_file(&target)?;
+                        remove_file(&target)?;
                     }
                 }
             }
@@ -169,10 +229,20 @@ impl Pull<'_> {
         Ok(())
     }
 
-    fn check_room(&self, wanted: &[Wanted], staging: &Path) -> Result<(), StoreError> {
-        let missing = wanted.iter().map(|file| file.size.saturating_sub(already_there(staging, file)));
-        check_room(self.root, missing.fold(0, u64::saturating_add))
+    fn check_room(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
+        let missing = wanted.iter().map(|file| file.size.saturating_sub(already_there(self.staging, file)));
+        check_room(self.pull.root, missing.fold(0, u64::saturating_add))
     }
+}
+
+/// A file of which the manifest and the list state different SHA-256.
+fn contradiction<'a>(manifest: &'a Manifest, listed: &[RemoteFile]) -> Option<&'a str> {
+    let differs = |known: &&ManifestFile| {
+        let digest = decode(&known.sha256).map(Digest::Sha256);
+        let listed = listed.iter().filter(|file| file.path == known.path).filter_map(|file| file.digest);
+        listed.into_iter().any(|stated| matches!(stated, Digest::Sha256(_)) && Some(stated) != digest)
+    };
+    manifest.files.iter().find(differs).map(|known| &*known.path)
 }
 
 /// Refuses what the disk of `root` has no room for.
@@ -184,24 +254,6 @@ pub(crate) fn check_room(root: &Path, missing: u64) -> Result<(), StoreError> {
         return Err(StoreError::NoSpace { path: root.to_owned(), needed, available });
     }
     Ok(())
-}
-
-pub(crate) const CONFIG: &str = "config.json";
-
-/// Not every hub states the model type in its description; the configuration itself does.
-fn check_config(path: &Path, remote: &Remote<'_>, model: &ModelName) -> Result<(), StoreError> {
-    #[derive(Deserialize)]
-    struct Config {
-        model_type: String,
-    }
-    let repository = model.repository();
-    let text = std::fs::read(path).map_err(StoreError::io(path, "read"))?;
-    let reason = match serde_json::from_slice::<Config>(&text) {
-        Ok(config) if config.model_type == "whisper" => return Ok(()),
-        Ok(config) => format!("its model type is `{}`", shown(&config.model_type)),
-        Err(_) => format!("config.json from {} states no model type", remote.hub().host()),
-    };
-    Err(StoreError::NotWhisper { repository, reason })
 }
 
 /// Progress over all files of a pull. Reported bytes never go back, also when a file has to start over.
@@ -242,4 +294,13 @@ impl Meter for FileMeter<'_> {
     fn verified(&self, bytes: u64) {
         self.ledger.report(Stage::Verify, &self.ledger.verified, bytes, self.name);
     }
+}
+
+/// A small file that is fetched before it is known what else there is: counted when all are.
+struct Unmetered;
+
+impl Meter for Unmetered {
+    fn downloaded(&self, _: u64) {}
+
+    fn verified(&self, _: u64) {}
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sotto_runtime::CancelToken;
 
 use crate::error::StoreError;
-use crate::hub::Patience;
+use crate::origin::Patience;
 
 /// Counts failures in a row and decides what each one means.
 pub(crate) struct Attempts<'a> {

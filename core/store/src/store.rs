@@ -6,10 +6,11 @@ use std::time::Duration;
 use sotto_runtime::{CancelToken, Progress, ProgressSink, Stage};
 
 use crate::error::{StoreError, shown};
-use crate::hub::configuration;
+use crate::kind::{KNOWN, Kinds};
 use crate::layout::{self, Place};
 use crate::manifest::Manifest;
 use crate::name::{Commit, ModelName, Revision, split_revision};
+use crate::origin::configuration;
 use crate::pull::{Pull, PullRequest};
 use crate::transport::Transport;
 
@@ -17,6 +18,8 @@ use crate::transport::Transport;
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) root: PathBuf,
+    /// What can be pulled, and what is known of what is imported.
+    pub(crate) kinds: Kinds,
 }
 
 /// One revision of a model in the store.
@@ -50,7 +53,7 @@ impl Store {
             let shown = root.display();
             return Err(configuration(&format!("{shown} is not a folder; open the store in one")));
         }
-        Ok(Self { root })
+        Ok(Self { root, kinds: KNOWN })
     }
 
     /// `SOTTO_MODELS`, else `sotto/models` in the user's data folder: `$XDG_DATA_HOME` or `~/.local/share`,
@@ -113,7 +116,7 @@ impl Store {
             let subject = format!("{} (waits for another change of it)", request.model).into();
             progress.report(&Progress { stage: Stage::Download, done: 0, total: None, subject });
         };
-        let _lock = place.lock(request.hub.patience.lock, cancel, waiting)?;
+        let _lock = place.lock(request.origin.patience().lock, cancel, waiting)?;
         place.recover()?;
         if !request.update
             && let Some((commit, path)) = self.already_here(&place, request)?
@@ -123,7 +126,8 @@ impl Store {
             }
             return Ok(path);
         }
-        let commit = Pull { root: &self.root, place: &place, request, transport, progress, cancel }.run()?;
+        let commit =
+            Pull { root: &self.root, kinds: self.kinds, place: &place, request, transport, progress, cancel }.run()?;
         let folder = place.revision(&commit);
         Ok(self.sound(&request.model, &folder)?.entry(&folder))
     }
@@ -270,7 +274,7 @@ impl Store {
         }
         crate::name::check_component(text).map_err(|reason| StoreError::Name { name: shown(text), reason })?;
         let mut fitting = layout::models(&self.root)?;
-        fitting.retain(|model| model.aliases().any(|alias| alias == text));
+        fitting.retain(|model| model.aliases(self.kinds.endings()).any(|alias| alias == text));
         match fitting.len() {
             0 => Err(self.not_installed(text)),
             1 => Ok(fitting.remove(0)),

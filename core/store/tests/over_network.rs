@@ -8,6 +8,8 @@
 mod client;
 #[path = "cases/faults.rs"]
 mod faults;
+#[path = "cases/folder.rs"]
+mod folder;
 #[path = "cases/pull.rs"]
 mod pull;
 

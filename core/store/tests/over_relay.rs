@@ -9,6 +9,8 @@ mod app;
 mod client;
 #[path = "cases/faults.rs"]
 mod faults;
+#[path = "cases/folder.rs"]
+mod folder;
 #[path = "cases/pull.rs"]
 mod pull;
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use sotto_runtime::{CancelToken, NoProgress};
 use sotto_store::{HttpRequest, Hub, NetworkFailure, Patience, PullRequest, Relay, RelayEvent, Store, StoreError};
 use sotto_store::{Token, sha256_of};
-use sotto_testkit::hub::weights;
+use sotto_testkit::hub::ggml;
 use tempfile::TempDir;
 
 const NAME: &str = "ggerganov/whisper.cpp/ggml-nano.bin";
@@ -114,7 +114,7 @@ fn wait_for(woken: &Woken) {
 
 #[test]
 fn a_pull_asks_for_one_request_after_another_and_resumes_where_one_failed() {
-    let model = weights(1_500_000);
+    let model = ggml(1_500_000);
     let pulling = Pulling::start();
     let (id, request) = pulling.describe(&model);
     assert_eq!((request.head, request.from_byte, header(&request, "Range")), (false, 0, None));
@@ -140,7 +140,7 @@ fn a_pull_asks_for_one_request_after_another_and_resumes_where_one_failed() {
 
 #[test]
 fn the_token_goes_to_the_hub_alone_and_shows_nowhere() {
-    let model = weights(100);
+    let model = ggml(100);
     let pulling = Pulling::with(|hub| hub.with_token(Token::new("hf_secret").unwrap()).unwrap());
     let (id, request) = pulling.describe(&model);
     assert_eq!(header(&request, "Authorization"), Some("Bearer hf_secret"));
@@ -156,7 +156,7 @@ fn the_token_goes_to_the_hub_alone_and_shows_nowhere() {
 
 #[test]
 fn a_fast_network_waits_for_a_slow_disk_and_holds_no_more_than_there_is_room_for() {
-    let model = weights(3 * ROOM);
+    let model = ggml(3 * ROOM);
     let pulling = Pulling::start();
     // No disk: the description is not read before its head is there, so its body can fill the room first.
     let (id, _) = pulling.fetch();
@@ -253,7 +253,7 @@ fn a_silent_app_is_left_after_its_time() {
 
 #[test]
 fn a_closed_relay_ends_its_pulls_and_those_to_come() {
-    let model = weights(ROOM * 2);
+    let model = ggml(ROOM * 2);
     let pulling = Pulling::start();
     let (id, _) = pulling.describe(&model);
     assert!(pulling.relay.respond(id, 200, Vec::new()));
@@ -337,7 +337,7 @@ fn failures_of_the_platform_keep_their_meaning() {
 
 #[test]
 fn nothing_hangs_or_is_left_whatever_happens_at_whatever_moment() {
-    let model = weights(ROOM + 70_000);
+    let model = ggml(ROOM + 70_000);
     let mut state = 7_u64;
     let mut random = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

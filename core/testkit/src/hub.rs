@@ -1,6 +1,6 @@
 //! A model hub on this machine that behaves like the public one: a description of the repository as JSON, file
 //! addresses that redirect (large files to a second server, small ones to a cache path of the same server), entity
-//! tags, ranges, error codes. Faults can be queued per path.
+//! tags, ranges, error codes; and the same files as a plain folder. Faults can be queued per path.
 #![allow(clippy::unwrap_used, reason = "a test fails where its hub does")]
 
 use std::collections::BTreeMap;
@@ -111,6 +111,12 @@ impl FakeHub {
         &self.address
     }
 
+    /// Address of the same files as a plain folder, as any server of static files has them.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        format!("{}/folder", self.address)
+    }
+
     /// Adds or replaces a file of the repository.
     pub fn put(&self, path: &str, contents: &[u8]) {
         self.state.files.lock().unwrap().insert(path.to_owned(), contents.to_vec());
@@ -154,6 +160,13 @@ impl FakeHub {
         self.state.log.lock().unwrap().clone()
     }
 
+    /// Requests to the plain folder for this file.
+    #[must_use]
+    pub fn reads(&self, file: &str) -> Vec<Seen> {
+        let path = format!("/folder/{file}");
+        self.log().into_iter().filter(|seen| seen.path == path).collect()
+    }
+
     /// Requests to the storage server for this file.
     #[must_use]
     pub fn fetches(&self, file: &str) -> Vec<Seen> {
@@ -189,6 +202,14 @@ pub fn weights(length: usize) -> Vec<u8> {
         (state >> 56) as u8
     };
     (0..length).map(step).collect()
+}
+
+/// As [`weights`], with the beginning of a file of whisper.cpp.
+#[must_use]
+pub fn ggml(length: usize) -> Vec<u8> {
+    let mut bytes = weights(length);
+    bytes[..4].copy_from_slice(b"lmgg");
+    bytes
 }
 
 fn serve(listener: TcpListener, storage: bool, state: &Arc<State>) -> JoinHandle<()> {
@@ -243,6 +264,13 @@ fn answer(mut stream: TcpStream, storage: bool, state: &State) -> std::io::Resul
         && seen.headers.get("authorization") != Some(&format!("Bearer {token}"))
     {
         return reply(&mut stream, 401, &format!("X-Error-Code: {code}\r\n"), b"", &seen);
+    }
+    if let Some(name) = path.strip_prefix("/folder/") {
+        let body = state.files.lock().unwrap().get(name).cloned();
+        return match body {
+            Some(body) => send_file(&mut stream, &body, &seen, fault, state),
+            None => reply(&mut stream, 404, "", b"", &seen),
+        };
     }
     if let Some(rest) = path.strip_prefix("/api/models/") {
         return describe(&mut stream, rest, state, &seen);

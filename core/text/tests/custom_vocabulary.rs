@@ -140,9 +140,8 @@ fn a_file_larger_than_any_vocabulary_is_refused_unread() {
     let path = std::env::temp_dir().join(format!("sotto-huge-{}.json", std::process::id()));
     // A sparse file: a gigabyte long, but nothing is written.
     std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
-    let started = std::time::Instant::now();
     let error = WhisperTokenizer::from_hugging_face(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
+    // Who reads stops behind the limit; only who asks the system knows the whole length.
     assert!(matches!(error, TextError::TooLarge { bytes: 1_073_741_824, .. }), "{error}");
-    assert!(started.elapsed().as_millis() < 100);
 }

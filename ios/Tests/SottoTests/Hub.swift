@@ -38,6 +38,11 @@ final class Hub: @unchecked Sendable {
         get { lock.withLock { state.mood } }
         set { lock.withLock { state.mood = newValue } }
     }
+    /// Makes the storage a folder that can be pulled from.
+    var manifest: Data? {
+        get { lock.withLock { state.manifest } }
+        set { lock.withLock { state.manifest = newValue } }
+    }
     /// All requests until now.
     var requests: [Request] { lock.withLock { state.requests } }
     /// Whether a connection stands still, as the mood wants it.
@@ -52,6 +57,7 @@ final class Hub: @unchecked Sendable {
     private struct State {
         var mood = Mood()
         var requests: [Request] = []
+        var manifest: Data?
         var stalled = false
         var closed = false
     }
@@ -143,7 +149,7 @@ final class Hub: @unchecked Sendable {
     private func answer(_ request: Request, on file: FileHandle) {
         let (path, mood) = (request.path, mood)
         let name = path.split(separator: "/").last.map { String($0.split(separator: "?")[0]) } ?? ""
-        let bytes = Self.files.first { $0.name == name }?.bytes
+        let bytes = name == "sotto.json" ? manifest : Self.files.first { $0.name == name }?.bytes
         if let status = mood.status, path.contains(status.path) {
             send(status.code, on: file)
         } else if path.hasPrefix("/storage/"), let bytes {

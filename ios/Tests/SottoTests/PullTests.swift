@@ -70,6 +70,23 @@ final class PullTests: XCTestCase {
         XCTAssertGreaterThan(checked, 400_000)
     }
 
+    func testACopiedVersionIsPulledFromAFolderOnAServerOrOnTheDevice() async throws {
+        let published = try await pull()
+        hub.manifest = try Data(contentsOf: published.url.appendingPathComponent("sotto.json"))
+        for from in ["\(hub.address)/storage", published.url.path] {
+            let other = folder.appendingPathComponent("other-\(UUID())")
+            let store = try ModelStore(folder: other, engine: Fixtures.engine)
+            let model = try await within { try await store.pullModel(Hub.repository, from: from) }
+            XCTAssertEqual(model.version, published.version)
+            XCTAssertEqual(try Data(contentsOf: model.url.appendingPathComponent("model.safetensors")), Hub.weights)
+            let another = { try await store.pullModel("openai/other", from: from) }
+            await assertThrows("notFound", another) { if case .notFound = $0 { true } else { false } }
+        }
+        let store = try store()
+        let plain = { try await store.pullModel(Hub.repository, from: "http://192.0.2.1/m") }
+        await assertThrows("invalidName", plain) { if case .invalidName = $0 { true } else { false } }
+    }
+
     func testABrokenConnectionIsTakenUpWhereItBroke() async throws {
         hub.mood.breaks = (150_000, 2)
         let model = try await pull()

@@ -44,7 +44,7 @@ pub enum PromptReach {
 pub enum EncodedContext {
     /// All of it, filled up with silence, as the models were trained.
     Window,
-    /// The audio and a little silence behind it: several times as fast for short recordings.
+    /// The audio and some silence behind it, the rest where the text is doubtful: faster for short recordings.
     TrueLength,
 }
 

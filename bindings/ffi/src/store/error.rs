@@ -107,7 +107,8 @@ impl StoreFailure {
             }
             StoreError::RepositoryNotFound { .. }
             | StoreError::RevisionNotFound { .. }
-            | StoreError::FileNotFound { .. } => {
+            | StoreError::FileNotFound { .. }
+            | StoreError::OtherModel { .. } => {
                 Self::NotFound { reason, next_step: step("check the spelling of the reference") }
             }
             StoreError::Damaged { .. }
@@ -117,11 +118,14 @@ impl StoreFailure {
                 Self::Damaged { reason, next_step: step("pull the model again with `update`, or import it again") }
             }
             StoreError::Import { .. }
-            | StoreError::NotWhisper { .. }
+            | StoreError::UnknownKind { .. }
             | StoreError::PickleOnly { .. }
             | StoreError::MissingFile { .. }
             | StoreError::UnsafeFileName { .. }
             | StoreError::Unverifiable { .. } => Self::Unsupported { reason, next_step: step("take another model") },
+            StoreError::Folder { .. } => {
+                Self::Unsupported { reason, next_step: step("give a folder that has a sotto.json, or import it") }
+            }
             StoreError::Unauthorized { .. } | StoreError::Gated { .. } => {
                 Self::Unauthorized { reason, next_step: step("accept the model's terms and give an access token") }
             }
@@ -132,6 +136,7 @@ impl StoreFailure {
             StoreError::Network { .. }
             | StoreError::RateLimited { .. }
             | StoreError::Server { .. }
+            | StoreError::Storage { .. }
             | StoreError::Reply { .. }
             | StoreError::Redirect { .. } => {
                 Self::Network { reason, next_step: step("try again later; a pull goes on where it stopped") }

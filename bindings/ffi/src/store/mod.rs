@@ -107,8 +107,9 @@ impl ModelStore {
         Ok(Arc::new(ModelImport::new(job)))
     }
 
-    /// Starts fetching a model (`owner/name`, with `/file` and `@revision` where wanted). The library has no network of
-    /// its own: the app carries out the requests that the pull asks for.
+    /// Starts fetching a model (`owner/name`, with `/file` and `@revision` where wanted) from a hub or a folder. The
+    /// library has no network of its own: the app carries out the requests that the pull asks for, and for a folder on
+    /// the device there are none.
     ///
     /// # Errors
     /// [`StoreFailure::InvalidName`], for an address or a token that cannot be one too.

@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use sotto::job::Step;
-use sotto::store::{DEFAULT_ENDPOINT, Hub, NetworkFailure, PullJob, PullRequest, Relay, RelayEvent, Store, Token};
+use sotto::store::{
+    DEFAULT_ENDPOINT, Hub, NetworkFailure, Origin, PullJob, PullRequest, Relay, RelayEvent, Store, Token,
+};
 use sotto::{CancelToken, Engine, Progress, Stage};
 
 use super::StoredModel;
@@ -16,12 +18,17 @@ pub struct PullSettings {
     /// Address of the hub; that of Hugging Face by default.
     #[uniffi(default = None)]
     pub endpoint: Option<String>,
-    /// Access token for models that want one. It is sent to the hub alone, and never stands in errors or logs.
+    /// Access token for models that want one. It is sent to the hub or the folder alone, and never stands in errors or
+    /// logs.
     #[uniffi(default = None)]
     pub token: Option<String>,
-    /// Asks the hub for a newer version although one is here.
+    /// Asks the hub or the folder for a newer version although one is here.
     #[uniffi(default = false)]
     pub update: bool,
+    /// A folder to fetch from instead of a hub: an `https` address or a path on the device, where a version of a store
+    /// was copied to, with its `sotto.json`.
+    #[uniffi(default = None)]
+    pub from: Option<String>,
 }
 
 /// A header of a request or an answer.
@@ -188,11 +195,20 @@ impl Drop for ModelPull {
 
 impl PullSettings {
     pub(super) fn request(self, reference: &str) -> Result<PullRequest, StoreFailure> {
-        let mut hub = Hub::new(self.endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?;
-        if let Some(token) = self.token {
-            hub = hub.with_token(Token::new(&token)?)?;
+        let mut origin: Origin = match (&self.from, &self.endpoint) {
+            (Some(_), Some(_)) => {
+                return Err(StoreFailure::InvalidName {
+                    reason: "a model comes from a hub or from a folder, and both are given".to_owned(),
+                    next_step: "give one of the two".to_owned(),
+                });
+            }
+            (Some(place), None) => Origin::folder(place)?,
+            (None, endpoint) => Hub::new(endpoint.as_deref().unwrap_or(DEFAULT_ENDPOINT))?.into(),
+        };
+        if let Some(token) = &self.token {
+            origin = origin.with_token(Token::new(token)?)?;
         }
-        Ok(PullRequest::new(reference, hub)?.with_update(self.update))
+        Ok(PullRequest::new(reference, origin)?.with_update(self.update))
     }
 }
 
@@ -241,6 +257,26 @@ impl NetworkProblem {
             Self::Insecure { reason } => NetworkFailure::Tls(reason),
             Self::Forbidden { reason } => NetworkFailure::Forbidden(reason),
             Self::Other { reason } => NetworkFailure::Protocol(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_comes_from_a_hub_or_from_a_folder() {
+        let settings = PullSettings { endpoint: None, token: None, update: false, from: None };
+        let from = |place: &str| PullSettings { from: Some(place.to_owned()), ..settings.clone() };
+        let origin = |settings: PullSettings| settings.request("a/b").map(|request| request.origin);
+        assert!(matches!(origin(settings.clone()), Ok(Origin::Hub(_))));
+        assert!(matches!(origin(from("https://example.org/m")), Ok(Origin::Web(_))));
+        assert!(matches!(origin(from("some/folder")), Ok(Origin::Local(_))));
+        let both = PullSettings { endpoint: Some(DEFAULT_ENDPOINT.to_owned()), ..from("some/folder") };
+        let with_token = PullSettings { token: Some("x".to_owned()), ..from("some/folder") };
+        for refused in [from("http://example.org/m"), both, with_token] {
+            assert!(matches!(origin(refused), Err(StoreFailure::InvalidName { .. })));
         }
     }
 }

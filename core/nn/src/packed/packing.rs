@@ -6,12 +6,11 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use sotto_kernels::{KernelSet, Layout};
 use sotto_runtime::{Bytes, CancelToken, Progress, ProgressSink, Stage, Threads};
 
-use super::{
-    Contents, Description, PackedModel, Provenance, Quality, Recorder, TASK, TensorError, WriteError, figures,
-};
+use super::{Contents, Description, PackedModel, Provenance, Quality, Recorder, TASK, TensorError, WriteError};
 use crate::layers::{Backend, TensorSource, Watched, WeightType};
 use crate::weights::WeightError;
 
@@ -58,8 +57,8 @@ pub struct PackOptions<'a> {
     pub is_half: &'a dyn Fn(&str) -> bool,
     /// Where the model comes from. A packed model keeps its own provenance.
     pub provenance: &'a Provenance,
-    /// Measured figures for the metadata, as the text of a JSON object.
-    pub measured: Option<&'a str>,
+    /// Measured figures for the metadata: see [`figures`](super::figures).
+    pub measured: Map<String, Value>,
     /// Whether a file at the destination is replaced.
     pub replace: bool,
 }
@@ -73,12 +72,6 @@ pub enum PackError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The measured figures are not a JSON object.
-    #[error("the measured figures are not a JSON object: {problem}")]
-    Measured {
-        /// Where the parser stopped, and why.
-        problem: String,
-    },
 }
 
 /// Packs `model` into the file `destination`. `complete` adds the task's settings and vocabulary to the tensors.
@@ -92,21 +85,20 @@ pub enum PackError {
 /// [`PackError`], and the errors of `complete`. An error leaves no partial file at `destination`.
 pub fn pack<M: Packable, E: From<PackError>>(
     model: &M,
-    options: &PackOptions<'_>,
+    options: PackOptions<'_>,
     complete: impl FnOnce(&mut Contents) -> Result<(), E>,
     destination: &Path,
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<(Bytes, Quality), E> {
-    let measured = figures(options.measured).map_err(|error| PackError::Measured { problem: error.to_string() })?;
-    let (mut contents, errors) = record(model, options, progress, cancel).map_err(PackError::from)?;
+    let (mut contents, errors) = record(model, &options, progress, cancel).map_err(PackError::from)?;
     complete(&mut contents)?;
     contents.set_metadata(TASK, M::TASK.to_owned());
     let mut description = match model.packed() {
         Some(packed) => Description::kept(packed),
         None => Description::new(&model.format(), options.provenance, Quality::of(&errors, M::CLASSES)),
     };
-    description.measured(measured);
+    description.measured(options.measured);
     let quality = description.quality().clone();
     description.write(options.weights, &mut contents);
     let written = |done, total| {

@@ -10,7 +10,9 @@ use serde_json::json;
 use sotto_kernels::{KernelSet, Layout};
 use sotto_nn::layers::{Backend, TensorSource, WeightType};
 use sotto_nn::load::{LoadError, ModelSource, QuantizedPrecision};
-use sotto_nn::packed::{self, ClassError, Contents, PackOptions, Packable, PackedModel, Provenance, Quality, pack};
+use sotto_nn::packed::{
+    self, ClassError, Contents, PackOptions, Packable, PackedModel, Provenance, Quality, figures, pack,
+};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{Bytes, CancelToken, ProgressSink};
 
@@ -113,6 +115,8 @@ pub fn quantize(
     progress: &dyn ProgressSink,
     cancel: &CancelToken,
 ) -> Result<Quantized, QuantizeError> {
+    let measured =
+        figures(options.measured.as_deref()).map_err(|error| QuantizeError::Measured { problem: error.to_string() })?;
     let manifest = Manifest::open(source)?;
     let layout = options.layout.unwrap_or_else(|| KernelSet::best().layout());
     let weights = options.weights;
@@ -129,14 +133,14 @@ pub fn quantize(
         weights: &weights,
         is_half: &|name| options.compact && name.ends_with("embed_positions.weight"),
         provenance: &options.provenance,
-        measured: options.measured.as_deref(),
+        measured,
         replace: options.replace,
     };
     // A packed source may lack the encoder's positions.
     let lacks = |model: &PackedModel| !model.contains(positions::NAME);
     let compact = options.compact || manifest.packed().is_some_and(lacks);
     let complete = |contents: &mut Contents| complete(&manifest, compact, contents).map_err(QuantizeError::from);
-    let (bytes, Quality { classes, worst }) = pack(&manifest, &packing, complete, destination, progress, cancel)?;
+    let (bytes, Quality { classes, worst }) = pack(&manifest, packing, complete, destination, progress, cancel)?;
     Ok(Quantized { bytes, weights, layout, errors: classes, worst })
 }
 

@@ -18,7 +18,7 @@ use ureq::{Agent, Body as UreqBody};
 
 use super::{Body, HttpRequest, HttpResponse, PIECE, QUEUE, Transport, host};
 use crate::error::{NetworkFailure, StoreError};
-use crate::hub::{configuration, is_loopback};
+use crate::origin::{configuration, is_loopback};
 
 /// How soon a waiting caller notices that its token was cancelled.
 const POLL: Duration = Duration::from_millis(20);

@@ -6,13 +6,16 @@ use sotto_store::{Hub, Patience};
 use sotto_testkit::hub::FakeHub;
 
 /// Short pauses, so that no test waits long.
-pub fn settings(hub: &FakeHub) -> Hub {
-    let patience = Patience {
+pub fn patience() -> Patience {
+    Patience {
         attempts: 3,
         pause: Duration::from_millis(2),
         longest_pause: Duration::from_secs(2),
         silence: Duration::from_millis(400),
         lock: Duration::from_secs(20),
-    };
-    Hub::new(hub.address()).unwrap().with_patience(patience)
+    }
+}
+
+pub fn settings(hub: &FakeHub) -> Hub {
+    Hub::new(hub.address()).unwrap().with_patience(patience())
 }

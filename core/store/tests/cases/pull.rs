@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sotto_runtime::{CancelToken, NoProgress, Progress, Stage};
 use sotto_store::{Hub, ModelName, PullRequest, Store, StoreError};
-use sotto_testkit::hub::{self, FakeHub, Fault, REPOSITORY, weights};
+use sotto_testkit::hub::{self, FakeHub, Fault, REPOSITORY, ggml, weights};
 use tempfile::TempDir;
 
 use super::client::settings;
@@ -51,10 +51,10 @@ fn a_repository_arrives_with_only_the_files_that_whisper_needs() {
 #[test]
 fn a_ggml_file_of_a_repository_is_a_model_of_its_own() {
     let (hub, store, _dir) = fixture();
-    hub.put("ggml-nano.en-q5_1.bin", &weights(9_000));
-    hub.put("ggml-base.bin", &weights(5_000));
+    hub.put("ggml-nano.en-q5_1.bin", &ggml(9_000));
+    hub.put("ggml-base.bin", &ggml(5_000));
     let path = pull(&store, &hub, &format!("{REPOSITORY}/ggml-nano.en-q5_1.bin")).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), weights(9_000));
+    assert_eq!(std::fs::read(&path).unwrap(), ggml(9_000));
     assert_eq!(store.resolve("ggml-nano.en-q5_1").unwrap(), path);
     assert_eq!(store.resolve("ggml-nano.en-q5_1.bin").unwrap(), path);
     // The whole repository and its single files live side by side, and go one by one.
@@ -246,7 +246,7 @@ fn a_pull_activates_nothing_while_another_program_changes_the_model() {
     lock.lock().unwrap();
     let mut other = request(&hub, &format!("{REPOSITORY}@aaaaaaa"));
     let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
-    other.hub = other.hub.with_patience(patience);
+    other.origin = other.origin.with_patience(patience);
     assert!(matches!(store.pull(&other, &transport(), &NoProgress, &CancelToken::new()), Err(StoreError::Busy { .. })));
     assert_eq!(store.resolve(REPOSITORY).unwrap(), new);
     // What is active already is given out without a lock.
@@ -291,7 +291,7 @@ fn a_model_that_is_being_fetched_cannot_be_removed_and_waiting_has_an_end() {
         assert!(matches!(store.remove(REPOSITORY), Err(StoreError::Busy { .. })));
         let mut second = request(&hub, REPOSITORY);
         let patience = sotto_store::Patience { lock: Duration::from_millis(30), ..Default::default() };
-        second.hub = second.hub.with_patience(patience);
+        second.origin = second.origin.with_patience(patience);
         assert!(matches!(
             store.pull(&second, &transport(), &NoProgress, &CancelToken::new()),
             Err(StoreError::Busy { .. })
@@ -314,9 +314,11 @@ fn a_hub_that_states_no_sizes_is_asked_for_each_file() {
 #[test]
 fn names_and_requests_are_checked_before_anything_is_sent() {
     let (hub, ..) = fixture();
-    for reference in ["whisper-nano", "../x/y", "a/b@", "a/b@..", "a/b/c.txt"] {
+    for reference in ["whisper-nano", "../x/y", "a/b@", "a/b@.."] {
         assert!(matches!(PullRequest::new(reference, settings(&hub)), Err(StoreError::Name { .. })), "{reference}");
     }
+    let unknown = PullRequest::new("a/b/c.txt", settings(&hub)).unwrap_err();
+    assert!(matches!(&unknown, StoreError::UnknownKind { known, .. } if !known.is_empty()), "{unknown:?}");
     assert!(REPOSITORY.parse::<ModelName>().is_ok());
     assert_eq!(hub.requests(), 0);
     let offline = Hub::new("http://127.0.0.1:1").unwrap();

@@ -4,7 +4,8 @@ internal import SottoBindings
 public struct SpeechOptions: Sendable, Equatable {
     /// Language of the speech.
     public enum Language: Sendable, Equatable, ExpressibleByStringLiteral {
-        /// The model listens to the first window in which someone speaks and decides.
+        /// The model decides, by the first window in which someone clearly speaks one; until then by the clearest so
+        /// far.
         case automatic
         /// Decided anew for every stretch of speech: speakers change language.
         case each
@@ -47,7 +48,7 @@ public struct SpeechOptions: Sendable, Equatable {
     public enum Context: Sendable, Equatable {
         /// All of it, filled up with silence, as the models were trained.
         case window
-        /// The audio and a little silence behind it: several times as fast for short recordings.
+        /// The audio and some silence behind it, the rest where the text is doubtful: faster for short recordings.
         case trueLength
 
         var raw: EncodedContext { self == .window ? .window : .trueLength }

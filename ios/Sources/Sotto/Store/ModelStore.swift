@@ -118,13 +118,15 @@ public final class ModelStore: Sendable {
 
     /// Fetches a model: `owner/name`, with `/file` and `@revision` where wanted. `session` carries out the requests;
     /// what comes is checked against the hashes that the publisher states, and a pull that was stopped goes on where it
-    /// was. `token` is sent to the hub alone.
+    /// was. With `from` it comes from a folder instead of a hub: an `https` address or a path on the device, where a
+    /// version of a store was copied to, with its `sotto.json`; then there is no `endpoint`. `token` is sent to the hub
+    /// or the folder alone.
     @discardableResult
     public func pullModel(
-        _ reference: String, endpoint: String? = nil, token: String? = nil, update: Bool = false,
+        _ reference: String, endpoint: String? = nil, token: String? = nil, update: Bool = false, from: String? = nil,
         configuration: URLSessionConfiguration = .ephemeral, progress: (@Sendable (Progress) -> Void)? = nil
     ) async throws(StoreError) -> Model {
-        let settings = PullSettings(endpoint: endpoint, token: token, update: update)
+        let settings = PullSettings(endpoint: endpoint, token: token, update: update, from: from)
         let job = try call(as: StoreError.self) { try raw.pull(reference: reference, settings: settings) }
         let carrier = Carrier(job, configuration: configuration)
         defer { carrier.stop() }

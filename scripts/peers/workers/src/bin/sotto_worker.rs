@@ -69,7 +69,7 @@ impl Engine {
 
     /// End-of-text is forbidden, so that both runs decode as many tokens as they may.
     fn window(&self, audio: &Pcm16k) -> Result<Times, Failure> {
-        let end_of_text = self.recognizer.model().tokenizer().special().eot;
+        let end_of_text = self.recognizer.model()?.tokenizer().special().eot;
         let run = |tokens| {
             let endless = TranscribeOptions {
                 max_tokens: Some(tokens),
@@ -79,7 +79,7 @@ impl Engine {
             self.transcribe(audio, &endless)
         };
         let (few, many) = (run(FEW_TOKENS)?.timing, run(MANY_TOKENS)?.timing);
-        let bytes = self.recognizer.model().bytes_per_token();
+        let bytes = self.recognizer.model()?.bytes_per_token();
         let milliseconds = (many.decode.as_secs_f64() - few.decode.as_secs_f64()) * 1e3;
         Ok(Times {
             encode_ms: Some(few.encode.as_secs_f64() * 1e3),

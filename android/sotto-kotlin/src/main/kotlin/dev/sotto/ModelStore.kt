@@ -90,21 +90,25 @@ public sealed class ImportSource {
  * How a model is fetched.
  *
  * @property endpoint address of the hub; `null` for that of Hugging Face
- * @property token access token for models that want one. It is sent to the hub alone, and stands in no error and no log
- * @property update asks the hub for a newer version although one is here
+ * @property token access token for models that want one. It is sent to the hub or the folder alone, and stands in no
+ *   error and no log
+ * @property update asks the hub or the folder for a newer version although one is here
+ * @property from a folder to fetch from instead of a hub: an `https` address or a path on the device, where a version
+ *   of a store was copied to, with its `sotto.json`. Not together with [endpoint]
  */
 public class PullOptions @JvmOverloads constructor(
     public val endpoint: String? = null,
     public val token: String? = null,
     public val update: Boolean = false,
+    public val from: String? = null,
 ) {
     /** Without the token. */
-    override fun toString(): String = "PullOptions(endpoint=$endpoint, update=$update)"
+    override fun toString(): String = "PullOptions(endpoint=$endpoint, update=$update, from=$from)"
 }
 
 /**
- * A folder of models: fetched from a hub or taken in from the device, checked by their hashes, in several versions of
- * which one is active. Several processes may use the same folder.
+ * A folder of models: fetched from a hub or a folder, or taken in from the device, checked by their hashes, in several
+ * versions of which one is active. Several processes may use the same folder.
  *
  * Every function may be called from any thread, the main thread too. Made by [Sotto.openStore].
  *
@@ -207,7 +211,9 @@ public class ModelStore internal constructor(
         transport: ModelTransport = UrlTransport,
         onProgress: (Progress) -> Unit = {},
     ): StoredModel = withContext(engine.dispatcher) {
-        val settings = PullSettings(options.endpoint?.wellFormed(), options.token?.wellFormed(), options.update)
+        val settings = PullSettings(
+            options.endpoint?.wellFormed(), options.token?.wellFormed(), options.update, options.from?.wellFormed(),
+        )
         val pull = store { native.pull(reference.wellFormed(), settings) }
         try {
             coroutineScope {

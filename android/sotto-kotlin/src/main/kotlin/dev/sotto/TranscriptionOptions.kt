@@ -3,8 +3,8 @@ package dev.sotto
 /** Language of the speech. */
 public sealed class Language {
     /**
-     * The model listens to the first window in which someone speaks, and decides. English-only models always answer
-     * English.
+     * The model decides, by the first window in which someone clearly speaks one; until then by the clearest so far.
+     * English-only models always answer English.
      */
     public object Auto : Language() {
         /** Its name. */
@@ -70,7 +70,7 @@ public enum class EncodedContext {
     /** All of it, filled up with silence, as the models were trained. */
     Window,
 
-    /** The audio and a little silence behind it: several times as fast for short recordings. */
+    /** The audio and some silence behind it, the rest where the text is doubtful: faster for short recordings. */
     TrueLength,
 }
 

@@ -102,6 +102,25 @@ class StoreTest {
     }
 
     @Test
+    fun `a copied version is pulled from a folder, on a server or on the device`() = test { store ->
+        val published = store.pull(REPOSITORY, options)
+        hub.manifest = File(published.path, "sotto.json").readBytes()
+        for (from in listOf("${hub.address}/storage", published.path)) {
+            engine.openStore(Fixtures.folder()).use { other ->
+                val pulled = other.pull(REPOSITORY, PullOptions(from = from))
+                assertEquals(published.version, pulled.version)
+                assertContentEquals(hub.weights, File(pulled.path, "model.safetensors").readBytes())
+                assertTrue(other.verify(REPOSITORY) >= hub.weights.size)
+                assertFailsWith<StoreException.NotFound> { other.pull("openai/other", PullOptions(from = from)) }
+            }
+        }
+        val both = PullOptions(endpoint = hub.address, from = published.path)
+        for (wrong in listOf(PullOptions(from = "http://192.0.2.1/m"), both)) {
+            assertFailsWith<StoreException.InvalidName> { store.pull(REPOSITORY, wrong) }
+        }
+    }
+
+    @Test
     fun `what goes wrong has a type`() = test { store ->
         assertFailsWith<StoreException.NotFound> { store.pull("openai/nothing", options) }
         assertFailsWith<StoreException.InvalidName> { store.pull("../etc/passwd", options) }
@@ -320,6 +339,10 @@ class StoreTest {
         @Volatile
         var token: String? = null
 
+        /** Makes the storage a folder that can be pulled from. */
+        @Volatile
+        var manifest = ByteArray(0)
+
         /** Bytes of the weights after which nothing more comes. */
         @Volatile
         var stallAfter: Int? = null
@@ -344,7 +367,8 @@ class StoreTest {
             when {
                 path.startsWith("/storage/") -> {
                     given?.let { storageTokens += it }
-                    send(exchange, files.getValue(path.removePrefix("/storage/")))
+                    val name = path.removePrefix("/storage/")
+                    send(exchange, if (name == "sotto.json") manifest else files.getValue(name))
                 }
                 REPOSITORY !in path -> refuse(exchange, 404, "RepoNotFound")
                 token != null && given != "Bearer $token" -> refuse(exchange, 401, null)

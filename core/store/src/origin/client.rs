@@ -1,12 +1,13 @@
-//! Requests to a hub, over any transport: redirects followed by our own rules, the token for the hub's own origin only.
+//! Requests to one server, over any transport: redirects followed by our own rules, the token for the server's own
+//! origin only.
 
 use std::time::Duration;
 
 use http::Uri;
 use sotto_runtime::CancelToken;
 
+use super::server::Server;
 use crate::error::{NetworkFailure, StoreError};
-use crate::hub::Hub;
 use crate::transport::{Body, HttpRequest, HttpResponse, Transport};
 
 /// Hubs answer after at most three hops (renamed repository, cache, storage).
@@ -20,7 +21,7 @@ pub(crate) struct Fetch {
     pub(crate) from: u64,
     /// Send the part only if the file still has this entity tag, else the whole file.
     pub(crate) if_range: Option<String>,
-    /// Ask for the headers only, and take those of the hub itself: the first that describe the file, and none of
+    /// Ask for the headers only, and take those of the server itself: the first that describe the file, and none of
     /// another host.
     pub(crate) describe: bool,
 }
@@ -32,8 +33,8 @@ pub(crate) struct Head {
     headers: Vec<(String, String)>,
     /// Host that answered, after redirects.
     pub(crate) host: String,
-    /// Whether that host is the hub itself, not the storage that it redirects to.
-    pub(crate) from_hub: bool,
+    /// Whether that host is the server itself, not the storage that it redirects to.
+    pub(crate) from_server: bool,
 }
 
 impl Head {
@@ -76,12 +77,16 @@ impl Transfer {
         self.body.piece(cancel)
     }
 
+    pub(crate) fn into_body(self) -> Box<dyn Body> {
+        self.body
+    }
+
     /// The whole answer, refused beyond `limit` bytes.
     pub(crate) fn read_to_end(&mut self, limit: u64, cancel: &CancelToken) -> Result<Vec<u8>, StoreError> {
         let mut body = Vec::new();
         while let Some(piece) = self.piece(cancel)? {
             if (body.len() + piece.len()) as u64 > limit {
-                let reason = "the answer is longer than any that a hub sends".to_owned();
+                let reason = "the answer is longer than any description of a model".to_owned();
                 return Err(StoreError::Reply { host: self.host.clone(), reason });
             }
             body.extend_from_slice(&piece);
@@ -90,28 +95,32 @@ impl Transfer {
     }
 }
 
-/// Talks to one hub and to the storage that it redirects to.
+/// Talks to one server and to the storage that it redirects to.
 #[derive(Clone, Copy)]
 pub(crate) struct Client<'a> {
-    hub: &'a Hub,
+    server: &'a Server,
     transport: &'a dyn Transport,
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn new(hub: &'a Hub, transport: &'a dyn Transport) -> Result<Self, StoreError> {
-        hub.check()?;
-        Ok(Self { hub, transport })
+    pub(crate) fn new(server: &'a Server, transport: &'a dyn Transport) -> Result<Self, StoreError> {
+        server.check()?;
+        Ok(Self { server, transport })
     }
 
-    pub(crate) fn hub(&self) -> &'a Hub {
-        self.hub
+    pub(crate) fn server(&self) -> &'a Server {
+        self.server
     }
 
-    /// Sends a request, follows redirects and waits for the head of the answer; the token goes to the hub's own origin
-    /// only. Blocks; returns within 20 ms once `cancel` fires.
+    pub(crate) fn had_token(&self) -> bool {
+        self.server.token.is_some()
+    }
+
+    /// Sends a request, follows redirects and waits for the head of the answer; the token goes to the server's own
+    /// origin only. Blocks; returns within 20 ms once `cancel` fires.
     pub(crate) fn send(&self, fetch: &Fetch, cancel: &CancelToken) -> Result<(Head, Transfer), StoreError> {
         let mut address: Uri = fetch.address.parse().map_err(|_| StoreError::Reply {
-            host: self.hub.host(),
+            host: self.server.host(),
             reason: "the address of a file cannot be formed".to_owned(),
         })?;
         for _ in 0..=MAX_REDIRECTS {
@@ -125,8 +134,11 @@ impl<'a> Client<'a> {
             if address.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
                 return Err(refused("it redirects from https to plain http; not followed"));
             }
+            if !self.server.may_ask(&next) {
+                return Err(refused("it redirects to plain http on another machine; not followed"));
+            }
             let described = header(&response.headers, "x-linked-etag").is_some();
-            if fetch.describe && (described || !same_origin(&next, &self.hub.endpoint)) {
+            if fetch.describe && (described || !same_origin(&next, &self.server.endpoint)) {
                 return self.answered(response, &address);
             }
             address = next;
@@ -140,8 +152,8 @@ impl<'a> Client<'a> {
             let failure = NetworkFailure::Protocol(format!("status {}", response.status));
             return Err(StoreError::Network { host, failure });
         }
-        let from_hub = same_origin(address, &self.hub.endpoint);
-        let head = Head { status: response.status, headers: response.headers, host: host.clone(), from_hub };
+        let from_server = same_origin(address, &self.server.endpoint);
+        let head = Head { status: response.status, headers: response.headers, host: host.clone(), from_server };
         Ok((head, Transfer { body: response.body, host }))
     }
 
@@ -150,7 +162,7 @@ impl<'a> Client<'a> {
         let mut set = |name: &str, value: String| headers.push((name.to_owned(), value));
         // Hashes and ranges speak of the bytes as they are.
         set("Accept-Encoding", "identity".to_owned());
-        if let Some(token) = self.hub.token.as_ref().filter(|_| same_origin(address, &self.hub.endpoint)) {
+        if let Some(token) = self.server.token.as_ref().filter(|_| same_origin(address, &self.server.endpoint)) {
             set("Authorization", token.bearer());
         }
         if fetch.from > 0 {
@@ -164,7 +176,7 @@ impl<'a> Client<'a> {
             url: address.to_string(),
             headers,
             from_byte: fetch.from,
-            silence: self.hub.patience.silence,
+            silence: self.server.patience.silence,
         }
     }
 }
