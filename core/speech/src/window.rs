@@ -350,8 +350,8 @@ const DOUBT: f32 = -0.3;
 // 256 encoder states. Shorter steps give more inserted words.
 const STEP_FRAMES: usize = 512;
 
-// Silence after the audio: four seconds. With less, clean clips have more errors. Audio that is decoded again anyway, as
-// in a stream, needs little.
+// Silence after the audio: four seconds. With less, clean clips have more errors. Audio that is decoded again anyway,
+// as in a stream, needs little.
 const MARGIN_FRAMES: usize = 400;
 const LEAST_MARGIN_FRAMES: usize = 64;
 
