@@ -7,8 +7,8 @@ use clap_complete::Shell;
 use sotto::packing::{Layout, WeightType, WeightTypes};
 use sotto::speech::{AudioContext, ComputeDevice, Precision, PromptCarry};
 
-use crate::model::NamedModel;
 use crate::models::ModelsCommand;
+use crate::named::NamedModel;
 
 /// On-device speech-to-text. Nothing you say leaves this machine.
 #[derive(Debug, Parser)]

@@ -15,6 +15,7 @@ mod inspect;
 mod interrupt;
 mod model;
 mod models;
+mod named;
 mod profile;
 mod progress;
 mod quantize;

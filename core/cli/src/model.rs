@@ -1,19 +1,18 @@
 //! From what was typed to a loaded model.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use sotto::cache::PackedCache;
 use sotto::speech::{self, DeviceStatus, Hotwords, ModelSource, Recognizer, Vad};
 use sotto::starter::{LARGER_SPEECH_MODEL, SPEECH_DESCRIPTION};
-use sotto::store::Store;
 use sotto::vad::load_detector;
 use sotto::{Bytes, CancelToken, Engine, EngineOptions, LoadOptions, MemoryBudget, Threads, starter};
 
 use crate::args::{Global, VadArgs};
 use crate::error::CliError;
 use crate::hint::Told;
+use crate::named::NamedModel;
 use crate::progress::Bars;
 
 pub(crate) fn engine(global: &Global) -> Engine {
@@ -35,34 +34,6 @@ pub(crate) fn engine_options(global: &Global) -> EngineOptions {
 /// The user's cache of packed models, unless none is wanted or there is no place for one.
 pub(crate) fn cache(global: &Global) -> Option<PackedCache> {
     if global.no_cache { None } else { PackedCache::default_dir().map(PackedCache::new) }
-}
-
-/// A model as commands name it, whatever its task: a path that exists, or a name in the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamedModel(String);
-
-impl FromStr for NamedModel {
-    type Err = &'static str;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        if name.trim().is_empty() { Err("a model needs a path or a name") } else { Ok(Self(name.to_owned())) }
-    }
-}
-
-impl NamedModel {
-    /// Where it lies.
-    pub(crate) fn path(&self) -> Result<PathBuf, CliError> {
-        let path = Path::new(&self.0);
-        if path.exists() { Ok(path.to_owned()) } else { Ok(store()?.resolve(&self.0)?) }
-    }
-
-    /// What a report calls it: the file or the folder, or its name in the store.
-    pub(crate) fn short(&self) -> String {
-        match std::path::absolute(&self.0) {
-            Ok(path) if path.exists() => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            _ => self.0.clone(),
-        }
-    }
 }
 
 /// A speech recognizer: the one that is named, else the starter's.
@@ -96,13 +67,6 @@ pub(crate) fn check_starter(name: Option<&NamedModel>, language: &str, translate
          `sotto models pull {LARGER_SPEECH_MODEL}`, then --model {LARGER_SPEECH_MODEL}"
     );
     Err(CliError::Usage(problem))
-}
-
-/// The store of the environment.
-pub(crate) fn store() -> Result<Store, CliError> {
-    let folder =
-        Store::default_dir().map_err(|_| CliError::Failed("no folder for models: set SOTTO_MODELS to one".into()))?;
-    Ok(Store::open(folder)?)
 }
 
 pub(crate) fn load(

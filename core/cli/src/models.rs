@@ -15,6 +15,7 @@ use crate::cache::{self, CacheCommand};
 use crate::error::CliError;
 use crate::hint::Told;
 use crate::model;
+use crate::named::store;
 use crate::progress::Bars;
 
 /// What to do with the model store.
@@ -144,7 +145,7 @@ pub(crate) fn run(command: &ModelsCommand, global: &Global, cancel: &CancelToken
     if let ModelsCommand::Cache { command } = command {
         return cache::run(command.as_ref().unwrap_or(&CacheCommand::List), json, &mut io::stdout().lock());
     }
-    let store = model::store()?;
+    let store = store()?;
     let mut out = io::stdout().lock();
     match command {
         ModelsCommand::Pull(args) => pull(&store, args, global, &bars, cancel, &mut out),

@@ -1,6 +1,6 @@
 //! Memory estimates: of a model before it is read, and of a transcription before it starts.
 
-use sotto_nn::load::QuantizedPrecision;
+use sotto_nn::layers::quantized::QuantizedPrecision;
 use sotto_runtime::{Bytes, Threads};
 
 use crate::model::{Dimensions, Precision, encoder_weights, weight_count};

@@ -19,7 +19,8 @@ use self::desk::Desk;
 use crate::args::{Global, ProfileArgs};
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
-use crate::model::{self, NamedModel};
+use crate::model;
+use crate::named::NamedModel;
 use crate::progress::Bars;
 
 // Often enough to see a clock fall; a reading takes well under a millisecond.

@@ -13,5 +13,5 @@ pub use error::{LoadError, TaskError};
 pub use inventory::Inventory;
 pub use opened::{Opened, OtherFile, check_task, open_folder_weights, read_settings};
 pub use options::{LoadOptions, OtherLayout, SlowDevice};
-pub use precision::{Precision, QuantizedPrecision};
+pub use precision::Precision;
 pub use source::{ModelBytes, ModelSource};

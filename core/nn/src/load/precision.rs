@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::layers::quantized::QuantizedPrecision;
+
 /// How a model computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -25,15 +27,6 @@ impl fmt::Display for Precision {
             Self::Int8 => "int8",
         })
     }
-}
-
-/// [`Precision`] of a network with quantized weights: without f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QuantizedPrecision {
-    /// Encoder attention in f32; keys and values of a source in half precision.
-    Mixed,
-    /// Both in int8.
-    Int8,
 }
 
 impl Precision {

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use serde_json::json;
 use sotto_kernels::{KernelSet, Layout};
+use sotto_nn::layers::quantized::QuantizedPrecision;
 use sotto_nn::layers::{Backend, TensorSource, WeightType};
-use sotto_nn::load::{LoadError, ModelSource, QuantizedPrecision};
+use sotto_nn::load::{LoadError, ModelSource};
 use sotto_nn::packed::{
     self, ClassError, Contents, PackOptions, Packable, PackedModel, Provenance, Quality, figures, pack,
 };

@@ -3,9 +3,8 @@
 use sotto_kernels::{Activation, Activations, HalfCache, Heads, MatRef, QuantizedAttention, QuantizedRowScratch};
 use sotto_runtime::Chunk;
 
-use super::{BlockBuffers, Linear, Norm};
+use super::{BlockBuffers, Linear, Norm, QuantizedPrecision};
 use crate::layers::{Backend, NormPlace, Stash};
-use crate::load::QuantizedPrecision;
 use crate::search::{Recording, Row};
 
 /// The projections of a cross-attention layer, with its norm and the residual connection.

@@ -4,9 +4,8 @@ use sotto_kernels::Heads;
 use sotto_runtime::{CancelToken, Cancelled};
 
 use super::cross_attention::CrossBuffers;
-use super::{BlockBuffers, CrossAttention, FeedForward, KeyValues, SelfAttention};
+use super::{BlockBuffers, CrossAttention, FeedForward, KeyValues, QuantizedPrecision, SelfAttention};
 use crate::layers::{Backend, HalfMemory, Positions, SeenRows, Stash};
-use crate::load::QuantizedPrecision;
 use crate::search::{Network, Pass, Row};
 
 /// A decoder block: every token attends to the earlier tokens of its text and, if there is one, to its source.

@@ -3,9 +3,8 @@
 use sotto_kernels::{AttentionScratch, BlockMut, Heads, KeyValuePanels, MatRef, QuantizedAttention, QuantizedScratch};
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
-use super::{BlockBuffers, FeedForward, SelfAttention};
+use super::{BlockBuffers, FeedForward, QuantizedPrecision, SelfAttention};
 use crate::layers::{Backend, Stash};
-use crate::load::QuantizedPrecision;
 
 /// An encoder block: every row attends to all rows.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ mod encoder;
 mod feed_forward;
 mod linear;
 mod norm;
+mod precision;
 mod self_attention;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use encoder::{EncoderBlock, EncoderBuffers, EncoderStack};
 pub use feed_forward::FeedForward;
 pub use linear::Linear;
 pub use norm::Norm;
+pub use precision::QuantizedPrecision;
 pub use self_attention::SelfAttention;
 
 use sotto_kernels::MatRef;

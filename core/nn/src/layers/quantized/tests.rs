@@ -7,7 +7,6 @@ use super::*;
 use crate::layers::{
     Backend, Biased, HalfMemory, KvMemory, NormKind, NormPlace, Part, Rotary, RotaryPairs, TensorSource, exact,
 };
-use crate::load::QuantizedPrecision;
 use crate::search::{Memory, Network, Pass, Recording, Rng, Row};
 use crate::weights::WeightError;
 

@@ -4,9 +4,9 @@
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
 use sotto_kernels::{Floats, Heads};
+use sotto_nn::layers::quantized::QuantizedPrecision;
 use sotto_nn::layers::quantized::{DecoderBlock, DecoderBuffers, DecoderStack, Embedding, KeyValues, Norm};
 use sotto_nn::layers::{Backend, HalfMemory, NormKind, TensorSource, pick};
-use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search::{Pass, Row};
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled};

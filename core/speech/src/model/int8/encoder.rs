@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use sotto_kernels::{Activations, Floats, Heads};
+use sotto_nn::layers::quantized::QuantizedPrecision;
 use sotto_nn::layers::quantized::{BlockBuffers, Conv1d, EncoderBlock, EncoderBuffers, EncoderStack, Norm};
 use sotto_nn::layers::{Backend, ConvShape, NormKind, TensorSource};
-use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 

@@ -10,8 +10,8 @@ mod decoder;
 mod encoder;
 
 use sotto_nn::layers::quantized::KeyValues;
+use sotto_nn::layers::quantized::QuantizedPrecision;
 use sotto_nn::layers::{Backend, HalfMemory, TensorSource};
-use sotto_nn::load::QuantizedPrecision;
 use sotto_nn::search;
 use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Threads};
