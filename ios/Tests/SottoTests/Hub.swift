@@ -73,6 +73,8 @@ final class Hub: @unchecked Sendable {
     ]
 
     init() throws {
+        // Who cancels a pull closes the connection, and writing to that must be an error, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
         #if canImport(Glibc)
             listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         #else
