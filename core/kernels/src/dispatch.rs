@@ -206,8 +206,8 @@ impl KernelSet {
     /// Normalises each row of `input` and quantizes it to int8 with a scale of its own.
     ///
     /// `input` is `[rows, depth]`; its rows may overlap (a convolution over time is a product with such rows). Per row:
-    /// scale = `max|x| / 127`; value = `x · (127 / max|x|)` rounded to nearest, ties to even. A row with `max|x|` below
-    /// 1e-30 becomes zeros.
+    /// scale = `max|x| / 127`; value = `x · (127 / max|x|)` rounded to nearest, ties to even. A row with `max|x|`
+    /// below 1e-30 becomes zeros.
     ///
     /// # Panics
     /// When the norm's parameters do not have `depth` values, or `out` belongs to another set.
@@ -221,8 +221,8 @@ impl KernelSet {
 
     /// `out = epilogue(activations · weightsᵀ)`; the module's documentation defines every rounding.
     ///
-    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`; the output is a [`BlockMut`] of f32 or of half precision.
-    /// One row reads each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`; the output is a [`BlockMut`] of f32 or of half
+    /// precision. One row reads each weight once, at memory speed; up to a tile of rows (4 to 12) costs little more.
     ///
     /// # Panics
     /// When the shapes do not match, or activations or weights belong to another kernel set.
@@ -295,8 +295,8 @@ impl KernelSet {
     /// `out = epilogue(activations · weightsᵀ)` with 4-bit weights, as the module `int4` defines it: exact sums per
     /// block, then one multiply-add per block, in order.
     ///
-    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once; up to 48 rows share the
-    /// unpacking.
+    /// `[rows, depth] · [columns, depth]ᵀ → [rows, columns]`. One row reads each weight once; up to 48 rows share
+    /// the unpacking.
     ///
     /// # Panics
     /// When the shapes do not match, the activations do not come from [`quantize_for_int4`](Self::quantize_for_int4),

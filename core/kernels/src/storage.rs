@@ -33,7 +33,8 @@ pub enum PackError {
         /// How many the shape needs.
         expected: usize,
     },
-    /// A weight is −128, which has no positive counterpart (kernels are exact only for ±127), or does not fit 4 bits.
+    /// A weight is −128, which has no positive counterpart (kernels are exact only for ±127), or does not fit 4
+    /// bits.
     #[error("weight {index} is -128; symmetric int8 weights lie within ±127, quantize again")]
     OutOfRange {
         /// Index of the first such weight in the row-major input.

@@ -99,7 +99,7 @@ impl Download<'_> {
 
     /// Requests until the part is as long as the file should be.
     fn fill(&self) -> Result<(), StoreError> {
-        let mut attempts = Attempts::new(self.source.patience());
+        let mut attempts = Attempts::new(self.source.identity().patience);
         let mut started_over = false;
         loop {
             let before = self.part_length();
@@ -111,7 +111,7 @@ impl Download<'_> {
                 Ok(Step::StartOver) if !std::mem::replace(&mut started_over, true) => {}
                 Ok(Step::StartOver) => {
                     let reason = "it does not send the part of a file that was asked for".to_owned();
-                    return Err(StoreError::Reply { host: self.source.host(), reason });
+                    return Err(StoreError::Reply { host: self.source.identity().host, reason });
                 }
                 Err(error) => {
                     if self.part_length().saturating_sub(before) >= PROGRESS {

@@ -100,7 +100,7 @@ impl Pull<'_> {
         if let Some(file) = contradiction(&manifest, &described.info.files) {
             let commit = manifest.commit.short();
             let reason = format!("it states another {file} for the commit {commit} than the one that is here");
-            return Err(StoreError::Reply { host: source.host(), reason });
+            return Err(StoreError::Reply { host: source.identity().host, reason });
         }
         Ok(crate::verify::damage(&manifest, &folder, self.progress, self.cancel)?.is_empty())
     }
@@ -154,7 +154,7 @@ impl Fetching<'_> {
             name: self.pull.request.model.clone(),
             revision: revision.to_string(),
             commit: info.commit.clone(),
-            endpoint: Some(self.source.address()),
+            endpoint: Some(self.source.identity().address),
             licence: info.licence.clone(),
             pulled_at: now(),
             entry: single.as_deref().map(|file| last_component(file).to_owned()),

@@ -3,8 +3,8 @@
 //! Rules and short lists, no model. A stop ends a sentence unless it belongs to a title, an initial, an abbreviation, a
 //! number or an ellipsis inside the sentence. Abbreviations that may end a sentence ("a.m.", "etc.", "U.S.") do so if
 //! the next word looks like the beginning of one. English, German, French, Spanish, Italian and Portuguese
-//! abbreviations are known, and the stops of other scripts (。, ？, ।, ؟, …). Speech recognisers capitalise the first
-//! word of a sentence, so a lower-case letter after a stop means that the sentence continues.
+//! abbreviations are known, and the stops of other scripts (。, ？, ।, ؟, …). Speech recognisers capitalise the
+//! first word of a sentence, so a lower-case letter after a stop means that the sentence continues.
 //!
 //! Cost: a check of the words around each stop; allocates only lower-case copies of them.
 

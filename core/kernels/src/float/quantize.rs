@@ -1,8 +1,8 @@
 //! Dynamic quantization of rows to int8, optionally after a norm.
 //!
-//! Per row: `amax` is the largest absolute value; scale = `amax / 127`; values = `x · (127 / amax)` rounded to nearest,
-//! ties to even. A row with `amax` below 1e-30 becomes zeros with scale 0: the factor would overflow. The norm is
-//! computed twice instead of being stored: a few multiply-adds cost less than a round trip through memory.
+//! Per row: `amax` is the largest absolute value; scale = `amax / 127`; values = `x · (127 / amax)` rounded to
+//! nearest, ties to even. A row with `amax` below 1e-30 becomes zeros with scale 0: the factor would overflow. The norm
+//! is computed twice instead of being stored: a few multiply-adds cost less than a round trip through memory.
 
 use super::reduce;
 use crate::MatRef;

@@ -3,7 +3,8 @@
 //! Tiles widen both operands to i16 and use `vpmaddwd`. That is exact for every int8, and takes one instruction fewer
 //! per 32 products than `vpmaddubsw`, which needs the sign moved from one operand to the other. Activations are widened
 //! when they are quantized. A single row reads every weight once, so there `vpmaddubsw` on bytes is faster: the row's
-//! absolute value is the unsigned operand, its sign is applied to the weights, and two products of ±127 · 127 fit i16.
+//! absolute value is the unsigned operand, its sign is applied to the weights, and two products of ±127 · 127 fit
+//! i16.
 
 #![allow(unsafe_code)]
 
@@ -56,8 +57,8 @@ impl Int8 for Avx2 {
     #[inline(always)]
     unsafe fn row(self, row: *const i8, weights: *const u8, depth: usize, _row_sum: i32, sums: &mut [i32]) {
         assert!(sums.len() >= 16);
-        // SAFETY: `self` proves AVX2. `depth / 16` steps read 16 bytes of the row and 128 of each half's 8 · `depth`. A
-        // prefetch may name any address. Sixteen sums are written, below the end checked above.
+        // SAFETY: `self` proves AVX2. `depth / 16` steps read 16 bytes of the row and 128 of each half's 8 · `depth`.
+        // A prefetch may name any address. Sixteen sums are written, below the end checked above.
         unsafe {
             let mut a = row;
             let mut left = weights;
@@ -101,8 +102,8 @@ unsafe fn tile<const M: usize>(activations: *const u8, weights: *const u8, depth
     const { assert!(M <= 12) };
     assert!(M <= Avx2::TILE_ROWS && sums.len() >= M * 16);
     for half in 0..2 {
-        // SAFETY: the caller vouches for AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and M
-        // units of the panel's `TILE_ROWS`; both are that long. Eight sums are written per row, below the end checked
+        // SAFETY: the caller vouches for AVX2. Each of `depth / 4` steps reads 32 bytes of the half's 8 · `depth` and
+        // M units of the panel's `TILE_ROWS`; both are that long. Eight sums are written per row, below the end checked
         // above.
         unsafe {
             let mut w = weights.add(half * 8 * depth);

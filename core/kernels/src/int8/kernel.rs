@@ -46,8 +46,8 @@ pub(crate) trait Int8: Simd {
         }
     }
 
-    /// [`write`](Self::write) for four rows from `row` on. Each lane holds an integer `n` as `n + 1.5 · 2^23`, `-128 ≤
-    /// n ≤ 127`. Rows beyond the panel are dropped.
+    /// [`write`](Self::write) for four rows from `row` on. Each lane holds an integer `n` as `n + 1.5 · 2^23`, `-128
+    /// ≤ n ≤ 127`. Rows beyond the panel are dropped.
     #[inline(always)]
     fn write_shifted(self, shifted: [Self::F; 4], panel: &mut [u8], row: usize, k: usize) {
         for (row, shifted) in (row..Self::TILE_ROWS).zip(shifted) {

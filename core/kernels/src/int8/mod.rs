@@ -1,11 +1,11 @@
 //! Product of f32 rows with int8 weights. Rows are quantized on the fly, sums are exact integers, and the float step
 //! that makes an output of a sum is the same on every instruction set.
 //!
-//! For row `r` and column `c`, with `q` the int8 values and `s` their scales: `out[r, c] = activation(fma(f32(Σₖ q[r,
-//! k] · q[c, k]), s[r] · s[c], bias[c]))`, plus the previous value of `out` with `accumulate`. The sum is exact in i32
-//! (depth at most [`MAX_DEPTH`]). Its conversion to f32 and the product of the scales are rounded to nearest; the
-//! multiply-add is rounded once; a missing bias is `+0`. For outputs in half precision, the previous value is widened
-//! exactly, and the result is rounded once more, to nearest, ties to even.
+//! For row `r` and column `c`, with `q` the int8 values and `s` their scales: `out[r, c] = activation(fma(f32(Σₖ
+//! q[r, k] · q[c, k]), s[r] · s[c], bias[c]))`, plus the previous value of `out` with `accumulate`. The sum is exact
+//! in i32 (depth at most [`MAX_DEPTH`]). Its conversion to f32 and the product of the scales are rounded to nearest;
+//! the multiply-add is rounded once; a missing bias is `+0`. For outputs in half precision, the previous value is
+//! widened exactly, and the result is rounded once more, to nearest, ties to even.
 //!
 //! The instruction sets differ only in the inner loops, [`Int8::tile`] and [`Int8::row`], in one file per set.
 

@@ -1,8 +1,8 @@
 //! Position embeddings: sinusoids that are added to rows, and rotations of queries and keys.
 
 /// Sinusoidal embeddings, `[positions, width]`: sines in the first half of each row, cosines in the second; the
-/// wavelength of pair `i` is `2π · 10,000^(2i / width)` (Vaswani et al. 2017, §3.5, in the order of tensor2tensor and
-/// Marian).
+/// wavelength of pair `i` is `2π · 10,000^(2i / width)` (Vaswani et al. 2017, §3.5, in the order of tensor2tensor
+/// and Marian).
 #[must_use]
 pub fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     let half = width / 2;

@@ -83,11 +83,13 @@ pub fn check_task(model: &PackedModel, expected: &'static str) -> Result<(), Loa
 pub fn open_folder_weights(folder: &Path) -> Result<Option<Weights>, LoadError> {
     let single = folder.join("model.safetensors");
     let index = folder.join("model.safetensors.index.json");
-    Ok(match () {
-        () if single.is_file() => Some(Weights::open_safetensors(&single)?),
-        () if index.is_file() => Some(Weights::open_safetensors_sharded(&index)?),
-        () => None,
-    })
+    if single.is_file() {
+        Ok(Some(Weights::open_safetensors(&single)?))
+    } else if index.is_file() {
+        Ok(Some(Weights::open_safetensors_sharded(&index)?))
+    } else {
+        Ok(None)
+    }
 }
 
 /// Reads a settings file into memory. `None` if the file is longer than settings can be.

@@ -136,8 +136,8 @@ impl Pool {
     ///
     /// Blocks the calling thread. A job of one chunk is a plain call of `f`; otherwise a job costs well below a
     /// microsecond when the helpers are awake, a system call for each one that sleeps, and a compare-and-swap per
-    /// chunk. Work below about 10 µs is best left in one chunk. Allocates nothing, except that the first job starts the
-    /// helpers.
+    /// chunk. Work below about 10 µs is best left in one chunk. Allocates nothing, except that the first job starts
+    /// the helpers.
     ///
     /// # Panics
     /// When `f` panics, on any thread: unclaimed chunks are not run, and once the claimed ones have ended the first

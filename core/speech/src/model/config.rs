@@ -226,7 +226,8 @@ mod tests {
     use super::*;
 
     const TINY: &str = r#"{"model_type":"whisper","num_mel_bins":80,"max_source_positions":1500,
-        "max_target_positions":448,"d_model":384,"encoder_layers":4,"encoder_attention_heads":6,"encoder_ffn_dim":1536,"decoder_layers":4,
+        "max_target_positions":448,"d_model":384,"encoder_layers":4,"encoder_attention_heads":6,
+        "encoder_ffn_dim":1536,"decoder_layers":4,
         "decoder_attention_heads":6,"decoder_ffn_dim":1536,"vocab_size":51864}"#;
 
     #[test]

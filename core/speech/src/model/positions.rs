@@ -1,5 +1,5 @@
-//! Positions of the encoder: Whisper's are sinusoids (Vaswani et al. 2017, §3.5; reference: openai/whisper `model.py`),
-//! which a packed file may leave out.
+//! Positions of the encoder: Whisper's are sinusoids (Vaswani et al. 2017, §3.5; reference: openai/whisper
+//! `model.py`), which a packed file may leave out.
 
 use half::f16;
 
@@ -27,8 +27,8 @@ pub(super) fn sinusoids(positions: usize, width: usize) -> Vec<f32> {
     table
 }
 
-/// Whether a table holds the sinusoids, up to rounding: in f32 the angle of a late position is off by 10⁻⁴, and files
-/// use half precision.
+/// Whether a table holds the sinusoids, up to rounding: in f32 the angle of a late position is off by 10⁻⁴, and
+/// files use half precision.
 pub(super) fn is_sinusoids(table: &[f32], dimensions: &Dimensions) -> bool {
     let expected = sinusoids(dimensions.audio_context, dimensions.width);
     table.len() == expected.len() && table.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 2e-3)

@@ -4,7 +4,7 @@ use sotto_runtime::CancelToken;
 
 use super::client::{Client, Fetch, Head};
 use super::server::{Patience, Server, Token, configuration};
-use super::{Answer, Ask, Description, Source, stated};
+use super::{Answer, Ask, Description, Identity, Source, stated};
 use crate::api::{MAX_REPLY, RemoteFile, RepositoryInfo};
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -82,7 +82,7 @@ impl<'a> Repository<'a> {
 
     /// Address of a file at a commit.
     fn file(&self, path: &str, commit: &Commit) -> String {
-        format!("{}/{}/resolve/{commit}/{path}", self.address(), self.repository)
+        format!("{}/{}/resolve/{commit}/{path}", self.client.server().address(), self.repository)
     }
 
     /// The error that a status other than success means; `file` is the file asked for, none for the repository itself.
@@ -92,7 +92,7 @@ impl<'a> Repository<'a> {
         let code = head.text("x-error-code").filter(|_| head.from_server);
         match (head.status, code) {
             (401 | 403, Some("GatedRepo")) => {
-                let page = format!("{}/{repository}", self.address());
+                let page = format!("{}/{repository}", self.client.server().address());
                 StoreError::Gated { repository, page, had_token }
             }
             // A hub answers 401 for repositories that do not exist, so that private ones cannot be found out.
@@ -117,7 +117,7 @@ impl<'a> Repository<'a> {
 
     /// The headers by which the hub itself describes a file.
     fn headers(&self, path: &str, commit: &Commit, cancel: &CancelToken) -> Result<Head, StoreError> {
-        let mut attempts = Attempts::new(self.patience());
+        let mut attempts = Attempts::new(&self.client.server().patience);
         loop {
             let fetch = Fetch { address: self.file(path, commit), describe: true, ..Fetch::default() };
             let answer = self
@@ -133,22 +133,14 @@ impl<'a> Repository<'a> {
 }
 
 impl Source for Repository<'_> {
-    fn host(&self) -> String {
-        self.client.server().host()
-    }
-
-    fn address(&self) -> String {
-        self.client.server().address()
-    }
-
-    fn patience(&self) -> &Patience {
-        &self.client.server().patience
+    fn identity(&self) -> Identity<'_> {
+        self.client.server().identity()
     }
 
     fn describe(&self, cancel: &CancelToken) -> Result<Description, StoreError> {
         let address = format!(
             "{}/api/models/{}/revision/{}?blobs=true",
-            self.address(),
+            self.client.server().address(),
             self.repository,
             self.revision.encoded()
         );
@@ -161,7 +153,7 @@ impl Source for Repository<'_> {
     /// From the headers of the file's address, where the description lacks something.
     fn probe(&self, file: &RemoteFile, commit: &Commit, cancel: &CancelToken) -> Result<(u64, Digest), StoreError> {
         if file.size.is_some() && file.digest.is_some() {
-            return stated(file, self.host());
+            return stated(file, self.client.server().host());
         }
         let head = self.headers(&file.path, commit, cancel)?;
         // Headers of the storage behind a redirect speak of the pointer, not of the file.
@@ -170,7 +162,7 @@ impl Source for Repository<'_> {
         let tag = head.text("x-linked-etag").or_else(|| head.text("etag").filter(|_| own));
         let digest = tag.and_then(|tag| Digest::from_hex(tag.trim_start_matches("W/").trim_matches('"')));
         let (size, digest) = (file.size.or(size), file.digest.or(digest));
-        stated(&RemoteFile { path: file.path.clone(), size, digest }, self.host())
+        stated(&RemoteFile { path: file.path.clone(), size, digest }, self.client.server().host())
     }
 
     fn open(&self, ask: &Ask<'_>, cancel: &CancelToken) -> Result<Answer, StoreError> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sotto_runtime::CancelToken;
 
 use super::server::Patience;
-use super::{Answer, Ask, Description, Part, Source, folder};
+use super::{Answer, Ask, Description, Identity, Part, Source, folder};
 use crate::error::StoreError;
 use crate::manifest::{FILE_NAME, MAX_BYTES};
 use crate::name::{ModelName, Revision};
@@ -47,22 +47,18 @@ pub(crate) struct Present<'a> {
 }
 
 impl Source for Present<'_> {
-    fn host(&self) -> String {
-        self.folder.path.display().to_string()
-    }
-
-    fn address(&self) -> String {
+    fn identity(&self) -> Identity<'_> {
         let path = std::path::absolute(&self.folder.path);
-        path.as_ref().unwrap_or(&self.folder.path).display().to_string()
-    }
-
-    fn patience(&self) -> &Patience {
-        &self.folder.patience
+        Identity {
+            host: self.folder.path.display().to_string(),
+            address: path.as_ref().unwrap_or(&self.folder.path).display().to_string(),
+            patience: &self.folder.patience,
+        }
     }
 
     fn describe(&self, cancel: &CancelToken) -> Result<Description, StoreError> {
         cancel.check()?;
-        let place = self.host();
+        let place = self.identity().host;
         let path = self.folder.path.join(FILE_NAME);
         let (file, _) = regular(&path)?.ok_or_else(|| folder::refused(&place, "there is no sotto.json"))?;
         let mut text = Vec::new();
@@ -72,7 +68,7 @@ impl Source for Present<'_> {
 
     fn open(&self, ask: &Ask<'_>, _: &CancelToken) -> Result<Answer, StoreError> {
         let path = self.folder.path.join(ask.path);
-        let host = self.host();
+        let host = self.identity().host;
         let (mut file, length) = regular(&path)?.ok_or_else(|| folder::missing(&host, ask.path))?;
         if ask.from > length {
             return Ok(Answer::Lost);

@@ -114,24 +114,28 @@ impl Origin {
 
 /// Where one model comes from. Every call may be repeated.
 pub(crate) trait Source {
-    /// Who this is, for messages: a host or a folder.
-    fn host(&self) -> String;
-
-    /// What the manifest of a pulled model notes.
-    fn address(&self) -> String;
-
-    fn patience(&self) -> &Patience;
+    /// Who this is.
+    fn identity(&self) -> Identity<'_>;
 
     /// What the revision that was asked for consists of, now.
     fn describe(&self, cancel: &CancelToken) -> Result<Description, StoreError>;
 
     /// Size and hash of a file, by which it is checked.
     fn probe(&self, file: &RemoteFile, _: &Commit, _: &CancelToken) -> Result<(u64, Digest), StoreError> {
-        stated(file, self.host())
+        stated(file, self.identity().host)
     }
 
     /// The contents of a file, from the byte on that `ask` names. Tries once.
     fn open(&self, ask: &Ask<'_>, cancel: &CancelToken) -> Result<Answer, StoreError>;
+}
+
+/// Who an origin is.
+pub(crate) struct Identity<'a> {
+    /// For messages: a host or a folder.
+    pub(crate) host: String,
+    /// What the manifest of a pulled model notes.
+    pub(crate) address: String,
+    pub(crate) patience: &'a Patience,
 }
 
 /// A revision of a model as its origin describes it.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::Identity;
 use crate::error::StoreError;
 
 /// An access token. Its text appears neither in `Debug` nor in any message, and goes to the address that it was
@@ -112,6 +113,11 @@ impl Server {
     /// The host, for messages.
     pub(crate) fn host(&self) -> String {
         self.endpoint.host().unwrap_or_default().to_owned()
+    }
+
+    /// Who answers there.
+    pub(super) fn identity(&self) -> Identity<'_> {
+        Identity { host: self.host(), address: self.address(), patience: &self.patience }
     }
 
     /// Whether the settings fit together; looked at before the first request.

@@ -22,9 +22,22 @@ impl Client<'_> {
         refusal: &dyn Fn(&Head) -> StoreError,
         cancel: &CancelToken,
     ) -> Result<(Vec<u8>, String), StoreError> {
+        let once = || {
+            let fetch = Fetch { address: address.to_owned(), ..Fetch::default() };
+            let (head, mut transfer) = self.send(&fetch, cancel)?;
+            if head.status != 200 {
+                return Err(refusal(&head));
+            }
+            let stated = head.length();
+            let body = transfer.read_to_end(limit, cancel)?;
+            if stated.is_some_and(|stated| (body.len() as u64) < stated) {
+                return Err(StoreError::Network { host: head.host, failure: NetworkFailure::Cut });
+            }
+            Ok((body, head.host))
+        };
         let mut attempts = Attempts::new(&self.server().patience);
         loop {
-            match self.text_once(address, limit, refusal, cancel) {
+            match once() {
                 Err(StoreError::Network { host, failure })
                     if matches!(failure, NetworkFailure::Dns | NetworkFailure::Refused | NetworkFailure::Offline) =>
                 {
@@ -34,26 +47,6 @@ impl Client<'_> {
                 text => return text,
             }
         }
-    }
-
-    fn text_once(
-        &self,
-        address: &str,
-        limit: u64,
-        refusal: &dyn Fn(&Head) -> StoreError,
-        cancel: &CancelToken,
-    ) -> Result<(Vec<u8>, String), StoreError> {
-        let fetch = Fetch { address: address.to_owned(), ..Fetch::default() };
-        let (head, mut transfer) = self.send(&fetch, cancel)?;
-        if head.status != 200 {
-            return Err(refusal(&head));
-        }
-        let stated = head.length();
-        let body = transfer.read_to_end(limit, cancel)?;
-        if stated.is_some_and(|stated| (body.len() as u64) < stated) {
-            return Err(StoreError::Network { host: head.host, failure: NetworkFailure::Cut });
-        }
-        Ok((body, head.host))
     }
 
     /// Asks once for a file, from the byte on that `ask` names.

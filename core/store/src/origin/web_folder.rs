@@ -4,7 +4,7 @@ use sotto_runtime::CancelToken;
 
 use super::client::Client;
 use super::server::{Patience, Server, Token};
-use super::{Answer, Ask, Description, Source, folder};
+use super::{Answer, Ask, Description, Identity, Source, folder};
 use crate::error::StoreError;
 use crate::manifest::{FILE_NAME, MAX_BYTES};
 use crate::name::{ModelName, Revision};
@@ -62,25 +62,17 @@ impl<'a> Served<'a> {
     }
 
     fn file(&self, name: &str) -> String {
-        format!("{}/{name}", self.address())
+        format!("{}/{name}", self.client.server().address())
     }
 }
 
 impl Source for Served<'_> {
-    fn host(&self) -> String {
-        self.client.server().host()
-    }
-
-    fn address(&self) -> String {
-        self.client.server().address()
-    }
-
-    fn patience(&self) -> &Patience {
-        &self.client.server().patience
+    fn identity(&self) -> Identity<'_> {
+        self.client.server().identity()
     }
 
     fn describe(&self, cancel: &CancelToken) -> Result<Description, StoreError> {
-        let place = self.address();
+        let place = self.client.server().address();
         let missing = || folder::refused(&place, "there is no sotto.json");
         let refusal = |head: &_| self.client.refusal(head, missing);
         let (text, _) = self.client.text(&self.file(FILE_NAME), MAX_BYTES, &refusal, cancel)?;
@@ -88,7 +80,8 @@ impl Source for Served<'_> {
     }
 
     fn open(&self, ask: &Ask<'_>, cancel: &CancelToken) -> Result<Answer, StoreError> {
-        let refusal = |head: &_| self.client.refusal(head, || folder::missing(&self.address(), ask.path));
+        let refusal =
+            |head: &_| self.client.refusal(head, || folder::missing(&self.client.server().address(), ask.path));
         self.client.open(self.file(ask.path), ask, &refusal, cancel)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sotto_runtime::{CancelToken, Progress};
 use sotto_store::{Hub, Patience};
 use sotto_testkit::hub::FakeHub;
 
@@ -18,4 +19,16 @@ pub fn patience() -> Patience {
 
 pub fn settings(hub: &FakeHub) -> Hub {
     Hub::new(hub.address()).unwrap().with_patience(patience())
+}
+
+/// A token, and a progress sink that cancels it once more than so many bytes of the weights have come.
+pub fn cancelled_beyond(bytes: u64) -> (CancelToken, impl Fn(&Progress<'_>) + Send + Sync) {
+    let cancel = CancelToken::new();
+    let stop = cancel.clone();
+    let sink = move |progress: &Progress<'_>| {
+        if progress.subject == "model.safetensors" && progress.done > bytes {
+            stop.cancel();
+        }
+    };
+    (cancel, sink)
 }

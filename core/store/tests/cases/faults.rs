@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sotto_runtime::{CancelToken, NoProgress, Progress};
+use sotto_runtime::{CancelToken, NoProgress};
 use sotto_store::{Hub, NetworkFailure, PullRequest, Store, StoreError, Token};
 use sotto_testkit::hub::{FakeHub, Fault, REPOSITORY, weights};
 use tempfile::TempDir;
 
-use super::client::settings;
+use super::client::{cancelled_beyond, settings};
 use super::transport;
 
 const WEIGHTS: &str = "storage:model.safetensors";
@@ -81,13 +81,7 @@ fn cuts_without_an_end_are_given_up_and_the_next_pull_goes_on() {
 fn a_cancelled_pull_keeps_its_part_and_the_next_one_goes_on() {
     let desk = Desk::new();
     desk.hub.fail(WEIGHTS, Fault::StallAfter(120_000));
-    let cancel = CancelToken::new();
-    let stop = cancel.clone();
-    let sink = move |progress: &Progress<'_>| {
-        if progress.subject == "model.safetensors" && progress.done > 100_000 {
-            stop.cancel();
-        }
-    };
+    let (cancel, sink) = cancelled_beyond(100_000);
     let request = PullRequest::new(REPOSITORY, settings(&desk.hub)).unwrap();
     let error = desk.store.pull(&request, &transport(), &sink, &cancel).unwrap_err();
     assert!(matches!(error, StoreError::Cancelled(_)));

@@ -9,7 +9,7 @@ use sotto_store::{
 use sotto_testkit::hub::{FakeHub, Fault, REPOSITORY, sha256, weights};
 use tempfile::TempDir;
 
-use super::client::{patience, settings};
+use super::client::{cancelled_beyond, patience, settings};
 use super::transport;
 
 const WEIGHTS: &str = "/folder/model.safetensors";
@@ -123,13 +123,7 @@ fn a_cut_connection_is_resumed_by_range_and_a_later_pull_goes_on() {
 fn a_cancelled_pull_keeps_its_part() {
     let desk = Desk::new();
     desk.server.fail(WEIGHTS, Fault::StallAfter(120_000));
-    let cancel = CancelToken::new();
-    let stop = cancel.clone();
-    let sink = move |progress: &Progress<'_>| {
-        if progress.subject == "model.safetensors" && progress.done > 100_000 {
-            stop.cancel();
-        }
-    };
+    let (cancel, sink) = cancelled_beyond(100_000);
     let request = PullRequest::new(REPOSITORY, desk.origin()).unwrap();
     let error = desk.store.pull(&request, &transport(), &sink, &cancel).unwrap_err();
     assert!(matches!(error, StoreError::Cancelled(_)));

@@ -3,11 +3,11 @@
 //! Several hypotheses advance in one call: their rows share every matrix product and differ only in their caches.
 
 use sotto_kernels::Heads;
-use sotto_nn::layers::exact::{BlockBuffers, DecoderBlock, DecoderStack, Embedding, KeyValues, Norm};
-use sotto_nn::layers::{KvMemory, NormKind, TensorSource, pick};
+use sotto_nn::layers::exact::{BlockBuffers, DecoderBlock, DecoderStack, Embedding, Norm};
+use sotto_nn::layers::{NormKind, TensorSource, pick};
 use sotto_nn::search::{Pass, Row};
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{CancelToken, Cancelled, Threads};
+use sotto_runtime::{Cancelled, Threads};
 
 use super::{Network, block};
 use crate::model::config::Dimensions;
@@ -21,7 +21,7 @@ pub(super) struct Decoder {
     output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Vec<f32>,
-    blocks: DecoderStack,
+    pub(super) blocks: DecoderStack,
     norm: Norm,
     width: usize,
 }
@@ -60,22 +60,6 @@ impl Decoder {
             norm: Norm::load(source, "decoder.layer_norm", NormKind::LAYER, width)?,
             width,
         })
-    }
-
-    /// Projects encoder states `[states, width]` to the keys and values of every block, reusing the memory of `kept`.
-    pub(super) fn cross_cache(
-        &self,
-        states: &[f32],
-        kept: Option<Vec<KeyValues>>,
-        threads: Threads,
-        cancel: &CancelToken,
-    ) -> Result<Vec<KeyValues>, Cancelled> {
-        self.blocks.project(states, kept, threads, cancel)
-    }
-
-    /// Empty caches for one hypothesis of up to `positions` tokens, limited to the text context.
-    pub(super) fn memory(&self, positions: usize) -> KvMemory {
-        self.blocks.memory(positions)
     }
 
     /// As [`search::Network::feed`](sotto_nn::search::Network::feed).

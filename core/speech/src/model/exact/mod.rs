@@ -41,7 +41,7 @@ impl search::Network for Network {
     }
 
     fn memory(&self, positions: usize) -> KvMemory {
-        self.decoder.memory(positions)
+        self.decoder.blocks.memory(positions)
     }
 
     fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
@@ -78,7 +78,7 @@ impl Whisper for Network {
         threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<KeyValues>, Cancelled> {
-        self.decoder.cross_cache(states, kept, threads, cancel)
+        self.decoder.blocks.project(states, kept, threads, cancel)
     }
 
     fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {

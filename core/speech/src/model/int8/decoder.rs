@@ -5,11 +5,11 @@
 
 use sotto_kernels::{Floats, Heads};
 use sotto_nn::layers::quantized::QuantizedPrecision;
-use sotto_nn::layers::quantized::{DecoderBlock, DecoderBuffers, DecoderStack, Embedding, KeyValues, Norm};
-use sotto_nn::layers::{Backend, HalfMemory, NormKind, TensorSource, pick};
+use sotto_nn::layers::quantized::{DecoderBlock, DecoderBuffers, DecoderStack, Embedding, Norm};
+use sotto_nn::layers::{Backend, NormKind, TensorSource, pick};
 use sotto_nn::search::{Pass, Row};
 use sotto_nn::weights::WeightError;
-use sotto_runtime::{CancelToken, Cancelled};
+use sotto_runtime::Cancelled;
 
 use super::{Network, block};
 use crate::model::config::Dimensions;
@@ -24,7 +24,7 @@ pub(super) struct Decoder {
     output: Option<Embedding>,
     /// Learned positions, `[text_context, width]`.
     positions: Floats,
-    blocks: DecoderStack,
+    pub(super) blocks: DecoderStack,
     norm: Norm,
     width: usize,
     precision: QuantizedPrecision,
@@ -33,7 +33,7 @@ pub(super) struct Decoder {
 /// Memory that decoding reuses from token to token.
 #[derive(Debug)]
 pub(crate) struct DecoderScratch {
-    blocks: DecoderBuffers,
+    pub(super) blocks: DecoderBuffers,
     x: Vec<f32>,
     picked: Vec<f32>,
     logits: Vec<f32>,
@@ -82,22 +82,6 @@ impl Decoder {
     pub(super) fn scratch(&self) -> DecoderScratch {
         let blocks = self.blocks.buffers();
         DecoderScratch { blocks, x: Vec::new(), picked: Vec::new(), logits: Vec::new() }
-    }
-
-    /// Projects encoder states `[states, width]` to the keys and values of every block, reusing the memory of `kept`.
-    pub(super) fn cross_cache(
-        &self,
-        states: &[f32],
-        kept: Option<Vec<KeyValues>>,
-        scratch: &DecoderScratch,
-        cancel: &CancelToken,
-    ) -> Result<Vec<KeyValues>, Cancelled> {
-        self.blocks.project(states, kept, &scratch.blocks, cancel)
-    }
-
-    /// Empty caches for one hypothesis of up to `positions` tokens, limited to the text context.
-    pub(super) fn memory(&self, positions: usize) -> HalfMemory {
-        self.blocks.memory(positions)
     }
 
     /// As [`search::Network::feed`](sotto_nn::search::Network::feed).

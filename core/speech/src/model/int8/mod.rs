@@ -54,7 +54,7 @@ impl search::Network for Network {
     }
 
     fn memory(&self, positions: usize) -> HalfMemory {
-        self.decoder.memory(positions)
+        self.decoder.blocks.memory(positions)
     }
 
     fn feed(&self, pass: search::Pass<'_, '_, Self>, scratch: &mut DecoderScratch) -> Result<(), Cancelled> {
@@ -91,7 +91,7 @@ impl Whisper for Network {
         _threads: Threads,
         cancel: &CancelToken,
     ) -> Result<Vec<KeyValues>, Cancelled> {
-        self.decoder.cross_cache(states, kept, scratch, cancel)
+        self.decoder.blocks.project(states, kept, &scratch.blocks, cancel)
     }
 
     fn bytes_per_token(&self, dimensions: &Dimensions) -> u64 {

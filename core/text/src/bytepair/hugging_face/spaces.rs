@@ -1,5 +1,5 @@
-//! SentencePiece's BPE of characters in a `tokenizer.json`: a space is written as `▁`, and a character without a token
-//! as its bytes, such as `<0x0A>`. Here tokens contain real spaces, so that the bytes of tokens are the text.
+//! SentencePiece's BPE of characters in a `tokenizer.json`: a space is written as `▁`, and a character without a
+//! token as its bytes, such as `<0x0A>`. Here tokens contain real spaces, so that the bytes of tokens are the text.
 
 use std::borrow::Cow;
 
