@@ -1,6 +1,6 @@
 //! Packing: converts a published model into one file of quantized weights that can be mapped and used in place.
 //!
-//! The network is loaded once from a [`Recorder`], so that the file contains exactly what loading needs. Added are the
+//! The network is loaded once from a `Recorder`, so that the file contains exactly what loading needs. Added are the
 //! sizes, the complete generation settings, the vocabulary in a form that needs no parsing, and the provenance of the
 //! weights.
 
