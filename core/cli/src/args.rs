@@ -202,8 +202,8 @@ pub(crate) struct RecordingArgs {
 /// How much of a window is computed.
 #[derive(Debug, Args)]
 pub(crate) struct ContextArg {
-    /// How much of a window of 30 s is computed for a shorter recording, or for live text at a pause.
-    #[arg(long, value_enum, default_value_t = AudioContextArg::Window)]
+    /// How much of a window of 30 s is computed for a shorter recording.
+    #[arg(long, value_enum, default_value_t = AudioContextArg::Auto)]
     pub(crate) audio_context: AudioContextArg,
 }
 
@@ -228,6 +228,8 @@ impl From<PromptCarryArg> for PromptCarry {
 /// Values of `--audio-context`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AudioContextArg {
+    /// The true length; the window with `--precision f32`.
+    Auto,
     /// All of it.
     Window,
     /// As much as there is audio, with the rest where the text is doubtful: faster for recordings of some seconds.
@@ -237,6 +239,7 @@ pub(crate) enum AudioContextArg {
 impl From<AudioContextArg> for AudioContext {
     fn from(arg: AudioContextArg) -> Self {
         match arg {
+            AudioContextArg::Auto => Self::Auto,
             AudioContextArg::Window => Self::Window,
             AudioContextArg::TrueLength => Self::TrueLength,
         }

@@ -33,6 +33,8 @@ fn decisions_live_as_long_as_the_sessions_that_follow_them() {
     let decision = engine.adapted().unwrap();
     assert_eq!(decision.why, Why::Start);
     assert!(decision.setting.step_s > 1.1, "{decision:?}");
+    first.cancel();
+    assert!(first.wait_until_idle(Duration::from_secs(60)));
     drop(first);
     assert_eq!(engine.adapted(), Some(decision));
     second.cancel();

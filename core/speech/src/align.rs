@@ -24,6 +24,9 @@ use crate::word_places::{Heard, place, sounding_states};
 // Width of the median filter over time, as the reference's `medfilt_width`.
 const FILTER: usize = 7;
 
+// Medians that are computed at a time.
+const LANES: usize = 16;
+
 // Seconds by which attention may jump back without counting as a repetition; that of a single word may be anywhere.
 const AGAIN: f64 = 1.0;
 
@@ -32,6 +35,9 @@ const SAME: f64 = 0.1;
 
 // Seconds by which the first words of an utterance attend to earlier audio if they repeat an earlier utterance.
 const ECHO: f64 = 0.3;
+
+// Seconds by which a last word may be longer than it seems.
+const UNSURE_END: f64 = 0.5;
 
 // Words shorter than this, in seconds, were not spoken.
 const SQUEEZED: f64 = 0.05;
@@ -101,7 +107,8 @@ impl Listening {
     }
 
     /// Removes repetitions: cuts the text at the first words that attend to audio before `from` seconds, or to audio of
-    /// earlier words, or that equal the words there. One or two words alone may attend anywhere.
+    /// earlier words, or that equal the words there. One or two words alone may attend anywhere. If none is left,
+    /// what they attend to behind `from` counts as audio that nothing attends to: a repetition hides what is said there.
     pub(crate) fn said_once(mut self, from: f64) -> Self {
         let first = self.given.len();
         let all: Vec<&Timed> = self.given.iter().chain(&self.words).collect();
@@ -109,28 +116,43 @@ impl Listening {
         let mut latest = from;
         // Number of consecutive words up to this one that attend back, and that repeat earlier words.
         let (mut back, mut same, mut cut) = (0, 0, all.len());
+        // The first repeated words may attend anywhere: the place before which `cut` and what it repeats differ.
+        let whole = |mut cut: usize, mut earlier: usize| {
+            while cut > first && earlier > 0 && earlier < cut && letters[cut - 1] == letters[earlier - 1] {
+                (cut, earlier) = (cut - 1, earlier - 1);
+            }
+            cut
+        };
         for (index, word) in all.iter().enumerate().skip(first) {
             let again =
                 |earlier: usize| (all[earlier].heard - word.heard).abs() < SAME && letters[earlier] == letters[index];
             let repeated = (0..index).rev().find(|&earlier| again(earlier));
-            let squeezed =
-                squeezed(&all, index) && (0..index).any(|at| letters[at..].starts_with(&letters[index..index + 3]));
-            if squeezed || hasty(&all, &letters, index) {
+            let squeezed = squeezed(&all, index)
+                .then(|| (0..index).rev().find(|&at| letters[at..].starts_with(&letters[index..index + 3])))
+                .flatten();
+            if let Some(earlier) = squeezed {
+                cut = whole(index, earlier);
+                break;
+            }
+            if hasty(&all, &letters, index) {
                 cut = index;
                 break;
             }
             back = if repeated.is_some() || word.heard < latest - AGAIN { back + 1 } else { 0 };
             same = if repeated.is_some() { same + 1 } else { 0 };
             if back == 3 || same == 2 {
-                cut = index + 1 - back.max(same);
-                // The first repeated words may attend anywhere.
-                let mut earlier = repeated.map_or(0, |at| at.saturating_sub(back.max(same) - 1));
-                while cut > first && earlier > 0 && earlier < cut && letters[cut - 1] == letters[earlier - 1] {
-                    (cut, earlier) = (cut - 1, earlier - 1);
-                }
+                let repeats = back.max(same);
+                cut = whole(index + 1 - repeats, repeated.map_or(0, |at| at.saturating_sub(repeats - 1)));
                 break;
             }
-            latest = latest.max(word.heard);
+            // One word alone may attend too late, too.
+            if index > first {
+                latest = latest.max(word.heard.min(all[index - 1].heard));
+            }
+        }
+        if cut == first && cut < all.len() {
+            let behind = (((from + UNSURE_END) / STATE_SECONDS) as usize).min(self.attention.len());
+            self.attention[behind..].fill(0.0);
         }
         self.words.truncate(cut - first);
         self
@@ -161,13 +183,16 @@ fn squeezed(words: &[&Timed], index: usize) -> bool {
     words.get(index..index + 3).is_some_and(|three| three[2].end - three[0].start < 3.0 * SQUEEZED)
 }
 
-/// Whether the words from `index` on repeat the words right before them, both faster than anybody speaks.
+/// Whether the words from `index` on repeat the words right before them, faster than anybody speaks: both together, or
+/// the second time alone.
 fn hasty(words: &[&Timed], letters: &[String], index: usize) -> bool {
-    (PHRASE..=index.min(words.len() - index)).any(|count| {
+    (2..=index.min(words.len() - index)).any(|count| {
         let first = index - count;
         let last = index + count - 1;
-        let seconds = words[last].end - words[first].start;
-        letters[first..index] == letters[index..=last] && seconds < HASTY * (2 * count) as f64
+        let seconds = |from: usize| words[last].end - words[from].start;
+        let both = count >= PHRASE && seconds(first) < HASTY * (2 * count) as f64;
+        let second = seconds(index) < HASTY / 2.0 * count as f64;
+        letters[first..index] == letters[index..=last] && (both || second)
     })
 }
 
@@ -500,14 +525,21 @@ fn attention_matrix(heads: &[Vec<f32>], tokens: usize, states: usize, kept: &[us
     matrix
 }
 
-/// Zero mean, unit variance over the tokens at each state.
+/// Zero mean, unit variance over the tokens at each state. Row by row, which compilers vectorise.
 fn standardise_columns(values: &mut [f32], tokens: usize, states: usize) {
-    for state in 0..states {
-        let column = (0..tokens).map(|token| f64::from(values[token * states + state]));
-        let mean = column.clone().sum::<f64>() / tokens as f64;
-        let deviation = (column.map(|x| (x - mean) * (x - mean)).sum::<f64>() / tokens as f64).sqrt();
-        for token in 0..tokens {
-            let value = &mut values[token * states + state];
+    let (count, mut means, mut deviations) = (tokens as f64, vec![0.0f64; states], vec![0.0f64; states]);
+    for row in values.chunks_exact(states) {
+        means.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    means.iter_mut().for_each(|mean| *mean /= count);
+    for row in values.chunks_exact(states) {
+        for ((sum, mean), &value) in deviations.iter_mut().zip(&means).zip(row) {
+            *sum += (f64::from(value) - mean) * (f64::from(value) - mean);
+        }
+    }
+    deviations.iter_mut().for_each(|deviation| *deviation = (*deviation / count).sqrt());
+    for row in values.chunks_exact_mut(states) {
+        for ((value, mean), &deviation) in row.iter_mut().zip(&means).zip(&deviations) {
             *value = if deviation > 0.0 { ((f64::from(*value) - mean) / deviation) as f32 } else { 0.0 };
         }
     }
@@ -525,27 +557,39 @@ fn median_filter(row: &[f32]) -> Vec<f32> {
         row[(if index > last { 2 * last - index } else { index }) as usize]
     };
     let mut filtered = vec![0.0; row.len()];
-    let at_the_edge =
-        |centre: usize| middle(&std::array::from_fn(|tap| mirrored(centre as isize + tap as isize - half as isize)));
+    let at_the_edge = |centre: usize| {
+        let taps = |tap: usize| [mirrored(centre as isize + tap as isize - half as isize)];
+        let [median] = middle(std::array::from_fn(taps));
+        median
+    };
     for centre in (0..half).chain(row.len() - half..row.len()) {
         filtered[centre] = at_the_edge(centre);
     }
     let inside = half..row.len().saturating_sub(half).max(half);
-    for (out, values) in filtered[inside].iter_mut().zip(row.array_windows::<FILTER>()) {
-        *out = middle(values);
+    let (blocks, rest) = filtered[inside].as_chunks_mut::<LANES>();
+    let beyond = blocks.len() * LANES;
+    for (out, start) in blocks.iter_mut().zip((0..).step_by(LANES)) {
+        *out = middle(std::array::from_fn(|tap| std::array::from_fn(|lane| row[start + tap + lane])));
+    }
+    for (out, start) in rest.iter_mut().zip(beyond..) {
+        [*out] = middle(std::array::from_fn(|tap| [row[start + tap]]));
     }
     filtered
 }
 
-/// The median of seven by thirteen branch-free compare-exchanges (Devillard 1998), which compilers vectorise.
-fn middle(values: &[f32; FILTER]) -> f32 {
+/// The medians of `N` times seven values by thirteen branch-free compare-exchanges (Devillard 1998), which compilers
+/// vectorise.
+fn middle<const N: usize>(mut taps: [[f32; N]; FILTER]) -> [f32; N] {
     const EXCHANGES: [(usize, usize); 13] =
         [(0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)];
-    let mut values = *values;
     for (low, high) in EXCHANGES {
-        (values[low], values[high]) = (values[low].min(values[high]), values[low].max(values[high]));
+        for lane in 0..N {
+            let (a, b) = (taps[low][lane], taps[high][lane]);
+            // Not `f32::min`, which would look for NaN.
+            (taps[low][lane], taps[high][lane]) = if b < a { (b, a) } else { (a, b) };
+        }
     }
-    values[FILTER / 2]
+    taps[FILTER / 2]
 }
 
 #[cfg(test)]
@@ -595,7 +639,14 @@ mod tests {
                 endless,
                 6,
             ),
-            ("three words that listen back", &[], &[(" I", 4.0), (" a", 2.0), (" b", 2.1), (" c", 2.2)], endless, 1),
+            (
+                "three words that listen back",
+                &[],
+                &[(" We", 4.0), (" are", 4.3), (" a", 2.0), (" b", 2.1), (" c", 2.2)],
+                endless,
+                2,
+            ),
+            ("one word that listens ahead", &[], &[(" I", 4.0), (" a", 2.0), (" b", 2.1), (" c", 2.2)], endless, 4),
         ] {
             assert_eq!(listening(given, words, squeezed).said_once(0.0).words.len(), kept, "{name}");
         }
@@ -626,13 +677,29 @@ mod tests {
         assert_eq!(median_filter(&[1.0, 2.0]), [1.0, 2.0]);
     }
 
+    #[test]
+    fn medians_are_those_of_sorted_neighbours() {
+        for length in [4, 6, 7, 22, 23, 40, 61] {
+            let row: Vec<f32> = (0..length).map(|at| ((at * 37 + at * at) % 29) as f32).collect();
+            let expected: Vec<f32> = (0..length)
+                .map(|centre: isize| {
+                    let place = |at: isize| if at >= length { 2 * (length - 1) - at } else { at.abs() };
+                    let mut near: Vec<f32> = (centre - 3..=centre + 3).map(|at| row[place(at) as usize]).collect();
+                    near.sort_by(f32::total_cmp);
+                    near[3]
+                })
+                .collect();
+            assert_eq!(median_filter(&row), expected, "{length}");
+        }
+    }
+
     /// Exchanges that sort every row of zeros and ones to its median find the median of all rows (Knuth, vol. 3,
     /// §5.3.4).
     #[test]
     fn the_exchanges_find_every_median() {
         for bits in 0..1u32 << FILTER {
             let values: [f32; FILTER] = std::array::from_fn(|at| (bits >> at & 1) as f32);
-            assert_eq!(middle(&values), f32::from(bits.count_ones() > 3), "{values:?}");
+            assert_eq!(middle(values.map(|value| [value])), [f32::from(bits.count_ones() > 3)], "{values:?}");
         }
     }
 

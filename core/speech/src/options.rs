@@ -127,8 +127,11 @@ pub enum Normalization {
 /// How much of a window the encoder computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AudioContext {
-    /// The whole window, padded with silence, as in training.
+    /// [`TrueLength`](Self::TrueLength), but [`Window`](Self::Window) where the references' text is asked for: with a
+    /// model in [`Precision::F32`](crate::Precision::F32), or [`as_written`](TranscribeOptions::as_written).
     #[default]
+    Auto,
+    /// The whole window, padded with silence, as in training.
     Window,
     /// The audio and four seconds of silence after it. A doubtful text (a fifth to a third of short recordings) is
     /// decoded again from the whole window. In all, recordings of a few seconds take half to three quarters of the

@@ -14,7 +14,7 @@ use crate::decode::{
     judge, probability,
 };
 use crate::error::SpeechError;
-use crate::model::{Model, Session};
+use crate::model::{Model, Precision, Session};
 use crate::options::{AudioContext, Language, Task, TranscribeOptions};
 use crate::spoken::SpokenLanguage;
 use crate::transcript::Timing;
@@ -30,6 +30,8 @@ pub(crate) struct WindowDecoder<'m> {
     session: Box<dyn Session>,
     memory: DecodingMemory,
     language: SpokenLanguage,
+    /// What `AudioContext::Auto` is.
+    usual_context: AudioContext,
     pub(crate) timing: Timing,
     /// The memory reserved from the budget.
     _reserved: Reservation,
@@ -71,7 +73,8 @@ impl<'m> WindowDecoder<'m> {
         let _reserved = model.reserve_session(options, threads)?;
         let (session, memory) = (model.session(threads), DecodingMemory::new());
         let (language, timing) = (SpokenLanguage::new(language, &options.language), Timing::default());
-        Ok(Self { model, options, cancel, session, memory, language, timing, _reserved })
+        let usual_context = usual_context(model.precision, options.as_written);
+        Ok(Self { model, options, cancel, session, memory, language, usual_context, timing, _reserved })
     }
 
     /// Checks the options against the model; returns the language, if it is fixed.
@@ -145,10 +148,11 @@ impl<'m> WindowDecoder<'m> {
     /// Number of frames to encode, if `frames` have audio.
     fn needed_frames(&self, features: &[f32], frames: usize, context: Context<'_>) -> usize {
         let all = features.len() / self.model.dimensions.mels;
-        match context.audio_context.unwrap_or(self.options.audio_context) {
-            AudioContext::Window => all,
-            AudioContext::TrueLength => true_length(frames, context.one_attempt).min(all),
-        }
+        let wanted = match context.audio_context.unwrap_or(self.options.audio_context) {
+            AudioContext::Auto => self.usual_context,
+            wanted => wanted,
+        };
+        if wanted == AudioContext::TrueLength { true_length(frames, context.one_attempt).min(all) } else { all }
     }
 
     fn decode_all(&mut self, features: &[f32], context: Context<'_>) -> Result<Attempt, Cancelled> {
@@ -211,7 +215,11 @@ impl<'m> WindowDecoder<'m> {
         let (hypotheses, before) = (session.hypotheses(), memory.search.sampled());
         let mut search = search::Search { hypotheses, memory: &mut memory.search, scorer: &scorer, settings, cancel };
         let draft = Draft::feed(&mut search, &prompt.tokens, draft, &mut recording)?;
-        let silence = probability(search.hypotheses.logits(&[prompt.sot]), no_speech);
+        // Audio of words that are known already is not silent.
+        let silence = match context.prefix {
+            [] => probability(search.hypotheses.logits(&[prompt.sot]), no_speech),
+            _ => 0.0,
+        };
         let candidate = draft.follow(&mut search, &mut recording)?;
         // The prefix is not returned.
         let prefix = prompt.prefix(context.prefix);
@@ -354,6 +362,11 @@ const STEP_FRAMES: usize = 512;
 // as in a stream, needs little.
 const MARGIN_FRAMES: usize = 400;
 const LEAST_MARGIN_FRAMES: usize = 64;
+
+/// What `AudioContext::Auto` is: the whole window for those who want the text of the references.
+fn usual_context(precision: Precision, as_written: bool) -> AudioContext {
+    if as_written || precision == Precision::F32 { AudioContext::Window } else { AudioContext::TrueLength }
+}
 
 /// Mel frames that are encoded for `frames` of audio.
 fn true_length(frames: usize, heard_again: bool) -> usize {

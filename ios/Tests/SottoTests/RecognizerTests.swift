@@ -90,8 +90,10 @@ final class RecognizerTests: XCTestCase {
         XCTAssertNotEqual(suppressed.text, plain.text)
         let beam = try await text { $0.search = .init(beam: 4) }
         XCTAssertGreaterThan(beam.timing.decode, 0)
-        let true_length = try await text { $0.context = .trueLength }
-        XCTAssertEqual(true_length.language, "en")
+        let trueLength = try await text { $0.context = .trueLength }
+        let window = try await text { $0.context = .window }
+        XCTAssertEqual(trueLength.segments.map(\.averageLogProbability), plain.segments.map(\.averageLogProbability))
+        XCTAssertNotEqual(window.segments.map(\.averageLogProbability), plain.segments.map(\.averageLogProbability))
     }
 
     func testSixteenSessionsAtOnceHearTheSame() async throws {

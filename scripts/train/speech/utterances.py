@@ -109,8 +109,8 @@ def main():
     np.savez_compressed(arguments.out / "utterances.npz", samples=np.stack([samples for samples, _ in made]))
     (arguments.out / "utterances.json").write_text(json.dumps([said for _, said in made], indent=1))
     seconds = sum(sentence["end"] - sentence["start"] for _, said in made for sentence in said)
-    sentences = sum(len(said) for _, said in made)
-    print(f"{arguments.windows} windows with {sentences} sentences, {seconds / 60:.1f} minutes of speech")
+    count = sum(len(said) for _, said in made)
+    print(f"{arguments.windows} windows with {count} sentences, {seconds / 60:.1f} minutes of speech")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ pub enum PromptReach {
 /// How much of a window the encoder computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, uniffi::Enum)]
 pub enum EncodedContext {
+    /// The true length, but the window where the references' text is asked for: in f32, or as it is written.
+    Auto,
     /// All of it, filled up with silence, as the models were trained.
     Window,
     /// The audio and some silence behind it, the rest where the text is doubtful: faster for short recordings.
@@ -133,7 +135,7 @@ pub struct SpeechSettings {
     /// The model writes timestamps in every window, not only in long recordings. Not for live sessions.
     #[uniffi(default = false)]
     pub timestamp_tokens: bool,
-    /// How much of a window is computed; all of it by default.
+    /// How much of a window is computed; `Auto` by default. Not for live sessions, which have `volatile_context`.
     #[uniffi(default = None)]
     pub context: Option<EncodedContext>,
     /// Takes each window's text as the model writes it: speech that it leaves out is not decoded again.
@@ -168,6 +170,7 @@ pub struct LiveSettings {
 impl From<EncodedContext> for AudioContext {
     fn from(context: EncodedContext) -> Self {
         match context {
+            EncodedContext::Auto => Self::Auto,
             EncodedContext::Window => Self::Window,
             EncodedContext::TrueLength => Self::TrueLength,
         }

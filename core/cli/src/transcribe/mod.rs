@@ -291,6 +291,7 @@ mod tests {
         assert_eq!(of(&["--prefix", "stop"]).prefix.as_deref(), Some("stop"));
         assert_eq!(of(&["--max-tokens", "7"]).max_tokens, Some(7));
         assert_eq!(of(&["--timestamps", "word"]).timestamps, Timestamps::Word);
+        assert_eq!(of(&["--audio-context", "window"]).audio_context, AudioContext::Window);
         assert_eq!(of(&["--audio-context", "true-length"]).audio_context, AudioContext::TrueLength);
     }
 
@@ -302,6 +303,7 @@ mod tests {
         assert_eq!((found.language, found.task), (Language::Auto, Task::Transcribe));
         // What a text without times is cut by, too.
         assert_eq!(found.timestamps, Timestamps::Segment);
+        assert_eq!(found.audio_context, AudioContext::Auto);
         assert!(!found.condition_on_previous && found.hotwords.is_none() && found.vad.is_none());
         assert_eq!((found.prompt, found.prefix, found.max_tokens), (None, None, None));
     }

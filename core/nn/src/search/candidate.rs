@@ -2,6 +2,9 @@
 
 use super::repetition::looped_tail;
 
+// Tokens that are said again by accident only.
+const PASSAGE: usize = 6;
+
 /// A text found by a search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Candidate {
@@ -115,6 +118,12 @@ impl Candidate {
         tail > 0
     }
 
+    /// Whether the text ends by repeating a passage of `told`, the text before it, or of itself.
+    pub(super) fn ends_with_passage_of(&self, told: &[u32]) -> bool {
+        let Some((before, passage)) = self.tokens.split_last_chunk::<PASSAGE>() else { return false };
+        [told, before].iter().any(|text| text.array_windows::<PASSAGE>().any(|said| said == passage))
+    }
+
     /// Mean log-probability per token, the end-of-text token included.
     #[must_use]
     pub fn avg_logprob(&self) -> f32 {
@@ -192,5 +201,21 @@ mod tests {
         expected.end(end);
         assert!(cut.cut_loop() && !expected.cut_loop());
         assert_eq!(cut.avg_logprob(), expected.avg_logprob());
+    }
+
+    #[test]
+    fn a_passage_that_was_said_before_is_recognised_at_its_end() {
+        let said = [7, 1, 2, 3, 4, 5, 6, 8];
+        for (tokens, told, expected) in [
+            (&[1, 2, 3, 4, 5, 6][..], &said[..], true),
+            (&[9, 1, 2, 3, 4, 5, 6], &said, true),
+            (&[1, 2, 3, 4, 5, 6, 9], &said, false),
+            (&[2, 3, 4, 5, 6], &said, false),
+            (&[1, 2, 3, 4, 5, 6], &[], false),
+            (&[1, 2, 3, 4, 5, 6, 9, 1, 2, 3, 4, 5, 6], &[], true),
+        ] {
+            let text = Candidate { tokens: tokens.to_vec(), ..Candidate::default() };
+            assert_eq!(text.ends_with_passage_of(told), expected, "{tokens:?} behind {told:?}");
+        }
     }
 }

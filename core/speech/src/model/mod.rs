@@ -58,7 +58,7 @@ pub struct Model {
     /// The state of another processor.
     pub(crate) device: Switch,
     /// Precision of the computation.
-    precision: Precision,
+    pub(crate) precision: Precision,
     /// Instruction set of its kernels on the CPU.
     isa: Isa,
     /// The device that was requested.

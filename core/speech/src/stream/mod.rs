@@ -14,6 +14,7 @@ mod earlier;
 mod event;
 mod input;
 mod pace;
+mod said;
 mod session;
 mod tempo;
 mod transcriber;

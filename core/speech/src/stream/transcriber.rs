@@ -6,13 +6,12 @@ use std::time::Instant;
 use sotto_audio::{AudioError, HOP, LogMel, Resampler, SAMPLE_RATE, normalize};
 use sotto_runtime::CancelToken;
 use sotto_runtime::spans::{SpanName, span};
-use sotto_text::Tokenizer;
-use sotto_text::sentences::sentence_ends;
 
 use super::agreement::Agreement;
 use super::earlier::Earlier;
 use super::event::{StreamEvent, StreamText};
 use super::pace::Pace;
+use super::said::{Cut, CutAfter, Said};
 use super::tempo::Tempo;
 use crate::align::{Listening, Timed};
 use crate::error::SpeechError;
@@ -40,12 +39,12 @@ pub struct StreamOptions {
     /// Seconds of new voice after which the text is decoded again; at most half of the model's window. A pause triggers
     /// the next step at once, silence none. Steps become rarer as their audio gets longer.
     pub step: f64,
-    /// Seconds of speech without a pause after which audio up to a final sentence end is dropped; after 1.5 times as
-    /// much up to a clause end, after twice as much up to a word end. At least a step, at most half of the model's
-    /// window.
+    /// Seconds of speech without a pause after which audio up to the last final sentence end is dropped; without one,
+    /// after 1.5 times as much up to a clause end, after twice as much up to a word end. At least a step, at most half
+    /// of the model's window.
     pub trim: f64,
-    /// How much of the window is encoded at every step. Doubtful text is decoded again at the end of its utterance, as
-    /// `transcribe.audio_context` says.
+    /// How much of the window is encoded at every step; `transcribe.audio_context` has no effect on a stream. Doubtful
+    /// text is decoded again at the end of its utterance, from the whole window.
     ///
     /// The true length, the default, takes half to two thirds of the processor time, without more errors in the final
     /// text. More volatile words change; use `Window` if steady volatile text matters more than the battery. Figures:
@@ -115,17 +114,12 @@ const STRETCH: f64 = 30.0;
 // Decimal logarithm of the smallest energy of features.
 const SILENCE: f32 = -10.0;
 
-const CLAUSE_ENDS: [char; 5] = [',', ';', ':', '，', '、'];
-
-// Seconds of a pause that are kept before the audio after a cut.
-const BEFORE: f64 = 0.2;
-
 // A word that ends this close to the last sample may be cut in the middle.
 const UNSURE_TAIL: f64 = 0.3;
 
 // A word of this probability that ends this many seconds before the last sample is final without a second step.
 const CLEAR: f32 = 0.85;
-const CLEAR_TAIL: f64 = 0.5;
+const CLEAR_TAIL: f64 = 0.35;
 
 // An utterance without final words and with a lower mean log-probability is decoded again from a whole window at its
 // end: a guess, though not yet a failure. Costs a tenth of the processor time and avoids a third of the additional
@@ -139,7 +133,7 @@ const ROOM: f64 = 2.0;
 const TOGETHER: f64 = 14.5;
 
 // Utterances from this length in seconds on need no earlier ones as context.
-const ALONE: f64 = 3.5;
+const ALONE: f64 = 4.5;
 
 /// How an utterance is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,8 +198,8 @@ pub struct StreamTranscriber<'r> {
     decoded_at: usize,
     /// Whether someone speaks; always `true` without a detector.
     speaking: bool,
-    /// Tokens of the final words in `audio`.
-    said: Vec<u32>,
+    /// The final words in `audio`.
+    said: Said,
     /// Earlier utterances, before `audio`.
     earlier: Earlier,
     /// Tokens that the current text must begin with; kept to reuse its memory.
@@ -263,7 +257,7 @@ impl<'r> StreamTranscriber<'r> {
             heard: 0,
             hypothesis: Hypothesis::default(),
             decoded_at: 0,
-            said: Vec::new(),
+            said: Said::default(),
             earlier: Earlier::default(),
             prefix: Vec::new(),
             final_end: 0.0,
@@ -426,9 +420,10 @@ impl<'r> StreamTranscriber<'r> {
         let limit = self.heard() - UNSURE_TAIL;
         let words = &self.hypothesis.words;
         let sure = words.iter().take_while(|word| word.end <= limit).count();
+        let twice = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure);
         let old = self.heard() - CLEAR_TAIL;
-        let clear = words.iter().take_while(|word| word.end <= old && word.probability >= CLEAR).count();
-        let agreed = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure).max(clear);
+        let clear = |word: &Timed| word.end <= old && word.probability >= CLEAR;
+        let agreed = twice + words[twice..].iter().take_while(|word| clear(word)).count();
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);
         let words = std::mem::replace(&mut self.hypothesis.words, volatile.clone());
@@ -508,7 +503,7 @@ impl<'r> StreamTranscriber<'r> {
         features(&[earlier, samples], dimensions, &mut self.mel, &mut self.features);
         self.prefix.clear();
         self.prefix.extend_from_slice(told);
-        self.prefix.extend_from_slice(&self.said);
+        self.prefix.extend_from_slice(self.said.tokens());
         let one_attempt = pass != Pass::Careful;
         let context = Context {
             previous: self.previous.tokens(),
@@ -517,7 +512,7 @@ impl<'r> StreamTranscriber<'r> {
             // An utterance without text so far must get some.
             may_be_empty: !self.said.is_empty(),
             one_attempt,
-            audio_context: one_attempt.then_some(self.options.volatile_context),
+            audio_context: Some(if one_attempt { self.options.volatile_context } else { AudioContext::Window }),
         };
         let before = seconds(earlier.len());
         let frames = (earlier.len() + samples.len()).div_ceil(HOP).min(dimensions.window_frames());
@@ -555,7 +550,7 @@ impl<'r> StreamTranscriber<'r> {
 
     fn emit_final(&mut self, words: Vec<Timed>, events: &mut Vec<StreamEvent>) {
         for word in &words {
-            self.said.extend_from_slice(&word.tokens);
+            self.said.push(word.clone());
             self.final_end = self.final_end.max(word.end);
         }
         if let Some(text) = StreamText::from_words(public(words)) {
@@ -579,21 +574,19 @@ impl<'r> StreamTranscriber<'r> {
         }
     }
 
-    /// Keeps the audio short while someone speaks without a pause: cuts after a sentence, later after a clause, finally
-    /// after a word.
+    /// Keeps the audio short while someone speaks without a pause.
     fn trim(&mut self, events: &mut Vec<StreamEvent>) -> Result<(), SpeechError> {
         let window = self.recognizer.window_seconds();
         let (start, length, trim) = (seconds(self.audio_start), seconds(self.audio.len()), self.trim_seconds());
-        let text = self.decoder.model.tokenizer().decode(&self.said);
-        let may_end = match length / trim {
+        let after = match length / trim {
             ..1.0 => return Ok(()),
-            1.0..1.5 => sentence_ends(&text, ""),
-            1.5..2.0 => sentence_ends(&text, "") || text.trim_end().ends_with(CLAUSE_ENDS),
-            _ => true,
+            1.0..1.5 => CutAfter::Sentence,
+            1.5..2.0 => CutAfter::Clause,
+            _ => CutAfter::Word,
         };
         let next = self.hypothesis.words.first().map(|word| word.start);
-        if let Some(time) = cut(self.final_end, next).filter(|_| may_end && self.final_end > start + 1.0) {
-            self.go_on((time * f64::from(SAMPLE_RATE)) as usize);
+        if let Some(cut) = self.said.cut(after, next, start + 1.0) {
+            self.go_on(&cut);
         } else if length >= window - ROOM {
             self.settle_window(events)?;
         }
@@ -628,20 +621,19 @@ impl<'r> StreamTranscriber<'r> {
     /// Continues after an utterance that ends at `sample`.
     fn start_over(&mut self, sample: usize) {
         let length = sample.saturating_sub(self.audio_start).min(self.audio.len());
-        self.earlier.push(&self.audio[..length], &self.said);
+        self.earlier.push(&self.audio[..length], self.said.tokens());
         self.forget_before(sample);
-        self.previous.remember(&self.said);
+        self.previous.remember(self.said.tokens());
         self.said.clear();
         self.agreement.clear();
         self.hypothesis.unheard = None;
     }
 
-    /// Continues inside an utterance: text that is not final begins at `sample`.
-    fn go_on(&mut self, sample: usize) {
+    /// Continues inside an utterance, without the audio and the words before `cut`.
+    fn go_on(&mut self, cut: &Cut) {
         self.earlier.clear();
-        self.forget_before(sample);
-        self.previous.remember(&self.said);
-        self.said.clear();
+        self.forget_before((cut.time * f64::from(SAMPLE_RATE)) as usize);
+        self.previous.remember(&self.said.drop_first(cut.words));
         self.hypothesis.unheard = None;
     }
 
@@ -655,14 +647,6 @@ impl<'r> StreamTranscriber<'r> {
 /// Options without a maximum segment length: the detector would split at a pause that the text has long passed.
 fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
-}
-
-/// Where audio may be cut after final words that end at `end`, before the `next` word.
-///
-/// The end of a last word is uncertain until another one begins: it may have almost no duration, and would be decoded
-/// again after a cut.
-fn cut(end: f64, next: Option<f64>) -> Option<f64> {
-    next.map(|next| end.max(next - BEFORE))
 }
 
 fn public(words: Vec<Timed>) -> Vec<Word> {
@@ -701,20 +685,6 @@ mod tests {
 
     use super::*;
     use crate::starter::{demo_audio, starter};
-
-    /// "service." had three hundredths of a second, and the rest of it was heard again.
-    #[test]
-    fn audio_is_cut_in_front_of_a_word_that_was_heard() {
-        for (end, next, expected) in
-            [(55.33, None, None), (55.33, Some(56.4), Some(56.2)), (55.33, Some(55.4), Some(55.33))]
-        {
-            let found = cut(end, next);
-            assert!(
-                found.zip(expected).map_or(found == expected, |(a, b)| (a - b).abs() < 1e-9),
-                "{end} {next:?}: {found:?}"
-            );
-        }
-    }
 
     /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.
     #[test]

@@ -46,12 +46,20 @@ public struct SpeechOptions: Sendable, Equatable {
 
     /// How much of a window the encoder computes.
     public enum Context: Sendable, Equatable {
+        /// The true length, but the window where the references' text is asked for: in f32, or as it is written.
+        case automatic
         /// All of it, filled up with silence, as the models were trained.
         case window
         /// The audio and some silence behind it, the rest where the text is doubtful: faster for short recordings.
         case trueLength
 
-        var raw: EncodedContext { self == .window ? .window : .trueLength }
+        var raw: EncodedContext {
+            switch self {
+            case .automatic: .auto
+            case .window: .window
+            case .trueLength: .trueLength
+            }
+        }
     }
 
     /// Language of the speech.
@@ -87,7 +95,7 @@ public struct SpeechOptions: Sendable, Equatable {
     /// The model writes timestamps in every window, not only in long recordings. Not for live sessions.
     public var writesTimestampTokens = false
     /// How much of a window is computed; nil for the default.
-    public var context: Context?
+    public var context: Context = .automatic
     /// Takes each window's text as the model writes it: speech that it leaves out is not decoded again.
     public var asWritten = false
 
@@ -124,7 +132,7 @@ public struct SpeechOptions: Sendable, Equatable {
             allowNonSpeech: allowsNonSpeech,
             normalizeRecording: normalizesRecording,
             timestampTokens: writesTimestampTokens,
-            context: context?.raw,
+            context: context.raw,
             asWritten: asWritten)
     }
 }

@@ -1,7 +1,7 @@
 //! Sotto as a worker: `--model FOLDER --precision int8|mixed|f32 --threads N --clips FOLDER --warm-up CLIP
 //! [--audio-context window]`.
 //!
-//! Clips are encoded at their true length, or as a window of 30 s, which is the default of a program that uses Sotto.
+//! Clips are encoded at their true length, which is the default of a program that uses Sotto, or as a window of 30 s.
 
 use std::path::Path;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use sotto_kernels::{KernelSet, measure::read_bandwidth};
 use sotto_peers::{Arguments, Clips, FEW_TOKENS, Failure, MANY_TOKENS, Part, Request, Times, serve, since};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{
-    AudioContext, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions, Transcript,
+    AudioContext, LoadOptions, ModelSource, Precision, SpeechRecognizer, Thresholds, TranscribeOptions, Transcript,
 };
 
 fn main() -> Result<(), Failure> {
@@ -91,7 +91,12 @@ impl Engine {
     }
 
     fn clip(&self, audio: &Pcm16k) -> Result<Times, Failure> {
-        let options = TranscribeOptions { audio_context: self.audio_context, ..TranscribeOptions::greedy() };
+        // With thresholds a text from the true length may be doubtful, and is decoded again.
+        let options = TranscribeOptions {
+            audio_context: self.audio_context,
+            thresholds: Thresholds::default(),
+            ..TranscribeOptions::greedy()
+        };
         let start = Instant::now();
         let text = self.transcribe(audio, &options)?.text;
         Ok(Times { clip_ms: Some(since(start)), text: Some(text), ..Times::default() })

@@ -67,6 +67,9 @@ public enum class PromptReach {
 
 /** How much of a window of 30 seconds is computed. */
 public enum class EncodedContext {
+    /** [TrueLength], but [Window] where the references' text is asked for: in f32, or as it is written. */
+    Auto,
+
     /** All of it, filled up with silence, as the models were trained. */
     Window,
 
@@ -167,7 +170,7 @@ public data class TranscriptionOptions(
     public val allowNonSpeech: Boolean = false,
     public val normalizeRecording: Boolean = false,
     public val timestampTokens: Boolean = false,
-    public val context: EncodedContext = EncodedContext.Window,
+    public val context: EncodedContext = EncodedContext.Auto,
     public val asWritten: Boolean = false,
 ) {
     /** Options for Java: every setter returns the builder. One thread at a time. */

@@ -136,6 +136,7 @@ internal fun VoiceActivity.settings(): NativeVoiceActivity = NativeVoiceActivity
 )
 
 private fun EncodedContext.native(): NativeContext = when (this) {
+    EncodedContext.Auto -> NativeContext.AUTO
     EncodedContext.Window -> NativeContext.WINDOW
     EncodedContext.TrueLength -> NativeContext.TRUE_LENGTH
 }
