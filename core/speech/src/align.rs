@@ -107,8 +107,9 @@ impl Listening {
     }
 
     /// Removes repetitions: cuts the text at the first words that attend to audio before `from` seconds, or to audio of
-    /// earlier words, or that equal the words there. One or two words alone may attend anywhere. If none is left,
-    /// what they attend to behind `from` counts as audio that nothing attends to: a repetition hides what is said there.
+    /// earlier words, or that equal the words there. One or two words alone may attend anywhere. If no word is left
+    /// after the given ones, nothing attends to the audio behind `from`: a repetition hides what is said there, and a
+    /// text that has ended attends anywhere.
     pub(crate) fn said_once(mut self, from: f64) -> Self {
         let first = self.given.len();
         let all: Vec<&Timed> = self.given.iter().chain(&self.words).collect();
@@ -150,7 +151,7 @@ impl Listening {
                 latest = latest.max(word.heard.min(all[index - 1].heard));
             }
         }
-        if cut == first && cut < all.len() {
+        if cut == first && first > 0 {
             let behind = (((from + UNSURE_END) / STATE_SECONDS) as usize).min(self.attention.len());
             self.attention[behind..].fill(0.0);
         }

@@ -88,7 +88,7 @@ impl Figures {
 }
 
 fn cases() -> Vec<Spliced> {
-    spliced(if long_tests() { 60 } else { 16 })
+    spliced(if long_tests() { 60 } else { 24 })
 }
 
 /// Counts over all recordings; `hear` gives the text of the recording with a number, `alone` that of a clip.
