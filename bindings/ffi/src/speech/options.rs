@@ -149,7 +149,7 @@ pub struct LiveSettings {
     /// How the speech is decoded.
     #[uniffi(default = None)]
     pub speech: Option<SpeechSettings>,
-    /// Seconds of new voice after which the text is decoded again; 1.2 by default.
+    /// Seconds of new voice after which the text is decoded again; 1.3 by default.
     #[uniffi(default = None)]
     pub step: Option<f64>,
     /// Seconds of speech without a pause after which audio behind a final sentence is dropped; 6 by default.

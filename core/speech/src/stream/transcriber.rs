@@ -59,7 +59,7 @@ impl Default for StreamOptions {
     fn default() -> Self {
         let volatile_context = AudioContext::TrueLength;
         let transcribe = TranscribeOptions { vad: Some(Vad::builtin()), ..TranscribeOptions::default() };
-        Self { transcribe, step: 1.2, trim: 6.0, volatile_context, tempo: None }
+        Self { transcribe, step: 1.3, trim: 6.0, volatile_context, tempo: None }
     }
 }
 
