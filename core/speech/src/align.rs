@@ -584,10 +584,10 @@ fn middle<const N: usize>(mut taps: [[f32; N]; FILTER]) -> [f32; N] {
     const EXCHANGES: [(usize, usize); 13] =
         [(0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6), (2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)];
     for (low, high) in EXCHANGES {
-        for lane in 0..N {
-            let (a, b) = (taps[low][lane], taps[high][lane]);
+        let (before, from) = taps.split_at_mut(high);
+        for (a, b) in before[low].iter_mut().zip(&mut from[0]) {
             // Not `f32::min`, which would look for NaN.
-            (taps[low][lane], taps[high][lane]) = if b < a { (b, a) } else { (a, b) };
+            (*a, *b) = if *b < *a { (*b, *a) } else { (*a, *b) };
         }
     }
     taps[FILTER / 2]

@@ -1,9 +1,9 @@
 //! Speculative decoding (Leviathan et al. 2023): a draft of the text is fed in one pass, and only where the network
 //! disagrees are tokens decoded one by one. The draft may be the last hypothesis of live text.
 //!
-//! The result is that of greedy decoding, except that with [`SearchSettings::stop_loops`] the text ends where it repeats
-//! a passage of itself or of the prompt: a caller that decodes again and again knows what was said. Cost: one pass of the network per wrong place in the draft, and one per new
-//! token.
+//! The result is that of greedy decoding, except that with [`SearchSettings::stop_loops`] the text ends where it
+//! repeats a passage of itself or of the prompt: a caller that decodes again and again knows what was said. Cost: one
+//! pass of the network per wrong place in the draft, and one per new token.
 
 use sotto_runtime::Cancelled;
 
