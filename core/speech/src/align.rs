@@ -128,10 +128,10 @@ impl Listening {
             let again =
                 |earlier: usize| (all[earlier].heard - word.heard).abs() < SAME && letters[earlier] == letters[index];
             let repeated = (0..index).rev().find(|&earlier| again(earlier));
-            let squeezed = squeezed(&all, index)
-                .then(|| (0..index).rev().find(|&at| letters[at..].starts_with(&letters[index..index + 3])))
-                .flatten();
-            if let Some(earlier) = squeezed {
+            if squeezed(&all, index)
+                && let Some(earlier) =
+                    (0..index).rev().find(|&at| letters[at..].starts_with(&letters[index..index + 3]))
+            {
                 cut = whole(index, earlier);
                 break;
             }

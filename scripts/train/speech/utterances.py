@@ -82,7 +82,7 @@ def window(texts, rng: random.Random, noise: np.random.Generator, path: str):
             break
         samples[at : at + len(voice)] = voice * rng.uniform(0.4, 1.0)
         said.append({"text": text, "start": at / RATE, "end": (at + len(voice)) / RATE})
-        at += len(voice) + int(rng.uniform(0.2, 1.2) * RATE)
+        at = min(WINDOW, at + len(voice) + int(rng.uniform(0.2, 1.2) * RATE))
     if noise.random() < 0.5:
         heard = samples[:at].copy()
         heard = augment.room(noise, heard) if noise.random() < 0.5 else heard

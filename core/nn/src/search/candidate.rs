@@ -2,7 +2,7 @@
 
 use super::repetition::looped_tail;
 
-// Tokens that are said again by accident only.
+// Tokens of a passage: nobody says so many again within a window, but a text that repeats itself does.
 const PASSAGE: usize = 6;
 
 /// A text found by a search.

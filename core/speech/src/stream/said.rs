@@ -9,7 +9,7 @@ use sotto_text::sentences::sentence_ends;
 use crate::align::Timed;
 
 // Words that stay where a cut is in the middle of a clause.
-const LEAD: usize = 3;
+const LEAD_WORDS: usize = 3;
 
 // Seconds of a pause that are kept before the audio after a cut.
 const BEFORE: f64 = 0.2;
@@ -71,30 +71,33 @@ impl Said {
     /// The last place that may be cut, after `from` seconds. `next` is the start of the first word that is not final
     /// yet.
     pub(super) fn cut(&self, after: CutAfter, next: Option<f64>, from: f64) -> Option<Cut> {
-        let sentence = || self.last_cut(next, from, |count| self.ends_sentence(count));
-        let clause = || self.last_cut(next, from, |count| self.words[count - 1].text.trim_end().ends_with(CLAUSE_ENDS));
-        let word = || self.last_cut(next, from, |count| count + LEAD <= self.words.len());
-        let clause = || (after >= CutAfter::Clause).then(clause).flatten();
-        let word = || (after >= CutAfter::Word).then(word).flatten();
-        sentence().or_else(clause).or_else(word)
+        let kinds = [CutAfter::Sentence, CutAfter::Clause, CutAfter::Word];
+        kinds.into_iter().filter(|&kind| kind <= after).find_map(|kind| self.last_cut(kind, next, from))
     }
 
-    /// The last place after a number of words that is `suitable`.
+    /// The last place of one kind.
     ///
     /// The end of a word is uncertain until another one begins: it may have almost no duration, and would be decoded
     /// again after a cut.
-    fn last_cut(&self, next: Option<f64>, from: f64, suitable: impl Fn(usize) -> bool) -> Option<Cut> {
+    fn last_cut(&self, after: CutAfter, next: Option<f64>, from: f64) -> Option<Cut> {
         let place = |words: usize| {
             let end = self.words[words - 1].end;
             let next = self.words.get(words).map(|word| word.start).or(next)?;
-            (end > from && suitable(words)).then(|| Cut { time: end.max(next - BEFORE), words })
+            (end > from && self.ends(words, after)).then(|| Cut { time: end.max(next - BEFORE), words })
         };
         (1..=self.words.len()).rev().find_map(place)
     }
 
-    fn ends_sentence(&self, count: usize) -> bool {
-        let text: String = self.words[..count].iter().map(|word| word.text.as_str()).collect();
-        sentence_ends(&text, self.words.get(count).map_or("", |word| &word.text))
+    /// Whether the first `count` words end so.
+    fn ends(&self, count: usize, after: CutAfter) -> bool {
+        match after {
+            CutAfter::Sentence => {
+                let text: String = self.words[..count].iter().map(|word| word.text.as_str()).collect();
+                sentence_ends(&text, self.words.get(count).map_or("", |word| &word.text))
+            }
+            CutAfter::Clause => self.words[count - 1].text.trim_end().ends_with(CLAUSE_ENDS),
+            CutAfter::Word => count + LEAD_WORDS <= self.words.len(),
+        }
     }
 }
 

@@ -94,7 +94,7 @@ public struct SpeechOptions: Sendable, Equatable {
     public var normalizesRecording = false
     /// The model writes timestamps in every window, not only in long recordings. Not for live sessions.
     public var writesTimestampTokens = false
-    /// How much of a window is computed; nil for the default.
+    /// How much of a window is computed. Not for live sessions, which have `volatileContext`.
     public var context: Context = .automatic
     /// Takes each window's text as the model writes it: speech that it leaves out is not decoded again.
     public var asWritten = false

@@ -149,7 +149,7 @@ public data class VoiceActivity @JvmOverloads constructor(
  * @property normalizeRecording loudness is that of the whole recording, as in the references; not for live sessions
  * @property timestampTokens the model writes timestamps in every window, not only in long recordings; not for live
  *   sessions
- * @property context how much of a window is computed
+ * @property context how much of a window is computed; live sessions have a setting of their own
  * @property asWritten takes each window's text as the model writes it: speech that it leaves out is not decoded again
  * @sample dev.sotto.samples.options
  */
