@@ -52,8 +52,7 @@ final class Carrier: NSObject, URLSessionDataDelegate, @unchecked Sendable {
             tasks[id] = task
             pieces[task.taskIdentifier] = continuation
         }
-        // One after the other, each when the library has taken the last one: what waits meanwhile is bounded, as the
-        // task is suspended.
+        // One after the other, each when the library has taken the last one.
         let pull = pull
         Task { [weak task] in
             for await piece in stream {
@@ -62,7 +61,7 @@ final class Carrier: NSObject, URLSessionDataDelegate, @unchecked Sendable {
                     if !pull.respond(id: id, status: status, headers: headers) { task?.cancel() }
                 case .body(let data):
                     let wanted = await pull.push(id: id, bytes: data)
-                    if wanted { task?.resume() } else { task?.cancel() }
+                    if wanted { task?.goOn() } else { task?.cancel() }
                 case .end: pull.end(id: id)
                 case .failure(let problem): pull.fail(id: id, problem: problem)
                 }
@@ -110,8 +109,7 @@ final class Carrier: NSObject, URLSessionDataDelegate, @unchecked Sendable {
     }
 
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-        // Nothing more comes until this was taken.
-        dataTask.suspend()
+        dataTask.hold()
         send(.body(data), of: dataTask)
     }
 
@@ -134,5 +132,24 @@ final class Carrier: NSObject, URLSessionDataDelegate, @unchecked Sendable {
         case .appTransportSecurityRequiresSecureConnection: return .forbidden(reason: reason)
         default: return .other(reason: reason)
         }
+    }
+}
+
+extension URLSessionDataTask {
+    /// Stops what comes until a piece was taken, so that at most one waits in memory.
+    ///
+    /// Not with swift-corelibs-foundation (Linux): its `suspend` drops the connection, its `resume` begins the transfer
+    /// anew, and it ends the process where a task completes meanwhile. There the pieces wait in memory.
+    fileprivate func hold() {
+        #if !canImport(FoundationNetworking)
+            suspend()
+        #endif
+    }
+
+    /// Lets the next piece come.
+    fileprivate func goOn() {
+        #if !canImport(FoundationNetworking)
+            resume()
+        #endif
     }
 }
