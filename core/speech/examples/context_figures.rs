@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sotto_audio::{Pcm16k, decode_file};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{AudioContext, LoadOptions, Precision, SpeechRecognizer, TranscribeOptions, Transcript};
+use sotto_testkit::noise::mixed;
 use sotto_text::metrics::{ErrorCounts, word_errors};
 use sotto_text::normalize::english;
 
@@ -47,7 +48,8 @@ fn main() {
             for (index, (file, said)) in clips.iter().enumerate() {
                 let mut samples = sound(file);
                 if round > 0 {
-                    add_noise(&mut samples, &noises[(index + round) % noises.len()], &mut below);
+                    let noise = &noises[(index + round) % noises.len()];
+                    samples = mixed(&samples, noise, below(noise.len()), DECIBELS);
                 }
                 let audio = Pcm16k::new(samples).unwrap();
                 let figures = if round > 0 { &mut noisy } else { &mut clean };
@@ -117,13 +119,6 @@ fn seeded(seed: u64) -> impl FnMut(usize) -> usize {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 32) as usize * limit) >> 32
     }
-}
-
-fn add_noise(samples: &mut [f32], noise: &[f32], below: &mut impl FnMut(usize) -> usize) {
-    let noise: Vec<f32> = noise.iter().copied().cycle().skip(below(noise.len())).take(samples.len()).collect();
-    let energy = |samples: &[f32]| samples.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-    let gain = (energy(samples) / energy(&noise).max(1e-9) / 10f64.powf(DECIBELS / 10.0)).sqrt() as f32;
-    samples.iter_mut().zip(&noise).for_each(|(sample, noise)| *sample += noise * gain);
 }
 
 fn processor_seconds() -> f64 {

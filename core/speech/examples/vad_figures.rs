@@ -17,13 +17,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sotto_audio::{AudioFile, decode_file};
+use sotto_runtime::CancelToken;
 use sotto_speech::Vad;
-use sotto_speech::vad::{Detector, STEP, VadOptions, VadStream, load_detector, segments_of};
+use sotto_speech::vad::{Detector, STEP, VadOptions, VadStream, load_detector, speech_segments};
 
 type Failure = Box<dyn std::error::Error>;
 
 const SECOND: usize = 16_000;
 const MINUTE: usize = 60 * SECOND;
+/// Silence on both sides of a clip.
+const AROUND: usize = 2 * SECOND;
 /// Samples over which a clip's loudness is measured.
 const FRAME: usize = SECOND / 100;
 
@@ -47,7 +50,8 @@ fn main() -> Result<(), Failure> {
         println!("# {name}: {:.1} us per step of 32 ms", microseconds_per_step(&vad.model, &clips[0].samples));
         let heard: Vec<Vec<f32>> = noises.iter().map(|(_, samples)| listen(&vad.model, samples)).collect();
         for (threshold, options) in candidates(&vad.options) {
-            let false_seconds: f64 = heard.iter().map(|heard| seconds(&segments_of(heard, MINUTE, &options))).sum();
+            let false_seconds: f64 =
+                noises.iter().map(|(_, samples)| seconds(&segments(&vad.model, samples, &options))).sum();
             let above = heard.iter().flatten().filter(|&&probability| probability >= threshold).count() * STEP;
             println!(
                 "threshold {threshold:.2}: {:.2} s of segments per minute of noise, {:.2} s of steps",
@@ -55,8 +59,8 @@ fn main() -> Result<(), Failure> {
                 above as f64 / SECOND as f64 / noises.len() as f64
             );
         }
-        for ((name, _), heard) in noises.iter().zip(&heard) {
-            let segments = segments_of(heard, MINUTE, &vad.options);
+        for ((name, samples), heard) in noises.iter().zip(&heard) {
+            let segments = segments(&vad.model, samples, &vad.options);
             let highest = heard.iter().copied().fold(0.0, f32::max);
             println!("  {name:22} {:5.2} s in {} segments, highest {highest:.3}", seconds(&segments), segments.len());
         }
@@ -111,9 +115,9 @@ fn letters(archive: &Path) -> Result<Vec<Clip>, Failure> {
 }
 
 fn clip(name: String, samples: &[f32]) -> Clip {
-    let silence = vec![0.0; 2 * SECOND];
+    let silence = vec![0.0; AROUND];
     let samples = [&silence, samples, &silence].concat();
-    let speech = speech_of(&samples, 2 * SECOND..samples.len() - 2 * SECOND);
+    let speech = speech_of(&samples, AROUND..samples.len() - AROUND);
     Clip { name, samples, speech }
 }
 
@@ -137,6 +141,10 @@ fn speech_of(samples: &[f32], recorded: Range<usize>) -> Vec<Option<bool>> {
     (0..steps.len()).map(|at| sure(at).then_some(steps[at])).collect()
 }
 
+fn segments(vad: &Arc<dyn Detector>, samples: &[f32], options: &VadOptions) -> Vec<Range<usize>> {
+    speech_segments(vad, samples, options, &CancelToken::new()).expect("nobody cancels")
+}
+
 fn listen(vad: &Arc<dyn Detector>, samples: &[f32]) -> Vec<f32> {
     let (mut stream, mut probabilities) = (VadStream::new(vad), Vec::new());
     stream.push(samples, |probability| probabilities.push(probability));
@@ -147,7 +155,7 @@ fn listen(vad: &Arc<dyn Detector>, samples: &[f32]) -> Vec<f32> {
 /// The clips with a noise behind them, `below` decibels below their speech.
 fn in_noise(vad: &Vad, clips: &[Clip], noises: &[(String, Vec<f32>)], below: Option<f64>) {
     let (mut of_speech, mut of_silence) = (Vec::new(), Vec::new());
-    let (mut missed, mut lost) = (0usize, Vec::new());
+    let (mut missed, mut lost, mut lost_at_once) = (0usize, Vec::new(), 0);
     for (number, clip) in clips.iter().enumerate() {
         let mut samples = clip.samples.clone();
         if let Some(below) = below {
@@ -159,7 +167,9 @@ fn in_noise(vad: &Vad, clips: &[Clip], noises: &[(String, Vec<f32>)], below: Opt
             samples.iter_mut().zip(noise).for_each(|(sample, noise)| *sample += (gain * f64::from(*noise)) as f32);
         }
         let probabilities = listen(&vad.model, &samples);
-        let segments = segments_of(&probabilities, samples.len(), &vad.options);
+        let segments = self::segments(&vad.model, &samples, &vad.options);
+        let at_once = &samples[AROUND..];
+        lost_at_once += usize::from(self::segments(&vad.model, at_once, &vad.options).is_empty());
         let heard = |step: usize| segments.iter().any(|segment| segment.contains(&(step * STEP + STEP / 2)));
         for (step, (&speech, &probability)) in clip.speech.iter().zip(&probabilities).enumerate() {
             match speech {
@@ -175,7 +185,8 @@ fn in_noise(vad: &Vad, clips: &[Clip], noises: &[(String, Vec<f32>)], below: Opt
     }
     let place = below.map_or("clean".to_owned(), |below| format!("noise {below} dB below"));
     println!(
-        "{place}: area {:.4}, missed {:.2} % of {:.0} s of speech; {} of {} clips without a segment {}",
+        "{place}: area {:.4}, missed {:.2} % of {:.0} s of speech; {} of {} clips without a segment, {lost_at_once} \
+         where the stream begins with the clip; {}",
         area(&of_speech, &mut of_silence),
         100.0 * missed as f64 / of_speech.len() as f64,
         (of_speech.len() * STEP) as f64 / SECOND as f64,

@@ -186,7 +186,9 @@ mod tests {
         let mut endpoints: Vec<Endpoint> = audio.chunks(piece).flat_map(|piece| pauses.push(piece)).collect();
         endpoints.extend(pauses.finish());
         let seconds = |endpoint: &Endpoint| match *endpoint {
-            Endpoint::Start { sample } | Endpoint::End { sample } => sample as f64 / 16_000.0,
+            Endpoint::Start { sample } | Endpoint::End { sample } | Endpoint::Withdrawn { sample } => {
+                sample as f64 / 16_000.0
+            }
         };
         endpoints.chunks(2).map(|pair| (seconds(&pair[0]), seconds(&pair[1]))).collect()
     }

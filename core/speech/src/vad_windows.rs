@@ -68,6 +68,10 @@ pub(crate) fn run(
                     stretch.forget_before(sample);
                     stretch.speaking = false;
                 }
+                Endpoint::Withdrawn { sample } => {
+                    stretch.forget_before(sample);
+                    stretch.speaking = false;
+                }
             }
         }
         let heard = stretch.start + stretch.audio.len();

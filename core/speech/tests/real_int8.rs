@@ -10,6 +10,7 @@ use sotto_audio::{Pcm16k, log_mel_spectrogram, whisper_features};
 use sotto_kernels::{KernelSet, PackedMatrix};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::{AudioContext, LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions};
+use sotto_testkit::noise::{energy, mixed};
 use sotto_testkit::{data_dir, long_tests};
 use sotto_text::metrics::ErrorCounts;
 use support::{clip, golden, real_english, synthetic, tiny_en, tiny_en_int8, word_errors};
@@ -110,23 +111,16 @@ impl Surroundings {
             Self::Clean => speech.clone(),
             Self::Noise(decibels) => {
                 let noise = clip(&format!("noise/noise{}.flac", index % 5 + 1));
-                let noise: Vec<f32> =
-                    noise.samples().iter().cycle().skip(index * 7919).take(samples.len()).copied().collect();
-                let gain = (power(samples) / power(&noise) / 10f64.powf(decibels / 10.0)).sqrt() as f32;
-                Pcm16k::new(samples.iter().zip(&noise).map(|(speech, noise)| speech + gain * noise).collect()).unwrap()
+                Pcm16k::new(mixed(samples, noise.samples(), index * 7919, decibels)).unwrap()
             }
             Self::Rooms(first) => {
                 let response = clip(&format!("noise/rir{}.flac", (first + index) % 4 + 1));
                 let heard = convolved(samples, &response.samples()[..response.samples().len().min(8000)]);
-                let gain = (power(samples) / power(&heard)).sqrt() as f32;
+                let gain = (energy(samples) / energy(&heard)).sqrt() as f32;
                 Pcm16k::new(heard.iter().map(|sample| gain * sample).collect()).unwrap()
             }
         }
     }
-}
-
-fn power(samples: &[f32]) -> f64 {
-    samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>() / samples.len() as f64
 }
 
 /// As long as `samples`: what the response adds behind the end is cut off.

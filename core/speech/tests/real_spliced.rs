@@ -3,7 +3,7 @@
 //!
 //! A quarter of the recordings by default; with `SOTTO_LONG=1` (`scripts/test.sh long`) all sixty. With
 //! `SOTTO_MODEL=base` on whisper-base. With `SOTTO_PEER=FOLDER` another engine's texts are judged alike
-//! (`scripts/peers/spliced.py`).
+//! (`scripts/peers/faster_whisper_texts.py`).
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod support;

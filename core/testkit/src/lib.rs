@@ -14,6 +14,7 @@ pub mod ggml;
 mod golden;
 pub mod heap;
 pub mod hub;
+pub mod noise;
 mod onnx;
 
 pub use block_on::block_on;

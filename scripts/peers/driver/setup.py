@@ -50,14 +50,16 @@ def make(what: str, output: Path, command: list[str | Path]) -> None:
     part.rename(output)
 
 
-def install_environment(paths: Paths) -> None:
-    wanted = (HERE / "requirements.txt").read_text()
-    mark = paths.cache / "venv" / "installed.txt"
-    if mark.exists() and mark.read_text() == wanted:
-        return
-    step("virtual environment", ["python3", "-m", "venv", paths.cache / "venv"])
-    step("Python packages", [paths.python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"])
-    mark.write_text(wanted)
+def install_environment(paths: Paths, requirements: str = "requirements.txt") -> Path:
+    """The interpreter of a virtual environment that has these packages."""
+    folder = paths.cache / ("venv" if requirements == "requirements.txt" else f"venv-{Path(requirements).stem}")
+    python, mark = folder / "bin" / "python", folder / "installed.txt"
+    wanted = (HERE / requirements).read_text()
+    if not (mark.exists() and mark.read_text() == wanted):
+        step("virtual environment", ["python3", "-m", "venv", folder])
+        step("Python packages", [python, "-m", "pip", "install", "--quiet", "-r", HERE / requirements])
+        mark.write_text(wanted)
+    return python
 
 
 def install_c_tools() -> None:

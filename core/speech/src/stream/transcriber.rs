@@ -394,6 +394,13 @@ impl<'r> StreamTranscriber<'r> {
                 self.conclude(sample, events)?;
                 self.speaking = false;
             }
+            Endpoint::Withdrawn { sample } => {
+                self.hypothesis = Hypothesis::default();
+                self.agreement.clear();
+                self.take_back_volatile(events);
+                self.forget_before(sample);
+                self.speaking = false;
+            }
         }
         Ok(())
     }
@@ -423,7 +430,10 @@ impl<'r> StreamTranscriber<'r> {
         let twice = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure);
         let old = self.heard() - CLEAR_TAIL;
         let clear = |word: &Timed| word.end <= old && word.probability >= CLEAR;
-        let agreed = twice + words[twice..].iter().take_while(|word| clear(word)).count();
+        let clear = twice + words[twice..].iter().take_while(|word| clear(word)).count();
+        // What the detector may still take back does not become final.
+        let may_withdraw = self.segmenter.as_ref().is_some_and(Segmenter::may_withdraw);
+        let agreed = if may_withdraw { 0 } else { clear };
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);
         let words = std::mem::replace(&mut self.hypothesis.words, volatile.clone());

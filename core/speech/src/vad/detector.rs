@@ -14,6 +14,13 @@ pub trait Detector: Debug + Send + Sync {
     /// The state of a stream at its beginning. The only call that allocates.
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;
 
+    /// Samples at the beginning of a stream in which the detector does not know the surroundings yet. A segment that
+    /// begins there and ends within three seconds, while its sound goes on, is judged once more with what the detector
+    /// has heard by then, and dropped if most of it is no speech any more. None by default.
+    fn settles(&self) -> usize {
+        0
+    }
+
     /// Options that turn this detector's probabilities into segments suited for transcription.
     fn options(&self) -> VadOptions {
         VadOptions::default()

@@ -1,5 +1,7 @@
 //! Silero's rules (`get_speech_timestamps`, version 6.2), one probability at a time.
 
+use std::ops::Range;
+
 use super::detector::STEP;
 use super::options::VadOptions;
 
@@ -12,6 +14,16 @@ pub(super) enum Decision {
     Started(usize),
     /// The segment that began at `start` ends at `end`. It was announced by [`Decision::Started`].
     Ended { start: usize, end: usize },
+}
+
+impl Decision {
+    /// The segment that has ended.
+    pub(super) fn ended(self) -> Option<Range<usize>> {
+        match self {
+            Self::Started(_) => None,
+            Self::Ended { start, end } => Some(start..end),
+        }
+    }
 }
 
 /// A pause inside a segment at which it may be split.

@@ -8,6 +8,7 @@
 mod detector;
 mod endpointer;
 mod error;
+mod hindsight;
 mod load;
 mod options;
 mod segmenter;

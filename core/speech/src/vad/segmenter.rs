@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::detector::{Detector, STEP};
+use super::detector::{Detector, DetectorState, STEP};
 use super::endpointer::{Decision, Endpointer};
+use super::hindsight::Hindsight;
 use super::options::VadOptions;
 use super::stream::VadStream;
 
@@ -22,18 +23,25 @@ pub enum Endpoint {
         /// The sample after the last.
         sample: usize,
     },
+    /// What has begun was no speech: said in place of its end, only at the beginning of a stream
+    /// ([`Detector::settles`]).
+    Withdrawn {
+        /// The sample after the last.
+        sample: usize,
+    },
 }
 
 /// Finds [`Endpoint`]s in 16 kHz mono audio pushed in pieces of any size; the endpoints do not depend on the pieces.
 ///
-/// Starts and ends alternate and their positions never decrease. Unlike [`speech_segments`](super::speech_segments), it
-/// announces an end at once and not when the next start is known. So if two segments are closer than twice the padding,
-/// the pause belongs to the earlier one as far as it was processed, and the padding at an end is limited to the
-/// processed samples.
+/// Starts and ends (or withdrawals) alternate and their positions never decrease. Unlike
+/// [`speech_segments`](super::speech_segments), it announces an end at once and not when the next start is known. So if
+/// two segments are closer than twice the padding, the pause belongs to the earlier one as far as it was processed, and
+/// the padding at an end is limited to the processed samples.
 #[derive(Debug)]
 pub struct Segmenter {
     stream: VadStream,
     endpointer: Endpointer,
+    hindsight: Hindsight,
     pad: usize,
     /// Number of samples with a probability.
     judged: usize,
@@ -46,7 +54,8 @@ impl Segmenter {
     #[must_use]
     pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: VadOptions) -> Self {
         let pad = options.speech_pad_ms as usize * SAMPLES_PER_MS;
-        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), pad, judged: 0, ended: 0 }
+        let hindsight = Hindsight::new(vad.settles(), options.threshold);
+        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), hindsight, pad, judged: 0, ended: 0 }
     }
 
     /// The earliest possible start of the next segment, while there is no speech: audio before it can be dropped. It
@@ -59,24 +68,38 @@ impl Segmenter {
     /// Processes samples and returns the endpoints that they decide, in order.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
-        let Self { stream, endpointer, pad, judged, ended, .. } = self;
-        stream.push(samples, |probability| {
+        let Self { stream, endpointer, hindsight, pad, judged, ended } = self;
+        stream.push_steps(samples, |probability, step, state| {
             *judged += STEP;
-            endpointer.step(probability, |decision| endpoints.push(padded(decision, *pad, *judged, ended)));
+            hindsight.hear(step, probability);
+            endpointer.step(probability, |decision| {
+                endpoints.push(padded(decision, *pad, *judged, ended).unless(decision, hindsight, state));
+            });
         });
         endpoints
+    }
+
+    /// Whether the speech that goes on may still be withdrawn.
+    #[must_use]
+    pub fn may_withdraw(&self) -> bool {
+        self.hindsight.is_open()
     }
 
     /// The endpoints that the end of the audio decides; a begun segment is ended. Nothing may be pushed afterwards.
     pub fn finish(&mut self) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
         let length = self.judged + self.stream.pending();
-        let (pad, ended) = (self.pad, &mut self.ended);
-        let mut collect = |decision| endpoints.push(padded(decision, pad, length, ended));
-        if let Some(probability) = self.stream.finish() {
-            self.endpointer.step(probability, &mut collect);
+        let Self { stream, endpointer, hindsight, pad, ended, .. } = self;
+        let mut decisions = Vec::new();
+        if let Some((probability, step)) = stream.last_step() {
+            hindsight.hear(step, probability);
+            endpointer.step(probability, |decision| decisions.push(decision));
         }
-        self.endpointer.finish(length, &mut collect);
+        endpointer.finish(length, |decision| decisions.push(decision));
+        for decision in decisions {
+            endpoints.push(padded(decision, *pad, length, ended).unless(decision, hindsight, stream.state()));
+        }
+        stream.reset();
         endpoints
     }
 }
@@ -87,6 +110,18 @@ fn padded(decision: Decision, pad: usize, heard: usize, ended: &mut usize) -> En
         Decision::Ended { end, .. } => {
             *ended = heard.min(end + pad);
             Endpoint::End { sample: *ended }
+        }
+    }
+}
+
+impl Endpoint {
+    /// This, unless it is the end of what was no speech.
+    fn unless(self, decision: Decision, hindsight: &mut Hindsight, state: &dyn DetectorState) -> Self {
+        match (self, decision.ended()) {
+            (Self::End { sample }, Some(segment)) if !hindsight.is_speech(&segment, state) => {
+                Self::Withdrawn { sample }
+            }
+            _ => self,
         }
     }
 }

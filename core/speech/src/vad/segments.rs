@@ -7,6 +7,7 @@ use sotto_runtime::{CancelToken, Cancelled};
 
 use super::detector::Detector;
 use super::endpointer::{Decision, Endpointer};
+use super::hindsight::Hindsight;
 use super::options::VadOptions;
 use super::stream::VadStream;
 
@@ -16,7 +17,8 @@ const SAMPLES_PER_MS: usize = 16;
 const BLOCK: usize = 16_000;
 
 /// The segments of speech in 16 kHz mono `samples`, padded, in order, without overlap: as Silero's
-/// `get_speech_timestamps` returns them for the same options.
+/// `get_speech_timestamps` returns them for the same options, without those at the beginning that the detector takes
+/// back ([`Detector::settles`]).
 ///
 /// # Errors
 /// [`Cancelled`] when `cancel` fires; it is polled once per second of audio.
@@ -42,6 +44,7 @@ pub fn speech_segments<D: Detector + ?Sized>(
 pub struct SegmentFinder {
     stream: VadStream,
     endpointer: Endpointer,
+    hindsight: Hindsight,
     padding: Padding,
     heard: usize,
 }
@@ -50,17 +53,23 @@ impl SegmentFinder {
     /// A finder at the beginning of a recording.
     #[must_use]
     pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: &VadOptions) -> Self {
-        let padding = Padding::new(options);
-        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(options), padding, heard: 0 }
+        let (endpointer, padding) = (Endpointer::new(options), Padding::new(options));
+        let hindsight = Hindsight::new(vad.settles(), options.threshold);
+        Self { stream: VadStream::new(vad), endpointer, hindsight, padding, heard: 0 }
     }
 
     /// Processes 16 kHz mono samples and returns the segments that they decide, in order.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Range<usize>> {
         let mut segments = Vec::new();
-        let Self { stream, endpointer, padding, heard } = self;
+        let Self { stream, endpointer, hindsight, padding, heard } = self;
         *heard += samples.len();
-        stream.push(samples, |probability| {
-            endpointer.step(probability, |decision| segments.extend(padding.take(decision)));
+        stream.push_steps(samples, |probability, step, state| {
+            hindsight.hear(step, probability);
+            endpointer.step(probability, |decision| {
+                if let Some(speech) = decision.ended().filter(|speech| hindsight.is_speech(speech, state)) {
+                    segments.extend(padding.take(speech));
+                }
+            });
         });
         segments
     }
@@ -69,12 +78,16 @@ impl SegmentFinder {
     #[must_use]
     pub fn finish(self) -> Vec<Range<usize>> {
         let mut segments = Vec::new();
-        let Self { mut stream, mut endpointer, mut padding, heard } = self;
-        let mut collect = |decision| segments.extend(padding.take(decision));
-        if let Some(probability) = stream.finish() {
-            endpointer.step(probability, &mut collect);
+        let Self { mut stream, mut endpointer, mut hindsight, mut padding, heard } = self;
+        let mut ended = Vec::new();
+        if let Some((probability, step)) = stream.last_step() {
+            hindsight.hear(step, probability);
+            endpointer.step(probability, |decision| ended.extend(decision.ended()));
         }
-        endpointer.finish(heard, &mut collect);
+        endpointer.finish(heard, |decision| ended.extend(decision.ended()));
+        for speech in ended.into_iter().filter(|speech| hindsight.is_speech(speech, stream.state())) {
+            segments.extend(padding.take(speech));
+        }
         segments.extend(padding.finish(heard));
         segments
     }
@@ -85,7 +98,7 @@ impl SegmentFinder {
 pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -> Vec<Range<usize>> {
     let mut segments = Vec::new();
     let mut padding = Padding::new(options);
-    let mut collect = |decision| segments.extend(padding.take(decision));
+    let mut collect = |decision: Decision| segments.extend(decision.ended().and_then(|speech| padding.take(speech)));
     let mut endpointer = Endpointer::new(options);
     for &probability in probabilities {
         endpointer.step(probability, &mut collect);
@@ -109,8 +122,7 @@ impl Padding {
     }
 
     /// Adds a segment that has ended and returns the one before it, whose end is then final.
-    fn take(&mut self, decision: Decision) -> Option<Range<usize>> {
-        let Decision::Ended { start, end } = decision else { return None };
+    fn take(&mut self, Range { start, end }: Range<usize>) -> Option<Range<usize>> {
         let Some(last) = self.last.take() else {
             self.last = Some(start.saturating_sub(self.pad)..end);
             return None;

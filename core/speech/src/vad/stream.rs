@@ -28,7 +28,16 @@ impl VadStream {
     /// Processes samples and calls `each` with every probability that they complete, in order.
     ///
     /// Samples that are not finite count as zero, so that one bad sample does not spoil the rest of a stream.
-    pub fn push(&mut self, mut samples: &[f32], mut each: impl FnMut(f32)) {
+    pub fn push(&mut self, samples: &[f32], mut each: impl FnMut(f32)) {
+        self.push_steps(samples, |probability, _, _| each(probability));
+    }
+
+    /// As [`push`](Self::push), also with the samples of each step and the state after it.
+    pub(super) fn push_steps(
+        &mut self,
+        mut samples: &[f32],
+        mut each: impl FnMut(f32, &[f32; STEP], &dyn DetectorState),
+    ) {
         while !samples.is_empty() {
             let (now, later) = samples.split_at(samples.len().min(STEP - self.filled));
             for (slot, &sample) in self.pending[self.filled..].iter_mut().zip(now) {
@@ -38,19 +47,32 @@ impl VadStream {
             samples = later;
             if self.filled == STEP {
                 self.filled = 0;
-                each(self.state.step(&self.pending));
+                let probability = self.state.step(&self.pending);
+                each(probability, &self.pending, &*self.state);
             }
         }
     }
 
     /// The probability of the remaining samples, padded with zeros; `None` if there are none. Resets the stream.
     pub fn finish(&mut self) -> Option<f32> {
-        let last = (self.filled > 0).then(|| {
-            self.pending[self.filled..].fill(0.0);
-            self.state.step(&self.pending)
-        });
+        let last = self.last_step().map(|(probability, _)| probability);
         self.reset();
         last
+    }
+
+    /// As [`finish`](Self::finish), also with the samples of the step, and without a reset.
+    pub(super) fn last_step(&mut self) -> Option<(f32, &[f32; STEP])> {
+        if self.filled == 0 {
+            return None;
+        }
+        self.pending[self.filled..].fill(0.0);
+        self.filled = 0;
+        Some((self.state.step(&self.pending), &self.pending))
+    }
+
+    /// The state after the last complete step.
+    pub(super) fn state(&self) -> &dyn DetectorState {
+        &*self.state
     }
 
     /// Resets the stream.

@@ -140,6 +140,25 @@ impl Clips {
     }
 }
 
+/// Writes what `hear` makes of each `NAME.f32` in the folder `--clips` to `NAME.txt` in the folder `--texts`.
+///
+/// # Errors
+/// When a file cannot be read or written, or `hear` fails.
+pub fn each_clip(
+    arguments: &Arguments,
+    mut hear: impl FnMut(Vec<f32>) -> Result<String, Failure>,
+) -> Result<(), Failure> {
+    let texts = Path::new(arguments.get("texts")?);
+    std::fs::create_dir_all(texts)?;
+    for entry in std::fs::read_dir(arguments.get("clips")?)? {
+        let clip = entry?.path();
+        let (Some(name), true) = (clip.file_stem(), clip.extension().is_some_and(|end| end == "f32")) else { continue };
+        let text = hear(read_floats(&clip)?)?;
+        write_whole(&texts.join(name).with_extension("txt"), text.as_bytes())?;
+    }
+    Ok(())
+}
+
 fn read_floats(path: &Path) -> Result<Vec<f32>, Failure> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(bytes.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect())

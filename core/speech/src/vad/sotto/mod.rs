@@ -30,6 +30,11 @@ impl Detector for SottoVad {
     fn options(&self) -> VadOptions {
         VadOptions::SOTTO
     }
+
+    /// A second: a motor that is switched on there sounds like a voice, until it goes on.
+    fn settles(&self) -> usize {
+        16_000
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,9 +1,10 @@
-//! Writes what the workers read: `--data FOLDER --model FOLDER --header FILE --ggml FOLDER --clips FOLDER
-//! --names CLIP,…`.
+//! Writes what the workers read: `--model FOLDER --header FILE --ggml FOLDER [--types q8_0,…]
+//! [--data FOLDER --clips FOLDER --names CLIP,…]`.
 //!
-//! Clips as samples and log-mel features, the model as whisper.cpp files. `--header` is a whisper.cpp file of the
-//! model's size, of which the vocabulary and the mel filters are taken. Files that exist are left alone.
+//! Clips as samples and log-mel features, the model as whisper.cpp files. `--header` is a whisper.cpp file of which the
+//! vocabulary and the mel filters are taken. Files that exist are left alone.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use sotto_audio::{decode_file, log_mel_spectrogram, transpose};
@@ -18,20 +19,26 @@ const TYPES: [(&str, GgmlType); 4] =
 
 fn main() -> Result<(), Failure> {
     let arguments = Arguments::of_process();
-    let (data, clips) = (Path::new(arguments.get("data")?), Path::new(arguments.get("clips")?));
-    std::fs::create_dir_all(clips)?;
-    for clip in arguments.get("names")?.split(',') {
-        prepare_clip(data, clips, clip)?;
+    if let Some(names) = arguments.find("names") {
+        let (data, clips) = (Path::new(arguments.get("data")?), Path::new(arguments.get("clips")?));
+        std::fs::create_dir_all(clips)?;
+        names.split(',').try_for_each(|clip| prepare_clip(data, clips, clip))?;
     }
     let folder = Path::new(arguments.get("ggml")?);
     std::fs::create_dir_all(folder)?;
-    let missing: Vec<_> =
-        TYPES.into_iter().filter(|(name, _)| !folder.join(format!("ggml-{name}.bin")).exists()).collect();
+    let wanted = |name: &str| arguments.find("types").is_none_or(|types| types.split(',').any(|kind| kind == name));
+    let missing: Vec<_> = TYPES
+        .into_iter()
+        .filter(|(name, _)| wanted(name) && !folder.join(format!("ggml-{name}.bin")).exists())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
+    let model = Path::new(arguments.get("model")?);
+    let sizes = sizes(&std::fs::read(model.join("config.json"))?)?;
     let header = read_header(&std::fs::read(arguments.get("header")?)?).ok_or("--header: not a whisper.cpp file")?;
-    let tensors = tensors(&Path::new(arguments.get("model")?).join("model.safetensors"));
+    let header = GgmlHeader { sizes, ..header };
+    let tensors = tensors(&model.join("model.safetensors"));
     for (name, kind) in missing {
         write_whole(&folder.join(format!("ggml-{name}.bin")), &whisper_ggml(&header, &tensors, kind))?;
     }
@@ -61,6 +68,29 @@ fn tensors(file: &Path) -> Vec<NamedTensor> {
         }
     }
     tensors
+}
+
+/// As whisper.cpp's files begin, of a `config.json`.
+fn sizes(config: &[u8]) -> Result<[i32; 10], Failure> {
+    let config: HashMap<String, serde_json::Value> = serde_json::from_slice(config)?;
+    let fields = [
+        "vocab_size",
+        "max_source_positions",
+        "d_model",
+        "encoder_attention_heads",
+        "encoder_layers",
+        "max_target_positions",
+        "d_model",
+        "decoder_attention_heads",
+        "decoder_layers",
+        "num_mel_bins",
+    ];
+    let mut sizes = [0; 10];
+    for (size, field) in sizes.iter_mut().zip(fields) {
+        let value = config.get(field).and_then(serde_json::Value::as_i64);
+        *size = value.ok_or_else(|| format!("config.json: no {field}"))?.try_into()?;
+    }
+    Ok(sizes)
 }
 
 fn read_header(file: &[u8]) -> Option<GgmlHeader> {

@@ -250,9 +250,10 @@ public data class TranscriptionOptions(
  * Options of a live session.
  *
  * @property speech how the speech is decoded; what is not for live sessions is refused
- * @property step seconds of new voice after which the text is decoded again
- * @property trim seconds of speech without a pause after which audio behind a final sentence is dropped
- * @property volatileContext how much of the window is encoded at every step
+ * @property step seconds of new voice after which the text is decoded again; null for the default
+ * @property trim seconds of speech without a pause after which audio behind a final sentence is dropped; null for the
+ *   default
+ * @property volatileContext how much of the window is encoded at every step; null for the default
  * @property detectVoice without it, a pause of 0.6 s ends an utterance, and noise may become text
  * @property adaptive works less while the device is hot or short of power: steps grow longer than [step] and threads
  *   fewer, as the governor decides from what steps take and from what [Sotto.push] is told. Volatile text then comes
@@ -260,9 +261,9 @@ public data class TranscriptionOptions(
  */
 public data class SessionOptions @JvmOverloads constructor(
     public val speech: TranscriptionOptions = TranscriptionOptions(),
-    public val step: Double = 1.1,
-    public val trim: Double = 6.0,
-    public val volatileContext: EncodedContext = EncodedContext.TrueLength,
+    public val step: Double? = null,
+    public val trim: Double? = null,
+    public val volatileContext: EncodedContext? = null,
     public val detectVoice: Boolean = true,
     public val adaptive: Boolean = false,
 )

@@ -102,7 +102,7 @@ internal fun SessionOptions.settings(): LiveSettings = LiveSettings(
     speech = speech.settings(),
     step = step,
     trim = trim,
-    volatileContext = volatileContext.native(),
+    volatileContext = volatileContext?.native(),
     withoutVoiceActivity = !detectVoice,
     adaptive = adaptive,
 )
