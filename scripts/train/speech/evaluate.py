@@ -65,6 +65,7 @@ def main():
     parser.add_argument("models", nargs="+")
     parser.add_argument("--sotto", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--audio-context", default="auto", help="as `sotto bench speech` takes it")
     parser.add_argument("--lists", default="clips,noise,long")
     arguments = parser.parse_args()
     found = lists(pathlib.Path(os.environ["SOTTO_DATA"]), arguments.out)
@@ -81,6 +82,8 @@ def main():
                 "int8",
                 "--threads",
                 "1",
+                "--audio-context",
+                arguments.audio_context,
                 found[name],
             ]
             command += [] if model == "starter" else ["--model", model]

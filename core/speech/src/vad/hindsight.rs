@@ -42,8 +42,8 @@ impl Hindsight {
         self.open
     }
 
-    /// Whether the first segment is speech. It is not, where the sound goes on behind it, no softer than half its power,
-    /// and for a detector in `state`, which has heard all that, less than half of its steps are any more.
+    /// Whether the first segment is speech. It is not, where the sound goes on behind it, no softer than half its
+    /// power, and for a detector in `state`, which has heard all that, less than half of its steps are any more.
     pub(super) fn is_speech(&mut self, segment: &Range<usize>, state: &dyn DetectorState) -> bool {
         let count = segment.end.div_ceil(STEP);
         if segment.start >= self.settles || count > self.steps.len() {

@@ -1,8 +1,8 @@
 //! What whisper.cpp hears: `--model FILE --clips FOLDER --texts FOLDER [--beam N]`. A `.txt` for each `.f32`.
 //!
 //! One thread, English, and otherwise the defaults of its command line: timestamps, five hypotheses (`--beam 1` is its
-//! greedy decoding), second tries at higher temperatures. These draw five samples after greedy decoding; after beams the
-//! bindings leave it at one.
+//! greedy decoding), second tries at higher temperatures. These draw five samples after greedy decoding; after beams
+//! the bindings leave it at one.
 
 use sotto_peers::{Arguments, Failure, each_clip};
 use whisper_rs::{FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters};
