@@ -8,7 +8,7 @@
 //! digit of `alphanumeric.tar.gz`, each between two seconds of silence, as they are and in a noise 20, 10 and 5 dB
 //! below them. A step of 32 ms is speech where the clip alone is loud (within 30 dB of its loudest, pauses under 0.2 s
 //! included), and left out beside a change. Said is the area under the curve of all steps, and how much speech lies
-//! outside of every segment.
+//! outside of every segment; and how many clips have none, also where the stream begins with the clip.
 
 use std::io::{Cursor, Read};
 use std::ops::Range;

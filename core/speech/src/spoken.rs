@@ -18,6 +18,7 @@ pub(crate) struct SpokenLanguage {
     before: Option<Heard>,
     /// Whether every stretch is listened to anew.
     each: bool,
+    is_fixed: bool,
     is_sure: bool,
 }
 
@@ -31,7 +32,8 @@ impl SpokenLanguage {
     /// `fixed` where the options fix it, or the model knows one only.
     pub(crate) fn new(fixed: Option<&'static str>, options: &Language) -> Self {
         let heard = fixed.map(|code| Heard { code, probability: 1.0 });
-        Self { heard, before: heard, each: *options == Language::Each, is_sure: fixed.is_some() }
+        let is_fixed = fixed.is_some();
+        Self { heard, before: heard, each: *options == Language::Each, is_fixed, is_sure: is_fixed }
     }
 
     pub(crate) fn code(&self) -> Option<&'static str> {
@@ -67,6 +69,13 @@ impl SpokenLanguage {
     pub(crate) fn was_silent(&mut self) {
         if !self.is_sure {
             self.forget();
+        }
+    }
+
+    /// All that was heard so far was no speech.
+    pub(crate) fn start_over(&mut self) {
+        if !self.is_fixed {
+            *self = Self { each: self.each, ..Self::default() };
         }
     }
 
@@ -108,6 +117,20 @@ mod tests {
         ] {
             assert_eq!(after(windows, &Language::Auto), expected, "{windows:?}");
         }
+    }
+
+    #[test]
+    fn what_was_no_speech_leaves_no_language() {
+        let mut language = SpokenLanguage::new(None, &Language::Auto);
+        language.hear("en", 0.99);
+        language.was_spoken(false);
+        language.start_over();
+        assert!(language.code().is_none() && !language.is_sure());
+        language.hear("de", 0.5);
+        assert_eq!(language.code(), Some("de"));
+        let mut fixed = SpokenLanguage::new(Some("de"), &Language::Fixed("de".into()));
+        fixed.start_over();
+        assert_eq!((fixed.code(), fixed.is_sure()), (Some("de"), true));
     }
 
     #[test]

@@ -90,6 +90,11 @@ impl<'m> WindowDecoder<'m> {
         if text.is_empty() { Vec::new() } else { self.model.tokenizer.encode(&format!(" {text}")) }
     }
 
+    /// What was decoded so far was no speech: the language is listened for as at the beginning.
+    pub(crate) fn forget_language(&mut self) {
+        self.language.start_over();
+    }
+
     /// Code of the language, once the first window was decoded.
     pub(crate) fn language(&self) -> &'static str {
         self.language.code().unwrap_or("en")

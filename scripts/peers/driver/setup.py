@@ -1,4 +1,5 @@
-"""Installs, builds and converts what is missing. Everything is pinned: requirements.txt, workers/Cargo.lock."""
+"""Installs, builds and converts what is missing. Everything is pinned: requirements.txt,
+words-requirements.txt, workers/Cargo.lock."""
 
 import os
 import shutil

@@ -397,6 +397,8 @@ impl<'r> StreamTranscriber<'r> {
             Endpoint::Withdrawn { sample } => {
                 self.hypothesis = Hypothesis::default();
                 self.agreement.clear();
+                self.decoder.forget_language();
+                self.pace.mark();
                 self.take_back_volatile(events);
                 self.forget_before(sample);
                 self.speaking = false;
@@ -413,9 +415,12 @@ impl<'r> StreamTranscriber<'r> {
         if let Some(tempo) = &self.options.tempo {
             tempo.spent(start.elapsed());
         }
+        // What the detector may still take back does not become final.
+        let may_withdraw = self.segmenter.as_ref().is_some_and(Segmenter::may_withdraw);
         // The model has left out the same speech twice: it will not be decoded from here.
         if let (Some(before), Some(now)) = (unheard, self.hypothesis.unheard)
             && before.abs_diff(now) < SAMPLE_RATE as usize / 2
+            && !may_withdraw
         {
             let words = self.hypothesis.take();
             self.emit_final(words, events);
@@ -431,8 +436,6 @@ impl<'r> StreamTranscriber<'r> {
         let old = self.heard() - CLEAR_TAIL;
         let clear = |word: &Timed| word.end <= old && word.probability >= CLEAR;
         let clear = twice + words[twice..].iter().take_while(|word| clear(word)).count();
-        // What the detector may still take back does not become final.
-        let may_withdraw = self.segmenter.as_ref().is_some_and(Segmenter::may_withdraw);
         let agreed = if may_withdraw { 0 } else { clear };
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);

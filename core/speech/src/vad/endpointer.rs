@@ -17,6 +17,14 @@ pub(super) enum Decision {
 }
 
 impl Decision {
+    /// Start of the segment that goes on.
+    pub(super) fn begun(self) -> Option<usize> {
+        match self {
+            Self::Started(start) => Some(start),
+            Self::Ended { .. } => None,
+        }
+    }
+
     /// The segment that has ended.
     pub(super) fn ended(self) -> Option<Range<usize>> {
         match self {

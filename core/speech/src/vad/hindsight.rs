@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::detector::{DetectorState, STEP};
+use super::endpointer::Decision;
 
-/// Steps that are kept: three seconds. What lasts longer is not judged again.
+/// Steps that are kept: three seconds. What ends later is not judged again.
 const KEPT: usize = 94;
 
 /// The first steps of a stream, as long as a segment there may turn out to be none.
@@ -37,27 +38,32 @@ impl Hindsight {
         self.voiced.push(probability >= self.threshold);
     }
 
-    /// Whether a segment that began at the beginning of the stream might still be withdrawn.
-    pub(super) fn is_open(&self) -> bool {
-        self.open
+    /// Whether a segment that began at this sample may be judged again.
+    pub(super) fn may_judge(&self, start: usize) -> bool {
+        self.open && start < self.settles
+    }
+
+    /// Whether what a decision ends is speech.
+    pub(super) fn judges(&mut self, decision: Decision, state: &dyn DetectorState) -> bool {
+        decision.ended().is_none_or(|segment| self.is_speech(&segment, state))
     }
 
     /// Whether the first segment is speech. It is not, where the sound goes on behind it, no softer than half its
-    /// power, and for a detector in `state`, which has heard all that, less than half of its steps are any more.
+    /// power, and for a detector in `state`, which has heard all that, fewer than half of the steps that were speech
+    /// still are.
     pub(super) fn is_speech(&mut self, segment: &Range<usize>, state: &dyn DetectorState) -> bool {
-        let count = segment.end.div_ceil(STEP);
-        if segment.start >= self.settles || count > self.steps.len() {
+        let (begin, end) = (segment.start / STEP, segment.end.div_ceil(STEP));
+        if !self.may_judge(segment.start) || end > self.steps.len() {
             return true;
         }
         let Self { steps, voiced, .. } = std::mem::replace(self, Self::new(0, self.threshold));
-        let (said, behind) = steps.split_at(count);
-        if 2.0 * power(behind) < power(said) {
+        if 2.0 * power(&steps[end..]) < power(&steps[begin..end]) {
             return true;
         }
         let mut state = state.duplicate();
-        let first = voiced[..count].iter().filter(|voiced| **voiced).count();
-        let second = said.iter().filter(|step| state.step(step) >= self.threshold).count();
-        2 * second >= first
+        let again: Vec<bool> = steps[..end].iter().map(|step| state.step(step) >= self.threshold).collect();
+        let count = |voiced: &[bool]| voiced[begin..end].iter().filter(|voiced| **voiced).count();
+        2 * count(&again) >= count(&voiced)
     }
 }
 

@@ -38,8 +38,8 @@ impl VadOptions {
     };
 
     /// Options for [`SottoVad`](super::SottoVad): the default, but a segment needs 250 ms of voice. The start of one
-    /// noise of the data folder has 224 ms, and no spoken clip in quiet surroundings is lost that 200 ms would keep
-    /// (`examples/vad_figures.rs`).
+    /// noise of the data folder has 224 ms; of the spoken clips in quiet surroundings one single letter more is lost
+    /// than with 200 ms (`examples/vad_figures.rs`).
     pub const SOTTO: Self =
         Self { max_speech_s: 30.0, min_silence_ms: 500, speech_pad_ms: 400, min_voiced_ms: 250, ..Self::SILERO };
 

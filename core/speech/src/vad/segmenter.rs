@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::detector::{Detector, DetectorState, STEP};
+use super::detector::{Detector, STEP};
 use super::endpointer::{Decision, Endpointer};
 use super::hindsight::Hindsight;
 use super::options::VadOptions;
@@ -45,6 +45,8 @@ pub struct Segmenter {
     pad: usize,
     /// Number of samples with a probability.
     judged: usize,
+    /// Start of the speech that goes on, without padding.
+    begun: Option<usize>,
     /// End of the last segment, with padding.
     ended: usize,
 }
@@ -55,7 +57,8 @@ impl Segmenter {
     pub fn new<D: Detector + ?Sized>(vad: &Arc<D>, options: VadOptions) -> Self {
         let pad = options.speech_pad_ms as usize * SAMPLES_PER_MS;
         let hindsight = Hindsight::new(vad.settles(), options.threshold);
-        Self { stream: VadStream::new(vad), endpointer: Endpointer::new(&options), hindsight, pad, judged: 0, ended: 0 }
+        let (stream, endpointer) = (VadStream::new(vad), Endpointer::new(&options));
+        Self { stream, endpointer, hindsight, pad, judged: 0, begun: None, ended: 0 }
     }
 
     /// The earliest possible start of the next segment, while there is no speech: audio before it can be dropped. It
@@ -68,12 +71,13 @@ impl Segmenter {
     /// Processes samples and returns the endpoints that they decide, in order.
     pub fn push(&mut self, samples: &[f32]) -> Vec<Endpoint> {
         let mut endpoints = Vec::new();
-        let Self { stream, endpointer, hindsight, pad, judged, ended } = self;
+        let Self { stream, endpointer, hindsight, pad, judged, begun, ended } = self;
         stream.push_steps(samples, |probability, step, state| {
             *judged += STEP;
             hindsight.hear(step, probability);
             endpointer.step(probability, |decision| {
-                endpoints.push(padded(decision, *pad, *judged, ended).unless(decision, hindsight, state));
+                *begun = decision.begun();
+                endpoints.push(endpoint(decision, hindsight.judges(decision, state), *pad, *judged, ended));
             });
         });
         endpoints
@@ -82,7 +86,7 @@ impl Segmenter {
     /// Whether the speech that goes on may still be withdrawn.
     #[must_use]
     pub fn may_withdraw(&self) -> bool {
-        self.hindsight.is_open()
+        self.begun.is_some_and(|start| self.hindsight.may_judge(start))
     }
 
     /// The endpoints that the end of the audio decides; a begun segment is ended. Nothing may be pushed afterwards.
@@ -97,31 +101,25 @@ impl Segmenter {
         }
         endpointer.finish(length, |decision| decisions.push(decision));
         for decision in decisions {
-            endpoints.push(padded(decision, *pad, length, ended).unless(decision, hindsight, stream.state()));
+            endpoints.push(endpoint(decision, hindsight.judges(decision, stream.state()), *pad, length, ended));
         }
         stream.reset();
+        self.begun = None;
         endpoints
     }
 }
 
-fn padded(decision: Decision, pad: usize, heard: usize, ended: &mut usize) -> Endpoint {
+fn endpoint(decision: Decision, is_speech: bool, pad: usize, heard: usize, ended: &mut usize) -> Endpoint {
     match decision {
         Decision::Started(start) => Endpoint::Start { sample: start.saturating_sub(pad).max(*ended) },
-        Decision::Ended { end, .. } => {
+        Decision::Ended { end, .. } if is_speech => {
             *ended = heard.min(end + pad);
             Endpoint::End { sample: *ended }
         }
-    }
-}
-
-impl Endpoint {
-    /// This, unless it is the end of what was no speech.
-    fn unless(self, decision: Decision, hindsight: &mut Hindsight, state: &dyn DetectorState) -> Self {
-        match (self, decision.ended()) {
-            (Self::End { sample }, Some(segment)) if !hindsight.is_speech(&segment, state) => {
-                Self::Withdrawn { sample }
-            }
-            _ => self,
+        // What comes next may begin right behind it.
+        Decision::Ended { end, .. } => {
+            *ended = heard.min(end);
+            Endpoint::Withdrawn { sample: *ended }
         }
     }
 }

@@ -93,7 +93,8 @@ impl SegmentFinder {
     }
 }
 
-/// The segments of a recording of `length` samples, given one probability per [`STEP`](super::STEP) samples.
+/// The segments of a recording of `length` samples, given one probability per [`STEP`](super::STEP) samples. None is
+/// judged again ([`Detector::settles`]), which takes the samples: see [`speech_segments`].
 #[must_use]
 pub fn segments_of(probabilities: &[f32], length: usize, options: &VadOptions) -> Vec<Range<usize>> {
     let mut segments = Vec::new();

@@ -278,7 +278,8 @@ public data class GovernorOptions @JvmOverloads constructor(
  *
  * @property threads threads
  * @property tier index of the model among the tiers
- * @property stepSeconds seconds of new voice after which live text is decoded again: [SessionOptions.step]
+ * @property stepSeconds seconds of new voice after which live text is decoded again; the session's own
+ *   [SessionOptions.step] where that is longer
  */
 public data class GovernedSetting(
     public val threads: Int,
