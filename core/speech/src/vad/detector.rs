@@ -15,9 +15,9 @@ pub trait Detector: Debug + Send + Sync {
     fn begin(self: Arc<Self>) -> Box<dyn DetectorState>;
 
     /// Samples at the beginning of a stream in which the detector does not know the surroundings yet. A segment that
-    /// begins there, and whose end is known within three seconds of the beginning of the stream while its sound goes on,
-    /// is judged once more with what the detector has heard by then. It is dropped if fewer than half of the steps that
-    /// were speech still are. None by default.
+    /// begins there, and whose end is known within three seconds of the beginning of the stream while its sound goes
+    /// on, is judged once more with what the detector has heard by then. It is dropped if fewer than half of the steps
+    /// that were speech still are. None by default.
     fn settles(&self) -> usize {
         0
     }
