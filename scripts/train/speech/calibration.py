@@ -35,18 +35,19 @@ class Calibration:
             self.tokens.append(torch.tensor([prompted(tokenizer, sentences, stamped=index % 2 == 0)]))
 
     def encoder_inputs(self) -> list[torch.Tensor]:
-        encoder = self.model.model.encoder
-        states = []
-        for mel in self.mel:
-            x = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).transpose(1, 2)
-            states.append(x + encoder.embed_positions.weight[: x.shape[1]])
-        return states
+        return [encoder_input(self.model.model.encoder, mel) for mel in self.mel]
 
     def decoder_inputs(self) -> list[torch.Tensor]:
         decoder = self.model.model.decoder
         return [
             decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]] for tokens in self.tokens
         ]
+
+
+def encoder_input(encoder, mel: torch.Tensor) -> torch.Tensor:
+    """What the first layer gets, of audio of any length; the library's own encoder takes windows of 30 s alone."""
+    x = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).transpose(1, 2)
+    return x + encoder.embed_positions.weight[: x.shape[1]]
 
 
 def prompted(tokenizer: Tokenizer, sentences: list[dict], stamped: bool) -> list[int]:

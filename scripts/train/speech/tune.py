@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 from transformers import WhisperForConditionalGeneration
 
-from calibration import Calibration
+from calibration import Calibration, encoder_input, run_encoder_layer
 from round import BLOCK
 
 # Windows whose gradients are added up.
@@ -37,13 +37,10 @@ def states_and_logits(model, mel, tokens):
 
 
 def encoded(encoder, mel):
-    """States of audio of any length; the library's own encoder takes windows of 30 s alone."""
-    x = F.gelu(encoder.conv2(F.gelu(encoder.conv1(mel)))).transpose(1, 2)
-    x = x + encoder.embed_positions.weight[: x.shape[1]]
+    states = [encoder_input(encoder, mel)]
     for layer in encoder.layers:
-        x = layer(x, None)
-        x = x[0] if isinstance(x, tuple) else x
-    return encoder.layer_norm(x)
+        states = run_encoder_layer(layer, states)
+    return encoder.layer_norm(states[0])
 
 
 class Scaled(torch.nn.Module):

@@ -11,22 +11,21 @@ const KEPT: usize = 94;
 /// The first steps of a stream, as long as a segment there may turn out to be none.
 #[derive(Debug)]
 pub(super) struct Hindsight {
-    /// Segments that begin before this sample are judged again.
+    /// Segments that begin before this sample are judged again; 0 once none can be.
     settles: usize,
     threshold: f32,
     steps: Vec<[f32; STEP]>,
     voiced: Vec<bool>,
-    open: bool,
 }
 
 impl Hindsight {
     pub(super) fn new(settles: usize, threshold: f32) -> Self {
-        Self { settles, threshold, steps: Vec::new(), voiced: Vec::new(), open: settles > 0 }
+        Self { settles, threshold, steps: Vec::new(), voiced: Vec::new() }
     }
 
     /// Keeps a step and its probability.
     pub(super) fn hear(&mut self, step: &[f32; STEP], probability: f32) {
-        if !self.open {
+        if self.settles == 0 {
             return;
         }
         let quiet = self.steps.len() * STEP >= self.settles && !self.voiced.contains(&true);
@@ -40,7 +39,7 @@ impl Hindsight {
 
     /// Whether a segment that began at this sample may be judged again.
     pub(super) fn may_judge(&self, start: usize) -> bool {
-        self.open && start < self.settles
+        start < self.settles
     }
 
     /// Whether what a decision ends is speech.
