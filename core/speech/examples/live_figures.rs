@@ -8,23 +8,19 @@
 //! they are and as they are compared.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the desk")]
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+#[path = "../tests/support/live.rs"]
+mod live;
 
-use sotto_audio::{Pcm16k, SAMPLE_RATE, decode_file};
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use live::{Recording, delays, final_text, listen, recordings};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
+use sotto_speech::stream::StreamOptions;
 use sotto_speech::vad::load_detector;
 use sotto_speech::{LoadOptions, Precision, SpeechRecognizer, TranscribeOptions, Vad};
 use sotto_text::metrics::{ErrorCounts, word_errors};
 use sotto_text::normalize::english;
-
-/// A recording and what is said in it.
-struct Recording {
-    name: String,
-    audio: Pcm16k,
-    text: String,
-}
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -57,20 +53,9 @@ fn measure(recognizer: &SpeechRecognizer, recording: &Recording, vad: Option<Vad
     let offline = recognizer.transcribe(&recording.audio, &options.transcribe, &NoProgress, &cancel).unwrap();
     let offline_time = processor_seconds() - start;
     let start = processor_seconds();
-    let mut transcriber = StreamTranscriber::new(recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
-    let mut events = Vec::new();
-    for block in recording.audio.samples().chunks(SAMPLE_RATE as usize / 10) {
-        transcriber.push(block, &mut events).unwrap();
-    }
-    transcriber.finish(&mut events).unwrap();
+    let events = listen(recognizer, &recording.audio, &options);
     let live_time = processor_seconds() - start;
-    let live: String = events
-        .iter()
-        .filter_map(|event| match event {
-            StreamEvent::Final { text, .. } => Some(text.text.as_str()),
-            _ => None,
-        })
-        .collect();
+    let live = final_text(&events);
     if std::env::var_os("SOTTO_SHOW").is_some() {
         println!("LIVE {live}\nOFFL {}", offline.text);
         let texts = [english(&recording.text), english(&live), english(&offline.text)];
@@ -114,84 +99,7 @@ fn joined(text: &str, other: &str) -> String {
     words.join(" ")
 }
 
-/// Medians over the words: from the end of a word to its first appearance, and to its final text, in seconds of audio.
-fn delays(events: &[StreamEvent]) -> (f64, f64) {
-    let (mut first, mut last) = (Vec::new(), Vec::new());
-    let mut shown_to: f64 = 0.0;
-    for event in events {
-        let (at, text, is_final) = match event {
-            StreamEvent::Volatile { at, text } => (*at, text, false),
-            StreamEvent::Final { at, text } => (*at, text, true),
-            _ => continue,
-        };
-        for word in &text.words {
-            if word.end > shown_to + 0.05 {
-                first.push((at - word.end).max(0.0));
-                shown_to = word.end;
-            }
-            if is_final {
-                last.push((at - word.end).max(0.0));
-            }
-        }
-    }
-    (median(&mut first), median(&mut last))
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 fn processor_seconds() -> f64 {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     statistics.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1e-9
-}
-
-/// Reading with short pauses, several speakers, quiet noise.
-fn recordings(data: &Path) -> Vec<Recording> {
-    let speech = data.join("speech");
-    let mut all = vec![longform(&speech)];
-    let rows = |list: &str| -> Vec<(String, String)> {
-        let list = std::fs::read_to_string(speech.join(list)).unwrap();
-        let rows = list.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
-        rows.filter(|row| row[1] == "en" && row[2].parse::<f64>().unwrap() <= 12.0)
-            .map(|row| (row[0].clone(), row[5].clone()))
-            .collect()
-    };
-    let (real, synthetic) = (rows("manifest.tsv"), rows("synthetic.tsv"));
-    let reading: Vec<_> = real.iter().filter(|(file, _)| file.contains("LJ001")).cloned().collect();
-    let noise = decode_file(speech.join("noise/noise1.flac")).unwrap();
-    all.push(join("reading", &speech, &reading, &[0.4], None));
-    all.push(join("synthetic", &speech, &synthetic, &[0.2, 0.7, 1.5, 3.0], None));
-    let mut mixed: Vec<_> = real.clone();
-    // Every speaker beside every other, in ten minutes.
-    for (index, clip) in synthetic.iter().enumerate() {
-        mixed.insert((index * 7) % mixed.len(), clip.clone());
-    }
-    all.push(join("mixed", &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], None));
-    all.push(join("mixed in noise", &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], Some(&noise)));
-    all
-}
-
-fn longform(speech: &Path) -> Recording {
-    let text = std::fs::read_to_string(speech.join("formats/en-sample.txt")).unwrap();
-    let audio = decode_file(speech.join("formats/longform_en.ogg")).unwrap();
-    Recording { name: "longform".into(), audio, text }
-}
-
-fn join(name: &str, speech: &Path, clips: &[(String, String)], pauses: &[f64], noise: Option<&Pcm16k>) -> Recording {
-    let (mut samples, mut text) = (Vec::new(), String::new());
-    for ((file, said), pause) in clips.iter().zip(pauses.iter().cycle()) {
-        samples.extend_from_slice(decode_file(speech.join(file)).unwrap().samples());
-        samples.resize(samples.len() + (pause * f64::from(SAMPLE_RATE)) as usize, 0.0);
-        text.push_str(said);
-        text.push(' ');
-    }
-    if let Some(noise) = noise {
-        let loudest = noise.samples().iter().fold(1e-9f32, |peak, x| peak.max(x.abs()));
-        for (sample, noise) in samples.iter_mut().zip(noise.samples().iter().cycle()) {
-            *sample += noise / loudest * 0.02;
-        }
-    }
-    Recording { name: name.into(), audio: Pcm16k::new(samples).unwrap(), text }
 }

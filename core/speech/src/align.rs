@@ -39,6 +39,9 @@ const ECHO: f64 = 0.3;
 // Seconds by which a last word may be longer than it seems.
 const UNSURE_END: f64 = 0.5;
 
+// Fraction of a token's probability from which on another spelling was nearly chosen.
+const RIVAL: f32 = 0.5;
+
 // Words shorter than this, in seconds, were not spoken.
 const SQUEEZED: f64 = 0.05;
 
@@ -62,6 +65,8 @@ pub(crate) struct Timed {
     /// Time in seconds that its tokens attend to most.
     pub(crate) heard: f64,
     pub(crate) probability: f32,
+    /// Whether it was nearly joined to the word before it: "street car", "streetcar".
+    pub(crate) undecided: bool,
 }
 
 /// How a text aligns with its audio.
@@ -76,6 +81,16 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
+    /// Marks words that were nearly joined to the words before them. `rivals`, one per token of the text, are the
+    /// probabilities of the joined spelling as fractions of the tokens'.
+    pub(crate) fn doubt_spelling(&mut self, rivals: &[f32]) {
+        let mut first = 0;
+        for word in &mut self.words {
+            word.undecided = rivals.get(first).is_some_and(|&rival| rival >= RIVAL);
+            first += word.tokens.len();
+        }
+    }
+
     /// Removes the first `tokens` tokens. If they end inside a word, its rest stays: mostly a punctuation mark, which
     /// is joined to the next word.
     pub(crate) fn behind(mut self, tokens: usize, tokenizer: &WhisperTokenizer) -> Self {
@@ -98,6 +113,7 @@ impl Listening {
             if let Some(rest) = begun.take() {
                 word.text.insert_str(0, &rest.text);
                 word.tokens.splice(0..0, rest.tokens);
+                word.undecided |= rest.undecided;
             }
             words.push(word);
         }
@@ -401,7 +417,7 @@ fn warp(
         let known = &probabilities[token.min(probabilities.len())..next.min(probabilities.len())];
         let probability = known.iter().sum::<f32>() / known.len().max(1) as f32;
         let heard = heard_at(&loudest[token.min(loudest.len())..next.min(loudest.len())]).unwrap_or(start);
-        timed[piece].push(Timed { text, tokens, start, end, heard, probability });
+        timed[piece].push(Timed { text, tokens, start, end, heard, probability, undecided: false });
         token = next;
     }
     if !voice.has_pauses() {
@@ -598,7 +614,20 @@ mod tests {
     use super::*;
 
     fn timed(text: &str, start: f64, end: f64) -> Timed {
-        Timed { text: text.into(), tokens: vec![1], start, end, heard: start, probability: 1.0 }
+        Timed { text: text.into(), tokens: vec![1], start, end, heard: start, probability: 1.0, undecided: false }
+    }
+
+    #[test]
+    fn a_word_that_was_nearly_joined_is_undecided() {
+        let words = [" street", " car", " lines"].map(|text| timed(text, 0.0, 1.0)).to_vec();
+        let mut listening = Listening { words, ..Listening::default() };
+        listening.words[0].tokens = vec![1, 2];
+        // The second token of a word cannot begin it.
+        listening.doubt_spelling(&[0.1, 0.9, 0.6, 0.4]);
+        assert_eq!(listening.words.iter().map(|word| word.undecided).collect::<Vec<_>>(), [false, true, false]);
+        // Tokens that have not been decoded here are decided.
+        listening.doubt_spelling(&[]);
+        assert!(listening.words.iter().all(|word| !word.undecided));
     }
 
     /// Words a third of a second long, or squeezed to nothing from `squeezed` seconds on, that listen where they begin.

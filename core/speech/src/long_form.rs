@@ -156,12 +156,17 @@ impl<'d, 'm> LongForm<'d, 'm> {
         }
         let prefix = std::mem::take(&mut self.prefix);
         let context = Context { previous: self.previous.tokens(), prefix: &prefix, timestamps, ..Context::default() };
-        let attempt = self.decoder.decode(&window.values, window.frames, context)?;
+        let mut attempt = self.decoder.decode(&window.values, window.frames, context)?;
         if attempt.is_silence(&options.thresholds) {
             return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
         }
+        // The model may write the prefix again.
+        let tokenizer = self.decoder.model.tokenizer();
+        if !tokenizer.decode(&attempt.tokens).starts_with(&tokenizer.decode(&prefix)) {
+            attempt.tokens.splice(0..0, prefix);
+        }
         let voice = Voice::new(&window.values, self.decoder.model.dimensions().mels, window.frames);
-        if !timestamps && options.timestamps != Timestamps::None && prefix.is_empty() {
+        if !timestamps && options.timestamps != Timestamps::None {
             let (segments, attention) = self.sentences(&attempt, &voice, start)?;
             self.remember(&segments, &attempt);
             return Ok(Heard { segments, advance: window.frames, attention });
@@ -172,9 +177,6 @@ impl<'d, 'm> LongForm<'d, 'm> {
             cut.segments.iter().map(|piece| segment(tokenizer, &attempt, piece, start)).collect();
         self.remember(&segments, &attempt);
         let attention = self.settle(&mut segments, &voice, start)?;
-        if let Some(first) = segments.first_mut().filter(|_| !prefix.is_empty()) {
-            begin_with(first, &self.decoder.model.tokenizer().decode(&prefix));
-        }
         Ok(Heard { segments, advance: cut.advance, attention })
     }
 
@@ -310,16 +312,6 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, piece: &Piece, offse
         no_speech_prob: attempt.no_speech_prob,
         temperature: attempt.temperature,
         ..Segment::default()
-    }
-}
-
-/// The prefix has no times: it is put before the first word.
-fn begin_with(segment: &mut Segment, prefix: &str) {
-    if !segment.text.starts_with(prefix) {
-        segment.text.insert_str(0, prefix);
-    }
-    if let Some(word) = segment.words.first_mut() {
-        word.text.insert_str(0, prefix);
     }
 }
 

@@ -214,6 +214,7 @@ impl<'m> WindowDecoder<'m> {
         let decode = span(SpanName::Decode);
         let Prepared { prompt, scorer, settings } = self.prepare(context)?;
         let (model, cancel) = (self.model.clone(), self.cancel);
+        let scorer = WindowScorer { spelling: Some(&model.tokenizer), ..scorer };
         let mut recording = Recording::new(&model.alignment_heads);
         let no_speech = model.tokenizer.special().no_speech;
         let Self { session, memory, .. } = self;
@@ -229,13 +230,15 @@ impl<'m> WindowDecoder<'m> {
         // The prefix is not returned.
         let prefix = prompt.prefix(context.prefix);
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
+        let rivals: Vec<f32> = prefix.iter().map(|_| 0.0).chain(candidate.rivals()).collect();
         let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut self.memory.compressor);
         self.count(&attempt, before, start);
         drop(decode);
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
         let first = prompt.tokens.len() - prefix.len() - 1;
         let recorded = Recorded::behind(recording, prompt.sot, first);
-        let listening = listen_to_recorded(self, recorded, &voice, &text, &probabilities);
+        let mut listening = listen_to_recorded(self, recorded, &voice, &text, &probabilities);
+        listening.doubt_spelling(&rivals);
         Ok((attempt, listening.behind(prefix.len(), &self.model.tokenizer)))
     }
 
@@ -258,6 +261,7 @@ impl<'m> WindowDecoder<'m> {
             rules: self.rules(context),
             hotwords: options.hotwords.as_deref(),
             end: self.model.tokenizer.special().eot,
+            spelling: None,
         };
         let settings = SearchSettings {
             beam: options.search.beam,

@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use sotto_audio::{Pcm16k, SAMPLE_RATE};
+use sotto_audio::Pcm16k;
 use sotto_runtime::{CancelToken, NoProgress, Threads};
-use sotto_speech::stream::{StreamEvent, StreamOptions, StreamTranscriber};
+use sotto_speech::stream::StreamOptions;
 use sotto_speech::vad::{SileroVad, VadOptions};
 use sotto_speech::{LoadOptions, Precision, SpeechRecognizer, TranscribeOptions, Vad};
 use sotto_testkit::{data_dir, long_tests, whisper_base};
+use support::live::{final_text, listen};
 use support::spliced::{Heard, Spliced, follow, spliced};
 use support::{clip, tiny_en_int8};
 
@@ -46,18 +47,7 @@ fn offline(recognizer: &SpeechRecognizer, audio: &Pcm16k, vad: Option<Vad>) -> S
 fn live(recognizer: &SpeechRecognizer, audio: &Pcm16k, vad: Option<Vad>) -> String {
     let transcribe = TranscribeOptions { vad, ..TranscribeOptions::default() };
     let options = StreamOptions { transcribe, ..StreamOptions::default() };
-    let cancel = CancelToken::new();
-    let mut transcriber = StreamTranscriber::new(recognizer, &options, SAMPLE_RATE, 1, &cancel).unwrap();
-    let mut events = Vec::new();
-    for block in audio.samples().chunks(SAMPLE_RATE as usize / 10) {
-        transcriber.push(block, &mut events).unwrap();
-    }
-    transcriber.finish(&mut events).unwrap();
-    let text = |event| match event {
-        StreamEvent::Final { text, .. } => Some(text.text),
-        _ => None,
-    };
-    events.into_iter().filter_map(text).collect()
+    final_text(&listen(recognizer, audio, &options))
 }
 
 /// What became of the clips of all recordings.

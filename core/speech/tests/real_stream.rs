@@ -55,11 +55,7 @@ fn final_text(audio: &Pcm16k, mut cuts: Cuts) -> String {
         left = later;
     }
     transcriber.finish(&mut events).unwrap();
-    let text = |event| match event {
-        StreamEvent::Final { text, .. } => Some(text.text),
-        _ => None,
-    };
-    events.into_iter().filter_map(text).collect()
+    support::live::final_text(&events)
 }
 
 fn offline_text(audio: &Pcm16k) -> String {

@@ -10,7 +10,7 @@ mod support;
 use serde_json::Value;
 use sotto_speech::{Normalization, Thresholds, TimestampTokens, Timestamps, TranscribeOptions, Transcript, Word};
 use support::joined::joined;
-use support::{clip, golden, tiny_en, token_ids, transcribe};
+use support::{clip, golden, tiny_en, token_ids, transcribe, word_errors};
 
 /// Median over a clip's words of the distance to the reference's start, in seconds.
 const TIME: f64 = 0.16;
@@ -127,4 +127,35 @@ fn words_of_long_recordings_are_in_order_and_inside_the_audio() {
     let transcript = transcribe(&recording.audio, &options);
     assert_in_order("two_minutes", &transcript);
     assert!(words(&transcript).len() > 150);
+}
+
+/// As reading on where a recording was cut: what is given is said once, and each of its words has a time of its own.
+#[test]
+fn words_of_a_prefix_are_heard_where_they_are_said() {
+    if tiny_en().is_none() {
+        return;
+    }
+    let audio = clip("clips/LJ001-0003.flac");
+    let whole = transcribe(&audio, &TranscribeOptions { timestamps: Timestamps::Word, ..TranscribeOptions::default() });
+    let expected: Vec<&str> = words(&whole).iter().map(|word| word.text.as_str()).collect();
+    assert!(expected.len() > 20, "{expected:?}");
+    for given in [2, 10, expected.len() - 1] {
+        for (timestamps, timestamp_tokens) in [
+            (Timestamps::Word, TimestampTokens::LongForm),
+            (Timestamps::Word, TimestampTokens::Always),
+            (Timestamps::None, TimestampTokens::LongForm),
+        ] {
+            let prefix = Some(expected[..given].concat());
+            let options = TranscribeOptions { prefix, timestamps, timestamp_tokens, ..TranscribeOptions::default() };
+            let heard = transcribe(&audio, &options);
+            let errors = word_errors(&whole.text, &heard.text);
+            assert_eq!(errors.rate(), 0.0, "{given} given, {timestamps:?}, {timestamp_tokens:?}: {}", heard.text);
+            if timestamps == Timestamps::Word {
+                let starts = |transcript| words(transcript).iter().map(|word| word.start).collect::<Vec<_>>();
+                let (here, there) = (starts(&heard), starts(&whole));
+                let near = here.iter().zip(&there).filter(|(a, b)| (**a - **b).abs() < 0.1).count();
+                assert!(here.len() == there.len() && near + 2 >= there.len(), "{given}: {here:?} {there:?}");
+            }
+        }
+    }
 }

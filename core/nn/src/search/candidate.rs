@@ -27,13 +27,16 @@ pub(super) struct Share {
     pub(super) logprob: f32,
     /// The bonus of a preference; negative if it is taken back.
     pub(super) bonus: f32,
+    /// Log-probability of its rival; `-inf` without one.
+    pub(super) rival: f32,
 }
 
 impl Share {
     /// The share of a token with this log-probability and score.
     pub(super) fn of(logprob: f32, score: f32) -> Self {
         // The difference of infinite values would be NaN.
-        Self { logprob, bonus: if score == logprob { 0.0 } else { score - logprob } }
+        let bonus = if score == logprob { 0.0 } else { score - logprob };
+        Self { logprob, bonus, rival: f32::NEG_INFINITY }
     }
 }
 
@@ -75,6 +78,11 @@ impl Candidate {
         self.shares.iter().map(|share| sotto_kernels::exp(share.logprob))
     }
 
+    /// Probability of each token's [`rival`](super::Scorer::rival) as a fraction of the token's; 0 without one.
+    pub fn rivals(&self) -> impl Iterator<Item = f32> {
+        self.shares.iter().map(|share| sotto_kernels::exp(share.rival - share.logprob))
+    }
+
     /// Makes room for `max_tokens`.
     fn reserve(&mut self, max_tokens: usize) {
         self.tokens.reserve(max_tokens.saturating_sub(self.tokens.len()));
@@ -100,7 +108,7 @@ impl Candidate {
     }
 
     /// Adds the end-of-text token to the sums; the token itself is not kept.
-    pub(super) fn end(&mut self, Share { logprob, bonus }: Share) {
+    pub(super) fn end(&mut self, Share { logprob, bonus, .. }: Share) {
         self.sum_logprob += f64::from(logprob);
         self.bonus += f64::from(bonus);
     }
@@ -110,7 +118,7 @@ impl Candidate {
         let tail = looped_tail(&self.tokens);
         let kept = self.tokens.len() - tail;
         self.tokens.truncate(kept);
-        for Share { logprob, bonus } in self.shares.drain(kept..) {
+        for Share { logprob, bonus, .. } in self.shares.drain(kept..) {
             self.sum_logprob -= f64::from(logprob);
             self.bonus -= f64::from(bonus);
         }
@@ -183,7 +191,7 @@ mod tests {
             let mut candidate = Candidate::default();
             // Each token has a different share; powers of two add up exactly.
             for (place, &token) in tokens.iter().enumerate() {
-                candidate.push(token, Share { logprob: -0.25 * (place + 1) as f32, bonus: 0.5 });
+                candidate.push(token, Share { logprob: -0.25 * (place + 1) as f32, bonus: 0.5, ..Share::of(0.0, 0.0) });
             }
             candidate
         };
@@ -195,7 +203,7 @@ mod tests {
         assert_eq!(cut.avg_logprob(), expected.avg_logprob());
         assert_eq!(cut, Candidate { looped: true, ..expected });
         // Followed by the end of the text, which is not part of the loop.
-        let end = Share { logprob: -3.0, bonus: 0.0 };
+        let end = Share::of(-3.0, -3.0);
         let [mut cut, mut expected] = [text(&looped), text(&once)];
         cut.end(end);
         expected.end(end);

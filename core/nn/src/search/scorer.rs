@@ -18,6 +18,11 @@ pub trait Scorer: Debug {
         column as u32
     }
 
+    /// The column of another way to write what `token` writes. A [`Candidate`](super::Candidate) notes its probability.
+    fn rival(&self, _token: u32) -> Option<usize> {
+        None
+    }
+
     /// A preference that is added to the network's scores, if there is one.
     fn preference(&self) -> Option<&dyn Preference> {
         None

@@ -137,12 +137,18 @@ pub(super) fn pick(
     scorer.log_probabilities(scores, text);
     let Some(preference) = scorer.preference() else {
         let column = choose(scores);
-        return (scorer.token(column), Share { logprob: scores[column], bonus: 0.0 });
+        let token = scorer.token(column);
+        return (token, Share { logprob: scores[column], bonus: 0.0, rival: rival(scorer, token, scores) });
     };
     preference.favour(text, scores, weighed);
     let column = choose(weighed);
     let token = scorer.token(column);
-    (token, Share { logprob: scores[column], bonus: preference.bonus(text, token) })
+    let bonus = preference.bonus(text, token);
+    (token, Share { logprob: scores[column], bonus, rival: rival(scorer, token, scores) })
+}
+
+fn rival(scorer: &dyn Scorer, token: u32, scores: &[f32]) -> f32 {
+    scorer.rival(token).and_then(|column| scores.get(column)).copied().unwrap_or(f32::NEG_INFINITY)
 }
 
 #[cfg(test)]
@@ -178,6 +184,10 @@ mod tests {
 
     /// The texts of the sources after `first`, each alone or as a batch.
     fn texts(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Vec<u32>> {
+        candidates(scorer, sources, first).into_iter().map(|text| text.tokens).collect()
+    }
+
+    fn candidates(scorer: &dyn Scorer, sources: &[u32], first: u32) -> Vec<Candidate> {
         let mut inference = Inference::new(Arc::new(Toy { columns: 8 }), Threads::ONE);
         let cancel = CancelToken::new();
         let make = |_: &Toy, _: &mut _, kept: &mut Vec<u32>| -> Result<(), ()> {
@@ -189,8 +199,34 @@ mod tests {
         let mut memory = SearchMemory::default();
         let (hypotheses, memory) = (&mut inference, &mut memory);
         let mut search = Search { hypotheses, memory, scorer, settings: SETTINGS, cancel: &cancel };
-        let texts = search.greedy_each(first, sources.len()).unwrap();
-        texts.into_iter().map(|text| text.tokens).collect()
+        search.greedy_each(first, sources.len()).unwrap()
+    }
+
+    /// The next token's column is the rival; the last one has none.
+    #[derive(Debug)]
+    struct Neighbours(Plain);
+
+    impl Scorer for Neighbours {
+        fn end(&self) -> u32 {
+            self.0.end()
+        }
+
+        fn log_probabilities(&self, logits: &mut [f32], text: &[u32]) {
+            self.0.log_probabilities(logits, text);
+        }
+
+        fn rival(&self, token: u32) -> Option<usize> {
+            (token < 7).then_some(token as usize + 1)
+        }
+    }
+
+    #[test]
+    fn the_probability_of_a_rival_is_noted_as_a_fraction() {
+        let noted = |scorer: &dyn Scorer| candidates(scorer, &[2], 1).remove(0).rivals().collect::<Vec<f32>>();
+        // Every token further away costs one in the logarithm.
+        let rivals = noted(&Neighbours(Plain { end: 7 }));
+        assert!(rivals.len() > 3 && rivals.iter().all(|rival| (rival - (-1.0f32).exp()).abs() < 1e-5), "{rivals:?}");
+        assert!(noted(&Plain { end: 7 }).iter().all(|&rival| rival == 0.0));
     }
 
     #[test]

@@ -113,7 +113,15 @@ mod tests {
         for (index, word) in text.split_inclusive(' ').enumerate() {
             let start = 10.0 + 0.6 * index as f64;
             let (tokens, text) = (vec![index as u32; 2], format!(" {}", word.trim()));
-            said.push(Timed { text, tokens, start, end: start + 0.5, heard: start, probability: 1.0 });
+            said.push(Timed {
+                text,
+                tokens,
+                start,
+                end: start + 0.5,
+                heard: start,
+                probability: 1.0,
+                undecided: false,
+            });
         }
         said
     }

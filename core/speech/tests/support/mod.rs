@@ -4,6 +4,7 @@
 
 pub mod formula;
 pub mod joined;
+pub mod live;
 pub mod spliced;
 
 use std::path::{Path, PathBuf};
