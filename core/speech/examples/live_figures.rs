@@ -3,7 +3,8 @@
 //!     cargo run --release -p sotto-speech --example live_figures -- MODEL DETECTOR [RECORDING…]
 //!
 //! DETECTOR is a file or `builtin`. Without RECORDINGs: what the data folder makes (`../shared/data` or `SOTTO_DATA`).
-//! Processor time is that of the thread, so that other work on the machine does not count; it needs Linux.
+//! Processor time is that of the thread, so that other work on the machine does not count; it needs Linux. It is the
+//! median of `SOTTO_ROUNDS` rounds (one by default), each of which runs offline and then live.
 //! `SOTTO_VAD=0` or `1` measures without or with voice activity detection alone; `SOTTO_SHOW=1` shows the texts, as
 //! they are and as they are compared.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a tool for the desk")]
@@ -14,7 +15,7 @@ mod live;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use live::{Recording, delays, final_text, listen, recordings};
+use live::{Recording, delays, final_text, listen, median, recordings};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::stream::StreamOptions;
 use sotto_speech::vad::load_detector;
@@ -49,12 +50,19 @@ fn measure(recognizer: &SpeechRecognizer, recording: &Recording, vad: Option<Vad
     let transcribe = TranscribeOptions { vad, ..TranscribeOptions::default() };
     let options = StreamOptions { transcribe, ..StreamOptions::default() };
     let cancel = CancelToken::new();
-    let start = processor_seconds();
-    let offline = recognizer.transcribe(&recording.audio, &options.transcribe, &NoProgress, &cancel).unwrap();
-    let offline_time = processor_seconds() - start;
-    let start = processor_seconds();
-    let events = listen(recognizer, &recording.audio, &options);
-    let live_time = processor_seconds() - start;
+    let rounds: usize = std::env::var("SOTTO_ROUNDS").map_or(1, |rounds| rounds.parse().expect("a number of rounds"));
+    let (mut offline_times, mut live_times) = (Vec::new(), Vec::new());
+    let round = || {
+        let start = processor_seconds();
+        let offline = recognizer.transcribe(&recording.audio, &options.transcribe, &NoProgress, &cancel).unwrap();
+        offline_times.push(processor_seconds() - start);
+        let start = processor_seconds();
+        let events = listen(recognizer, &recording.audio, &options);
+        live_times.push(processor_seconds() - start);
+        (offline, events)
+    };
+    let (offline, events) = std::iter::repeat_with(round).take(rounds.max(1)).last().expect("a round");
+    let (live_time, offline_time) = (median(&mut live_times), median(&mut offline_times));
     let live = final_text(&events);
     if std::env::var_os("SOTTO_SHOW").is_some() {
         println!("LIVE {live}\nOFFL {}", offline.text);

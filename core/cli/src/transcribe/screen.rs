@@ -5,6 +5,9 @@ use console::{measure_text_width, truncate_str};
 // A pause after which a speaker's next words begin a line.
 const PAUSE: f64 = 0.8;
 
+// What ends a sentence or clause and has no space before it.
+const MARKS: &[char] = &['.', ',', '!', '?', ';', ':', '…', '。', '，', '、', '！', '？'];
+
 // Volatile text takes at most this many lines: what has scrolled away cannot be drawn over.
 const LINES: usize = 3;
 
@@ -39,18 +42,25 @@ impl Screen {
         self.last_end = Some(end);
         let text = if paused {
             // Where the line has just begun, it is the new one.
-            if self.column > 0 {
+            let next = if self.column > 0 {
+                // A mark that the model wrote late belongs to the line before.
+                let next = text.trim_start_matches(MARKS);
+                out.push_str(&text[..text.len() - next.len()]);
                 out.push('\n');
-            }
+                next
+            } else {
+                text
+            };
             self.column = 0;
-            text.trim_start()
+            next.trim_start()
         } else if self.column == 0 {
             text.trim_start()
         } else {
             text
         };
         out.push_str(text);
-        self.column = self.columns.map_or(1, |columns| advance(self.column, text, columns).column);
+        let begun = self.column.max(usize::from(!text.is_empty()));
+        self.column = self.columns.map_or(begun, |columns| advance(self.column, text, columns).column);
         out
     }
 
@@ -227,6 +237,15 @@ mod tests {
                 assert_eq!(joined(&terminal), format!("{spoken}z"), "{columns} columns, {final_length} final");
             }
         }
+    }
+
+    #[test]
+    fn a_mark_that_comes_after_the_pause_ends_the_line_before_it() {
+        let mut screen = Screen::new(None);
+        let lines = [(" Please call Dr. Yang", 0.0), (". I can't find it", 3.0), ("?", 6.0), (" Did you?", 6.5)];
+        let printed: String = lines.map(|(text, start)| screen.final_text(text, start, start + 1.0)).concat();
+        assert_eq!(printed, "Please call Dr. Yang.\nI can't find it?\nDid you?");
+        assert_eq!(Screen::new(None).final_text("... well", 3.0, 4.0), "... well");
     }
 
     #[test]
