@@ -370,7 +370,7 @@ const STEP_FRAMES: usize = 512;
 // Silence after the audio: four seconds. With less, clean clips have more errors. Audio that is decoded again anyway,
 // as in a stream, needs little.
 const MARGIN_FRAMES: usize = 400;
-const LEAST_MARGIN_FRAMES: usize = 64;
+const LEAST_MARGIN_FRAMES: usize = 40;
 
 /// What `AudioContext::Auto` is: the whole window for those who want the text of the references.
 fn usual_context(precision: Precision, as_written: bool) -> AudioContext {
