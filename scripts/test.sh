@@ -361,7 +361,8 @@ step_long() {
     # Each test file is worth its run, whatever another one found.
     local long=(env SOTTO_LONG=1 cargo test --locked --release --no-fail-fast) status=0
     run "${long[@]}" -p sotto-speech --test real_ggml --test real_greedy --test real_int8 \
-        --test real_live_errors --test real_long_form --test real_reference --test real_stream -- --nocapture || status=1
+        --test real_live_errors --test real_long_form --test real_reference --test real_stream \
+        -- --nocapture || status=1
     run "${long[@]}" -p sotto-cli --test constant_memory -- --nocapture || status=1
     return "$status"
 }

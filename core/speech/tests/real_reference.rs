@@ -52,8 +52,8 @@ fn close(actual: f32, expected: &Value, absolute: f64, relative: f64) -> bool {
     (f64::from(actual) - expected).abs() <= absolute + relative * expected.abs()
 }
 
-/// What differs between the first window of a clip and the golden; `None` for nothing. Ours begins with `prefix`, unless
-/// the model wrote it again.
+/// What differs between the first window of a clip and the golden; `None` for nothing. Ours begins with `prefix`,
+/// unless the model wrote it again.
 fn difference(expected: &Value, segments: &[Segment], prefix: &str) -> Option<String> {
     let tokens = token_ids(&expected["tokens"]);
     let file = expected["file"].as_str().unwrap();
