@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use sotto_audio::Pcm16k;
+use sotto_audio::{Pcm16k, SAMPLE_RATE};
 use sotto_runtime::{CancelToken, NoProgress, Threads};
 use sotto_speech::stream::StreamOptions;
 use sotto_speech::vad::{SileroVad, VadOptions};
