@@ -35,7 +35,7 @@ fn main() {
         Some("builtin") => Vad::builtin(),
         _ => Vad::new(load_detector(&detector).unwrap()),
     };
-    for recording in recordings(&data).into_iter().filter(|r| wanted.is_empty() || wanted.contains(&r.name)) {
+    for recording in recordings(&data, |name| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)) {
         for vad in [None, Some(detector.clone())] {
             if std::env::var("SOTTO_VAD").is_ok_and(|wanted| (wanted == "1") != vad.is_some()) {
                 continue;

@@ -84,10 +84,11 @@ impl Listening {
     /// Marks words that were nearly joined to the words before them. `rivals`, one per token of the text, are the
     /// probabilities of the joined spelling as fractions of the tokens'.
     pub(crate) fn doubt_spelling(&mut self, rivals: &[f32]) {
-        let mut first = 0;
+        let (mut first, mut letter_before) = (0, false);
         for word in &mut self.words {
-            word.undecided = rivals.get(first).is_some_and(|&rival| rival >= RIVAL);
+            word.undecided = letter_before && rivals.get(first).is_some_and(|&rival| rival >= RIVAL);
             first += word.tokens.len();
+            letter_before = word.text.ends_with(char::is_alphabetic);
         }
     }
 
@@ -113,7 +114,6 @@ impl Listening {
             if let Some(rest) = begun.take() {
                 word.text.insert_str(0, &rest.text);
                 word.tokens.splice(0..0, rest.tokens);
-                word.undecided |= rest.undecided;
             }
             words.push(word);
         }
@@ -619,12 +619,12 @@ mod tests {
 
     #[test]
     fn a_word_that_was_nearly_joined_is_undecided() {
-        let words = [" street", " car", " lines"].map(|text| timed(text, 0.0, 1.0)).to_vec();
+        let words = [" street", " car", " lines,", " and"].map(|text| timed(text, 0.0, 1.0)).to_vec();
         let mut listening = Listening { words, ..Listening::default() };
         listening.words[0].tokens = vec![1, 2];
-        // The second token of a word cannot begin it.
-        listening.doubt_spelling(&[0.1, 0.9, 0.6, 0.4]);
-        assert_eq!(listening.words.iter().map(|word| word.undecided).collect::<Vec<_>>(), [false, true, false]);
+        // The second token of a word cannot begin it, and nothing is joined to a comma or to nothing.
+        listening.doubt_spelling(&[0.9, 0.9, 0.6, 0.4, 0.9]);
+        assert_eq!(listening.words.iter().map(|word| word.undecided).collect::<Vec<_>>(), [false, true, false, false]);
         // Tokens that have not been decoded here are decided.
         listening.doubt_spelling(&[]);
         assert!(listening.words.iter().all(|word| !word.undecided));

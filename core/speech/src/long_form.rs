@@ -160,11 +160,7 @@ impl<'d, 'm> LongForm<'d, 'm> {
         if attempt.is_silence(&options.thresholds) {
             return Ok(Heard { segments: Vec::new(), advance: window.frames, attention: Vec::new() });
         }
-        // The model may write the prefix again.
-        let tokenizer = self.decoder.model.tokenizer();
-        if !tokenizer.decode(&attempt.tokens).starts_with(&tokenizer.decode(&prefix)) {
-            attempt.tokens.splice(0..0, prefix);
-        }
+        self.begin_with(self.decoder.fitting_prefix(context), &mut attempt);
         let voice = Voice::new(&window.values, self.decoder.model.dimensions().mels, window.frames);
         if !timestamps && options.timestamps != Timestamps::None {
             let (segments, attention) = self.sentences(&attempt, &voice, start)?;
@@ -178,6 +174,19 @@ impl<'d, 'm> LongForm<'d, 'm> {
         self.remember(&segments, &attempt);
         let attention = self.settle(&mut segments, &voice, start)?;
         Ok(Heard { segments, advance: cut.advance, attention })
+    }
+
+    /// Puts the prefix before the text, behind an opening timestamp, unless the model wrote it again.
+    fn begin_with(&self, prefix: &[u32], attempt: &mut Attempt) {
+        if prefix.is_empty() {
+            return;
+        }
+        let tokenizer = self.decoder.model.tokenizer();
+        if !begins_with(&tokenizer.decode(&attempt.tokens), &tokenizer.decode(prefix)) {
+            let opening =
+                attempt.tokens.iter().take_while(|&&token| tokenizer.timestamp_steps(token).is_some()).count();
+            attempt.tokens.splice(opening..opening, prefix.iter().copied());
+        }
     }
 
     /// Times of the segments of a window with timestamps: adds words if they are wanted or needed for a long pause, and
@@ -243,6 +252,15 @@ impl<'d, 'm> LongForm<'d, 'm> {
         self.previous.doubted = attempt.temperature > HOT;
         self.previous.remember(&said);
     }
+}
+
+/// Whether `text` begins with the words of `beginning`, however they are written.
+fn begins_with(text: &str, beginning: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let letters = |word: &str| word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        text.split_whitespace().map(letters).filter(|word: &String| !word.is_empty()).collect()
+    };
+    words(text).starts_with(&words(beginning))
 }
 
 fn report(progress: &dyn ProgressSink, done: f64, total: Option<f64>, offset: f64) {
@@ -318,4 +336,23 @@ fn segment(tokenizer: &WhisperTokenizer, attempt: &Attempt, piece: &Piece, offse
 /// Seconds of `samples` at 16 kHz.
 pub(crate) fn seconds(samples: usize) -> f64 {
     samples as f64 / f64::from(SAMPLE_RATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_begins_with_the_same_words_however_they_are_written() {
+        for (text, beginning, expected) in [
+            (" we went home", " we", true),
+            (" went home", " we", false),
+            (" Very good", " very", true),
+            (" \"We, the people\"", " we the", true),
+            (" the", " the people", false),
+            (" anything", "", true),
+        ] {
+            assert_eq!(begins_with(text, beginning), expected, "{text:?} {beginning:?}");
+        }
+    }
 }

@@ -182,7 +182,8 @@ pub struct TranscribeOptions {
     pub prompt: Option<String>,
     /// The text that the prompt applies to.
     pub prompt_carry: PromptCarry,
-    /// Text that the first window's transcription must begin with. It is part of the transcript, its words with times.
+    /// Text that the first window's transcription must begin with. It is part of the transcript, its words with times;
+    /// of one that is longer than the decoder has room for, only the end.
     pub prefix: Option<String>,
     /// Gives each window the text of the previous ones as context: more consistent wording, but errors can carry over.
     pub condition_on_previous: bool,

@@ -242,6 +242,17 @@ impl<'m> WindowDecoder<'m> {
         Ok((attempt, listening.behind(prefix.len(), &self.model.tokenizer)))
     }
 
+    /// The part of the context's prefix that the decoder has room for.
+    pub(crate) fn fitting_prefix<'p>(&self, context: Context<'p>) -> &'p [u32] {
+        self.prompt(context).prefix(context.prefix)
+    }
+
+    fn prompt(&self, context: Context<'_>) -> Prompt {
+        let sot_sequence = self.sot_sequence(context.timestamps);
+        let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
+        Prompt::new(parts, self.model.tokenizer.special(), self.model.dimensions.text_context, self.max_tokens())
+    }
+
     /// Prepares the start of decoding.
     fn prepare(&mut self, context: Context<'_>) -> Result<Prepared<'m>, Cancelled> {
         // A prefix determines the language.
@@ -250,12 +261,9 @@ impl<'m> WindowDecoder<'m> {
             self.language.hear(code, probability);
         }
         let max_tokens = self.max_tokens();
-        let sot_sequence = self.sot_sequence(context.timestamps);
-        let parts = PromptParts { sot_sequence: &sot_sequence, previous: context.previous, prefix: context.prefix };
-        let text_context = self.model.dimensions.text_context;
-        let prompt = Prompt::new(parts, self.model.tokenizer.special(), text_context, max_tokens);
+        let prompt = self.prompt(context);
         // The last token is not fed back, so one more fits than there are positions left (as in the reference).
-        let room = text_context - prompt.tokens.len() + 1;
+        let room = self.model.dimensions.text_context - prompt.tokens.len() + 1;
         let options: &'m TranscribeOptions = self.options;
         let scorer = WindowScorer {
             rules: self.rules(context),

@@ -66,9 +66,13 @@ fn difference(expected: &Value, segments: &[Segment], prefix: &str) -> Option<St
     let written_again = expected["text"].as_str().unwrap().trim_start().starts_with(prefix);
     let prefix = if prefix.is_empty() { String::new() } else { format!(" {prefix}") };
     let prefix = tiny_en().unwrap().model().unwrap().tokenizer().encode(&prefix);
-    let Some(ours) = ours.strip_prefix(if written_again { &[][..] } else { &prefix }) else {
+    // Behind an opening timestamp.
+    let opening = ours.iter().take_while(|&&token| token >= TIMESTAMPS).count();
+    let (opening, text) = ours.split_at(opening);
+    let Some(text) = text.strip_prefix(if written_again { &[][..] } else { &prefix }) else {
         return Some(format!("{file}: the prefix is missing"));
     };
+    let ours = [opening, text].concat();
     if !ours.starts_with(kept) || (kept.len() == tokens.len() && ours.len() != kept.len()) {
         let at = ours.iter().zip(kept).take_while(|(a, b)| a == b).count();
         return Some(format!("{file}: token {at} differs of {} and {}", ours.len(), kept.len()));

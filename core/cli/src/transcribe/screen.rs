@@ -45,6 +45,8 @@ impl Screen {
             let next = if self.column > 0 {
                 // A mark that the model wrote late belongs to the line before.
                 let next = text.trim_start_matches(MARKS);
+                // ".5 million" is no mark.
+                let next = if next.starts_with(|c: char| !c.is_whitespace()) { text } else { next };
                 out.push_str(&text[..text.len() - next.len()]);
                 out.push('\n');
                 next
@@ -246,6 +248,10 @@ mod tests {
         let printed: String = lines.map(|(text, start)| screen.final_text(text, start, start + 1.0)).concat();
         assert_eq!(printed, "Please call Dr. Yang.\nI can't find it?\nDid you?");
         assert_eq!(Screen::new(None).final_text("... well", 3.0, 4.0), "... well");
+        let mut screen = Screen::new(None);
+        let lines =
+            [(" It costs 3", 0.0), (".5 million", 3.0)].map(|(text, start)| screen.final_text(text, start, start));
+        assert_eq!(lines.concat(), "It costs 3\n.5 million");
     }
 
     #[test]

@@ -78,7 +78,8 @@ impl Candidate {
         self.shares.iter().map(|share| sotto_kernels::exp(share.logprob))
     }
 
-    /// Probability of each token's [`rival`](super::Scorer::rival) as a fraction of the token's; 0 without one.
+    /// Probability of each token's [`rival`](super::Scorer::rival) as a fraction of the token's; 0 without one, and for
+    /// texts of a beam search.
     pub fn rivals(&self) -> impl Iterator<Item = f32> {
         self.shares.iter().map(|share| sotto_kernels::exp(share.rival - share.logprob))
     }

@@ -18,7 +18,8 @@ pub trait Scorer: Debug {
         column as u32
     }
 
-    /// The column of another way to write what `token` writes. A [`Candidate`](super::Candidate) notes its probability.
+    /// The column of another way to write what `token` writes. Greedy search, a [`Draft`](super::Draft) included, and
+    /// sampling note its probability in the [`Candidate`](super::Candidate).
     fn rival(&self, _token: u32) -> Option<usize> {
         None
     }

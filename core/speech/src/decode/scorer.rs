@@ -30,9 +30,12 @@ impl Scorer for WindowScorer<'_> {
     fn rival(&self, token: u32) -> Option<usize> {
         let tokenizer = self.spelling?;
         let written = std::str::from_utf8(tokenizer.text_bytes(token)).ok()?;
-        let joined = written.strip_prefix(' ').filter(|joined| joined.starts_with(char::is_alphabetic))?;
+        // In Korean or Chinese a space is a matter of style: only alphabets that write spaces between words.
+        let spaced = |first: char| first.is_alphabetic() && first < '\u{590}';
+        let joined = written.strip_prefix(' ').filter(|joined| joined.starts_with(spaced))?;
         match tokenizer.encode(joined)[..] {
-            [rival] => Some(rival as usize),
+            // A tokenizer that puts a space before every text gives the same token.
+            [rival] if rival != token => Some(rival as usize),
             _ => None,
         }
     }
@@ -57,7 +60,7 @@ mod tests {
         let scorer = WindowScorer { rules, hotwords: None, end: 0, spelling: Some(tokenizer) };
         let token = |text: &str| *tokenizer.encode(text).first().unwrap();
         assert_eq!(scorer.rival(token(" car")), Some(token("car") as usize));
-        for without in [token("car"), token("."), token(" 5"), tokenizer.special().eot] {
+        for without in [token("car"), token(" 한"), token("."), token(" 5"), tokenizer.special().eot] {
             assert_eq!(scorer.rival(without), None, "{:?}", tokenizer.decode(&[without]));
         }
         assert_eq!(WindowScorer { spelling: None, ..scorer }.rival(token(" car")), None);

@@ -433,12 +433,8 @@ impl<'r> StreamTranscriber<'r> {
             return Ok(());
         }
         let words = &self.hypothesis.words;
-        let sure = sure(words, self.heard());
-        let twice = self.agreement.agreed(words.iter().map(|word| word.text.as_str())).min(sure);
-        let old = self.heard() - CLEAR_TAIL;
-        let clear = |word: &Timed| word.end <= old && word.probability >= CLEAR;
-        let clear = twice + words[twice..].iter().take_while(|word| clear(word)).count();
-        let agreed = if may_withdraw { 0 } else { clear };
+        let twice = self.agreement.agreed(words.iter().map(|word| word.text.as_str()));
+        let agreed = if may_withdraw { 0 } else { settled(words, self.heard(), twice) };
         self.agreement.settle(agreed);
         let volatile = self.hypothesis.words.split_off(agreed);
         let words = std::mem::replace(&mut self.hypothesis.words, volatile.clone());
@@ -664,10 +660,15 @@ fn endless(options: &VadOptions) -> VadOptions {
     VadOptions { max_speech_s: f32::INFINITY, ..options.clone() }
 }
 
-/// Number of words at the start of a hypothesis that are not cut in the middle, and whose spelling is decided.
-fn sure(words: &[Timed], heard: f64) -> usize {
+/// Number of words at the start of a hypothesis that are final after `heard` seconds, if the last hypothesis had
+/// `twice` of them, too: they are not cut in the middle, their spelling is decided, and what only this hypothesis has
+/// is clear.
+fn settled(words: &[Timed], heard: f64, twice: usize) -> usize {
     let waits = |word: &Timed| if word.undecided { UNDECIDED } else { UNSURE_TAIL };
-    words.iter().take_while(|word| word.end <= heard - waits(word)).count()
+    let sure = words.iter().take_while(|word| word.end <= heard - waits(word)).count();
+    let clear = |word: &Timed| word.end <= heard - CLEAR_TAIL && word.probability >= CLEAR;
+    let twice = twice.min(sure);
+    twice + words[twice..sure].iter().take_while(|word| clear(word)).count()
 }
 
 fn public(words: Vec<Timed>) -> Vec<Word> {
@@ -715,13 +716,19 @@ mod tests {
             start: end - 0.3,
             end,
             heard: end,
-            probability: 1.0,
+            probability: 0.9,
             undecided,
         };
         let words = [word(" street", 1.0, false), word(" car", 1.4, true), word(" lines", 1.9, false)];
-        assert_eq!([1.2, 1.4, 3.0, 3.8, 3.9, 4.0].map(|heard| sure(&words, heard)), [0, 1, 1, 1, 3, 3]);
+        // However clear they are, and whether the last hypothesis had them.
+        for twice in [0, 3] {
+            assert_eq!([1.2, 1.4, 3.0, 3.8, 3.95].map(|heard| settled(&words, heard, twice)), [0, 1, 1, 1, 3]);
+        }
         let decided = words.map(|word| Timed { undecided: false, ..word });
-        assert_eq!([1.2, 1.4, 3.0].map(|heard| sure(&decided, heard)), [0, 1, 3]);
+        assert_eq!([1.2, 1.4, 3.0].map(|heard| settled(&decided, heard, 0)), [0, 1, 3]);
+        // Not clear, and said by this hypothesis alone.
+        let unclear = decided.map(|word| Timed { probability: 0.5, ..word });
+        assert_eq!([0, 1, 3].map(|twice| settled(&unclear, 3.0, twice)), [0, 1, 3]);
     }
 
     /// Without a detector nothing ends an utterance, and behind the window's length nothing is decoded.

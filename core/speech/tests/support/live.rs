@@ -64,10 +64,10 @@ pub fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A talk, reading with short pauses, several speakers, quiet noise: what the data folder makes.
-pub fn recordings(data: &Path) -> Vec<Recording> {
+/// A talk, reading with short pauses, several speakers, quiet noise: what the data folder makes, of that the recordings
+/// whose names are `wanted`.
+pub fn recordings(data: &Path, wanted: impl Fn(&str) -> bool) -> Vec<Recording> {
     let speech = data.join("speech");
-    let mut all = vec![longform(&speech)];
     let rows = |list: &str| -> Vec<(String, String)> {
         let list = std::fs::read_to_string(speech.join(list)).unwrap();
         let rows = list.lines().skip(1).map(|line| line.split('\t').map(str::to_owned).collect::<Vec<_>>());
@@ -78,16 +78,20 @@ pub fn recordings(data: &Path) -> Vec<Recording> {
     let (real, synthetic) = (rows("manifest.tsv"), rows("synthetic.tsv"));
     let reading: Vec<_> = real.iter().filter(|(file, _)| file.contains("LJ001")).cloned().collect();
     let noise = decode_file(speech.join("noise/noise1.flac")).unwrap();
-    all.push(join("reading", &speech, &reading, &[0.4], None));
-    all.push(join("synthetic", &speech, &synthetic, &[0.2, 0.7, 1.5, 3.0], None));
     let mut mixed: Vec<_> = real.clone();
     // Every speaker beside every other, in ten minutes.
     for (index, clip) in synthetic.iter().enumerate() {
         mixed.insert((index * 7) % mixed.len(), clip.clone());
     }
-    all.push(join("mixed", &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], None));
-    all.push(join("mixed in noise", &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], Some(&noise)));
-    all
+    let make = |name: &str| match name {
+        "longform" => longform(&speech),
+        "reading" => join(name, &speech, &reading, &[0.4], None),
+        "synthetic" => join(name, &speech, &synthetic, &[0.2, 0.7, 1.5, 3.0], None),
+        "mixed" => join(name, &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], None),
+        _ => join(name, &speech, &mixed, &[0.3, 1.0, 0.5, 4.0, 0.1], Some(&noise)),
+    };
+    let names = ["longform", "reading", "synthetic", "mixed", "mixed in noise"];
+    names.into_iter().filter(|name| wanted(name)).map(make).collect()
 }
 
 fn longform(speech: &Path) -> Recording {
