@@ -135,20 +135,18 @@ pub(super) fn pick(
     choose: &mut dyn FnMut(&[f32]) -> usize,
 ) -> (u32, Share) {
     scorer.log_probabilities(scores, text);
-    let Some(preference) = scorer.preference() else {
-        let column = choose(scores);
-        let token = scorer.token(column);
-        return (token, Share { logprob: scores[column], bonus: 0.0, rival: rival(scorer, token, scores) });
+    let preference = scorer.preference();
+    let column = match preference {
+        Some(preference) => {
+            preference.favour(text, scores, weighed);
+            choose(weighed)
+        }
+        None => choose(scores),
     };
-    preference.favour(text, scores, weighed);
-    let column = choose(weighed);
     let token = scorer.token(column);
-    let bonus = preference.bonus(text, token);
-    (token, Share { logprob: scores[column], bonus, rival: rival(scorer, token, scores) })
-}
-
-fn rival(scorer: &dyn Scorer, token: u32, scores: &[f32]) -> f32 {
-    scorer.rival(token).and_then(|column| scores.get(column)).copied().unwrap_or(f32::NEG_INFINITY)
+    let bonus = preference.map_or(0.0, |preference| preference.bonus(text, token));
+    let rival = scorer.rival(token).and_then(|column| scores.get(column)).copied().unwrap_or(f32::NEG_INFINITY);
+    (token, Share { logprob: scores[column], bonus, rival })
 }
 
 #[cfg(test)]

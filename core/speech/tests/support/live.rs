@@ -59,6 +59,7 @@ pub fn delays(events: &[StreamEvent]) -> (f64, f64) {
     (median(&mut first), median(&mut last))
 }
 
+/// The upper median, in the unit of the values; NaN of none.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
