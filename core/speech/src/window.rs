@@ -77,6 +77,11 @@ impl<'m> WindowDecoder<'m> {
         Ok(Self { model, options, cancel, session, memory, language, usual_context, timing, _reserved })
     }
 
+    /// Windows will mostly repeat the audio of the last one.
+    pub(crate) fn expect_repetition(&mut self) {
+        self.session.expect_repetition();
+    }
+
     /// Checks the options against the model; returns the language, if it is fixed.
     pub(crate) fn check(model: &Model, options: &TranscribeOptions) -> Result<Option<&'static str>, SpeechError> {
         options.check()?;
@@ -216,22 +221,20 @@ impl<'m> WindowDecoder<'m> {
         let (model, cancel) = (self.model.clone(), self.cancel);
         let scorer = WindowScorer { spelling: Some(&model.tokenizer), ..scorer };
         let mut recording = Recording::new(&model.alignment_heads);
-        let no_speech = model.tokenizer.special().no_speech;
         let Self { session, memory, .. } = self;
         let (hypotheses, before) = (session.hypotheses(), memory.search.sampled());
         let mut search = search::Search { hypotheses, memory: &mut memory.search, scorer: &scorer, settings, cancel };
         let draft = Draft::feed(&mut search, &prompt.tokens, draft, &mut recording)?;
-        // Audio of words that are known already is not silent.
-        let silence = match context.prefix {
-            [] => probability(search.hypotheses.logits(&[prompt.sot]), no_speech),
-            _ => 0.0,
-        };
         let candidate = draft.follow(&mut search, &mut recording)?;
         // The prefix is not returned.
         let prefix = prompt.prefix(context.prefix);
         let probabilities: Vec<f32> = prefix.iter().map(|_| 1.0).chain(candidate.probabilities()).collect();
         let rivals: Vec<f32> = prefix.iter().map(|_| 0.0).chain(candidate.rivals()).collect();
-        let attempt = judge(candidate, silence, 0.0, &model.tokenizer, &mut self.memory.compressor);
+        let mut attempt = judge(candidate, 0.0, 0.0, &model.tokenizer, &mut self.memory.compressor);
+        // Audio of words that are known already is not silent.
+        if context.prefix.is_empty() && attempt.may_be_silence(&self.options.thresholds) {
+            attempt.no_speech_prob = self.no_speech(&prompt)?;
+        }
         self.count(&attempt, before, start);
         drop(decode);
         let text: Vec<u32> = prefix.iter().chain(&attempt.tokens).copied().collect();
@@ -292,6 +295,14 @@ impl<'m> WindowDecoder<'m> {
         self.timing.tokens += sampled;
         spans::count(Counter::DecoderBytes, self.model.bytes_per_token().saturating_mul(sampled as u64));
         self.timing.decode += start.elapsed();
+    }
+
+    /// The probability that the last encoded window is silent; the texts start over.
+    fn no_speech(&mut self, prompt: &Prompt) -> Result<f32, Cancelled> {
+        let hypotheses = self.session.hypotheses();
+        hypotheses.begin(prompt.sot + 1);
+        hypotheses.extend(&prompt.tokens[..=prompt.sot], None, self.cancel)?;
+        Ok(probability(hypotheses.logits(&[prompt.sot]), self.model.tokenizer.special().no_speech))
     }
 
     /// The language of the last encoded window, and its probability among all languages.

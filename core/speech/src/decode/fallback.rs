@@ -24,8 +24,12 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Whether the window is silent: the no-speech probability is high and the text is improbable.
     pub(crate) fn is_silence(&self, thresholds: &Thresholds) -> bool {
-        thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit)
-            && !thresholds.logprob.is_some_and(|limit| self.avg_logprob > limit)
+        self.may_be_silence(thresholds) && thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit)
+    }
+
+    /// Whether the text is so improbable that the window may be silent.
+    pub(crate) fn may_be_silence(&self, thresholds: &Thresholds) -> bool {
+        thresholds.no_speech.is_some() && !thresholds.logprob.is_some_and(|limit| self.avg_logprob > limit)
     }
 
     /// Whether the text should be decoded again (openai/whisper `transcribe.py`, `decode_with_fallback`).

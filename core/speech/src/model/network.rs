@@ -17,6 +17,10 @@ pub(crate) trait Whisper: Network {
     /// Scratch memory for encoding.
     fn encoder_scratch(&self) -> Self::EncoderScratch;
 
+    /// Announces that windows will mostly repeat the frames of the last one, as in a live stream: a form may keep what
+    /// it need not compute again. States stay the same.
+    fn expect_repetition(_scratch: &mut Self::EncoderScratch) {}
+
     /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
     ///
     /// Polls `cancel` before every block.
@@ -56,6 +60,9 @@ pub(crate) trait AnyWhisper: Debug + Send + Sync {
 
 /// A network with the state of one recording or stream: the last encoded window, and the texts that attend to it.
 pub(crate) trait Session: Debug + Send {
+    /// As [`Whisper::expect_repetition`].
+    fn expect_repetition(&mut self);
+
     /// Encoder states of `[frames, mels]` features, as [`Whisper::encode`]. The texts' source does not change.
     fn encode(&mut self, features: &[f32], cancel: &CancelToken) -> Result<&[f32], Cancelled>;
 
@@ -88,6 +95,10 @@ impl<N: Whisper + 'static> AnyWhisper for N {
 }
 
 impl<N: Whisper> Session for Work<N> {
+    fn expect_repetition(&mut self) {
+        N::expect_repetition(&mut self.encoder);
+    }
+
     fn encode(&mut self, features: &[f32], cancel: &CancelToken) -> Result<&[f32], Cancelled> {
         self.inference.network().encode(features, &mut self.encoder, self.threads, cancel)
     }

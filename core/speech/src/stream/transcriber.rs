@@ -238,7 +238,8 @@ impl<'r> StreamTranscriber<'r> {
         cancel: &'r CancelToken,
     ) -> Result<Self, SpeechError> {
         options.check(recognizer.window_seconds())?;
-        let decoder = recognizer.window_decoder(&options.transcribe, cancel)?;
+        let mut decoder = recognizer.window_decoder(&options.transcribe, cancel)?;
+        decoder.expect_repetition();
         let segmenter = options.transcribe.vad.as_ref().map(|vad| Segmenter::new(&vad.model, endless(&vad.options)));
         Ok(Self {
             recognizer,

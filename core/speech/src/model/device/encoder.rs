@@ -19,6 +19,13 @@ pub(crate) struct EncoderScratch<N: Whisper> {
     states: Vec<f32>,
 }
 
+impl<N: Whisper> EncoderScratch<N> {
+    /// As [`Whisper::expect_repetition`], for windows that the CPU encodes.
+    pub(super) fn expect_repetition(&mut self) {
+        N::expect_repetition(&mut self.cpu);
+    }
+}
+
 impl Encoder {
     pub(super) fn new(device: network::Encoder, switch: Switch) -> Self {
         Self { device, switch }

@@ -59,6 +59,10 @@ impl<N: Whisper> Whisper for Network<N> {
         Encoder::scratch(&self.cpu)
     }
 
+    fn expect_repetition(scratch: &mut Self::EncoderScratch) {
+        scratch.expect_repetition();
+    }
+
     fn encode<'s>(
         &self,
         features: &[f32],

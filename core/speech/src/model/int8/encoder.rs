@@ -10,6 +10,7 @@ use sotto_nn::weights::WeightError;
 use sotto_runtime::{CancelToken, Cancelled, Chunk};
 
 use super::block;
+use super::convolved::Convolved;
 use crate::model::config::Dimensions;
 
 /// Turns log-mel frames into hidden states.
@@ -33,6 +34,15 @@ pub(crate) struct EncoderScratch {
     /// The features, padded with zeros; at the end the encoder states.
     padded: Vec<f32>,
     x: Vec<f32>,
+    /// What the convolutions made of the last window, where the next one repeats most of it.
+    convolved: Option<Convolved>,
+}
+
+impl EncoderScratch {
+    /// Keeps what windows that repeat the last one's frames need not compute again.
+    pub(super) fn expect_repetition(&mut self) {
+        self.convolved.get_or_insert_default();
+    }
 }
 
 impl Encoder {
@@ -69,7 +79,7 @@ impl Encoder {
     }
 
     pub(super) fn scratch(&self) -> EncoderScratch {
-        EncoderScratch { blocks: self.blocks.buffers(), padded: Vec::new(), x: Vec::new() }
+        EncoderScratch { blocks: self.blocks.buffers(), padded: Vec::new(), x: Vec::new(), convolved: None }
     }
 
     /// Encodes `[frames, mels]` into `[frames / 2, width]` states, left in `scratch`.
@@ -86,30 +96,45 @@ impl Encoder {
     ) -> Result<&'s [f32], Cancelled> {
         cancel.check()?;
         self.convolve(features, scratch);
-        let EncoderScratch { blocks, padded: states, x } = scratch;
+        let EncoderScratch { blocks, padded: states, x, .. } = scratch;
         self.blocks.forward(x, blocks, cancel)?;
         states.resize(x.len(), 0.0);
         self.norm.forward(&self.backend, x, states);
         Ok(states)
     }
 
-    /// Both convolutions, block by block of states, so that the first one's output stays in the CPU cache for the
-    /// second.
+    /// Both convolutions of what is new, block by block of states, so that the first one's output stays in the CPU cache
+    /// for the second.
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
         let (backend, width) = (&self.backend, self.width);
-        let EncoderScratch { blocks, padded, x, .. } = scratch;
+        let EncoderScratch { blocks, padded, x, convolved } = scratch;
         let frames = self.conv1.output_frames(features.len() / self.mels);
         pad(padded, features, self.conv1.margin());
         x.resize(self.conv2.output_frames(frames) * width, 0.0);
+        let kept = convolved.as_ref();
         backend.blocks(x, width, Chunk::of(EncoderStack::ROWS), |rows, out| {
+            let new = kept.map_or(rows.clone(), |kept| kept.changed(features, self.mels, &rows));
+            let (before, out) = out.split_at_mut((new.start - rows.start) * width);
+            let (out, behind) = out.split_at_mut(new.len() * width);
+            if let Some(kept) = kept {
+                kept.write(rows.start..new.start, width, before);
+                kept.write(new.end..rows.end, width, behind);
+            }
+            if new.is_empty() {
+                return;
+            }
             let work = |BlockBuffers { quantized, hidden, .. }: &mut BlockBuffers| {
-                self.convolve_first(padded, rows.clone(), frames, quantized, hidden);
+                self.convolve_first(padded, new.clone(), frames, quantized, hidden);
                 self.conv2.forward(backend, hidden, 0, quantized, out);
             };
             self.blocks.with_buffers(blocks, work);
-            let positions = &self.positions[rows.start * width..rows.end * width];
+            let positions = &self.positions[new.start * width..new.end * width];
             out.iter_mut().zip(positions).for_each(|(x, position)| *x += position);
         });
+        // A whole window is the last look at its audio.
+        if let Some(convolved) = convolved.as_mut().filter(|_| x.len() < self.positions.len()) {
+            convolved.keep(features, x);
+        }
     }
 
     /// The input frames of the second convolution for the states `rows`: two frames per state, one before them, and one
@@ -139,4 +164,32 @@ fn pad(padded: &mut Vec<f32>, x: &[f32], margin: usize) {
     padded.resize(margin, 0.0);
     padded.extend_from_slice(x);
     padded.resize(x.len() + 2 * margin, 0.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use sotto_runtime::{CancelToken, Threads};
+
+    use crate::starter::starter;
+
+    /// Features of `frames` frames, of which the first `heard` are no silence.
+    fn window(mels: usize, heard: usize, frames: usize) -> Vec<f32> {
+        (0..frames * mels).map(|i| if i < heard * mels { (i as f32 * 0.37).sin() } else { -1.0 }).collect()
+    }
+
+    #[test]
+    fn states_of_a_growing_window_are_those_of_the_window_alone() {
+        let (model, cancel) = (starter().model().unwrap(), CancelToken::new());
+        let (mels, all) = (model.dimensions().mels, model.dimensions().window_frames());
+        let mut live = model.session(Threads::ONE);
+        live.expect_repetition();
+        // Longer, the same, trimmed, whole, and quieter. States are computed in blocks of 192 frames.
+        let lengths = [(70, 256), (140, 256), (235, 256), (300, 512), (300, 512), (40, 256), (200, all), (45, 256)];
+        let mut windows: Vec<_> = lengths.iter().map(|&(heard, frames)| window(mels, heard, frames)).collect();
+        windows.push(window(mels, 45, 256).iter().map(|value| 0.9 * value).collect());
+        for (index, features) in windows.into_iter().enumerate() {
+            let alone = model.session(Threads::ONE).encode(&features, &cancel).unwrap().to_vec();
+            assert!(live.encode(&features, &cancel).unwrap() == alone, "window {index}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! precision. All instruction sets give the same bits, hence the same text.
 
 mod block;
+mod convolved;
 mod decoder;
 mod encoder;
 
@@ -71,6 +72,10 @@ impl Whisper for Network {
 
     fn encoder_scratch(&self) -> EncoderScratch {
         self.encoder.scratch()
+    }
+
+    fn expect_repetition(scratch: &mut EncoderScratch) {
+        scratch.expect_repetition();
     }
 
     fn encode<'s>(
