@@ -17,7 +17,7 @@ pub(super) struct Convolved {
 impl Convolved {
     /// The states among `rows` that depend on frames that have changed: from the first to the last one.
     pub(super) fn changed(&self, features: &[f32], mels: usize, rows: &Range<usize>) -> Range<usize> {
-        // State `i` depends on the frames from `2 i - 2` to `2 i + 2`; behind the last frame there is none, not silence.
+        // State `i` depends on the frames from `2 i - 2` to `2 i + 2`; behind the last one there is none, not silence.
         let frames = (2 * rows.start).saturating_sub(2)..2 * rows.end + 1;
         let differs = |&index: &usize| {
             let frame = index * mels..(index + 1) * mels;

@@ -103,8 +103,8 @@ impl Encoder {
         Ok(states)
     }
 
-    /// Both convolutions of what is new, block by block of states, so that the first one's output stays in the CPU cache
-    /// for the second.
+    /// Both convolutions of what is new, block by block of states, so that the first one's output stays in the CPU
+    /// cache for the second.
     fn convolve(&self, features: &[f32], scratch: &mut EncoderScratch) {
         let (backend, width) = (&self.backend, self.width);
         let EncoderScratch { blocks, padded, x, convolved } = scratch;
