@@ -27,7 +27,7 @@ impl Attempt {
         self.may_be_silence(thresholds) && thresholds.no_speech.is_some_and(|limit| self.no_speech_prob > limit)
     }
 
-    /// Whether the text is so improbable that the window may be silent.
+    /// Whether the no-speech probability decides if the window is silent: the text is improbable.
     pub(crate) fn may_be_silence(&self, thresholds: &Thresholds) -> bool {
         thresholds.no_speech.is_some() && !thresholds.logprob.is_some_and(|limit| self.avg_logprob > limit)
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Frames of a window, and the states that both convolutions made of them.
 ///
 /// A state depends on five frames and on nothing else. Where these are as in the last window, so is the state, bit for
-/// bit. In a live stream that is four states of five: a twentieth of the encoder's time.
+/// bit: in a live stream, most of them.
 #[derive(Debug, Default)]
 pub(super) struct Convolved {
     /// `[frames, mels]`.
@@ -31,6 +31,7 @@ impl Convolved {
 
     /// Writes the states of `rows`, which have not changed.
     pub(super) fn write(&self, rows: Range<usize>, width: usize, out: &mut [f32]) {
+        // An empty range may lie behind what is kept.
         if !rows.is_empty() {
             out.copy_from_slice(&self.states[rows.start * width..rows.end * width]);
         }
